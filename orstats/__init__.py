@@ -1,0 +1,1 @@
+"""orstats: what OpenRouter generations cost, took and said, as a pandas DataFrame."""
