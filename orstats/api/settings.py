@@ -1,0 +1,147 @@
+"""Where to ask and with which key: arguments over environment, checked once, frozen."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from orstats.api.errors import ConfigError, MissingKeyError
+
+DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Base URL and keys. Build it with :meth:`resolve`; the keys are in no repr.
+
+    Parameters
+    ----------
+    base_url
+        Normalised, without a trailing slash, e.g. ``https://openrouter.ai/api/v1``.
+    api_key, management_key
+        Kept out of ``repr``.
+    """
+
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    management_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def resolve(
+        cls,
+        api_key: str | None = None,
+        management_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Settings:
+        """Take each setting from its argument, else from the environment, else the default.
+
+        Raises
+        ------
+        ConfigError
+            A URL or key that cannot be used. The message never contains the key.
+
+        Examples
+        --------
+        >>> Settings.resolve(base_url="https://openrouter.ai", environ={}).base_url
+        'https://openrouter.ai/api/v1'
+        """
+        return cls(
+            base_url=normalise_base_url(base_url or environ.get("OPENROUTER_BASE_URL") or DEFAULT_BASE_URL),
+            api_key=_checked_key(api_key, "OPENROUTER_API_KEY", environ),
+            management_key=_checked_key(management_key, "OPENROUTER_MANAGEMENT_KEY", environ),
+        )
+
+    @property
+    def host(self) -> str:
+        """Host, with its port when one is given: what the archive calls the dataset."""
+        return urlsplit(self.base_url).netloc
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the host is this machine, such as the simulator."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
+
+    def key(self) -> str:
+        """Return the key for ordinary calls; a management key reads them as well.
+
+        Raises
+        ------
+        MissingKeyError
+            Neither key is set.
+        """
+        key = self.api_key or self.management_key
+        if key is None:
+            raise MissingKeyError(
+                "No API key: set the environment variable OPENROUTER_API_KEY, or pass Client(api_key=…)."
+            )
+        return key
+
+
+def is_loopback(hostname: str) -> bool:
+    """Whether ``hostname`` can only mean this machine.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("openrouter.ai")
+    (True, True, False)
+    """
+    if hostname == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def normalise_base_url(url: str) -> str:
+    """Return the URL that paths such as ``/generation`` are put behind.
+
+    A URL that does not end in a version gets the vendor's prefix, because both spellings are in use:
+    ``https://openrouter.ai`` and ``https://openrouter.ai/api/v1`` mean the same.
+
+    Raises
+    ------
+    ConfigError
+        Not http(s), plain http to another machine (the key would travel in clear), credentials, a query
+        or a fragment in the URL.
+
+    Examples
+    --------
+    >>> normalise_base_url("https://eu.openrouter.ai/api/v1/")
+    'https://eu.openrouter.ai/api/v1'
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"The base URL cannot be read: {error}.") from None
+    host = parts.hostname
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigError("The base URL must look like https://openrouter.ai/api/v1 (scheme and host).")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError("The base URL must not contain a user or password; the key is set apart.")
+    if parts.query or parts.fragment:
+        raise ConfigError("The base URL must not contain a query (?…) or a fragment (#…).")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigError(f"The base URL must use https: over http the key would travel in clear to {host}.")
+    path = parts.path.rstrip("/")
+    last = path.rpartition("/")[2]
+    if not (last.startswith("v") and last[1:].isdigit()):
+        path += "/v1" if last == "api" else "/api/v1"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}{'' if port is None else f':{port}'}{path}"
+
+
+def _checked_key(given: str | None, variable: str, environ: Mapping[str, str]) -> str | None:
+    key = (environ.get(variable, "") if given is None else given).strip()
+    if not key:
+        return None
+    if not key.isascii() or not key.isprintable() or " " in key:
+        source = "argument" if given is not None else variable
+        raise ConfigError(f"The key ({source}) contains a character that no key has; was it pasted whole?")
+    return key

@@ -1,0 +1,254 @@
+"""Pure decoding: status, headers and bytes in, a record or a typed error out. No I/O, no clock.
+
+The rules follow the vendor's API reference (https://openrouter.ai/docs/api-reference): success is
+``{"data": …}``, failure is ``{"error": {"code", "message", "metadata"?}}``. Proxies in front of the API
+answer with HTML or plain text, and a 200 may carry an ``error`` instead of ``data``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import orjson
+
+from orstats.api import errors
+
+#: Statuses after which the same request may succeed. 520-523 are the edge network's own faults.
+RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+
+_OK: Final = 200
+_LONGEST_QUOTE: Final = 200
+_CLOCK_SLACK_S: Final = 2.0
+#: A reset below this is in seconds, above in milliseconds (1e11 ms is the year 1973).
+_SECONDS_OR_MILLIS: Final = 1e11
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+_SECRET = re.compile(r"sk-or-[\w-]+|(?i:bearer)\s+[\w.~+/=-]+")
+
+
+def decode(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    generation_id: str | None = None,
+    now: float,
+    secret: str | None = None,
+) -> dict[str, Any]:
+    """Return the ``data`` object of an answer, or raise the error that the answer is.
+
+    Parameters
+    ----------
+    status, headers, body
+        The answer. The mapping of headers must ignore case by itself, as those of HTTP libraries do.
+    generation_id
+        The id asked for. A record that names another id is refused.
+    now
+        Unix seconds, to turn dates into waits.
+    secret
+        The key that was sent: cut from any text that the server echoes.
+
+    Raises
+    ------
+    ApiError
+        The subclass that fits; see :mod:`orstats.api.errors`.
+    """
+    if status == _OK:
+        return _decode_ok(headers, body, generation_id, now, secret)
+    message, _ = _error_body(body)  # the status line is what proxies and the API agree on
+    raise _error(status, message, headers, generation_id, now, secret)
+
+
+def _decode_ok(
+    headers: Mapping[str, str], body: bytes, generation_id: str | None, now: float, secret: str | None
+) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        what = "an empty body" if not body.strip() else f"no JSON: {quote(body, secret)!r}"
+        raise errors.BadResponseError(
+            f"HTTP 200 for {_name(generation_id)} with {what}.",
+            status=_OK,
+            generation_id=generation_id,
+            retryable=True,
+        ) from None
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if isinstance(data, dict):
+        if generation_id is not None:
+            _check_same(data.get("id"), generation_id, secret)
+        return data
+    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+        message, code = _error_body(body)
+        raise _error(code or _OK, message, headers, generation_id, now, secret)
+    raise errors.BadResponseError(
+        f"HTTP 200 for {_name(generation_id)} without a `data` object.",
+        status=_OK,
+        generation_id=generation_id,
+    )
+
+
+def _check_same(got: object, asked: str, secret: str | None) -> None:
+    if isinstance(got, str) and got != asked:
+        raise errors.BadResponseError(
+            f"Asked for {_name(asked)}, got a record of {quote(got, secret)!r}: not kept.",
+            status=_OK,
+            generation_id=asked,
+        )
+
+
+def _error_body(body: bytes) -> tuple[str | bytes, int | None]:
+    """Return what the body says and its code; proxies answer with HTML or text, which is quoted as it is."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body, None
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if isinstance(error, str):
+        return error, None
+    if not isinstance(error, dict):
+        return body, None
+    code = error.get("code")
+    if isinstance(code, str) and code.isdecimal():
+        code = int(code[:4])
+    is_status = isinstance(code, int) and not isinstance(code, bool)
+    return str(error.get("message") or ""), code if is_status else None
+
+
+def _error(
+    status: int,
+    message: str | bytes,
+    headers: Mapping[str, str],
+    generation_id: str | None,
+    now: float,
+    secret: str | None,
+) -> errors.ApiError:
+    said = quote(message, secret)
+    retryable = status in RETRYABLE
+    cls, advice = _KIND.get(status, (None, ""))
+    if cls is None:
+        if retryable:
+            cls = errors.ServerError
+        elif 300 <= status < 400:  # noqa: PLR2004 - the redirect statuses
+            target = quote(headers.get("Location", "nowhere"), secret)
+            cls, advice = (
+                errors.BadResponseError,
+                f"A redirect to {target} was not followed; check the base URL.",
+            )
+        elif status >= 500:  # noqa: PLR2004 - the server's own statuses
+            cls = errors.ServerError
+        else:
+            cls = errors.BadResponseError
+    parts = [f"HTTP {status} for {_name(generation_id)}"]
+    if said:
+        parts.append(f": {said}")
+    text = "".join(parts).rstrip(".") + "."
+    return cls(
+        f"{text} {advice}".rstrip(),
+        status=status,
+        generation_id=generation_id,
+        retryable=retryable,
+        retry_after=retry_after(headers, now) if retryable else None,
+    )
+
+
+_KIND: Final[dict[int, tuple[type[errors.ApiError], str]]] = {
+    400: (errors.BadRequestError, "The API cannot read this id."),
+    401: (errors.AuthenticationError, "Check OPENROUTER_API_KEY: the key is wrong, disabled or expired."),
+    402: (errors.PaymentRequiredError, "Add credits to the account, then run the same again."),
+    403: (errors.ForbiddenError, "This key may not read it; an organisation admin's or management key may."),
+    404: (errors.NotFoundError, "Unknown, of another account, or too young to be found yet."),
+    429: (errors.RateLimitError, ""),
+}
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that the server asks to wait, or None when it does not say.
+
+    Reads ``Retry-After`` (seconds, or an HTTP date) first and ``X-RateLimit-Reset`` (epoch milliseconds)
+    second. A moment that has passed is 0.
+
+    Parameters
+    ----------
+    headers
+        Of the answer, looked up case-insensitively by the mapping itself.
+    now
+        Unix seconds. Where the answer's own ``Date`` differs by seconds, that is believed: a skewed clock
+        here must not turn into waits of hours.
+
+    Examples
+    --------
+    >>> retry_after({"Retry-After": "2"}, now=0.0)
+    2.0
+    >>> retry_after({"X-RateLimit-Reset": "1700000001500"}, now=1700000000.0)
+    1.5
+    """
+    said = headers.get("Retry-After")
+    if said is not None:
+        try:
+            return _finite(float(said))
+        except ValueError:
+            pass
+        moment = http_date(said)
+        if moment is not None:
+            return max(0.0, moment - _their_now(headers, now))
+    reset = headers.get("X-RateLimit-Reset")
+    if reset is not None:
+        try:
+            value = float(reset)
+        except ValueError:
+            return None
+        return _finite((value / 1000.0 if value > _SECONDS_OR_MILLIS else value) - _their_now(headers, now))
+    return None
+
+
+def _their_now(headers: Mapping[str, str], now: float) -> float:
+    """Read the server's clock where ours is off; its ``Date`` has whole seconds, ours is finer."""
+    theirs = server_time(headers)
+    return now if theirs is None or abs(theirs - now) < _CLOCK_SLACK_S else theirs
+
+
+def server_time(headers: Mapping[str, str]) -> float | None:
+    """Unix seconds by the answer's ``Date`` header, or None."""
+    return http_date(headers.get("Date", ""))
+
+
+def http_date(text: str) -> float | None:
+    """Unix seconds of an HTTP date, or None when it is not one.
+
+    Examples
+    --------
+    >>> http_date("Thu, 01 Jan 1970 00:01:00 GMT")
+    60.0
+    """
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def quote(text: str | bytes, secret: str | None = None) -> str:
+    r"""Make a stranger's text fit for one line of an error: no control characters, no key, not long.
+
+    Examples
+    --------
+    >>> quote("bad key sk-or-v1-0123\nsecond line")
+    'bad key [key] second line'
+    """
+    if isinstance(text, bytes):
+        text = text[: 4 * _LONGEST_QUOTE].decode("utf-8", "replace")
+    if secret:
+        text = text.replace(secret, "[key]")
+    text = _SECRET.sub("[key]", _CONTROL.sub(" ", text)).strip()
+    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…"
+
+
+def _finite(seconds: float) -> float | None:
+    """Clip a wait at 0; NaN and infinity are no answer."""
+    return max(0.0, seconds) if abs(seconds) < float("inf") else None
+
+
+def _name(generation_id: str | None) -> str:
+    return "the request" if generation_id is None else quote(generation_id)
