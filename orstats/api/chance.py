@@ -1,0 +1,47 @@
+"""How many refusals are mere chance, and which are too many to be."""
+
+from __future__ import annotations
+
+import math
+
+#: Fewer observations say nothing about the share.
+_FEWEST = 30
+#: Beyond this many the old ones are given half the weight.
+_MEMORY = 400.0
+#: A count is a surprise above its mean by this many standard deviations.
+_SIGMAS = 2.0
+
+
+class Chance:
+    """The share of requests that is refused however slowly the server is asked. Starts at 0."""
+
+    def __init__(self) -> None:
+        self._answers = 0.0
+        self._refusals = 0.0
+
+    @property
+    def share(self) -> float:
+        """Between 0 and 0.9; 0 while too little was seen."""
+        return min(0.9, self._refusals / self._answers) if self._answers >= _FEWEST else 0.0
+
+    def note(self, *, refused: bool) -> None:
+        """Record an answer to a request that was surely sent below the limit."""
+        self._answers += 1
+        self._refusals += refused
+        if self._answers > _MEMORY:
+            self._answers /= 2
+            self._refusals /= 2
+
+    def forget(self, refusals: int) -> None:
+        """Take back refusals that turned out to be the limit after all."""
+        self._refusals = max(0.0, self._refusals - refusals)
+
+    def is_exceeded(self, refusals: int, answers: int) -> bool:
+        """Whether ``refusals`` of ``answers`` are more than chance explains."""
+        mean = self.share * answers
+        return refusals > mean + _SIGMAS * math.sqrt(mean)
+
+    def is_cluster(self, refusals: int, many: int, of: int) -> bool:
+        """Whether ``refusals`` of the latest ``of`` answers are a cluster: ``many``, or more if chance is high."""
+        mean = self.share * of
+        return refusals >= min(of, max(many, math.ceil(mean + 3 * math.sqrt(mean * (1 - self.share)))))
