@@ -35,6 +35,7 @@ def decode(
     body: bytes,
     *,
     generation_id: str | None = None,
+    is_record: bool = True,
     now: float,
     secret: str | None = None,
 ) -> dict[str, Any]:
@@ -45,7 +46,9 @@ def decode(
     status, headers, body
         The answer. The mapping of headers must ignore case by itself, as those of HTTP libraries do.
     generation_id
-        The id asked for. A record that names another id is refused.
+        The id asked for.
+    is_record
+        Whether ``data`` is a generation's record: one that names another id is refused.
     now
         Unix seconds, to turn dates into waits.
     secret
@@ -57,7 +60,10 @@ def decode(
         The subclass that fits; see :mod:`orstats.api.errors`.
     """
     if status == _OK:
-        return _decode_ok(headers, body, generation_id, now, secret)
+        data = _decode_ok(headers, body, generation_id, now, secret)
+        if is_record and generation_id is not None:
+            _check_same(data.get("id"), generation_id, secret)
+        return data
     message, _ = _error_body(body)  # the status line is what proxies and the API agree on
     raise _error(status, message, headers, generation_id, now, secret)
 
@@ -77,8 +83,6 @@ def _decode_ok(
         ) from None
     data = answer.get("data") if isinstance(answer, dict) else None
     if isinstance(data, dict):
-        if generation_id is not None:
-            _check_same(data.get("id"), generation_id, secret)
         return data
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
         message, code = _error_body(body)

@@ -1,0 +1,200 @@
+"""The client: one account on one host. Every call is governed, retried, and fails with a typed error."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote as percent
+
+from orstats.api import wire
+from orstats.api.errors import ApiError, ConfigError, ForbiddenError, NetworkError, RateLimitError, ServerError
+from orstats.api.governor import Governor
+from orstats.api.retry import Retry
+from orstats.api.settings import Settings
+from orstats.api.transport import Transport
+
+#: Seconds to connect, and between two pieces of an answer.
+TIMEOUT: Final = (10.0, 30.0)
+
+_SMALL, _LARGE = 16 << 20, 256 << 20  # bytes: a record; a conversation with images
+_PATIENCE_LARGE = 10.0
+
+
+class Client:
+    """Talks to the API for one account. Share one between threads and calls: it learns the account's pace.
+
+    Parameters
+    ----------
+    api_key
+        Else ``OPENROUTER_API_KEY``. Asked for only when a request is really sent.
+    management_key
+        Else ``OPENROUTER_MANAGEMENT_KEY``. Used where an ordinary key may not read.
+    base_url
+        Else ``OPENROUTER_BASE_URL``, else ``https://openrouter.ai/api/v1``. With or without ``/api/v1``. Must be
+        https, except on this machine.
+    timeout
+        Seconds: one number, or (to connect, between two pieces of an answer).
+    retry
+        Bounds and waits for one id.
+
+    Raises
+    ------
+    ConfigError
+        A URL, key or time-out that cannot be used.
+
+    Examples
+    --------
+    >>> Client("sk-or-v1-secret", base_url="https://openrouter.ai")
+    Client(base_url='https://openrouter.ai/api/v1')
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        management_key: str | None = None,
+        base_url: str | None = None,
+        timeout: float | tuple[float, float] = TIMEOUT,
+        retry: Retry | None = None,
+    ) -> None:
+        self.settings = Settings.resolve(api_key, management_key, base_url)
+        self.retry = retry or Retry()
+        self.governor = Governor()
+        pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        if len(pair) != 2 or not all(seconds > 0 for seconds in pair):  # noqa: PLR2004 - a pair
+            raise ConfigError(f"timeout={timeout!r}: one positive number of seconds, or (connect, read).")
+        self._transport = Transport(self.settings, pair, f"orstats/{version('orstats')}")
+
+    def __repr__(self) -> str:
+        return f"Client(base_url={self.settings.base_url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the pooled connections. A later call opens new ones."""
+        self._transport.close()
+
+    def generation(self, generation_id: str) -> dict[str, Any]:
+        """Return the metadata record of one generation, as the API sends it.
+
+        Raises
+        ------
+        ApiError
+            What the last try ended with; :class:`~orstats.errors.NotFoundError` for an unknown or too young id.
+        MissingKeyError
+            No key is set.
+        """
+        return self.retry.call(lambda: self.ask_generation(generation_id))
+
+    def content(self, generation_id: str) -> dict[str, Any]:
+        """Return the stored prompt and completion of one generation: ``input``, ``output``, ``error``.
+
+        An ordinary key may be refused (the vendor's pages disagree on that); then the management key is tried,
+        if one is set.
+
+        Raises
+        ------
+        ApiError
+            :class:`~orstats.errors.ForbiddenError` if no key at hand may read it,
+            :class:`~orstats.errors.NotFoundError` if nothing is stored.
+        MissingKeyError
+            No key is set.
+        """
+        key, other = self.settings.key(), self.settings.management_key
+        try:
+            return self.retry.call(lambda: self.ask_content(generation_id, key=key))
+        except ForbiddenError:
+            if other is None or other == key:
+                raise
+        return self.retry.call(lambda: self.ask_content(generation_id, key=other))
+
+    def key(self) -> dict[str, Any]:
+        """Return the limits and usage of the key in use.
+
+        Raises
+        ------
+        ApiError
+            What the last try ended with.
+        MissingKeyError
+            No key is set.
+        """
+        return self.retry.call(lambda: self._ask("/key", None, self.settings.key()))
+
+    def ask_generation(self, generation_id: str, *, admitted: float | None = None) -> dict[str, Any]:
+        """Send one request for a record, without a second try. For callers with a schedule of their own.
+
+        Parameters
+        ----------
+        generation_id
+            The id.
+        admitted
+            What :meth:`Governor.admit` returned, if the caller waited there already.
+
+        Raises
+        ------
+        ApiError
+            What the request ended with.
+        """
+        return self._ask("/generation", generation_id, self.settings.key(), admitted=admitted)
+
+    def ask_content(self, generation_id: str, *, key: str) -> dict[str, Any]:
+        """Send one request for stored content, without a second try.
+
+        Raises
+        ------
+        ApiError
+            What the request ended with.
+        """
+        return self._ask("/generation/content", generation_id, key, limit=_LARGE, patience=_PATIENCE_LARGE)
+
+    def _ask(
+        self,
+        path: str,
+        generation_id: str | None,
+        key: str,
+        *,
+        limit: int = _SMALL,
+        patience: float = 1.0,
+        admitted: float | None = None,
+    ) -> dict[str, Any]:
+        query = "" if generation_id is None else f"?id={percent(generation_id, safe='', errors='replace')}"
+        sent_at = self.governor.admit() if admitted is None else admitted
+        assert sent_at is not None
+        refusal: ApiError | None = None
+        try:
+            answer = self._transport.get(path + query, key=key, limit=limit, patience=patience)
+            return wire.decode(
+                answer.status,
+                answer.headers,
+                answer.body,
+                generation_id=generation_id,
+                is_record=path == "/generation",
+                now=time.time(),
+                secret=key,
+            )
+        except NetworkError as error:
+            about = path if generation_id is None else wire.quote(generation_id)
+            message = f"No answer for {about}: {error}."
+            raise NetworkError(message, generation_id=generation_id, retryable=error.retryable) from None
+        except ApiError as error:
+            if _is_refusal(error):
+                refusal = error
+            raise
+        finally:
+            if refusal is None:
+                self.governor.accepted(sent_at)
+            else:
+                self.governor.refused(sent_at, refusal.retry_after)
+
+
+def _is_refusal(error: ApiError) -> bool:
+    """Whether the answer was about our pace. A 503 is, when it names a wait."""
+    return isinstance(error, RateLimitError) or (
+        isinstance(error, ServerError) and error.status == 503 and error.retry_after is not None  # noqa: PLR2004
+    )

@@ -1,0 +1,196 @@
+"""Bytes over HTTP to one host, through requests: no retry, no redirect, no netrc, no cookie, bounded body.
+
+Everything that is the same for every request (headers, proxy, TLS settings, connection pool) is worked out once,
+which makes a request cost little more than urllib3's own work.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from typing import Any, Final, NamedTuple
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from orstats.api.errors import NetworkError
+from orstats.api.settings import Settings
+from orstats.api.wire import quote
+
+#: More workers than this would find no pooled connection.
+MAX_CONNECTIONS: Final = 256
+_CHUNK: Final = 1 << 18
+
+
+class Answer(NamedTuple):
+    """One HTTP answer, read whole."""
+
+    status: int
+    headers: Any  # a case-insensitive mapping, as urllib3 gives it
+    body: bytes
+
+
+class Transport:
+    """Sends GET and POST requests below one base URL. Shared by threads.
+
+    Proxies and CA bundles come from the environment, as requests reads them, except that nothing meant for this
+    machine goes to a proxy: there the key would travel in clear.
+
+    Parameters
+    ----------
+    settings
+        Base URL.
+    timeout
+        Seconds to connect, and seconds between two pieces of the answer. The whole answer must arrive within
+        their sum (``patience`` times that for calls with large answers).
+    user_agent
+        Sent with every request.
+    """
+
+    def __init__(self, settings: Settings, timeout: tuple[float, float], user_agent: str) -> None:
+        self._base_url = settings.base_url
+        self._timeout = urllib3.Timeout(connect=timeout[0], read=timeout[1])
+        self._whole = sum(timeout)
+        with requests.Session() as session:
+            environment = session.merge_environment_settings(self._base_url, {}, None, None, None)
+        self._adapter = _OneHostAdapter(
+            proxies={} if settings.is_loopback else dict(environment["proxies"] or {}),
+            verify=True if environment["verify"] is None else environment["verify"],
+        )
+        # Prepared without a session: a session would let .netrc replace the key.
+        self._prepared = requests.Request(
+            "GET",
+            self._base_url,
+            headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "gzip"},
+        ).prepare()
+        self._keyed: dict[str, requests.PreparedRequest] = {}
+
+    def get(self, path: str, *, key: str, limit: int, patience: float = 1.0) -> Answer:
+        """Send one GET request.
+
+        Parameters
+        ----------
+        path
+            Behind the base URL, with its query, quoted.
+        key
+            For the Authorization header.
+        limit
+            Bytes; a longer body is not read to its end.
+        patience
+            Factor on the time for the whole answer.
+
+        Raises
+        ------
+        NetworkError
+            There was no whole answer; its text is only the reason.
+        """
+        request = copy.copy(self._for_key(key))
+        request.url = self._base_url + path
+        deadline = time.monotonic() + self._whole * patience
+        try:
+            response = self._adapter.send(request, stream=True, timeout=self._timeout)  # type: ignore[arg-type] # urllib3's Timeout is taken as it is
+            body = _read(response.raw, limit, deadline)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _network_error(error) from None
+        return Answer(response.status_code, response.headers, body)
+
+    def close(self) -> None:
+        """Close the pooled connections. A later request opens new ones."""
+        self._adapter.close()
+
+    def _for_key(self, key: str) -> requests.PreparedRequest:
+        prepared = self._keyed.get(key)
+        if prepared is None:
+            prepared = self._prepared.copy()
+            prepared.headers["Authorization"] = f"Bearer {key}"
+            self._keyed[key] = prepared
+        return prepared
+
+
+class _OneHostAdapter(HTTPAdapter):
+    """requests' adapter with what is the same for every request of one host looked up once."""
+
+    def __init__(self, proxies: dict[str, str], verify: bool | str) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=MAX_CONNECTIONS, max_retries=0)
+        self._proxies = proxies
+        self._verify = verify
+        self._pool: Any = None
+
+    def get_connection_with_tls_context(
+        self,
+        request: Any,
+        verify: Any,  # noqa: ARG002 - the signature is requests'
+        proxies: Any = None,  # noqa: ARG002 - same
+        cert: Any = None,
+    ) -> Any:
+        if self._pool is None:
+            pool = super().get_connection_with_tls_context(request, self._verify, self._proxies, cert)
+            super().cert_verify(pool, request.url, self._verify, cert)  # type: ignore[no-untyped-call]
+            self._pool = pool
+        return self._pool
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Done once, when the pool is made."""
+
+    def request_url(self, request: Any, proxies: Any) -> str:  # noqa: ARG002 - the signature is requests'
+        return str(request.path_url)  # https proxies tunnel, and plain http goes to no proxy
+
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        response = requests.Response()
+        response.status_code = resp.status
+        response.headers = resp.headers  # ignores case by itself; cookies are not kept
+        response.raw = resp
+        response.request = req
+        return response
+
+    def close(self) -> None:
+        self._pool = None
+        super().close()
+
+
+def _read(raw: Any, limit: int, deadline: float) -> bytes:
+    """Read a body in pieces, so that neither a huge nor a dripping one holds a worker."""
+    body = b""
+    try:
+        while piece := raw.read1(_CHUNK, decode_content=True):
+            body = body + piece if body else piece
+            _check(len(body), limit, deadline)
+    except BaseException:
+        raw.close()  # the connection is in the middle of an answer: not for reuse
+        raise
+    return body
+
+
+def _check(length: int, limit: int, deadline: float) -> None:
+    if length > limit:
+        raise NetworkError(f"the answer is longer than {limit >> 20} MiB")
+    if time.monotonic() > deadline:
+        raise NetworkError("the answer came too slowly", retryable=True)
+
+
+def _network_error(error: Exception) -> NetworkError:
+    """Say in words what kind of failure it was; the vendor libraries' texts hold addresses of objects."""
+    text = str(error)
+    certain = isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in text
+    if certain:
+        what = "the TLS certificate of the host could not be verified (set REQUESTS_CA_BUNDLE for a private CA)"
+    elif isinstance(error, requests.exceptions.ProxyError):
+        what = "the proxy could not be reached or refused"
+    elif isinstance(error, requests.exceptions.ConnectTimeout):
+        what = "no connection within the time-out"
+    elif isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+        what = "no answer within the time-out"
+    elif isinstance(error, urllib3.exceptions.IncompleteRead) or "IncompleteRead" in text:
+        what = "the answer was cut short"
+    elif isinstance(error, urllib3.exceptions.DecodeError):
+        what = "the answer could not be decompressed"
+    elif "refused" in text:
+        what = "connection refused"
+    elif "resolve" in text or "getaddrinfo" in text:
+        what = "the host name could not be resolved"
+    elif "reset" in text or "aborted" in text or "closed" in text:
+        what = "the connection was closed before the answer"
+    else:
+        what = quote(type(error).__name__)
+    return NetworkError(what, retryable=not certain)
