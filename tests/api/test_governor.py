@@ -1,0 +1,170 @@
+"""The governor against models of limiters, in simulated time: no threads, no sleeping, the same every time."""
+
+import heapq
+import itertools
+import random
+
+import pytest
+
+from orstats.api.governor import Governor
+
+
+class Bucket:
+    """A token bucket: ``rate`` a second, ``burst`` at most. A refusal costs nothing."""
+
+    def __init__(self, rate, burst):
+        self.rate, self.burst, self.tokens, self.at = rate, burst, burst, 0.0
+
+    def admits(self, now):
+        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
+        self.at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+    def told(self, _now):
+        return 1.0
+
+    def ideal(self, number):
+        return (number - self.burst) / self.rate
+
+
+class Window:
+    """``number`` in each window of ``seconds``; refusals count too."""
+
+    def __init__(self, number, seconds):
+        self.number, self.seconds, self.window, self.count = number, seconds, -1, 0
+
+    def admits(self, now):
+        if int(now / self.seconds) != self.window:
+            self.window, self.count = int(now / self.seconds), 0
+        self.count += 1
+        return self.count <= self.number
+
+    def told(self, now):
+        return self.seconds - now % self.seconds
+
+    def ideal(self, number):
+        return ((number - 1) // self.number) * self.seconds
+
+
+def simulate(limiter, number, *, workers=8, cpu=0.0004, latency=0.001, chance=0.0, told=True, seed=0):
+    """Return (seconds, refusals, requests) of ``number`` ids through ``workers`` that share one interpreter."""
+    rnd, clock = random.Random(seed), [0.0]
+    governor = Governor(clock=lambda: clock[0])
+    order, events, later = itertools.count(), [], []
+    fresh, done, refused, sent, busy_until = number, 0, 0, 0, 0.0
+
+    def at(moment, what, data=None):
+        heapq.heappush(events, (moment, next(order), what, data))
+
+    for _ in range(workers):
+        at(0.0, "free")
+    while done < number:
+        moment, _, what, data = heapq.heappop(events)
+        clock[0] = now = max(moment, clock[0])
+        if what == "free":
+            due = bool(later) and later[0] <= now
+            if not due and not fresh:
+                at(later[0] if later else now + 0.01, "free")
+            elif (wait := governor.reserve(now, fresh + len(later))) > 0:
+                at(now + min(wait, 0.05) + rnd.expovariate(5000), "free")
+            else:
+                if due:
+                    heapq.heappop(later)
+                else:
+                    fresh -= 1
+                sent += 1
+                busy_until = max(busy_until, now) + cpu
+                at(busy_until + latency * rnd.uniform(0.3, 0.7), "arrives", now)
+        elif what == "arrives":
+            ok = rnd.random() >= chance and limiter.admits(now)
+            at(now + latency * rnd.uniform(0.3, 0.7), "answered", (data, ok, limiter.told(now) if told else None))
+        else:
+            sent_at, ok, wait = data
+            if ok:
+                governor.accepted(sent_at)
+                done += 1
+            else:
+                governor.refused(sent_at, wait)
+                refused += 1
+                heapq.heappush(later, now + (rnd.uniform(0, 0.5) if wait is None else wait) + rnd.uniform(0, 0.1))
+            at(now, "free")
+    return clock[0], refused, sent
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize(
+    ("rate", "burst", "number"),
+    [(200, 200, 2000), (200, 40, 2000), (200, 20, 2000), (200, 40, 6000), (1000, 100, 6000)],
+)
+def test_unknown_limit_is_used_to_the_full_with_few_refusals(rate, burst, number, told, seed):
+    limiter = Bucket(rate, burst)
+    seconds, refused, _ = simulate(limiter, number, told=told, seed=seed)
+    assert seconds < 1.06 * limiter.ideal(number)
+    assert refused < 0.02 * number
+
+
+@pytest.mark.parametrize("latency", [0.02, 0.05])
+def test_slow_answers_cost_more_refusals_but_hardly_time(latency):
+    limiter = Bucket(200, 40)
+    seconds, refused, _ = simulate(limiter, 2000, workers=32, latency=latency)
+    assert seconds < 1.15 * limiter.ideal(2000)
+    assert refused < 0.08 * 2000
+
+
+@pytest.mark.parametrize("limiter", [Window(200, 1.0), Window(600, 10.0)], ids=["a second", "ten seconds"])
+def test_limits_by_window_are_met_too(limiter):
+    seconds, refused, _ = simulate(limiter, 2000)
+    assert seconds < 1.35 * limiter.ideal(2000)
+    assert refused < 0.05 * 2000
+
+
+def test_slow_limit_is_not_hammered():
+    limiter = Bucket(20, 20)
+    seconds, refused, _ = simulate(limiter, 400)
+    assert seconds < 1.1 * limiter.ideal(400)
+    assert refused < 0.15 * 400
+
+
+@pytest.mark.parametrize(("chance", "most"), [(0.03, 6.0), (0.10, 12.0), (0.23, 25.0)])
+def test_refusals_by_chance_do_not_grind_to_a_halt(chance, most):
+    seconds, _, _ = simulate(Bucket(1e9, 1e9), 2000, chance=chance)
+    assert seconds < most
+
+
+def test_without_refusals_nothing_is_held_back():
+    seconds, refused, sent = simulate(Bucket(1e9, 1e9), 2000, cpu=0.001)
+    assert (refused, sent) == (0, 2000)
+    assert seconds == pytest.approx(2.0, rel=0.01)
+
+
+def test_what_was_learnt_stays_for_the_next_call():
+    clock = [0.0]
+    governor = Governor(clock=lambda: clock[0])
+    assert governor.pace is None
+    for _ in range(8):
+        governor.refused(sent_at=0.0, told=1.0)
+        clock[0] += 0.001
+    assert governor.pace == 0.0
+    clock[0] += 0.05
+    assert governor.reserve(clock[0]) == 0.0
+    assert governor.reserve(clock[0]) > 0.0, "one probe at a time"
+    governor.accepted(clock[0])
+    assert governor.pace == pytest.approx(20.0, rel=0.1)
+
+
+def test_single_refusals_close_nothing():
+    governor = Governor()
+    for sent_at in range(1000):
+        (governor.refused if sent_at % 20 == 0 else governor.accepted)(float(sent_at))
+    assert governor.pace is None
+
+
+def test_waiting_ends_when_told_to_stop():
+    governor = Governor(clock=lambda: 0.0)
+    for _ in range(8):
+        governor.refused(sent_at=0.0)
+    assert governor.admit(lambda: True) is None

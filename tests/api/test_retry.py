@@ -1,0 +1,73 @@
+import pytest
+
+from orstats.api.errors import ConfigError, NotFoundError, RateLimitError, ServerError
+from orstats.api.retry import Retry
+
+
+def transient(retry_after=None):
+    return ServerError("HTTP 502", status=502, retryable=True, retry_after=retry_after)
+
+
+def test_waits_grow_with_full_jitter_and_are_capped():
+    retry = Retry(attempts=50, max_elapsed=1e9, first_wait=0.5, max_wait=8)
+    for attempt, most in [(1, 0.5), (2, 1.0), (3, 2.0), (5, 8.0), (20, 8.0)]:
+        waits = [retry.next_wait(transient(), attempt=attempt, elapsed=0) for _ in range(300)]
+        assert all(0 <= wait <= most for wait in waits)
+        assert max(waits) > 0.8 * most
+        assert min(waits) < 0.2 * most
+
+
+def test_server_is_obeyed_but_not_beyond_the_cap():
+    retry = Retry(max_wait=60)
+    assert 7 <= retry.next_wait(transient(7), attempt=1, elapsed=0) <= 7.1
+    assert 60 <= retry.next_wait(transient(3600), attempt=1, elapsed=0) <= 60.1
+
+
+def test_gives_up_after_the_attempts():
+    retry = Retry(attempts=3)
+    assert retry.next_wait(transient(), attempt=2, elapsed=0) is not None
+    assert retry.next_wait(transient(), attempt=3, elapsed=0) is None
+    assert Retry(attempts=1).next_wait(transient(), attempt=1, elapsed=0) is None
+
+
+def test_gives_up_rather_than_wait_past_the_time():
+    retry = Retry(attempts=100, max_elapsed=10)
+    assert retry.next_wait(transient(5), attempt=1, elapsed=4) is not None
+    assert retry.next_wait(transient(5), attempt=1, elapsed=5.5) is None
+
+
+def test_what_is_not_transient_is_not_tried_again():
+    assert Retry().next_wait(NotFoundError("HTTP 404", status=404), attempt=1, elapsed=0) is None
+
+
+def test_call_sleeps_between_tries_and_raises_the_last_error():
+    slept, calls = [], []
+
+    def request():
+        calls.append(1)
+        raise RateLimitError("HTTP 429", status=429, retryable=True, retry_after=2)
+
+    with pytest.raises(RateLimitError):
+        Retry(attempts=3).call(request, sleep=slept.append)
+    assert len(calls) == 3
+    assert len(slept) == 2
+    assert all(2 <= wait <= 2.1 for wait in slept)
+
+
+def test_call_returns_the_first_success_and_does_not_catch_other_errors():
+    answers = [transient(0), transient(0)]
+
+    def request():
+        if answers:
+            raise answers.pop()
+        return "record"
+
+    assert Retry().call(request, sleep=lambda _: None) == "record"
+    with pytest.raises(ZeroDivisionError):
+        Retry().call(lambda: 1 // 0, sleep=lambda _: None)
+
+
+@pytest.mark.parametrize("bad", [{"attempts": 0}, {"max_elapsed": -1}, {"first_wait": float("nan")}, {"max_wait": -1}])
+def test_bounds_that_make_no_sense_are_refused(bad):
+    with pytest.raises(ConfigError):
+        Retry(**bad)

@@ -1,0 +1,192 @@
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from urllib3 import HTTPHeaderDict
+
+from orstats.api import errors
+from orstats.api.wire import RETRYABLE, decode, quote, retry_after
+
+ID = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
+NOW = 1_790_000_000.0
+
+
+def answer(status, body=b"", headers=(), **kwargs):
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return decode(status, HTTPHeaderDict(dict(headers)), raw, generation_id=ID, now=NOW, **kwargs)
+
+
+def failure(status, body=b"", headers=(), **kwargs):
+    with pytest.raises(errors.ApiError) as caught:
+        answer(status, body, headers, **kwargs)
+    return caught.value
+
+
+def said(code, message="Said"):
+    return {"error": {"code": code, "message": message}}
+
+
+def test_success_gives_the_data_object():
+    assert answer(200, {"data": {"id": ID, "total_cost": 0.5}}) == {"id": ID, "total_cost": 0.5}
+
+
+def test_record_without_an_id_is_kept_and_one_of_another_id_is_not():
+    assert answer(200, {"data": {"model": "m"}}) == {"model": "m"}
+    assert answer(200, {"data": {"id": 7}}) == {"id": 7}
+    error = failure(200, {"data": {"id": "gen-other"}})
+    assert isinstance(error, errors.BadResponseError)
+    assert "gen-other" in str(error)
+    assert ID in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "retryable"),
+    [
+        (400, errors.BadRequestError, False),
+        (401, errors.AuthenticationError, False),
+        (402, errors.PaymentRequiredError, False),
+        (403, errors.ForbiddenError, False),
+        (404, errors.NotFoundError, False),
+        (405, errors.BadResponseError, False),
+        (408, errors.ServerError, True),
+        (418, errors.BadResponseError, False),
+        (429, errors.RateLimitError, True),
+        (500, errors.ServerError, True),
+        (501, errors.ServerError, False),
+        (502, errors.ServerError, True),
+        (503, errors.ServerError, True),
+        (504, errors.ServerError, True),
+        (520, errors.ServerError, True),
+        (521, errors.ServerError, True),
+        (522, errors.ServerError, True),
+        (523, errors.ServerError, True),
+        (524, errors.ServerError, True),
+        (529, errors.ServerError, True),
+    ],
+)
+@pytest.mark.parametrize("body", [said(0), b"<html>Bad gateway</html>", b"", b"plain", b"[1]", b'{"error":"text"}'])
+def test_each_status_is_its_error_whatever_the_body(status, kind, retryable, body):
+    error = failure(status, body)
+    assert type(error) is kind
+    assert (error.status, error.retryable, error.generation_id) == (status, retryable, ID)
+    assert retryable == (status in RETRYABLE)
+    assert ID in str(error)
+    assert str(status) in str(error)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirect_is_named_and_not_retryable(status):
+    error = failure(status, b"", {"Location": "https://elsewhere.example/x"})
+    assert isinstance(error, errors.BadResponseError)
+    assert not error.retryable
+    assert "elsewhere.example" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "retryable"),
+    [
+        (502, errors.ServerError, True),
+        (429, errors.RateLimitError, True),
+        ("429", errors.RateLimitError, True),
+        (404, errors.NotFoundError, False),
+        (401, errors.AuthenticationError, False),
+        (None, errors.BadResponseError, False),
+        (True, errors.BadResponseError, False),
+    ],
+)
+def test_success_that_carries_an_error_is_that_error(code, kind, retryable):
+    error = failure(200, said(code, "Provider returned error"))
+    assert type(error) is kind
+    assert error.retryable is retryable
+    assert "Provider returned error" in str(error)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"data": {"id', b"\xff\xfe", b'{"data": NaN}'])
+def test_success_that_is_no_json_may_be_tried_again(body):
+    error = failure(200, body)
+    assert isinstance(error, errors.BadResponseError)
+    assert error.retryable
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"{}", b'{"data": null}', b'{"data": []}', b'"x"'])
+def test_success_without_data_is_a_bad_response(body):
+    assert isinstance(failure(200, body), errors.BadResponseError)
+
+
+def test_waits_are_read_from_every_documented_header():
+    assert retry_after(HTTPHeaderDict({"retry-after": "7"}), NOW) == 7
+    assert retry_after(HTTPHeaderDict({"Retry-After": "0.25"}), NOW) == 0.25
+    assert retry_after(HTTPHeaderDict({"Retry-After": "Mon, 21 Sep 2026 15:13:25 GMT"}), 1_790_003_600.0) == 5
+    assert retry_after(HTTPHeaderDict({"X-RateLimit-Reset": "1790000002500"}), NOW) == 2.5
+    assert retry_after(HTTPHeaderDict({"X-RateLimit-Reset": "1790000003"}), NOW) == 3
+    assert retry_after(HTTPHeaderDict(), NOW) is None
+
+
+def test_waits_that_make_no_sense_are_no_answer_or_none_at_all():
+    assert retry_after({"Retry-After": "soon"}, NOW) is None
+    assert retry_after({"Retry-After": "nan"}, NOW) is None
+    assert retry_after({"Retry-After": "inf"}, NOW) is None
+    assert retry_after({"Retry-After": "-3"}, NOW) == 0
+    assert retry_after({"X-RateLimit-Reset": "1789999999000"}, NOW) == 0
+    assert retry_after({"Retry-After": "soon", "X-RateLimit-Reset": "1790000001000"}, NOW) == 1
+
+
+def test_skewed_clock_here_does_not_turn_into_a_wait_of_hours():
+    headers = {"X-RateLimit-Reset": "1790000001000", "Date": "Mon, 21 Sep 2026 14:13:20 GMT"}
+    assert retry_after(headers, NOW - 7200) == 1.0
+    headers = {"Retry-After": "Mon, 21 Sep 2026 14:13:22 GMT", "Date": "Mon, 21 Sep 2026 14:13:20 GMT"}
+    assert retry_after(headers, NOW - 7200) == 2.0
+
+
+def test_only_retryable_errors_carry_a_wait():
+    assert failure(429, said(429), {"Retry-After": "3"}).retry_after == 3
+    assert failure(403, said(403), {"Retry-After": "3"}).retry_after is None
+
+
+def test_echoed_key_is_cut_out():
+    key = "a-key-of-another-gateway"
+    error = failure(401, said(401, f"bad key {key} or sk-or-v1-abcdef, Authorization: Bearer abc.def"), secret=key)
+    for secret in (key, "sk-or-v1-abcdef", "abc.def"):
+        assert secret not in str(error)
+
+
+def test_quoted_text_stays_on_one_short_line():
+    text = quote("a\r\nb\x1b[31m\u202ec" + "x" * 1000)
+    assert len(text) <= 200
+    assert text.isprintable()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(
+    status=st.integers(100, 599),
+    body=st.binary(max_size=300) | json_values.map(lambda v: repr(v).encode("utf-8", "replace")),
+    headers=st.dictionaries(
+        st.sampled_from(["Retry-After", "X-RateLimit-Reset", "Date", "Location"]), st.text(max_size=40)
+    ),
+)
+def test_nothing_but_typed_errors_leaves_the_decoder(status, body, headers):
+    try:
+        data = decode(status, headers, body, generation_id=ID, now=NOW, secret="k")
+    except errors.ApiError:
+        return
+    assert isinstance(data, dict)
+
+
+@given(value=json_values)
+def test_nothing_but_typed_errors_leaves_the_decoder_for_json(value):
+    try:
+        raw = orjson.dumps({"data": value, "error": value}, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, orjson.JSONEncodeError):
+        return
+    for status in (200, 400, 429):
+        try:
+            data = decode(status, {}, raw, generation_id=ID, now=NOW)
+        except errors.ApiError:
+            continue
+        assert isinstance(data, dict)
