@@ -35,31 +35,31 @@ __all__ = [
     "write_csv",
 ]
 
-#: Where each public name lives; a name equal to the module's own means the module.
+#: Where each public name lives; the two modules are public themselves.
 _HOME: Final = {
     "Archive": "orstats.data.archive",
     "Client": "orstats.api.client",
     "Retry": "orstats.api.retry",
     "attempts": "orstats.data.views",
-    "errors": "orstats.api.errors",
     "failures": "orstats.data.views",
     "fetch": "orstats.data.fetch",
     "field_table": "orstats.data.views",
     "read_ids": "orstats.data.ids",
-    "sim": "orstats.sim",
     "summary": "orstats.data.views",
     "write_csv": "orstats.analysis.export",
 }
+_MODULES: Final = {"errors": "orstats.api.errors", "sim": "orstats.sim"}
 
 logging.getLogger("orstats").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOME.get(name)
-    if home is None:
+    if name in _MODULES:
+        value = importlib.import_module(_MODULES[name])
+    elif name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    else:
         raise AttributeError(f"module 'orstats' has no attribute {name!r}")
-    module = importlib.import_module(home)
-    value = module if home.rpartition(".")[2] == name else getattr(module, name)
     globals()[name] = value
     return value
 
