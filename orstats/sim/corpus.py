@@ -1,0 +1,185 @@
+"""The account's generations: any record or content, by identifier or number, made when it is asked for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from orstats.sim.attempts import milliseconds
+from orstats.sim.contents import write_content
+from orstats.sim.ids import IdCodec
+from orstats.sim.plan import Plan, plan_of
+from orstats.sim.records import region_of, write_record
+from orstats.sim.seeds import stream
+from orstats.sim.timeline import DAYS, Slot, Timeline, microseconds
+
+ContentReason = Literal["stored", "logging_off", "zero_data_retention", "regional", "too_old"]
+
+# Input & Output Logging was switched on this many days before the end, so the oldest tenth has no content.
+LOGGING_DAYS = DAYS * 0.9
+_REPLAY_REACH = 400
+
+
+class Corpus:
+    """A repeatable account.
+
+    Parameters
+    ----------
+    generations
+        How many generations it has; 0 is allowed.
+    seed
+        Everything follows from it: the same arguments give the same account for ever.
+    until
+        The moment that it ends at; aware. Its 60 days before are busy, a few records are older.
+    log_content
+        Whether Input & Output Logging was ever switched on.
+
+    Raises
+    ------
+    ValueError
+        If ``generations`` is negative or ``until`` has no time zone.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> corpus = Corpus(1000, seed=0, until=datetime(2026, 3, 1, tzinfo=UTC))
+    >>> corpus.find(corpus.identifier(500))
+    500
+    >>> corpus.record(500)["id"] == corpus.identifier(500)
+    True
+    """
+
+    def __init__(self, generations: int, *, seed: int, until: datetime, log_content: bool = True) -> None:
+        if generations < 0:
+            raise ValueError(f"generations must be 0 or more, not {generations}")
+        if until.tzinfo is None:
+            raise ValueError(f"until needs a time zone, as in datetime.now(UTC): {until}")
+        self.seed = seed
+        self.generations = generations
+        self.until = until
+        self._timeline = Timeline(seed, generations, until)
+        self._codec = IdCodec(seed)
+        self._logging_us = microseconds(until - timedelta(days=LOGGING_DAYS))
+        self._log_content = log_content
+        self._known_slot = functools.lru_cache(maxsize=4096)(self._timeline.slot)
+        self._added: list[Slot] = []
+
+    def identifier(self, index: int) -> str:
+        """Give the identifier of generation ``index``."""
+        slot = self._slot(index)
+        return self._codec.encode(index, slot.created_us, slot.kind)
+
+    def created_us(self, index: int) -> int:
+        """Give the moment of generation ``index``, in microseconds since 1970."""
+        return self._slot(index).created_us
+
+    def identifiers(self) -> Iterator[str]:
+        """Give all identifiers in time order."""
+        return (self._codec.encode(*stamp) for stamp in self._timeline.stamps())
+
+    def find(self, identifier: str) -> int | None:
+        """Find the number of an identifier; None if the account has no such generation."""
+        index = self._codec.decode(identifier)
+        if index is None or index >= self.generations + len(self._added) or self.identifier(index) != identifier:
+            return None
+        return index
+
+    def record(self, index: int) -> dict[str, Any]:
+        """Write the metadata of generation ``index``: ``data`` of the API's answer."""
+        slot = self._slot(index)
+        if slot.kind != "replayed":
+            return write_record(self.seed, slot, self._plan(slot), self.identifier(index))
+        return self._replayed(slot)
+
+    def content(self, index: int) -> dict[str, Any] | None:
+        """Write the stored content of generation ``index``; None when there is none.
+
+        With zero data retention there is an answer, but an empty one.
+        """
+        reason = self.content_reason(index)
+        if reason == "zero_data_retention":
+            return {"input": {"messages": []}, "output": {"completion": None, "reasoning": None}, "error": None}
+        if reason != "stored":
+            return None
+        slot = self._slot(self._source(index))
+        return write_content(slot, self._plan(slot), self.record(slot.index))
+
+    def content_reason(self, index: int) -> ContentReason:
+        """Tell why generation ``index`` has content, or why not."""
+        slot = self._slot(index)
+        if slot.kind == "legacy":
+            return "too_old"
+        source = self._slot(self._source(index))
+        if region_of(self.seed, source.talk) != "global":
+            return "regional"
+        if not self._log_content or slot.created_us < self._logging_us:
+            return "logging_off"
+        if self._plan(source).app.zero_retention:
+            return "zero_data_retention"
+        return "stored"
+
+    def add(self, moment: datetime) -> int:
+        """Add a generation beyond the account's own, created at ``moment``; gives its number."""
+        index = self.generations + len(self._added)
+        created = microseconds(moment)
+        self._added.append(Slot(index, created, "chat", f"added-{index}", 0, ("chat",), (created,)))
+        return index
+
+    def unknown(self, number: int, moment: datetime | None) -> str:
+        """Make an identifier that no generation has, of the given moment, or legacy without one."""
+        stranger = IdCodec(~self.seed)
+        if moment is None:
+            return stranger.encode(number, 0, "legacy")
+        return stranger.encode(number, microseconds(moment))
+
+    def _slot(self, index: int) -> Slot:
+        if index < self.generations:
+            return self._known_slot(index)
+        return self._added[index - self.generations]
+
+    def _plan(self, slot: Slot) -> Plan:
+        return plan_of(self.seed, slot)
+
+    def _source(self, index: int) -> int:
+        """Find the generation whose answer a replayed one repeats; any other is its own source."""
+        slot = self._slot(index)
+        if slot.kind != "replayed":
+            return index
+        rng = stream(self.seed, "replay", index)
+        for _ in range(_REPLAY_REACH):
+            source = self._slot(rng.randrange(max(self._timeline.legacy, index - _REPLAY_REACH), index + 1))
+            if source.kind in {"chat", "tools", "web"}:
+                return source.index
+        return index
+
+    def _replayed(self, slot: Slot) -> dict[str, Any]:
+        """Repeat an earlier answer from the response cache: same words and counts, no provider, no charge."""
+        source = self._slot(self._source(slot.index))
+        if source.index == slot.index:
+            # A tiny account may have nothing to repeat.
+            source = replace(slot, kind="chat", kinds=("chat",))
+            return write_record(self.seed, source, self._plan(source), self.identifier(slot.index))
+        repeated = replace(source, index=slot.index, created_us=slot.created_us)
+        row = write_record(self.seed, repeated, self._plan(source), self.identifier(slot.index))
+        original = self.record(source.index)
+        rng = stream(self.seed, "replayed", slot.index)
+        for field in original.keys() & row.keys():
+            if "tokens" in field or field in {"model", "provider_name", "finish_reason", "native_finish_reason"}:
+                row[field] = original[field]
+        row |= {
+            "total_cost": 0,
+            "usage": 0,
+            "cache_discount": None,
+            "upstream_inference_cost": None,
+            "upstream_id": None,
+            "provider_responses": [],
+            "moderation_latency": None,
+            "latency": milliseconds(rng, 6 + 40 * rng.random()),
+            "response_cache_source_id": original["id"],
+            "request_id": None,
+        }
+        row["generation_time"] = row["latency"]
+        return row

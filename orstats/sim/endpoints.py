@@ -1,0 +1,139 @@
+"""The API's endpoints: one small function each. They see authorised requests only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from orstats.sim.account import RESEARCH, label_of
+from orstats.sim.faults import MESSAGES
+from orstats.sim.messages import Reply, Request, error_reply, json_reply
+from orstats.sim.seeds import hexadecimal, letters, stream
+
+if TYPE_CHECKING:
+    from orstats.sim.service import Service
+
+
+class Role(Enum):
+    """What a key may do."""
+
+    ADMIN = "admin"
+    PLAIN = "plain"
+    MANAGEMENT = "management"
+
+
+Handler = Callable[["Service", Request, Role], Reply | Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How an endpoint is reached, and who answers."""
+
+    method: str
+    handler: Handler
+
+
+def generation(service: Service, request: Request, _role: Role) -> Reply:
+    """Answer ``GET /generation``: the metadata of one generation, with any key of the account."""
+    identifier = request.parameter("id")
+    if not identifier:
+        return error_reply(400, MESSAGES[400])
+    if service.out_of_credits:
+        return error_reply(402, MESSAGES[402])
+    index = service.find(identifier)
+    if index is None:
+        return error_reply(404, MESSAGES[404])
+    return Reply(200, service.record_body(index))
+
+
+def content(service: Service, request: Request, role: Role) -> Reply:
+    """Answer ``GET /generation/content``: prompt and completion, for administrators of the organisation."""
+    identifier = request.parameter("id")
+    if not identifier:
+        return error_reply(400, MESSAGES[400])
+    if role is Role.PLAIN:
+        return error_reply(403, MESSAGES[403])
+    index = service.find(identifier)
+    stored = service.corpus.content(index) if index is not None else None
+    if stored is None:
+        return error_reply(404, MESSAGES[404])
+    return json_reply(200, {"data": stored})
+
+
+def key(service: Service, _request: Request, role: Role) -> Reply:
+    """Answer ``GET /key``: the limits and the use of the key that asks.
+
+    Beside the specification of 2026-08-22 it has what the vendor's SDK of November 2026 demands: budgets, data
+    regions, organisation and workspace, the free requests of the day. The amounts are the key's own, made up: the
+    account's generations were paid with other keys.
+    """
+    return json_reply(200, {"data": key_data(service, role)})
+
+
+def key_data(service: Service, role: Role) -> dict[str, Any]:
+    """Describe a key as the API does; amounts in USD."""
+    keys, seed = service.keys, service.corpus.seed
+    text = {Role.ADMIN: keys.admin, Role.PLAIN: keys.plain, Role.MANAGEMENT: keys.management}[role]
+    rng = stream(seed, "key-use", role.value)
+    usage = round(20 + 60 * rng.random(), 6)
+    daily, weekly, monthly = round(usage / 41, 6), round(usage / 9, 6), round(usage / 2.7, 6)
+    limit = 100 if role is Role.PLAIN else None
+    budget = _budget(monthly, limit) if limit is not None else None
+    management = role is Role.MANAGEMENT
+    return {
+        "label": label_of(text),
+        "limit": limit,
+        "usage": 0 if management else usage,
+        "usage_daily": 0 if management else daily,
+        "usage_weekly": 0 if management else weekly,
+        "usage_monthly": 0 if management else monthly,
+        "byok_usage": 0,
+        "byok_usage_daily": 0,
+        "byok_usage_weekly": 0,
+        "byok_usage_monthly": 0,
+        "is_free_tier": False,
+        "is_management_key": management,
+        "is_provisioning_key": management,
+        "limit_remaining": round(limit - monthly, 6) if limit is not None else None,
+        "limit_reset": "monthly" if limit is not None else None,
+        "include_byok_in_limit": False,
+        "creator_user_id": f"user_2{letters(stream(seed, 'creator'), 26)}",
+        "rate_limit": {
+            "requests": -1,
+            "interval": "10s",
+            "note": "This field is deprecated and safe to ignore.",
+        },
+        "expires_at": None,
+        "allowed_data_regions": ["global", "europe", "us"],
+        "budgets": [budget] if budget else [],
+        "effective_budget": budget,
+        "free_model_daily_requests": {"limit": 1000, "used": 37, "remaining": 963},
+        "organization_id": f"org_{hexadecimal(26, seed, 'organisation')}",
+        "workspace_id": RESEARCH,
+    }
+
+
+def _budget(spent: float, limit: float) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    turn = (now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)
+    return {
+        "scope": "key_limit",
+        "budget_id": None,
+        "guardrail_id": None,
+        "limit_usd": limit,
+        "spend_usd": spent,
+        "remaining_usd": round(limit - spent, 6),
+        "reset_interval": "monthly",
+        "resets_at": turn.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "include_byok": False,
+    }
+
+
+ROUTES: dict[str, Route] = {
+    "/api/v1/generation": Route("GET", generation),
+    "/api/v1/generation/content": Route("GET", content),
+    "/api/v1/key": Route("GET", key),
+}

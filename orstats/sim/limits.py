@@ -1,0 +1,108 @@
+"""The rate limit: how many requests a second are served, and how the others are refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from orstats.sim.faults import MESSAGES, wait_headers
+from orstats.sim.messages import Reply, error_reply
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """A limit of requests a second, over all keys, as the real one is the account's.
+
+    Parameters
+    ----------
+    per_second
+        Requests served each second, more than 0.
+    burst
+        How many may come at once after a pause; default one second's worth, at least 1.
+    retry_after
+        What a refusal tells: "seconds" or "date" (``Retry-After``), "reset" (``X-RateLimit-Reset``, epoch ms, the
+        exact moment) or "none".
+    retry_after_s
+        What ``Retry-After`` says, in whole seconds.
+    algorithm
+        "bucket" refills steadily and refusals cost nothing; "window" counts anew each second.
+
+    Raises
+    ------
+    ValueError
+        If ``per_second`` or ``burst`` admits nothing.
+
+    Examples
+    --------
+    >>> RateLimit(200).most
+    200
+    """
+
+    per_second: float
+    burst: int | None = None
+    retry_after: Literal["seconds", "date", "reset", "none"] = "seconds"
+    retry_after_s: int = 1
+    algorithm: Literal["bucket", "window"] = "bucket"
+
+    def __post_init__(self) -> None:
+        if self.per_second <= 0 or self.most < 1:
+            raise ValueError(f"a rate limit must admit something: per_second={self.per_second}, burst={self.burst}")
+
+    @property
+    def most(self) -> int:
+        """How many requests may come at once."""
+        return self.burst if self.burst is not None else max(1, int(self.per_second))
+
+
+class Limiter:
+    """Applies a limit to a stream of requests.
+
+    Parameters
+    ----------
+    limit
+        The limit.
+    clock
+        Seconds that only go up; another one in tests.
+
+    Examples
+    --------
+    >>> limiter = Limiter(RateLimit(1), clock=lambda: 0.0)
+    >>> limiter.refusal() is None, limiter.refusal().status
+    (True, 429)
+    """
+
+    def __init__(self, limit: RateLimit, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._tokens = float(limit.most)
+        self._at = clock()
+
+    def refusal(self) -> Reply | None:
+        """Count one request: None if it is served, else the refusal."""
+        now = self._clock()
+        wait_s = self._bucket(now) if self._limit.algorithm == "bucket" else self._window(now)
+        if wait_s is None:
+            return None
+        limit = self._limit
+        headers = wait_headers(limit.retry_after, wait_s, limit.retry_after_s, limit=limit.per_second)
+        return error_reply(429, MESSAGES[429], headers)
+
+    def _bucket(self, now: float) -> float | None:
+        refilled = self._tokens + (now - self._at) * self._limit.per_second
+        self._tokens = min(float(self._limit.most), refilled)
+        self._at = now
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._limit.per_second
+        self._tokens -= 1
+        return None
+
+    def _window(self, now: float) -> float | None:
+        if int(now) != int(self._at):
+            self._tokens = float(self._limit.most)
+        self._at = now
+        if self._tokens < 1:
+            return int(now) + 1 - now
+        self._tokens -= 1
+        return None

@@ -1,0 +1,327 @@
+"""The simulator itself: starts, stops, and tells the truth about what it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import importlib
+import signal
+import threading
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from orstats.sim.connection import Connection
+from orstats.sim.corpus import ContentReason, Corpus
+from orstats.sim.faults import Faults
+from orstats.sim.limits import RateLimit
+from orstats.sim.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from orstats.sim.stats import Stats
+
+_HOST = "127.0.0.1"
+_BACKLOG = 1024
+_STOP_S = 10.0
+
+
+class SimServer:
+    """An HTTP server on this machine that speaks the OpenRouter API about a made-up account.
+
+    Used as a context manager it runs in a thread of its own; with :meth:`serve_forever` it holds the calling one.
+    It listens on 127.0.0.1 only. Nothing is started before that, and nothing is left after.
+
+    Parameters
+    ----------
+    generations
+        How many generations the account has. A million needs no more memory than a thousand, until ``ids`` is read.
+    seed
+        The same seed, number and ``until`` give the same account, keys and faults.
+    faults
+        What goes wrong: a share of identifiers from 0 to 1, or :class:`Faults`.
+    rate_limit
+        Requests a second, or a :class:`RateLimit`; None for no limit.
+    latency
+        Seconds that each answer takes, or the least and the most.
+    lag
+        Seconds after a generation's moment before it is found; until then 404. For single identifiers see
+        :meth:`young_ids`.
+    until
+        When the account ends: its traffic fills the 60 days before, a few records are older. Default: now.
+    port
+        Where to listen; 0 takes a free port.
+    gzip
+        Whether to compress answers for clients that accept it, as the real API's CDN does.
+    log_content
+        Whether the account ever switched Input & Output Logging on. If not, no content is found.
+
+    Examples
+    --------
+    >>> import urllib.request
+    >>> with SimServer(10, seed=1) as sim:
+    ...     request = urllib.request.Request(
+    ...         f"{sim.base_url}/generation?id={sim.ids[0]}", headers={"Authorization": f"Bearer {sim.key}"}
+    ...     )
+    ...     with urllib.request.urlopen(request) as answer:
+    ...         answer.status, sim.requests
+    (200, 1)
+    """
+
+    def __init__(
+        self,
+        generations: int = 1000,
+        *,
+        seed: int = 0,
+        faults: float | Faults = 0.0,
+        rate_limit: float | RateLimit | None = None,
+        latency: float | tuple[float, float] = 0.0,
+        lag: float = 0.0,
+        until: datetime | None = None,
+        port: int = 0,
+        gzip: bool = False,
+        log_content: bool = True,
+    ) -> None:
+        if not isinstance(faults, Faults):
+            faults = Faults(rate=faults, seed=seed)
+        if rate_limit is not None and not isinstance(rate_limit, RateLimit):
+            rate_limit = RateLimit(rate_limit)
+        self._corpus = Corpus(generations, seed=seed, until=until or datetime.now(UTC), log_content=log_content)
+        idle = not (faults.rate or faults.per_id or faults.always)
+        self._service = Service(
+            self._corpus,
+            faults=None if idle else faults,
+            rate_limit=rate_limit,
+            latency=latency,
+            lag=lag,
+            gzip=gzip,
+        )
+        self._wanted_port = port
+        self._port: int | None = None
+        self._unknown = 0
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    def __repr__(self) -> str:
+        where = f"at {self.base_url}" if self._port is not None else "not running"
+        return f"<SimServer {where}, {self._corpus.generations} generations, seed {self._corpus.seed}>"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # ---- running -------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start to serve in a background thread; returns when requests are taken.
+
+        Raises
+        ------
+        RuntimeError
+            If it runs already.
+        OSError
+            If the port is taken.
+        """
+        if self._thread is not None or self._port is not None:
+            raise RuntimeError("the simulator is running already")
+        started: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(started,), name="orstats-sim", daemon=True)
+        self._thread.start()
+        try:
+            started.result()
+        except BaseException:
+            self._thread.join()
+            self._thread = None
+            raise
+
+    def stop(self) -> None:
+        """Drop all connections, stop to listen, and wait for the thread to end. May be called twice."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        if self._loop is not None and self._stopping is not None:
+            # The loop may be gone if the thread died by itself.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stopping.set)
+        thread.join()
+
+    def serve_forever(self, on_ready: Callable[[SimServer], object] | None = None) -> None:
+        """Serve in this thread, which must be the main one, until SIGINT or SIGTERM; then end cleanly.
+
+        Parameters
+        ----------
+        on_ready
+            Called once requests are taken, with this server: ``base_url`` and ``key`` can be told to a user then.
+        """
+        if self._thread is not None:
+            raise RuntimeError("the simulator is running already")
+        asyncio.run(self._serve(lambda: on_ready(self) if on_ready is not None else None, signals=True))
+
+    def _run(self, started: Future[None]) -> None:
+        try:
+            asyncio.run(self._serve(lambda: started.set_result(None), signals=False))
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    async def _serve(self, ready: Callable[[], object], *, signals: bool) -> None:
+        loop = asyncio.get_running_loop()
+        self._loop, self._stopping = loop, asyncio.Event()
+        make = functools.partial(Connection, self._service, loop)
+        server = await loop.create_server(make, _HOST, self._wanted_port, backlog=_BACKLOG)
+        self._port = server.sockets[0].getsockname()[1]
+        try:
+            if signals:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    # Windows has no such handlers; there Ctrl-C arrives as KeyboardInterrupt.
+                    with contextlib.suppress(NotImplementedError):
+                        loop.add_signal_handler(number, self._stopping.set)
+            ready()
+            await self._stopping.wait()
+        finally:
+            self._port = None
+            server.close()
+            for connection in list(self._service.connections):
+                connection.abort()
+            async with asyncio.timeout(_STOP_S):
+                while self._service.connections:  # noqa: ASYNC110 - takes one turn of the loop, at the very end
+                    await asyncio.sleep(0)
+                await server.wait_closed()
+
+    # ---- where and with what -------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """The port; RuntimeError while it is not running."""
+        if self._port is None:
+            raise RuntimeError("the simulator is not running: use `with SimServer() as sim:`")
+        return self._port
+
+    @property
+    def base_url(self) -> str:
+        """The API's base URL, with ``/api/v1``."""
+        return f"http://{_HOST}:{self.port}/api/v1"
+
+    @property
+    def key(self) -> str:
+        """The key of an organisation's administrator: reads metadata and content."""
+        return self._service.keys.admin
+
+    @property
+    def plain_key(self) -> str:
+        """A key that reads metadata; content is forbidden (403)."""
+        return self._service.keys.plain
+
+    @property
+    def management_key(self) -> str:
+        """The key that analytics, activity and credits want."""
+        return self._service.keys.management
+
+    def client(self, **options: Any) -> Any:
+        """Open an :class:`orstats.Client` on this server, with both keys; ``options`` are passed on and win."""
+        # By name and only here: the simulator knows nothing of the client, so that it can be used to test it.
+        front = importlib.import_module("orstats")
+        settings = {"api_key": self.key, "management_key": self.management_key, "base_url": self.base_url}
+        return front.Client(**(settings | options))
+
+    @property
+    def out_of_credits(self) -> bool:
+        """Whether the account has run out of credits: then metadata answers 402. May be set while it runs."""
+        return self._service.out_of_credits
+
+    @out_of_credits.setter
+    def out_of_credits(self, value: bool) -> None:
+        self._service.out_of_credits = value
+
+    # ---- the truth -----------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def ids(self) -> list[str]:
+        """All identifiers of the account in time order (some 7 s and 90 MB for a million)."""
+        return list(self._corpus.identifiers())
+
+    def record(self, generation_id: str) -> dict[str, Any]:
+        """Tell the true metadata of a generation, as ``data`` of the answer has it, even before it can be found.
+
+        Raises
+        ------
+        KeyError
+            If the account has no such generation.
+        """
+        return self._corpus.record(self._index(generation_id))
+
+    def content(self, generation_id: str) -> dict[str, Any] | None:
+        """Tell the stored content of a generation; None if there is none (see :meth:`content_reason`).
+
+        Raises
+        ------
+        KeyError
+            If the account has no such generation.
+        """
+        return self._corpus.content(self._index(generation_id))
+
+    def content_reason(self, generation_id: str) -> ContentReason:
+        """Tell why a generation has content or not.
+
+        Returns
+        -------
+        str
+            "stored"; or, with 404: "logging_off" (not logged at that time), "regional" (served by a regional host),
+            "too_old"; or "zero_data_retention" (200, but empty). A key that may not read gets 403 for any.
+
+        Raises
+        ------
+        KeyError
+            If the account has no such generation.
+        """
+        return self._corpus.content_reason(self._index(generation_id))
+
+    def _index(self, generation_id: str) -> int:
+        index = self._corpus.find(generation_id)
+        if index is None:
+            raise KeyError(generation_id)
+        return index
+
+    def young_ids(self, count: int, *, found_after: float) -> list[str]:
+        """Add generations of this second that answer 404 until ``found_after`` seconds from now have passed."""
+        return [self._service.add_young(found_after) for _ in range(count)]
+
+    def unknown_ids(self, count: int, *, age: float | None = None) -> list[str]:
+        """Make identifiers that are never found.
+
+        Parameters
+        ----------
+        count
+            How many; each call makes new ones.
+        age
+            How many seconds ago the second in them lies; None for legacy ones, which have no second.
+        """
+        first, self._unknown = self._unknown, self._unknown + count
+        moment = None if age is None else datetime.now(UTC) - timedelta(seconds=age)
+        return [self._corpus.unknown(number, moment) for number in range(first, self._unknown)]
+
+    # ---- what happened -------------------------------------------------------------------------------------
+
+    @property
+    def requests(self) -> int:
+        """How many requests came in so far."""
+        return self._service.recorder.requests
+
+    @property
+    def stats(self) -> Stats:
+        """The counters at this moment."""
+        return self._service.recorder.snapshot()
+
+    def reset_stats(self) -> None:
+        """Set all counters to zero. What faults have already been met is not forgotten."""
+        self._service.recorder.reset()
