@@ -1,0 +1,250 @@
+"""Write frames to files that other programs read: CSV for spreadsheets and finance, Parquet, JSON Lines.
+
+A file appears whole or not at all: it is written under a temporary name beside its target and then renamed, so a full
+disk or a crash leaves the old file as it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final, TextIO
+
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from orstats.analysis.cells import cell_texts, iso_times, named_columns, one_value
+from orstats.api.errors import ExportError
+from orstats.data.schema import FIELDS
+
+_TEXT: Final = pa.large_string()
+#: Rows turned into text at a time: bounds the memory, and the text of one column to less than 2 GB.
+_SLICE: Final = 20_000
+
+
+def write_csv(frame: pd.DataFrame, path: str | os.PathLike[str] | TextIO, *, spreadsheet_safe: bool = True) -> None:
+    """Write a frame, or any report, to a file: all rows, failed ones too, and all columns.
+
+    CSV is written for people who open it in a spreadsheet and for programs alike: UTF-8 without a byte-order mark
+    (for Excel: Data, From Text/CSV), comma, LF, quotes where needed; plain decimals with the fewest digits that read
+    back the same (``0.00000042``), whole numbers without a point, times as ``2026-11-23T10:00:00.123456Z``, flags
+    ``true`` and ``false``, an empty cell where a value is missing.
+
+    Parameters
+    ----------
+    frame
+        From :func:`orstats.fetch`, or any other; the index makes the first columns, unless it only counts rows.
+    path
+        The ending decides: ``.csv``, ``.csv.gz``, ``.parquet`` (typed as the frame), ``.jsonl`` or ``.ndjson`` (one
+        object a line; missing is null, JSON columns are nested). An open text file gets CSV.
+    spreadsheet_safe
+        CSV only. Text, ids and column names that a spreadsheet would run as a formula get an apostrophe in front
+        (they begin with ``= + - @`` or the full-width ones, also behind blanks, or with a tab or line break); line
+        breaks become LF, other control characters are taken out. Numbers stay numbers. False writes text as it is.
+
+    Raises
+    ------
+    ExportError
+        Unknown ending, no such directory, no permission, full disk, or values that the format cannot hold.
+        An existing file is then unchanged.
+    OSError
+        Writing to an open file failed.
+
+    Examples
+    --------
+    >>> import sys
+    >>> report = pd.DataFrame({"cost_usd": [4.2e-07, None]}, index=pd.Index(["gen-1", "=evil()"], name="id"))
+    >>> write_csv(report, sys.stdout)
+    id,cost_usd
+    gen-1,0.00000042
+    '=evil(),
+    """
+    if isinstance(path, str | os.PathLike):
+        target = _Target(os.fspath(path))
+        if target.ending in _CSV:
+            target.replace(lambda file: _write_lines(frame, file.write, target.ending, safe=spreadsheet_safe))
+        elif target.ending == ".parquet":
+            target.replace(lambda file: _write_parquet(frame, file, target.path))
+        else:
+            target.replace(lambda file: _write_json(frame, file))
+    else:
+        for block in _csv_blocks(frame, safe=spreadsheet_safe):
+            path.write(block.decode())
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Find out whether a file can be written, before the work whose result shall go there.
+
+    Raises
+    ------
+    ExportError
+        As :func:`write_csv` would, but for a disk that fills up later.
+    """
+    _Target(os.fspath(path)).check()
+
+
+_CSV: Final = (".csv", ".csv.gz")
+_ENDINGS: Final = (*_CSV, ".parquet", ".jsonl", ".ndjson")
+
+
+class _Target:
+    """The file to write. A link is followed, so that it is the file behind it that is replaced."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        name = os.path.basename(path).lower()  # noqa: PTH119 - Path drops a final slash, which names a directory
+        ending = next((ending for ending in _ENDINGS if name.endswith(ending)), None)
+        self._real = Path(os.path.realpath(path))
+        with self._errors():
+            mode = self._real.stat().st_mode if self._real.exists() else None
+        if mode is not None and stat.S_ISDIR(mode):
+            raise ExportError(f"{path} is a directory; name a file in it.", path=path)
+        if ending is None:
+            raise ExportError(f"{path}: the file's name must end in one of {', '.join(_ENDINGS)}.", path=path)
+        self.ending = ending
+        if mode is not None and not stat.S_ISREG(mode):
+            raise ExportError(f"{path} is not an ordinary file.", path=path)
+
+    def check(self) -> None:
+        with self._errors():
+            temporary = self._temporary()
+            temporary.touch(exist_ok=False)
+            temporary.unlink()
+            if self._real.exists() and not os.access(self._real, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def replace(self, produce: Callable[[IO[bytes]], None]) -> None:
+        self.check()
+        temporary = self._temporary()
+        with self._errors():
+            try:
+                with temporary.open("xb") as file:
+                    produce(file)
+                    file.flush()
+                    os.fsync(file.fileno())  # some disks say only now that they are full
+                if self._real.exists():
+                    shutil.copymode(self._real, temporary)
+                temporary.replace(self._real)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+
+    def _temporary(self) -> Path:
+        return self._real.with_name(f".{self._real.name[:200]}.{secrets.token_hex(4)}.tmp")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ExportError(f"{self.path} cannot be written: {self._reason(error)}.", path=self.path) from error
+
+    def _reason(self, error: OSError) -> str:
+        match error.errno:
+            case errno.ENOENT:
+                return f"there is no directory {self._real.parent}"
+            case errno.EACCES | errno.EPERM:
+                return "no permission, or it is open in another program"
+            case errno.ENOSPC | errno.EDQUOT:
+                return "the disk is full"
+            case errno.EROFS:
+                return "the disk is read-only"
+            case errno.ENOTDIR:
+                return f"{self._real.parent} is not a directory"
+            case _:
+                return error.strerror or str(error)
+
+
+def _write_lines(frame: pd.DataFrame, write: Callable[[bytes], Any], ending: str, *, safe: bool) -> None:
+    pack: Callable[[bytes], bytes] = bytes
+    if ending == ".csv.gz":
+        # Members one after another are a gzip file; no time in it, so that equal frames give equal files.
+        def pack(block: bytes) -> bytes:
+            return gzip.compress(block, compresslevel=6, mtime=0)
+
+    for block in _csv_blocks(frame, safe=safe):
+        write(pack(block))
+
+
+def _csv_blocks(frame: pd.DataFrame, *, safe: bool) -> Iterator[bytes]:
+    """Make the header and then blocks of whole lines, UTF-8."""
+    columns = named_columns(frame)
+    if not columns:
+        return
+    names = cell_texts(pd.Series([name for name, _ in columns], dtype=object), safe=safe)
+    yield ",".join(names.to_pylist()).encode() + b"\n"
+    comma, end = pa.scalar(",", _TEXT), pa.scalar("\n", _TEXT)
+    nothing = pa.scalar("", _TEXT)
+    # A line that is empty would be skipped by readers: the missing value of an only column is written as "".
+    missing = '""' if len(columns) == 1 else ""
+    for start in range(0, len(frame), _SLICE):
+        cells = [cell_texts(column.iloc[start : start + _SLICE], safe=safe) for _, column in columns]
+        cells = [pc.fill_null(column, missing) for column in cells]
+        lines = pc.binary_join_element_wise(*cells, comma)
+        yield b"".join([_text_bytes(pc.binary_join_element_wise(lines, end, nothing))])
+
+
+def _text_bytes(lines: pa.Array) -> memoryview:
+    """Return the text of all lines, which lies in one piece already."""
+    _, offsets, data = lines.buffers()
+    first, last = memoryview(offsets).cast("q")[lines.offset], memoryview(offsets).cast("q")[lines.offset + len(lines)]
+    return memoryview(data)[first:last]
+
+
+def _write_parquet(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
+    plain = frame.copy(deep=False)
+    plain.attrs = {}
+    try:
+        table = pa.Table.from_pandas(plain)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        message = f"{path}: Parquet cannot hold this frame ({error}); write it as .csv or .jsonl."
+        raise ExportError(message, path=path) from error
+    pq.write_table(table, file, compression="zstd")
+
+
+def _write_json(frame: pd.DataFrame, file: IO[bytes]) -> None:
+    columns = named_columns(frame)
+    names = [name for name, _ in columns]
+    for start in range(0, len(frame), _SLICE):
+        values = [_json_values(name, column.iloc[start : start + _SLICE]) for name, column in columns]
+        rows = (dict(zip(names, row, strict=True)) for row in zip(*values, strict=True))
+        file.writelines(orjson.dumps(row, default=_json_text, option=_JSON) for row in rows)
+
+
+_JSON: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+
+
+def _json_text(value: Any) -> str:
+    return one_value(value)[0]
+
+
+def _json_values(name: str, column: pd.Series[Any]) -> list[Any]:
+    if isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind == "M":
+        texts: list[Any] = iso_times(pa.array(column, from_pandas=True)).to_pylist()
+        return texts
+    values = [None if gone else value for gone, value in zip(column.isna(), column.to_list(), strict=True)]
+    field = FIELDS.get(name)
+    if field is not None and field.kind == "json":
+        return [_nested(value) for value in values]
+    return values
+
+
+def _nested(value: Any) -> Any:
+    """Return what JSON text says; text that is no JSON stays text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
