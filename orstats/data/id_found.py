@@ -24,17 +24,18 @@ class Found:
     ----------
     ids : dict of str to None
         The distinct ids in order of first sight.
+    odd : dict of str to None
+        What resembles a generation id, but is too long or too short, and was met inside a text.
     blanks : int
         Missing or empty values that were skipped.
     """
 
     def __init__(self) -> None:
         self.ids: dict[str, None] = {}
+        self.odd: dict[str, None] = {}
         self.blanks = 0
         self._listed: Counter[str] = Counter()
         self._searched: Counter[str] = Counter()
-        self._odd = 0
-        self._odd_example = ""
 
     def add_listed(self, values: Iterable[str]) -> None:
         """Add the values of a list as they are, stripped; only API keys are left out.
@@ -55,16 +56,6 @@ class Found:
                 if kind != API_KEY:
                     self.ids[token] = None
 
-    def add_searched(self, ids: Iterable[str]) -> None:
-        """Add generation ids that were found by their shape inside a text.
-
-        Parameters
-        ----------
-        ids
-            The ids, of a known shape.
-        """
-        self.ids.update(dict.fromkeys(ids))
-
     def count_foreign(self, kind: str, number: int = 1) -> None:
         """Count ids of another kind that were met inside a text.
 
@@ -76,17 +67,6 @@ class Found:
             How many mentions.
         """
         self._searched[kind] += number
-
-    def count_odd(self, text: str) -> None:
-        """Count something that resembles a generation id but has an unknown length.
-
-        Parameters
-        ----------
-        text
-            What was met; the first one is kept as an example.
-        """
-        self._odd += 1
-        self._odd_example = self._odd_example or text
 
     @property
     def foreign(self) -> bool:
@@ -139,13 +119,13 @@ class Found:
         if self._listed:
             listed = _counts(self._listed)
             logger.warning("%s lists what is no generation id: %s. %s", name, listed, GENERATION_ID_HINT)
-        if self._odd:
+        if self.odd:
             logger.warning(
                 "%s: %d x like a generation id, but of an unknown length, skipped; the first is %r. "
                 "If it is whole, give the ids as a list.",
                 name,
-                self._odd,
-                self._odd_example,
+                len(self.odd),
+                next(iter(self.odd)),
             )
         if self.blanks:
             logger.warning("%s: %d missing or empty values skipped", name, self.blanks)

@@ -142,7 +142,7 @@ def read_chunks(
         read_parquet(source, found, column=column, where=where)
     elif head.startswith(b"PK\x03\x04"):
         read_excel(io.BytesIO(b"".join(chunks)), found, column=column, where=where)
-    elif head and suffix in (".parquet", ".xlsx", ".gz"):
+    elif head and suffix in (".parquet", ".xlsx"):
         raise IdSourceError(f"{where}: the content is not {suffix}")
     elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         read_chunks(_from_utf16(chunks), found, column=column, where=where)

@@ -70,7 +70,6 @@ def search_text(chunks: Iterable[bytes], found: Found) -> None:
     found
         Receives the ids, and counts what belongs to another kind or has an unknown length.
     """
-    seen: set[bytes] = set()  # of candidates, so that each is judged and decoded once
     buffer = b""
     start = 0
     for chunk in chunks:
@@ -80,32 +79,27 @@ def search_text(chunks: Iterable[bytes], found: Found) -> None:
             if len(buffer) - start <= _LONGEST_WORD:
                 continue
             stop = len(buffer) - _CONTEXT  # a blob without any break; to keep it all would cost memory
-        _search(buffer, start, stop, seen, found)
+        _search(buffer, start, stop, found)
         keep = max(stop - _CONTEXT, 0)
         buffer = buffer[keep:]
         start = stop - keep
-    _search(buffer + b"\n", start, len(buffer) + 1, seen, found)
+    _search(buffer + b"\n", start, len(buffer) + 1, found)
 
 
-def _search(buffer: bytes, start: int, stop: int, seen: set[bytes], found: Found) -> None:
+def _search(buffer: bytes, start: int, stop: int, found: Found) -> None:
     """Take what lies in ``buffer[start:stop]``; the patterns may look back at what lies before it."""
-    candidates = dict.fromkeys(_CANDIDATE.findall(buffer, start, stop))
-    fresh = [candidate for candidate in candidates if candidate not in seen]
-    if fresh:
-        seen.update(fresh)
-        _judge([candidate.decode("ascii") for candidate in fresh], found)
+    for candidate in dict.fromkeys(_CANDIDATE.findall(buffer, start, stop)):
+        text = candidate.decode("ascii")
+        if text in found.ids:
+            continue
+        if is_generation_id(text):
+            found.ids[text] = None
+        elif any(character.isdigit() for character in text):
+            # Without a digit it is a word of some program, such as gen_ReportForLastQuarterOnly.
+            found.odd[text] = None
     for pattern in _FOREIGN:
         for prefix, number in Counter(pattern.findall(buffer, start, stop)).items():
             found.count_foreign(FOREIGN_KINDS.get(prefix.decode("ascii"), API_KEY), number)
-
-
-def _judge(candidates: list[str], found: Found) -> None:
-    """Take the candidates that are ids; count the others."""
-    found.add_searched(filter(is_generation_id, candidates))
-    for text in candidates:
-        # Without a digit it is a word of some program, such as gen_ReportForLastQuarterOnly.
-        if text not in found.ids and any(character.isdigit() for character in text):
-            found.count_odd(text)
 
 
 def read_text(chunks: Iterator[bytes], found: Found) -> None:
@@ -130,18 +124,16 @@ def read_text(chunks: Iterator[bytes], found: Found) -> None:
         chunks = iter(_read_json_list(itertools.chain([first], chunks), found))
         first = next(chunks, b"")
     tokens: dict[bytes, None] = {}
+    taken: list[bytes] = []  # kept whole, in case that a later line shows that this is no list
     pending = b""
-    for chunk in itertools.chain([first], chunks):
+    for chunk in itertools.chain([first], chunks, [b"\n"]):
         pending += chunk
         cut = pending.rfind(b"\n") + 1
         if len(pending) - cut > _LONGEST_LIST_LINE or not _take_list_lines(pending[:cut], tokens):
-            # The lines taken so far were no list after all; searching their words finds the same ids.
-            search_text(itertools.chain([b"\n".join([*tokens, pending])], chunks), found)
+            search_text(itertools.chain(taken, [pending], chunks), found)
             return
+        taken.append(pending[:cut])
         pending = pending[cut:]
-    if not _take_list_lines(pending + b"\n", tokens):
-        search_text([b"\n".join([*tokens, pending])], found)
-        return
     texts = [token.decode("ascii") for token in tokens]
     if texts and plain_name(texts[0]) in ID_NAMES:
         del texts[0]
@@ -154,8 +146,9 @@ def _take_list_lines(block: bytes, tokens: dict[bytes, None]) -> bool:
         return False
     words = dict.fromkeys(_LIST_TOKEN.findall(block))
     words.pop(b"", None)
-    for candidate in _CANDIDATE.findall(b"\n".join([*words, b""])):  # without the comments
-        if candidate not in words and is_generation_id(candidate.decode("ascii")):
+    mentions = Counter(_CANDIDATE.findall(b"\n".join([*words, b""])))  # without the comments
+    for candidate, number in mentions.items():
+        if number > (candidate in words) and is_generation_id(candidate.decode("ascii")):
             return False  # an id inside of a longer word
     tokens.update(words)
     return True

@@ -121,7 +121,7 @@ def read_ids(
 def _read_str(source: str, found: Found, column: str | None) -> list[str]:
     """Tell a text from the name of a file; the rule is documented in `read_ids`."""
     text = source.encode("utf-8", "replace")
-    if not source.strip() or "\n" in source or "\r" in source:
+    if not source.strip() or any(character in source for character in "\n\r\0"):
         read_chunks([text], found, column=column, where="the text")
         return found.conclude("the text")
     if _exists(_path(source)):
