@@ -108,7 +108,7 @@ class Crew:
         for _ in range(number):
             self._sending.append(False)
             slot = len(self._sending) - 1
-            thread = threading.Thread(target=self._work, args=(slot,), name=f"orstats-{slot}", daemon=True)
+            thread = threading.Thread(target=self._work, args=(slot,), name=f"orstats-worker-{slot}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
