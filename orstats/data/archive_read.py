@@ -1,0 +1,108 @@
+"""Read the newest record of each id from the parts of one dataset, whatever others do to them meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+import pyarrow as pa
+
+from orstats.data.archive_parts import (
+    WORKERS,
+    Dataset,
+    Keys,
+    Rows,
+    UnreadablePartError,
+    choose,
+    logger,
+    parts_of,
+    read_keys,
+    read_rows,
+)
+from orstats.data.archive_store import Store
+
+T = TypeVar("T")
+
+#: A compaction may replace a part between listing and reading: list again. More often than this is a fault.
+_TRIES: Final = 20
+
+
+def newest(
+    store: Store, dataset: Dataset, directory: str, ids: Sequence[str] | None, *, settled_only: bool
+) -> pa.Table:
+    """Return the newest record of each id (of all when None) in one directory.
+
+    Parts that cannot be read are logged and left out.
+
+    Raises
+    ------
+    OSError
+        The place cannot be read.
+    """
+    wanted = None if ids is None else _as_array(ids)
+
+    def read(skip: frozenset[str]) -> pa.Table:
+        paths = [f"{directory}/{entry.name}" for entry in parts_of(store, directory)]
+        keys, broken = read_keys(store, dataset, [path for path in paths if path not in skip], wanted)
+        for error in broken:
+            warn_unreadable(error)
+        chosen = choose(keys, wanted, settled_only=settled_only)
+        return pa.concat_tables([dataset.schema.empty_table(), *_rows_of(store, dataset, keys, chosen)])
+
+    return until_stable(read)
+
+
+def until_stable(action: Callable[[frozenset[str]], T]) -> T:
+    """Run an action on the parts until none of them vanishes or breaks under it.
+
+    Parameters
+    ----------
+    action
+        Gets the paths of parts to leave alone because they turned out to be broken inside.
+
+    Raises
+    ------
+    OSError
+        The parts keep vanishing.
+    """
+    skip: frozenset[str] = frozenset()
+    vanished = 0
+    while True:
+        try:
+            return action(skip)
+        except UnreadablePartError as error:
+            warn_unreadable(error)
+            skip |= {error.path}
+        except FileNotFoundError as error:
+            vanished += 1
+            if vanished == _TRIES:
+                raise OSError(f"files kept vanishing while they were read, {error} among them") from error
+
+
+def warn_unreadable(error: UnreadablePartError) -> None:
+    """Say which part is not used and why."""
+    logger.warning(
+        "%s is not a whole archive file and is not used: %s. Delete it, or restore it from a backup; "
+        "what it held will be fetched again.",
+        error.path,
+        error,
+    )
+
+
+def _rows_of(store: Store, dataset: Dataset, keys: Sequence[Keys], chosen: Sequence[Rows]) -> list[pa.Table]:
+    touched = [(part, rows) for part, rows in zip(keys, chosen, strict=True) if len(rows)]
+    if len(touched) < 2:  # noqa: PLR2004 - a pool for one is a waste
+        return [table for part, rows in touched for table in read_rows(store, dataset, part, rows)]
+    with ThreadPoolExecutor(min(WORKERS, len(touched))) as pool:
+        pending = pool.map(lambda pair: list(read_rows(store, dataset, *pair)), touched)
+        return [table for tables in pending for table in tables]
+
+
+def _as_array(ids: Sequence[str]) -> pa.Array:
+    try:
+        array = pa.array(ids, pa.string())
+    except UnicodeEncodeError:
+        # Half a surrogate pair cannot be stored, so such an id is not in the archive.
+        array = pa.array([i for i in ids if i.isascii() or i == i.encode("utf-8", "ignore").decode()], pa.string())
+    return array.drop_null().unique()
