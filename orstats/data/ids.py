@@ -157,7 +157,7 @@ def _read_named(name: str, found: Found, column: str | None) -> list[str]:
     if not _exists(path):
         matches = _matches(path)
         if not matches:
-            raise _missing(name, found)
+            raise _missing(name, found, column)
         for match in matches:
             read_path(str(match), found, column=column)
     elif path.is_dir():
@@ -167,11 +167,12 @@ def _read_named(name: str, found: Found, column: str | None) -> list[str]:
     return found.conclude(name, path=name)
 
 
-def _missing(name: str, found: Found) -> IdSourceError:
-    """Make the error for a name without a file; a text with ids of another kind gets the better word."""
+def _missing(name: str, found: Found, column: str | None) -> IdSourceError:
+    """Make the error for what names no file; a text with ids of another kind gets the better word."""
     if found.foreign:
         return found.only_foreign("the text")
-    message = f"no such file, and no generation id in it: {shown(name)}"
+    text = "it holds no generation id either" if column is None else "a text needs a header line for column="
+    message = f"no such file: {shown(name)}; {text}"
     return IdSourceError(message, path=None if foreign_kind(name) == API_KEY else name)
 
 

@@ -1,4 +1,5 @@
 import sys
+import zipfile
 
 import pandas as pd
 import pyarrow as pa
@@ -97,6 +98,9 @@ def test_csv_with_two_candidates_asks(tmp_path):
     path = save(tmp_path / "x.csv", f"first,second\n{A},{B}\n")
     with pytest.raises(IdSourceError, match=r"several columns hold generation ids \('first', 'second'\)"):
         read_ids(path)
+    path = save(tmp_path / "y.csv", f"id,first,second\n1,{A},{B}\n")
+    with pytest.raises(IdSourceError, match="several columns hold generation ids"):
+        read_ids(path)
 
 
 def test_a_column_that_is_not_there_names_the_near_ones(tmp_path):
@@ -121,6 +125,11 @@ def test_broken_quotes_name_file_and_line(tmp_path):
 
 def test_text_with_a_column_is_a_table():
     assert read_ids(f"when,gen\nmon,{A}\ntue,x-1\n", column="gen") == [A, "x-1"]
+
+
+def test_one_line_with_a_column_is_no_text():
+    with pytest.raises(IdSourceError, match="no such file"):
+        read_ids(f"done {A}", column="id")
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
@@ -177,6 +186,15 @@ def test_excel(tmp_path):
 def test_excel_without_a_header(tmp_path):
     pd.DataFrame([[1, A], [2, B]]).to_excel(tmp_path / "x.xlsx", index=False, header=False)
     assert read_ids(tmp_path / "x.xlsx") == [A, B]
+
+
+def test_excel_whose_writer_stored_a_wrong_size(tmp_path):
+    pd.DataFrame({"n": [1, 2], "id": [A, B]}).to_excel(tmp_path / "x.xlsx", index=False)
+    with zipfile.ZipFile(tmp_path / "x.xlsx") as right, zipfile.ZipFile(tmp_path / "y.xlsx", "w") as wrong:
+        for name in right.namelist():
+            wrong.writestr(name, right.read(name).replace(b'<dimension ref="A1:B3"', b'<dimension ref="A1"'))
+        assert b'<dimension ref="A1:B3"' in right.read("xl/worksheets/sheet1.xml")
+    assert read_ids(tmp_path / "y.xlsx") == [A, B]
 
 
 def test_excel_without_the_extra(tmp_path, monkeypatch):

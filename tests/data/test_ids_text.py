@@ -100,6 +100,10 @@ def test_a_list_of_file_names_or_addresses_is_searched():
     assert read_ids(f"https://openrouter.ai/logs?transaction={A}\nhttps://openrouter.ai/logs?transaction={B}") == [A, B]
 
 
+def test_an_id_met_whole_and_inside_of_a_word_makes_it_a_text():
+    assert read_ids(f"{A}\ncustom-1\n-{A}\n") == [A]
+
+
 def test_json_lines_without_spaces_are_no_list():
     assert read_ids(f'{{"id":"{A}"}}\n{{"id":"{B}"}}\n') == [A, B]
 
