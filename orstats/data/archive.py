@@ -172,12 +172,8 @@ class Archive:
         ValueError
             Lengths that differ.
         """
-        times = pa.array([round(second * 1_000_000) for second in fetched_at], pa.int64())
-        columns = [
-            pa.array(ids, pa.string()),
-            pa.array(bodies, pa.large_binary()),
-            times.cast(CONTENTS.schema.types[2]),
-        ]
+        times = [round(second * 1_000_000) for second in fetched_at]
+        columns = [pa.array(v, t) for v, t in zip((ids, bodies, times), CONTENTS.schema.types, strict=True)]
         self._append(CONTENTS, host, pa.table(columns, schema=CONTENTS.schema))
 
     def read_contents(self, host: str, ids: Sequence[str]) -> dict[str, bytes]:

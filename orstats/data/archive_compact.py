@@ -15,7 +15,6 @@ from orstats.data.archive_parts import (
     Dataset,
     Keys,
     Rows,
-    UnreadablePartError,
     choose,
     logger,
     part_name,
@@ -70,7 +69,7 @@ class _Source:
 
     @property
     def has_old(self) -> bool:
-        return len(self.rows) < self.keys.table.num_rows
+        return len(self.rows) < self.keys.rows
 
 
 def compact(store: Store, dataset: Dataset, directory: str, host: str, skip: frozenset[str]) -> Compaction:
@@ -102,7 +101,7 @@ def compact(store: Store, dataset: Dataset, directory: str, host: str, skip: fro
     sizes = {f"{directory}/{entry.name}": entry.size for entry in entries}
     keys, broken = read_keys(store, dataset, [path for path in sizes if path not in skip], None)
     sources = [_Source(part, rows) for part, rows in zip(keys, choose(keys, None, settled_only=False), strict=True)]
-    merged = [s for s in sources if s.has_old or s.keys.table.num_rows < dataset.part_rows // 2]
+    merged = [s for s in sources if s.has_old or s.keys.rows < dataset.part_rows // 2]
     written: list[str] = []
     if len(merged) > 1 or any(source.has_old for source in merged):
         written = _replace(store, dataset, directory, merged)
@@ -116,7 +115,7 @@ def compact(store: Store, dataset: Dataset, directory: str, host: str, skip: fro
         dataset=dataset.folder,
         parts_before=len(keys),
         parts_after=len(kept),
-        rows_before=sum(part.table.num_rows for part in keys),
+        rows_before=sum(part.rows for part in keys),
         rows_after=sum(len(source.rows) for source in sources),
         bytes_before=sum(sizes[part.path] for part in keys),
         bytes_after=sum(after.get(path, 0) for path in kept),
@@ -133,9 +132,7 @@ def _replace(store: Store, dataset: Dataset, directory: str, sources: Sequence[_
             batches = _batches(store, dataset, sources, order[first : first + dataset.part_rows])
             store.write(directory, name, producer(dataset, batches))
             written.append(f"{directory}/{name}")
-        present = {f"{directory}/{entry.name}" for entry in parts_of(store, directory)}
-        if not all(source.keys.path in present for source in sources):
-            raise FileNotFoundError(directory)
+        _check_present(store, directory, sources)
     except BaseException:
         for path in written:
             store.delete(path)
@@ -143,6 +140,13 @@ def _replace(store: Store, dataset: Dataset, directory: str, sources: Sequence[_
     for source in sources:
         store.delete(source.keys.path)
     return written
+
+
+def _check_present(store: Store, directory: str, sources: Sequence[_Source]) -> None:
+    present = {f"{directory}/{entry.name}" for entry in parts_of(store, directory)}
+    for source in sources:
+        if source.keys.path not in present:
+            raise FileNotFoundError(source.keys.path)
 
 
 def _by_id(sources: Sequence[_Source]) -> Rows:

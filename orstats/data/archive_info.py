@@ -76,7 +76,7 @@ def info_frame(
                 contents.size,
             )
         )
-    index = pd.Index(hosts, dtype="string", name="host")
+    index = pd.Index(pd.array(list(hosts), dtype="string"), name="host")
     return pd.DataFrame(rows, columns=list(_DTYPES), index=index).astype(_DTYPES)
 
 

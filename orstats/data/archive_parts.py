@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +85,11 @@ class Keys:
     metadata: Any
     groups: list[int]
     table: pa.Table
+
+    @property
+    def rows(self) -> int:
+        """How many keys were read."""
+        return len(self.table)
 
 
 def part_name() -> str:
@@ -177,7 +182,7 @@ class Reader:
             self._source.close()
             raise
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -262,7 +267,7 @@ def choose(keys: Sequence[Keys], wanted: pa.Array | None, *, settled_only: bool)
         age = _microseconds(table["fetched_at"])[rows] - _microseconds(table["created_at"])[rows]
         known = table["created_at"].is_valid().to_numpy()[rows] & table["fetched_at"].is_valid().to_numpy()[rows]
         rows = rows[known & (age >= SETTLED_AFTER_S * 1_000_000)]
-    ends = np.cumsum([part.table.num_rows for part in keys])
+    ends = np.cumsum([part.rows for part in keys])
     bounds = np.searchsorted(rows, ends)
     starts = np.concatenate(([0], ends[:-1]))
     return [chunk - start for chunk, start in zip(np.split(rows, bounds[:-1]), starts, strict=True)]

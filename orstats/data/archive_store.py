@@ -109,7 +109,7 @@ class LocalStore:
         folder = self._folder(directory)
         temporary = folder / f".{name}.tmp"
         try:
-            with open(temporary, "xb", opener=_open_private) as sink:  # noqa: PTH123 - Path.open takes no opener
+            with open(temporary, "xb", opener=_open_private) as sink:
                 produce(sink)
                 sink.flush()
                 os.fsync(sink.fileno())
