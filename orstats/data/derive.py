@@ -6,6 +6,7 @@ never negative.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -57,7 +58,8 @@ def _cost(table: pa.Table) -> pa.ChunkedArray:
     """Charged, plus the provider's own charge only for BYOK; missing when a part of it or ``is_byok`` is unknown."""
     charged = table["total_cost"]
     with_upstream = pc.add(charged, table["upstream_inference_cost"])
-    return pc.if_else(table["is_byok"], with_upstream, charged)
+    cost = pc.if_else(table["is_byok"], with_upstream, charged)
+    return _where(pc.is_finite(cost), cost)
 
 
 def _basis(table: pa.Table, cost: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -181,4 +183,5 @@ def fallback(attempts: list[dict[str, Any]] | None) -> tuple[int | None, float |
     if not failed:
         return 0, 0.0
     waits = [wait for wait in (coerce.number(one.get("latency")) for one in failed) if wait is not None and wait >= 0]
-    return len(failed), sum(waits) if waits else None
+    waited = sum(waits)
+    return len(failed), waited if waits and math.isfinite(waited) else None

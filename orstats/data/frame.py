@@ -259,16 +259,17 @@ def _fetch_columns(wanted: pa.Array, has_record: pa.Array, outcomes: Mapping[str
 
 def _frame(ids: pa.Array | pa.ChunkedArray, columns: Iterable[tuple[Field, pa.ChunkedArray]]) -> pd.DataFrame:
     """Take column after column, so that no more than one is held twice."""
-    index = pd.Index(_pandas(ID, ids), name=ID.name)
+    index = pd.Index(pandas_array(ID, ids), name=ID.name)
     arrays = {}
     for field, column in columns:
-        arrays[field.name] = _pandas(field, column)
+        arrays[field.name] = pandas_array(field, column)
         if column.nbytes > _LARGE_BYTES:
             pa.default_memory_pool().release_unused()  # what taking it needed; a tenth of the peak at a million rows
     return pd.DataFrame(arrays, index=index, copy=False)
 
 
-def _pandas(field: Field, column: pa.Array | pa.ChunkedArray) -> Any:
+def pandas_array(field: Field, column: pa.Array | pa.ChunkedArray) -> Any:
+    """Make a pandas array of a field's dtype, of an Arrow array of its kind. It can be written to."""
     if field.kind == "number":
         return np.array(pc.fill_null(column, np.nan))  # a copy: a zero-copy view could not be written to
     if field.kind != "time":

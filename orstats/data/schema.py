@@ -63,9 +63,7 @@ class Field:
         return PANDAS_DTYPE[self.kind]
 
 
-def _wire(
-    name: str, kind: Kind, meaning: str, unit: str = "", *, nullable: bool = True, source: str = ""
-) -> Field:
+def _wire(name: str, kind: Kind, meaning: str, unit: str = "", *, nullable: bool = True, source: str = "") -> Field:
     return Field(name, kind, "wire", meaning, unit, nullable, source or "API reference, GET /generation")
 
 
@@ -116,9 +114,7 @@ WIRE: Final[tuple[Field, ...]] = (
         "The provider's own charge. Part of your cost only for BYOK rows; adding it elsewhere doubles the bill.",
         "USD",
     ),
-    _wire(
-        "cache_discount", "number", "What prompt caching took off (or, negative, added to) the charge.", "USD"
-    ),
+    _wire("cache_discount", "number", "What prompt caching took off (or, negative, added to) the charge.", "USD"),
     _wire("is_byok", "flag", "Whether your own provider key was used (bring your own key).", nullable=False),
     _wire(
         "tokens_prompt",
@@ -176,16 +172,10 @@ WIRE: Final[tuple[Field, ...]] = (
     _wire("generation_time", "number", "Time at the provider, the time to first token included.", "ms"),
     _wire("moderation_latency", "number", "Time that moderation took before the request was sent.", "ms"),
     _wire("streamed", "flag", "Whether the answer was streamed."),
-    _wire(
-        "cancelled", "flag", "Whether the caller broke off. A cancelled stream may cost 0 with many tokens."
-    ),
-    _wire(
-        "finish_reason", "text", "Why it ended, normalised: stop, length, tool_calls, content_filter, error."
-    ),
+    _wire("cancelled", "flag", "Whether the caller broke off. A cancelled stream may cost 0 with many tokens."),
+    _wire("finish_reason", "text", "Why it ended, normalised: stop, length, tool_calls, content_filter, error."),
     _wire("native_finish_reason", "text", "Why it ended, in the provider's words."),
-    _wire(
-        "provider_responses", "json", "Each provider tried, in order, with its status; see orstats.attempts."
-    ),
+    _wire("provider_responses", "json", "Each provider tried, in order, with its status; see orstats.attempts."),
     _wire("service_tier", "text", "Service tier that served the request."),
     _wire("router", "text", "Router that chose the model, e.g. openrouter/auto."),
     _wire("preset_id", "text", "Preset used."),
@@ -210,7 +200,7 @@ EXTRA: Final = Field(
     "extra",
     "json",
     "wire",
-    "Fields not in this table, and values of a wrong type, as sent.",
+    "A JSON object of what has no column: fields not in this table, and values of a wrong type, as sent.",
     source="orstats.fetch",
 )
 
@@ -225,35 +215,41 @@ FETCH: Final[tuple[Field, ...]] = (
         nullable=False,
     ),
     _fetch("error", "text", "Why the row is not ok, in words."),
-    _fetch("fetched_at", "time", "When the record was received.", "UTC"),
+    _fetch("fetched_at", "time", "When the record was received.", "UTC", nullable=False),
 )
 
 DERIVED: Final[tuple[Field, ...]] = (
     _derived(
         "cost_usd",
         "number",
-        "What it cost you: total_cost, plus upstream_inference_cost only if is_byok.",
+        "What it cost you: total_cost, plus upstream_inference_cost only if is_byok. Missing when a part of it, or "
+        "is_byok itself, is unknown.",
         "USD",
         "API reference: the upstream cost is part of the true cost only for BYOK",
     ),
     _derived(
         "cost_basis",
         "text",
-        "Who was paid, or why the cost is 0: " + " · ".join(COST_BASES) + ".",
+        "Who was paid, or why the cost is 0; the first that holds. unknown: cost_usd is missing. byok: your own "
+        "provider key. credits: a charge. Then, of a charge of 0: response_cache: a stored response. cancelled: broken "
+        "off. no_completion: no completion tokens, and a finish_reason of error or (for calls that count completion "
+        "tokens) none. free: none of these; a price of 0, as of models that end in :free.",
         "",
-        "orstats",
+        "API reference; zero-completion insurance as the vendor documents it",
+        nullable=False,
     ),
     _derived(
         "tokens_total",
         "count",
-        "Native prompt plus native completion tokens.",
+        "native_tokens_prompt + native_tokens_completion; missing when one is, but embeddings and rerank need no "
+        "completion.",
         "tokens",
         "sum of what is billed",
     ),
     _derived(
         "throughput_tok_s",
         "number",
-        "native_tokens_completion / generation_time x 1000.",
+        "native_tokens_completion / generation_time x 1000; missing when the time is 0.",
         "tokens/s",
         "the vendor's dashboard",
     ),
@@ -266,20 +262,26 @@ DERIVED: Final[tuple[Field, ...]] = (
         "time per token after the first",
     ),
     _derived(
-        "cache_hit_rate", "number", "native_tokens_cached / native_tokens_prompt.", "share 0..1", "orstats"
+        "cache_hit_rate",
+        "number",
+        "native_tokens_cached / native_tokens_prompt; missing where the cached are more than the prompt.",
+        "share 0..1",
+        "orstats",
     ),
-    _derived("usd_per_mtok", "number", "cost_usd per million tokens_total.", "USD/Mtok", "orstats"),
+    _derived(
+        "usd_per_mtok", "number", "cost_usd per million tokens_total; missing without tokens.", "USD/Mtok", "orstats"
+    ),
     _derived(
         "fallbacks",
         "count",
-        "Attempts at providers before the one that answered (all of them when none did).",
+        "Attempts at providers before the first with a status of 200 to 299 (all of them when none has one).",
         "attempts",
         "provider_responses",
     ),
     _derived(
         "fallback_ms",
         "number",
-        "Milliseconds those attempts took, where they say so.",
+        "Milliseconds those attempts took, as far as they say; 0 without fallbacks, missing when none says.",
         "ms",
         "provider_responses",
     ),
