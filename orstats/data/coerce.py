@@ -51,6 +51,9 @@ TOO_DEEP: Final = "(nested too deep to keep)"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+# What Python's datetime can hold in UTC: an offset can push a time of the years 1 and 9999 out of them.
+_FIRST: Final = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST: Final = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _INT64: Final = 2**63
 
 # JSON's own grammar, so that "1_000", "٣", " 1" and "nan", which Python would read, are refused.
@@ -149,7 +152,8 @@ def time(value: object) -> int | None:
         whole = datetime.fromisoformat(f"{match['date']}T{match['clock']}{offset}")
     except ValueError:
         return None
-    return (whole - _EPOCH) // _MICROSECOND + int(fraction)
+    found = (whole - _EPOCH) // _MICROSECOND + int(fraction)
+    return found if _FIRST <= found <= _LAST else None
 
 
 def json_text(value: object, *, sort_keys: bool = False) -> str | None:

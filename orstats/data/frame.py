@@ -270,10 +270,10 @@ def _frame(ids: pa.Array | pa.ChunkedArray, columns: Iterable[tuple[Field, pa.Ch
 
 def pandas_array(field: Field, column: pa.Array | pa.ChunkedArray) -> Any:
     """Make a pandas array of a field's dtype, of an Arrow array of its kind. It can be written to."""
-    if field.kind == "number":
-        return np.array(pc.fill_null(column, np.nan))  # a copy: a zero-copy view could not be written to
-    if field.kind != "time":
+    if field.dtype in ("string", "Int64", "boolean"):
         dtype: Any = pd.StringDtype("pyarrow") if field.dtype == "string" else pd.api.types.pandas_dtype(field.dtype)
         return dtype.__from_arrow__(column)
-    moments = np.array(column.cast(pa.timestamp("us")))
-    return pd.array(moments, dtype=pd.DatetimeTZDtype("us", "UTC"))
+    if field.kind == "time":
+        column = column.cast(pa.timestamp("us"))
+    values = np.require(column.to_numpy(zero_copy_only=False), requirements="W")  # a view of Arrow's cannot be written
+    return values if field.kind == "number" else pd.array(values, dtype=pd.DatetimeTZDtype("us", "UTC"))
