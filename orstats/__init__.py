@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orstats.api.retry import Retry
     from orstats.data.archive import Archive
     from orstats.data.fetch import fetch
-    from orstats.data.ids import read_ids
+    from orstats.data.ids.read import read_ids
     from orstats.data.views import attempts, failures, field_table, summary
 
 __all__ = [
@@ -44,7 +44,7 @@ _HOME: Final = {
     "failures": "orstats.data.views",
     "fetch": "orstats.data.fetch",
     "field_table": "orstats.data.views",
-    "read_ids": "orstats.data.ids",
+    "read_ids": "orstats.data.ids.read",
     "summary": "orstats.data.views",
     "write_csv": "orstats.analysis.export",
 }

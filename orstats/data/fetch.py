@@ -19,7 +19,7 @@ from orstats.api.transport import MAX_CONNECTIONS
 from orstats.data.archive import Archive
 from orstats.data.crew import Crew, Result
 from orstats.data.frame import Outcome, assemble, to_table
-from orstats.data.id_shapes import API_KEY, GENERATION_ID_HINT, foreign_kind
+from orstats.data.ids.shapes import API_KEY, GENERATION_ID_HINT, foreign_kind
 from orstats.data.progress import Progress
 from orstats.data.schedule import Schedule, tally
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from orstats.api import errors
 from orstats.api.retry import Retry
-from orstats.data.id_shapes import id_created_at
+from orstats.data.ids.shapes import id_created_at
 
 #: An id younger than this may not be found *yet* (seconds). Lags of 5 to 10 s are usual, more after a broken stream.
 YOUNG_S: Final = 60.0

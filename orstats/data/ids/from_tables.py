@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from orstats.api.errors import IdSourceError, MissingExtraError
-from orstats.data.id_columns import looks_like_id, pick_column
+from orstats.data.ids.columns import looks_like_id, pick_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from orstats.data.id_found import Found
+    from orstats.data.ids.found import Found
 
 __all__ = ["read_csv", "read_excel", "read_frame", "read_parquet", "texts"]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from orstats.api.errors import IdSourceError
-from orstats.data.id_columns import no_such_column
+from orstats.data.ids.columns import no_such_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    from orstats.data.id_found import Found
+    from orstats.data.ids.found import Found
 
 __all__ = ["read_json"]
 

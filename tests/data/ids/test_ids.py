@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from orstats.api.errors import IdSourceError
-from orstats.data.ids import read_ids
+from orstats.data.ids.read import read_ids
 
 A = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 B = "gen-1790000001-0123456789abcdefghij"
@@ -345,7 +345,7 @@ def test_a_column_of_a_list_makes_no_sense():
 
 def test_pandas_is_loaded_only_when_needed():
     code = (
-        "import sys; from orstats.data.ids import read_ids; "
+        "import sys; from orstats.data.ids.read import read_ids; "
         f"assert read_ids('x {A}') == read_ids(['{A}']) == read_ids('{A}\\n'); sys.exit('pandas' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

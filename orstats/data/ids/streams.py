@@ -10,9 +10,9 @@ import zlib
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from orstats.api.errors import IdSourceError
-from orstats.data.id_json import read_json
-from orstats.data.id_tables import read_csv, read_excel, read_parquet
-from orstats.data.id_text import read_text
+from orstats.data.ids.from_json import read_json
+from orstats.data.ids.from_tables import read_csv, read_excel, read_parquet
+from orstats.data.ids.from_text import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-    from orstats.data.id_found import Found
+    from orstats.data.ids.found import Found
 
 __all__ = ["SUFFIXES", "file_chunks", "read_chunks", "read_path"]
 

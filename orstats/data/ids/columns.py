@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Final
 
 from orstats.api.errors import IdSourceError
-from orstats.data.id_shapes import shown
+from orstats.data.ids.shapes import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

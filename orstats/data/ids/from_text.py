@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from orstats.data.id_columns import ID_NAMES, plain_name
-from orstats.data.id_shapes import API_KEY, FOREIGN_KINDS, is_generation_id
+from orstats.data.ids.columns import ID_NAMES, plain_name
+from orstats.data.ids.shapes import API_KEY, FOREIGN_KINDS, is_generation_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from orstats.data.id_found import Found
+    from orstats.data.ids.found import Found
 
 __all__ = ["read_text", "search_text"]
 

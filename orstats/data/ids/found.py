@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from orstats.api.errors import IdSourceError
-from orstats.data.id_shapes import API_KEY, GENERATION_ID_HINT, foreign_kind
+from orstats.data.ids.shapes import API_KEY, GENERATION_ID_HINT, foreign_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
