@@ -12,10 +12,10 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from orstats.api.errors import IdSourceError
 from orstats.data.ids.found import Found
-from orstats.data.ids.shapes import API_KEY, foreign_kind, id_created_at, shown
-from orstats.data.ids.streams import SUFFIXES, file_chunks, read_chunks, read_path
 from orstats.data.ids.from_tables import read_frame, texts
 from orstats.data.ids.from_text import search_text
+from orstats.data.ids.shapes import API_KEY, foreign_kind, id_created_at, shown
+from orstats.data.ids.streams import SUFFIXES, file_chunks, read_chunks, read_path
 
 if TYPE_CHECKING:
     import pandas as pd

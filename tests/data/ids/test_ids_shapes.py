@@ -1,7 +1,7 @@
 import pytest
 
-from orstats.data.ids.shapes import is_generation_id, shown
 from orstats.data.ids.read import foreign_kind, id_created_at
+from orstats.data.ids.shapes import is_generation_id, shown
 
 MODERN = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 VIDEO = "gen-vid-1790000000-AbCdEfGhIjKlMnOpQrSt"
