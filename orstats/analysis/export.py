@@ -213,13 +213,18 @@ def _write_parquet(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
     pq.write_table(table, file, compression="zstd")
 
 
-def _write_json(frame: pd.DataFrame, file: IO[bytes]) -> None:
+def json_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Make an object of each row, as JSON Lines have it: missing is None, times are text, JSON columns are nested."""
     columns = named_columns(frame)
     names = [name for name, _ in columns]
     for start in range(0, len(frame), _SLICE):
         values = [_json_values(name, column.iloc[start : start + _SLICE]) for name, column in columns]
-        rows = (dict(zip(names, row, strict=True)) for row in zip(*values, strict=True))
-        file.writelines(orjson.dumps(row, default=_json_text, option=_JSON) for row in rows)
+        for row in zip(*values, strict=True):
+            yield dict(zip(names, row, strict=True))
+
+
+def _write_json(frame: pd.DataFrame, file: IO[bytes]) -> None:
+    file.writelines(orjson.dumps(row, default=_json_text, option=_JSON) for row in json_rows(frame))
 
 
 _JSON: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY

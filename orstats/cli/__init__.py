@@ -1,0 +1,19 @@
+"""The command line: ``orstats``. Data goes to standard output or ``-o``, words and progress to standard error.
+
+Exit codes: 0 all is well · 1 failure · 2 wrong usage · 3 some ids failed · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command that ``sys.argv`` asks for, and exit with its code."""
+    try:
+        from orstats.cli.app import app  # noqa: PLC0415 - so that Ctrl-C during loading ends quietly, too
+
+        app(prog_name="orstats")
+    except KeyboardInterrupt:
+        sys.stderr.write("orstats: interrupted.\n")
+        sys.exit(130)

@@ -1,0 +1,327 @@
+"""The commands and their options. Only what ``--help`` needs is imported here; the work is in the other modules."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from orstats.cli.console import command
+
+_KEYS = (
+    "The key comes from the environment only ([bold]OPENROUTER_API_KEY[/bold]): on a command line it would stay in the "
+    "shell's history. Also read: OPENROUTER_MANAGEMENT_KEY, OPENROUTER_BASE_URL, ORSTATS_ARCHIVE."
+)
+_CODES = "Exit codes: 0 all · 1 failure · 2 wrong usage · 3 some ids failed · 130 interrupted."
+
+
+def _epilog(*examples: str, more: str = "") -> str:
+    lines = ["[bold]Examples[/bold]", *(f"[cyan]{example}[/cyan]" for example in examples)]
+    return "\n\n".join([*lines, *([more] if more else [])])
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="What OpenRouter generations cost, took and said: from a list of ids to a CSV that finance can trust.",
+    epilog=_epilog(
+        "orstats demo",
+        "orstats fetch --ids-from app.log -o costs.csv",
+        "orstats report --by model",
+        "orstats show gen-1790000000-AbCdEfGhIjKlMnOpQrSt --content",
+        more=f"{_KEYS}\n\n{_CODES}",
+    ),
+)
+archive_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="The archive, where each record is kept so that it is fetched only once.",
+)
+app.add_typer(archive_app, name="archive")
+
+_ID_METAVAR = "ID"
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Generation ids (gen-…).", show_default=False)]
+IdsFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ids-from",
+        metavar="FILE",
+        help="Take ids from a file: log, text, CSV, JSON, Parquet, Excel, also .gz; a folder; - is standard input. "
+        "May be given several times.",
+        show_default=False,
+    ),
+]
+Column = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column of the table that holds the ids.", show_default=False)
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="API to ask. Default: OPENROUTER_BASE_URL, else openrouter.ai.", show_default=False
+    ),
+]
+ArchiveDir = Annotated[
+    str | None,
+    typer.Option(
+        "--archive",
+        metavar="DIR",
+        help="Where fetched records are kept. Default: ORSTATS_ARCHIVE, else your data directory.",
+        show_default=False,
+    ),
+]
+NoArchive = Annotated[bool, typer.Option("--no-archive", help="Neither read nor write an archive.")]
+Workers = Annotated[int, typer.Option(min=1, max=256, help="Requests at once, at most; the pace is learnt anyway.")]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Ask for archived ids, too.")]
+PendingWait = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", min=0, help="How long to look again for ids too young to be found."),
+]
+RawText = Annotated[
+    bool,
+    typer.Option("--raw-text", help="Leave text as it is, even where a spreadsheet would run it as a formula."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary; warnings and errors only.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+
+
+def _output(kind: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help=f"Write {kind} to a file: .csv, .csv.gz, .parquet, .jsonl.",
+        show_default=False,
+    )
+    return option
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"orstats {version('orstats')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+@app.command(epilog=_epilog("orstats demo", "orstats demo --generations 5000 --out /tmp/demo"))
+@command
+def demo(
+    generations: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many generations.")] = 1000,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Where its files go.")] = "orstats-demo",
+) -> int:
+    """See the whole job in seconds, without a key.
+
+    Starts a simulated API with faults and a rate limit, finds the ids in an application's log, fetches them, reports
+    their cost, writes a CSV.
+    """
+    from orstats.cli.demo import run  # noqa: PLC0415 - loads pandas
+
+    return run(generations, out)
+
+
+@app.command(
+    epilog=_epilog(
+        "orstats fetch --ids-from app.log -o costs.csv",
+        "orstats fetch --ids-from orders.xlsx --column generation_id -o costs.parquet",
+        "grep checkout app.log | orstats fetch --ids-from - > costs.csv",
+        more=f"{_KEYS}\n\n{_CODES}",
+    )
+)
+@command
+def fetch(
+    ids: Ids = None,
+    ids_from: IdsFrom = None,
+    column: Column = None,
+    output: Annotated[str | None, _output("the table")] = None,
+    workers: Workers = 16,
+    base_url: BaseUrl = None,
+    archive: ArchiveDir = None,
+    no_archive: NoArchive = False,
+    refresh: Refresh = False,
+    pending_wait: PendingWait = 30.0,
+    raw_text: RawText = False,
+    quiet: Quiet = False,
+) -> int:
+    """Fetch cost, tokens and latency of many generations: one line for each id.
+
+    Without [bold]-o[/bold], CSV on standard output. Ids that fail keep their line, with the reason. Stop it at any
+    time: the same command goes on where it was.
+    """
+    from orstats.cli.fetching import run  # noqa: PLC0415 - loads pandas
+
+    return run(
+        ids=ids or [],
+        files=ids_from or [],
+        column=column,
+        output=output,
+        workers=workers,
+        base_url=base_url,
+        archive=archive,
+        no_archive=no_archive,
+        refresh=refresh,
+        pending_wait=pending_wait,
+        raw_text=raw_text,
+        quiet=quiet,
+    )
+
+
+@app.command(
+    epilog=_epilog(
+        "orstats show gen-1790000000-AbCdEfGhIjKlMnOpQrSt --content",
+        "orstats show gen-1790000000-AbCdEfGhIjKlMnOpQrSt --json | jq .cost_usd",
+    )
+)
+@command
+def show(
+    generation_id: Annotated[str, typer.Argument(metavar="ID", help="A generation id.", show_default=False)],
+    content: Annotated[bool, typer.Option("--content", help="Also the stored prompt and completion.")] = False,
+    as_json: AsJson = False,
+    base_url: BaseUrl = None,
+    archive: ArchiveDir = None,
+    no_archive: NoArchive = False,
+) -> int:
+    """Show everything about one generation.
+
+    What it cost and why, tokens, speed, the providers tried; with [bold]--content[/bold] the conversation.
+    """
+    from orstats.cli.showing import run  # noqa: PLC0415 - loads pandas
+
+    return run(generation_id, base_url, archive, no_archive=no_archive, content=content, as_json=as_json)
+
+
+@app.command(
+    epilog=_epilog(
+        "orstats report",
+        "orstats report --by model,provider_name",
+        "orstats report --ids-from app.log --by external_user -o users.csv",
+        more="The columns to report by: orstats fields.",
+    )
+)
+@command
+def report(
+    ids: Ids = None,
+    ids_from: IdsFrom = None,
+    column: Column = None,
+    by: Annotated[str, typer.Option(metavar="COLUMNS", help="What makes a group; several with commas.")] = "model",
+    output: Annotated[str | None, _output("the report")] = None,
+    base_url: BaseUrl = None,
+    archive: ArchiveDir = None,
+    no_archive: NoArchive = False,
+    quiet: Quiet = False,
+) -> int:
+    """Report the cost per model, provider, user or any other column.
+
+    Of the ids given, or, without any, of all that is in the archive.
+    """
+    from orstats.cli.reporting import run  # noqa: PLC0415 - loads pandas
+
+    return run(
+        ids=ids or [],
+        files=ids_from or [],
+        column=column,
+        by=by,
+        output=output,
+        base_url=base_url,
+        archive=archive,
+        no_archive=no_archive,
+        quiet=quiet,
+    )
+
+
+@app.command(epilog=_epilog("orstats fields", "orstats fields latency cost_usd", "orstats fields -o dictionary.csv"))
+@command
+def fields(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these columns.")] = None,
+    as_json: AsJson = False,
+    output: Annotated[str | None, _output("the dictionary")] = None,
+) -> int:
+    """Explain the columns: type, unit, meaning, source."""
+    from orstats.cli.reporting import dictionary  # noqa: PLC0415 - loads pandas
+
+    return dictionary(names or [], as_json=as_json, output=output)
+
+
+@app.command(
+    epilog=_epilog("orstats sim --ids-out ids.txt", "orstats sim --faults 0.3 --rate 50 --latency 0.2 --port 0")
+)
+@command
+def sim(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 8377,
+    generations: Annotated[int, typer.Option(min=0, max=10_000_000, help="Size of the made-up account.")] = 1000,
+    faults: Annotated[float, typer.Option(min=0, max=1, help="Share of ids whose first request fails.")] = 0.0,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="Requests a second before it refuses (429).", show_default=False)
+    ] = None,
+    latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Time that each answer takes.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Another seed is another account.")] = 0,
+    ids_out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the account's ids, one a line.", show_default=False)
+    ] = None,
+) -> int:
+    """Run a simulated API on this machine until Ctrl-C, to try things without a key and without cost."""
+    from orstats.cli.simulating import run  # noqa: PLC0415 - loads the simulator
+
+    return run(
+        port=port, generations=generations, faults=faults, rate=rate, latency=latency, seed=seed, ids_out=ids_out
+    )
+
+
+@archive_app.command("path")
+@command
+def archive_path(archive: ArchiveDir = None) -> int:
+    """Print where the archive is."""
+    from orstats.cli.archiving import path  # noqa: PLC0415 - loads pyarrow
+
+    return path(archive)
+
+
+@archive_app.command("info")
+@command
+def archive_info(archive: ArchiveDir = None, as_json: AsJson = False) -> int:
+    """Show what is stored, for each API host."""
+    from orstats.cli.archiving import info  # noqa: PLC0415 - loads pandas
+
+    return info(archive, as_json=as_json)
+
+
+@archive_app.command("compact")
+@command
+def archive_compact(
+    archive: ArchiveDir = None,
+    host: Annotated[str | None, typer.Option(metavar="HOST", help="Only this host.", show_default=False)] = None,
+) -> int:
+    """Merge many small files into few big ones; reading gets faster."""
+    from orstats.cli.archiving import compact  # noqa: PLC0415 - loads pyarrow
+
+    return compact(archive, host)
+
+
+@archive_app.command(
+    "export",
+    epilog=_epilog("orstats archive export all.parquet", "orstats archive export eu.csv --host eu.openrouter.ai"),
+)
+@command
+def archive_export(
+    output: Annotated[
+        str, typer.Argument(metavar="FILE", help="To write: .csv, .csv.gz, .parquet, .jsonl.", show_default=False)
+    ],
+    archive: ArchiveDir = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="Which host, when there are several.", show_default=False)
+    ] = None,
+    raw_text: RawText = False,
+) -> int:
+    """Write every record of the archive to one file."""
+    from orstats.cli.archiving import export  # noqa: PLC0415 - loads pandas
+
+    return export(output, archive, host, raw_text=raw_text)

@@ -1,0 +1,71 @@
+"""What several commands share: which ids, from whom, kept where; and how to ask for them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from orstats.api.client import Client
+from orstats.cli.console import Interrupted, WrongUsage
+from orstats.data.archive import Archive
+from orstats.data.fetch import choose_archive, fetch
+from orstats.data.ids.read import read_ids
+
+
+def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list[str]:
+    """Collect the ids given one by one, then those in files; ``-`` is standard input.
+
+    Raises
+    ------
+    WrongUsage
+        An id is the name of a file, or a column is named and no file.
+    IdSourceError
+        A file cannot be read.
+    """
+    if column is not None and not files:
+        raise WrongUsage("--column chooses from a table: name its file with --ids-from.")
+    for one in ids:
+        if not one.startswith("gen") and (one == "-" or Path(one).exists()):
+            raise WrongUsage(f"{one} is a file, not an id; use --ids-from {one}")
+    found = dict.fromkeys(ids)
+    for name in files:
+        found |= dict.fromkeys(read_ids(sys.stdin.buffer if name == "-" else Path(name), column=column))
+    return list(found)
+
+
+def place(archive: str | None, no_archive: bool, client: Client) -> Archive | None:
+    """Return the archive that the options name, or the default one; None for none."""
+    if archive is not None and no_archive:
+        raise WrongUsage("--archive and --no-archive exclude each other.")
+    return choose_archive(False if no_archive else archive, client)
+
+
+def ask(
+    ids: Sequence[str],
+    client: Client,
+    archive: Archive | None,
+    *,
+    workers: int = 16,
+    refresh: bool = False,
+    pending_wait: float = 30.0,
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """Fetch; Ctrl-C becomes a sentence on what is kept."""
+    try:
+        return fetch(
+            ids,
+            client=client,
+            archive=False if archive is None else archive,
+            workers=workers,
+            refresh=refresh,
+            pending_wait=pending_wait,
+            progress=False if quiet else None,
+        )
+    except KeyboardInterrupt:
+        if archive is None:
+            raise Interrupted("There was no archive, so nothing is kept; the same command starts anew.") from None
+        kept = f"What was fetched is in the archive ({archive.path})"
+        raise Interrupted(f"{kept}; run the same command again for the rest.") from None

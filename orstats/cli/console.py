@@ -1,0 +1,128 @@
+"""The doors of a command: words to standard error, data to standard output, errors to exit codes."""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from orstats.api.errors import OrstatsError
+from orstats.cli.text import line
+
+P = ParamSpec("P")
+
+FAILED: Final = 1
+USAGE: Final = 2
+SOME_FAILED: Final = 3
+INTERRUPTED: Final = 130
+
+
+class Interrupted(Exception):  # noqa: N818 - no error: the user wanted it
+    """Ctrl-C, with a sentence on what is kept."""
+
+
+class WrongUsage(Exception):  # noqa: N818 - named like the exit code's meaning
+    """The command cannot be run as it was given."""
+
+
+def words() -> Console:
+    """Return the console for words. Text is wrapped by the terminal, so that it can be copied whole."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str, style: str = "") -> None:
+    """Print a line of words; ``text`` is not markup."""
+    words().print(Text(text, style=style))
+
+
+def tables() -> Console:
+    """Return the console for what people read on standard output."""
+    _never_refuse(sys.stdout)
+    return Console(highlight=False)
+
+
+def data() -> Any:
+    """Return standard output for data: UTF-8 on every system, line ends as they are written."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    return sys.stdout
+
+
+def command(run: Callable[P, int | None]) -> Callable[P, None]:
+    """Make a command of a function: its errors become a line and an exit code, its result the exit code."""
+
+    @functools.wraps(run)
+    def door(*args: P.args, **kwargs: P.kwargs) -> None:
+        _never_refuse(sys.stderr)
+        handler = _Warnings()
+        logger = logging.getLogger("orstats")
+        logger.addHandler(handler)
+        try:
+            code = _run(lambda: run(*args, **kwargs))
+        finally:
+            logger.removeHandler(handler)
+        raise typer.Exit(code)
+
+    return door
+
+
+def _run(run: Callable[[], int | None]) -> int:
+    code: int | None
+    try:
+        code = run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()  # who read it has enough, as with | head
+        code = 0
+    except KeyboardInterrupt:
+        code = _end(INTERRUPTED, "interrupted.")
+    except Interrupted as error:
+        code = _end(INTERRUPTED, f"interrupted. {error}")
+    except WrongUsage as error:
+        code = _end(USAGE, f"error: {error}")
+    except OrstatsError as error:
+        code = _end(FAILED, f"error: {error}")
+    except OSError as error:
+        _drop_stdout()
+        place = error.filename if error.filename is not None else "standard output"
+        code = _end(FAILED, f"error: {place}: {error.strerror or error}")
+    return code or 0
+
+
+def _end(code: int, text: str) -> int:
+    style = "" if code == INTERRUPTED else "red"
+    words().print(Text("orstats: ", style="bold").append(line(text), style=style))
+    return code
+
+
+def _drop_stdout() -> None:
+    """Send what is still to be flushed nowhere, or Python complains about it at its end."""
+    with suppress(OSError, io.UnsupportedOperation):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _never_refuse(stream: Any) -> None:
+    """Print ? for what the terminal's encoding lacks, instead of failing."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
+
+
+class _Warnings(logging.Handler):
+    """Shows the library's warnings."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        words().print(Text("orstats: ", style="bold").append(f"warning: {line(record.getMessage())}", style="yellow"))

@@ -1,0 +1,117 @@
+"""``orstats fetch``: ids in, one line each out, and what happened in a few words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from rich.text import Text
+
+from orstats.analysis.export import check_target, write_csv
+from orstats.api.client import Client
+from orstats.api.errors import AccountError, ArchiveError
+from orstats.cli.asking import ask, gather, place
+from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, words
+from orstats.cli.text import count, line, plural, usd, usd_places
+from orstats.data.views import failures, summary
+
+_EXAMPLES = 5
+
+
+def run(
+    *,
+    ids: Sequence[str],
+    files: Sequence[str],
+    column: str | None,
+    output: str | None,
+    workers: int,
+    base_url: str | None,
+    archive: str | None,
+    no_archive: bool,
+    refresh: bool,
+    pending_wait: float,
+    raw_text: bool,
+    quiet: bool,
+) -> int:
+    """Fetch and write; the options are those of the command."""
+    if not ids and not files:
+        raise WrongUsage("no ids. Give them as arguments, as --ids-from FILE (a log will do), or piped: --ids-from -")
+    if output is not None:
+        check_target(output)
+    wanted = gather(ids, files, column)
+    started = time.monotonic()
+    with Client(base_url=base_url) as client:
+        store = place(archive, no_archive, client)
+        try:
+            frame = ask(wanted, client, store, workers=workers, refresh=refresh, pending_wait=pending_wait, quiet=quiet)
+        except (AccountError, ArchiveError) as error:
+            _save_rest(error, output, raw_text=raw_text)
+            raise
+    write(frame, output, raw_text=raw_text)
+    if not quiet:
+        if not wanted:
+            say("There were no ids to fetch, so there is only a header.", "yellow")
+        else:
+            tell(frame, time.monotonic() - started)
+            if output is not None:
+                say(f"Written to {output}: {plural(len(frame), 'row')}.")
+    return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0
+
+
+def write(frame: pd.DataFrame, output: str | None, *, raw_text: bool) -> None:
+    """Write to a file, or CSV to standard output."""
+    write_csv(frame, data() if output is None else output, spreadsheet_safe=not raw_text)
+
+
+def _save_rest(error: AccountError | ArchiveError, output: str | None, *, raw_text: bool) -> None:
+    """Write what a stopped fetch has. Not when it has nothing: that would overwrite a good file with empty lines."""
+    frame: pd.DataFrame | None = error.frame
+    if frame is None:
+        return
+    had = int((frame["fetch_status"] == "ok").sum())
+    if not had or (output is None and isinstance(error, AccountError)):
+        return
+    write(frame, output, raw_text=raw_text)
+    where = "standard output" if output is None else output
+    say(f"What was fetched before it stopped is in {where}: {had:,} of {plural(len(frame), 'id')}.", "yellow")
+
+
+def tell(frame: pd.DataFrame, seconds: float | None = None) -> None:
+    """Say on standard error what came of a fetch: counts, cost, and what failed, why, and what to do."""
+    figures = summary(frame)["value"]
+    parts = [f"{plural(len(frame), 'id')} asked", f"{count(figures['ok'])} ok"]
+    if figures["from_archive"]:
+        parts[1] += f" ({count(figures['from_archive'])} from the archive)"
+    not_ok = len(frame) - int(figures["ok"])
+    if not_ok:
+        parts.append(f"{not_ok:,} not ok")
+    took = "" if seconds is None else f" in {seconds:.1f} s"
+    words().print(Text(" · ".join(parts) + took, style="bold green" if not not_ok else "bold yellow"))
+    if figures["ok"]:
+        say(cost_line(figures))
+    _tell_failures(frame)
+
+
+def cost_line(figures: pd.Series[Any]) -> str:
+    """Say the cost of a summary in a line, its parts and what is not known."""
+    places = usd_places(figures["cost_usd"])
+    text = f"Cost {usd(figures['cost_usd'], places)}"
+    if figures["byok_share"]:
+        charged, byok = usd(figures["charged_usd"], places), usd(figures["byok_usd"], places)
+        text += f": {charged} from credits, {byok} by your own provider keys"
+    if figures["cost_unknown"]:
+        text += f"; unknown for {count(figures['cost_unknown'])}, which are not in it"
+    return text + "."
+
+
+def _tell_failures(frame: pd.DataFrame) -> None:
+    failed = failures(frame)
+    for status, rows in failed.groupby("fetch_status", sort=False):
+        examples = ", ".join(line(one) for one in rows.index[:_EXAMPLES])
+        more = f" and {len(rows) - _EXAMPLES:,} more" if len(rows) > _EXAMPLES else ""
+        words().print(
+            Text(f"  {status} {len(rows):,}: ", style="yellow").append(line(rows["advice"].iloc[0]), style="")
+        )
+        words().print(Text(f"    {examples}{more}", style="dim"))

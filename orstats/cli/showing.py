@@ -1,0 +1,192 @@
+"""``orstats show``: everything about one generation, for a person in a terminal or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from orstats.analysis.export import json_rows
+from orstats.api.client import Client
+from orstats.api.errors import ForbiddenError, NotFoundError
+from orstats.cli.asking import ask, place
+from orstats.cli.console import SOME_FAILED, data, say, tables
+from orstats.cli.conversation import conversation, gap, is_empty
+from orstats.cli.text import clean, count, known, line, milliseconds, short, usd
+from orstats.data.views import ADVICE
+
+_BASIS = {
+    "credits": "charged to the account's credits",
+    "byok": "your own provider key (BYOK)",
+    "free": "nothing: a free model or price",
+    "response_cache": "nothing: the stored response of an earlier generation was returned",
+    "cancelled": "nothing: the stream was cancelled",
+    "no_completion": "nothing: there was no completion (zero-completion insurance)",
+    "unknown": "not known: a part of it is missing in the record",
+}
+_SERVED = range(200, 300)
+_IDS = ("request_id", "session_id", "upstream_id", "response_cache_source_id", "workspace_id", "app_id", "preset_id")
+_CALLER = ("external_user", "origin", "http_referer", "user_agent")
+
+
+def run(
+    generation_id: str, base_url: str | None, archive: str | None, *, no_archive: bool, content: bool, as_json: bool
+) -> int:
+    """Show one generation; the options are those of the command."""
+    with Client(base_url=base_url) as client:
+        frame = ask([generation_id], client, place(archive, no_archive, client), quiet=True)
+        row = next(json_rows(frame))
+        ok = row["fetch_status"] == "ok"
+        stored, missing = _content(client, row) if content and ok else (None, None)
+    if as_json:
+        whole = row | ({"content": stored, "content_missing": missing} if content else {})
+        text = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        data().write(text.decode())
+    elif ok:
+        out = tables()
+        out.print(Text(line(row["id"]), style="bold"))
+        out.print(_record(row))
+        if stored is not None:
+            for part in conversation(stored):
+                out.print(part)
+    if not ok:
+        status = row["fetch_status"]
+        say(f"{line(row['id'])} is {status}: {line(row['error'] or '')}", "red")
+        say(ADVICE[status])
+        return SOME_FAILED
+    if missing is not None:
+        say(f"No content: {missing}", "yellow")
+    return 0
+
+
+def _content(client: Client, row: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+    """Ask for the stored content; return it, or the reason why there is none."""
+    try:
+        stored = client.content(row["id"])
+    except (ForbiddenError, NotFoundError) as error:
+        return None, gap(row, error, pd.Timestamp.now(tz="UTC"))
+    if is_empty(stored):
+        return None, gap(row, None, pd.Timestamp.now(tz="UTC"))
+    return stored, None
+
+
+def _record(row: dict[str, Any]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="cyan", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for title, lines in (
+        ("What", _what(row)),
+        ("Cost", _cost(row)),
+        ("Tokens", _tokens(row)),
+        ("Speed", _speed(row)),
+        ("Attempts", _attempts(row)),
+        ("Caller", _named(row, _CALLER)),
+        ("Ids", _named(row, _IDS)),
+        ("More", _more(row)),
+    ):
+        text = "\n".join(lines)
+        if text:
+            grid.add_row(title, Text(text))
+    grid.add_row("Web page", Text(f"https://openrouter.ai/logs?transaction={quote(row['id'], safe='')}"))
+    return grid
+
+
+def _what(row: dict[str, Any]) -> Iterator[str]:
+    provider = f" by {line(row['provider_name'])}" if row["provider_name"] else ""
+    yield f"{line(row['model'] or 'unknown model')}{provider}"
+    words = [line(row["created_at"] or "at an unknown time").replace("T", " ").replace("Z", " UTC")]
+    if row["api_type"]:
+        words.append(line(row["api_type"]))
+    if row["streamed"] is not None:
+        words.append("streamed" if row["streamed"] else "not streamed")
+    if row["data_region"]:
+        words.append(f"region {line(row['data_region'])}")
+    yield " · ".join(words)
+    ended = line(row["finish_reason"] or "no finish reason")
+    native = row["native_finish_reason"]
+    if native and native != row["finish_reason"]:
+        ended += f" (provider: {short(native)})"
+    yield f"ended: {ended}" + (", cancelled by the caller" if row["cancelled"] else "")
+
+
+def _cost(row: dict[str, Any]) -> Iterator[str]:
+    basis = row["cost_basis"]
+    yield f"{usd(row['cost_usd'])}  {_BASIS.get(basis, line(basis))}"
+    if row["is_byok"]:
+        yield f"{usd(row['total_cost'])} from credits + {usd(row['upstream_inference_cost'])} by the provider"
+    elif known(row["upstream_inference_cost"]):
+        yield f"the provider's own charge of {usd(row['upstream_inference_cost'])} is not yours to pay on top"
+    if known(row["cache_discount"]) and row["cache_discount"]:
+        saved = row["cache_discount"] > 0
+        yield f"prompt caching {'saved' if saved else 'added'} {usd(abs(row['cache_discount']))}"
+    if known(row["usd_per_mtok"]):
+        yield f"{usd(row['usd_per_mtok'])} per million tokens"
+
+
+def _tokens(row: dict[str, Any]) -> Iterator[str]:
+    prompt, completion = row["native_tokens_prompt"], row["native_tokens_completion"]
+    cached, reasoning = row["native_tokens_cached"], row["native_tokens_reasoning"]
+    yield (
+        f"{count(prompt)} prompt{f' ({count(cached)} cached)' if cached else ''} + "
+        f"{count(completion)} completion{f' ({count(reasoning)} reasoning)' if reasoning else ''} = "
+        f"{count(row['tokens_total'])}, as billed"
+    )
+    yield f"{count(row['tokens_prompt'])} + {count(row['tokens_completion'])} by the vendor's normalised count"
+    media = {
+        "media in the prompt": row["num_media_prompt"],
+        "audio inputs": row["num_input_audio_prompt"],
+        "media in the completion": row["num_media_completion"],
+        "search results": row["num_search_results"],
+        "pages fetched": row["num_fetches"],
+    }
+    if any(media.values()):
+        yield ", ".join(f"{count(number)} {name}" for name, number in media.items() if number)
+
+
+def _speed(row: dict[str, Any]) -> Iterator[str]:
+    latency, total = row["latency"], row["generation_time"]
+    if known(latency) or known(total):
+        yield f"{milliseconds(latency)} to the first token, {milliseconds(total)} in all, at the provider"
+    rates = []
+    if known(row["throughput_tok_s"]):
+        rates.append(f"{row['throughput_tok_s']:,.1f} tokens/s overall")
+    if known(row["decode_tok_s"]):
+        rates.append(f"{row['decode_tok_s']:,.1f} tokens/s after the first")
+    if rates:
+        yield ", ".join(rates)
+    if known(row["moderation_latency"]):
+        yield f"{milliseconds(row['moderation_latency'])} moderation before that"
+
+
+def _attempts(row: dict[str, Any]) -> Iterator[str]:
+    chain = row["provider_responses"]
+    if not isinstance(chain, list):
+        return
+    for number, attempt in enumerate((one for one in chain if isinstance(one, dict)), start=1):
+        status = attempt.get("status")
+        name = line(attempt.get("provider_name") or "unknown provider")
+        words = [f"{number}. {name}", line("no answer" if status is None else status)]
+        if isinstance(attempt.get("latency"), int | float):
+            words.append(milliseconds(attempt["latency"]))
+        if attempt.get("is_byok"):
+            words.append("your key")
+        yield " · ".join(words) + ("" if status in _SERVED else "   failed")
+    if known(row["fallback_ms"]) and row["fallback_ms"]:
+        yield f"{milliseconds(row['fallback_ms'])} went by before the provider that answered"
+
+
+def _named(row: dict[str, Any], names: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        if row[name] is not None and row[name] != "":
+            yield f"{name} {short(row[name], 200)}"
+
+
+def _more(row: dict[str, Any]) -> Iterator[str]:
+    yield from _named(row, ("service_tier", "router", "web_search_engine"))
+    if row["extra"]:
+        yield clean(orjson.dumps(row["extra"]).decode())

@@ -1,0 +1,34 @@
+"""``orstats sim``: the simulator in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orstats.cli.console import data, say
+from orstats.cli.text import plural
+from orstats.sim import SimServer
+
+
+def run(
+    *, port: int, generations: int, faults: float, rate: float | None, latency: float, seed: int, ids_out: str | None
+) -> int:
+    """Serve until Ctrl-C or SIGTERM; the options are those of the command."""
+    server = SimServer(generations, seed=seed, faults=faults, rate_limit=rate, latency=latency, port=port)
+    if ids_out is not None:
+        with Path(ids_out).open("w", encoding="utf-8") as file:
+            file.writelines(f"{one}\n" for one in server.ids)
+    server.serve_forever(lambda running: _greet(running, generations, ids_out))
+    say("The simulator has ended.")
+    return 0
+
+
+def _greet(server: SimServer, generations: int, ids_out: str | None) -> None:
+    say(f"Simulating {plural(generations, 'generation')} at {server.base_url} (Ctrl-C ends it).", "bold green")
+    if ids_out is not None:
+        say(f"Their ids are in {ids_out}.")
+    say("In another terminal:")
+    out = data()
+    out.write(f"export OPENROUTER_BASE_URL={server.base_url}\nexport OPENROUTER_API_KEY={server.key}\n")
+    out.flush()
+    example = f"--ids-from {ids_out}" if ids_out is not None else " ".join(server.ids[:1])
+    say(f"orstats fetch {example}")
