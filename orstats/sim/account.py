@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from orstats.sim.seeds import hexadecimal, uuid_of
 
-WORKSPACES: tuple[str, ...] = tuple(uuid_of("workspace", name) for name in ("production", "research", "studio"))
-PRODUCTION, RESEARCH, STUDIO = WORKSPACES
+WORKSPACE_NAMES: dict[str, str] = {uuid_of("workspace", name): name for name in ("Production", "Research", "Studio")}
+PRODUCTION, RESEARCH, STUDIO = WORKSPACE_NAMES
 
 PRESETS: tuple[str, ...] = tuple(uuid_of("preset", name) for name in ("support-tone", "strict-json", "reviewer"))
 

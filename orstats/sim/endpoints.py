@@ -9,6 +9,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from orstats.sim.account import RESEARCH, label_of
+from orstats.sim.activity import activity, credits_left
+from orstats.sim.analytics import meta, query
 from orstats.sim.faults import MESSAGES
 from orstats.sim.messages import Reply, Request, error_reply, json_reply
 from orstats.sim.seeds import hexadecimal, letters, stream
@@ -30,10 +32,11 @@ Handler = Callable[["Service", Request, Role], Reply | Awaitable[Reply]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How an endpoint is reached, and who answers."""
+    """How an endpoint is reached, and who answers. ``management`` ones are for management keys only."""
 
     method: str
     handler: Handler
+    management: bool = False
 
 
 def generation(service: Service, request: Request, _role: Role) -> Reply:
@@ -136,4 +139,8 @@ ROUTES: dict[str, Route] = {
     "/api/v1/generation": Route("GET", generation),
     "/api/v1/generation/content": Route("GET", content),
     "/api/v1/key": Route("GET", key),
+    "/api/v1/analytics/query": Route("POST", query, management=True),
+    "/api/v1/analytics/meta": Route("GET", meta, management=True),
+    "/api/v1/activity": Route("GET", activity, management=True),
+    "/api/v1/credits": Route("GET", credits_left, management=True),
 }

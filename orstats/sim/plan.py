@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from orstats.sim import catalogue as models
 from orstats.sim.account import APPS, DESIGN, ENRICHMENT, HELPDESK, HOSTILE_USERS, SCRIPTS, App
 from orstats.sim.seeds import chance, letters, one_of, skewed, stream, uuid_of
-from orstats.sim.texts import Subject, subjects, tokens_in
+from orstats.sim.texts import HOSTILE_ANSWERS, HOSTILE_ASKS, Subject, subjects, tokens_in
 
 if TYPE_CHECKING:
     import random
@@ -31,7 +31,7 @@ _LONGEST_DOCUMENT = 24_000
 _LONGEST_ANSWER = 3_000
 _THINKING = 0.85
 _HOSTILE_ASK = 0.012
-_HOSTILE_USER = 0.014
+_HOSTILE_USER = 0.022
 _NAMED_SESSION = 0.85
 
 _APP_OF_KIND = {"image": DESIGN, "video": DESIGN, "speech": DESIGN, "embeddings": ENRICHMENT, "rerank": HELPDESK}
@@ -184,6 +184,9 @@ def _exchanges(
 ) -> tuple[Exchange, ...]:
     out: list[Exchange] = []
     for turn, kind in enumerate(kinds):
+        # After a tool was called, its result takes the place of a question.
+        returned = bool(turn) and kinds[turn - 1] == "tools"
+        media = _media(rng, model) if kind == "media" and not returned else ""
         pair = rng.randrange(len(subject.asks))
         hostile = rng.randrange(1, 4) if chance(rng, _HOSTILE_ASK) else 0
         attached = 0
@@ -192,16 +195,17 @@ def _exchanges(
         lengthened = 0
         if subject.more and chance(rng, _LENGTHENING):
             lengthened = int(min(rng.lognormvariate(4.4, 0.9), _LONGEST_ANSWER))
-        asked = tokens_in(subject.asks[pair]) + attached + (_MEDIA_TOKENS if kind == "media" else 0)
+        asked = tokens_in(subject.asks[pair]) + attached + (_MEDIA_TOKENS if media else 0)
         answered = tokens_in(subject.says[pair]) + lengthened
-        if turn and kinds[turn - 1] == "tools":
-            # The question of this turn is what the tool gave back.
+        if hostile:
+            asked += tokens_in(HOSTILE_ASKS[hostile - 1])
+            answered += tokens_in(HOSTILE_ANSWERS[hostile - 1])
+        if returned:
             asked = tokens_in(subject.result) + attached
         if kind == "tools":
             answered = tokens_in(subject.call) + tokens_in(subject.tool)
         reasoned = 0
         if model.reasons and chance(rng, _THINKING):
             reasoned = int(min(rng.lognormvariate(5.4, 1.0), 9000.0)) + 16
-        media = _media(rng, model) if kind == "media" else ""
         out.append(Exchange(pair, attached, asked, lengthened, answered, reasoned, hostile, media))
     return tuple(out)

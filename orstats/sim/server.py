@@ -177,6 +177,7 @@ class SimServer:
     async def _serve(self, ready: Callable[[], object], *, signals: bool) -> None:
         loop = asyncio.get_running_loop()
         self._loop, self._stopping = loop, asyncio.Event()
+        self._service.open()
         make = functools.partial(Connection, self._service, loop)
         server = await loop.create_server(make, _HOST, self._wanted_port, backlog=_BACKLOG)
         self._port = server.sockets[0].getsockname()[1]
@@ -190,6 +191,7 @@ class SimServer:
             await self._stopping.wait()
         finally:
             self._port = None
+            self._service.stopping.set()
             server.close()
             for connection in list(self._service.connections):
                 connection.abort()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import orjson
 from orstats.sim.account import keys_of
 from orstats.sim.endpoints import ROUTES, Role, Route
 from orstats.sim.faults import MESSAGES
+from orstats.sim.ledger import Entry, read_ledger
 from orstats.sim.limits import Limiter, RateLimit
 from orstats.sim.messages import Reply, Request, compressed, error_reply
 from orstats.sim.seeds import stream
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 # Answers kept ready as bytes: some 25 MB.
 _READY = 16_384
 _ANALYTICS_PER_MINUTE = 64
+_TOO_MANY = 429
 
 
 class Service:
@@ -67,7 +70,7 @@ class Service:
         self.found_at: dict[int, float] = {}
         self._adding = threading.Lock()
         self.record_body = functools.lru_cache(maxsize=_READY)(self._record_body)
-        self.analytics_limiter = Limiter(RateLimit(_ANALYTICS_PER_MINUTE / 60, burst=_ANALYTICS_PER_MINUTE))
+        self._analytics_limiter = Limiter(RateLimit(_ANALYTICS_PER_MINUTE / 60, burst=_ANALYTICS_PER_MINUTE))
         self._roles = {
             f"Bearer {self.keys.admin}": Role.ADMIN,
             f"Bearer {self.keys.plain}": Role.PLAIN,
@@ -80,6 +83,14 @@ class Service:
         self._delays = stream(corpus.seed, "latency")
         self._lag = lag
         self._gzip = gzip
+        self.stopping = threading.Event()
+        self._ledger: list[Entry] | None = None
+        self._reading: asyncio.Future[list[Entry]] | None = None
+
+    def open(self) -> None:
+        """Get ready to serve in a new event loop."""
+        self.stopping.clear()
+        self._reading = None
 
     def find(self, identifier: str) -> int | None:
         """Find a generation that can be found by now; None for the others, as the API does not tell them apart."""
@@ -112,10 +123,26 @@ class Service:
         if instead is not None:
             return self._conclude(request, identifier, instead, fault)
         route, role = admitted
+        forbidden = self._forbidden(request, route, role)
+        if forbidden is not None:
+            return self._conclude(request, identifier, forbidden, fault, refused=forbidden.status == _TOO_MANY)
         answer = route.handler(self, request, role)
         if isinstance(answer, Reply):
             return self._conclude(request, identifier, answer, fault)
         return self._conclude_later(request, identifier, answer, fault)
+
+    def with_ledger(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply | Awaitable[Reply]:
+        """Answer from the whole account: at once if it has been read, else after a thread has read it."""
+        if self._ledger is not None:
+            return then(self._ledger)
+        return self._after_reading(then)
+
+    async def _after_reading(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply:
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(asyncio.to_thread(read_ledger, self.corpus, self.stopping))
+        # Shielded: a client that hangs up must not end the reading for the others.
+        self._ledger = await asyncio.shield(self._reading)
+        return then(self._ledger)
 
     def delay(self) -> float:
         """Draw how long the next answer takes, in seconds."""
@@ -156,6 +183,13 @@ class Service:
         if role is None:
             return error_reply(401, "User not found." if authorization else MESSAGES[401])
         return route, role
+
+    def _forbidden(self, request: Request, route: Route, role: Role) -> Reply | None:
+        if route.management and role is not Role.MANAGEMENT:
+            return error_reply(403, MESSAGES[403])
+        if request.path.startswith("/api/v1/analytics/"):
+            return self._analytics_limiter.refusal()
+        return None
 
     def _fault(self, request: Request, identifier: str) -> tuple[str | None, Reply | None]:
         """Tell which fault a request meets, and the answer that takes the good one's place, if one does."""

@@ -1,0 +1,92 @@
+"""``GET /activity`` and ``GET /credits``: what the account spent by day, and what it has left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from orstats.sim.faults import MESSAGES
+from orstats.sim.messages import Reply, Request, error_reply, json_reply
+from orstats.sim.timeline import SECOND_US
+
+if TYPE_CHECKING:
+    from orstats.sim.ledger import Entry
+    from orstats.sim.service import Service
+
+_DAYS = 30
+_TOP_UP_USD = 25
+_DECIMALS = 10
+
+
+def activity(service: Service, request: Request, _role: object) -> Reply | Awaitable[Reply]:
+    """Answer ``GET /activity``: totals per day, model and endpoint of the last 30 completed UTC days.
+
+    Generations that no provider served have no endpoint and are not in it; they cost nothing.
+    """
+    today = service.corpus.until.astimezone(UTC).date()
+    days = {today - timedelta(days=age) for age in range(1, _DAYS + 1)}
+    wanted = request.parameter("date")
+    by_workspace = request.parameter("group_by") == "workspace"
+    if request.parameter("group_by") not in (None, "workspace"):
+        return error_reply(400, MESSAGES[400])
+    if wanted is not None:
+        try:
+            days &= {date.fromisoformat(wanted)}
+        except ValueError:
+            days = set()
+        if not days:
+            return error_reply(400, "Date must be within the last 30 (completed) UTC days")
+    workspace = request.parameter("workspace_id")
+    # The keys and members that paid are not told apart in this account: no hash or user has any activity.
+    nobody = request.parameter("api_key_hash") is not None or request.parameter("user_id") is not None
+
+    def add_up(entries: Sequence[Entry]) -> Reply:
+        groups: dict[tuple[str, str, str, str], list[Entry]] = {}
+        for entry in entries:
+            day = datetime.fromtimestamp(entry.created_us // SECOND_US, UTC).date()
+            if nobody or day not in days or not entry.provider or workspace not in (None, entry.workspace):
+                continue
+            key = (day.isoformat(), entry.model, entry.endpoint_id, entry.workspace if by_workspace else "")
+            groups.setdefault(key, []).append(entry)
+        rows = [_row(*key, members) for key, members in sorted(groups.items(), reverse=True)]
+        return json_reply(200, {"data": rows})
+
+    return service.with_ledger(add_up)
+
+
+def _row(day: str, model: str, endpoint_id: str, workspace: str, members: list[Entry]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "date": day,
+        "model": members[0].slug,
+        "model_permaslug": model,
+        "endpoint_id": endpoint_id,
+        "provider_name": members[0].provider,
+        "usage": _usd(entry.usage for entry in members),
+        "byok_usage_inference": _usd(entry.byok_usage for entry in members),
+        "requests": len(members),
+        "prompt_tokens": sum(entry.prompt for entry in members),
+        "completion_tokens": sum(entry.completion for entry in members),
+        "reasoning_tokens": sum(entry.reasoning for entry in members),
+        # Not in the specification of 2026-08-22, but demanded by the vendor's SDK of November 2026.
+        "cached_tokens": sum(entry.cached for entry in members),
+    }
+    if workspace:
+        row["workspace_id"] = workspace
+    return row
+
+
+def credits_left(service: Service, _request: Request, _role: object) -> Reply | Awaitable[Reply]:
+    """Answer ``GET /credits``: what was bought and what was used, in USD."""
+
+    def add_up(entries: Sequence[Entry]) -> Reply:
+        used = _usd(entry.usage for entry in entries)
+        bought = (math.floor(used / _TOP_UP_USD) + 1) * _TOP_UP_USD
+        return json_reply(200, {"data": {"total_credits": bought, "total_usage": used}})
+
+    return service.with_ledger(add_up)
+
+
+def _usd(amounts: Any) -> float:
+    return round(math.fsum(amounts), _DECIMALS)

@@ -1,0 +1,276 @@
+"""``POST /analytics/query`` and ``GET /analytics/meta``: sums over the account, and one row per generation if asked.
+
+Rules from the vendor's documentation: at least one metric, at most 2 dimensions and 20 filters; some metrics and
+dimensions reach back 31 days, the others 365; minutes only within 3 hours; 1,000 rows unless more are asked for, never
+more than 10,000, and ``truncated`` tells when rows are missing; 64 requests a minute. Management keys only.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from orstats.sim.faults import MESSAGES
+from orstats.sim.messages import Reply, Request, error_reply, json_reply
+from orstats.sim.metrics import METRICS, Dimension, dimensions_of
+from orstats.sim.timeline import SECOND_US, microseconds
+
+if TYPE_CHECKING:
+    from orstats.sim.ledger import Entry
+    from orstats.sim.service import Service
+
+GRANULARITIES = ("minute", "hour", "day", "week", "month")
+_SCALAR: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "neq": operator.ne,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+_ARRAY = ("in", "not_in")
+_MOST_DIMENSIONS, _MOST_FILTERS = 2, 20
+_ROWS, _MOST_ROWS = 1_000, 10_000
+_RECENT, _LONG, _MINUTES = timedelta(days=31), timedelta(days=365), timedelta(hours=3)
+_DEFAULT_RANGE = timedelta(days=7)
+# Seconds must be given; timestamps to the minute are rejected.
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+
+class QueryError(ValueError):
+    """Raised when a query asks for what there is not; the message goes to the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query that has been checked."""
+
+    metrics: list[str]
+    dimensions: list[str]
+    granularity: str | None
+    start_us: int
+    end_us: int
+    keep: list[Callable[[Entry], bool]]
+    order: tuple[str, bool] | None
+    limit: int
+    group_limit: int | None
+    time_key: str
+
+
+def meta(service: Service, _request: Request, _role: object) -> Reply:
+    """Answer ``GET /analytics/meta``: what can be asked for."""
+    dimensions = dimensions_of(service.corpus.identifier)
+    data = {
+        "metrics": [
+            {"name": name, "display_label": metric.label, "is_rate": metric.rate, "display_format": metric.show}
+            for name, metric in METRICS.items()
+        ],
+        "dimensions": [{"name": name, "display_label": dimension.label} for name, dimension in dimensions.items()],
+        "operators": [
+            *({"name": name, "value_type": "scalar"} for name in _SCALAR),
+            *({"name": name, "value_type": "array"} for name in _ARRAY),
+        ],
+        "granularities": [{"name": name, "display_label": name.capitalize()} for name in GRANULARITIES],
+    }
+    return json_reply(200, {"data": data})
+
+
+def query(service: Service, request: Request, _role: object) -> Reply | Awaitable[Reply]:
+    """Answer ``POST /analytics/query``."""
+    dimensions = dimensions_of(service.corpus.identifier)
+    try:
+        asked = read_query(orjson.loads(request.body), dimensions, service.corpus.until)
+    except QueryError as error:
+        return error_reply(400, str(error))
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
+        return error_reply(400, MESSAGES[400])
+
+    def run(entries: Sequence[Entry]) -> Reply:
+        begun = time.perf_counter()
+        rows = run_query(asked, entries, dimensions)
+        metadata = {
+            "query_time_ms": round((time.perf_counter() - begun) * 1000, 3),
+            "row_count": min(len(rows), asked.limit),
+            "truncated": len(rows) > asked.limit,
+        }
+        return json_reply(200, {"data": {"data": rows[: asked.limit], "metadata": metadata}})
+
+    return service.with_ledger(run)
+
+
+def read_query(body: dict[str, Any], dimensions: dict[str, Dimension], until: datetime) -> Query:
+    """Check a query.
+
+    Parameters
+    ----------
+    body
+        The request's JSON.
+    dimensions
+        What can be broken down by.
+    until
+        The end of the default time range, which is 7 days.
+
+    Raises
+    ------
+    QueryError
+        If it breaks one of the documented rules. Other errors (``KeyError``, ``TypeError`` …) tell of a wrong shape.
+    """
+    metrics, by = list(body["metrics"]), list(body.get("dimensions") or [])
+    filters = body.get("filters") or []
+    granularity = body.get("granularity")
+    if not metrics:
+        raise QueryError("At least one metric is required")
+    _known("metric", metrics, METRICS)
+    _known("dimension", [*by, *(entry["field"] for entry in filters)], dimensions)
+    if granularity is not None:
+        _known("granularity", [granularity], GRANULARITIES)
+    if len(by) > _MOST_DIMENSIONS:
+        raise QueryError(f"At most {_MOST_DIMENSIONS} dimensions are allowed")
+    if len(filters) > _MOST_FILTERS:
+        raise QueryError(f"At most {_MOST_FILTERS} filters are allowed")
+    named = [METRICS[name].recent for name in metrics]
+    named += [dimensions[name].recent for name in [*by, *(entry["field"] for entry in filters)]]
+    start, end = _range(body.get("time_range"), until)
+    most = _MINUTES if granularity == "minute" else _RECENT if any(named) else _LONG
+    if end - start > most:
+        raise QueryError(
+            f"Time range must not exceed {most.days} days" if most.days else "Minutes need 3 hours or less"
+        )
+    # Sums come from daily tables, which call their time "date"; the rest is read from the generations.
+    time_key = f"{'created_at' if any(named) or granularity in ('minute', 'hour') else 'date'}__{granularity}"
+    return Query(
+        metrics=metrics,
+        dimensions=by,
+        granularity=granularity,
+        start_us=microseconds(start),
+        end_us=microseconds(end),
+        keep=[_filter(entry, dimensions[entry["field"]]) for entry in filters],
+        order=_order(body.get("order_by"), [*metrics, *by, "request_count"], time_key),
+        limit=_rows(body.get("limit"), _ROWS),
+        group_limit=_rows(body["group_limit"], _ROWS) if body.get("group_limit") is not None else None,
+        time_key=time_key,
+    )
+
+
+def run_query(asked: Query, entries: Sequence[Entry], dimensions: dict[str, Dimension]) -> list[dict[str, Any]]:
+    """Give all rows of a query, in order; the limit of rows is not applied yet."""
+    shows = [dimensions[name].show for name in asked.dimensions]
+    groups: dict[tuple[Any, ...], list[Entry]] = {}
+    for entry in entries:
+        if asked.start_us <= entry.created_us < asked.end_us and all(keep(entry) for keep in asked.keep):
+            bucket = _bucket(entry.created_us, asked.granularity) if asked.granularity else ""
+            groups.setdefault((bucket, *(show(entry) for show in shows)), []).append(entry)
+    rows = []
+    for (bucket, *key), members in groups.items():
+        row: dict[str, Any] = {asked.time_key: bucket} if asked.granularity else {}
+        row |= zip(asked.dimensions, key, strict=True)
+        row |= {name: METRICS[name].make(members) for name in asked.metrics}
+        rows.append((row, METRICS["request_count"].make(members)))
+    return _limit_groups(asked, _sort(asked, rows))
+
+
+def _sort(asked: Query, rows: list[tuple[dict[str, Any], str]]) -> list[dict[str, Any]]:
+    field, descending = asked.order or (asked.time_key if asked.granularity else asked.metrics[0], True)
+
+    def rank(pair: tuple[dict[str, Any], str]) -> tuple[bool, float, str]:
+        row, requests = pair
+        value = row.get(field, requests)
+        if field in METRICS:
+            return value is None, float(value or 0), ""
+        return False, 0.0, str(value)
+
+    return [row for row, _ in sorted(rows, key=rank, reverse=descending)]
+
+
+def _limit_groups(asked: Query, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if asked.group_limit is None or not asked.dimensions:
+        return rows
+    seen: dict[tuple[Any, ...], int] = {}
+    kept = []
+    for row in rows:
+        key = tuple(row[name] for name in asked.dimensions)
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= asked.group_limit:
+            kept.append(row)
+    return kept
+
+
+def _known(what: str, names: Sequence[str], known: Any) -> None:
+    for name in names:
+        if name not in known:
+            raise QueryError(f"Unknown {what}: {name}")
+
+
+def _range(given: dict[str, str] | None, until: datetime) -> tuple[datetime, datetime]:
+    if given is None:
+        return until - _DEFAULT_RANGE, until
+    for text in (given["start"], given["end"]):
+        if not _TIMESTAMP.fullmatch(text):
+            raise QueryError(f"Invalid timestamp: {text}")
+    start, end = (datetime.fromisoformat(given[name]) for name in ("start", "end"))
+    if start >= end:
+        raise QueryError("Time range start must be before its end")
+    return start, end
+
+
+def _rows(value: int | None, default: int) -> int:
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_ROWS:
+        raise QueryError(f"Limits are integers from 1 to {_MOST_ROWS}")
+    return value
+
+
+def _order(given: dict[str, str] | None, allowed: Sequence[str], time_key: str) -> tuple[str, bool] | None:
+    if given is None:
+        return None
+    field, direction = given["field"], given["direction"]
+    _known("direction", [direction], ("asc", "desc"))
+    if field == "date":
+        field = time_key
+    else:
+        _known("order field", [field], allowed)
+    return field, direction == "desc"
+
+
+def _filter(given: dict[str, Any], dimension: Dimension) -> Callable[[Entry], bool]:
+    name, value = str(given["operator"]), given["value"]
+    if name in _ARRAY:
+        if not isinstance(value, list):
+            raise QueryError(f"Operator {name} needs an array")
+        wanted = {str(item) for item in value}
+        unset = bool(given.get("include_unset"))
+
+        def within(entry: Entry) -> bool:
+            own = dimension.value(entry)
+            if own in (None, ""):
+                return unset
+            return (str(own) in wanted) == (name == "in")
+
+        return within
+    _known("operator", [name], _SCALAR)
+    if isinstance(value, list):
+        raise QueryError(f"Operator {name} needs a single value")
+    compare = _SCALAR[name]
+    return lambda entry: bool(compare(str(dimension.value(entry)), str(value)))
+
+
+def _bucket(created_us: int, granularity: str) -> str:
+    """Give the start of the time bucket that a moment falls in; weeks start on Monday."""
+    moment = datetime.fromtimestamp(created_us // SECOND_US, UTC).replace(second=0)
+    if granularity != "minute":
+        moment = moment.replace(minute=0)
+    if granularity in {"day", "week", "month"}:
+        moment = moment.replace(hour=0)
+    if granularity == "week":
+        moment -= timedelta(days=moment.weekday())
+    if granularity == "month":
+        moment = moment.replace(day=1)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -1,0 +1,143 @@
+"""What the analytics endpoint can measure, and by what it can break down.
+
+Names, labels and meanings follow the vendor's documentation of 2026. Counts are answered as text, money and rates as
+numbers, and a component that no generation has as null.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orstats.sim.ledger import Entry
+
+Entries = Sequence["Entry"]
+_DECIMALS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One measure: how it is shown and how it is made. ``recent`` ones reach back 31 days at most."""
+
+    label: str
+    show: str
+    make: Callable[[Entries], Any]
+    rate: bool = False
+    recent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One way to break down: what is shown of an entry, and what filters compare with (where that differs)."""
+
+    label: str
+    show: Callable[[Entry], Any]
+    raw: Callable[[Entry], Any] | None = None
+    recent: bool = False
+
+    def value(self, entry: Entry) -> Any:
+        """Give what a filter compares with."""
+        return (self.raw or self.show)(entry)
+
+
+def _count(of: Callable[[Entry], int]) -> Callable[[Entries], str]:
+    return lambda entries: str(sum(of(entry) for entry in entries))
+
+
+def _usd(of: Callable[[Entry], float]) -> Callable[[Entries], float]:
+    return lambda entries: round(math.fsum(of(entry) for entry in entries), _DECIMALS)
+
+
+def _part(of: Callable[[Entry], float | None]) -> Callable[[Entries], float | None]:
+    def add(entries: Entries) -> float | None:
+        values = [value for entry in entries if (value := of(entry)) is not None]
+        return round(math.fsum(values), _DECIMALS) if values else None
+
+    return add
+
+
+def _ratio(part: Callable[[Entry], int], whole: Callable[[Entry], int]) -> Callable[[Entries], float]:
+    def divide(entries: Entries) -> float:
+        total = sum(whole(entry) for entry in entries)
+        return sum(part(entry) for entry in entries) / total if total else 0
+
+    return divide
+
+
+def _spread(of: Callable[[Entry], float | None], at: float | None) -> Callable[[Entries], float | None]:
+    """Average a value, or give its quantile ``at`` (0 to 1, nearest rank)."""
+
+    def measure(entries: Entries) -> float | None:
+        values = sorted(value for entry in entries if (value := of(entry)) is not None)
+        if not values:
+            return None
+        if at is None:
+            return math.fsum(values) / len(values)
+        return values[min(len(values) - 1, math.ceil(at * len(values)) - 1)]
+
+    return measure
+
+
+def _throughput(entry: Entry) -> float | None:
+    return entry.completion / entry.generation_time * 1000 if entry.generation_time and entry.completion else None
+
+
+def _timed(name: str, show: str, of: Callable[[Entry], float | None]) -> dict[str, Metric]:
+    spreads = {"avg": None, "p50": 0.5, "p90": 0.9, "p99": 0.99}
+    return {
+        f"{prefix}_{name}": Metric(
+            f"{prefix.capitalize()} {name.capitalize()}", show, _spread(of, at), rate=True, recent=True
+        )
+        for prefix, at in spreads.items()
+    }
+
+
+METRICS: dict[str, Metric] = {
+    "request_count": Metric("Request Count", "number", _count(lambda _entry: 1)),
+    "tokens_total": Metric("Total Tokens", "number", _count(lambda entry: entry.prompt + entry.completion)),
+    "tokens_prompt": Metric("Prompt Tokens", "number", _count(lambda entry: entry.prompt)),
+    "tokens_completion": Metric("Completion Tokens", "number", _count(lambda entry: entry.completion)),
+    "reasoning_tokens": Metric("Reasoning Tokens", "number", _count(lambda entry: entry.reasoning)),
+    "cached_tokens": Metric("Cached Tokens", "number", _count(lambda entry: entry.cached)),
+    "byok_request_count": Metric("BYOK Requests", "number", _count(lambda entry: entry.byok)),
+    "response_cached_count": Metric("Cached Responses", "number", _count(lambda entry: entry.replayed), recent=True),
+    "total_usage": Metric("Total Usage", "currency", _usd(lambda entry: entry.usage + entry.byok_usage)),
+    "byok_usage": Metric("BYOK Usage", "currency", _usd(lambda entry: entry.byok_usage)),
+    "credits_usage": Metric("Credits Usage", "currency", _usd(lambda entry: entry.usage)),
+    "openrouter_usage": Metric(
+        "OpenRouter Usage", "currency", _usd(lambda entry: 0 if entry.byok else entry.usage), recent=True
+    ),
+    "byok_fees": Metric("BYOK Fees", "currency", _usd(lambda entry: entry.usage if entry.byok else 0), recent=True),
+    "usage_upstream": Metric("Upstream Cost", "currency", _part(lambda entry: entry.upstream)),
+    "usage_cache": Metric("Cache Cost", "currency", _part(lambda entry: entry.cache)),
+    "cache_hit_rate": Metric(
+        "Cache Hit Rate", "percent", _ratio(lambda entry: entry.cached, lambda entry: entry.prompt), rate=True
+    ),
+    "response_cached_rate": Metric(
+        "Response Cached Rate",
+        "percent",
+        _ratio(lambda entry: entry.replayed, lambda _entry: 1),
+        rate=True,
+        recent=True,
+    ),
+    **_timed("latency", "latency", lambda entry: entry.latency),
+    **_timed("throughput", "throughput", _throughput),
+}
+
+
+def dimensions_of(identifier: Callable[[int], str]) -> dict[str, Dimension]:
+    """Give the dimensions; ``identifier`` makes a generation's id from its number."""
+    return {
+        "model": Dimension("Model", lambda entry: entry.model),
+        "variant": Dimension("Variant", lambda entry: entry.slug.partition(":")[2] or "standard"),
+        "workspace": Dimension("Workspace", lambda entry: entry.workspace_name, lambda entry: entry.workspace),
+        "app": Dimension("App", lambda entry: entry.app_name, lambda entry: entry.app),
+        "generation_id": Dimension("Generation ID", lambda entry: identifier(entry.index), recent=True),
+        "provider": Dimension("Provider", lambda entry: entry.provider, recent=True),
+        "origin": Dimension("Origin", lambda entry: entry.origin, recent=True),
+        "finish_reason": Dimension("Finish Reason", lambda entry: entry.finish_reason, recent=True),
+        "external_user": Dimension("External User", lambda entry: entry.external_user, recent=True),
+    }

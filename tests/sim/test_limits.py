@@ -1,0 +1,106 @@
+"""The rate limit admits exactly what it should and says when to come back."""
+
+from time import time
+
+import pytest
+
+from orstats.sim import RateLimit, SimServer
+from orstats.sim.limits import Limiter
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def admitted(limiter, count):
+    return sum(limiter.refusal() is None for _ in range(count))
+
+
+def test_a_bucket_admits_its_burst_and_refills_steadily():
+    clock = Clock()
+    limiter = Limiter(RateLimit(10, burst=4), clock)
+    assert admitted(limiter, 20) == 4
+    clock.now += 0.25
+    assert admitted(limiter, 20) == 2
+    clock.now += 0.06
+    assert admitted(limiter, 20) == 1
+    clock.now += 60
+    assert admitted(limiter, 20) == 4
+
+
+def test_a_bucket_serves_its_rate_over_time_whatever_is_refused():
+    clock = Clock()
+    limiter = Limiter(RateLimit(50, burst=1), clock)
+    served = 0
+    for _ in range(1000):
+        clock.now += 0.01
+        served += admitted(limiter, 5)
+    assert served == pytest.approx(500, abs=1)
+
+
+def test_a_window_counts_anew_each_second():
+    clock = Clock()
+    limiter = Limiter(RateLimit(3, algorithm="window"), clock)
+    assert admitted(limiter, 10) == 3
+    clock.now += 0.999
+    assert admitted(limiter, 10) == 0
+    clock.now += 0.001
+    assert admitted(limiter, 10) == 3
+
+
+def test_slow_limits_admit_one_at_a_time():
+    clock = Clock()
+    limiter = Limiter(RateLimit(0.5), clock)
+    assert admitted(limiter, 5) == 1
+    clock.now += 1.9
+    assert admitted(limiter, 5) == 0
+    clock.now += 0.1
+    assert admitted(limiter, 5) == 1
+
+
+@pytest.mark.parametrize("algorithm", ["bucket", "window"])
+def test_a_refusal_names_the_moment_of_the_next_chance(algorithm):
+    clock = Clock()
+    limiter = Limiter(RateLimit(2, burst=1, retry_after="reset", algorithm=algorithm), clock)
+    limiter.refusal()
+    headers = dict(limiter.refusal().headers)
+    wait = 0.5 if algorithm == "bucket" else 1.0
+    assert int(headers["x-ratelimit-reset"]) / 1000 - time() == pytest.approx(wait, abs=0.3)
+    assert headers["x-ratelimit-limit"] == "2"
+    assert headers["x-ratelimit-remaining"] == "0"
+
+
+@pytest.mark.parametrize(("style", "name"), [("seconds", "retry-after"), ("date", "retry-after"), ("none", None)])
+def test_a_refusal_asks_to_wait_as_told(style, name):
+    limiter = Limiter(RateLimit(1, retry_after=style, retry_after_s=7), Clock())
+    limiter.refusal()
+    refusal = limiter.refusal()
+    assert refusal.status == 429
+    assert [header for header, _ in refusal.headers] == ([name] if name else [])
+    assert style != "seconds" or refusal.headers[0][1] == "7"
+
+
+@pytest.mark.parametrize("options", [{"per_second": 0}, {"per_second": -1}, {"per_second": 5, "burst": 0}])
+def test_limits_that_admit_nothing_are_refused(options):
+    with pytest.raises(ValueError, match="must admit something"):
+        RateLimit(**options)
+
+
+def test_the_server_refuses_what_is_above_and_counts_it(ask):
+    with SimServer(20, rate_limit=RateLimit(0.001, burst=5)) as server:
+        statuses = [ask(server, "/generation", id=identifier)[0] for identifier in server.ids[:8]]
+        assert statuses == [200] * 5 + [429] * 3
+        assert server.stats.refusals == 3
+        assert server.stats.faults == {}
+        assert ask(server, "/key")[0] == 429
+        assert ask(server, "/generation", key="sk-or-v1-wrong", id="x")[0] == 401
+
+
+def test_a_number_is_requests_a_second(ask):
+    with SimServer(5, rate_limit=2.0) as server:
+        statuses = [ask(server, "/generation", id=identifier)[0] for identifier in server.ids[:2]]
+    assert statuses == [200, 200]

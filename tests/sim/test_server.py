@@ -1,0 +1,245 @@
+"""The server speaks HTTP and the API's rules, and tells what it did."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
+from itertools import pairwise
+
+import orjson
+import pytest
+import urllib3
+
+from orstats.sim import Faults, SimServer
+from orstats.sim.messages import BadRequestError, read_head
+
+
+def talk(server, data, *, half_close=True):
+    """Send bytes and read until the server closes the connection."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+        sock.sendall(data)
+        if half_close:
+            sock.shutdown(socket.SHUT_WR)
+        out = b""
+        while chunk := sock.recv(65536):
+            out += chunk
+    return out
+
+
+def request_bytes(server, target, *headers, key=None):
+    lines = [f"GET {target} HTTP/1.1", "Host: x", f"Authorization: Bearer {key or server.key}", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def test_it_listens_on_loopback_only_and_says_where(sim):
+    assert sim.base_url == f"http://127.0.0.1:{sim.port}/api/v1"
+    assert sim.base_url in repr(sim)
+    assert sim.key not in repr(sim)
+
+
+def test_an_answer_has_the_headers_of_a_real_one(sim):
+    answer = urllib3.PoolManager().request(
+        "GET", f"{sim.base_url}/generation?id={sim.ids[3]}", headers={"Authorization": f"Bearer {sim.key}"}
+    )
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    assert int(answer.headers["content-length"]) == len(answer.data)
+    assert parsedate_to_datetime(answer.headers["date"]).year >= 2025
+
+
+@pytest.mark.parametrize("path", ["/generations", "/generation/", "/nope", "/keys"])
+def test_unknown_paths_are_not_found(sim, ask, path):
+    assert ask(sim, path) == (404, {"error": {"code": 404, "message": "Not Found"}})
+
+
+def test_paths_without_the_prefix_are_not_found(sim):
+    answer = talk(sim, request_bytes(sim, f"/generation?id={sim.ids[0]}", "Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_wrong_methods_are_refused(sim, ask, method):
+    status, body = ask(sim, "/generation", method=method, id=sim.ids[0])
+    assert (status, body["error"]["code"]) == (405, 405)
+
+
+def test_head_has_no_body(sim):
+    data = request_bytes(sim, "/api/v1/generation", "Connection: close").replace(b"GET", b"HEAD", 1)
+    head, _, body = talk(sim, data).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404 ")
+    assert body == b""
+
+
+@pytest.mark.parametrize("fields", [{}, {"id": ""}])
+def test_a_missing_id_is_a_bad_request(sim, ask, fields):
+    for path in ("/generation", "/generation/content"):
+        assert ask(sim, path, **fields) == (400, {"error": {"code": 400, "message": "Invalid request parameters"}})
+
+
+def test_escaped_identifiers_are_understood(sim, ask):
+    identifier = sim.ids[500]
+    escaped = identifier.replace("-", "%2D")
+    assert ask(sim, f"/generation?x=1&id={escaped}")[1]["data"]["id"] == identifier
+
+
+def test_a_missing_key_is_unauthorised(sim):
+    answer = urllib3.request("GET", f"{sim.base_url}/generation?id={sim.ids[0]}", retries=False)
+    assert answer.status == 401
+    assert orjson.loads(answer.data) == {"error": {"code": 401, "message": "Missing Authentication header"}}
+
+
+@pytest.mark.parametrize("path", ["/generation", "/generation/content", "/key", "/credits", "/analytics/meta"])
+def test_an_unknown_key_is_unauthorised(sim, ask, path):
+    status, body = ask(sim, path, key="sk-or-v1-" + "0" * 64, id=sim.ids[0])
+    assert (status, body["error"]["code"]) == (401, 401)
+
+
+def test_all_keys_read_metadata(sim, ask):
+    for key in (sim.key, sim.plain_key, sim.management_key):
+        assert ask(sim, "/generation", key=key, id=sim.ids[9])[0] == 200
+
+
+def test_keys_look_real_and_differ(sim):
+    keys = [sim.key, sim.plain_key, sim.management_key]
+    assert len(set(keys)) == 3
+    assert all(key.startswith("sk-or-v1-") and len(key) == 73 and int(key[9:], 16) for key in keys)
+    assert SimServer(1, seed=12).key != sim.key
+
+
+def test_an_account_without_credits_answers_402(ask):
+    with SimServer(3) as server:
+        server.out_of_credits = True
+        status, body = ask(server, "/generation", id=server.ids[0])
+        assert (status, body["error"]["code"]) == (402, 402)
+        server.out_of_credits = False
+        assert ask(server, "/generation", id=server.ids[0])[0] == 200
+
+
+def test_gzip_is_used_where_accepted():
+    with SimServer(5, gzip=True) as server:
+        url, headers = f"{server.base_url}/generation?id={server.ids[0]}", {"Authorization": f"Bearer {server.key}"}
+        packed = urllib3.request("GET", url, headers=headers | {"Accept-Encoding": "gzip"})
+        plain = urllib3.request("GET", url, headers=headers)
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.data == plain.data
+
+
+# ---- connections ---------------------------------------------------------------------------------------------
+
+
+def test_requests_sent_at_once_are_answered_in_order(sim):
+    wanted = sim.ids[100:130]
+    last = request_bytes(sim, f"/api/v1/generation?id={sim.ids[130]}", "Connection: close")
+    data = b"".join(request_bytes(sim, f"/api/v1/generation?id={identifier}") for identifier in wanted) + last
+    answer = talk(sim, data, half_close=False)
+    found = [orjson.loads(part[: part.rindex(b"}") + 1])["data"]["id"] for part in answer.split(b"\r\n\r\n")[1:]]
+    assert found == [*wanted, sim.ids[130]]
+
+
+def test_requests_sent_at_once_keep_their_order_when_answers_take_time():
+    with SimServer(40, latency=(0.0, 0.02)) as server:
+        wanted = server.ids[:12]
+        parts = [request_bytes(server, f"/api/v1/generation?id={identifier}") for identifier in wanted]
+        parts.append(request_bytes(server, "/api/v1/key", "Connection: close"))
+        answer = talk(server, b"".join(parts), half_close=False)
+        positions = [answer.index(identifier.encode()) for identifier in wanted]
+        assert positions == sorted(positions)
+        assert server.stats.connections == 1
+
+
+def test_a_request_may_arrive_in_pieces(sim):
+    data = request_bytes(sim, f"/api/v1/generation?id={sim.ids[0]}", "Connection: close")
+    with socket.create_connection(("127.0.0.1", sim.port), timeout=10) as sock:
+        for place in range(0, len(data), 7):
+            sock.sendall(data[place : place + 7])
+        assert sock.recv(12) == b"HTTP/1.1 200"
+
+
+def test_http_1_0_is_closed_after_the_answer(sim):
+    data = request_bytes(sim, "/api/v1/key").replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert b"connection: close" in talk(sim, data, half_close=False)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"hello\r\n\r\n", 400),
+        (b"GET / HTTP/2\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n folded: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000, 431),
+    ],
+)
+def test_what_is_not_http_is_answered_and_closed(sim, data, status):
+    assert talk(sim, data, half_close=False).startswith(f"HTTP/1.1 {status} ".encode())
+    with pytest.raises(BadRequestError):
+        read_head(data)
+
+
+def test_many_clients_at_once(ask):
+    with SimServer(300, latency=0.01) as server, ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda identifier: ask(server, "/generation", id=identifier), server.ids))
+        assert [body["data"]["id"] for _, body in answers] == server.ids
+        stats = server.stats
+    assert stats.requests == 300
+    assert 1 < stats.peak_concurrent <= 16
+
+
+# ---- young and unknown identifiers ----------------------------------------------------------------------------
+
+
+def test_young_generations_are_found_after_a_while(ask):
+    with SimServer(10) as server:
+        old, young = server.young_ids(2, found_after=0), server.young_ids(3, found_after=3600)
+        assert len({*old, *young, *server.ids}) == 15
+        for identifier in old:
+            status, body = ask(server, "/generation", id=identifier)
+            assert (status, body["data"]) == (200, server.record(identifier))
+        for identifier in young:
+            assert ask(server, "/generation", id=identifier)[0] == 404
+            assert ask(server, "/generation/content", id=identifier)[0] == 404
+        assert server.record(young[0])["id"] == young[0]
+
+
+def test_lag_hides_the_newest_generations(ask):
+    with SimServer(500, lag=30 * 86_400) as server:
+        assert ask(server, "/generation", id=server.ids[0])[0] == 200
+        assert ask(server, "/generation", id=server.ids[-1])[0] == 404
+
+
+@pytest.mark.parametrize(("age", "shape"), [(None, 32), (0.0, 35), (1e6, 35)])
+def test_unknown_identifiers_look_real_and_are_never_found(sim, ask, age, shape):
+    unknown = sim.unknown_ids(5, age=age)
+    assert len(set(unknown) | set(sim.unknown_ids(5, age=age))) == 10
+    for identifier in unknown:
+        assert len(identifier) == shape
+        assert ask(sim, "/generation", id=identifier) == (
+            404,
+            {"error": {"code": 404, "message": "Resource not found"}},
+        )
+        with pytest.raises(KeyError):
+            sim.record(identifier)
+
+
+# ---- what it tells --------------------------------------------------------------------------------------------
+
+
+def test_the_statistics_count_everything(ask):
+    with SimServer(10, faults=Faults(rate=0, per_id={"gen-x": ["502"]})) as server:
+        for identifier in (server.ids[0], server.ids[0], "gen-x", "gen-x"):
+            ask(server, "/generation", id=identifier)
+        ask(server, "/key")
+        stats = server.stats
+        assert stats.requests == server.requests == 5
+        assert stats.paths == {"/api/v1/generation": 4, "/api/v1/key": 1}
+        assert stats.ids == {server.ids[0]: 2, "gen-x": 2}
+        assert stats.statuses == {200: 3, 502: 1, 404: 1}
+        assert stats.faults == {"502": 1}
+        assert stats.refusals == 0
+        assert [(hit.id, hit.status) for hit in stats.log][1:3] == [(server.ids[0], 200), ("gen-x", 502)]
+        assert all(a.at <= b.at for a, b in pairwise(stats.log))
+        server.reset_stats()
+        assert server.requests == 0
+        assert server.stats.log == ()
