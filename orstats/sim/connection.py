@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 import time
@@ -10,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from orstats.sim.messages import BadRequestError, Reply, Request, error_reply, read_head, write_reply
+
+logger = logging.getLogger(__name__)
 
 # A client that sends without reading answers is stopped here.
 _BUFFER_MOST = 1 << 20
@@ -116,7 +119,12 @@ class Connection(asyncio.Protocol):
             self._send(request, answer)
 
     async def _serve_later(self, request: Request, answer: Awaitable[Reply], delay: float) -> None:
-        reply = await answer
+        try:
+            reply = await answer
+        except Exception:
+            logger.exception("no answer to %s %s", request.method, request.path)
+            self.abort()
+            return
         await asyncio.sleep(delay)
         self._send(request, reply)
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
 import importlib
-import signal
-import threading
-from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from orstats.sim.connection import Connection
 from orstats.sim.corpus import ContentReason, Corpus
 from orstats.sim.faults import Faults
+from orstats.sim.hosting import HOST, Hosting
 from orstats.sim.limits import RateLimit
 from orstats.sim.service import Service
 
@@ -23,10 +18,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from orstats.sim.stats import Stats
-
-_HOST = "127.0.0.1"
-_BACKLOG = 1024
-_STOP_S = 10.0
 
 
 class SimServer:
@@ -99,15 +90,11 @@ class SimServer:
             lag=lag,
             gzip=gzip,
         )
-        self._wanted_port = port
-        self._port: int | None = None
+        self._hosting = Hosting(self._service, port)
         self._unknown = 0
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
 
     def __repr__(self) -> str:
-        where = f"at {self.base_url}" if self._port is not None else "not running"
+        where = f"at {self.base_url}" if self._hosting.port is not None else "not running"
         return f"<SimServer {where}, {self._corpus.generations} generations, seed {self._corpus.seed}>"
 
     def __enter__(self) -> Self:
@@ -131,28 +118,11 @@ class SimServer:
         OSError
             If the port is taken.
         """
-        if self._thread is not None or self._port is not None:
-            raise RuntimeError("the simulator is running already")
-        started: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, args=(started,), name="orstats-sim", daemon=True)
-        self._thread.start()
-        try:
-            started.result()
-        except BaseException:
-            self._thread.join()
-            self._thread = None
-            raise
+        self._hosting.start()
 
     def stop(self) -> None:
         """Drop all connections, stop to listen, and wait for the thread to end. May be called twice."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        if self._loop is not None and self._stopping is not None:
-            # The loop may be gone if the thread died by itself.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._stopping.set)
-        thread.join()
+        self._hosting.stop()
 
     def serve_forever(self, on_ready: Callable[[SimServer], object] | None = None) -> None:
         """Serve in this thread, which must be the main one, until SIGINT or SIGTERM; then end cleanly.
@@ -161,58 +131,29 @@ class SimServer:
         ----------
         on_ready
             Called once requests are taken, with this server: ``base_url`` and ``key`` can be told to a user then.
+
+        Raises
+        ------
+        RuntimeError
+            If it runs already.
+        OSError
+            If the port is taken.
         """
-        if self._thread is not None:
-            raise RuntimeError("the simulator is running already")
-        asyncio.run(self._serve(lambda: on_ready(self) if on_ready is not None else None, signals=True))
-
-    def _run(self, started: Future[None]) -> None:
-        try:
-            asyncio.run(self._serve(lambda: started.set_result(None), signals=False))
-        except BaseException as error:
-            if started.done():
-                raise
-            started.set_exception(error)
-
-    async def _serve(self, ready: Callable[[], object], *, signals: bool) -> None:
-        loop = asyncio.get_running_loop()
-        self._loop, self._stopping = loop, asyncio.Event()
-        self._service.open()
-        make = functools.partial(Connection, self._service, loop)
-        server = await loop.create_server(make, _HOST, self._wanted_port, backlog=_BACKLOG)
-        self._port = server.sockets[0].getsockname()[1]
-        try:
-            if signals:
-                for number in (signal.SIGINT, signal.SIGTERM):
-                    # Windows has no such handlers; there Ctrl-C arrives as KeyboardInterrupt.
-                    with contextlib.suppress(NotImplementedError):
-                        loop.add_signal_handler(number, self._stopping.set)
-            ready()
-            await self._stopping.wait()
-        finally:
-            self._port = None
-            self._service.stopping.set()
-            server.close()
-            for connection in list(self._service.connections):
-                connection.abort()
-            async with asyncio.timeout(_STOP_S):
-                while self._service.connections:  # noqa: ASYNC110 - takes one turn of the loop, at the very end
-                    await asyncio.sleep(0)
-                await server.wait_closed()
+        self._hosting.serve_forever(lambda: on_ready(self) if on_ready is not None else None)
 
     # ---- where and with what -------------------------------------------------------------------------------
 
     @property
     def port(self) -> int:
         """The port; RuntimeError while it is not running."""
-        if self._port is None:
+        if self._hosting.port is None:
             raise RuntimeError("the simulator is not running: use `with SimServer() as sim:`")
-        return self._port
+        return self._hosting.port
 
     @property
     def base_url(self) -> str:
         """The API's base URL, with ``/api/v1``."""
-        return f"http://{_HOST}:{self.port}/api/v1"
+        return f"http://{HOST}:{self.port}/api/v1"
 
     @property
     def key(self) -> str:

@@ -92,6 +92,15 @@ class Service:
         self.stopping.clear()
         self._reading = None
 
+    async def close(self, within_s: float) -> None:
+        """Drop all connections; they are gone when this returns, or ``TimeoutError`` is raised."""
+        self.stopping.set()
+        for connection in list(self.connections):
+            connection.abort()
+        async with asyncio.timeout(within_s):
+            while self.connections:  # noqa: ASYNC110 - takes one turn of the loop, at the very end
+                await asyncio.sleep(0)
+
     def find(self, identifier: str) -> int | None:
         """Find a generation that can be found by now; None for the others, as the API does not tell them apart."""
         index = self.corpus.find(identifier)

@@ -119,3 +119,14 @@ def test_stopping_does_not_wait_for_a_million_generations(ask):
                 assert not answer.done()
         with pytest.raises(ProtocolError):
             answer.result()
+
+
+def test_a_failure_of_the_simulator_is_logged_and_drops_the_connection(ask, monkeypatch, caplog):
+    def fail(_corpus, _stop):
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr(service, "read_ledger", fail)
+    with SimServer(5, until=UNTIL) as server, pytest.raises(ProtocolError):
+        ask(server, "/credits", key=server.management_key)
+    assert "no answer to GET /api/v1/credits" in caplog.text
+    assert "on purpose" in caplog.text
