@@ -65,8 +65,8 @@ HELPDESK = App(
 REVIEWER = App(
     "Review bot",
     1_187_664,
-    "https://github.com/northwind-labs/review-bot",
-    "https://github.com/northwind-labs/review-bot",
+    "https://review.northwind.example",
+    "https://review.northwind.example",
     RESEARCH,
     ("node", "OpenAI/JS 5.23.1"),
     ("team-platform", "team-mobile", "team-data", None),

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import struct
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -16,7 +17,8 @@ logger = logging.getLogger(__name__)
 
 # A client that sends without reading answers is stopped here.
 _BUFFER_MOST = 1 << 20
-_LINGER_NOT = struct.pack("ii", 1, 0)
+# Two ints, but two shorts on Windows.
+_LINGER_NOT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class Service(Protocol):
