@@ -210,22 +210,55 @@ def test_times(written, read):
     assert (row["extra"] is None) == (read is not None)
 
 
-@MANY
-@given(st.sampled_from(sorted(coerce.ARROW)), st.lists(values, max_size=4))
-def test_a_column_at_once_agrees_with_value_by_value(kind, sent):
+def assert_both_ways_agree(sent, kind):
     at_once, refused = coerce.column(sent, kind)
     one_by_one, refused_too = coerce.column([*sent, ODD], kind)
     assert at_once.equals(one_by_one.slice(0, len(sent)))
     assert [*refused, len(sent)] == refused_too
 
 
+@QUICK
+@given(st.sampled_from(sorted(coerce.ARROW)), st.lists(values, max_size=4))
+def test_a_column_at_once_agrees_with_value_by_value(kind, sent):
+    assert_both_ways_agree(sent, kind)
+
+
+@MANY
+@given(st.data(), st.sampled_from(sorted(coerce.ARROW)))
+def test_usual_columns_at_once_agree_with_value_by_value(data, kind):
+    whole = st.integers() | st.sampled_from([2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 10**400])
+    usual = {
+        "text": st.text(st.characters(exclude_categories=())),
+        "json": st.lists(values, max_size=2) | st.dictionaries(st.text(max_size=2), values, max_size=2),
+        "count": whole,
+        "flag": st.booleans(),
+        "number": st.floats() | whole,
+        "time": moments,
+    }
+    near = {"count": st.booleans() | st.floats(), "flag": st.integers(0, 1), "number": st.booleans()}
+    others = near.get(kind, st.none()) if data.draw(st.booleans()) else st.none()
+    assert_both_ways_agree(data.draw(st.lists(usual[kind] | others, max_size=4)), kind)
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["total_cost", "app_id"])
+def test_what_is_no_finite_number_is_missing(name, odd):
+    made = table({name: 1}, {name: odd}, {name: 2})
+    assert made[name].to_pylist() == [1, None, 2]
+    assert made["extra"].null_count == 3
+
+
+@pytest.mark.parametrize(("name", "right"), [("total_cost", 1.5), ("app_id", 15)])
+def test_true_is_not_a_number(name, right):
+    made = table({name: right}, {name: True})
+    assert made[name].to_pylist() == [right, None]
+    assert made["extra"].to_pylist() == [None, f'{{"{name}":true}}']
+
+
 @MANY
 @given(st.lists(moments, min_size=1, max_size=3))
 def test_times_at_once_agree_with_value_by_value(sent):
-    at_once, refused = coerce.column(sent, "time")
-    one_by_one, refused_too = coerce.column([*sent, ODD], "time")
-    assert at_once.equals(one_by_one.slice(0, len(sent)))
-    assert [*refused, len(sent)] == refused_too
+    assert_both_ways_agree(sent, "time")
 
 
 @QUICK
