@@ -161,7 +161,8 @@ def imports() -> None:
     fetch = cpu(sys.executable, "-c", "import orstats; orstats.fetch")
     detail = f"{alone:.2f} s against {both:.2f} s of CPU; with fetch loaded {fetch:.2f} s"
     verdict("import orstats / import pandas, requests", alone / both, 1.15, at_least=False, detail=detail)
-    verdict("orstats --help, CPU seconds", cpu(str(Path(sys.executable).parent / "orstats"), "--help"), 0.5, at_least=False, detail="median of 7")
+    teach = cpu(str(Path(sys.executable).parent / "orstats"), "--help")
+    verdict("orstats --help, CPU seconds", teach, 0.5, at_least=False, detail="median of 7")
 
 
 PARTS = {f.__name__: f for f in (cold, slow, limit, faults, archive, memory)} | {"import": imports}
