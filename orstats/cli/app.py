@@ -8,6 +8,21 @@ from typing import Annotated
 import typer
 
 from orstats.cli.console import command
+from orstats.cli.options import (
+    ArchiveDir,
+    AsJson,
+    BaseUrl,
+    Column,
+    Ids,
+    IdsFrom,
+    NoArchive,
+    PendingWait,
+    Quiet,
+    RawText,
+    Refresh,
+    Workers,
+    output_option,
+)
 
 _KEYS = (
     "The key comes from the environment only ([bold]OPENROUTER_API_KEY[/bold]): on a command line it would stay in the "
@@ -17,8 +32,8 @@ _CODES = "Exit codes: 0 all · 1 failure · 2 wrong usage · 3 some ids failed �
 
 
 def _epilog(*examples: str, more: str = "") -> str:
-    lines = ["[bold]Examples[/bold]", *(f"[cyan]{example}[/cyan]" for example in examples)]
-    return "\n\n".join([*lines, *([more] if more else [])])
+    lines = ["[bold]Examples[/bold]", *(f"  [cyan]{example}[/cyan]" for example in examples)]
+    return "\n".join(lines) + (f"\n\n{more}" if more else "")
 
 
 app = typer.Typer(
@@ -42,61 +57,6 @@ archive_app = typer.Typer(
 )
 app.add_typer(archive_app, name="archive")
 
-_ID_METAVAR = "ID"
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Generation ids (gen-…).", show_default=False)]
-IdsFrom = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--ids-from",
-        metavar="FILE",
-        help="Take ids from a file: log, text, CSV, JSON, Parquet, Excel, also .gz; a folder; - is standard input. "
-        "May be given several times.",
-        show_default=False,
-    ),
-]
-Column = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Column of the table that holds the ids.", show_default=False)
-]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL", help="API to ask. Default: OPENROUTER_BASE_URL, else openrouter.ai.", show_default=False
-    ),
-]
-ArchiveDir = Annotated[
-    str | None,
-    typer.Option(
-        "--archive",
-        metavar="DIR",
-        help="Where fetched records are kept. Default: ORSTATS_ARCHIVE, else your data directory.",
-        show_default=False,
-    ),
-]
-NoArchive = Annotated[bool, typer.Option("--no-archive", help="Neither read nor write an archive.")]
-Workers = Annotated[int, typer.Option(min=1, max=256, help="Requests at once, at most; the pace is learnt anyway.")]
-Refresh = Annotated[bool, typer.Option("--refresh", help="Ask for archived ids, too.")]
-PendingWait = Annotated[
-    float,
-    typer.Option(metavar="SECONDS", min=0, help="How long to look again for ids too young to be found."),
-]
-RawText = Annotated[
-    bool,
-    typer.Option("--raw-text", help="Leave text as it is, even where a spreadsheet would run it as a formula."),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary; warnings and errors only.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
-
-
-def _output(kind: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help=f"Write {kind} to a file: .csv, .csv.gz, .parquet, .jsonl.",
-        show_default=False,
-    )
-    return option
-
 
 def _show_version(asked: bool) -> None:
     if asked:
@@ -107,7 +67,8 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def root(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option("--version", metavar="", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """Options of the program itself."""
@@ -142,7 +103,7 @@ def fetch(
     ids: Ids = None,
     ids_from: IdsFrom = None,
     column: Column = None,
-    output: Annotated[str | None, _output("the table")] = None,
+    output: Annotated[str | None, output_option("the table")] = None,
     workers: Workers = 16,
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
@@ -184,7 +145,9 @@ def fetch(
 @command
 def show(
     generation_id: Annotated[str, typer.Argument(metavar="ID", help="A generation id.", show_default=False)],
-    content: Annotated[bool, typer.Option("--content", help="Also the stored prompt and completion.")] = False,
+    content: Annotated[
+        bool, typer.Option("--content", metavar="", help="Also the stored prompt and completion.")
+    ] = False,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
@@ -213,7 +176,7 @@ def report(
     ids_from: IdsFrom = None,
     column: Column = None,
     by: Annotated[str, typer.Option(metavar="COLUMNS", help="What makes a group; several with commas.")] = "model",
-    output: Annotated[str | None, _output("the report")] = None,
+    output: Annotated[str | None, output_option("the report")] = None,
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
     no_archive: NoArchive = False,
@@ -241,9 +204,9 @@ def report(
 @app.command(epilog=_epilog("orstats fields", "orstats fields latency cost_usd", "orstats fields -o dictionary.csv"))
 @command
 def fields(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these columns.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Only these columns.")] = None,
     as_json: AsJson = False,
-    output: Annotated[str | None, _output("the dictionary")] = None,
+    output: Annotated[str | None, output_option("the dictionary")] = None,
 ) -> int:
     """Explain the columns: type, unit, meaning, source."""
     from orstats.cli.reporting import dictionary  # noqa: PLC0415 - loads pandas

@@ -88,9 +88,8 @@ def stored(store: Archive, host: str | None) -> pd.DataFrame:
     if not hosts:
         raise ArchiveError(f"The archive {store.path} is empty: orstats fetch fills it.", path=store.path)
     if host is None and len(hosts) > 1:
-        raise ArchiveError(
-            f"The archive {store.path} has several hosts ({', '.join(hosts)}): name one.", path=store.path
-        )
+        choice = f"{', '.join(hosts)}. Choose one with --host, or --base-url for a report."
+        raise ArchiveError(f"The archive {store.path} has several hosts: {choice}", path=store.path)
     table = store.read(hosts[0] if host is None else host, settled_only=False)
     if not table.num_rows:
         raise ArchiveError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,8 @@ def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list
     if column is not None and not files:
         raise WrongUsage("--column chooses from a table: name its file with --ids-from.")
     for one in ids:
-        if not one.startswith("gen") and (one == "-" or Path(one).exists()):
+        # os.path: an id may be too long for a file's name
+        if not one.startswith(("gen-", "gen_")) and (one == "-" or os.path.exists(one)):  # noqa: PTH110
             raise WrongUsage(f"{one} is a file, not an id; use --ids-from {one}")
     found = dict.fromkeys(ids)
     for name in files:

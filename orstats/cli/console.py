@@ -34,6 +34,10 @@ class WrongUsage(Exception):  # noqa: N818 - named like the exit code's meaning
     """The command cannot be run as it was given."""
 
 
+class Failure(Exception):  # noqa: N818 - named like the exit code's meaning
+    """The command failed, with a sentence why."""
+
+
 def words() -> Console:
     """Return the console for words. Text is wrapped by the terminal, so that it can be copied whole."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
@@ -72,6 +76,8 @@ def command(run: Callable[P, int | None]) -> Callable[P, None]:
             logger.removeHandler(handler)
         raise typer.Exit(code)
 
+    paragraphs = (run.__doc__ or "").split("\n\n")
+    door.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)  # the terminal wraps it
     return door
 
 
@@ -89,7 +95,7 @@ def _run(run: Callable[[], int | None]) -> int:
         code = _end(INTERRUPTED, f"interrupted. {error}")
     except WrongUsage as error:
         code = _end(USAGE, f"error: {error}")
-    except OrstatsError as error:
+    except (OrstatsError, Failure) as error:
         code = _end(FAILED, f"error: {error}")
     except OSError as error:
         _drop_stdout()

@@ -26,6 +26,7 @@ from orstats.sim import SimServer
 _FAULTS = 0.1
 _RATE = 400.0
 _LOST = 2
+_DEAREST = 12
 
 
 def run(generations: int, out: str) -> int:
@@ -36,14 +37,15 @@ def run(generations: int, out: str) -> int:
     log, costs = folder / "app.log", folder / "costs.csv"
     with SimServer(generations, faults=_FAULTS, rate_limit=_RATE) as sim, sim.client() as client:
         lost = sim.unknown_ids(_LOST, age=86_400)
+        lines = list(_log_lines([(one, sim.record(one)) for one in sim.ids], lost))
         with log.open("w", encoding="utf-8") as file:
-            file.writelines(_log_lines([(one, sim.record(one)) for one in sim.ids], lost))
+            file.writelines(lines)
         _step(1, f"A simulated API runs at {sim.base_url}")
         say(f"   It fails for {_FAULTS:.0%} of the ids at first, and refuses more than {_RATE:.0f} requests a second.")
 
         _step(2, "The ids are found in an application's log")
         ids = read_ids(log)
-        say(f"   {log}: {plural(len(ids), 'id')} in {count(sum(1 for _ in log.open(encoding='utf-8')))} lines.")
+        say(f"   {log}: {plural(len(ids), 'id')} in {count(len(lines))} lines.")
 
         _step(3, "They are fetched")
         started = time.monotonic()
@@ -57,7 +59,10 @@ def run(generations: int, out: str) -> int:
         )
 
         _step(4, "What it cost, by model")
-        tables().print(cost_table(cost_by(frame)))
+        report = cost_by(frame)
+        tables().print(cost_table(report, _DEAREST))
+        if len(report) > _DEAREST:
+            say(f"   The {_DEAREST} dearest of {len(report)} models; orstats report shows all.")
         write_csv(frame, costs)
         say(f"   Every id with all its columns is in {costs}.")
 

@@ -97,8 +97,9 @@ def tell(frame: pd.DataFrame, seconds: float | None = None) -> None:
 def cost_line(figures: pd.Series[Any]) -> str:
     """Say the cost of a summary in a line, its parts and what is not known."""
     places = usd_places(figures["cost_usd"])
-    text = f"Cost {usd(figures['cost_usd'], places)}"
+    text = f"Cost {usd(figures['cost_usd'])}"
     if figures["byok_share"]:
+        text = f"Cost {usd(figures['cost_usd'], places)}"
         charged, byok = usd(figures["charged_usd"], places), usd(figures["byok_usd"], places)
         text += f": {charged} from credits, {byok} by your own provider keys"
     if figures["cost_unknown"]:

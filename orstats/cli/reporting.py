@@ -12,7 +12,6 @@ from rich.text import Text
 from orstats.analysis.export import check_target, json_rows, write_csv
 from orstats.analysis.report import cost_by
 from orstats.api.client import Client
-from orstats.api.errors import ConfigError
 from orstats.cli.archiving import stored
 from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, tables
@@ -67,8 +66,8 @@ def _archived(store: Archive, client: Client, base_url: str | None) -> pd.DataFr
     return stored(store, client.settings.host if named else None)
 
 
-def cost_table(report: pd.DataFrame) -> Table:
-    """Make a table of a cost report that fits 80 columns."""
+def cost_table(report: pd.DataFrame, most: int | None = None) -> Table:
+    """Make a table of a cost report that fits 80 columns, of the ``most`` dearest groups; the total is of all."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
     total = report["cost_usd"].sum(min_count=1)
     places = usd_places(total)
@@ -85,7 +84,7 @@ def cost_table(report: pd.DataFrame) -> Table:
     ]
     for name, footer in columns:
         table.add_column(name, footer, justify="right", no_wrap=True, footer_style="bold")
-    for key, row in report.iterrows():
+    for key, row in report.head(len(report) if most is None else most).iterrows():
         names = key if isinstance(key, tuple) else (key,)
         cells = [
             count(row["generations"]),
@@ -103,7 +102,7 @@ def dictionary(names: Sequence[str], *, as_json: bool, output: str | None) -> in
     """Print the field table, or write it."""
     frame = field_table()
     if missing := [name for name in names if name not in frame.index]:
-        raise ConfigError(f"There is no column {missing[0]}; orstats fields lists them.")
+        raise WrongUsage(f"there is no column {missing[0]}; orstats fields lists them.")
     if names:
         frame = frame.loc[list(names)]
     if output is not None:

@@ -39,7 +39,8 @@ def run(
 ) -> int:
     """Show one generation; the options are those of the command."""
     with Client(base_url=base_url) as client:
-        frame = ask([generation_id], client, place(archive, no_archive, client), quiet=True)
+        store = place(archive, no_archive, client)
+        frame = ask([generation_id], client, store, pending_wait=0, quiet=True)  # a person waits; advice comes at once
         row = next(json_rows(frame))
         ok = row["fetch_status"] == "ok"
         stored, missing = _content(client, row) if content and ok else (None, None)
@@ -51,12 +52,13 @@ def run(
         out = tables()
         out.print(Text(line(row["id"]), style="bold"))
         out.print(_record(row))
+        out.print(Text(f"https://openrouter.ai/logs?transaction={quote(row['id'], safe='')}"), soft_wrap=True)
         if stored is not None:
             for part in conversation(stored):
                 out.print(part)
     if not ok:
         status = row["fetch_status"]
-        say(f"{line(row['id'])} is {status}: {line(row['error'] or '')}", "red")
+        say(f"{status}: {line(row['error'] or row['id'])}", "red")
         say(ADVICE[status])
         return SOME_FAILED
     if missing is not None:
@@ -92,14 +94,13 @@ def _record(row: dict[str, Any]) -> Table:
         text = "\n".join(lines)
         if text:
             grid.add_row(title, Text(text))
-    grid.add_row("Web page", Text(f"https://openrouter.ai/logs?transaction={quote(row['id'], safe='')}"))
     return grid
 
 
 def _what(row: dict[str, Any]) -> Iterator[str]:
     provider = f" by {line(row['provider_name'])}" if row["provider_name"] else ""
     yield f"{line(row['model'] or 'unknown model')}{provider}"
-    words = [line(row["created_at"] or "at an unknown time").replace("T", " ").replace("Z", " UTC")]
+    words = [f"{pd.Timestamp(row['created_at']):%Y-%m-%d %H:%M:%S} UTC" if row["created_at"] else "at an unknown time"]
     if row["api_type"]:
         words.append(line(row["api_type"]))
     if row["streamed"] is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
-from orstats.cli.console import data, say
+from orstats.cli.console import Failure, data, say
 from orstats.cli.text import plural
 from orstats.sim import SimServer
 
@@ -17,7 +18,12 @@ def run(
     if ids_out is not None:
         with Path(ids_out).open("w", encoding="utf-8") as file:
             file.writelines(f"{one}\n" for one in server.ids)
-    server.serve_forever(lambda running: _greet(running, generations, ids_out))
+    try:
+        server.serve_forever(lambda running: _greet(running, generations, ids_out))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise Failure(f"port {port} is in use; choose another with --port, or --port 0 for a free one.") from None
     say("The simulator has ended.")
     return 0
 
@@ -30,5 +36,8 @@ def _greet(server: SimServer, generations: int, ids_out: str | None) -> None:
     out = data()
     out.write(f"export OPENROUTER_BASE_URL={server.base_url}\nexport OPENROUTER_API_KEY={server.key}\n")
     out.flush()
-    example = f"--ids-from {ids_out}" if ids_out is not None else " ".join(server.ids[:1])
-    say(f"orstats fetch {example}")
+    say(
+        f"orstats fetch --ids-from {ids_out}"
+        if ids_out is not None
+        else "orstats fetch ID…   (ids: start with --ids-out)"
+    )

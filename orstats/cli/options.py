@@ -1,0 +1,66 @@
+"""The options that several commands share, with their help."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Generation ids (gen-…).", show_default=False)]
+IdsFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ids-from",
+        metavar="FILE",
+        help="Take ids from a file: log, text, CSV, JSON, Parquet, Excel, also .gz; a folder; - is standard input. "
+        "May be given several times.",
+        show_default=False,
+    ),
+]
+Column = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column of the table that holds the ids.", show_default=False)
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="API to ask. Default: OPENROUTER_BASE_URL, else openrouter.ai.", show_default=False
+    ),
+]
+ArchiveDir = Annotated[
+    str | None,
+    typer.Option(
+        "--archive",
+        metavar="DIR",
+        help="Where fetched records are kept. Default: ORSTATS_ARCHIVE, else your data directory.",
+        show_default=False,
+    ),
+]
+NoArchive = Annotated[bool, typer.Option("--no-archive", metavar="", help="Neither read nor write an archive.")]
+Workers = Annotated[int, typer.Option(min=1, max=256, help="Requests at once, at most; the pace is learnt anyway.")]
+Refresh = Annotated[bool, typer.Option("--refresh", metavar="", help="Ask for archived ids, too.")]
+PendingWait = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", min=0, help="How long to look again for ids too young to be found."),
+]
+RawText = Annotated[
+    bool,
+    typer.Option(
+        "--raw-text", metavar="", help="Leave text as it is, even where a spreadsheet would run it as a formula."
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", metavar="", help="No progress bar and no summary; warnings and errors only.")
+]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="JSON on standard output.")]
+
+
+def output_option(kind: str) -> typer.models.OptionInfo:
+    """Make the option ``-o`` for a command that writes this kind of thing."""
+    option: typer.models.OptionInfo = typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help=f"Write {kind} to a file: .csv, .csv.gz, .parquet, .jsonl.",
+        show_default=False,
+    )
+    return option

@@ -1,0 +1,214 @@
+"""orstats fetch: what goes where, exit codes, and what is left after a stop."""
+
+import csv
+import io
+import json
+
+import pandas as pd
+import pytest
+
+from orstats.api.errors import ArchiveError
+from orstats.data.archive import Archive
+from orstats.sim import SimServer
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+
+
+def test_csv_goes_to_standard_output_and_words_to_standard_error(online, orstats):
+    done = orstats("fetch", *online.ids[:3])
+    assert done.exit_code == 0
+    assert [row["id"] for row in rows(done.stdout)] == online.ids[:3]
+    assert "3 ids asked · 3 ok" in done.stderr
+    assert "Cost $" in done.stderr
+
+
+def test_ids_come_from_arguments_and_files_once_each(online, orstats, tmp_path):
+    (tmp_path / "app.log").write_text(f"x {online.ids[1]} y\nx {online.ids[0]} y\n")
+    pd.DataFrame({"n": [1], "call": [online.ids[2]]}).to_csv("t.csv", index=False)
+    done = orstats("fetch", online.ids[0], "--ids-from", "app.log", "-q")
+    assert [row["id"] for row in rows(done.stdout)] == [online.ids[0], online.ids[1]]
+    assert done.stderr == ""
+    done = orstats("fetch", "--ids-from", "t.csv", "--column", "call", "-q")
+    assert [row["id"] for row in rows(done.stdout)] == [online.ids[2]]
+    done = orstats("fetch", "--ids-from", "-", "-q", input=f"a {online.ids[3]}\n")
+    assert [row["id"] for row in rows(done.stdout)] == [online.ids[3]]
+
+
+def test_an_output_file_leaves_standard_output_empty(online, orstats, tmp_path):
+    for name in ("x.csv", "x.parquet", "x.jsonl"):
+        done = orstats("fetch", *online.ids[:3], "-o", tmp_path / name)
+        assert (done.exit_code, done.stdout) == (0, "")
+        assert f"Written to {tmp_path / name}: 3 rows." in done.stderr
+    assert list(pd.read_parquet(tmp_path / "x.parquet").index) == online.ids[:3]
+    assert json.loads((tmp_path / "x.jsonl").read_text("utf-8").splitlines()[0])["id"] == online.ids[0]
+
+
+def test_failed_ids_keep_their_line_are_told_with_advice_and_give_3(online, orstats):
+    lost = online.unknown_ids(7, age=86_400)
+    done = orstats("fetch", online.ids[0], *lost, "chatcmpl-abc123def456")
+    assert done.exit_code == 3
+    assert [row["fetch_status"] for row in rows(done.stdout)] == ["ok", *["not_found"] * 7, "invalid_id"]
+    assert "not_found 7: Check that the id is whole" in done.stderr
+    assert f"{', '.join(lost[:5])} and 2 more" in done.stderr
+    assert "chatcmpl-abc123def456" in done.stderr
+
+
+def test_without_ids_it_says_how_to_give_them(orstats):
+    done = orstats("fetch")
+    assert done.exit_code == 2
+    assert "--ids-from FILE" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_file_given_as_an_id_is_pointed_out(orstats, tmp_path):
+    (tmp_path / "ids.txt").write_text("")
+    done = orstats("fetch", "ids.txt")
+    assert done.exit_code == 2
+    assert "use --ids-from ids.txt" in done.stderr
+
+
+def test_an_empty_file_gives_a_header(orstats, tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    done = orstats("fetch", "--ids-from", "empty.txt")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("id,fetch_status,")
+    assert rows(done.stdout) == []
+    assert "no ids to fetch" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "word"),
+    [
+        (["gen-1", "--workers", "0"], 2, "--workers"),
+        (["gen-1", "--archive", "a", "--no-archive"], 2, "exclude"),
+        (["gen-1", "--column", "id"], 2, "--ids-from"),
+        (["gen-1", "-o", "x.xlsx"], 1, ".parquet"),
+        (["gen-1", "-o", "nowhere/x.csv"], 1, "there is no directory"),
+        (["--ids-from", "nowhere.txt"], 1, "nowhere.txt"),
+        (["gen-1", "--base-url", "ftp://x"], 1, "https://"),
+        (["gen-1"], 1, "OPENROUTER_API_KEY"),
+        (["gen-1", "--nonsense"], 2, "--nonsense"),
+    ],
+)
+def test_errors_are_one_line_before_anything_is_asked(orstats, args, code, word):
+    done = orstats("fetch", *args)
+    assert done.exit_code == code
+    assert word in done.stderr
+    assert "Traceback" not in done.output
+    assert done.stdout == ""
+    if code == 1:
+        assert done.stderr.startswith("orstats: error: ")
+        assert done.stderr.count("\n") == 1
+
+
+def test_an_output_that_cannot_be_written_costs_no_request(online, orstats):
+    before = online.requests
+    assert orstats("fetch", online.ids[0], "-o", "nowhere/x.csv").exit_code == 1
+    assert online.requests == before
+
+
+def test_a_wrong_key_stops_and_leaves_the_old_file(online, orstats, tmp_path, monkeypatch):
+    (tmp_path / "x.csv").write_text("good")
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-" + "0" * 64)
+    done = orstats("fetch", *online.ids[:3], "-o", "x.csv")
+    assert done.exit_code == 1
+    assert "401" in done.stderr
+    assert (tmp_path / "x.csv").read_text() == "good"
+
+
+def test_without_credits_what_was_had_is_written(orstats, tmp_path):
+    with SimServer(20, seed=4) as sim:
+        environment = {"OPENROUTER_BASE_URL": sim.base_url, "OPENROUTER_API_KEY": sim.key}
+        assert orstats("fetch", *sim.ids[:5], "--archive", "a", "-q", env=environment).exit_code == 0
+        sim.out_of_credits = True
+        done = orstats("fetch", *sim.ids, "--archive", "a", "-o", "x.csv", env=environment)
+    assert done.exit_code == 1
+    assert "402" in done.stderr
+    assert "in x.csv: 5 of 20 ids" in done.stderr
+    statuses = [row["fetch_status"] for row in rows((tmp_path / "x.csv").read_text("utf-8"))]
+    assert (statuses[:5], len(statuses)) == (["ok"] * 5, 20)
+
+
+def test_an_archive_that_cannot_be_written_is_an_error(online, orstats, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = orstats("fetch", online.ids[0], "--archive", tmp_path / "file" / "a")
+    assert done.exit_code == 1
+    assert "archive" in done.stderr
+
+
+def test_the_archive_answers_the_second_time_also_without_a_key(online, orstats, monkeypatch):
+    first = orstats("fetch", *online.ids[:20], "--archive", "a")
+    before = online.requests
+    monkeypatch.delenv("OPENROUTER_API_KEY")
+    second = orstats("fetch", *online.ids[:20], "--archive", "a")
+    assert second.exit_code == 0
+    assert online.requests == before
+    assert "20 ok (20 from the archive)" in second.stderr
+    same = [{key: row[key] for key in row if key not in ("attempts", "http_status")} for row in rows(first.stdout)]
+    assert [
+        {key: row[key] for key in row if key not in ("attempts", "http_status")} for row in rows(second.stdout)
+    ] == same
+    assert orstats("fetch", online.ids[0], "--archive", "a", "--no-archive").exit_code == 2
+
+
+def test_refresh_asks_again(online, orstats):
+    assert orstats("fetch", online.ids[0], "--archive", "a", "-q").exit_code == 0
+    before = online.requests
+    assert orstats("fetch", online.ids[0], "--archive", "a", "-q", "--refresh").exit_code == 0
+    assert online.requests == before + 1
+
+
+def test_formulas_are_neutralised_unless_raw_text_is_asked_for(orstats):
+    with SimServer(1000, seed=0) as sim:
+        hostile = [one for one in sim.ids if str(sim.record(one)["external_user"]).startswith("=")]
+        assert hostile
+        environment = {"OPENROUTER_BASE_URL": sim.base_url, "OPENROUTER_API_KEY": sim.key}
+        safe = rows(orstats("fetch", *hostile, "-q", env=environment).stdout)
+        raw = rows(orstats("fetch", *hostile, "-q", "--raw-text", env=environment).stdout)
+    assert {row["external_user"][:2] for row in safe} == {"'="}
+    assert {row["external_user"][:1] for row in raw} == {"="}
+
+
+def test_young_ids_are_pending(online, orstats):
+    (young,) = online.young_ids(1, found_after=3600)
+    done = orstats("fetch", young, "--pending-wait", "0")
+    assert done.exit_code == 3
+    assert "pending 1: Run the same again in a minute" in done.stderr
+
+
+@pytest.mark.usefixtures("online")
+def test_an_id_with_escape_sequences_does_not_reach_the_terminal(orstats):
+    done = orstats("fetch", "gen-\x1b[31mred\x07[bold]x[/bold]", "-q", "--pending-wait", "0")
+    assert "\x1b" not in done.stdout
+    done = orstats("fetch", "gen-\x1b[31mred\x07[bold]x[/bold]", "-o", "x.csv", "--pending-wait", "0")
+    assert "\x1b" not in done.stderr
+    assert "\x07" not in done.stderr
+    assert "gen-red[bold]x[/bold]" in done.stderr
+    assert Archive("unused").hosts() == []
+
+
+def test_an_archive_that_fails_later_gives_what_was_fetched(online, orstats, tmp_path, monkeypatch):
+    def full(self, *_):
+        raise ArchiveError(f"Cannot write the archive {self.path}: disk full.", path=self.path)
+
+    monkeypatch.setattr(Archive, "append", full)
+    done = orstats("fetch", *online.ids[:10], "--archive", "a", "-o", "x.csv")
+    assert done.exit_code == 1
+    assert "disk full" in done.stderr
+    assert "in x.csv: 10 of 10 ids" in done.stderr
+    assert [row["fetch_status"] for row in rows((tmp_path / "x.csv").read_text("utf-8"))] == ["ok"] * 10
+
+
+def test_several_hosts_in_one_archive_must_be_told_apart(orstats):
+    for seed in (1, 2):
+        with SimServer(3, seed=seed) as sim:
+            environment = {"OPENROUTER_BASE_URL": sim.base_url, "OPENROUTER_API_KEY": sim.key}
+            assert orstats("fetch", *sim.ids, "--archive", "a", "-q", env=environment).exit_code == 0
+            host = sim.base_url.split("/")[2]
+    done = orstats("archive", "export", "x.csv", "--archive", "a")
+    assert done.exit_code == 1
+    assert "--host" in done.stderr
+    assert orstats("archive", "export", "x.csv", "--archive", "a", "--host", host).exit_code == 0
+    assert len(pd.read_csv("x.csv")) == 3

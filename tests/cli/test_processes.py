@@ -1,0 +1,102 @@
+"""What only a process of its own can show: signals, pipes, full disks, start-up."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from orstats.sim import SimServer
+
+posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and devices")
+
+
+@posix
+def test_ctrl_c_keeps_what_was_fetched_and_the_same_command_goes_on(spawn, orstats, tmp_path, monkeypatch):
+    with SimServer(300, seed=5, latency=0.05) as sim:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
+        monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
+        (tmp_path / "ids.txt").write_text("\n".join(sim.ids))
+        command = ["fetch", "--ids-from", "ids.txt", "--archive", "a", "-o", "x.csv"]
+        process = spawn(*command, "--workers", "2")
+        while sim.requests < 40:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+        assert process.returncode == 130
+        assert out == ""
+        assert f"archive ({tmp_path / 'a'})" in err
+        assert "same command again" in err
+        assert "Traceback" not in err
+        assert not (tmp_path / "x.csv").exists()
+        sim.reset_stats()
+        done = orstats(*command, "--workers", "64")
+        assert done.exit_code == 0
+        assert 0 < sim.requests <= 300 - 30
+
+
+@posix
+def test_ctrl_c_without_an_archive_says_that_nothing_is_kept(spawn, monkeypatch):
+    with SimServer(300, seed=5, latency=0.05) as sim:
+        monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
+        process = spawn("fetch", *sim.ids, "--base-url", sim.base_url, "--no-archive", "--workers", "2")
+        while sim.requests < 10:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert "nothing is kept" in err
+
+
+@posix
+def test_a_reader_that_has_enough_ends_it_quietly(online, spawn):
+    process = spawn("fetch", *online.ids, "-q")
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+@pytest.mark.parametrize("command", [["fetch"], ["show", "--json"], ["fields"]])
+def test_a_full_disk_behind_standard_output_is_an_error(online, spawn, command):
+    ids = [online.ids[0]] if command != ["fields"] else []
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        process = spawn(*command, *ids, stdout=full)
+        _, err = process.communicate()
+    assert process.returncode == 1
+    assert err.splitlines()[-1] == "orstats: error: standard output: No space left on device"
+    assert "Traceback" not in err
+
+
+@posix
+def test_the_simulator_serves_until_ctrl_c(spawn, orstats):
+    process = spawn("sim", "--port", "0", "--generations", "10", "--seed", "7", "--ids-out", "ids.txt")
+    lines = [process.stdout.readline() for _ in range(2)]
+    environment = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
+    assert set(environment) == {"OPENROUTER_BASE_URL", "OPENROUTER_API_KEY"}
+    done = orstats("fetch", "--ids-from", "ids.txt", env=environment)
+    assert "10 ids asked · 10 ok" in done.stderr
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (0, "")
+    assert "orstats fetch --ids-from ids.txt" in err
+    assert "Traceback" not in err
+
+
+def test_a_port_in_use_is_an_error(sim, orstats):
+    done = orstats("sim", "--port", sim.port)
+    assert done.exit_code == 1
+    assert f"port {sim.port} is in use" in done.stderr
+
+
+def test_help_loads_nothing_heavy():
+    heavy = {"pandas", "pyarrow", "requests", "ipywidgets", "matplotlib"}
+    code = f"import sys, orstats.cli.app; print(*{heavy} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,169 @@
+"""orstats report, fields, archive, demo, and the front door."""
+
+import csv
+import io
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from orstats.analysis.report import cost_by
+from orstats.api.errors import ConfigError
+from orstats.data.frame import Outcome, assemble, empty_frame, to_table
+
+
+def frame_of(*records):
+    ids = [f"gen-{n}" for n in range(len(records))]
+    table = to_table(ids, records, [0.0] * len(ids))
+    return assemble([*ids, "gen-lost"], [table], {"gen-lost": Outcome("not_found", 404, 1, "Unknown.")})
+
+
+def test_cost_by_sums_what_is_known_and_counts_what_is_not():
+    report = cost_by(
+        frame_of(
+            {"model": "a", "total_cost": 1.0, "is_byok": False, "upstream_inference_cost": 9.0},
+            {"model": "a", "is_byok": False, "native_tokens_prompt": 5, "native_tokens_completion": 5},
+            {
+                "model": "b",
+                "total_cost": 1.0,
+                "upstream_inference_cost": 2.0,
+                "is_byok": True,
+                "native_tokens_prompt": 10,
+                "native_tokens_completion": 20,
+            },
+            {"model": None, "is_byok": None},
+        )
+    )
+    assert list(report.index[:2]) == ["b", "a"]
+    assert pd.isna(report.index[2])
+    assert report["generations"].to_list() == [1, 2, 1]
+    assert report["cost_usd"].to_list()[:2] == [3.0, 1.0]
+    assert math.isnan(report["cost_usd"].iloc[2])
+    assert report["share"].to_list()[:2] == [0.75, 0.25]
+    assert report["charged_usd"].to_list()[:2] == [1.0, 1.0]
+    assert report["byok_usd"].iloc[0] == 2.0
+    assert report["cost_unknown"].to_list() == [0, 1, 1]
+    assert report["tokens_total"].to_list()[:2] == [30, 10]
+    assert report["usd_per_mtok"].iloc[0] == pytest.approx(1e5)
+    assert math.isnan(report["usd_per_mtok"].iloc[1])
+    assert report["mean_usd"].to_list()[:2] == [3.0, 1.0]
+
+
+def test_cost_by_several_columns_none_and_an_unknown_one():
+    report = cost_by(frame_of({"model": "a", "total_cost": 0, "is_byok": False}), ["model", "is_byok"])
+    assert report.index.names == ["model", "is_byok"]
+    assert pd.isna(report["share"].iloc[0])
+    assert len(cost_by(empty_frame())) == 0
+    with pytest.raises(ConfigError, match="'nope'"):
+        cost_by(empty_frame(), "nope")
+
+
+def test_report_of_ids_and_of_the_whole_archive(online, orstats):
+    done = orstats("report", *online.ids[:50], "--archive", "a")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[0].split() == ["model", "count", "cost", "share", "tokens", "$/Mtok"]
+    assert done.stdout.splitlines()[-1].startswith("total")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "50 ids asked · 50 ok" in done.stderr
+    before = online.requests
+    again = orstats("report", "--archive", "a")
+    assert again.stdout == done.stdout
+    assert online.requests == before
+
+
+def test_report_finds_the_only_host_of_an_archive_by_itself(online, orstats, monkeypatch):
+    assert orstats("fetch", *online.ids[:5], "--archive", "a", "-q").exit_code == 0
+    monkeypatch.delenv("OPENROUTER_BASE_URL")
+    done = orstats("report", "--archive", "a", "--by", "provider_name,is_byok", "-o", "r.csv")
+    assert (done.exit_code, done.stdout) == (0, "")
+    with open("r.csv", encoding="utf-8", newline="") as file:  # noqa: PTH123
+        header = next(csv.reader(file))
+    assert header[:4] == ["provider_name", "is_byok", "generations", "cost_usd"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "word"),
+    [
+        (["--by", "nope"], 2, "no column nope"),
+        (["--by", ","], 2, "--by"),
+        (["--no-archive"], 2, "no ids"),
+        (["--archive", "empty"], 1, "is empty"),
+        (["gen-1", "-o", "x.html"], 1, ".csv"),
+    ],
+)
+def test_reports_that_cannot_be(orstats, args, code, word):
+    done = orstats("report", *args)
+    assert done.exit_code == code
+    assert word in done.stderr
+
+
+def test_failed_ids_give_3_in_a_report(online, orstats):
+    done = orstats("report", online.ids[0], *online.unknown_ids(1, age=86_400))
+    assert done.exit_code == 3
+    assert "1 not ok" in done.stderr
+
+
+def test_fields_explains_columns(orstats):
+    done = orstats("fields", "latency")
+    assert "Time to first token" in " ".join(done.stdout.split())
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    everything = json.loads(orstats("fields", "--json").stdout)
+    assert [field["name"] for field in everything] == ["id", *empty_frame().columns]
+    assert orstats("fields", "-o", "d.csv").exit_code == 0
+    assert list(pd.read_csv("d.csv")["name"]) == ["id", *empty_frame().columns]
+    assert orstats("fields", "nope").exit_code == 2
+
+
+def test_archive_commands(online, orstats, tmp_path):
+    assert orstats("archive", "path", "--archive", "a").stdout == f"{tmp_path / 'a'}\n"
+    assert "It is empty" in orstats("archive", "info", "--archive", "a").stderr
+    for start in (0, 5, 10):
+        assert orstats("fetch", *online.ids[start : start + 5], "--archive", "a", "-q").exit_code == 0
+    info = orstats("archive", "info", "--archive", "a", "--json")
+    (host,) = json.loads(info.stdout)
+    assert (host["ids"], host["parts"]) == (15, 3)
+    assert host["host"] in orstats("archive", "info", "--archive", "a").stdout
+    done = orstats("archive", "compact", "--archive", "a")
+    assert done.exit_code == 0
+    assert "3 files → 1" in done.stderr
+    assert orstats("archive", "export", "all.parquet", "--archive", "a").exit_code == 0
+    assert sorted(pd.read_parquet("all.parquet").index) == sorted(online.ids[:15])
+    assert orstats("archive", "export", "all.parquet", "--archive", "a", "--host", "other").exit_code == 1
+    assert orstats("archive", "export", "all.xlsx", "--archive", "a").exit_code == 1
+
+
+def test_compact_names_what_it_cannot_read(online, orstats, tmp_path):
+    assert orstats("fetch", *online.ids[:5], "--archive", "a", "-q").exit_code == 0
+    (part,) = (tmp_path / "a").rglob("part-*.parquet")
+    part.with_name("part-broken.parquet").write_bytes(b"no parquet")
+    done = orstats("archive", "compact", "--archive", "a")
+    assert done.exit_code == 1
+    assert "part-broken.parquet" in done.stderr
+    assert "1 damaged file" in orstats("archive", "info", "--archive", "a").stderr
+
+
+def test_demo_does_the_whole_job_twice(orstats):
+    for _ in range(2):
+        done = orstats("demo", "--generations", "60", "--out", "demo")
+        assert done.exit_code == 0
+        assert "62 ids asked · 60 ok · 2 not ok" in done.stderr
+        assert "60 ids in" in done.stderr
+        assert "total" in done.stdout
+    with open("demo/costs.csv", encoding="utf-8", newline="") as file:  # noqa: PTH123
+        statuses = [row["fetch_status"] for row in csv.DictReader(file)]
+    assert sorted(statuses) == ["not_found"] * 2 + ["ok"] * 60
+    assert orstats("report", "--archive", "demo/archive").exit_code == 0
+
+
+def test_the_front_door(orstats):
+    assert orstats("--version").stdout.startswith("orstats ")
+    for command in ("", "demo", "fetch", "show", "report", "fields", "sim", "archive", "archive export"):
+        done = orstats(*command.split(), "--help")
+        assert done.exit_code == 0
+        assert "Usage:" in done.stdout
+    assert orstats().exit_code == 2
+    text = orstats("fetch", "--help").stdout
+    assert "OPENROUTER_API_KEY" in text
+    assert "orstats fetch --ids-from app.log -o costs.csv" in text
+    assert max(map(len, io.StringIO(text).read().splitlines())) <= 80

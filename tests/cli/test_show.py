@@ -1,0 +1,238 @@
+"""orstats show: one generation for a person or a program; strangers' text is harmless."""
+
+import json
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from orstats.api.errors import ForbiddenError, NotFoundError
+from orstats.cli.conversation import conversation, gap, is_empty
+from orstats.cli.showing import _attempts, _cost
+from orstats.cli.text import clean, line, usd
+from orstats.sim import SimServer
+
+NOW = pd.Timestamp("2026-11-23T12:00:00Z")
+
+
+def with_content(sim, reason):
+    return next(one for one in sim.ids if sim.content_reason(one) == reason)
+
+
+def printed(content):
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    with console.file:
+        for part in conversation(content):
+            console.print(part)
+        return console.export_text()
+
+
+def test_a_generation_is_shown_with_its_groups(online, orstats):
+    one = with_content(online, "stored")
+    record = online.record(one)
+    done = orstats("show", one)
+    assert done.exit_code == 0
+    for word in (one, record["model"], "Cost", "Tokens", "Speed", f"https://openrouter.ai/logs?transaction={one}"):
+        assert word in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_conversation_is_shown_on_demand(online, orstats):
+    one = with_content(online, "stored")
+    completion = next(
+        text for text in [online.content(one)["output"]["completion"], online.content(one)["input"]] if text
+    )
+    done = orstats("show", one, "--content")
+    assert done.exit_code == 0
+    assert "── completion" in done.stdout
+    assert " ".join(str(completion).split())[:40] in " ".join(done.stdout.split())
+    assert "── completion" not in orstats("show", one).stdout
+
+
+def test_json_has_every_column_and_the_content(online, orstats):
+    one = with_content(online, "stored")
+    shown = json.loads(orstats("show", one, "--json", "--content").stdout)
+    record = online.record(one)
+    assert shown["total_cost"] == record["total_cost"]
+    assert shown["content"] == online.content(one)
+    assert shown["content_missing"] is None
+    assert "content" not in json.loads(orstats("show", one, "--json").stdout)
+
+
+def test_a_missing_generation_gives_3_and_advice(online, orstats):
+    (lost,) = online.unknown_ids(1, age=86_400)
+    done = orstats("show", lost)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "Check that the id is whole" in done.stderr
+    done = orstats("show", lost, "--json")
+    assert done.exit_code == 3
+    assert json.loads(done.stdout)["fetch_status"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [("zero_data_retention", "zero data retention"), ("regional", "regional hosts"), ("too_old", "three months")],
+)
+def test_missing_content_has_a_reason(orstats, reason, word):
+    with SimServer(1000, seed=0) as sim:
+        one = with_content(sim, reason)
+        environment = {"OPENROUTER_BASE_URL": sim.base_url, "OPENROUTER_API_KEY": sim.key}
+        done = orstats("show", one, "--content", env=environment)
+        assert done.exit_code == 0
+        assert done.stderr.startswith("No content: ")
+        assert word in done.stderr
+        assert (
+            word in json.loads(orstats("show", one, "--content", "--json", env=environment).stdout)["content_missing"]
+        )
+
+
+def test_a_key_that_may_not_read_content_is_said(online, orstats, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", online.plain_key)
+    one = with_content(online, "stored")
+    done = orstats("show", one, "--content")
+    assert done.exit_code == 0
+    assert "OPENROUTER_MANAGEMENT_KEY" in done.stderr
+
+
+def test_the_reasons_for_missing_content():
+    new, old = "2026-11-23T11:59:30Z", "2026-01-01T00:00:00Z"
+    missing, forbidden = NotFoundError("x", status=404), ForbiddenError("x", status=403)
+    world = {"data_region": "global", "created_at": "2026-11-20T00:00:00Z"}
+    assert "organisation" in gap(world, forbidden, NOW)
+    assert "zero data retention" in gap(world, None, NOW)
+    assert "region europe" in gap(world | {"data_region": "europe"}, missing, NOW)
+    assert "try again soon" in gap(world | {"created_at": new}, missing, NOW)
+    assert "three months" in gap(world | {"created_at": old}, missing, NOW)
+    assert gap(world, missing, NOW).startswith("most likely Input & Output Logging")
+    assert gap(world | {"created_at": None}, missing, NOW).startswith("most likely")
+
+
+def test_a_conversation_with_everything_in_it():
+    content = {
+        "input": {
+            "messages": [
+                {"role": "system", "content": "Be [bold]brief[/bold]. \x1b]0;title\x07\x1b[2J"},
+                {
+                    "role": "user",
+                    "name": "eve\u202e",
+                    "content": [
+                        {"type": "text", "text": "Look:"},
+                        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 4000}},
+                        {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
+                        {"type": "input_audio", "input_audio": {"format": "wav", "data": "AAAA"}},
+                        {
+                            "type": "file",
+                            "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"},
+                        },
+                        {"type": "new", "what": 1},
+                        "plain",
+                    ],
+                },
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{"id": "call_1", "function": {"name": "find", "arguments": '{"q": 1}'}}, "odd"],
+                },
+                {"role": "tool", "tool_call_id": "call_1", "content": "found"},
+                "odd",
+            ]
+        },
+        "output": {"completion": "Done.", "reasoning": "Think."},
+        "error": {
+            "status": 502,
+            "message": "no",
+            "provider_name": "A",
+            "raw": {"x": 1},
+            "previous_errors": [{"code": 429, "message": "slow down"}],
+        },
+    }
+    text = printed(content)
+    for word in (
+        "── system",
+        "Be [bold]brief[/bold]. ",
+        "── user eve",
+        "[image_url: image/png, 3.0 kB]",
+        "[image_url: https://example.org/a.png]",
+        "[input_audio: wav, 3 B]",
+        "[file: a.pdf, application/pdf, 3 B]",
+        '[{"type":"new","what":1}]',
+        "plain",
+        '→ find({"q": 1})  call_1',
+        "── tool (answer to call_1)",
+        "── reasoning",
+        "── completion\nDone.",
+        "502 · A · no",
+        "before: 429 · slow down",
+        'raw: {"x":1}',
+    ):
+        assert word in text
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)
+    assert not is_empty(content)
+
+
+@pytest.mark.parametrize("content", [{}, {"input": None, "output": []}, {"input": {"prompt": ""}, "output": {}}])
+def test_odd_content_is_no_crash(content):
+    assert set(printed(content)) <= set("── prompt\n")
+    assert is_empty(content)
+
+
+def test_a_prompt_without_messages():
+    assert "── prompt\nOnce" in printed({"input": {"prompt": "Once"}, "output": {"completion": None}})
+
+
+def test_cost_is_explained():
+    row = dict.fromkeys(
+        ("cost_usd", "cost_basis", "is_byok", "total_cost", "upstream_inference_cost", "cache_discount", "usd_per_mtok")
+    )
+    byok = row | {
+        "cost_usd": 0.3,
+        "cost_basis": "byok",
+        "is_byok": True,
+        "total_cost": 0.1,
+        "upstream_inference_cost": 0.2,
+    }
+    assert list(_cost(byok)) == ["$0.3  your own provider key (BYOK)", "$0.1 from credits + $0.2 by the provider"]
+    credit = row | {"cost_usd": 0.1, "cost_basis": "credits", "upstream_inference_cost": 0.2, "cache_discount": -0.01}
+    assert "not yours to pay on top" in list(_cost(credit))[1]
+    assert list(_cost(credit))[2] == "prompt caching added $0.01"
+    assert list(_cost(row | {"cost_basis": "unknown"})) == ["unknown  not known: a part of it is missing in the record"]
+
+
+def test_attempts_are_numbered_and_odd_entries_passed_over():
+    chain = [{"status": 503, "provider_name": "A", "latency": 327}, 7, {"status": None}, {"status": 200}]
+    lines = list(_attempts({"provider_responses": chain, "fallback_ms": 327.0}))
+    assert lines[0] == "1. A · 503 · 327 ms   failed"
+    assert lines[1] == "2. unknown provider · no answer   failed"
+    assert lines[2] == "3. unknown provider · 200"
+    assert "327 ms went by" in lines[3]
+    assert list(_attempts({"provider_responses": "{}", "fallback_ms": None})) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("a\x1b[1;31mb\x1b[0m", "ab"),
+        ("\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x07", "link"),
+        ("\x9b31mx\x9d0;t\x07y", "xy"),
+        ("a\x1bPq;data\x1b\\b", "ab"),
+        ("tail\x1b", "tail"),
+        ("\x1b(0line", "line"),
+        ("a\u202eb\u2066c\u200b\ufeffd", "abcd"),
+        ("one\r\ntwo\rthree\tfour\x00", "one\ntwo\nthree four"),
+        ("\ud800", "?"),
+        ("ünïcode 日本 🙂", "ünïcode 日本 🙂"),
+    ],
+)
+def test_clean_leaves_nothing_that_a_terminal_obeys(text, plain):
+    assert clean(text) == plain
+    assert "\n" not in line(text)
+
+
+def test_amounts_never_lose_what_is_there():
+    assert [usd(value) for value in (4.2e-07, 0.1 + 0.2, 99.99999, -0.5, float("nan"))] == [
+        "$0.00000042",
+        "$0.3",
+        "$100.0000",
+        "-$0.5",
+        "unknown",
+    ]
