@@ -247,7 +247,12 @@ def _money(ok: pd.DataFrame, asked: int) -> list[Row]:
     unknown, known = int(cost.isna().sum()), int(cost.notna().sum())
     total = _total(cost, ok, asked)
     return [
-        ("cost_usd", total, "USD", f"charged plus BYOK; {unknown} ok rows of unknown cost are not in it"),
+        (
+            "cost_usd",
+            total,
+            "USD",
+            "charged plus BYOK" + (f"; not in it, of unknown cost: {unknown} ids" if unknown else ""),
+        ),
         ("charged_usd", _total(ok["total_cost"], ok, asked), "USD", "charged to the account's credits"),
         (
             "byok_usd",
@@ -267,7 +272,7 @@ def _tokens(ok: pd.DataFrame, asked: int) -> list[Row]:
     for name, note in _SUMMED_TOKENS.items():
         total, silent = _total(ok[name], ok, asked), int(ok[name].isna().sum())
         whole = total if total is pd.NA else int(total)
-        rows.append((name, whole, "tokens", f"{note}; {silent} ok rows do not say" if silent else note))
+        rows.append((name, whole, "tokens", f"{note}; not in it, not said: {silent} ids" if silent else note))
     return rows
 
 
