@@ -1,0 +1,69 @@
+import pytest
+
+from orstats.api import errors
+from orstats.api.client import Client
+from orstats.api.retry import Retry
+from orstats.sim import Faults, SimServer
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with SimServer(200) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stored(sim):
+    return next(i for i in sim.ids if sim.content(i) is not None)
+
+
+def test_record_and_content_are_what_the_server_has(sim, stored):
+    with sim.client() as client:
+        assert client.generation(stored) == sim.record(stored)
+        assert client.content(stored) == sim.content(stored)
+
+
+def test_key_call_names_the_limits(sim):
+    with sim.client() as client:
+        key = client.key()
+    assert {"label", "limit", "limit_remaining", "usage_daily", "is_management_key"} <= key.keys()
+
+
+def test_content_that_a_plain_key_may_not_read_is_forbidden(sim, stored):
+    with Client(sim.plain_key, base_url=sim.base_url) as client, pytest.raises(errors.ForbiddenError):
+        client.content(stored)
+
+
+def test_content_is_read_with_the_management_key_where_a_plain_one_may_not(sim, stored):
+    with Client(sim.plain_key, management_key=sim.management_key, base_url=sim.base_url) as client:
+        assert client.content(stored) == sim.content(stored)
+
+
+def test_unknown_id_is_not_found_with_one_request(sim):
+    (unknown,) = sim.unknown_ids(1, age=600)
+    sim.reset_stats()
+    with sim.client() as client, pytest.raises(errors.NotFoundError) as caught:
+        client.generation(unknown)
+    assert caught.value.generation_id == unknown
+    assert sim.requests == 1
+
+
+def test_faults_are_retried_within_the_bounds():
+    with SimServer(5, faults=Faults(rate=1.0, kinds=["502"], repeat=1)) as sim:
+        with sim.client(retry=Retry(first_wait=0)) as client:
+            assert client.generation(sim.ids[0])["id"] == sim.ids[0]
+        with sim.client(retry=Retry(attempts=1)) as client, pytest.raises(errors.ServerError):
+            client.generation(sim.ids[1])
+
+
+def test_settings_come_from_the_environment(sim, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
+    monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url.removesuffix("/api/v1"))
+    with Client() as client:
+        assert client.generation(sim.ids[0])["id"] == sim.ids[0]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, (1, 0), (1, 2, 3), float("nan")])
+def test_timeouts_that_make_no_sense_are_refused(timeout):
+    with pytest.raises(errors.ConfigError):
+        Client("k", timeout=timeout)

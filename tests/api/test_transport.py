@@ -1,0 +1,190 @@
+"""Bytes on the wire, from a socket that answers whatever a test wants: framings, limits, and what must not leak."""
+
+import contextlib
+import gzip
+import logging
+import socket
+import threading
+
+import pytest
+
+from orstats.api.client import Client
+from orstats.api.errors import ApiError, BadResponseError, NetworkError, ServerError
+from orstats.api.retry import Retry
+
+KEY = "sk-or-v1-" + "ab" * 32
+ID = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
+BODY = b'{"data": {"id": "%s", "total_cost": 0.5}}' % ID.encode()
+ONCE = Retry(attempts=1)
+
+
+@contextlib.contextmanager
+def answering(*answers, keep=False):
+    """A server that gives one of ``answers`` (bytes) to each connection or request, and records what it was sent."""
+    seen, listener = [], socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        left = list(answers)
+        while left:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                while left:
+                    request = b""
+                    while b"\r\n\r\n" not in request:
+                        piece = connection.recv(65536)
+                        if not piece:
+                            break
+                        request += piece
+                    if not request:
+                        break
+                    seen.append(request)
+                    connection.sendall(left.pop(0))
+                    if not keep:
+                        break
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", seen
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def ask(*answers, retry=ONCE, **options):
+    with answering(*answers) as (url, seen), Client(KEY, base_url=url, retry=retry, timeout=2) as client:
+        return client.generation(ID, **options), seen
+
+
+def head(*lines, status="200 OK"):
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode()
+
+
+def chunked(*pieces, end=b"0\r\n\r\n"):
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + end
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        head(f"Content-Length: {len(BODY)}") + BODY,
+        head("Transfer-Encoding: chunked") + chunked(BODY[:7], BODY[7:]),
+        head("Connection: close") + BODY,
+        b"HTTP/1.0 200 OK\r\n\r\n" + BODY,
+        head(f"content-length: {len(gzip.compress(BODY))}", "content-encoding: gzip") + gzip.compress(BODY),
+        head("Transfer-Encoding: chunked", "content-encoding: gzip") + chunked(gzip.compress(BODY)),
+    ],
+    ids=["length", "chunked", "until close", "HTTP/1.0", "gzip", "gzip chunked"],
+)
+def test_every_framing_of_a_body_is_read(answer):
+    record, _ = ask(answer)
+    assert record["total_cost"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        head(f"Content-Length: {len(BODY) + 5}") + BODY,
+        head("Transfer-Encoding: chunked") + chunked(BODY[:9], end=b""),
+        head(f"Content-Length: {len(BODY)}"),
+        head("Content-Length: 20", "Content-Encoding: gzip") + b"this is not gzip at a",
+        b"",
+        b"not HTTP at all\r\n\r\n",
+    ],
+    ids=["cut", "cut chunked", "no body", "bad gzip", "closed", "no HTTP"],
+)
+def test_no_whole_answer_is_a_retryable_network_error_of_that_id(answer):
+    with pytest.raises(NetworkError) as caught:
+        ask(answer)
+    assert caught.value.retryable
+    assert caught.value.generation_id == ID
+    assert ID in str(caught.value)
+
+
+def test_second_try_gets_what_the_first_did_not():
+    good = head(f"Content-Length: {len(BODY)}", "Connection: close") + BODY
+    record, seen = ask(
+        b"", head("Content-Length: 3", status="502 Bad Gateway") + b"<h>", good, retry=Retry(first_wait=0)
+    )
+    assert record["total_cost"] == 0.5
+    assert len(seen) == 3
+
+
+def test_request_says_who_asks_and_carries_the_key_once():
+    _, (request,) = ask(head(f"Content-Length: {len(BODY)}") + BODY)
+    assert request.startswith(f"GET /api/v1/generation?id={ID} HTTP/1.1\r\n".encode())
+    assert request.lower().count(b"authorization") == 1
+    assert f"Authorization: Bearer {KEY}".encode() in request
+    assert b"User-Agent: orstats/" in request
+    assert b"cookie" not in request.lower()
+
+
+def test_connection_is_used_again_and_cookies_are_not_kept():
+    good = head(f"Content-Length: {len(BODY)}", "Set-Cookie: spy=1") + BODY
+    with answering(good, good, keep=True) as (url, seen), Client(KEY, base_url=url, timeout=2) as client:
+        client.generation(ID)
+        client.generation(ID)
+        assert len(seen) == 2
+        assert b"spy" not in seen[1]
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+def test_redirect_is_not_followed_so_the_key_stays(status):
+    with answering(b"") as (elsewhere, visitors):
+        target = elsewhere.replace("127.0.0.1", "localhost")
+        with pytest.raises(BadResponseError, match="not followed"):
+            ask(head(f"Location: {target}/steal", "Content-Length: 0", status=status))
+        assert visitors == []
+
+
+def test_huge_answer_is_not_read_to_its_end():
+    bomb = gzip.compress(b'{"data": "' + b"0" * (64 << 20))
+    with pytest.raises(NetworkError, match="longer than 16 MiB"):
+        ask(head(f"Content-Length: {len(bomb)}", "Content-Encoding: gzip") + bomb)
+
+
+def test_server_that_accepts_and_never_answers_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        with (
+            Client(KEY, base_url=url, retry=ONCE, timeout=0.2) as client,
+            pytest.raises(NetworkError, match="time-out"),
+        ):
+            client.generation(ID)
+
+
+def test_nobody_listening_is_said_in_words():
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    with Client(KEY, base_url=url, retry=ONCE) as client, pytest.raises(NetworkError, match="connection refused"):
+        client.generation(ID)
+
+
+def test_key_shows_nowhere(caplog, capsys):
+    caplog.set_level(logging.DEBUG)
+    echo = b'{"error": {"code": 500, "message": "your header was Bearer %s"}}' % KEY.encode()
+    with answering(head(f"Content-Length: {len(echo)}", status="500 Oops") + echo) as (url, _):
+        client = Client(KEY, management_key=KEY, base_url=url, retry=ONCE, timeout=2)
+        with client, pytest.raises(ServerError) as caught:
+            client.generation(ID)
+    shown = [
+        repr(client),
+        str(caught.value),
+        repr(caught.value),
+        repr(client.settings),
+        caplog.text,
+        *capsys.readouterr(),
+    ]
+    assert not [text for text in shown if KEY in text or KEY[9:] in text]
+    assert caught.value.__cause__ is None
+
+
+def test_error_says_nothing_about_the_library_below():
+    with pytest.raises(ApiError) as caught:
+        ask(b"")
+    for word in ("urllib3", "0x", "HTTPConnectionPool", "requests."):
+        assert word not in str(caught.value)
