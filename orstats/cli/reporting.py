@@ -114,10 +114,10 @@ def dictionary(names: Sequence[str], *, as_json: bool, output: str | None) -> in
     else:
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("name", no_wrap=True, style="cyan")
-        table.add_column("unit", no_wrap=True)
         table.add_column("meaning", overflow="fold")
         for name, row in frame.iterrows():
-            table.add_row(str(name), Text(row["unit"] or _KIND.get(row["dtype"], "")), Text(row["meaning"]))
+            unit = row["unit"] or _KIND.get(row["dtype"], "")
+            table.add_row(str(name), Text.assemble((f"{unit}: " if unit else "", "green"), row["meaning"]))
         tables().print(table)
     return 0
 
