@@ -32,8 +32,8 @@ _CODES = "Exit codes: 0 all · 1 failure · 2 wrong usage · 3 some ids failed �
 
 
 def _epilog(*examples: str, more: str = "") -> str:
-    lines = ["[bold]Examples[/bold]", *(f"  [cyan]{example}[/cyan]" for example in examples)]
-    return "\n".join(lines) + (f"\n\n{more}" if more else "")
+    lines = ["[bold]Examples[/bold]", *(f"[cyan]{example}[/cyan]" for example in examples)]
+    return "\n\n".join([*lines, *([more] if more else [])])  # typer joins lines that follow at once
 
 
 app = typer.Typer(

@@ -125,7 +125,7 @@ def _cost(row: dict[str, Any]) -> Iterator[str]:
     if known(row["cache_discount"]) and row["cache_discount"]:
         saved = row["cache_discount"] > 0
         yield f"prompt caching {'saved' if saved else 'added'} {usd(abs(row['cache_discount']))}"
-    if known(row["usd_per_mtok"]):
+    if row["usd_per_mtok"]:
         yield f"{usd(row['usd_per_mtok'])} per million tokens"
 
 
@@ -135,7 +135,7 @@ def _tokens(row: dict[str, Any]) -> Iterator[str]:
     yield (
         f"{count(prompt)} prompt{f' ({count(cached)} cached)' if cached else ''} + "
         f"{count(completion)} completion{f' ({count(reasoning)} reasoning)' if reasoning else ''} = "
-        f"{count(row['tokens_total'])}, as billed"
+        f"{count(row['tokens_total'])}{', as billed' if known(row['tokens_total']) else ''}"
     )
     yield f"{count(row['tokens_prompt'])} + {count(row['tokens_completion'])} by the vendor's normalised count"
     media = {
@@ -178,7 +178,8 @@ def _attempts(row: dict[str, Any]) -> Iterator[str]:
             words.append("your key")
         yield " · ".join(words) + ("" if status in _SERVED else "   failed")
     if known(row["fallback_ms"]) and row["fallback_ms"]:
-        yield f"{milliseconds(row['fallback_ms'])} went by before the provider that answered"
+        answered = any(isinstance(one, dict) and one.get("status") in _SERVED for one in chain)
+        yield f"{milliseconds(row['fallback_ms'])} went by" + (" before the one that answered" if answered else "")
 
 
 def _named(row: dict[str, Any], names: tuple[str, ...]) -> Iterator[str]:

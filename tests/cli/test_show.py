@@ -204,7 +204,9 @@ def test_attempts_are_numbered_and_odd_entries_passed_over():
     assert lines[0] == "1. A · 503 · 327 ms   failed"
     assert lines[1] == "2. unknown provider · no answer   failed"
     assert lines[2] == "3. unknown provider · 200"
-    assert "327 ms went by" in lines[3]
+    assert lines[3] == "327 ms went by before the one that answered"
+    refused = {"provider_responses": chain[:1], "fallback_ms": 327.0}
+    assert list(_attempts(refused))[1] == "327 ms went by"
     assert list(_attempts({"provider_responses": "{}", "fallback_ms": None})) == []
 
 
