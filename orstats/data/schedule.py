@@ -126,7 +126,7 @@ class Schedule:
         """Tell a 404 that means "not yet" from one that means "never" by the age: by the id's second, else as seen."""
         born = id_created_at(task.id)
         age = elapsed if born is None else wall - born
-        if age >= YOUNG_S:
+        if age >= YOUNG_S or not task.id.startswith("gen"):  # what is no generation id at all will not become one
             return "not_found"
         remaining = self._pending_wait - elapsed
         if remaining <= 0:

@@ -79,6 +79,11 @@ def test_id_without_a_time_is_as_old_as_it_has_been_seen():
     assert schedule.verdict(sent(schedule, 5.0), ABSENT, 66.0, BORN) == "not_found"
 
 
+def test_what_does_not_even_begin_like_an_id_is_not_waited_for():
+    schedule = Schedule(["nonsense"], Retry(), 30)
+    assert schedule.verdict(sent(schedule, 5.0), ABSENT, 5.0, BORN) == "not_found"
+
+
 def test_no_waiting_for_young_ids_when_told_so():
     schedule = Schedule([ID], Retry(), 0.0)
     assert schedule.verdict(sent(schedule, 5.0), ABSENT, 5.0, BORN + 1) == "pending"
