@@ -34,7 +34,8 @@ GENERATIONS: Final = Dataset(
     "generations",
     RECORD_SCHEMA,
     statistics=("id", "created_at", "fetched_at"),
-    group_rows=32_768,
+    various=("id", "upstream_id", "request_id", "provider_responses"),
+    group_rows=16_384,
     batch_rows=131_072,
     part_rows=1_048_576,
 )
@@ -42,6 +43,7 @@ CONTENTS: Final = Dataset(
     "contents",
     pa.schema([("id", pa.string()), ("body", pa.large_binary()), ("fetched_at", pa.timestamp("us", tz="UTC"))]),
     statistics=("id",),
+    various=("id", "body"),
     group_rows=256,
     batch_rows=1_024,
     part_rows=65_536,
@@ -247,17 +249,24 @@ class Archive:
                 self._store, hosts, [(dataset, partial(_directory, dataset)) for dataset in (GENERATIONS, CONTENTS)]
             )
 
-    def compact(self, host: str | None = None) -> list[Compaction]:
+    def compact(self, host: str | None = None, *, min_files: int = 1) -> list[Compaction]:
         """Merge the many small files of one host, or of all, into few big ones, only the newest record of an id kept.
 
         Worth it when there are hundreds of files: reading gets faster by far. Safe at any time, also when others
         read, write or compact, and when it is killed. Big parts without old records are left as they are, so that
         calling it again costs little. Leftovers of crashed processes are removed; damaged files are not.
 
+        Parameters
+        ----------
+        host
+            Host of the API; all of them when None.
+        min_files
+            Leave datasets with fewer files alone.
+
         Returns
         -------
         list of Compaction
-            One for each dataset of each host, with what was before and after.
+            One for each dataset of each host that was not left alone, with what was before and after.
 
         Raises
         ------
@@ -270,8 +279,8 @@ class Archive:
             with self._explained("write", dataset.folder):
                 for name in self._hosts(dataset) if host is None else [host]:
                     directory = _directory(dataset, name)
-                    if self._store.files(directory):
-                        done.append(until_stable(partial(compact, self._store, dataset, directory, name)))
+                    if len(self._store.files(directory)) >= max(1, min_files):
+                        done.append(until_stable(self._store, partial(compact, self._store, dataset, directory, name)))
         return done
 
     def _append(self, dataset: Dataset, host: str, table: pa.Table) -> None:
@@ -343,4 +352,4 @@ def _directory(dataset: Dataset, host: str) -> str:
     """
     if not host:
         raise ConfigError("An archive needs to know the host of the API that the records are from.")
-    return f"{dataset.folder}/{_HOST}{quote(host.lower(), safe='', errors='surrogatepass')}"
+    return f"{dataset.folder}/{_HOST}{quote(host.lower(), safe='', errors='replace')}"

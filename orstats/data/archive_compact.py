@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orstats.data.archive_parts import (
+    Chosen,
     Dataset,
-    Keys,
     Rows,
     choose,
     logger,
@@ -60,18 +60,6 @@ class Compaction:
     unreadable: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A part to be merged, and the rows of it that are the newest of their id."""
-
-    keys: Keys
-    rows: Rows
-
-    @property
-    def has_old(self) -> bool:
-        return len(self.rows) < self.keys.rows
-
-
 def compact(store: Store, dataset: Dataset, directory: str, host: str, skip: frozenset[str]) -> Compaction:
     """Merge the parts in one directory, the newest record of each id kept.
 
@@ -100,31 +88,36 @@ def compact(store: Store, dataset: Dataset, directory: str, host: str, skip: fro
     entries = parts_of(store, directory)
     sizes = {f"{directory}/{entry.name}": entry.size for entry in entries}
     keys, broken = read_keys(store, dataset, [path for path in sizes if path not in skip], None)
-    sources = [_Source(part, rows) for part, rows in zip(keys, choose(keys, None, settled_only=False), strict=True)]
-    merged = [s for s in sources if s.has_old or s.keys.rows < dataset.part_rows // 2]
+    chosen = choose(keys, None, settled_only=False)
+    merged = [n for n, one in enumerate(chosen) if _has_old(one) or len(one.rows) < dataset.part_rows // 2]
     written: list[str] = []
-    if len(merged) > 1 or any(source.has_old for source in merged):
-        written = _replace(store, dataset, directory, merged)
+    if len(merged) > 1 or any(_has_old(chosen[n]) for n in merged):
+        order = _by_id([keys[n].table["id"].take(chosen[n].rows) for n in merged])
+        del keys
+        written = _replace(store, dataset, directory, [chosen[n] for n in merged], order)
     else:
         merged = []
     after = {f"{directory}/{entry.name}": entry.size for entry in parts_of(store, directory)}
-    gone = {source.keys.path for source in merged}
-    kept = [part.path for part in keys if part.path not in gone] + written
+    kept = [one.part.path for n, one in enumerate(chosen) if n not in set(merged)] + written
     return Compaction(
         host=host,
         dataset=dataset.folder,
-        parts_before=len(keys),
+        parts_before=len(chosen),
         parts_after=len(kept),
-        rows_before=sum(part.rows for part in keys),
-        rows_after=sum(len(source.rows) for source in sources),
-        bytes_before=sum(sizes[part.path] for part in keys),
+        rows_before=sum(one.part.metadata.num_rows for one in chosen),
+        rows_after=sum(len(one.rows) for one in chosen),
+        bytes_before=sum(sizes[one.part.path] for one in chosen),
         bytes_after=sum(after.get(path, 0) for path in kept),
-        unreadable=tuple(sorted(skip | {error.path for error in broken})),
+        unreadable=tuple(sorted(store.full(path) for path in skip | {error.path for error in broken})),
     )
 
 
-def _replace(store: Store, dataset: Dataset, directory: str, sources: Sequence[_Source]) -> list[str]:
-    order = _by_id(sources)
+def _has_old(one: Chosen) -> bool:
+    """Whether some of the part's records have a newer one elsewhere."""
+    return len(one.rows) < int(one.part.metadata.num_rows)
+
+
+def _replace(store: Store, dataset: Dataset, directory: str, sources: Sequence[Chosen], order: Rows) -> list[str]:
     written: list[str] = []
     try:
         for first in range(0, len(order), dataset.part_rows):
@@ -138,29 +131,29 @@ def _replace(store: Store, dataset: Dataset, directory: str, sources: Sequence[_
             store.delete(path)
         raise
     for source in sources:
-        store.delete(source.keys.path)
+        store.delete(source.part.path)
     return written
 
 
-def _check_present(store: Store, directory: str, sources: Sequence[_Source]) -> None:
+def _check_present(store: Store, directory: str, sources: Sequence[Chosen]) -> None:
     present = {f"{directory}/{entry.name}" for entry in parts_of(store, directory)}
     for source in sources:
-        if source.keys.path not in present:
-            raise FileNotFoundError(source.keys.path)
+        if source.part.path not in present:
+            raise FileNotFoundError(source.part.path)
 
 
-def _by_id(sources: Sequence[_Source]) -> Rows:
-    """Return the chosen rows of all sources, numbered through, in the order of their ids.
+def _by_id(ids: Sequence[pa.ChunkedArray]) -> Rows:
+    """Return the rows of all sources, numbered through, in the order of their ids.
 
     Sorted parts let a reader skip the row groups that cannot hold an id; ids begin with their second, so records
     of one time lie together.
     """
-    ids = pa.concat_tables([source.keys.table.select(["id"]).take(source.rows) for source in sources])
-    order: Rows = pc.sort_indices(ids, [("id", "ascending")]).to_numpy().astype(np.int64)
+    everything = pa.chunked_array([chunk for one in ids for chunk in one.chunks], pa.string())
+    order: Rows = pc.sort_indices(everything).to_numpy().astype(np.int64)
     return order
 
 
-def _batches(store: Store, dataset: Dataset, sources: Sequence[_Source], order: Rows) -> Iterator[pa.Table]:
+def _batches(store: Store, dataset: Dataset, sources: Sequence[Chosen], order: Rows) -> Iterator[pa.Table]:
     ends = np.cumsum([len(source.rows) for source in sources])
     for first in range(0, len(order), dataset.batch_rows):
         numbers = np.sort(order[first : first + dataset.batch_rows])
@@ -168,7 +161,7 @@ def _batches(store: Store, dataset: Dataset, sources: Sequence[_Source], order: 
         tables: list[pa.Table] = []
         for source, chunk, end in zip(sources, chunks, ends, strict=True):
             rows = source.rows[chunk - (end - len(source.rows))]
-            tables.extend(read_rows(store, dataset, source.keys, rows))
+            tables.extend(read_rows(store, dataset, replace(source, rows=rows)))
         yield pa.concat_tables(tables).sort_by("id")
 
 

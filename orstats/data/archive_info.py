@@ -61,7 +61,7 @@ def info_frame(
     rows = []
     for host in hosts:
         records, contents = (
-            until_stable(partial(_holding, store, dataset, directory(host))) for dataset, directory in datasets
+            until_stable(store, partial(_holding, store, dataset, directory(host))) for dataset, directory in datasets
         )
         rows.append(
             (
@@ -84,7 +84,7 @@ def _holding(store: Store, dataset: Dataset, directory: str, skip: frozenset[str
     entries = parts_of(store, directory)
     paths = [f"{directory}/{entry.name}" for entry in entries]
     keys, broken = read_keys(store, dataset, [path for path in paths if path not in skip], None)
-    tables = [part.table for part in keys]
+    tables = [one.table for one in keys]
     size = sum(entry.size for entry in entries)
     rows = sum(table.num_rows for table in tables)
     if not rows:

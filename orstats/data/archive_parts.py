@@ -48,6 +48,8 @@ class Dataset:
         Columns and types; has ``id`` and ``fetched_at``.
     statistics
         Columns whose smallest and largest value are noted per row group.
+    various
+        Columns whose values hardly repeat: a dictionary of them would only cost time.
     group_rows
         Rows of a row group: the unit that is read.
     batch_rows
@@ -59,6 +61,7 @@ class Dataset:
     folder: str
     schema: pa.Schema
     statistics: tuple[str, ...]
+    various: tuple[str, ...]
     group_rows: int
     batch_rows: int
     part_rows: int
@@ -78,18 +81,33 @@ class UnreadablePartError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """The keys of those row groups of a part that may hold something wanted."""
+class Part:
+    """A part, by its path and footer, and those of its row groups that may hold something wanted."""
 
     path: str
     metadata: Any
     groups: list[int]
-    table: pa.Table
 
     @property
-    def rows(self) -> int:
-        """How many keys were read."""
-        return len(self.table)
+    def sizes(self) -> list[int]:
+        """Rows of each of those row groups."""
+        return [self.metadata.row_group(group).num_rows for group in self.groups]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The key columns of those row groups."""
+
+    part: Part
+    table: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The wanted rows of a part, counted through its row groups, ascending."""
+
+    part: Part
+    rows: Rows
 
 
 def part_name() -> str:
@@ -119,7 +137,7 @@ def producer(dataset: Dataset, batches: Iterable[pa.Table]) -> Callable[[Any], N
             schema,
             compression="zstd",
             write_statistics=list(dataset.statistics),
-            # Random ids and long texts do not repeat: a dictionary of them only costs time.
+            use_dictionary=[name for name in schema.names if name not in dataset.various],
             write_page_checksum=True,
         ) as writer:
             for batch in batches:
@@ -161,8 +179,8 @@ def read_keys(
 
 def _read_keys(store: Store, dataset: Dataset, path: str, ordered: list[str] | None) -> Keys:
     with Reader(store, dataset, path) as reader:
-        groups = reader.groups_with(ordered)
-        return Keys(path, reader.metadata, groups, reader.read(groups, dataset.keys))
+        part = Part(path, reader.metadata, reader.groups_with(ordered))
+        return Keys(part, reader.read(part.groups, dataset.keys))
 
 
 class Reader:
@@ -241,15 +259,15 @@ class Reader:
         )
 
 
-def choose(keys: Sequence[Keys], wanted: pa.Array | None, *, settled_only: bool) -> list[Rows]:
-    """Return for each part the rows (of its keys) that are the newest of their id, ascending.
+def choose(keys: Sequence[Keys], wanted: pa.Array | None, *, settled_only: bool) -> list[Chosen]:
+    """Return for each part the rows that are the newest of their id.
 
     Of equally new records the one in the last part wins. With ``settled_only`` an id whose newest record was fetched
     less than a minute after its creation has none.
     """
     if not keys:
         return []
-    table = pa.concat_tables([part.table for part in keys])
+    table = pa.concat_tables([one.table for one in keys])
     if wanted is None:
         encoded = table["id"].dictionary_encode()
         codes = pa.chunked_array([chunk.indices for chunk in encoded.chunks], pa.int32())
@@ -267,10 +285,13 @@ def choose(keys: Sequence[Keys], wanted: pa.Array | None, *, settled_only: bool)
         age = _microseconds(table["fetched_at"])[rows] - _microseconds(table["created_at"])[rows]
         known = table["created_at"].is_valid().to_numpy()[rows] & table["fetched_at"].is_valid().to_numpy()[rows]
         rows = rows[known & (age >= SETTLED_AFTER_S * 1_000_000)]
-    ends = np.cumsum([part.rows for part in keys])
-    bounds = np.searchsorted(rows, ends)
-    starts = np.concatenate(([0], ends[:-1]))
-    return [chunk - start for chunk, start in zip(np.split(rows, bounds[:-1]), starts, strict=True)]
+    lengths = [one.table.num_rows for one in keys]
+    ends = np.cumsum(lengths)
+    pieces = np.split(rows, np.searchsorted(rows, ends[:-1]))
+    return [
+        Chosen(one.part, piece - (end - length))
+        for one, piece, end, length in zip(keys, pieces, ends, lengths, strict=True)
+    ]
 
 
 def _microseconds(column: pa.ChunkedArray) -> Rows:
@@ -279,7 +300,7 @@ def _microseconds(column: pa.ChunkedArray) -> Rows:
     return values
 
 
-def read_rows(store: Store, dataset: Dataset, keys: Keys, rows: Rows) -> Iterator[pa.Table]:
+def read_rows(store: Store, dataset: Dataset, chosen: Chosen) -> Iterator[pa.Table]:
     """Yield the chosen rows of one part, one row group after the other, untouched groups left out.
 
     Raises
@@ -287,13 +308,13 @@ def read_rows(store: Store, dataset: Dataset, keys: Keys, rows: Rows) -> Iterato
     FileNotFoundError
         The part is gone: a compaction replaced it since its keys were read.
     """
+    part, rows = chosen.part, chosen.rows
     if not len(rows):
         return
     columns = dataset.schema.names
     start = 0
-    with Reader(store, dataset, keys.path, keys.metadata) as reader:
-        for group in keys.groups:
-            size = keys.metadata.row_group(group).num_rows
+    with Reader(store, dataset, part.path, part.metadata) as reader:
+        for group, size in zip(part.groups, part.sizes, strict=True):
             first, last = np.searchsorted(rows, (start, start + size))
             if last > first:
                 table = reader.read([group], columns)

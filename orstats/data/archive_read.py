@@ -10,9 +10,8 @@ import pyarrow as pa
 
 from orstats.data.archive_parts import (
     WORKERS,
+    Chosen,
     Dataset,
-    Keys,
-    Rows,
     UnreadablePartError,
     choose,
     logger,
@@ -46,18 +45,21 @@ def newest(
         paths = [f"{directory}/{entry.name}" for entry in parts_of(store, directory)]
         keys, broken = read_keys(store, dataset, [path for path in paths if path not in skip], wanted)
         for error in broken:
-            warn_unreadable(error)
+            warn_unreadable(store, error)
         chosen = choose(keys, wanted, settled_only=settled_only)
-        return pa.concat_tables([dataset.schema.empty_table(), *_rows_of(store, dataset, keys, chosen)])
+        del keys  # a million of them take 60 MB, which the rows can use
+        return pa.concat_tables([dataset.schema.empty_table(), *_rows_of(store, dataset, chosen)])
 
-    return until_stable(read)
+    return until_stable(store, read)
 
 
-def until_stable(action: Callable[[frozenset[str]], T]) -> T:
+def until_stable(store: Store, action: Callable[[frozenset[str]], T]) -> T:
     """Run an action on the parts until none of them vanishes or breaks under it.
 
     Parameters
     ----------
+    store
+        Where the parts are.
     action
         Gets the paths of parts to leave alone because they turned out to be broken inside.
 
@@ -72,7 +74,7 @@ def until_stable(action: Callable[[frozenset[str]], T]) -> T:
         try:
             return action(skip)
         except UnreadablePartError as error:
-            warn_unreadable(error)
+            warn_unreadable(store, error)
             skip |= {error.path}
         except FileNotFoundError as error:
             vanished += 1
@@ -80,23 +82,24 @@ def until_stable(action: Callable[[frozenset[str]], T]) -> T:
                 raise OSError(f"files kept vanishing while they were read, {error} among them") from error
 
 
-def warn_unreadable(error: UnreadablePartError) -> None:
+def warn_unreadable(store: Store, error: UnreadablePartError) -> None:
     """Say which part is not used and why."""
     logger.warning(
         "%s is not a whole archive file and is not used: %s. Delete it, or restore it from a backup; "
         "what it held will be fetched again.",
-        error.path,
+        store.full(error.path),
         error,
     )
 
 
-def _rows_of(store: Store, dataset: Dataset, keys: Sequence[Keys], chosen: Sequence[Rows]) -> list[pa.Table]:
-    touched = [(part, rows) for part, rows in zip(keys, chosen, strict=True) if len(rows)]
-    if len(touched) < 2:  # noqa: PLR2004 - a pool for one is a waste
-        return [table for part, rows in touched for table in read_rows(store, dataset, part, rows)]
+def _rows_of(store: Store, dataset: Dataset, chosen: Sequence[Chosen]) -> list[pa.Table]:
+    touched = [one for one in chosen if len(one.rows)]
+    if not touched:
+        return []
     with ThreadPoolExecutor(min(WORKERS, len(touched))) as pool:
-        pending = pool.map(lambda pair: list(read_rows(store, dataset, *pair)), touched)
-        return [table for tables in pending for table in tables]
+        return [
+            table for tables in pool.map(lambda one: list(read_rows(store, dataset, one)), touched) for table in tables
+        ]
 
 
 def _as_array(ids: Sequence[str]) -> pa.Array:

@@ -47,6 +47,9 @@ class Store(Protocol):
     def directories(self, directory: str) -> list[str]:
         """Return the names of the directories in a directory, sorted; none when there is no such directory."""
 
+    def full(self, path: str) -> str:
+        """Return the path as people can find it, for messages."""
+
     def open(self, path: str) -> Any:
         """Open a file for random reading; FileNotFoundError when it is gone."""
 
@@ -99,6 +102,10 @@ class LocalStore:
                 return sorted(item.name for item in scan if item.is_dir())
         except FileNotFoundError:
             return []
+
+    def full(self, path: str) -> str:
+        """Return the path as people can find it, for messages."""
+        return str(self._root / path)
 
     def open(self, path: str) -> Any:
         """Open a file for random reading; FileNotFoundError when it is gone."""
@@ -181,6 +188,10 @@ class RemoteStore:
     def directories(self, directory: str) -> list[str]:
         """Return the names of the directories in a directory, sorted; none when there is no such directory."""
         return [info.base_name for info in self._list(directory) if info.type == fs.FileType.Directory]
+
+    def full(self, path: str) -> str:
+        """Return bucket and path, for messages."""
+        return f"{self._root}/{path}"
 
     def open(self, path: str) -> Any:
         """Open a file for random reading; FileNotFoundError when it is gone."""

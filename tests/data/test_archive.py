@@ -1,0 +1,422 @@
+"""What is stored comes back: newest record, settled ones, hosts, contents, private modes, places that refuse."""
+
+import logging
+import os
+import pickle
+from pathlib import Path
+
+import pandas as pd
+import platformdirs
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import fs
+
+from orstats.api.errors import ArchiveError, ConfigError
+from orstats.data import archive as module
+from orstats.data.archive import CONTENTS, GENERATIONS, Archive
+from orstats.data.archive_store import RemoteStore
+from orstats.data.frame import RECORD_SCHEMA, to_table
+
+HOST = "openrouter.ai"
+CREATED = 1_760_000_000
+SETTLED = CREATED + 60.0
+
+
+def records(
+    *ids: str, model: str = "a/b", at: float = SETTLED, created: str | None = "2025-10-09T08:53:20Z"
+) -> pa.Table:
+    return to_table(ids, [{"id": i, "model": model, "created_at": created} for i in ids], [at] * len(ids))
+
+
+def ids_of(table: pa.Table) -> list[str]:
+    return sorted(table["id"].to_pylist())
+
+
+def parts(archive: Archive) -> list[Path]:
+    return sorted(Path(archive.path).rglob("*.parquet"))
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return Archive(tmp_path / "archive")
+
+
+def test_what_is_appended_is_read(archive):
+    archive.append(HOST, records("gen-1", "gen-2"))
+    archive.append(HOST, records("gen-3"))
+    assert ids_of(archive.read(HOST)) == ["gen-1", "gen-2", "gen-3"]
+    some = archive.read(HOST, ["gen-3", "gen-0", "gen-1", "gen-1"])
+    assert ids_of(some) == ["gen-1", "gen-3"]
+    assert some.schema.equals(RECORD_SCHEMA)
+
+
+def test_a_whole_record_comes_back_as_it_was(archive):
+    record = {
+        "id": "gen-1",
+        "model": "a/b",
+        "created_at": "2025-10-09T08:53:20.123456Z",
+        "total_cost": 4.2e-07,
+        "is_byok": False,
+        "native_tokens_prompt": 12,
+        "native_tokens_completion": 3,
+        "provider_responses": [{"status": 200, "provider_name": "X"}],
+        "new_field": {"deep": [1]},
+    }
+    table = to_table(["gen-1"], [record], [SETTLED + 10])
+    archive.append(HOST, table)
+    assert archive.read(HOST).to_pylist() == table.to_pylist()
+
+
+def test_nothing_stored_reads_as_an_empty_table(archive):
+    for table in (archive.read(HOST), archive.read(HOST, ["gen-1"]), archive.read(HOST, [])):
+        assert table.num_rows == 0
+        assert table.schema.equals(RECORD_SCHEMA)
+    assert archive.hosts() == []
+    assert archive.compact() == []
+    assert archive.info().empty
+    assert not Path(archive.path).exists()
+
+
+def test_asking_for_no_id_reads_none(archive):
+    archive.append(HOST, records("gen-1"))
+    assert archive.read(HOST, []).num_rows == 0
+
+
+def test_an_empty_table_stores_nothing(archive):
+    archive.append(HOST, records())
+    assert parts(archive) == []
+
+
+def test_the_newest_record_wins_whatever_the_order_of_storing(archive):
+    archive.append(HOST, records("gen-1", "gen-2", model="newest", at=SETTLED + 9))
+    archive.append(HOST, records("gen-2", "gen-1", model="older", at=SETTLED))
+    for table in (archive.read(HOST), archive.read(HOST, ["gen-1", "gen-2"])):
+        assert ids_of(table) == ["gen-1", "gen-2"]
+        assert set(table["model"].to_pylist()) == {"newest"}
+
+
+def test_of_equally_new_records_the_last_stored_wins(archive):
+    archive.append(HOST, records("gen-1", model="first"))
+    archive.append(HOST, records("gen-1", model="second"))
+    archive.append(HOST, pa.concat_tables([records("gen-2", model="upper"), records("gen-2", model="lower")]))
+    table = archive.read(HOST)
+    assert dict(zip(table["id"].to_pylist(), table["model"].to_pylist(), strict=True)) == {
+        "gen-1": "second",
+        "gen-2": "lower",
+    }
+
+
+@pytest.mark.parametrize(("age", "settled"), [(59.999, False), (60.0, True), (-5.0, False)])
+def test_records_younger_than_a_minute_are_not_settled(archive, age, settled):
+    archive.append(HOST, records("gen-1", at=CREATED + age))
+    assert archive.read(HOST).num_rows == settled
+    assert archive.read(HOST, ["gen-1"]).num_rows == settled
+    assert archive.read(HOST, settled_only=False).num_rows == 1
+
+
+def test_a_record_without_a_creation_time_is_not_settled(archive):
+    archive.append(HOST, records("gen-1", at=SETTLED + 1e6, created=None))
+    assert archive.read(HOST).num_rows == 0
+    assert archive.read(HOST, settled_only=False).num_rows == 1
+
+
+def test_compaction_changes_no_answer(archive):
+    archive.append(HOST, records("gen-3", "gen-1", model="old"))
+    archive.append(HOST, records("gen-1", "gen-2", model="new", at=SETTLED + 5))
+    archive.append(HOST, records("gen-young", at=CREATED + 1.0))
+    archive.append(HOST, records("gen-1", created=None, at=CREATED - 100.0))
+    before = {settled: archive.read(HOST, settled_only=settled).sort_by("id") for settled in (True, False)}
+    (done,) = archive.compact()
+    assert (done.parts_before, done.parts_after, done.rows_before, done.rows_after) == (4, 1, 6, 4)
+    assert (done.host, done.dataset, done.unreadable) == (HOST, "generations", ())
+    assert 0 < done.bytes_after < done.bytes_before
+    assert [path.stat().st_size for path in parts(archive)] == [done.bytes_after]
+    for settled, table in before.items():
+        assert archive.read(HOST, settled_only=settled).sort_by("id").equals(table)
+
+
+def test_compacting_again_rewrites_nothing(archive):
+    archive.append(HOST, records("gen-1"))
+    archive.append(HOST, records("gen-2"))
+    archive.compact()
+    once = parts(archive)
+    (again,) = archive.compact(HOST)
+    assert parts(archive) == once
+    assert (again.parts_before, again.parts_after, again.rows_after) == (1, 1, 2)
+    assert again.bytes_before == again.bytes_after == once[0].stat().st_size
+
+
+def test_one_part_with_old_records_is_compacted(archive):
+    archive.append(HOST, pa.concat_tables([records("gen-1"), records("gen-1", at=SETTLED + 1)]))
+    (done,) = archive.compact()
+    assert (done.parts_before, done.parts_after, done.rows_before, done.rows_after) == (1, 1, 2, 1)
+
+
+def test_few_files_can_be_left_alone(archive):
+    archive.append(HOST, records("gen-1"))
+    archive.append(HOST, records("gen-2"))
+    assert archive.compact(min_files=3) == []
+    assert len(parts(archive)) == 2
+    assert len(archive.compact(min_files=2)) == 1
+
+
+def test_big_parts_stay_and_small_ones_are_merged_in_pieces(archive, monkeypatch):
+    small = module.Dataset("generations", RECORD_SCHEMA, ("id",), (), group_rows=3, batch_rows=4, part_rows=12)
+    monkeypatch.setattr(module, "GENERATIONS", small)
+    archive.append(HOST, records(*[f"gen-big-{n}" for n in range(7)]))
+    big = parts(archive)[0]
+    names = [f"gen-{n:02d}" for n in range(25)]
+    for first in range(5):
+        archive.append(HOST, records(*names[first::5]))
+    (done,) = archive.compact()
+    assert (done.parts_before, done.parts_after, done.rows_after) == (6, 4, 32)
+    assert big in parts(archive)
+    assert ids_of(archive.read(HOST)) == sorted([*names, *(f"gen-big-{n}" for n in range(7))])
+    merged = [pq.read_table(path, partitioning=None)["id"].to_pylist() for path in parts(archive) if path != big]
+    assert [i for part in merged for i in part] == names
+    for wanted in (["gen-04"], ["gen-00", "gen-24"], ["gen-", "gen-big-3", "zzz"]):
+        assert ids_of(archive.read(HOST, wanted)) == [i for i in wanted if i in names or i == "gen-big-3"]
+
+
+def test_ids_may_hold_anything(archive):
+    odd = ["", " ", "gen-'\"\\", "gen-\n\t", "gen-日本\U0001f600", "x" * 5000, "gen-\x00"]
+    archive.append(HOST, records(*odd))
+    assert ids_of(archive.read(HOST, [*odd, "gen-\ud800"])) == sorted(odd)
+    archive.compact()
+    assert ids_of(archive.read(HOST, odd)) == sorted(odd)
+
+
+def test_hosts_are_kept_apart(archive):
+    archive.append("openrouter.ai", records("gen-1"))
+    archive.append("127.0.0.1:8000", records("gen-2"))
+    archive.append("EU.openrouter.ai", records("gen-3"))
+    assert archive.hosts() == ["127.0.0.1:8000", "eu.openrouter.ai", "openrouter.ai"]
+    assert ids_of(archive.read("127.0.0.1:8000")) == ["gen-2"]
+    assert ids_of(archive.read("eu.openrouter.ai")) == ["gen-3"]
+    assert [done.host for done in archive.compact("127.0.0.1:8000")] == ["127.0.0.1:8000"]
+
+
+@pytest.mark.parametrize("host", ["..", "../../etc", "a/b", "a\\b", "/etc", "C:", "\x00", "*", "host=x", " "])
+def test_no_host_leaves_the_archive(archive, tmp_path, host):
+    archive.append(host, records("gen-1"))
+    assert archive.hosts() == [host.lower()]
+    assert [path.parts[-3] for path in parts(archive)] == ["generations"]
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
+    assert archive.read(host).num_rows == 1
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_every_host_has_one_directory_of_its_own(one, other):
+    mine, its = (module._directory(GENERATIONS, host) for host in (one, other))
+    assert mine.count("/") == 1
+    assert mine.isascii()
+    assert (mine == its) == (one.lower() == other.lower())
+
+
+def test_a_host_is_needed(archive):
+    with pytest.raises(ConfigError, match="host"):
+        archive.read("")
+
+
+def test_any_parquet_reader_opens_it(archive):
+    archive.append("127.0.0.1:8000", records("gen-1"))
+    archive.append(HOST, records("gen-2"))
+    frame = pd.read_parquet(Path(archive.path) / "generations")
+    assert dict(zip(frame["id"], frame["host"], strict=True)) == {"gen-1": "127.0.0.1:8000", "gen-2": HOST}
+    assert pq.read_metadata(parts(archive)[0]).metadata[b"orstats:archive"] == b"1"
+
+
+def test_columns_of_other_versions_are_added_or_left_out(archive):
+    archive.append(HOST, records("gen-1"))
+    (path,) = parts(archive)
+    older = records("gen-older").drop_columns(["model", "data_region"])
+    newer = records("gen-newer").append_column("from_the_future", pa.array([1]))
+    pq.write_table(older, path.with_name("part-older.parquet"))
+    pq.write_table(newer, path.with_name("part-newer.parquet"))
+    table = archive.read(HOST)
+    assert table.schema.equals(RECORD_SCHEMA)
+    models = dict(zip(table["id"].to_pylist(), table["model"].to_pylist(), strict=True))
+    assert models == {"gen-1": "a/b", "gen-older": None, "gen-newer": "a/b"}
+
+
+def test_other_columns_are_not_stored(archive):
+    with pytest.raises(ValueError, match="columns"):
+        archive.append(HOST, pa.table({"id": ["gen-1"]}))
+    nameless = records("gen-1").set_column(0, "id", pa.nulls(1, pa.string()))
+    with pytest.raises(ValueError, match="without an id"):
+        archive.append(HOST, nameless)
+    assert parts(archive) == []
+
+
+def test_columns_may_come_in_any_order(archive):
+    archive.append(HOST, records("gen-1").select(RECORD_SCHEMA.names[::-1]))
+    assert archive.read(HOST).schema.equals(RECORD_SCHEMA)
+
+
+def test_info_says_what_is_stored(archive):
+    archive.append(HOST, records("gen-1", "gen-2"))
+    archive.append(HOST, records("gen-2", at=SETTLED + 1))
+    archive.append("other", records("gen-9", created=None))
+    archive.append_contents("third", ["gen-1"], [b"{}"], [SETTLED])
+    info = archive.info()
+    assert info.index.tolist() == [HOST, "other", "third"]
+    assert info.index.name == "host"
+    first = info.loc[HOST]
+    assert first[["parts", "damaged", "rows", "ids", "contents"]].tolist() == [2, 0, 3, 2, 0]
+    assert first["bytes"] == sum(path.stat().st_size for path in parts(archive) if path.parent.name == f"host={HOST}")
+    assert first["oldest"] == first["newest"] == pd.Timestamp("2025-10-09T08:53:20Z")
+    assert info["oldest"].isna().tolist() == [False, True, True]
+    assert info["contents"].tolist() == [0, 0, 1]
+    assert str(info["oldest"].dtype) == "datetime64[us, UTC]"
+    assert archive.info().dtypes.equals(Archive(Path(archive.path) / "empty").info().dtypes)
+
+
+def test_contents_are_kept_apart_and_can_be_forgotten(archive):
+    archive.append(HOST, records("gen-1"))
+    body = b'{"input": {"prompt": "' + b"x" * 100_000 + b'"}, "output": null}'
+    archive.append_contents(HOST, ["gen-1", "gen-2"], [b"old", b"\xff\x00"], [1.0, 1.0])
+    archive.append_contents(HOST, ["gen-1"], [body], [2.5])
+    archive.append_contents("other", ["gen-1"], [b"o"], [2.5])
+    assert archive.read_contents(HOST, ["gen-1", "gen-2", "gen-3"]) == {"gen-1": body, "gen-2": b"\xff\x00"}
+    done = archive.compact(HOST)
+    assert [(one.dataset, one.rows_before, one.rows_after) for one in done] == [
+        ("generations", 1, 1),
+        ("contents", 3, 2),
+    ]
+    assert archive.read_contents(HOST, ["gen-1"]) == {"gen-1": body}
+    archive.forget_contents(HOST)
+    assert archive.read_contents(HOST, ["gen-1"]) == {}
+    assert archive.read_contents("other", ["gen-1"]) == {"gen-1": b"o"}
+    archive.forget_contents()
+    assert not [path for path in Path(archive.path).rglob("*") if "contents" in path.parts and path.is_file()]
+    assert ids_of(archive.read(HOST)) == ["gen-1"]
+
+
+def test_contents_left_half_written_are_forgotten_too(archive):
+    archive.append_contents(HOST, ["gen-1"], [b"secret"], [1.0])
+    (path,) = parts(archive)
+    path.with_name(".part-x.parquet.tmp").write_bytes(b"secret")
+    archive.forget_contents()
+    assert not path.parent.exists()
+
+
+def test_contents_need_equal_lengths(archive):
+    with pytest.raises(ValueError, match="length"):
+        archive.append_contents(HOST, ["gen-1"], [b"", b""], [1.0])
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o777])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_files_and_directories_are_private_whatever_the_umask(archive, umask):
+    before = os.umask(umask)
+    try:
+        archive.append(HOST, records("gen-1"))
+        archive.append(HOST, records("gen-2"))
+        archive.append_contents(HOST, ["gen-1"], [b"{}"], [1.0])
+        archive.compact()
+    finally:
+        os.umask(before)
+    root = Path(archive.path)
+    modes = {path.relative_to(root).as_posix(): path.stat().st_mode & 0o777 for path in [root, *root.rglob("*")]}
+    assert {mode for name, mode in modes.items() if name.endswith(".parquet")} == {0o600}
+    assert {mode for name, mode in modes.items() if not name.endswith(".parquet")} == {0o700}
+
+
+def test_a_directory_that_exists_keeps_its_mode(tmp_path):
+    tmp_path.chmod(0o755)
+    Archive(tmp_path).append(HOST, records("gen-1"))
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_place_that_cannot_be_written_is_told_with_its_path(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    archive = Archive(tmp_path / "file" / "archive")
+    for action in (
+        lambda: archive.check_writable(HOST),
+        lambda: archive.append(HOST, records("gen-1")),
+        lambda: archive.append_contents(HOST, ["gen-1"], [b""], [1.0]),
+        lambda: archive.read(HOST),
+        archive.hosts,
+        archive.info,
+        archive.compact,
+    ):
+        with pytest.raises(ArchiveError, match="ORSTATS_ARCHIVE") as caught:
+            action()
+        assert caught.value.path.startswith(archive.path)
+        assert archive.path in str(caught.value)
+
+
+def test_a_writable_place_is_proven_and_left_clean(archive):
+    archive.check_writable(HOST)
+    assert not list((Path(archive.path) / "generations" / f"host={HOST}").iterdir())
+    assert archive.hosts() == []
+
+
+def test_the_place_is_the_argument_else_the_environment_else_the_user_data_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORSTATS_ARCHIVE", str(tmp_path / "env"))
+    assert Archive().path == str(tmp_path / "env")
+    assert Archive(tmp_path / "arg").path == str(tmp_path / "arg")
+    monkeypatch.delenv("ORSTATS_ARCHIVE")
+    assert Archive().path == platformdirs.user_data_dir("orstats", appauthor=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert Archive("~/a").path == str(tmp_path / "a")
+    assert Archive("a").path == str(tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_archive_travels_to_other_processes(archive):
+    archive.append(HOST, records("gen-1"))
+    assert ids_of(pickle.loads(pickle.dumps(archive)).read(HOST)) == ["gen-1"]
+    assert repr(archive) == f"Archive({archive.path!r})"
+
+
+def test_a_file_url_is_a_directory(tmp_path):
+    archive = Archive((tmp_path / "with space").as_uri())
+    archive.append(HOST, records("gen-1"))
+    assert ids_of(Archive(tmp_path / "with space").read(HOST)) == ["gen-1"]
+
+
+def test_urls_of_other_kinds_are_refused():
+    with pytest.raises(ConfigError, match="ftp"):
+        Archive("ftp://example.com/x")
+
+
+def test_credentials_in_a_url_are_not_shown():
+    archive = Archive("s3://AKIAKEY:s3cret@bucket/prefix?region=eu-west-1")
+    assert archive.path == "s3://bucket/prefix?region=eu-west-1"
+    assert "s3cret" not in repr(archive)
+    with pytest.raises(ConfigError) as caught:
+        Archive("s3://AKIAKEY:s3cret@bucket/prefix?no_such_option=1").read(HOST)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_object_store_keeps_the_same_promises(tmp_path):
+    for folder in (GENERATIONS.folder, CONTENTS.folder):
+        (tmp_path / folder / f"host={HOST}").mkdir(parents=True)
+    archive = Archive(tmp_path)
+    archive.__dict__["_store"] = RemoteStore(fs.LocalFileSystem(), f"{tmp_path}/")
+    archive.check_writable(HOST)
+    assert archive.hosts() == []
+    archive.append(HOST, records("gen-1", "gen-2"))
+    archive.append(HOST, records("gen-1", model="new", at=SETTLED + 1))
+    archive.append_contents(HOST, ["gen-1"], [b"{}"], [1.0])
+    assert archive.hosts() == [HOST]
+    assert archive.compact()[0].rows_after == 2
+    assert archive.read(HOST, ["gen-1"])["model"].to_pylist() == ["new"]
+    assert archive.info()["contents"].tolist() == [1]
+    archive.forget_contents()
+    assert archive.read_contents(HOST, ["gen-1"]) == {}
+    assert len(parts(archive)) == 1
+
+
+def test_nothing_is_logged_about_a_healthy_archive(archive, caplog):
+    caplog.set_level(logging.DEBUG)
+    archive.append(HOST, records("gen-1"))
+    archive.append(HOST, records("gen-2"))
+    archive.compact()
+    archive.read(HOST)
+    assert not caplog.records
