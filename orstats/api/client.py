@@ -9,8 +9,10 @@ from typing import Any, Final, Self
 from urllib.parse import quote as percent
 
 from orstats.api import wire
+from orstats.api.account import AccountCalls
 from orstats.api.errors import ApiError, ConfigError, ForbiddenError, NetworkError, RateLimitError, ServerError
 from orstats.api.governor import Governor
+from orstats.api.quota import Pace
 from orstats.api.retry import Retry
 from orstats.api.settings import Settings
 from orstats.api.transport import Transport
@@ -22,7 +24,7 @@ _SMALL, _LARGE = 16 << 20, 256 << 20  # bytes: a record; a conversation with ima
 _PATIENCE_LARGE = 10.0
 
 
-class Client:
+class Client(AccountCalls):
     """Talks to the API for one account. Share one between threads and calls: it learns the account's pace.
 
     Parameters
@@ -59,6 +61,7 @@ class Client:
         timeout: float | tuple[float, float] = TIMEOUT,
         retry: Retry | None = None,
     ) -> None:
+        super().__init__()
         self.settings = Settings.resolve(api_key, management_key, base_url)
         self.retry = retry or Retry()
         self.governor = Governor()
@@ -124,7 +127,8 @@ class Client:
         MissingKeyError
             No key is set.
         """
-        return self.retry.call(lambda: self._ask("/key", None, self.settings.key()))
+        answer: dict[str, Any] = self.retry.call(lambda: self._ask("/key", None, self.settings.key()))
+        return answer
 
     def ask_generation(self, generation_id: str, *, admitted: float | None = None) -> dict[str, Any]:
         """Send one request for a record, without a second try. For callers with a schedule of their own.
@@ -141,7 +145,8 @@ class Client:
         ApiError
             What the request ended with.
         """
-        return self._ask("/generation", generation_id, self.settings.key(), admitted=admitted)
+        record: dict[str, Any] = self._ask("/generation", generation_id, self.settings.key(), admitted=admitted)
+        return record
 
     def ask_content(self, generation_id: str, *, key: str) -> dict[str, Any]:
         """Send one request for stored content, without a second try.
@@ -151,7 +156,10 @@ class Client:
         ApiError
             What the request ended with.
         """
-        return self._ask("/generation/content", generation_id, key, limit=_LARGE, patience=_PATIENCE_LARGE)
+        stored: dict[str, Any] = self._ask(
+            "/generation/content", generation_id, key, limit=_LARGE, patience=_PATIENCE_LARGE
+        )
+        return stored
 
     def _ask(
         self,
@@ -162,24 +170,32 @@ class Client:
         limit: int = _SMALL,
         patience: float = 1.0,
         admitted: float | None = None,
-    ) -> dict[str, Any]:
+        pace: Pace | None = None,
+        body: bytes | None = None,
+        shape: type[dict[str, Any] | list[Any]] = dict,
+    ) -> Any:
+        pace = pace or self.governor
         query = "" if generation_id is None else f"?id={percent(generation_id, safe='', errors='replace')}"
-        sent_at = self.governor.admit() if admitted is None else admitted
+        sent_at = pace.admit() if admitted is None else admitted
         assert sent_at is not None
         refusal: ApiError | None = None
         try:
-            answer = self._transport.get(path + query, key=key, limit=limit, patience=patience)
+            if body is None:
+                answer = self._transport.get(path + query, key=key, limit=limit, patience=patience)
+            else:
+                answer = self._transport.post(path, body, key=key, limit=limit, patience=patience)
             return wire.decode(
                 answer.status,
                 answer.headers,
                 answer.body,
                 generation_id=generation_id,
                 is_record=path == "/generation",
+                shape=shape,
                 now=time.time(),
                 secret=key,
             )
         except NetworkError as error:
-            about = path if generation_id is None else wire.quote(generation_id)
+            about = path.partition("?")[0] if generation_id is None else wire.quote(generation_id)
             message = f"No answer for {about}: {error}."
             raise NetworkError(message, generation_id=generation_id, retryable=error.retryable) from None
         except ApiError as error:
@@ -188,9 +204,9 @@ class Client:
             raise
         finally:
             if refusal is None:
-                self.governor.accepted(sent_at)
+                pace.accepted(sent_at)
             else:
-                self.governor.refused(sent_at, refusal.retry_after)
+                pace.refused(sent_at, refusal.retry_after)
 
 
 def _is_refusal(error: ApiError) -> bool:

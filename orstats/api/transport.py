@@ -87,9 +87,36 @@ class Transport:
         """
         request = copy.copy(self._for_key(key))
         request.url = self._base_url + path
+        return self._send(request, self._timeout, limit, patience)
+
+    def post(self, path: str, body: bytes, *, key: str, limit: int, patience: float = 1.0) -> Answer:
+        """Send one POST request with a JSON body; as :meth:`get`, but the first piece may take as long as the whole.
+
+        Parameters
+        ----------
+        path
+            Behind the base URL.
+        body
+            JSON.
+        key, limit, patience
+            As for :meth:`get`.
+
+        Raises
+        ------
+        NetworkError
+            There was no whole answer; its text is only the reason.
+        """
+        request = copy.copy(self._for_key(key))
+        request.method, request.url, request.body = "POST", self._base_url + path, body
+        request.headers = request.headers.copy()
+        request.headers.update({"Content-Type": "application/json", "Content-Length": str(len(body))})
+        timeout = urllib3.Timeout(connect=self._timeout.connect_timeout, read=self._whole * patience)
+        return self._send(request, timeout, limit, patience)
+
+    def _send(self, request: requests.PreparedRequest, timeout: urllib3.Timeout, limit: int, patience: float) -> Answer:
         deadline = time.monotonic() + self._whole * patience
         try:
-            response = self._adapter.send(request, stream=True, timeout=self._timeout)  # type: ignore[arg-type] # urllib3's Timeout is taken as it is
+            response = self._adapter.send(request, stream=True, timeout=timeout)  # type: ignore[arg-type] # urllib3's Timeout is taken as it is
             body = _read(response.raw, limit, deadline)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _network_error(error) from None

@@ -20,6 +20,7 @@ from orstats.api import errors
 RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 
 _OK: Final = 200
+_SHAPE_NAMES: Final[dict[type, str]] = {dict: "object", list: "list"}
 _LONGEST_QUOTE: Final = 200
 _CLOCK_SLACK_S: Final = 2.0
 #: A reset below this is in seconds, above in milliseconds (1e11 ms is the year 1973).
@@ -36,10 +37,11 @@ def decode(
     *,
     generation_id: str | None = None,
     is_record: bool = True,
+    shape: type[dict[str, Any] | list[Any]] = dict,
     now: float,
     secret: str | None = None,
-) -> dict[str, Any]:
-    """Return the ``data`` object of an answer, or raise the error that the answer is.
+) -> Any:
+    """Return the ``data`` of an answer, or raise the error that the answer is.
 
     Parameters
     ----------
@@ -49,6 +51,8 @@ def decode(
         The id asked for.
     is_record
         Whether ``data`` is a generation's record: one that names another id is refused.
+    shape
+        What ``data`` must be: an object (``dict``), or a ``list``.
     now
         Unix seconds, to turn dates into waits.
     secret
@@ -60,8 +64,8 @@ def decode(
         The subclass that fits; see :mod:`orstats.api.errors`.
     """
     if status == _OK:
-        data = _decode_ok(headers, body, generation_id, now, secret)
-        if is_record and generation_id is not None:
+        data = _decode_ok(headers, body, shape, generation_id, now, secret)
+        if is_record and generation_id is not None and isinstance(data, dict):
             _check_same(data.get("id"), generation_id, secret)
         return data
     message, _ = _error_body(body)  # the status line is what proxies and the API agree on
@@ -69,8 +73,13 @@ def decode(
 
 
 def _decode_ok(
-    headers: Mapping[str, str], body: bytes, generation_id: str | None, now: float, secret: str | None
-) -> dict[str, Any]:
+    headers: Mapping[str, str],
+    body: bytes,
+    shape: type[dict[str, Any] | list[Any]],
+    generation_id: str | None,
+    now: float,
+    secret: str | None,
+) -> Any:
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -82,13 +91,13 @@ def _decode_ok(
             retryable=True,
         ) from None
     data = answer.get("data") if isinstance(answer, dict) else None
-    if isinstance(data, dict):
+    if isinstance(data, shape):
         return data
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
         message, code = _error_body(body)
         raise _error(code or _OK, message, headers, generation_id, now, secret)
     raise errors.BadResponseError(
-        f"HTTP 200 for {_name(generation_id)} without a `data` object.",
+        f"HTTP 200 for {_name(generation_id)} without a `data` {_SHAPE_NAMES[shape]}.",
         status=_OK,
         generation_id=generation_id,
     )
@@ -132,6 +141,8 @@ def _error(
     said = quote(message, secret)
     retryable = status in RETRYABLE
     cls, advice = _KIND.get(status, (None, ""))
+    if generation_id is None and status in _ABOUT_AN_ID:
+        advice = ""
     if cls is None:
         if retryable:
             cls = errors.ServerError
@@ -166,6 +177,8 @@ _KIND: Final[dict[int, tuple[type[errors.ApiError], str]]] = {
     404: (errors.NotFoundError, "Unknown, of another account, or too young to be found yet."),
     429: (errors.RateLimitError, ""),
 }
+#: What is advised after these is about a generation.
+_ABOUT_AN_ID: Final = frozenset({400, 403, 404})
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
