@@ -49,6 +49,8 @@ class SimServer:
         Whether to compress answers for clients that accept it, as the real API's CDN does.
     log_content
         Whether the account ever switched Input & Output Logging on. If not, no content is found.
+    analytics_per_minute
+        Requests a minute that ``/analytics`` answers, the vendor's published limit; None for no limit.
 
     Examples
     --------
@@ -75,6 +77,7 @@ class SimServer:
         port: int = 0,
         gzip: bool = False,
         log_content: bool = True,
+        analytics_per_minute: int | None = 64,
     ) -> None:
         if not isinstance(faults, Faults):
             faults = Faults(rate=faults, seed=seed)
@@ -89,6 +92,7 @@ class SimServer:
             latency=latency,
             lag=lag,
             gzip=gzip,
+            analytics_per_minute=analytics_per_minute,
         )
         self._hosting = Hosting(self._service, port)
         self._unknown = 0

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 # Answers kept ready as bytes: some 25 MB.
 _READY = 16_384
-_ANALYTICS_PER_MINUTE = 64
 _TOO_MANY = 429
 
 
@@ -50,6 +49,8 @@ class Service:
         Seconds after its moment before a generation is found.
     gzip
         Whether answers are compressed for clients that accept it.
+    analytics_per_minute
+        The limit of analytics; None for none.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Service:
         latency: float | tuple[float, float],
         lag: float,
         gzip: bool,
+        analytics_per_minute: int | None,
     ) -> None:
         self.corpus = corpus
         self.keys = keys_of(corpus.seed)
@@ -70,7 +72,11 @@ class Service:
         self.found_at: dict[int, float] = {}
         self._adding = threading.Lock()
         self.record_body = functools.lru_cache(maxsize=_READY)(self._record_body)
-        self._analytics_limiter = Limiter(RateLimit(_ANALYTICS_PER_MINUTE / 60, burst=_ANALYTICS_PER_MINUTE))
+        self._analytics_limiter = (
+            None
+            if analytics_per_minute is None
+            else Limiter(RateLimit(analytics_per_minute / 60, burst=analytics_per_minute))
+        )
         self._roles = {
             f"Bearer {self.keys.admin}": Role.ADMIN,
             f"Bearer {self.keys.plain}": Role.PLAIN,
@@ -196,7 +202,7 @@ class Service:
     def _forbidden(self, request: Request, route: Route, role: Role) -> Reply | None:
         if route.management and role is not Role.MANAGEMENT:
             return error_reply(403, MESSAGES[403])
-        if request.path.startswith("/api/v1/analytics/"):
+        if self._analytics_limiter is not None and request.path.startswith("/api/v1/analytics/"):
             return self._analytics_limiter.refusal()
         return None
 
