@@ -1,79 +1,223 @@
-"""Reports: what the generations cost, by whatever distinguishes them."""
+"""The reports: cost, tokens, latency and failures, by whatever distinguishes generations, over time if wanted.
+
+Written once for pandas, Polars, DuckDB and PySpark; each gives the kind of frame that it was given.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any, Final
 
-import pandas as pd
+import narwhals as nw
 
-from orstats.api.errors import ConfigError
+from orstats.analysis.coverage import coverage
+from orstats.analysis.engines import By, number, percentile, positive, ratio, whole
+from orstats.analysis.failures import failures_by
+from orstats.analysis.plan import Plan, report
 
-_NEEDED = ("fetch_status", "cost_usd", "total_cost", "upstream_inference_cost", "is_byok", "tokens_total")
+__all__ = ["cost_by", "coverage", "failures_by", "latency_by", "tokens_by"]
+
+_TOKENS: Final = (
+    "native_tokens_prompt",
+    "native_tokens_completion",
+    "native_tokens_reasoning",
+    "native_tokens_cached",
+    "tokens_total",
+)
+_TIMES: Final = ("latency", "generation_time", "throughput_tok_s", "decode_tok_s")
+_TIME_PERCENTILES: Final = (0.5, 0.9, 0.95, 0.99)
 
 
-def cost_by(frame: pd.DataFrame, by: str | Sequence[str] = "model") -> pd.DataFrame:
-    """Sum the cost of the generations that were fetched (``ok``), by one or more columns, dearest first.
+def _share(name: str) -> nw.Expr:
+    return ratio(name, nw.col(name).sum())
+
+
+def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = "UTC") -> Any:
+    """Sum what generations cost, dearest group first.
 
     Parameters
     ----------
     frame
-        From :func:`orstats.fetch`.
+        From :func:`orstats.fetch`; or the same columns as a Polars frame (eager or lazy), a DuckDB relation
+        (:meth:`orstats.Archive.relation`) or a PySpark DataFrame (:meth:`orstats.Archive.spark`). Rows that are not
+        ``ok`` are left out; the coverage counts them.
     by
-        Columns that make the groups. A missing value is a group, too.
+        One or several columns that make the groups; a missing value is a group, too. None with `freq` for time only.
+    freq
+        ``hour``, ``day``, ``week`` (from Monday) or ``month`` (or h, D, W, M): group by time of creation as well.
+    tz
+        Name of the time zone of these hours, days, weeks and months.
 
     Returns
     -------
-    pandas.DataFrame
-        Indexed by ``by``: ``generations``; ``cost_usd``, the sum of what is known (missing if nothing is);
-        ``share`` of the total, 0 to 1; ``charged_usd`` to credits; ``byok_usd`` by providers to your own keys;
-        ``cost_unknown``, generations whose cost is not known and so not in the sum; ``tokens_total``;
-        ``usd_per_mtok``, over generations with both figures; ``mean_usd`` of a generation with a known cost.
+    The kind of frame that was given
+        In pandas indexed by ``period`` (when there is a `freq`) and `by`, with the coverage in ``.attrs["coverage"]``;
+        in the others these are columns, and :func:`orstats.coverage` tells the coverage. ``period`` is the moment at
+        which the bucket starts; periods come in order, then the dearest groups. The figures:
+
+        - ``generations``;
+        - ``cost_usd``, the sum of what is known (missing if nothing is), and its ``share`` of the report's total;
+        - ``charged_usd`` to credits, ``byok_usd`` by providers to your own keys;
+        - ``cost_unknown``, generations that are not in ``cost_usd``;
+        - ``tokens_total``; ``usd_per_mtok``, over generations of which both are known;
+        - ``mean_usd``, ``p50_usd``, ``p95_usd`` of a generation of known cost;
+        - ``cache_saved_usd``, what prompt caching took off the charge; negative where it added to it.
 
     Raises
     ------
     ConfigError
-        A column is not there.
+        A column is missing (the message lists near names), `freq` or `tz` is unknown, or `frame` is of another kind.
 
     Examples
     --------
     >>> import orstats
     >>> with orstats.sim.SimServer(50) as sim:
     ...     df = orstats.fetch(sim.ids, client=sim.client())
-    >>> report = cost_by(df, ["provider_name", "is_byok"])
-    >>> report.index.names, int(report.generations.sum())
-    (FrozenList(['provider_name', 'is_byok']), 50)
+    >>> by_provider = cost_by(df, ["provider_name", "is_byok"])
+    >>> list(by_provider.index.names), int(by_provider.generations.sum())
+    (['provider_name', 'is_byok'], 50)
+    >>> cost_by(df, None, freq="month", tz="Europe/Berlin").index.name
+    'period'
     """
-    keys = [by] if isinstance(by, str) else list(by)
-    for name in (*keys, *_NEEDED):
-        if name not in frame.columns:
-            raise ConfigError(f"There is no column {name!r} to report by; orstats.field_table() lists them.")
-    ok = frame.loc[frame["fetch_status"] == "ok"]
-    both = ok["cost_usd"].notna() & ok["tokens_total"].notna()
-    parts = pd.DataFrame(
-        {
-            "cost_usd": ok["cost_usd"],
-            "charged_usd": ok["total_cost"],
-            "byok_usd": ok["upstream_inference_cost"].where(ok["is_byok"].fillna(False).astype(bool)),
-            "tokens_total": ok["tokens_total"],
-            "rated_usd": ok["cost_usd"].where(both),
-            "rated_tokens": ok["tokens_total"].where(both).astype("float64"),
-        }
+    cost, tokens = number("cost_usd"), whole("tokens_total")
+    plan = Plan(
+        needs=("cost_usd", "total_cost", "upstream_inference_cost", "is_byok", "tokens_total", "cache_discount"),
+        values={
+            "cost": cost,
+            "charged": number("total_cost"),
+            "byok": nw.when(nw.col("is_byok"))
+            .then(number("upstream_inference_cost"))
+            .when(~nw.col("is_byok"))
+            .then(nw.lit(0.0)),
+            "tokens": tokens,
+            "rated_usd": nw.when(~tokens.is_null()).then(cost),
+            "rated_tokens": nw.when(~cost.is_null()).then(tokens),
+            "saved": number("cache_discount"),
+        },
+        sums=("cost", "charged", "byok", "tokens", "rated_usd", "rated_tokens", "saved"),
+        percentiles={"cost": (0.5, 0.95)},
+        figures={
+            "generations": nw.col("rows"),
+            "cost_usd": nw.col("cost"),
+            "share": _share("cost"),
+            "charged_usd": nw.col("charged"),
+            "byok_usd": nw.col("byok"),
+            "cost_unknown": nw.col("rows") - nw.col("cost_n"),
+            "tokens_total": nw.col("tokens").cast(nw.Int64),
+            "usd_per_mtok": ratio("rated_usd", "rated_tokens", 1e6),
+            "mean_usd": ratio("cost", "cost_n"),
+            "p50_usd": nw.col("cost_p50"),
+            "p95_usd": nw.col("cost_p95"),
+            "cache_saved_usd": nw.col("saved"),
+        },
+        first="cost_usd",
     )
-    groups = parts.groupby([ok[key] for key in keys], dropna=False, observed=True)
-    sums = groups.sum(min_count=1)
-    known = groups["cost_usd"].count()
-    generations = groups.size()
-    report = pd.DataFrame(
-        {
-            "generations": generations.astype("Int64"),
-            "cost_usd": sums["cost_usd"],
-            "share": sums["cost_usd"] / total if (total := sums["cost_usd"].sum()) else float("nan"),
-            "charged_usd": sums["charged_usd"],
-            "byok_usd": sums["byok_usd"],
-            "cost_unknown": (generations - known).astype("Int64"),
-            "tokens_total": sums["tokens_total"],
-            "usd_per_mtok": (sums["rated_usd"] / sums["rated_tokens"].where(sums["rated_tokens"] > 0)) * 1e6,
-            "mean_usd": sums["cost_usd"] / known.where(known > 0),
-        }
+    return report(frame, plan, by, freq, tz)
+
+
+def tokens_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = "UTC") -> Any:
+    """Sum native tokens, those that are billed; the vendor's normalised counts are another family and not in it.
+
+    Parameters
+    ----------
+    frame, by, freq, tz
+        As for :func:`cost_by`.
+
+    Returns
+    -------
+    The kind of frame that was given
+        As of :func:`cost_by`, most tokens first:
+
+        - ``generations``;
+        - ``native_tokens_prompt``, ``native_tokens_completion``, ``native_tokens_reasoning`` (a part of completion),
+          ``native_tokens_cached`` (a part of prompt): sums of what is known, missing if nothing is;
+        - ``tokens_total``, prompt and completion, and its ``share`` of the report's total;
+        - ``tokens_unknown``, generations that are not in ``tokens_total``;
+        - ``cache_hit_rate``, cached of prompt, and ``reasoning_share``, reasoning of completion: 0 to 1, over
+          generations of which both are known.
+
+    Raises
+    ------
+    ConfigError
+        As for :func:`cost_by`.
+
+    Examples
+    --------
+    >>> from orstats.data.frame import assemble, to_table
+    >>> record = {"model": "a", "native_tokens_prompt": 80, "native_tokens_completion": 20, "native_tokens_cached": 20}
+    >>> row = tokens_by(assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})).loc["a"]
+    >>> int(row["tokens_total"]), float(row["cache_hit_rate"])
+    (100, 0.25)
+    """
+    prompt, completion, reasoning, cached, _ = (whole(name) for name in _TOKENS)
+    plan = Plan(
+        needs=_TOKENS,
+        values={
+            **{name: whole(name) for name in _TOKENS},
+            "cached": nw.when(cached <= prompt).then(cached),
+            "cacheable": nw.when(cached <= prompt).then(prompt),
+            "reasoned": nw.when(reasoning <= completion).then(reasoning),
+            "reasonable": nw.when(reasoning <= completion).then(completion),
+        },
+        sums=(*_TOKENS, "cached", "cacheable", "reasoned", "reasonable"),
+        figures={
+            "generations": nw.col("rows"),
+            **{name: nw.col(name).cast(nw.Int64) for name in _TOKENS},
+            "share": _share("tokens_total"),
+            "tokens_unknown": nw.col("rows") - nw.col("tokens_total_n"),
+            "cache_hit_rate": ratio("cached", "cacheable"),
+            "reasoning_share": ratio("reasoned", "reasonable"),
+        },
+        first="tokens_total",
     )
-    return report.sort_values("cost_usd", ascending=False, kind="stable", na_position="last")
+    return report(frame, plan, by, freq, tz)
+
+
+def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = "UTC") -> Any:
+    """Give percentiles of how long generations took and how fast they were; streamed ones apart from others.
+
+    ``latency`` is the time to the first token of a streamed generation and that of the whole response of another, so
+    the two are never mixed: ``streamed`` is always one of the groups. The field table says the doubts.
+
+    Parameters
+    ----------
+    frame, by, freq, tz
+        As for :func:`cost_by`; ``streamed`` is added to `by`.
+
+    Returns
+    -------
+    The kind of frame that was given
+        As of :func:`cost_by`, groups of most generations first: ``generations``, then for ``latency`` and
+        ``generation_time`` (ms), ``throughput_tok_s`` and ``decode_tok_s`` (tokens/s) each ``…_n``, the number of
+        generations that have it, and ``…_p50``, ``…_p90``, ``…_p95``, ``…_p99``, linear between the two nearest
+        values. Percentiles are of the value: of speeds the slow ones are below ``…_p50``.
+
+    Raises
+    ------
+    ConfigError
+        As for :func:`cost_by`.
+
+    Examples
+    --------
+    >>> from orstats.data.frame import assemble, to_table
+    >>> records = [{"model": "a", "streamed": True, "latency": ms} for ms in (100, 300)]
+    >>> row = latency_by(assemble(["1", "2"], [to_table(["1", "2"], records, [0.0] * 2)], {})).loc[("a", True)]
+    >>> int(row["latency_n"]), float(row["latency_p50"])
+    (2, 200.0)
+    """
+    names = [by] if isinstance(by, str) else list(by or ())
+    plan = Plan(
+        needs=("streamed", *_TIMES),
+        values={name: positive(name) for name in _TIMES},
+        sums=(),
+        percentiles=dict.fromkeys(_TIMES, _TIME_PERCENTILES),
+        figures={
+            "generations": nw.col("rows"),
+            **{
+                figure: nw.col(figure)
+                for name in _TIMES
+                for figure in (f"{name}_n", *(percentile(name, at) for at in _TIME_PERCENTILES))
+            },
+        },
+        first="generations",
+    )
+    return report(frame, plan, [*names, "streamed"], freq, tz)

@@ -1,0 +1,189 @@
+"""The kinds of frames that reports read, and what they need of each: rows, near names, sums and percentiles.
+
+Reports are written once, as narwhals expressions. Only what narwhals has no word for, or is much slower at, is
+written here for one engine.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import narwhals as nw
+
+from orstats.api.errors import ConfigError
+
+#: Counts beyond this are no counts of one generation; sums of them would overflow.
+_MOST: Final = 10**12
+
+Frame = nw.DataFrame[Any] | nw.LazyFrame[Any]
+By = str | Sequence[str] | None
+
+
+def wrap(frame: Any) -> Frame:
+    """Take a frame of any of the engines.
+
+    Parameters
+    ----------
+    frame
+        pandas, Polars (eager or lazy), a DuckDB relation, or a PySpark DataFrame.
+
+    Raises
+    ------
+    ConfigError
+        Of another kind.
+    """
+    wrapped = nw.from_native(frame, pass_through=True)
+    if isinstance(wrapped, nw.DataFrame | nw.LazyFrame):
+        kind = wrapped.implementation
+        if kind.is_pandas() or kind.is_polars() or kind.is_duckdb() or kind.is_pyspark() or kind.is_pyspark_connect():
+            return wrapped
+    raise ConfigError(
+        f"A report is made of a pandas or Polars frame, a DuckDB relation or a PySpark DataFrame, not of "
+        f"{type(frame).__module__}.{type(frame).__qualname__}."
+    )
+
+
+def rewrap(native: Any) -> Frame:
+    """Take a native frame that is known to be of one of the engines."""
+    wrapped: Frame = nw.from_native(native)
+    return wrapped
+
+
+def names_of(frame: Frame) -> list[str]:
+    """Return the names of the columns."""
+    return frame.collect_schema().names()
+
+
+def require(frame: Frame, names: Sequence[str]) -> None:
+    """Check that columns are there.
+
+    Raises
+    ------
+    ConfigError
+        One is not; the message lists names that are near.
+    """
+    have = names_of(frame)
+    for name in names:
+        if name not in have:
+            near = difflib.get_close_matches(str(name), have, 3, 0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else "orstats.field_table() lists those of a fetch."
+            raise ConfigError(f"There is no column {str(name)[:200]!r} to report on; {hint}")
+
+
+def keys_of(frame: Frame, by: By) -> list[str]:
+    """Return the columns to group by, each once.
+
+    Raises
+    ------
+    ConfigError
+        One is not there.
+    """
+    keys = [by] if isinstance(by, str) else list(dict.fromkeys(by or ()))
+    require(frame, keys)
+    return keys
+
+
+def ok_rows(frame: Frame) -> Frame:
+    """Keep the rows whose record was had: all of them when there is no ``fetch_status``, as in an archive."""
+    if "fetch_status" not in names_of(frame):
+        return frame
+    is_ok = nw.col("fetch_status") == "ok"
+    if isinstance(frame, nw.DataFrame) and frame.select(is_ok.all()).item():
+        return frame
+    return frame.filter(is_ok)
+
+
+def number(name: str) -> nw.Expr:
+    """Return a column of numbers, missing where they are not finite."""
+    values = nw.col(name).cast(nw.Float64)
+    return nw.when(values.is_finite()).then(values)
+
+
+def positive(name: str) -> nw.Expr:
+    """Return a column of numbers, missing where they are not finite or below 0."""
+    values = nw.col(name).cast(nw.Float64)
+    return nw.when(values.is_finite() & (values >= 0)).then(values)
+
+
+def whole(name: str) -> nw.Expr:
+    """Return a column of counts, missing where they are none: below 0, or beyond a million million."""
+    return nw.when((nw.col(name) >= 0) & (nw.col(name) <= _MOST)).then(nw.col(name)).cast(nw.Int64)
+
+
+def holds(condition: nw.Expr) -> nw.Expr:
+    """Return 1 where a condition holds, else 0: also where it is not known."""
+    return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0)).cast(nw.Int64)
+
+
+def ratio(part: str | nw.Expr, of: str | nw.Expr, scale: float = 1.0) -> nw.Expr:
+    """Divide; missing where the divisor is missing or not above 0."""
+    part, of = (nw.col(one) if isinstance(one, str) else one for one in (part, of))
+    return nw.when(of > 0).then(part.cast(nw.Float64) / of.cast(nw.Float64) * scale)
+
+
+def aggregate(
+    frame: Frame, keys: Sequence[str], sums: Sequence[str], percentiles: Mapping[str, Sequence[float]]
+) -> Frame:
+    """Group rows; a missing key is a group, too.
+
+    Parameters
+    ----------
+    frame
+        With the columns named in the others, numbers all.
+    keys, sums
+        Columns to group by and to sum.
+    percentiles
+        Columns, and which of their percentiles (0 to 1, linear between the two nearest values).
+
+    Returns
+    -------
+    Frame
+        The keys, ``rows`` (how many), for each sum ``x`` the sum of what is known (missing when nothing is) and
+        ``x_n`` how many are, and for percentiles ``x_p50`` and so on, with ``x_n``.
+    """
+    counted = list(dict.fromkeys((*sums, *percentiles)))
+    if frame.implementation.is_pandas():
+        return _pandas(frame.to_native(), list(keys), list(sums), counted, percentiles)
+    groups = frame.group_by(*keys).agg(
+        nw.len().cast(nw.Int64).alias("rows"),
+        *(nw.col(name).sum().alias(f"{name}_sum") for name in sums),
+        *(nw.col(name).count().cast(nw.Int64).alias(f"{name}_n") for name in counted),
+        *(
+            nw.col(name).quantile(at, interpolation="linear").alias(percentile(name, at))
+            for name, wanted in percentiles.items()
+            for at in wanted
+        ),
+    )
+    return groups.with_columns(
+        nw.when(nw.col(f"{name}_n") > 0).then(nw.col(f"{name}_sum")).alias(name) for name in sums
+    )
+
+
+def percentile(name: str, at: float) -> str:
+    """Name a percentile of a column.
+
+    Examples
+    --------
+    >>> percentile("latency", 0.95)
+    'latency_p95'
+    """
+    return f"{name}_p{round(at * 100)}"
+
+
+def _pandas(
+    frame: Any, keys: list[str], sums: list[str], counted: list[str], percentiles: Mapping[str, Sequence[float]]
+) -> Frame:
+    """Do the same in pandas: all percentiles of a column by one sort, where narwhals sorts for each."""
+    groups = frame.groupby(keys, dropna=False, observed=True, sort=False)
+    result = groups.size().rename("rows").to_frame()
+    if sums:
+        result[sums] = groups[sums].sum(min_count=1)
+    if counted:
+        result[[f"{name}_n" for name in counted]] = groups[counted].count()
+    for name, wanted in percentiles.items():
+        values = groups[name].quantile(list(wanted)).to_numpy().reshape(len(result), len(wanted))
+        for position, at in enumerate(wanted):
+            result[percentile(name, at)] = values[:, position]
+    return rewrap(result.reset_index())

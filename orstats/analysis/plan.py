@@ -1,0 +1,116 @@
+"""How every report is made: which rows, in which groups, which figures, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import narwhals as nw
+
+from orstats.analysis.buckets import PERIOD, cut, freq_of, place, zone_of
+from orstats.analysis.coverage import coverage_of
+from orstats.analysis.engines import By, Frame, aggregate, keys_of, names_of, ok_rows, require, wrap
+from orstats.api.errors import ConfigError
+
+_KEY: Final = "key_{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a report is, whatever the engine.
+
+    Parameters
+    ----------
+    needs
+        Columns of the frame that the values are computed from.
+    values
+        Columns of the rows, by name, to sum or to take percentiles of.
+    sums
+        Those that are summed.
+    percentiles
+        Those of which percentiles are taken, and which.
+    figures
+        Columns of the report, by name, computed from what :func:`orstats.analysis.engines.aggregate` gives.
+    first
+        The figure of which groups with more come first.
+    """
+
+    needs: Sequence[str]
+    values: Mapping[str, nw.Expr]
+    sums: Sequence[str]
+    figures: Mapping[str, nw.Expr]
+    first: str
+    percentiles: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """The rows of a report with their groups in columns of their own, and how to name them in the end."""
+
+    rows: Frame
+    keys: tuple[str, ...]
+    names: tuple[str, ...]
+    period: tuple[Any, str] | None
+
+
+def report(frame: Any, plan: Plan, by: By, freq: str | None, tz: str) -> Any:
+    """Make a report of the ok rows of a frame.
+
+    Raises
+    ------
+    ConfigError
+        A frame of another kind, a column that is missing, an unknown `freq` or `tz`.
+    """
+    wrapped = wrap(frame)
+    grouped = group(wrapped, plan.needs, by, freq, tz, figures=plan.figures)
+    rows = grouped.rows.select(*grouped.keys, **plan.values)
+    return finish(wrapped, rows, grouped, plan)
+
+
+def group(
+    frame: Frame, needs: Sequence[str], by: By, freq: str | None, tz: str, *, figures: Mapping[str, Any]
+) -> Grouped:
+    """Choose the ok rows, and put what they are grouped by into columns that no other is named like."""
+    names = keys_of(frame, by)
+    require(frame, needs)
+    if not names and freq is None:
+        raise ConfigError("A report needs groups: by=… a column, freq=… a time, or both.")
+    if taken := next((name for name in names if name in figures or name == PERIOD), None):
+        raise ConfigError(f"A report by {taken!r} cannot be: one of its figures has this name.")
+    wanted = list(dict.fromkeys((*names, *needs)))
+    if freq is not None:
+        require(frame, ["created_at"])
+        wanted = list(dict.fromkeys((*wanted, "created_at")))
+    status = [name for name in ("fetch_status",) if name in names_of(frame) and name not in wanted]
+    rows = ok_rows(frame.select(*wanted, *status))
+    keys = tuple(_KEY.format(number) for number in range(len(names)))
+    period = None
+    if freq is not None:
+        period = (freq_of(freq), zone_of(tz))
+        rows = cut(rows, *period)
+        keys, names = (PERIOD, *keys), [PERIOD, *names]
+    else:
+        zone_of(tz)
+    rows = rows.with_columns(nw.col(name).alias(key) for key, name in zip(keys, names, strict=True) if name != PERIOD)
+    return Grouped(rows, keys, tuple(names), period)
+
+
+def finish(frame: Frame, rows: Frame, grouped: Grouped, plan: Plan) -> Any:
+    """Group the rows, compute the figures, sort, name, and give the kind of frame that was given."""
+    groups = aggregate(rows, grouped.keys, plan.sums, plan.percentiles)
+    result = groups.select(*grouped.keys, **plan.figures)
+    # Equal ones are sorted by their names, so that every engine gives the same order.
+    before = [key for key in grouped.keys if key == PERIOD]
+    after = [key for key in grouped.keys if key != PERIOD]
+    down = [False] * len(before) + [True] + [False] * len(after)
+    result = result.sort(*before, plan.first, *after, descending=down, nulls_last=True)
+    if grouped.period is not None:
+        result = place(result, *grouped.period)
+    result = result.rename(dict(zip(grouped.keys, grouped.names, strict=True)))
+    native: Any = result.to_native()
+    if result.implementation.is_pandas():
+        types = {name: "Int64" if dtype.is_integer() else "float64" for name, dtype in result.schema.items()}
+        native = native.astype({name: types[name] for name in plan.figures}).set_index(list(grouped.names))
+        native.attrs = {"coverage": coverage_of(frame)}
+    return native
