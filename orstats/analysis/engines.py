@@ -114,7 +114,7 @@ def whole(name: str) -> nw.Expr:
 
 def holds(condition: nw.Expr) -> nw.Expr:
     """Return 1 where a condition holds, else 0: also where it is not known."""
-    return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0)).cast(nw.Int64)
+    return condition.fill_null(value=False).cast(nw.Int64)
 
 
 def ratio(part: str | nw.Expr, of: str | nw.Expr, scale: float = 1.0) -> nw.Expr:

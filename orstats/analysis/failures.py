@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import narwhals as nw
 
-from orstats.analysis.engines import By, holds, number, ratio, wrap
-from orstats.analysis.plan import Plan, finish, group
+from orstats.analysis.engines import By, Frame, aggregate, holds, number, ratio, wrap
+from orstats.analysis.plan import Grouped, Plan, finish, group
 from orstats.analysis.tries import COLUMNS, tries
 
 _REASONS: Final = ("stop", "length", "tool_calls", "content_filter", "error")
@@ -53,7 +53,7 @@ def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: st
     >>> record = {"provider_name": "B", "provider_responses": chain, "finish_reason": "stop"}
     >>> df = assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
     >>> failures_by(df, "provider_name")[["generations", "tried", "refused", "lost_ms"]].values.tolist()
-    [[0.0, 1.0, 1.0, 327.0], [1.0, 1.0, 0.0, 0.0]]
+    [[0, 1, 1, 327.0], [1, 1, 0, 0.0]]
     """
     wrapped = wrap(frame)
     figures = {
@@ -70,38 +70,51 @@ def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: st
     }
     plan = Plan(needs=_NEEDS, values={}, sums=(*_ENDS, "lost_usd", *_ATTEMPTS), figures=figures, first="refused")
     grouped = group(wrapped, _NEEDS, by, freq, tz, figures=figures)
-    keys = grouped.keys
-    attempts = tries(grouped.rows, keys)
-    if "provider_name" in grouped.names:
-        key = keys[grouped.names.index("provider_name")]
-        attempts = attempts.with_columns(nw.col("provider").alias(key))
-    nothing, no_time = nw.lit(0).cast(nw.Int64), nw.lit(0.0).cast(nw.Float64)
-    zeros = {name: no_time if name == "lost_ms" else nothing for name in _ATTEMPTS}
-    # Both kinds of rows, one below the other, with 0 for what the other kind counts: so a group may have either.
-    ended = grouped.rows.select(*keys, **_ended(), **zeros)
-    attempted = attempts.select(
-        *keys,
-        **dict.fromkeys(_ENDS, nothing),
-        lost_usd=nw.lit(None).cast(nw.Float64),
-        **{name: nw.col(name) for name in _ATTEMPTS},
-    )
-    parts: list[Any] = [ended, attempted]
-    return finish(wrapped, nw.concat(parts, how="vertical"), grouped, plan)
+    # What groups have of either is summed, one below the other; so a group may have only one of them.
+    parts: list[Any] = [_ended(grouped), _attempted(grouped)]
+    both = nw.concat(parts, how="vertical")
+    return finish(wrapped, aggregate(both, grouped.keys, plan.sums, {}), grouped, plan)
 
 
 _ENDS: Final = ("generations", *(f"finish_{reason}" for reason in (*_REASONS, "other", "missing")), "cancelled")
 
 
-def _ended() -> dict[str, nw.Expr]:
+def _ended(grouped: Grouped) -> Frame:
+    """Count how generations ended; texts are compared once for each different one, not for each generation."""
+    rows = grouped.rows.select(*grouped.keys, "finish_reason", "cancelled", cost=number("cost_usd"))
+    kinds = aggregate(rows, [*grouped.keys, "finish_reason", "cancelled"], ["cost"], {})
     reason = nw.col("finish_reason").cast(nw.String).str.strip_chars().str.to_lowercase()
     missing = reason.is_null() | (reason == "")
     named = reduce(lambda some, one: some | (reason == one), _REASONS[1:], reason == _REASONS[0])
-    failed = (reason == "error") | nw.col("cancelled")
-    return {
-        "generations": nw.lit(1).cast(nw.Int64),
-        **{f"finish_{one}": holds(reason == one) for one in _REASONS},
-        "finish_other": holds(~missing & ~named),
-        "finish_missing": holds(missing),
-        "cancelled": holds(nw.col("cancelled")),
-        "lost_usd": nw.when(failed).then(number("cost_usd")).otherwise(nw.lit(0.0)),
+    ends = {
+        **{f"finish_{one}": reason == one for one in _REASONS},
+        "finish_other": ~missing & ~named,
+        "finish_missing": missing,
+        "cancelled": nw.col("cancelled"),
     }
+    nothing = {name: _NO_TIME if name == "lost_ms" else _NOTHING for name in _ATTEMPTS}
+    return kinds.select(
+        *grouped.keys,
+        generations=nw.col("rows"),
+        **{name: holds(end) * nw.col("rows") for name, end in ends.items()},
+        lost_usd=nw.when(ends["finish_error"] | ends["cancelled"]).then(nw.col("cost")).otherwise(nw.lit(0.0)),
+        **nothing,
+    )
+
+
+def _attempted(grouped: Grouped) -> Frame:
+    keys = list(grouped.keys)
+    attempts = tries(grouped.rows, keys)
+    if "provider_name" in grouped.names:
+        key = keys[grouped.names.index("provider_name")]
+        attempts = attempts.with_columns(nw.col("provider").alias(key))
+    return aggregate(attempts, keys, _ATTEMPTS, {}).select(
+        *keys,
+        **dict.fromkeys(_ENDS, _NOTHING),
+        lost_usd=nw.lit(None).cast(nw.Float64),
+        **{name: nw.col(name).cast(nw.Float64 if name == "lost_ms" else nw.Int64) for name in _ATTEMPTS},
+    )
+
+
+_NOTHING: Final = nw.lit(0).cast(nw.Int64)
+_NO_TIME: Final = nw.lit(0.0).cast(nw.Float64)

@@ -65,7 +65,7 @@ def report(frame: Any, plan: Plan, by: By, freq: str | None, tz: str) -> Any:
     wrapped = wrap(frame)
     grouped = group(wrapped, plan.needs, by, freq, tz, figures=plan.figures)
     rows = grouped.rows.select(*grouped.keys, **plan.values)
-    return finish(wrapped, rows, grouped, plan)
+    return finish(wrapped, aggregate(rows, grouped.keys, plan.sums, plan.percentiles), grouped, plan)
 
 
 def group(
@@ -96,9 +96,8 @@ def group(
     return Grouped(rows, keys, tuple(names), period)
 
 
-def finish(frame: Frame, rows: Frame, grouped: Grouped, plan: Plan) -> Any:
-    """Group the rows, compute the figures, sort, name, and give the kind of frame that was given."""
-    groups = aggregate(rows, grouped.keys, plan.sums, plan.percentiles)
+def finish(frame: Frame, groups: Frame, grouped: Grouped, plan: Plan) -> Any:
+    """Compute the figures of the groups, sort, name, and give the kind of frame that was given."""
     result = groups.select(*grouped.keys, **plan.figures)
     # Equal ones are sorted by their names, so that every engine gives the same order.
     before = [key for key in grouped.keys if key == PERIOD]
