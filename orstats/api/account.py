@@ -27,6 +27,8 @@ _NEEDED: Final = (
 )
 #: Analytics adds up millions of rows before its first byte.
 _PATIENCE: Final = 3.0
+#: A date header has whole seconds, and was written before the answer travelled.
+_CLOCK_SLACK_S: Final = 2.0
 
 
 class AccountCalls(ABC):
@@ -37,6 +39,8 @@ class AccountCalls(ABC):
 
     def __init__(self) -> None:
         self.quota: Pace = Quota(*ANALYTICS_LIMIT)
+        #: Seconds that the server's clock is ahead of this machine's, where the last analytics answer told.
+        self.clock_ahead = 0.0
 
     def analytics(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """Ask the account's analytics; at most 64 requests a minute are sent.
@@ -152,6 +156,12 @@ class AccountCalls(ABC):
         """
         answer = self._managed(lambda key: self.retry.call(lambda: self._ask("/credits", None, key)))
         return cast("dict[str, Any]", answer)
+
+    def note_clock(self, theirs: float | None, ours: float) -> None:
+        """Compare the server's clock (unix seconds, whole) with ours."""
+        if theirs is not None:
+            ahead = theirs - ours
+            self.clock_ahead = ahead if abs(ahead) > _CLOCK_SLACK_S else 0.0
 
     def _managed(self, call: Callable[[str], T]) -> T:
         """Call with the management key, else with the ordinary one: that may be a management key, too."""

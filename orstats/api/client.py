@@ -184,6 +184,8 @@ class Client(AccountCalls):
                 answer = self._transport.get(path + query, key=key, limit=limit, patience=patience)
             else:
                 answer = self._transport.post(path, body, key=key, limit=limit, patience=patience)
+            if body is not None:
+                self.note_clock(wire.server_time(answer.headers), time.time())
             return wire.decode(
                 answer.status,
                 answer.headers,
