@@ -13,6 +13,9 @@ from orstats.analysis.coverage import coverage_of
 from orstats.analysis.engines import By, Frame, aggregate, keys_of, names_of, ok_rows, require, wrap
 from orstats.api.errors import ConfigError
 
+#: A column that is the same in all groups: over it a figure may sum all of them. Spark warns of sums over nothing.
+EVERYTHING: Final = "everything"
+
 _KEY: Final = "key_{}"
 
 
@@ -98,7 +101,7 @@ def group(
 
 def finish(frame: Frame, groups: Frame, grouped: Grouped, plan: Plan) -> Any:
     """Compute the figures of the groups, sort, name, and give the kind of frame that was given."""
-    result = groups.select(*grouped.keys, **plan.figures)
+    result = groups.with_columns(nw.lit(1).alias(EVERYTHING)).select(*grouped.keys, **plan.figures)
     # Equal ones are sorted by their names, so that every engine gives the same order.
     before = [key for key in grouped.keys if key == PERIOD]
     after = [key for key in grouped.keys if key != PERIOD]

@@ -12,7 +12,7 @@ import narwhals as nw
 from orstats.analysis.coverage import coverage
 from orstats.analysis.engines import By, number, percentile, positive, ratio, whole
 from orstats.analysis.failures import failures_by
-from orstats.analysis.plan import Plan, report
+from orstats.analysis.plan import EVERYTHING, Plan, report
 
 __all__ = ["cost_by", "coverage", "failures_by", "latency_by", "tokens_by"]
 
@@ -28,7 +28,7 @@ _TIME_PERCENTILES: Final = (0.5, 0.9, 0.95, 0.99)
 
 
 def _share(name: str) -> nw.Expr:
-    return ratio(name, nw.col(name).sum())
+    return ratio(name, nw.col(name).sum().over(EVERYTHING))
 
 
 def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = "UTC") -> Any:
