@@ -1,0 +1,213 @@
+"""The house style of plots: on the figure it is given, without touching matplotlib's settings.
+
+The background is transparent, and text and lines are of a grey that reads on white and on black alike, so that a plot
+looks right in light and dark notebooks. The colours can be told apart with colour-blind eyes; they are a choice of
+those of Okabe and Ito (https://jfly.uni-koeln.de/color/) without the yellow, which is too pale on white.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import pandas as pd
+
+from orstats.api.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: For groups in their order; as many as can be told apart.
+COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+#: For what stands for all other groups.
+OTHER_COLOUR: Final = "#999999"
+#: For text and lines: contrast 4.5 on white, 4.6 on black.
+INK: Final = "#767676"
+
+_BAR_INCHES: Final = 0.3
+_WIDTH_INCHES: Final = 8.0
+_CENT: Final = 0.01
+
+
+def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
+    """Return the axes to draw on, styled: those given, or new ones of a figure that is high enough for its rows.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    try:
+        from matplotlib import pyplot as plt  # noqa: PLC0415 - an extra, and slow to load
+    except ImportError as error:
+        raise MissingExtraError("Plotting", extra="plot") from error
+    if ax is None:
+        height = 4.0 if rows is None else max(1.8, 1.1 + _BAR_INCHES * rows)
+        figure, ax = plt.subplots(figsize=(_WIDTH_INCHES, height), layout="constrained")
+        figure.patch.set_alpha(0.0)
+        ax.patch.set_alpha(0.0)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color(INK)
+    ax.tick_params(which="both", colors=INK, labelcolor=INK)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def title(ax: Axes, text: str) -> None:
+    """Set the title."""
+    ax.set_title(printable(text), loc="left", color=INK, fontsize="medium", fontweight="bold", parse_math=False)
+
+
+def say_empty(ax: Axes, text: str) -> Axes:
+    """Make axes that say why there is nothing to see."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=INK)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return ax
+
+
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """Label horizontal bars, the first on top."""
+    ax.set_yticks(range(len(names)), labels=[printable(name) for name in names], parse_math=False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.spines["left"].set_visible(False)
+
+
+def legend(ax: Axes, names: Sequence[str], colours: Sequence[str], *, inside: bool = False) -> None:
+    """Put a legend of coloured squares beside the data, or inside where ranked bars leave the corner empty."""
+    from matplotlib.patches import Patch  # noqa: PLC0415 - an extra
+
+    # matplotlib leaves out labels that begin with an underscore.
+    labels = [f" {name}" if name.startswith("_") else printable(name) for name in names]
+    box = ax.legend(
+        handles=[Patch(color=colour) for colour in colours],
+        labels=labels,
+        loc="lower right" if inside else "upper left",
+        bbox_to_anchor=(1.0, 0.0 if inside else 1.0),
+        frameon=False,
+        labelcolor=INK,
+        fontsize="small",
+    )
+    for text in box.get_texts():
+        text.set_parse_math(False)
+
+
+def colours(count: int, *, folded: bool) -> list[str]:
+    """Return a colour for each of so many groups; the last is that of the others when there are others."""
+    chosen = [COLOURS[at % len(COLOURS)] for at in range(count)]
+    if folded:
+        chosen[-1] = OTHER_COLOUR
+    return chosen
+
+
+def grid(ax: Axes, axis: Literal["x", "y"]) -> None:
+    """Draw light lines across one axis."""
+    ax.grid(visible=True, axis=axis, color=INK, alpha=0.25, linewidth=0.6)
+
+
+def dollars(axis: Any, largest: float) -> None:
+    """Write an axis in US dollars, with as many digits as its size asks for."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415 - an extra
+
+    axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick_dollars(value, largest)))
+
+
+def tick_dollars(value: float, largest: float) -> str:
+    """Write an amount beside a tick of an axis that goes up to ``largest``.
+
+    Examples
+    --------
+    >>> tick_dollars(2.5, 5), tick_dollars(1500, 5000), tick_dollars(0.00002, 0.0001), tick_dollars(0, 5)
+    ('$2.50', '$1,500', '$0.00002', '$0')
+    """
+    if not value:
+        return "$0"
+    if largest >= 100:  # noqa: PLR2004 - cents say nothing beside hundreds of dollars
+        return f"${value:,.0f}"
+    if largest >= 10 * _CENT:
+        return f"${value:,.2f}"
+    return "$" + f"{value:.9f}".rstrip("0")
+
+
+def counts(axis: Any) -> None:
+    """Write an axis in whole numbers: 2k, 1.5M."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415 - an extra
+
+    axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10], integer=True))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick_count(value)))
+
+
+def tick_count(value: float) -> str:
+    """Write a number beside a tick.
+
+    Examples
+    --------
+    >>> tick_count(950), tick_count(1500), tick_count(2_000_000), tick_count(3e9)
+    ('950', '1.5k', '2M', '3B')
+    """
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def log_milliseconds(axis: Any, smallest: float, largest: float) -> None:
+    """Write a logarithmic axis of milliseconds as people say them: 200 ms, 1 s, 5 s, 1 min."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator  # noqa: PLC0415 - an extra
+
+    few = [1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000]
+    many = sorted({step * 10.0**power for power in range(8) for step in (1, 2, 5)} | {60_000.0, 600_000.0})
+    wide = largest / smallest > 1_000  # noqa: PLR2004 - three decades hold 1, 2, 5 without crowding
+    ticks = [tick for tick in (few if wide else many) if smallest / 1.5 <= tick <= largest * 1.5]
+    axis.set_major_locator(FixedLocator(ticks or [smallest]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick_time(value)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def tick_time(value: float) -> str:
+    """Write milliseconds beside a tick.
+
+    Examples
+    --------
+    >>> tick_time(0.5), tick_time(200), tick_time(1500), tick_time(60_000), tick_time(7_200_000)
+    ('0.5 ms', '200 ms', '1.5 s', '1 min', '2 h')
+    """
+    for size, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g} ms"
+
+
+def dates(ax: Axes) -> None:
+    """Write a time axis with few words."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 - an extra
+
+    locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(formatter)
+    ax.xaxis.get_offset_text().set_color(INK)
+
+
+def day_numbers(first: pd.Timestamp, last: pd.Timestamp) -> tuple[float, float]:
+    """Return moments as matplotlib counts them, in days."""
+    from matplotlib.dates import date2num  # noqa: PLC0415 - an extra
+
+    return float(date2num(first.to_pydatetime())), float(date2num(last.to_pydatetime()))  # type: ignore[no-untyped-call]
+
+
+def printable(text: str) -> str:
+    """Return text with a square for each character that the font lacks: matplotlib would warn of each."""
+    if text.isascii():
+        return text
+    from matplotlib.font_manager import FontProperties, findfont, get_font  # noqa: PLC0415 - an extra
+
+    charmap = get_font(findfont(FontProperties())).get_charmap()
+    return "".join(character if ord(character) in charmap else "□" for character in text)

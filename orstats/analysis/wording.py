@@ -1,0 +1,166 @@
+"""Numbers and strangers' names as people read them, on pages, plots and in tables. Pure."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any, Final
+
+_MILLION: Final = 1_000_000
+# Control characters, and those that reorder, hide or break lines.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+
+
+def known(value: Any) -> bool:
+    """Whether a cell of a frame has a value.
+
+    Examples
+    --------
+    >>> known(0), known(None), known(float("nan"))
+    (True, False, False)
+    """
+    return value is not None and str(value) not in ("<NA>", "NaT", "nan")
+
+
+def usd(value: Any, places: int | None = None) -> str:
+    """Write an amount in US dollars, never with an exponent.
+
+    Parameters
+    ----------
+    value
+        The amount; missing is unknown.
+    places
+        Digits after the point, so that amounts can be compared; None for as many as say something.
+
+    Examples
+    --------
+    >>> usd(4.2e-07), usd(0.012345), usd(1234.5), usd(0), usd(None)
+    ('$0.00000042', '$0.012345', '$1,234.50', '$0', 'unknown')
+    >>> usd(1.5, 4), usd(4.2e-07, 4), usd(0, 4)
+    ('$1.5000', '<$0.0001', '$0')
+    """
+    if not known(value):
+        return "unknown"
+    amount = float(value)
+    sign, size = "-" if amount < 0 else "", abs(amount)
+    if not size:
+        return "$0"
+    if places is not None:
+        smallest = 10.0**-places
+        return f"{sign}${size:,.{places}f}" if size >= smallest / 2 else f"<${smallest:.{places}f}"
+    if size >= 1:
+        return f"{sign}${size:,.{usd_places(size)}f}"
+    return sign + "$" + format(Decimal(f"{size:.5g}"), "f")
+
+
+def usd_places(total: Any) -> int:
+    """Choose how many digits after the point suit amounts that make up a total.
+
+    Examples
+    --------
+    >>> usd_places(12345.6), usd_places(5.2), usd_places(0.012), usd_places(4e-6)
+    (2, 4, 6, 9)
+    """
+    size = abs(float(total)) if known(total) else 0.0
+    for least, places in ((100.0, 2), (1.0, 4), (0.01, 6)):
+        if size >= least:
+            return places
+    return 9
+
+
+def count(value: Any) -> str:
+    """Write a whole number with thousands separated.
+
+    Examples
+    --------
+    >>> count(1234567), count(None)
+    ('1,234,567', '?')
+    """
+    return f"{int(value):,}" if known(value) else "?"
+
+
+def tokens(value: Any) -> str:
+    """Write a number of tokens for a narrow column.
+
+    Examples
+    --------
+    >>> tokens(950), tokens(123456), tokens(12345678)
+    ('950', '123,456', '12.35M')
+    """
+    if known(value) and int(value) >= 10 * _MILLION:
+        return f"{int(value) / _MILLION:,.2f}M"
+    return count(value)
+
+
+def milliseconds(value: Any) -> str:
+    """Write a time in the unit that reads best.
+
+    Examples
+    --------
+    >>> milliseconds(727.4), milliseconds(12345), milliseconds(None)
+    ('727 ms', '12.3 s', '?')
+    """
+    if not known(value):
+        return "?"
+    return f"{value:.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"  # noqa: PLR2004 - 10 s
+
+
+def percent(value: Any) -> str:
+    """Write a share of 0 to 1; nothing when it is missing.
+
+    Examples
+    --------
+    >>> percent(0.3675), percent(0.00004), percent(0), percent(None)
+    ('36.8%', '<0.1%', '0%', '')
+    """
+    if not known(value):
+        return ""
+    share = float(value)
+    if not share:
+        return "0%"
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"  # noqa: PLR2004 - what would show as 0.0%
+
+
+def visible(name: Any, most: int = 60) -> str:
+    r"""Write a stranger's text in one line, with nothing invisible in it and not too long.
+
+    Line breaks become ``↵``; other control characters, and those that change the direction of text, are written as
+    their code point. The text is not escaped for HTML.
+
+    Parameters
+    ----------
+    name
+        Any value; missing is ``(none)``, and empty text ``(empty)``.
+    most
+        Characters at most; of longer text the beginning and the end are kept.
+
+    Examples
+    --------
+    >>> visible("a\nb\x1b"), visible("gpt-\u202egnp"), visible(None)
+    ('a↵b[U+001B]', 'gpt-[U+202E]gnp', '(none)')
+    >>> visible("abcdefghijklmnop", 9)
+    'abcdef…op'
+    """
+    if not known(name):
+        return "(none)"
+    whole = str(name)
+    if len(whole) > 2 * most:
+        whole = whole[:most] + whole[-most:]  # as good as the whole for what is cut next
+    text = _UNSEEN.sub(_code_point, whole.replace("\r\n", "\n").replace("\r", "\n"))
+    return _cut(text, most) or "(empty)"
+
+
+def _code_point(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in "\n\u2028\u2029":
+        return "↵"
+    return " " if character == "\t" else f"[U+{ord(character):04X}]"
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    head = (most - 1) * 3 // 4
+    return f"{text[:head]}…{text[-(most - 1 - head) :]}"
