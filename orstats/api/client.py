@@ -117,8 +117,13 @@ class Client(AccountCalls):
                 raise
         return self.retry.call(lambda: self.ask_content(generation_id, key=other))
 
-    def key(self) -> dict[str, Any]:
+    def key(self, *, management: bool = False) -> dict[str, Any]:
         """Return the limits and usage of the key in use.
+
+        Parameters
+        ----------
+        management
+            Of the management key instead, where both are set.
 
         Raises
         ------
@@ -127,7 +132,8 @@ class Client(AccountCalls):
         MissingKeyError
             No key is set.
         """
-        answer: dict[str, Any] = self.retry.call(lambda: self._ask("/key", None, self.settings.key()))
+        key = (self.settings.management_key if management else None) or self.settings.key()
+        answer: dict[str, Any] = self.retry.call(lambda: self._ask("/key", None, key))
         return answer
 
     def ask_generation(self, generation_id: str, *, admitted: float | None = None) -> dict[str, Any]:

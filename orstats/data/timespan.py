@@ -71,14 +71,14 @@ def span(start: Moment, end: Moment, *, now: datetime | None = None) -> tuple[da
     now = now or datetime.now(UTC)
     first = moment(start, now=now)
     last = moment(end, now=now)
-    if first >= last:
-        raise ConfigError(
-            f"The range must begin before its end: {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S}."
-        )
     if first > now + _CLOCK_SLACK:
         raise ConfigError(
             f"The range begins in the future: {first:%Y-%m-%d %H:%M:%S} UTC; "
             f"this machine's clock says {now:%Y-%m-%d %H:%M:%S} UTC."
+        )
+    if first >= last:
+        raise ConfigError(
+            f"The range must begin before its end: {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S}."
         )
     return first, min(last, now + _CLOCK_SLACK)
 

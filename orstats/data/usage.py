@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from orstats.api.client import Client
+from orstats.api.account import AccountCalls
 from orstats.api.errors import BadResponseError, ConfigError, ServerError
 from orstats.data.telling import tell
 from orstats.data.windows import Window
@@ -33,7 +33,7 @@ class Usage:
         From :func:`as_filters`.
     """
 
-    def __init__(self, client: Client, filters: list[dict[str, Any]]) -> None:
+    def __init__(self, client: AccountCalls, filters: list[dict[str, Any]]) -> None:
         self.requests = 0
         #: Moment of the oldest answer from the vendor's cache so far.
         self.cached_at: datetime | None = None

@@ -1,0 +1,227 @@
+"""``reconcile``: what a frame adds up to, beside what the account says itself, per UTC day and model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+
+from orstats.api.account import AccountCalls
+from orstats.api.errors import ConfigError
+from orstats.data.account import account_totals
+from orstats.data.ids.shapes import id_created_at
+from orstats.data.timespan import Moment, span
+
+#: Amounts are sent with ten decimals, and are sums of numbers with fewer.
+_ROUNDING_USD: Final = 1e-6
+_NEEDED: Final = (
+    "fetch_status",
+    "created_at",
+    "model",
+    "provider_name",
+    "total_cost",
+    "upstream_inference_cost",
+    "is_byok",
+    "cost_usd",
+)
+_SCHEMA: Final = {
+    "account_requests": "Int64",
+    "requests": "Int64",
+    "missing": "Int64",
+    "account_usd": "float64",
+    "usd": "float64",
+    "difference_usd": "float64",
+    "explained": "float64",
+    "agrees": "boolean",
+    "reason": "string",
+    "account_credits_usd": "float64",
+    "credits_usd": "float64",
+    "account_byok_usd": "float64",
+    "byok_usd": "float64",
+    "source": "string",
+}
+
+
+def reconcile(
+    df: pd.DataFrame, *, start: Moment, end: Moment, client: AccountCalls | None = None, tolerance: float = 0.001
+) -> pd.DataFrame:
+    """Set the sums of a frame beside the account's own totals. Needs a management key.
+
+    Completed days of the last 30 are compared with ``/activity``, others and parts of days with the account's
+    analytics.
+
+    Parameters
+    ----------
+    df
+        From :func:`orstats.fetch`. Rows outside the range are left out.
+    start, end
+        As for :func:`orstats.list_ids`.
+    client
+        An :class:`orstats.Client`. None makes one from the environment.
+    tolerance
+        Share of the account's amount by which ours may differ and still agree.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``day`` (UTC) and ``model``. ``account_requests``, ``requests`` (ours), ``missing`` (the difference);
+        ``account_usd``, ``usd`` (ours: credits, and the providers' charges for your own keys), ``difference_usd``
+        (account less ours); ``explained``: the share of the account's amount that ours accounts for, 0 to 1 (of its
+        requests where it charged nothing); ``agrees``; ``reason`` why not, as far as it can be told; the amounts'
+        parts, and the ``source`` of the account's figures.
+
+    Raises
+    ------
+    ForbiddenError
+        The key is not a management key.
+    ConfigError
+        An inverted range, one that begins in the future, or a frame that is not from fetch.
+    ApiError
+        What the last try ended with.
+
+    Examples
+    --------
+    >>> import orstats
+    >>> with orstats.sim.SimServer(500) as sim:
+    ...     df = orstats.fetch(sim.ids, client=sim.client())
+    ...     compared = orstats.reconcile(df, start="8d", end="now", client=sim.client())
+    >>> bool(compared["agrees"].all()), round(share_explained(compared), 6)
+    (True, 1.0)
+    """
+    if not tolerance >= 0:
+        raise ConfigError(f"tolerance={tolerance}: a share, 0 or more.")
+    if lacking := [name for name in _NEEDED if name not in df.columns]:
+        raise ConfigError(f"reconcile() needs a frame as fetch() gives it; there is no column {lacking[0]}.")
+    first, last = span(start, end)
+    ours = _ours(df, first, last)
+    account = account_totals(first, last, client, models=frozenset(df["model"].dropna().unique()))
+    account = _renamed(account, ours)
+    both = account.join(ours, how="outer").sort_index()
+    return _compared(both, _not_fetched(df, first, last), tolerance)
+
+
+def share_explained(compared: pd.DataFrame) -> float:
+    """Return which share of the amounts is explained: 1 less the differences, whichever way they go.
+
+    Parameters
+    ----------
+    compared
+        From :func:`reconcile`.
+
+    Returns
+    -------
+    float
+        0 to 1; 1 where there is nothing to explain.
+    """
+    larger = compared[["account_usd", "usd"]].max(axis=1).sum()
+    return float(1.0 - compared["difference_usd"].abs().sum() / larger) if larger else 1.0
+
+
+def _ours(df: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
+    """Add up the rows of the range, per day and model."""
+    rows = df.loc[(df["fetch_status"] == "ok") & (df["created_at"] >= start) & (df["created_at"] < end)]
+    byok = rows["upstream_inference_cost"].where(rows["is_byok"].fillna(value=False).astype(bool), 0.0)
+    parts = pd.DataFrame(
+        {
+            "day": rows["created_at"].dt.floor("D"),
+            "model": rows["model"].fillna("").astype("string"),
+            "requests": 1,
+            # The account's activity leaves out what no provider served.
+            "unserved": (rows["provider_name"].isna() & (rows["cost_usd"] == 0)).astype("int64"),
+            "credits_usd": rows["total_cost"].fillna(0.0),
+            "byok_usd": byok.fillna(0.0),
+            "cost_unknown": rows["cost_usd"].isna().astype("int64"),
+        }
+    )
+    return parts.groupby(["day", "model"]).sum()
+
+
+def _renamed(account: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
+    """Give models that the account calls by their titles the names that we know, where the figures are the same."""
+    names: dict[tuple[Any, Any], str] = {}
+    strangers = list(_rows(ours.loc[~ours.index.isin(account.index)]))
+    for (day, title), row in _rows(account.loc[~account.index.isin(ours.index)]):
+        same = [
+            model
+            for (on, model), own in strangers
+            if on == day
+            and own["requests"] == row["requests"]
+            and abs(own["credits_usd"] - row["credits_usd"]) <= _ROUNDING_USD
+            and abs(own["byok_usd"] - row["byok_usd"]) <= _ROUNDING_USD
+        ]
+        if row["source"] == "analytics" and "/" not in title and len(same) == 1:
+            names[day, title] = same[0]
+    if not names:
+        return account.add_prefix("account_")
+    keys = [(day, names.get((day, model), model)) for (day, model), _ in _rows(account)]
+    index = pd.MultiIndex.from_tuples(keys, names=account.index.names)
+    return account.set_axis(index).add_prefix("account_")
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[tuple[tuple[pd.Timestamp, str], dict[str, Any]]]:
+    """Go through the rows of a frame by day and model."""
+    columns = [str(name) for name in frame.columns]
+    for key, *cells in frame.itertuples(name=None):
+        yield key, dict(zip(columns, cells, strict=True))
+
+
+def _not_fetched(df: pd.DataFrame, start: datetime, end: datetime) -> dict[pd.Timestamp, str]:
+    """Say for each day which of its ids could not be had, as far as the ids tell their day."""
+    found: dict[pd.Timestamp, Counter[str]] = {}
+    for generation_id, status in df.loc[df["fetch_status"] != "ok", "fetch_status"].items():
+        second = id_created_at(str(generation_id))
+        if second is not None and start.timestamp() <= second < end.timestamp():
+            day = pd.Timestamp(second, unit="s", tz="UTC").floor("D")
+            found.setdefault(day, Counter())[str(status)] += 1
+    return {
+        day: ", ".join(f"{number:,} {status}" for status, number in counts.most_common())
+        for day, counts in found.items()
+    }
+
+
+def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], tolerance: float) -> pd.DataFrame:
+    for name in ("requests", "unserved", "cost_unknown", "account_requests"):
+        both[name] = both[name].fillna(0).astype("int64")
+    for name in ("credits_usd", "byok_usd", "account_credits_usd", "account_byok_usd"):
+        both[name] = both[name].fillna(0.0).astype("float64")
+    both["usd"] = both["credits_usd"] + both["byok_usd"]
+    both["account_usd"] = both["account_credits_usd"] + both["account_byok_usd"]
+    both["difference_usd"] = both["account_usd"] - both["usd"]
+    both["missing"] = both["account_requests"] - both["requests"]
+    # What activity leaves out is neither missing nor too many.
+    both["missing"] += both["unserved"].clip(upper=(-both["missing"]).clip(lower=0))
+    off = both["difference_usd"].abs()
+    larger = both[["usd", "account_usd"]].max(axis=1)
+    requests = both[["requests", "account_requests"]].max(axis=1).where(lambda n: n > 0, 1)
+    by_amount = 1.0 - off / larger.where(larger > 0, 1.0)
+    both["explained"] = by_amount.where(larger > 0, 1.0 - both["missing"].abs() / requests)
+    allowed = (both["account_usd"] * tolerance).clip(lower=_ROUNDING_USD)
+    both["agrees"] = (off <= allowed) & (both["missing"] == 0)
+    both["reason"] = [_reason(day, row, not_fetched) for (day, _), row in _rows(both)]
+    both["source"] = both["account_source"]
+    return both[list(_SCHEMA)].astype(_SCHEMA)
+
+
+def _reason(day: pd.Timestamp, row: dict[str, Any], not_fetched: dict[pd.Timestamp, str]) -> str | None:
+    if row["agrees"]:
+        return None
+    missing = int(row["missing"])
+    parts = []
+    if missing > 0:
+        parts.append(f"{missing:,} missing from the ids (not logged, or of another workspace)")
+        if day in not_fetched:
+            parts.append(f"of this day were not fetched: {not_fetched[day]}")
+    elif missing < 0:
+        parts.append(f"{-missing:,} more than the account counts (ids of another account, or its totals lag)")
+    elif row["cost_unknown"]:
+        parts.append(f"cost unknown for {int(row['cost_unknown']):,}")
+    elif abs(row["account_credits_usd"] - row["credits_usd"]) <= _ROUNDING_USD:
+        parts.append("BYOK: the account counts the providers' own charges differently")
+    elif abs(row["difference_usd"]) <= _ROUNDING_USD * row["requests"]:
+        parts.append("rounding")
+    else:
+        parts.append("the same requests were charged differently (records fetched too early? fetch with refresh)")
+    return "; ".join(parts)

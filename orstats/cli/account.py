@@ -1,0 +1,79 @@
+"""``orstats key``: what the key may spend and has spent, and what the account has left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from rich.table import Table
+from rich.text import Text
+
+from orstats.api.account import MANAGEMENT_KEYS_URL
+from orstats.api.client import Client
+from orstats.api.errors import ForbiddenError
+from orstats.cli.console import data, say, tables
+from orstats.cli.text import known, line, usd
+
+
+def run(*, as_json: bool, base_url: str | None) -> int:
+    """Show the keys that are set, and the credits if one of them may see them."""
+    with Client(base_url=base_url) as client:
+        api, management = client.settings.api_key, client.settings.management_key
+        keys = [client.key()]
+        if api is not None and management is not None and api != management:
+            keys.append(client.key(management=True))
+        try:
+            left: dict[str, Any] | None = client.credits()
+        except ForbiddenError:
+            left = None
+    if as_json:
+        text = orjson.dumps({"keys": keys, "credits": left}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        data().write(text.decode())
+        return 0
+    for key in keys:
+        tables().print(_table(key))
+    if left is None:
+        say(f"Credits: only a management key may see them; make one at {MANAGEMENT_KEYS_URL}.")
+    else:
+        tables().print(_credits(left))
+    return 0
+
+
+def _table(key: dict[str, Any]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="cyan", no_wrap=True)
+    grid.add_column(overflow="fold")
+    management = key.get("is_management_key")
+    kind = "a management key" if management else "an ordinary key, not a management key"
+    tier = ", of the free tier" if key.get("is_free_tier") else ""
+    grid.add_row("Key", Text(f"{line(key.get('label') or '?')}: {kind}{tier}"))
+    grid.add_row("Used", _spent(key, "usage"))
+    if any(key.get(f"byok_usage{span}") for span in _SPANS):
+        counts = "counts" if key.get("include_byok_in_limit") else "does not count"
+        grid.add_row("By own keys", _spent(key, "byok_usage") + f"; {counts} towards the limit")
+    if known(key.get("limit")):
+        reset = key.get("limit_reset")
+        turn = f", anew {line(reset)}" if reset else ""
+        grid.add_row("Limit", Text(f"{usd(key['limit'])}{turn}; {usd(key.get('limit_remaining'))} left"))
+    else:
+        grid.add_row("Limit", "none")
+    expires = key.get("expires_at")
+    grid.add_row("Expires", Text(line(expires) if expires else "never"))
+    return grid
+
+
+_SPANS = {"_daily": "today", "_weekly": "this week", "_monthly": "this month", "": "in all"}
+
+
+def _spent(key: dict[str, Any], name: str) -> str:
+    return ", ".join(f"{usd(key.get(name + span))} {words}" for span, words in _SPANS.items())
+
+
+def _credits(left: dict[str, Any]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="cyan", no_wrap=True)
+    grid.add_column(overflow="fold")
+    bought, used = left.get("total_credits"), left.get("total_usage")
+    remains = usd(float(bought) - float(used)) if bought is not None and used is not None else "unknown"
+    grid.add_row("Credits", f"{remains} left: {usd(bought)} bought, {usd(used)} used")
+    return grid

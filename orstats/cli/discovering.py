@@ -1,0 +1,147 @@
+"""``orstats ids``: the account's own list of generations, and the same for the commands that need one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from rich.text import Text
+
+from orstats.api.client import Client
+from orstats.api.errors import ConfigError
+from orstats.cli.asking import place
+from orstats.cli.console import Interrupted, WrongUsage, data, say, words
+from orstats.cli.text import line, plural
+from orstats.data.archive import Archive
+from orstats.data.discover import list_ids
+from orstats.data.timespan import span
+from orstats.data.usage import Usage
+from orstats.data.windows import Window
+
+_LONGEST: Final = timedelta(days=31)
+_MODELS_NAMED: Final = 5
+
+
+def run(
+    *,
+    since: str,
+    until: str,
+    filters: Mapping[str, Sequence[str]],
+    output: str | None,
+    base_url: str | None,
+    archive: str | None,
+    no_archive: bool,
+    refresh: bool,
+    quiet: bool,
+) -> int:
+    """List and write; the options are those of the command."""
+    wanted = {name: list(values) for name, values in filters.items() if values}
+    first, last = between(since, until)
+    with Client(base_url=base_url) as client:
+        store = place(archive, no_archive, client)
+        ids = ids_between(client, first, last, archive=store, filters=wanted, refresh=refresh, quiet=quiet)
+        hint = _hint(client, first, last, wanted) if not ids and not quiet else None
+    _write(ids, output)
+    if not quiet:
+        asked = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+        say(f"{plural(len(ids), 'id')} from {asked}.", "bold green" if ids else "bold yellow")
+        if hint is not None:
+            say(hint)
+        if output is not None:
+            say(f"Written to {output}: {plural(len(ids), 'line')}.")
+    return 0
+
+
+def between(since: str, until: str) -> tuple[datetime, datetime]:
+    """Read the two ends of a time range, as ``--since`` and ``--until`` give them.
+
+    Raises
+    ------
+    WrongUsage
+        They cannot be read, are inverted, or lie in the future.
+    """
+    try:
+        return span(since, until)
+    except ConfigError as error:
+        raise WrongUsage(f"--since {since} --until {until}: {error}") from None
+
+
+def ids_between(
+    client: Client,
+    since: datetime,
+    until: datetime,
+    *,
+    archive: Archive | None = None,
+    filters: Mapping[str, Any] | None = None,
+    refresh: bool = False,
+    quiet: bool = False,
+) -> list[str]:
+    """List the ids of a time range; warnings become lines on standard error, Ctrl-C a sentence on what is kept."""
+    try:
+        with said_warnings():
+            return list_ids(
+                since,
+                until,
+                filters=filters,
+                client=client,
+                archive=False if archive is None else archive,
+                refresh=refresh,
+                progress=False if quiet else None,
+            )
+    except KeyboardInterrupt:
+        if archive is None:
+            raise
+        kept = "What was listed and is more than an hour old is kept beside the archive"
+        raise Interrupted(f"{kept}; run the same command again for the rest.") from None
+
+
+@contextmanager
+def said_warnings() -> Iterator[None]:
+    """Show the library's warnings as a person reads them."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        words().print(Text("orstats: ", style="bold").append(f"warning: {line(message)}", style="yellow"))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _write(ids: Sequence[str], output: str | None) -> None:
+    if output is None:
+        data().writelines(f"{one}\n" for one in ids)
+        return
+    # Whole or not at all: a scheduled job may read it at any time.
+    target = Path(output)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{one}\n" for one in ids)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _hint(client: Client, since: datetime, until: datetime, filters: Mapping[str, Sequence[str]]) -> str:
+    """Say why there may be none: no traffic at all, or a model that the account did not use."""
+    if not filters:
+        return "The account has no generations in this time, or they are too young to be in its analytics."
+    if "model" not in filters:
+        return "None match the filters."
+    window = Window(max(since, until - _LONGEST), until)
+    answer = Usage(client, []).ask(window, ["request_count"], dimensions=["model"])
+    models = [str(row["model"]) for row in answer[0] if row.get("model")] if answer is not None else []
+    if not models:
+        return "The account has no generations in this time."
+    unknown = [name for name in filters["model"] if name not in models]
+    if not unknown:
+        return "None match all of the filters."
+    near = difflib.get_close_matches(unknown[0], models, n=_MODELS_NAMED, cutoff=0.4) or sorted(models)[:_MODELS_NAMED]
+    return f"The account did not use {line(unknown[0])} in this time, but for example {line(', '.join(near))}."

@@ -1,0 +1,105 @@
+"""``orstats reconcile``: does what we added up agree with the account? For scheduled jobs, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from orstats.analysis.export import check_target, json_rows, write_csv
+from orstats.analysis.reconcile import reconcile, share_explained
+from orstats.api.client import Client
+from orstats.cli.asking import ask, gather, place
+from orstats.cli.console import SOME_FAILED, data, say, tables
+from orstats.cli.discovering import between, ids_between, said_warnings
+from orstats.cli.text import count, line, plural, usd, usd_places
+
+_MOST_LINES = 20
+
+
+def run(
+    *,
+    ids: Sequence[str],
+    files: Sequence[str],
+    column: str | None,
+    since: str,
+    until: str,
+    tolerance: float,
+    output: str | None,
+    as_json: bool,
+    base_url: str | None,
+    archive: str | None,
+    no_archive: bool,
+    refresh: bool,
+    quiet: bool,
+) -> int:
+    """Compare and tell; the options are those of the command."""
+    first, last = between(since, until)
+    if output is not None:
+        check_target(output)
+    with Client(base_url=base_url) as client:
+        store = place(archive, no_archive, client)
+        if ids or files:
+            wanted = gather(ids, files, column)
+        else:
+            wanted = ids_between(client, first, last, archive=store, quiet=quiet)
+        frame = ask(wanted, client, store, refresh=refresh, quiet=quiet)
+        with said_warnings():
+            compared = reconcile(frame, start=first, end=last, client=client, tolerance=tolerance)
+    if output is not None:
+        write_csv(compared, output)
+    if as_json:
+        data().write(orjson.dumps(list(json_rows(compared)), option=orjson.OPT_INDENT_2).decode() + "\n")
+    elif not compared["agrees"].all():
+        tables().print(_table(compared))
+    share = share_explained(compared)
+    beyond = 1.0 - share > tolerance
+    if not quiet or beyond:
+        _tell(compared, share, tolerance)
+    if output is not None and not quiet:
+        say(f"Written to {output}: {plural(len(compared), 'row')}.")
+    return SOME_FAILED if beyond else 0
+
+
+def _table(compared: pd.DataFrame) -> Table:
+    """List the days and models that do not agree, the largest difference first."""
+    off = compared.loc[~compared["agrees"]]
+    off = off.loc[off["difference_usd"].abs().sort_values(ascending=False, kind="stable").index]
+    places = usd_places(off["account_usd"].max())
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("day", no_wrap=True)
+    table.add_column("model", overflow="fold")
+    for name in ("missing", "account", "ours"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold", ratio=1)
+    for record in off.head(_MOST_LINES).reset_index().to_dict("records"):
+        amounts = [usd(record[name], places) for name in ("account_usd", "usd")]
+        model, why = Text(line(record["model"] or "(none)")), Text(line(record["reason"]))
+        table.add_row(f"{record['day']:%Y-%m-%d}", model, count(record["missing"]), *amounts, why)
+    if len(off) > _MOST_LINES:
+        table.caption = f"and {len(off) - _MOST_LINES:,} more; -o writes all"
+        table.caption_justify = "left"
+    return table
+
+
+def _tell(compared: pd.DataFrame, share: float, tolerance: float) -> None:
+    if compared.empty:
+        say("Nothing to compare: neither the account nor the ids have anything in this time.", "yellow")
+        return
+    account, ours = float(compared["account_usd"].sum()), float(compared["usd"].sum())
+    places = usd_places(account)
+    off = int((~compared["agrees"]).sum())
+    # Rounded down: 100 % means all of it.
+    percent = int(share * 10_000 + 1e-6) / 100
+    text = (
+        f"Account {usd(account, places)} for {plural(int(compared['account_requests'].sum()), 'request')} · "
+        f"ours {usd(ours, places)} for {count(compared['requests'].sum())} · {percent:g} % explained"
+    )
+    say(text, "bold green" if not off else "bold yellow")
+    if off:
+        verdict = "beyond" if 1.0 - share > tolerance else "within"
+        sums = plural(len(compared), "sum")
+        say(f"{off:,} of {sums} by day and model do not agree; {verdict} the tolerance of {tolerance:.2%}.")
