@@ -177,11 +177,15 @@ class _Run:
         if self.archive is None or refresh or not self.ids:
             return
         known = self.archive.read(self.host, self.ids)
+        pa.default_memory_pool().release_unused()  # what reading took, before the frame needs as much again
+        log.info("%d of %d ids are in the archive", known.num_rows, len(self.ids))
         if known.num_rows:
             self.tables.append(known)
+        if known.num_rows == len(self.ids):
+            self.to_ask = []
+        elif known.num_rows:
             have = set(known.column("id").to_pylist())
-            self.to_ask = [] if len(have) == len(self.ids) else [i for i in self.ids if i not in have]
-            log.info("%d of %d ids are in the archive", len(have), len(self.ids))
+            self.to_ask = [i for i in self.ids if i not in have]
 
     def ask(self, workers: int, pending_wait: float, progress: bool | None) -> None:
         """Ask for what is not archived. However it ends, what came in is kept first."""
@@ -209,8 +213,12 @@ class _Run:
         crew.join()
 
     def frame(self) -> pd.DataFrame:
-        """Return a row for each id asked for."""
-        return assemble(self.ids, self.tables, self.outcomes)
+        """Return a row for each id asked for. Gives the records away: holding them would double the memory."""
+        return assemble(self.ids, self._give_records(), self.outcomes)
+
+    def _give_records(self) -> list[pa.Table]:
+        tables, self.tables = self.tables, []
+        return tables
 
     def stopped_frame(self) -> pd.DataFrame:
         """Return a row for each id, after a stop that left some of them out."""

@@ -201,13 +201,16 @@ def assemble(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mapping[s
     places = pc.if_else(ok, found, pa.scalar(None, found.type))
     records = pa.concat_tables([table.select(RECORD_SCHEMA.names) for table in tables] or [RECORD_SCHEMA.empty_table()])
     as_it_is = places.equals(pa.array(np.arange(records.num_rows), places.type))
+    del tables  # the last reference, if the caller kept none: each column is let go once the frame has its own
 
     def columns() -> Iterable[tuple[Field, pa.ChunkedArray]]:
+        nonlocal records
         for field in COLUMNS:
             if field.name in fetch:
                 yield field, fetch[field.name]
             else:
                 column = records[field.name]
+                records = records.drop_columns([field.name])
                 if field.dtype == "string":
                     column = column.cast(pa.large_string())  # take lays chunks end to end: 32-bit offsets overflow
                 yield field, column if as_it_is else column.take(places)
