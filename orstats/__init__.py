@@ -12,26 +12,40 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from orstats import sim
     from orstats.analysis.export import write_csv
+    from orstats.analysis.reconcile import reconcile
     from orstats.api import errors
     from orstats.api.client import Client
     from orstats.api.retry import Retry
     from orstats.data.archive import Archive
+    from orstats.data.content import Content
+    from orstats.data.discover import list_ids
     from orstats.data.fetch import fetch
+    from orstats.data.generation import Generation, get
     from orstats.data.ids.read import read_ids
+    from orstats.data.recorder import labels, record
     from orstats.data.views import attempts, failures, field_table, summary
+    from orstats.notebook.view import view
 
 __all__ = [
     "Archive",
     "Client",
+    "Content",
+    "Generation",
     "Retry",
     "attempts",
     "errors",
     "failures",
     "fetch",
     "field_table",
+    "get",
+    "labels",
+    "list_ids",
     "read_ids",
+    "reconcile",
+    "record",
     "sim",
     "summary",
+    "view",
     "write_csv",
 ]
 
@@ -39,13 +53,21 @@ __all__ = [
 _HOME: Final = {
     "Archive": "orstats.data.archive",
     "Client": "orstats.api.client",
+    "Content": "orstats.data.content",
+    "Generation": "orstats.data.generation",
     "Retry": "orstats.api.retry",
     "attempts": "orstats.data.views",
     "failures": "orstats.data.views",
     "fetch": "orstats.data.fetch",
     "field_table": "orstats.data.views",
+    "get": "orstats.data.generation",
+    "labels": "orstats.data.recorder",
+    "list_ids": "orstats.data.discover",
     "read_ids": "orstats.data.ids.read",
+    "reconcile": "orstats.analysis.reconcile",
+    "record": "orstats.data.recorder",
     "summary": "orstats.data.views",
+    "view": "orstats.notebook.view",
     "write_csv": "orstats.analysis.export",
 }
 _MODULES: Final = {"errors": "orstats.api.errors", "sim": "orstats.sim"}

@@ -1,0 +1,126 @@
+"""The card of one generation: head, then tabs; its content is loaded when asked for, and failures are said in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from typing import Any
+
+import ipywidgets as widgets
+
+from orstats.api.errors import OrstatsError
+from orstats.data.content import Content
+from orstats.data.generation import Generation
+from orstats.notebook.conversation import Conversation
+from orstats.notebook.render import Html, notice, spinner
+from orstats.notebook.render_card import details, head, static_card
+from orstats.notebook.render_content import raw_content, raw_json, reasoning, stored_error
+from orstats.notebook.render_style import style
+from orstats.notebook.shown import Shown, button, close_all
+
+log = logging.getLogger("orstats.notebook")
+
+
+class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """One generation as a widget. Making it sends no request; the content is asked for by its button, once.
+
+    Where widgets do not live on (exported notebooks, repository pages), its static form is shown: the record without
+    any content. Neither its repr nor that of its parts has content.
+
+    Parameters
+    ----------
+    generation
+        What to show; a row that is not ``ok`` is shown with its reason.
+
+    Attributes
+    ----------
+    generation
+        As given.
+    content
+        What was loaded; None before.
+    """
+
+    def __init__(self, generation: Generation) -> None:
+        super().__init__()
+        self.add_class("orstats-card")
+        self.generation = generation
+        self.content: Content | None = None
+        self._loading = threading.Lock()
+        self._content_box = widgets.VBox()
+        self.tabs = widgets.Tab()
+        parts: list[widgets.Widget] = [Shown(style()), Shown(head(generation))]
+        if generation.fetch_status == "ok":
+            parts.append(self.tabs)
+            self._offer()
+            self._set_tabs([("Conversation", self._content_box)])
+        self.children = parts
+
+    def __repr__(self) -> str:
+        return f"Card({self.generation!r})"
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**options)
+        if isinstance(bundle, dict):  # None when there is no front end to show it
+            bundle = bundle | {"text/plain": repr(self), "text/html": static_card(self.generation)}
+        return bundle
+
+    def load_content(self) -> None:
+        """Ask for the content and show it, or say why there is none. Never raises; does nothing once it is there."""
+        with self._loading:
+            if self.content is not None:
+                return
+            self._say(spinner("asking for the stored prompt and completion …"))
+            try:
+                content = self.generation.content()
+                self._show(content)
+            except OrstatsError as error:
+                self._offer(notice(f"The content could not be had. {error}", "error"), again=True)
+            except Exception as error:
+                # Shown to a person who can do nothing about it: the cell must live on, the log has the trace.
+                log.exception("showing the content of %s failed", self.generation.id)
+                words = f"The content cannot be shown: {type(error).__name__}. The log of orstats.notebook has more."
+                self._offer(notice(words, "error"), again=True)
+            else:
+                self.content = content
+
+    def _load_aside(self) -> None:
+        """Load in a thread of its own, so that other widgets of this kernel answer meanwhile."""
+        threading.Thread(target=self.load_content, name="orstats-content", daemon=True).start()
+
+    def _offer(self, said: Html | None = None, *, again: bool = False) -> None:
+        label = "Try again" if again else "Load prompt and completion"
+        self.load_button = button(label, self._load_aside, icon="refresh" if again else "download")
+        self._fill([*([Shown(said)] if said else []), self.load_button])
+
+    def _say(self, html: Html) -> None:
+        self._fill([Shown(html)])
+
+    def _fill(self, shown: list[widgets.Widget]) -> None:
+        before = self._content_box.children
+        self._content_box.children = shown
+        close_all(before)
+
+    def _show(self, content: Content) -> None:
+        if content.status != "stored":
+            if content.status in ("not yet", "forbidden"):  # may change: a minute later, or with another key
+                self._offer(notice(content.reason, "warn"), again=True)
+            else:
+                self._say(notice(f"No content: {content.status}. {content.reason}", "warn"))
+            return
+        tabs: list[tuple[str, widgets.Widget]] = [("Conversation", self._content_box)]
+        if content.reasoning:
+            tabs.append(("Reasoning", Shown(reasoning(content.reasoning))))
+        if content.error is not None:
+            tabs.append(("Error", Shown(stored_error(content.error))))
+        self._fill([Conversation(content)])
+        self._set_tabs(tabs, raw_content(content))
+
+    def _set_tabs(self, tabs: list[tuple[str, widgets.Widget]], stored: Any = None) -> None:
+        whole = {"record": dataclasses.asdict(self.generation)} | ({} if stored is None else {"content": stored})
+        tabs = [*tabs, ("Caller and ids", Shown(details(self.generation))), ("Raw JSON", Shown(raw_json(whole)))]
+        before = [child for child in self.tabs.children if child is not self._content_box]
+        self.tabs.children = [widget for _, widget in tabs]
+        self.tabs.titles = [title for title, _ in tabs]
+        self.tabs.selected_index = 0
+        close_all(tuple(before))

@@ -1,0 +1,106 @@
+"""The conversation of one generation: pages of bubbles, search, and long messages that open on demand."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+
+from orstats.data.content import Content
+from orstats.notebook.render import notice, plain_line
+from orstats.notebook.render_content import FOLDED, OPENED, Turn, bubble, turns
+from orstats.notebook.shown import Shown, button, close_all
+
+#: Bubbles on one page.
+PAGE = 25
+
+
+class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """Messages and completion as bubbles, `PAGE` at a time; it opens on the last page, where the answer is.
+
+    Parameters
+    ----------
+    content
+        Stored content.
+    """
+
+    def __init__(self, content: Content) -> None:
+        super().__init__()
+        self._turns = turns(content)
+        self._matches = list(range(len(self._turns)))
+        self._opened: set[int] = set()
+        self._first = 0
+        self._query = ""
+        self._bubbles = widgets.VBox()
+        self._where = widgets.Label()
+        self._earlier = button("earlier", self._page_back, icon="chevron-left")
+        self._later = button("later", self._page_on, icon="chevron-right")
+        self.search = widgets.Text(
+            placeholder="search in this conversation", layout=widgets.Layout(width="230px"), continuous_update=False
+        )
+        self.search.observe(self._searched, "value")
+        self.formatted = widgets.Checkbox(
+            value=True, description="Markdown", indent=False, layout=widgets.Layout(width="max-content")
+        )
+        self.formatted.observe(lambda _change: self._show(), "value")
+        tools = widgets.HBox(
+            [self.search, self.formatted, self._earlier, self._where, self._later],
+            layout=widgets.Layout(flex_flow="row wrap", align_items="center"),
+        )
+        self.children = (tools, self._bubbles)
+        self._last_page()
+        self._show()
+
+    def __repr__(self) -> str:
+        return f"Conversation({len(self._turns):,} messages)"
+
+    def _searched(self, _change: object) -> None:
+        self._query = self.search.value.strip()
+        query = self._query.lower()
+        self._matches = [place for place, turn in enumerate(self._turns) if not query or turn.contains(query)]
+        if query:
+            self._first = 0
+        else:
+            self._last_page()
+        self._show()
+
+    def _last_page(self) -> None:
+        self._first = max(0, (len(self._matches) - 1) // PAGE * PAGE)
+
+    def _page_back(self) -> None:
+        self._first = max(0, self._first - PAGE)
+        self._show()
+
+    def _page_on(self) -> None:
+        self._first += PAGE
+        self._show()
+
+    def _open(self, place: int) -> None:
+        self._opened ^= {place}
+        self._show()
+
+    def _show(self) -> None:
+        before = self._bubbles.children
+        page = self._matches[self._first : self._first + PAGE]
+        shown: list[widgets.Widget] = []
+        for place in page:
+            shown += self._bubble(place, self._turns[place])
+        if not page:
+            text = f"Nothing found for “{plain_line(self._query, 60)}”." if self._query else "No messages are stored."
+            shown.append(Shown(notice(text)))
+        self._bubbles.children = shown
+        close_all(before)
+        self._earlier.disabled = self._first == 0
+        self._later.disabled = self._first + PAGE >= len(self._matches)
+        many = "visible" if len(self._matches) > PAGE or self._query else "hidden"
+        for one in (self._earlier, self._later, self._where):
+            one.layout.visibility = many
+        end = min(self._first + PAGE, len(self._matches))
+        what = "found" if self._query else "messages"
+        self._where.value = f"{self._first + 1 if end else 0:,} to {end:,} of {len(self._matches):,} {what}"
+
+    def _bubble(self, place: int, turn: Turn) -> list[widgets.Widget]:
+        is_open = place in self._opened
+        html = bubble(turn, opened=is_open, as_markdown=self.formatted.value, query=self._query)
+        if self._query or turn.length <= FOLDED:
+            return [Shown(html)]
+        label = "show less" if is_open else f"show all ({min(turn.length, OPENED):,} characters)"
+        return [Shown(html), button(label, lambda: self._open(place))]

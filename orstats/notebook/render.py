@@ -1,0 +1,146 @@
+"""The only door from strangers' text to HTML. Jupyter trusts what a widget shows, so nothing else may make HTML.
+
+Prompts, completions, ids, user names and even model names are written by strangers. Here each becomes text that is
+escaped, without control characters, and bounded; or Markdown through an allow-list
+(:mod:`orstats.notebook.render_markdown`); or an image whose bytes were checked (:mod:`orstats.notebook.images`).
+Siblings named ``render_*`` put these pieces together; a test holds that no other module of the notebook makes HTML.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Final, NewType
+from urllib.parse import urlsplit
+
+from orstats.data import coerce
+from orstats.notebook.images import read_image
+
+#: HTML that is safe to show. Only ``render*`` modules make it.
+Html = NewType("Html", str)
+
+#: Characters shown of a name, an id or another text of one line.
+LINE: Final = 120
+
+# Controls but line feed and tab, and what reorders or breaks lines unseen, are shown as what they are. Joiners and
+# single direction marks stay: emoji and Persian need them, and each text is isolated in its own direction anyway.
+_SYMBOLS: Final = {n: 0x2400 + n for n in range(0x20) if n not in (0x09, 0x0A)} | {0x7F: 0x2421}
+_NAMED: Final = {
+    n: f"⟨U+{n:04X}⟩" for n in (*range(0x80, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+_SHOWN: Final[dict[int, int | str]] = {**_SYMBOLS, **_NAMED}
+_BREAKS: Final = re.compile(r"\r\n?")
+
+
+def clean(value: object) -> str:
+    r"""Return plain text in which control characters and direction overrides can be seen. Not escaped yet.
+
+    Examples
+    --------
+    >>> clean("a\x00b\r\n\u202ec")
+    'a␀b\n⟨U+202E⟩c'
+    """
+    return _BREAKS.sub("\n", coerce.text(str(value)) or "").translate(_SHOWN)
+
+
+def plain_line(value: object, width: int = LINE) -> str:
+    """Return cleaned text of one line, for widgets that do not read HTML (buttons, labels)."""
+    text = str(value)
+    whole = " ".join(clean(text[: 4 * width]).split())
+    return whole if len(whole) <= width and len(text) <= 4 * width else whole[: width - 1] + "…"
+
+
+def line(value: object, width: int = LINE) -> Html:
+    r"""Return escaped text of one line, cut after `width` characters.
+
+    Examples
+    --------
+    >>> line("<b>two\nlines</b>"), line("long text", 5)
+    ('&lt;b&gt;two lines&lt;/b&gt;', 'long…')
+    """
+    return Html(html.escape(plain_line(value, width)))
+
+
+def span(value: object, kind: str, width: int = LINE) -> Html:
+    """Return text of one line in a box of its own direction. `kind` is a class of ours."""
+    return Html(f'<bdi class="{html.escape(kind)}">{line(value, width)}</bdi>')
+
+
+def pre(text: object, limit: int | None = None) -> Html:
+    """Return preformatted text, whole or its first `limit` characters."""
+    whole = str(text)
+    shown = whole if limit is None else whole[:limit]
+    return Html(f'<pre class="orstats-text" dir="auto">{html.escape(clean(shown))}</pre>')
+
+
+def found(text: str, query: str, *, around: int = 160, most: int = 5) -> Html:
+    """Return the places of a text where `query` occurs (in any case), marked, with what stands around them."""
+    pieces: list[str] = []
+    # Lower case may change the length of a text (İ), so the places are sought by a pattern in the text itself.
+    for match in re.finditer(re.escape(query), text, re.IGNORECASE):
+        if len(pieces) == most:
+            pieces.append("<i>and more</i>")
+            break
+        start, end = match.span()
+        before, hit, after = text[max(0, start - around) : start], text[start:end], text[end : end + around]
+        left, right = "…" * (start > around), "…" * (end + around < len(text))
+        marked = f"<mark>{html.escape(clean(hit))}</mark>"
+        pieces.append(f"{left}{html.escape(clean(before))}{marked}{html.escape(clean(after))}{right}")
+    return Html(f'<pre class="orstats-text" dir="auto">{"<br><br>".join(pieces)}</pre>')
+
+
+def link(url: str, label: str) -> Html:
+    """Return a link that opens in a new tab and tells nothing of where it came from; text for other schemes.
+
+    Examples
+    --------
+    >>> link("javascript:alert(1)", "click")
+    'click (javascript:alert(1))'
+    """
+    try:
+        is_web = urlsplit(url).scheme in ("http", "https")
+    except ValueError:
+        is_web = False
+    if not is_web:
+        return Html(f"{line(label)} ({line(url)})")
+    rel = "noopener noreferrer nofollow"
+    return Html(f'<a href="{html.escape(url[:2000])}" target="_blank" rel="{rel}">{line(label)}</a>')
+
+
+def image(url: str) -> Html:
+    """Return an image of a ``data:`` URL if it is a good one, else what it is in words. Remote ones are links only."""
+    if url[:5].lower() != "data:":
+        return Html(f'<div class="orstats-media">Image, not loaded: {link(url, url)}</div>')
+    checked = read_image(url)
+    if checked.problem:
+        return media("Image", checked.problem)
+    return Html(f'<img class="orstats-image" alt="image in the conversation" src="{checked.data}">')
+
+
+def media(kind: str, about: str) -> Html:
+    """Return a line about what is there and not shown: audio, files, odd images."""
+    return Html(f'<div class="orstats-media">{line(kind)}: {span(about, "orstats-quiet")}</div>')
+
+
+def notice(text: str, kind: str = "note") -> Html:
+    """Return a message in a box: `kind` is ``note``, ``warn`` or ``error``."""
+    return Html(f'<div class="orstats-notice orstats-{html.escape(kind)}">{html.escape(clean(text)[:1000])}</div>')
+
+
+def spinner(text: str) -> Html:
+    """Return a turning wheel and what is waited for."""
+    return Html(f'<div class="orstats-wait"><span class="orstats-wheel"></span>{line(text)}</div>')
+
+
+def copyable(inside: Html) -> Html:
+    """Return HTML with a button that copies its text. The handler is a constant: no word of a stranger is in it."""
+    return Html(f'<div class="orstats-box">{_COPY}<div class="orstats-copied">{inside}</div></div>')
+
+
+# Where the browser refuses the clipboard (plain http), the text is selected, for Ctrl-C.
+_COPY: Final = (
+    '<button type="button" class="orstats-copy" title="Copy what is shown" onclick="'
+    "var t=this.nextElementSibling;"
+    "if(window.isSecureContext&amp;&amp;navigator.clipboard){navigator.clipboard.writeText(t.innerText);"
+    "this.textContent='copied'}else{getSelection().selectAllChildren(t)}\">copy</button>"
+)

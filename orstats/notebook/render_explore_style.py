@@ -1,0 +1,91 @@
+"""The look of the explorer: the card's ways (:mod:`orstats.notebook.render_style`), for tables, charts and diffs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from orstats.notebook.render import Html
+
+_CSS: Final = """
+.orstats-explorer{--os-fg:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));
+--os-quiet:var(--jp-content-font-color2,var(--vscode-descriptionForeground,#777));
+--os-line:var(--jp-border-color2,rgba(128,128,128,.35));--os-tint:rgba(128,128,128,.10);
+--os-blue:#3b82f6;--os-green:#22a06b;--os-amber:#d9910a;--os-red:#e5484d;
+--os-mono:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace);
+color:var(--os-fg);font-size:13px;line-height:1.45;max-width:100%;overflow:hidden}
+.orstats-explorer .widget-html,.orstats-explorer .widget-html-content{line-height:1.45;font-size:13px;height:auto;
+color:var(--os-fg);min-width:0;max-width:100%;overflow:visible}
+.orstats-explorer .orstats-grow>.widget-html-content{width:100%}
+.orstats-explorer .widget-label{color:var(--os-quiet)}
+.orstats-halves{display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start}
+.orstats-left{flex:6 1 560px;min-width:0;max-width:100%}
+.orstats-right{flex:5 1 440px;min-width:0;max-width:100%}
+.orstats-explorer .orstats-wide{width:100%;margin:0}
+.orstats-totals{display:flex;flex-wrap:wrap;gap:0 16px;align-items:baseline;padding:2px 0}
+.orstats-totals b{font-size:15px;font-weight:600;font-variant-numeric:tabular-nums}
+.orstats-totals span{color:var(--os-quiet)}
+.orstats-scroll{overflow-x:auto;border:1px solid var(--os-line);border-radius:6px}
+.orstats-scroll:focus{outline:2px solid var(--os-blue);outline-offset:-1px}
+table.orstats-rows{border-collapse:collapse;width:100%;table-layout:fixed;font-size:12px;margin:0;border:0;
+min-width:600px;color:var(--os-fg)}
+table.orstats-rows th,table.orstats-rows td{padding:0 7px;height:25px;line-height:25px;white-space:nowrap;
+overflow:hidden;text-overflow:ellipsis;text-align:left;border:0;border-bottom:1px solid var(--os-tint);
+vertical-align:middle;max-width:none}
+table.orstats-rows thead th{font-weight:600;color:var(--os-quiet);border-bottom:1px solid var(--os-line);
+background:none;user-select:none}
+table.orstats-rows[data-live] thead th{cursor:pointer}
+table.orstats-rows[data-live] thead th:hover{color:var(--os-fg)}
+table.orstats-rows tbody tr{background:none}
+table.orstats-rows[data-live] tbody tr{cursor:pointer}
+table.orstats-rows tbody tr:hover{background:var(--os-tint)}
+table.orstats-rows th.orstats-num,table.orstats-rows td.orstats-num{text-align:right;
+font-variant-numeric:tabular-nums}
+table.orstats-rows td.orstats-mono{font-family:var(--os-mono);font-size:11px}
+.orstats-explorer .orstats-good{color:var(--os-green)}.orstats-explorer .orstats-bad{color:var(--os-red)}
+.orstats-explorer .orstats-odd{color:var(--os-amber)}.orstats-explorer .orstats-quiet{color:var(--os-quiet)}
+.orstats-empty{padding:22px;text-align:center;color:var(--os-quiet);border:1px dashed var(--os-line);border-radius:6px}
+.orstats-chart{display:block;width:100%;height:58px}
+.orstats-chart rect{fill:var(--os-blue)}
+.orstats-chart rect.orstats-hit{fill:transparent}
+.orstats-chart line{stroke:var(--os-line);stroke-width:1;vector-effect:non-scaling-stroke}
+.orstats-axis{display:flex;justify-content:space-between;font-size:11px;color:var(--os-quiet)}
+.orstats-compare{border-collapse:collapse;width:100%;font-size:12px;table-layout:fixed;color:var(--os-fg)}
+.orstats-compare th,.orstats-compare td{padding:3px 8px;text-align:left;vertical-align:top;
+border-bottom:1px solid var(--os-tint);overflow-wrap:anywhere;white-space:normal}
+.orstats-compare thead th{border-bottom:1px solid var(--os-line)}
+.orstats-compare th:first-child{width:24%;color:var(--os-quiet);font-weight:400}
+.orstats-compare tr.orstats-differs td{font-weight:600}
+.orstats-explorer pre.orstats-diff{font-family:var(--os-mono);font-size:12px;line-height:1.45;white-space:pre-wrap;
+overflow-wrap:anywhere;margin:2px 0 10px;padding:6px 8px;border:1px solid var(--os-line);border-radius:6px;
+background:none;color:var(--os-fg);max-height:420px;overflow-y:auto}
+pre.orstats-diff ins{background:rgba(34,160,107,.18);text-decoration:none;display:block}
+pre.orstats-diff del{background:rgba(229,72,77,.18);text-decoration:none;display:block}
+pre.orstats-diff i{color:var(--os-quiet);display:block}
+.orstats-explorer h4{margin:8px 0 3px;font-size:11px;font-weight:600;letter-spacing:.04em;text-transform:uppercase;
+color:var(--os-quiet)}
+.orstats-explorer .orstats-notice{border-left:4px solid #8a8f98;background:var(--os-tint);border-radius:4px;
+padding:6px 12px;margin:4px 0}
+.orstats-explorer .orstats-notice.orstats-error{border-color:var(--os-red)}
+.orstats-explorer .orstats-notice.orstats-warn{border-color:var(--os-amber)}
+"""
+
+
+def explorer_style() -> Html:
+    """Return the style sheet; all its names begin with ``orstats``."""
+    return Html(f"<style>{_CSS}</style>")
+
+
+def selected_row(explorer: str, row: int | None) -> Html:
+    """Return the style that marks one row of a table, so that a selection need not send the table again.
+
+    Parameters
+    ----------
+    explorer
+        The class of its explorer, ours.
+    row
+        Counted from 0 on the page; None marks none.
+    """
+    if row is None:
+        return Html("")
+    where = f".{explorer} table.orstats-rows[data-live] tbody tr:nth-child({row + 1})"
+    return Html(f"<style>{where}{{background:rgba(59,130,246,.22);box-shadow:inset 3px 0 #3b82f6}}</style>")

@@ -1,0 +1,95 @@
+"""The look of the card: JupyterLab's variables where there are some, VS Code's next, and tints that suit both themes.
+
+Text takes the theme's colour and boxes are transparent greys, so that light and dark need no two sheets.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from orstats.notebook.render import Html
+
+_CSS: Final = """
+.orstats-card{--os-fg:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));
+--os-quiet:var(--jp-content-font-color2,var(--vscode-descriptionForeground,#777));
+--os-line:var(--jp-border-color2,rgba(128,128,128,.35));--os-tint:rgba(128,128,128,.10);
+--os-blue:#3b82f6;--os-green:#22a06b;--os-amber:#d9910a;--os-red:#e5484d;--os-violet:#8b5cf6;--os-grey:#8a8f98;
+--os-mono:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace);
+color:var(--os-fg);font-size:13px;line-height:1.45;overflow-wrap:anywhere;max-width:100%}
+.orstats-card .widget-html-content,.orstats-card .jupyter-widgets.widget-html-content{line-height:1.45;
+font-size:13px;color:var(--os-fg);white-space:normal;min-width:0;max-width:100%}
+.orstats-card .widget-html{width:auto;min-width:0;height:auto;overflow:visible}
+.orstats-card .widget-tab-contents,.orstats-card .lm-TabPanel-tabContents{padding:10px 4px!important;
+overflow:visible!important;border-color:var(--os-line)}
+.orstats-frame{border:1px solid var(--os-line);border-radius:8px;padding:12px 14px}
+.orstats-head{display:flex;flex-wrap:wrap;gap:4px 12px;align-items:baseline}
+.orstats-model{font-size:16px;font-weight:600}
+.orstats-quiet,.orstats-card small{color:var(--os-quiet)}
+.orstats-id,.orstats-mono{font-family:var(--os-mono);font-size:12px;user-select:all}
+.orstats-card a{color:var(--jp-content-link-color,var(--vscode-textLink-foreground,#3b82f6));text-decoration:underline}
+.orstats-pill{display:inline-block;border-radius:10px;padding:0 8px;font-size:12px;font-weight:600;
+border:1px solid currentColor}
+.orstats-good{color:var(--os-green)}.orstats-bad{color:var(--os-red)}.orstats-odd{color:var(--os-amber)}
+.orstats-figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(230px,1fr));gap:10px 22px;margin-top:10px}
+.orstats-figures h4,.orstats-error h4{margin:0 0 3px;font-size:11px;font-weight:600;letter-spacing:.04em;
+text-transform:uppercase;color:var(--os-quiet)}
+.orstats-big{font-size:18px;font-weight:600;font-variant-numeric:tabular-nums}
+.orstats-bar{display:flex;height:12px;border-radius:6px;overflow:hidden;background:var(--os-tint);margin:4px 0}
+.orstats-bar i{display:block;height:100%}
+.orstats-key{display:flex;flex-wrap:wrap;gap:0 12px;font-size:12px}
+.orstats-key b{font-weight:600;font-variant-numeric:tabular-nums}
+.orstats-key i,.orstats-dot{display:inline-block;width:9px;height:9px;border-radius:2px;margin-right:4px}
+.orstats-blue{background:var(--os-blue)}.orstats-green{background:var(--os-green)}
+.orstats-amber{background:var(--os-amber)}.orstats-red{background:var(--os-red)}
+.orstats-violet{background:var(--os-violet)}.orstats-grey{background:var(--os-grey)}
+.orstats-fall{display:grid;grid-template-columns:minmax(80px,auto) minmax(60px,auto) minmax(90px,1fr) auto;
+gap:2px 10px;font-size:12px;align-items:center}
+.orstats-fall .orstats-track{position:relative;height:9px;background:var(--os-tint);border-radius:4px}
+.orstats-fall .orstats-track i{position:absolute;top:0;height:100%;min-width:2px;border-radius:4px}
+.orstats-num{text-align:right;font-variant-numeric:tabular-nums}
+.orstats-bubble{border-left:3px solid var(--os-grey);background:var(--os-tint);border-radius:4px 8px 8px 4px;
+padding:6px 12px;margin:0 0 8px;position:relative}
+.orstats-role{font-size:12px;font-weight:600;margin-bottom:2px;color:var(--os-quiet)}
+.orstats-bubble.orstats-user{border-color:var(--os-blue);margin-left:6%}
+.orstats-bubble.orstats-assistant{border-color:var(--os-green);margin-right:6%}
+.orstats-bubble.orstats-system{border-color:var(--os-violet)}
+.orstats-bubble.orstats-tool{border-color:var(--os-amber);margin-right:6%}
+.orstats-bubble.orstats-final{border-width:0 0 0 5px}
+.orstats-card pre.orstats-text{font-family:var(--os-mono);font-size:12px;line-height:1.45;white-space:pre-wrap;
+overflow-wrap:anywhere;margin:2px 0;padding:0;background:none;border:0;color:var(--os-fg);unicode-bidi:plaintext}
+.orstats-markdown>:first-child{margin-top:0}.orstats-markdown>:last-child{margin-bottom:0}
+.orstats-card .orstats-markdown{overflow-x:auto}
+.orstats-card .orstats-markdown p,.orstats-card .orstats-markdown ul,.orstats-card .orstats-markdown ol{margin:4px 0}
+.orstats-card .orstats-markdown h1,.orstats-card .orstats-markdown h2,.orstats-card .orstats-markdown h3,
+.orstats-card .orstats-markdown h4,.orstats-card .orstats-markdown h5,.orstats-card .orstats-markdown h6{
+font-size:14px;font-weight:600;margin:8px 0 4px;color:inherit}
+.orstats-card .orstats-markdown pre,.orstats-card .orstats-markdown code{font-family:var(--os-mono);font-size:12px;
+background:var(--os-tint);color:var(--os-fg);border-radius:4px;padding:1px 4px}
+.orstats-card .orstats-markdown pre{padding:6px 8px;white-space:pre-wrap}
+.orstats-card .orstats-markdown pre code{background:none;padding:0}
+.orstats-card .orstats-markdown table{border-collapse:collapse;margin:4px 0}
+.orstats-card .orstats-markdown th,.orstats-card .orstats-markdown td{border:1px solid var(--os-line);padding:2px 8px}
+.orstats-card .orstats-markdown blockquote{border-left:3px solid var(--os-line);margin:4px 0;padding-left:10px}
+.orstats-call{border:1px dashed var(--os-line);border-radius:6px;padding:4px 8px;margin:4px 0}
+.orstats-media{border:1px dashed var(--os-line);border-radius:6px;padding:3px 8px;margin:4px 0;font-size:12px}
+.orstats-card img.orstats-image{display:block;max-width:min(100%,480px);max-height:320px;min-width:48px;
+margin:4px 0;border-radius:4px;image-rendering:auto;object-fit:contain}
+.orstats-notice{border-left:4px solid var(--os-grey);background:var(--os-tint);border-radius:4px;padding:8px 12px;
+margin:6px 0}
+.orstats-notice.orstats-warn{border-color:var(--os-amber)}.orstats-notice.orstats-error{border-color:var(--os-red)}
+.orstats-wait{padding:8px;color:var(--os-quiet)}
+.orstats-wheel{display:inline-block;width:11px;height:11px;margin-right:8px;border-radius:50%;vertical-align:-1px;
+border:2px solid var(--os-line);border-top-color:var(--os-blue);animation:orstats-turn 1s linear infinite}
+@keyframes orstats-turn{to{transform:rotate(360deg)}}
+.orstats-box{position:relative}
+.orstats-copy{position:absolute;top:0;right:0;font-size:11px;line-height:1;padding:3px 7px;cursor:pointer;
+border:1px solid var(--os-line);border-radius:4px;background:var(--jp-layout-color1,transparent);
+color:var(--os-quiet);opacity:.55}
+.orstats-copy:hover,.orstats-copy:focus{opacity:1}
+.orstats-card mark{background:#ffd54a;color:#111}
+"""
+
+
+def style() -> Html:
+    """Return the style sheet; all its names begin with ``orstats``."""
+    return Html(f"<style>{_CSS}</style>")

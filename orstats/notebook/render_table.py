@@ -1,0 +1,173 @@
+"""A page of the frame as an HTML table. Every cell is a stranger's text until it is escaped here."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from orstats.notebook.render import Html, line, plain_line
+from orstats.notebook.words import count, duration, usd
+
+#: What is shown of a row, in order: column of the frame, heading, share of the width.
+_COLUMNS: Final = (
+    ("created_at", "Time (UTC)", 21),
+    ("model", "Model", 30),
+    ("provider_name", "Provider", 16),
+    ("state", "State", 17),
+    ("cost_usd", "Cost, USD", 16),
+    ("tokens_total", "Tokens", 12),
+    ("generation_time", "Took", 11),
+    ("id", "Id", 22),
+)
+_NUMBERS: Final = frozenset({"cost_usd", "tokens_total", "generation_time"})
+_ODD_REASONS: Final = frozenset({"length", "content_filter"})
+
+# Both handlers are constants: no word of a stranger is in them. They drive the page's native list of rows and the
+# list of columns, which are there for keyboards and front ends without scripts, too. Down to the list's own change
+# event, so that Python hears of it. Keys are kept from the notebook, which has other uses for them.
+_ON_CLICK: Final = (
+    "var t=event.target,x=this.closest('.orstats-explorer');if(!x)return;"
+    "var h=t.closest('th[data-sort]'),r=t.closest('tr[data-row]'),"
+    "q=h?'.orstats-sort select':'.orstats-pick select',s=x.querySelector(q);if(!s||!(h||r))return;"
+    "if(h&amp;&amp;s.selectedIndex==+h.dataset.sort){x.querySelector('.orstats-turn-order').click();return}"
+    "s.selectedIndex=h?+h.dataset.sort:+r.dataset.row+1;"
+    "s.dispatchEvent(new Event('change',{bubbles:true}));this.focus({preventScroll:true})"
+)
+_ON_KEY: Final = (
+    "var d={ArrowDown:1,ArrowUp:-1,Home:-1e6,End:1e6}[event.key],x=this.closest('.orstats-explorer');"
+    "if(!x||event.ctrlKey||event.metaKey||event.altKey)return;"
+    "if(event.key=='Enter'){var b=x.querySelector('.orstats-right .orstats-load');if(b)b.click()}"
+    "else if(event.key=='PageDown'||event.key=='PageUp'){"
+    "x.querySelector(event.key=='PageDown'?'.orstats-page-next':'.orstats-page-back').click()}"
+    "else if(d){var s=x.querySelector('.orstats-pick select'),n=s.options.length-1,"
+    "i=Math.max(1,Math.min(n,s.selectedIndex+d));"
+    "if(n>0&amp;&amp;i!=s.selectedIndex){s.selectedIndex=i;s.dispatchEvent(new Event('change',{bubbles:true}))}}"
+    "else return;event.preventDefault();event.stopPropagation()"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sorting:
+    """By which column, which way, and the place of each column in the list that is offered."""
+
+    column: str
+    descending: bool
+    places: Mapping[str, int]
+
+
+def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
+    """Return a page of rows as a table.
+
+    Parameters
+    ----------
+    page
+        The rows, indexed by id. Columns that are not there are shown as missing.
+    sorting
+        For a table that answers to clicks and keys inside an explorer. None makes a static one.
+    """
+    columns = list(_COLUMNS)
+    if sorting is not None and sorting.column not in {name for name, _, _ in columns}:
+        columns.insert(-1, (sorting.column, sorting.column, 18))
+    total = sum(width for _, _, width in columns)
+    sized = "".join(f'<col style="width:{100 * width / total:.1f}%">' for _, _, width in columns)
+    heads = "".join(_head(name, label, sorting) for name, label, _ in columns)
+    names = [name for name, _, _ in columns]
+    body = "".join(
+        f'<tr data-row="{number}">{"".join(_cells(row, names))}</tr>' for number, row in enumerate(_rows(page))
+    )
+    live = "" if sorting is None else " data-live"
+    events = "" if sorting is None else f' tabindex="0" onclick="{_ON_CLICK}" onkeydown="{_ON_KEY}"'
+    return Html(
+        f'<div class="orstats-scroll tex2jax_ignore mathjax_ignore" role="region" aria-label="Generations"{events}>'
+        f'<table class="orstats-rows"{live}><colgroup>{sized}</colgroup><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def empty(said: str) -> Html:
+    """Return what stands where there are no rows."""
+    return Html(f'<div class="orstats-empty">{line(said)}</div>')
+
+
+def totals(figures: Sequence[tuple[str, str]]) -> Html:
+    """Return figures in a row: the number, then what it is."""
+    inside = "".join(f"<div><b>{line(number)}</b> <span>{line(what)}</span></div>" for number, what in figures)
+    return Html(f'<div class="orstats-totals tex2jax_ignore mathjax_ignore">{inside}</div>')
+
+
+def _head(name: str, label: str, sorting: Sorting | None) -> str:
+    kind = ' class="orstats-num"' if name in _NUMBERS else ""
+    if sorting is None:
+        return f"<th{kind}>{line(label)}</th>"
+    column = "fetch_status" if name == "state" else name
+    arrow = (" ▾" if sorting.descending else " ▴") if sorting.column == column else ""
+    place = sorting.places.get(column)
+    data = "" if place is None else f' data-sort="{place}" title="Sort by {line(column)}"'
+    return f"<th{kind}{data}>{line(label)}{arrow}</th>"
+
+
+def _rows(page: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    columns = [str(name) for name in page.columns]
+    for identifier, values in zip(page.index, page.itertuples(index=False, name=None), strict=True):
+        yield {**dict(zip(columns, values, strict=True)), "id": identifier}
+
+
+def _cells(row: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        if name == "state":
+            words, kind = _state(row)
+            yield f'<td class="orstats-{kind}" title="{line(words)}">{line(words)}</td>'
+        elif name in _NUMBERS:
+            yield f'<td class="orstats-num">{_number(name, row.get(name))}</td>'
+        elif name == "created_at":
+            yield f'<td class="orstats-num" style="text-align:left">{_moment(row.get(name))}</td>'
+        else:
+            value = row.get(name)
+            known = not _is_missing(value)
+            kind = ' class="orstats-mono"' if name == "id" else "" if known else ' class="orstats-quiet"'
+            text = plain_line(value) if known else "–"
+            yield f'<td{kind} title="{html.escape(text)}"><bdi>{html.escape(text)}</bdi></td>'
+
+
+def _state(row: Mapping[str, Any]) -> tuple[str, str]:
+    status = row.get("fetch_status")
+    if not _is_missing(status) and status != "ok":
+        return str(status).replace("_", " "), "bad"
+    fell = row.get("fallbacks")
+    reason = row.get("finish_reason")
+    words, kind = "ok", "good"
+    if _is_true(row.get("cancelled")):
+        words, kind = "cancelled", "odd"
+    elif reason == "error" or row.get("cost_basis") == "no_completion":
+        words, kind = "failed", "bad"
+    elif not _is_missing(reason) and reason in _ODD_REASONS:
+        words, kind = str(reason).replace("_", " "), "odd"
+    if not _is_missing(fell) and isinstance(fell, int | float) and fell > 0:
+        words, kind = f"{words}, {int(fell)} fallback{'s' if fell > 1 else ''}", "odd" if kind == "good" else kind
+    return words, kind
+
+
+def _number(name: str, value: Any) -> str:
+    if _is_missing(value) or not isinstance(value, int | float):
+        return "–" if _is_missing(value) else line(value)
+    if name == "cost_usd":
+        return usd(float(value)).removeprefix("USD ")
+    return count(int(value)) if name == "tokens_total" else duration(float(value))
+
+
+def _moment(value: Any) -> str:
+    if _is_missing(value):
+        return "–"
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, pd.Timestamp) else line(value)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or value != value  # noqa: PLR0124 - NaN
+
+
+def _is_true(value: Any) -> bool:
+    return value is not pd.NA and value is not None and bool(value == True)  # noqa: E712 - NumPy's True, too

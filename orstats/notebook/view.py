@@ -1,0 +1,93 @@
+"""``view``: one generation as a card, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from orstats.api.client import Client
+from orstats.api.errors import (
+    ApiError,
+    BadRequestError,
+    BadResponseError,
+    ForbiddenError,
+    NetworkError,
+    NotFoundError,
+    OrstatsError,
+    RateLimitError,
+    ServerError,
+)
+from orstats.data.generation import ArchiveChoice, Generation, get
+from orstats.notebook.card import Card
+
+_STATUS: tuple[tuple[type[OrstatsError], str], ...] = (
+    (NotFoundError, "not_found"),
+    (BadRequestError, "invalid_id"),
+    (RateLimitError, "rate_limited"),
+    (ServerError, "server_error"),
+    (NetworkError, "network_error"),
+    (BadResponseError, "bad_response"),
+    (ForbiddenError, "forbidden"),
+    (ApiError, "forbidden"),
+)
+
+
+def view(generation_id: str, *, client: Client | None = None, archive: ArchiveChoice = None) -> Card:
+    """Show one generation as a card, in a notebook.
+
+    Its record is had at once; prompt and completion only when the card's button is pressed. What goes wrong (an
+    unknown id, no key, the API down) is said in the card, and does not break the cell.
+
+    Parameters
+    ----------
+    generation_id
+        The id.
+    client
+        Whom to ask. None makes one from the environment.
+    archive
+        Where settled records are kept, as in :func:`orstats.fetch`.
+
+    Returns
+    -------
+    Card
+        A widget, with ``.generation`` and, once loaded, ``.content``.
+
+    Examples
+    --------
+    >>> import orstats
+    >>> with orstats.sim.SimServer(10) as sim:
+    ...     card = orstats.view(sim.unknown_ids(1, age=3600)[0], client=sim.client())
+    >>> card.generation.fetch_status
+    'not_found'
+    """
+    try:
+        generation = get(generation_id, client=client, archive=archive)
+    except OrstatsError as error:
+        status = next((status for kind, status in _STATUS if isinstance(error, kind)), "not_attempted")
+        generation = Generation(str(generation_id), fetch_status=status, error=str(error))
+    return Card(generation)
+
+
+def card(
+    row: Generation | pd.Series[Any] | Mapping[str, Any],
+    *,
+    client: Client | None = None,
+    archive: ArchiveChoice = None,
+) -> Card:
+    """Make the card of a generation that is at hand: no request for its record.
+
+    Parameters
+    ----------
+    row
+        A :class:`~orstats.Generation`, or one row of a frame: ``df.loc[generation_id]``.
+    client, archive
+        Whom to ask, and where to look first, when the content is loaded. Not used with a Generation, which knows.
+
+    Raises
+    ------
+    ConfigError
+        It is not one row, or has no id.
+    """
+    return Card(row if isinstance(row, Generation) else Generation.from_row(row, client=client, archive=archive))
