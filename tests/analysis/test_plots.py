@@ -13,7 +13,7 @@ from orstats.data.frame import Outcome, assemble, to_table
 
 mpl.use("Agg")
 PLOTS = (plot_cost, plot_latency, plot_tokens)
-HOSTILE = ["<script>alert(1)</script>", "=cmd|' /C calc'!A0", "$\\frac{x$", "a\nb", "🦄 日本", "_hidden", "x" * 9999, None]
+HOSTILE = [
     "<script>alert(1)</script>",
     "=cmd|' /C calc'!A0",
     "$\\frac{x$",
