@@ -146,6 +146,8 @@ def aggregate(
     counted = list(dict.fromkeys((*sums, *percentiles)))
     if frame.implementation.is_pandas():
         return _pandas(frame.to_native(), list(keys), list(sums), counted, percentiles)
+    if frame.implementation.is_duckdb():
+        return _duckdb(frame, keys, sums, counted, percentiles)
     groups = frame.group_by(*keys).agg(
         nw.len().cast(nw.Int64).alias("rows"),
         *(nw.col(name).sum().alias(f"{name}_sum") for name in sums),
@@ -187,3 +189,29 @@ def _pandas(
         for position, at in enumerate(wanted):
             result[percentile(name, at)] = values[:, position]
     return rewrap(result.reset_index())
+
+
+def _duckdb(
+    frame: Frame,
+    keys: Sequence[str],
+    sums: Sequence[str],
+    counted: list[str],
+    percentiles: Mapping[str, Sequence[float]],
+) -> Frame:
+    """Do the same in DuckDB, which else keeps the values of a column once for each percentile: gigabytes of them."""
+    relation: Any = frame.to_native()
+    schema = frame.collect_schema()
+    figures = ['count(*) AS "rows"']
+    for name in sums:
+        total = f'CAST(sum("{name}") AS BIGINT)' if schema[name].is_integer() else f'fsum("{name}")'
+        figures.append(f'{total} AS "{name}"')
+    figures += [f'count("{name}") AS "{name}_n"' for name in counted]
+    figures += [f'quantile_cont("{name}", {list(wanted)}) AS "{name}_all"' for name, wanted in percentiles.items()]
+    named = ", ".join(f'"{key}"' for key in keys)
+    split = [
+        f'"{name}_all"[{place}] AS "{percentile(name, at)}"'
+        for name, wanted in percentiles.items()
+        for place, at in enumerate(wanted, start=1)
+    ]
+    groups = relation.aggregate(f"{named}, {', '.join(figures)}", named)
+    return rewrap(groups.project(", ".join(("*", *split))))
