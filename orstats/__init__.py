@@ -19,11 +19,9 @@ if TYPE_CHECKING:
     from orstats.data.archive import Archive
     from orstats.data.content import Content
     from orstats.data.discover import list_ids
-    from orstats.data.discover import list_ids
     from orstats.data.fetch import fetch
     from orstats.data.generation import Generation, get
     from orstats.data.ids.read import read_ids
-    from orstats.data.recorder import labels, record
     from orstats.data.recorder import labels, record
     from orstats.data.views import attempts, failures, field_table, summary
     from orstats.notebook.view import view
