@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orstats.data.archive_choose import choose
 from orstats.data.archive_parts import (
     Chosen,
     Dataset,
     Rows,
-    choose,
     logger,
     part_name,
     parts_of,

@@ -8,12 +8,12 @@ from typing import Final, TypeVar
 
 import pyarrow as pa
 
+from orstats.data.archive_choose import choose
 from orstats.data.archive_parts import (
     WORKERS,
     Chosen,
     Dataset,
     UnreadablePartError,
-    choose,
     logger,
     parts_of,
     read_keys,
