@@ -6,15 +6,9 @@ disk or a crash leaves the old file as it was.
 
 from __future__ import annotations
 
-import errno
 import gzip
 import os
-import secrets
-import shutil
-import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO, Any, Final, TextIO
 
 import orjson
@@ -24,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orstats.analysis.cells import cell_texts, iso_times, named_columns, one_value
+from orstats.analysis.target import Target
 from orstats.api.errors import ExportError
 from orstats.data.schema import FIELDS
 
@@ -70,7 +65,7 @@ def write_csv(frame: pd.DataFrame, path: str | os.PathLike[str] | TextIO, *, spr
     '=evil(),
     """
     if isinstance(path, str | os.PathLike):
-        target = _Target(os.fspath(path))
+        target = Target(os.fspath(path), _ENDINGS)
         if target.ending in _CSV:
             target.replace(lambda file: _write_lines(frame, file.write, target.ending, safe=spreadsheet_safe))
         elif target.ending == ".parquet":
@@ -90,80 +85,11 @@ def check_target(path: str | os.PathLike[str]) -> None:
     ExportError
         As :func:`write_csv` would, but for a disk that fills up later.
     """
-    _Target(os.fspath(path)).check()
+    Target(os.fspath(path), _ENDINGS).check()
 
 
 _CSV: Final = (".csv", ".csv.gz")
 _ENDINGS: Final = (*_CSV, ".parquet", ".jsonl", ".ndjson")
-
-
-class _Target:
-    """The file to write. A link is followed, so that it is the file behind it that is replaced."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        name = os.path.basename(path).lower()  # noqa: PTH119 - Path drops a final slash, which names a directory
-        ending = next((ending for ending in _ENDINGS if name.endswith(ending)), None)
-        self._real = Path(os.path.realpath(path))
-        with self._errors():
-            mode = self._real.stat().st_mode if self._real.exists() else None
-        if mode is not None and stat.S_ISDIR(mode):
-            raise ExportError(f"{path} is a directory; name a file in it.", path=path)
-        if ending is None:
-            raise ExportError(f"{path}: the file's name must end in one of {', '.join(_ENDINGS)}.", path=path)
-        self.ending = ending
-        if mode is not None and not stat.S_ISREG(mode):
-            raise ExportError(f"{path} is not an ordinary file.", path=path)
-
-    def check(self) -> None:
-        with self._errors():
-            temporary = self._temporary()
-            temporary.touch(exist_ok=False)
-            temporary.unlink()
-            if self._real.exists() and not os.access(self._real, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-    def replace(self, produce: Callable[[IO[bytes]], None]) -> None:
-        self.check()
-        temporary = self._temporary()
-        with self._errors():
-            try:
-                with temporary.open("xb") as file:
-                    produce(file)
-                    file.flush()
-                    os.fsync(file.fileno())  # some disks say only now that they are full
-                if self._real.exists():
-                    shutil.copymode(self._real, temporary)
-                temporary.replace(self._real)
-            except BaseException:
-                with suppress(OSError):
-                    temporary.unlink()
-                raise
-
-    def _temporary(self) -> Path:
-        return self._real.with_name(f".{self._real.name[:200]}.{secrets.token_hex(4)}.tmp")
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ExportError(f"{self.path} cannot be written: {self._reason(error)}.", path=self.path) from error
-
-    def _reason(self, error: OSError) -> str:
-        match error.errno:
-            case errno.ENOENT:
-                return f"there is no directory {self._real.parent}"
-            case errno.EACCES | errno.EPERM:
-                return "no permission, or it is open in another program"
-            case errno.ENOSPC | errno.EDQUOT:
-                return "the disk is full"
-            case errno.EROFS:
-                return "the disk is read-only"
-            case errno.ENOTDIR:
-                return f"{self._real.parent} is not a directory"
-            case _:
-                return error.strerror or str(error)
 
 
 def _write_lines(frame: pd.DataFrame, write: Callable[[bytes], Any], ending: str, *, safe: bool) -> None:
