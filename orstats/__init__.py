@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from orstats import sim
     from orstats.analysis.export import write_csv
+    from orstats.analysis.report import cost_by, coverage, failures_by, latency_by, tokens_by
+    from orstats.analysis.what_if import what_if
     from orstats.analysis.reconcile import reconcile
     from orstats.api import errors
     from orstats.api.client import Client
@@ -33,19 +35,25 @@ __all__ = [
     "Generation",
     "Retry",
     "attempts",
+    "cost_by",
+    "coverage",
     "errors",
     "failures",
+    "failures_by",
     "fetch",
     "field_table",
     "get",
     "labels",
+    "latency_by",
     "list_ids",
     "read_ids",
     "reconcile",
     "record",
     "sim",
     "summary",
+    "tokens_by",
     "view",
+    "what_if",
     "write_csv",
 ]
 
@@ -57,17 +65,23 @@ _HOME: Final = {
     "Generation": "orstats.data.generation",
     "Retry": "orstats.api.retry",
     "attempts": "orstats.data.views",
+    "cost_by": "orstats.analysis.report",
+    "coverage": "orstats.analysis.report",
     "failures": "orstats.data.views",
+    "failures_by": "orstats.analysis.report",
     "fetch": "orstats.data.fetch",
     "field_table": "orstats.data.views",
     "get": "orstats.data.generation",
     "labels": "orstats.data.recorder",
+    "latency_by": "orstats.analysis.report",
     "list_ids": "orstats.data.discover",
     "read_ids": "orstats.data.ids.read",
     "reconcile": "orstats.analysis.reconcile",
     "record": "orstats.data.recorder",
     "summary": "orstats.data.views",
+    "tokens_by": "orstats.analysis.report",
     "view": "orstats.notebook.view",
+    "what_if": "orstats.analysis.what_if",
     "write_csv": "orstats.analysis.export",
 }
 _MODULES: Final = {"errors": "orstats.api.errors", "sim": "orstats.sim"}
