@@ -285,4 +285,5 @@ def _mask(flags: Any) -> Mask:
 
 def _utc(moment: datetime) -> np.datetime64:
     stamp = pd.Timestamp(moment)
-    return np.datetime64((stamp.tz_convert(None) if stamp.tzinfo is not None else stamp).to_datetime64(), "us")
+    plain = stamp.tz_convert(None) if stamp.tzinfo is not None else stamp
+    return np.datetime64(plain.to_pydatetime(), "us")

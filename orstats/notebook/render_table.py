@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from orstats.notebook.render import Html, line, plain_line
@@ -40,7 +42,8 @@ _ON_CLICK: Final = (
 _ON_KEY: Final = (
     "var d={ArrowDown:1,ArrowUp:-1,Home:-1e6,End:1e6}[event.key],x=this.closest('.orstats-explorer');"
     "if(!x||event.ctrlKey||event.metaKey||event.altKey)return;"
-    "if(event.key=='Enter'){var b=x.querySelector('.orstats-right .orstats-load');if(b)b.click()}"
+    "if(event.key=='Enter'){var l='.orstats-right .orstats-card button ',"
+    "b=x.querySelector(l+'.fa-download,'+l+'.fa-refresh');if(b)b.closest('button').click()}"
     "else if(event.key=='PageDown'||event.key=='PageUp'){"
     "x.querySelector(event.key=='PageDown'?'.orstats-page-next':'.orstats-page-back').click()}"
     "else if(d){var s=x.querySelector('.orstats-pick select'),n=s.options.length-1,"
@@ -113,7 +116,7 @@ def _head(name: str, label: str, sorting: Sorting | None) -> str:
 def _rows(page: pd.DataFrame) -> Iterator[dict[str, Any]]:
     columns = [str(name) for name in page.columns]
     for identifier, values in zip(page.index, page.itertuples(index=False, name=None), strict=True):
-        yield {**dict(zip(columns, values, strict=True)), "id": identifier}
+        yield {**dict(zip(columns, map(_value, values), strict=True)), "id": _value(identifier)}
 
 
 def _cells(row: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
@@ -127,47 +130,47 @@ def _cells(row: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
             yield f'<td class="orstats-num" style="text-align:left">{_moment(row.get(name))}</td>'
         else:
             value = row.get(name)
-            known = not _is_missing(value)
+            known = value is not None
             kind = ' class="orstats-mono"' if name == "id" else "" if known else ' class="orstats-quiet"'
-            text = plain_line(value) if known else "–"
+            text = plain_line(value) if known else "-"
             yield f'<td{kind} title="{html.escape(text)}"><bdi>{html.escape(text)}</bdi></td>'
 
 
 def _state(row: Mapping[str, Any]) -> tuple[str, str]:
     status = row.get("fetch_status")
-    if not _is_missing(status) and status != "ok":
+    if status not in (None, "ok"):
         return str(status).replace("_", " "), "bad"
     fell = row.get("fallbacks")
     reason = row.get("finish_reason")
     words, kind = "ok", "good"
-    if _is_true(row.get("cancelled")):
+    if row.get("cancelled") is True:
         words, kind = "cancelled", "odd"
     elif reason == "error" or row.get("cost_basis") == "no_completion":
         words, kind = "failed", "bad"
-    elif not _is_missing(reason) and reason in _ODD_REASONS:
+    elif reason in _ODD_REASONS:
         words, kind = str(reason).replace("_", " "), "odd"
-    if not _is_missing(fell) and isinstance(fell, int | float) and fell > 0:
+    if isinstance(fell, int | float) and fell > 0:
         words, kind = f"{words}, {int(fell)} fallback{'s' if fell > 1 else ''}", "odd" if kind == "good" else kind
     return words, kind
 
 
 def _number(name: str, value: Any) -> str:
-    if _is_missing(value) or not isinstance(value, int | float):
-        return "–" if _is_missing(value) else line(value)
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return "-" if value is None else line(value)
     if name == "cost_usd":
         return usd(float(value)).removeprefix("USD ")
     return count(int(value)) if name == "tokens_total" else duration(float(value))
 
 
 def _moment(value: Any) -> str:
-    if _is_missing(value):
-        return "–"
+    if value is None:
+        return "-"
     return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, pd.Timestamp) else line(value)
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or value != value  # noqa: PLR0124 - NaN
-
-
-def _is_true(value: Any) -> bool:
-    return value is not pd.NA and value is not None and bool(value == True)  # noqa: E712 - NumPy's True, too
+def _value(value: Any) -> Any:
+    """Return a cell as plain Python: None when it is missing, NumPy's numbers and flags as Python's."""
+    if value is None or value is pd.NA or value is pd.NaT or isinstance(value, pd.Timestamp):
+        return None if value is pd.NaT or value is pd.NA else value
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and math.isnan(plain) else plain
