@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from orstats import sim
     from orstats.analysis.export import write_csv
+    from orstats.analysis.reconcile import reconcile
     from orstats.analysis.report import cost_by, coverage, failures_by, latency_by, tokens_by
     from orstats.analysis.what_if import what_if
-    from orstats.analysis.reconcile import reconcile
     from orstats.api import errors
     from orstats.api.client import Client
     from orstats.api.retry import Retry
     from orstats.data.archive import Archive
     from orstats.data.content import Content
+    from orstats.data.contents import fetch_contents
     from orstats.data.discover import list_ids
     from orstats.data.fetch import fetch
     from orstats.data.generation import Generation, get
     from orstats.data.ids.read import read_ids
     from orstats.data.recorder import labels, record
     from orstats.data.views import attempts, failures, field_table, summary
+    from orstats.notebook.explore import explore
     from orstats.notebook.view import view
 
 __all__ = [
@@ -38,9 +40,11 @@ __all__ = [
     "cost_by",
     "coverage",
     "errors",
+    "explore",
     "failures",
     "failures_by",
     "fetch",
+    "fetch_contents",
     "field_table",
     "get",
     "labels",
@@ -67,9 +71,11 @@ _HOME: Final = {
     "attempts": "orstats.data.views",
     "cost_by": "orstats.analysis.report",
     "coverage": "orstats.analysis.report",
+    "explore": "orstats.notebook.explore",
     "failures": "orstats.data.views",
     "failures_by": "orstats.analysis.report",
     "fetch": "orstats.data.fetch",
+    "fetch_contents": "orstats.data.contents",
     "field_table": "orstats.data.views",
     "get": "orstats.data.generation",
     "labels": "orstats.data.recorder",

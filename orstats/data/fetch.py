@@ -96,7 +96,7 @@ def fetch(
     >>> len(df), df.index.name, set(df.fetch_status)
     (50, 'id', {'ok'})
     """
-    asked = _distinct(ids)
+    asked = distinct(ids)
     if not 1 <= workers <= MAX_CONNECTIONS:
         raise ConfigError(f"workers={workers}: from 1 to {MAX_CONNECTIONS}.")
     if errors not in ("coerce", "raise"):
@@ -139,24 +139,25 @@ def _require_complete(frame: pd.DataFrame) -> None:
         )
 
 
-def _distinct(ids: str | Iterable[str]) -> list[str]:
+def distinct(ids: str | Iterable[str]) -> list[str]:
+    """Return each id once, in the order first asked; missing values are skipped, keys and frames are refused."""
     if isinstance(ids, pd.DataFrame):
         raise TypeError("fetch() takes ids, not a frame; pass a column, e.g. frame['id'].")
-    distinct: dict[str, None] = {}
+    found: dict[str, None] = {}
     skipped = 0
     for position, item in enumerate([ids] if isinstance(ids, str) else ids):
         if isinstance(item, str):
-            distinct[item.strip()] = None
+            found[item.strip()] = None
         elif item is None or item is pd.NA or item != item:  # noqa: PLR0124 - NaN
             skipped += 1
         else:
             raise TypeError(f"ids must be text; item {position} is {type(item).__name__}.")
     if skipped:
         log.warning("%d missing values among the ids were skipped", skipped)
-    for position, item in enumerate(distinct):
+    for position, item in enumerate(found):
         if foreign_kind(item) == API_KEY:
             raise ConfigError(f"The ids contain an API key (distinct item {position}); take it out, and off disk.")
-    return list(distinct)
+    return list(found)
 
 
 class _Run:
