@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from orstats.api.errors import ExportError
 
@@ -59,7 +59,7 @@ class Target:
             if self._real.exists() and not os.access(self._real, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    def replace(self, produce: Callable[[IO[bytes]], None]) -> None:
+    def replace(self, produce: Callable[[IO[bytes]], Any]) -> None:
         """Write the file by a function, and put it in the place of the old one."""
         self.check()
         temporary = self._temporary()
