@@ -17,6 +17,7 @@ from orstats.data.timespan import Moment, span
 
 #: Amounts are sent with ten decimals, and are sums of numbers with fewer.
 _ROUNDING_USD: Final = 1e-6
+_DECIMALS: Final = 9
 _NEEDED: Final = (
     "fetch_status",
     "created_at",
@@ -43,6 +44,8 @@ _SCHEMA: Final = {
     "byok_usd": "float64",
     "source": "string",
 }
+
+_Figures = tuple[pd.Timestamp, int, float, float]
 
 
 def reconcile(
@@ -141,24 +144,29 @@ def _ours(df: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
 
 def _renamed(account: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
     """Give models that the account calls by their titles the names that we know, where the figures are the same."""
-    names: dict[tuple[Any, Any], str] = {}
-    strangers = list(_rows(ours.loc[~ours.index.isin(account.index)]))
+    strangers: dict[_Figures, list[str]] = {}
+    for (day, model), own in _rows(ours.loc[~ours.index.isin(account.index)]):
+        strangers.setdefault(_figures(day, own), []).append(model)
+    titles: dict[_Figures, list[str]] = {}
     for (day, title), row in _rows(account.loc[~account.index.isin(ours.index)]):
-        same = [
-            model
-            for (on, model), own in strangers
-            if on == day
-            and own["requests"] == row["requests"]
-            and abs(own["credits_usd"] - row["credits_usd"]) <= _ROUNDING_USD
-            and abs(own["byok_usd"] - row["byok_usd"]) <= _ROUNDING_USD
-        ]
-        if row["source"] == "analytics" and "/" not in title and len(same) == 1:
-            names[day, title] = same[0]
+        if row["source"] == "analytics" and "/" not in title:
+            titles.setdefault(_figures(day, row), []).append(title)
+    names = {
+        (figures[0], title): model
+        for figures, same in titles.items()
+        if len(same) == len(strangers.get(figures, ()))  # which of several is which makes no difference
+        for title, model in zip(same, strangers[figures], strict=True)
+    }
     if not names:
         return account.add_prefix("account_")
     keys = [(day, names.get((day, model), model)) for (day, model), _ in _rows(account)]
     index = pd.MultiIndex.from_tuples(keys, names=account.index.names)
     return account.set_axis(index).add_prefix("account_")
+
+
+def _figures(day: pd.Timestamp, row: dict[str, Any]) -> _Figures:
+    credits_usd, byok_usd = (round(float(row[name]), _DECIMALS) for name in ("credits_usd", "byok_usd"))
+    return day, int(row["requests"]), credits_usd, byok_usd
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[tuple[tuple[pd.Timestamp, str], dict[str, Any]]]:

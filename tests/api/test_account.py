@@ -1,0 +1,135 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import orstats
+from orstats.api.quota import Quota
+from orstats.api.wire import decode
+from orstats.sim import Faults, SimServer
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with SimServer(400, seed=2) as server:
+        yield server
+
+
+def test_the_account_tells_usage_activity_and_credits(sim):
+    client = sim.client()
+    usage = client.analytics({"metrics": ["request_count", "total_usage"]})
+    assert set(usage) == {"data", "metadata"}
+    assert isinstance(usage["data"][0]["request_count"], str)
+    assert {"metrics", "dimensions"} < set(client.analytics_meta())
+    days = client.activity()
+    assert {row["date"] for row in days} <= {
+        f"{datetime.now(UTC).date() - timedelta(days=age):%Y-%m-%d}" for age in range(32)
+    }
+    assert client.credits()["total_usage"] == pytest.approx(sum(sim.record(one)["usage"] for one in sim.ids))
+
+
+def test_activity_of_one_day_and_by_workspace(sim):
+    client = sim.client()
+    day = client.activity()[0]["date"]
+    assert {row["date"] for row in client.activity(day)} == {day}
+    assert all("workspace_id" in row for row in client.activity(day, group_by="workspace"))
+    with pytest.raises(orstats.errors.BadRequestError, match="last 30"):
+        client.activity("2020-01-01")
+
+
+CALLS = [
+    lambda client: client.analytics({"metrics": ["request_count"]}),
+    lambda client: client.analytics_meta(),
+    lambda client: client.activity(),
+    lambda client: client.credits(),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_which_key_is_needed_is_said_in_one_sentence(sim, call, monkeypatch):
+    for name in ("OPENROUTER_API_KEY", "OPENROUTER_MANAGEMENT_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    needed = r"management key: make one at https://openrouter\.ai/settings/management-keys"
+    with pytest.raises(orstats.errors.ForbiddenError, match=needed) as forbidden:
+        call(sim.client(api_key=sim.plain_key, management_key=""))
+    assert forbidden.value.status == 403
+    with pytest.raises(orstats.errors.MissingKeyError, match=needed):
+        call(orstats.Client(base_url=sim.base_url))
+    with pytest.raises(orstats.errors.AuthenticationError, match="OPENROUTER_MANAGEMENT_KEY is wrong"):
+        call(sim.client(management_key="sk-or-v1-wrong"))
+    assert call(sim.client(api_key=sim.management_key, management_key="")) is not None
+
+
+def test_a_bad_query_says_what_is_bad(sim):
+    with pytest.raises(orstats.errors.BadRequestError, match=r"Unknown metric: profit\.$"):
+        sim.client().analytics({"metrics": ["profit"]})
+
+
+def test_analytics_is_tried_again():
+    faults = Faults(rate=0, per_id={"/analytics/query": ["502", "reset", "408"]})
+    with SimServer(10, faults=faults) as server:
+        client = server.client(retry=orstats.Retry(first_wait=0))
+        assert client.analytics({"metrics": ["request_count"]})["data"]
+        assert server.requests == 4
+
+
+def test_the_two_keys_are_told_apart(sim):
+    client = sim.client()
+    assert client.key()["is_management_key"] is False
+    assert client.key(management=True)["is_management_key"] is True
+
+
+def test_a_quota_is_kept_in_any_stretch_of_time():
+    now = [0.0]
+    quota = Quota(64, 60.0, clock=lambda: now[0])
+    sent = []
+    while now[0] < 300:
+        wait = quota.reserve(now[0])
+        if wait:
+            now[0] += wait
+        else:
+            sent.append(now[0])
+    assert sent[63] == 0.0
+    for first, after in zip(sent, sent[64:], strict=False):
+        assert after - first > 60.0
+    assert len(sent) >= 64 * 4
+
+
+def test_a_refusal_holds_everybody_as_long_as_told():
+    now = [100.0]
+    quota = Quota(10, 60.0, clock=lambda: now[0])
+    sent = quota.admit()
+    quota.refused(sent, 5.0)
+    assert quota.reserve(100.0) == 5.0
+    now[0] = 105.0
+    assert quota.admit() == 105.0
+    quota.refused(105.0)
+    assert quota.reserve(105.0) == 6.0
+    quota.refused(105.0, 86_400.0)
+    assert quota.reserve(105.0) == 60.0
+    assert quota.admit(stop=lambda: True) is None
+
+
+def test_the_limit_of_64_a_minute_is_kept_from_the_start():
+    with SimServer(5) as server:
+        client = server.client()
+        for _ in range(64):
+            client.analytics_meta()
+        assert client.quota.reserve(client.quota.admit.__self__._clock()) > 50
+        assert server.stats.refusals == 0
+
+
+def test_an_answer_that_must_be_a_list():
+    assert decode(200, {}, b'{"data": [1]}', shape=list, now=0.0) == [1]
+    for body, shape in ((b'{"data": {}}', list), (b'{"data": []}', dict)):
+        with pytest.raises(orstats.errors.BadResponseError, match="without a `data`"):
+            decode(200, {}, body, shape=shape, now=0.0)
+
+
+def test_a_clock_that_is_off_is_noticed(sim):
+    client = sim.client()
+    client.note_clock(1000.0, 1001.5)
+    assert client.clock_ahead == 0.0
+    client.note_clock(8200.0, 1000.0)
+    assert client.clock_ahead == 7200.0
+    client.note_clock(None, 1000.0)
+    assert client.clock_ahead == 7200.0

@@ -1,0 +1,140 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import orstats as library
+from orstats.sim import SimServer
+
+
+@pytest.fixture
+def managed(online, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", online.management_key)
+    online._service._analytics_limiter._tokens = 64.0  # one server for all tests
+    return online
+
+
+def test_ids_are_listed_one_a_line(managed, orstats):
+    result = orstats("ids", "--since", "30d")
+    assert result.exit_code == 0
+    assert set(result.stdout.splitlines()) == set(library.list_ids("30d", "now", client=managed.client()))
+    assert "ids from" in result.stderr
+
+
+def test_ids_of_a_model_go_to_a_file(managed, orstats, tmp_path):
+    model = managed.record(managed.ids[-1])["model"]
+    result = orstats("ids", "--since", "30d", "--model", model, "-o", tmp_path / "ids.txt", "-q")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    ids = (tmp_path / "ids.txt").read_text().splitlines()
+    assert managed.ids[-1] in ids
+    assert {managed.record(one)["model"] for one in ids} == {model}
+    assert [path.name for path in tmp_path.iterdir()] == ["ids.txt"]
+
+
+def test_listing_again_takes_what_is_kept(managed, orstats, tmp_path):
+    since = f"{datetime.now(UTC) - timedelta(days=30):%Y-%m-%d}"
+    for _ in range(2):
+        managed.reset_stats()
+        result = orstats("ids", "--since", since, "--until", "today", "--archive", tmp_path / "archive")
+        assert result.exit_code == 0
+    assert managed.requests == 0
+
+
+@pytest.mark.usefixtures("managed")
+def test_a_model_that_was_not_used(orstats):
+    result = orstats("ids", "--since", "30d", "--model", "openai/gpt-9")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "did not use openai/gpt-9" in result.stderr
+    assert "openai/gpt" in result.stderr.partition("for example")[2]
+
+
+def test_an_account_without_traffic(orstats, monkeypatch):
+    with SimServer(0) as sim:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
+        monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", sim.management_key)
+        result = orstats("ids", "--since", "7d")
+        compared = orstats("reconcile", "--since", "7d", "--no-archive")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no generations in this time" in result.stderr
+    assert compared.exit_code == 0
+    assert "Nothing to compare" in compared.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--since", "2099-01-01"], "in the future"),
+        (["--since", "today", "--until", "yesterday"], "before its end"),
+        (["--since", "soon"], "Not a time"),
+        (["--since", "7d", "--archive", "a", "--no-archive"], "exclude"),
+        ([], "Missing option"),
+    ],
+)
+@pytest.mark.parametrize("command", ["ids", "reconcile"])
+@pytest.mark.usefixtures("managed")
+def test_wrong_usage(orstats, command, args, words):
+    result = orstats(command, *args)
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("command", ["ids", "reconcile"])
+@pytest.mark.usefixtures("online")
+def test_a_plain_key_is_told_which_is_needed(orstats, command):
+    result = orstats(command, "--since", "3d")
+    assert result.exit_code == 1
+    assert "make one at https://openrouter.ai/settings/management-keys" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.usefixtures("managed")
+def test_all_agrees_when_all_is_fetched(orstats, tmp_path):
+    result = orstats("reconcile", "--since", "30d", "--archive", tmp_path / "archive", "-o", tmp_path / "all.csv")
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert "100 % explained" in result.stderr
+    assert (tmp_path / "all.csv").read_text().startswith("day,model,account_requests,requests,missing")
+
+
+def test_missing_ids_are_named_and_exit_with_3(managed, orstats, tmp_path):
+    ids = library.list_ids("30d", "now", client=managed.client())
+    (tmp_path / "some.txt").write_text("\n".join(ids[::2]))
+    result = orstats("reconcile", "--since", "30d", "--ids-from", tmp_path / "some.txt", "-q")
+    assert result.exit_code == 3
+    assert "missing from" in " ".join(result.stdout.split())
+    assert "beyond the tolerance of 1.00%" in result.stderr
+    loose = orstats("reconcile", "--since", "30d", "--ids-from", tmp_path / "some.txt", "--tolerance", "1")
+    assert loose.exit_code == 0
+    assert "within the tolerance" in loose.stderr
+
+
+@pytest.mark.usefixtures("managed")
+def test_reconcile_as_json(orstats):
+    result = orstats("reconcile", "--since", "yesterday", "--until", "today", "--json", "-q")
+    assert all(row["agrees"] for row in json.loads(result.stdout))
+
+
+def test_key_shows_limits_and_where_to_make_a_management_key(online, orstats, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", online.plain_key)
+    result = orstats("key")
+    assert result.exit_code == 0
+    assert "not a management key" in result.stdout
+    for word in ("today", "this week", "this month", "$100.00", "left"):
+        assert word in result.stdout
+    assert "make one at https://openrouter.ai/settings/management-keys" in result.stderr
+    assert online.plain_key not in result.output
+
+
+@pytest.mark.usefixtures("managed")
+def test_key_shows_both_keys_and_the_credits(orstats):
+    result = orstats("key", "--json")
+    answer = json.loads(result.stdout)
+    assert [key["is_management_key"] for key in answer["keys"]] == [False, True]
+    assert set(answer["credits"]) == {"total_credits", "total_usage"}
+    assert "bought" in orstats("key").stdout
+
+
+def test_key_without_a_key(orstats):
+    result = orstats("key")
+    assert result.exit_code == 1
+    assert "No API key" in result.stderr
