@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit
 
 import pandas as pd
@@ -23,12 +23,17 @@ import pyarrow as pa
 from pyarrow import fs
 
 from orstats.api.errors import ArchiveError, ConfigError
+from orstats.data import archive_engines
 from orstats.data.archive_compact import Compaction, compact
 from orstats.data.archive_info import info_frame
 from orstats.data.archive_parts import Dataset, part_name, parts_of, producer
 from orstats.data.archive_read import newest, until_stable
 from orstats.data.archive_store import LocalStore, RemoteStore, Store
 from orstats.data.frame import RECORD_SCHEMA
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+    from pyspark.sql import DataFrame, SparkSession
 
 GENERATIONS: Final = Dataset(
     "generations",
@@ -282,6 +287,106 @@ class Archive:
                     if len(self._store.files(directory)) >= max(1, min_files):
                         done.append(until_stable(self._store, partial(compact, self._store, dataset, directory, name)))
         return done
+
+    def relation(self, host: str | None = None, *, connection: DuckDBPyConnection | None = None) -> DuckDBPyRelation:
+        """Return the newest record of each id as a DuckDB relation: for reports on more than fits into memory.
+
+        It is of this moment: what is stored later is not in it, and after a :meth:`compact` it may miss its files;
+        then make it again. Records of the last minute are in it, too.
+
+        Parameters
+        ----------
+        host
+            Host of the API; all of them when None.
+        connection
+            Of DuckDB, to join with other tables; a new one in memory when None.
+
+        Returns
+        -------
+        duckdb.DuckDBPyRelation
+            ``host``, and the columns of :data:`orstats.data.frame.RECORD_SCHEMA`. Damaged files are logged as a
+            warning and left out.
+
+        Raises
+        ------
+        ArchiveError
+            The place cannot be read.
+        MissingExtraError
+            DuckDB is not installed: ``pip install 'orstats[sql]'``.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Archive(folder).relation().columns[:3]
+        ['host', 'id', 'created_at']
+        """
+        connection = connection or archive_engines.connect()
+        with self._explained("read", GENERATIONS.folder):
+            return archive_engines.relation(connection, self._store, GENERATIONS, self._parts(host))
+
+    def sql(self, query: str, *, host: str | None = None) -> DuckDBPyRelation:
+        """Ask a question of everything ever fetched, in DuckDB's SQL.
+
+        Parameters
+        ----------
+        query
+            A ``SELECT``; the table is ``generations``, with the columns of :meth:`relation`.
+        host
+            Host of the API; all of them when None.
+
+        Returns
+        -------
+        duckdb.DuckDBPyRelation
+            Print it, or turn it into a frame: ``.df()`` for pandas, ``.pl()`` for Polars, ``.to_arrow_table()``.
+
+        Raises
+        ------
+        ConfigError
+            DuckDB does not understand the query.
+        ArchiveError, MissingExtraError
+            As for :meth:`relation`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Archive(folder).sql("SELECT count(*) FROM generations").fetchall()
+        [(0,)]
+        """
+        connection = archive_engines.connect()
+        return archive_engines.query(connection, self.relation(host, connection=connection), query)
+
+    def spark(self, session: SparkSession, host: str | None = None) -> DataFrame:
+        """Return the newest record of each id as a Spark DataFrame.
+
+        Parameters
+        ----------
+        session
+            Of Spark. Its executors must reach the archive: a path must be the same on all machines, and ``s3://`` is
+            read as ``s3a://``, with the credentials and the endpoint that the session is configured with.
+        host
+            Host of the API; all of them when None.
+
+        Returns
+        -------
+        pyspark.sql.DataFrame
+            With the columns of :meth:`relation`, and like it of this moment.
+
+        Raises
+        ------
+        ArchiveError
+            The place cannot be read.
+        ConfigError
+            The archive's URL is of a kind that Spark has other names for.
+        """
+        scheme = self._location.partition("://")[0] if "://" in self._location else ""
+        with self._explained("read", GENERATIONS.folder):
+            return archive_engines.frame(session, self._store, scheme, GENERATIONS, self._parts(host))
+
+    def _parts(self, host: str | None) -> list[archive_engines.Parts]:
+        hosts = self._hosts(GENERATIONS) if host is None else [host]
+        return archive_engines.parts(self._store, GENERATIONS, {one: _directory(GENERATIONS, one) for one in hosts})
 
     def _append(self, dataset: Dataset, host: str, table: pa.Table) -> None:
         if sorted(table.column_names) != sorted(dataset.schema.names):
