@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orstats.cli import account_commands
+from orstats.cli import account_commands, explore_command
 from orstats.cli.console import command
 from orstats.cli.options import (
     ArchiveDir,
@@ -57,6 +57,7 @@ archive_app = typer.Typer(
     help="The archive, where each record is kept so that it is fetched only once.",
 )
 app.add_typer(account_commands.app)
+app.add_typer(explore_command.app)
 app.add_typer(archive_app, name="archive")
 
 
