@@ -271,6 +271,37 @@ def test_contents_forgotten_during_a_compaction_do_not_come_back(archive, monkey
     assert parts(archive) == []
 
 
+def test_contents_forgotten_before_a_compaction_is_done_do_not_come_back(archive, monkeypatch):
+    archive.append_contents(HOST, ["gen-1"], [b"secret"], [1.0])
+    archive.append_contents(HOST, ["gen-2"], [b"secret"], [1.0])
+    listed = parts(archive)
+    write = LocalStore.write
+
+    def write_early(self, directory, name, produce):
+        write(self, directory, name, produce)
+        for path in listed:  # as forgetting does that listed the files before the new one was there
+            path.unlink(missing_ok=True)
+
+    monkeypatch.setattr(LocalStore, "write", write_early)
+    archive.compact()
+    assert parts(archive) == []
+
+
+def test_contents_that_a_compaction_renews_while_they_are_forgotten_are_forgotten_too(archive, monkeypatch):
+    archive.append_contents(HOST, ["gen-1"], [b"secret"], [1.0])
+    (path,) = parts(archive)
+    delete = LocalStore.delete
+
+    def delete_late(self, relative):
+        if not path.with_name("part-new.parquet").exists() and path.exists():
+            path.with_name("part-new.parquet").write_bytes(path.read_bytes())
+        delete(self, relative)
+
+    monkeypatch.setattr(LocalStore, "delete", delete_late)
+    archive.forget_contents()
+    assert parts(archive) == []
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
 def test_a_failed_append_leaves_the_archive_as_it_was(archive, monkeypatch, number):
     archive.append(HOST, records("gen-1"))
