@@ -55,7 +55,7 @@ def headline(df: pd.DataFrame) -> str:
     saved = ok["cache_discount"].sum(min_count=1)
     figures = [
         ("Cost", usd(spent, places) if known(spent) and spent else usd(spent), parts),
-        ("Generations", count(totals["ok"]), f"of {count(totals['asked'])} ids asked for"),
+        ("Generations", count(totals["ok"]), f"of {count(totals['asked'])} asked for"),
         (
             "Tokens",
             tokens(sum(said)) if said else "unknown",
@@ -120,7 +120,7 @@ def cost_table(df: pd.DataFrame, by: str, title: str) -> str:
         amount = row["cost_usd"]
         cells = [name(key), draw.bar(float(amount) / float(largest)) if known(amount) and largest > 0 else ""]
         cells += [usd(amount, places), percent(row["share"]), count(row["generations"]), tokens(row["tokens_total"])]
-        cells += [_rate(row["usd_per_mtok"]), usd(row["mean_usd"]), usd(row["p95_usd"])]
+        cells += [_rate(row["usd_per_mtok"]), _small(row["mean_usd"]), _small(row["p95_usd"])]
         rows.append([*cells, *([count(row["cost_unknown"])] if unknown else [])])
     rest = report.iloc[_MOST_GROUPS:]
     if len(rest):
@@ -194,7 +194,7 @@ def _failure_cells(row: pd.Series[Any]) -> list[str]:
         count(row["generations"]),
         count(row["failed"]),
         count(row["cancelled"]),
-        usd(row["lost_usd"]) if known(row["lost_usd"]) else "",
+        _small(row["lost_usd"]) if known(row["lost_usd"]) else "",
     ]
 
 
@@ -256,3 +256,8 @@ def meanings() -> str:
 
 def _rate(value: Any) -> str:
     return f"{value:,.3f}" if known(value) else ""
+
+
+def _small(value: Any) -> str:
+    """Write an amount with three digits that say something."""
+    return usd(float(f"{value:.3g}")) if known(value) and abs(value) < 1 else usd(value)

@@ -132,7 +132,7 @@ def visible(name: Any, most: int = 60) -> str:
     Parameters
     ----------
     name
-        Any value; missing is ``(none)``, and empty text ``(empty)``.
+        Any value; missing is ``(none)``, and text of blanks only ``(empty)``.
     most
         Characters at most; of longer text the beginning and the end are kept.
 
@@ -149,7 +149,7 @@ def visible(name: Any, most: int = 60) -> str:
     if len(whole) > 2 * most:
         whole = whole[:most] + whole[-most:]  # as good as the whole for what is cut next
     text = _UNSEEN.sub(_code_point, whole.replace("\r\n", "\n").replace("\r", "\n"))
-    return _cut(text, most) or "(empty)"
+    return _cut(text, most) if text.strip() else "(empty)"
 
 
 def _code_point(match: re.Match[str]) -> str:
