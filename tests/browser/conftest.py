@@ -1,0 +1,208 @@
+"""Real Chromium before real JupyterLab and Voilà. Skipped, with the reason, where there is no browser."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import sync_playwright
+
+from orstats.sim import SimServer
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--no-proxy-server", "--disable-dev-shm-usage"),
+)
+#: A host that only the hostile payloads name; whoever asks it reaches the listener.
+BEACON = "beacon.test"
+
+
+@pytest.fixture(scope="session")
+def beacon():
+    """A real listener that keeps the path of every request: whatever loads anything remote is found out."""
+    asked = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_words):
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    server.asked = asked
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def chromium(beacon):
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    rule = f"--host-resolver-rules=MAP {BEACON}:80 127.0.0.1:{beacon.server_port}"
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=[*FLAGS, rule])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    context = chromium.new_context(viewport={"width": 1500, "height": 1100})
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def sim():
+    with SimServer(300, seed=3) as server:
+        yield server
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def serving(arguments, folder, port, ready):
+    """Run a Jupyter server in a process group of its own, with settings of nobody's; end only that group."""
+    home = folder / "home"
+    names = ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("OPENROUTER_", "ORSTATS_"))}
+    for name in names:
+        (home / name.lower()).mkdir(parents=True, exist_ok=True)
+        env[name] = str(home / name.lower())
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *arguments], cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}{ready}", timeout=5).close()
+                break
+            except urllib.error.HTTPError:
+                break  # it answers
+            except OSError:
+                assert server.poll() is None, (folder / "server.log").read_text()
+                assert time.monotonic() < until, (folder / "server.log").read_text()
+                time.sleep(0.1)
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def write_notebook(path, *cells):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """A JupyterLab; returns a function that opens code in it, run, with the theme asked for."""
+    folder = tmp_path_factory.mktemp("lab")
+    port, token = free_port(), secrets.token_hex(8)
+    settings = folder / "home" / "jupyter_config_dir" / "labconfig" / "default_setting_overrides.json"
+    settings.parent.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    settings.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": quiet}))
+    arguments = ["jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--IdentityProvider.token={token}"]
+    arguments += ["--allow-root", f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
+    with serving(arguments, folder, port, "/api"):
+
+        def open_in(page, code):
+            name = f"n{secrets.token_hex(4)}.ipynb"
+            write_notebook(folder / name, code)
+            page.goto(f"http://127.0.0.1:{port}/lab/workspaces/{name[:-6]}/tree/{name}?token={token}&reset")
+            run_all(page)
+
+        open_in.folder = folder
+        yield open_in
+
+
+def run_all(page):
+    """Run the notebook. A click before the kernel is there is lost, so it is repeated until a prompt shows it."""
+    page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
+    for _ in range(10):
+        page.locator(".jp-Notebook .jp-Cell").first.click()
+        page.keyboard.press("Shift+Enter")
+        try:
+            page.locator(".jp-InputPrompt").get_by_text("[*]").or_(
+                page.locator(".jp-InputPrompt").get_by_text("[1]:")
+            ).first.wait_for(timeout=4000)
+        except Exception:  # noqa: BLE001 - Playwright's timeout: the click was lost
+            continue
+        return
+    pytest.fail("JupyterLab did not run the cell")
+
+
+@pytest.fixture
+def voila(tmp_path):
+    """Return a function that serves code with Voilà and opens it."""
+    running = []
+
+    def open_in(page, code, theme="light"):
+        folder = tmp_path / f"v{len(running)}"
+        folder.mkdir()
+        write_notebook(folder / "page.ipynb", code)
+        port = free_port()
+        arguments = ["voila", "page.ipynb", "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}"]
+        server = serving([*arguments, f"--theme={theme}"], folder, port, "/static/")
+        server.__enter__()
+        running.append(server)
+        open_in.folder = folder
+        page.goto(f"http://127.0.0.1:{port}/")
+
+    yield open_in
+    for server in running:
+        server.__exit__(None, None, None)
+
+
+@pytest.fixture(params=["lab", "voila"])
+def front_end(request):
+    """Both ways in: ``front_end(page, code)``."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def pictures():
+    """Where to put screenshots for people: the folder that ORSTATS_PICTURES names; by default none are taken."""
+    folder = os.environ.get("ORSTATS_PICTURES")
+
+    def take(page, name):
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png")
+
+    return take

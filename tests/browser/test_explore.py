@@ -1,0 +1,129 @@
+"""The explorer as people use it: open, filter, sort, page, select, load, compare, export."""
+
+import re
+
+import pandas as pd
+import pytest
+from playwright.sync_api import expect
+
+EXPLORE = """
+import orstats
+client = orstats.Client("{key}", base_url="{url}")
+df = orstats.fetch({ids!r}, client=client, progress=False)
+explorer = orstats.explore(df, client=client)
+explorer
+"""
+
+
+@pytest.fixture
+def explorer(page, front_end, sim):
+    """An explorer of 60 generations on the screen."""
+    ids = [*sim.ids[:59], sim.unknown_ids(1, age=9_000)[0]]
+    front_end(page, EXPLORE.format(key=sim.key, url=sim.base_url, ids=ids))
+    shown = page.locator(".orstats-explorer")
+    shown.locator("tbody tr").first.wait_for()
+    shown.ids = ids
+    shown.folder = front_end.folder
+    return shown
+
+
+def rows(explorer):
+    return explorer.locator("table.orstats-rows tbody tr")
+
+
+def cells(explorer, column):
+    return explorer.locator(f"table.orstats-rows tbody tr td:nth-child({column})").all_inner_texts()
+
+
+def test_the_whole_tour(page, explorer, sim, pictures):
+    asked = sim.requests
+    expect(rows(explorer)).to_have_count(25)
+    expect(explorer.locator(".orstats-totals")).to_contain_text("of 60 generations")
+    expect(explorer.locator("svg.orstats-chart rect").first).to_be_attached()
+
+    # pages
+    explorer.locator(".orstats-page-next").click()
+    expect(explorer.get_by_text("26 to 50 of 60")).to_be_visible()
+    explorer.locator(".orstats-page-back").click()
+    expect(explorer.get_by_text("1 to 25 of 60")).to_be_visible()
+
+    # sort by a click on a head: first ascending or descending, then the other way
+    explorer.locator("th", has_text="Cost").click()
+    expect(explorer.locator("th", has_text="Cost")).to_contain_text(re.compile("[▾▴]"))
+    costs = [float(text.replace(",", "")) for text in cells(explorer, 5)]
+    assert costs == sorted(costs, reverse=True)
+    explorer.locator("th", has_text="Cost").click()
+    expect(explorer.locator("th", has_text="Cost")).to_contain_text("▴")
+    costs = [float(text.replace(",", "")) for text in cells(explorer, 5)]
+    assert costs == sorted(costs)
+
+    # select with the mouse, go on with the keys
+    rows(explorer).nth(2).click()
+    card = explorer.locator(".orstats-card")
+    third = rows(explorer).nth(2).locator("td").last.inner_text()
+    expect(card.locator(".orstats-id")).to_have_text(third)
+    page.keyboard.press("ArrowDown")
+    fourth = rows(explorer).nth(3).locator("td").last.inner_text()
+    expect(card.locator(".orstats-id")).to_have_text(fourth)
+    marked = rows(explorer).nth(3).evaluate("row => getComputedStyle(row).boxShadow")
+    assert "inset" in marked
+    page.keyboard.press("ArrowUp")
+    expect(card.locator(".orstats-id")).to_have_text(third)
+    pictures(page, "explore-card")
+    assert sim.requests == asked, "a card asks for nothing: the frame has its record"
+
+    # Enter loads the content, with one request
+    page.keyboard.press("Enter")
+    expect(card.locator(".orstats-bubble, .orstats-notice").first).to_be_visible()
+    assert sim.requests == asked + 1
+    pictures(page, "explore-content")
+
+    # tabs
+    card.get_by_text("Raw JSON", exact=True).click()
+    expect(card.get_by_text('"fetch_status"').first).to_be_visible()
+
+    # keep, choose another, compare
+    explorer.get_by_role("button", name="Keep to compare").click()
+    explorer.get_by_role("button", name="Next").click()
+    expect(card.locator(".orstats-id")).to_have_text(fourth)
+    explorer.get_by_role("button", name=re.compile("Compare$")).click()
+    table = explorer.locator("table.orstats-compare")
+    expect(table).to_contain_text(third)
+    expect(table).to_contain_text(fourth)
+    explorer.get_by_role("button", name="Load and compare contents").click()
+    expect(explorer.locator("pre.orstats-diff, .orstats-right .orstats-notice").first).to_be_visible()
+    pictures(page, "explore-compare")
+    explorer.get_by_role("button", name="Back to the card").click()
+    expect(card.locator(".orstats-id")).to_have_text(fourth)
+
+    # filter, and what is left
+    explorer.get_by_placeholder("id, user or session").fill(third[-12:].lower())
+    page.keyboard.press("Enter")
+    expect(rows(explorer)).to_have_count(1)
+    expect(rows(explorer).locator("td").last).to_have_text(third)
+    explorer.get_by_role("button", name="Clear").click()
+    expect(rows(explorer)).to_have_count(25)
+    explorer.get_by_placeholder("USD from").fill("much")
+    page.keyboard.press("Enter")
+    expect(explorer.get_by_text("is not a number of dollars")).to_be_visible()
+    expect(rows(explorer)).to_have_count(25)
+    explorer.get_by_role("button", name="Clear").click()
+    explorer.get_by_placeholder("id, user or session").fill("nothing has this")
+    page.keyboard.press("Enter")
+    expect(explorer.get_by_text("No generation meets these filters.")).to_be_visible()
+    explorer.get_by_role("button", name="Clear").click()
+    expect(rows(explorer)).to_have_count(25)
+
+    # a row that could not be had says why
+    state = explorer.locator("select").nth(2)
+    state.select_option(label="not ok (1)")
+    expect(rows(explorer)).to_have_count(1)
+    rows(explorer).first.click()
+    expect(card.locator(".orstats-notice")).to_be_visible()
+    expect(card.locator(".orstats-id")).to_have_text(explorer.ids[-1])
+
+    # export what is filtered
+    explorer.get_by_role("button", name="Export CSV").click()
+    expect(explorer.get_by_text("1 rows are in")).to_be_visible()
+    written = list(explorer.folder.glob("orstats-filtered-*.csv"))
+    assert [pd.read_csv(path)["id"].tolist() for path in written][-1] == [explorer.ids[-1]]
