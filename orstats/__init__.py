@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from orstats import sim
     from orstats.analysis.export import write_csv
+    from orstats.analysis.page import write_html
+    from orstats.analysis.plots import plot_cost, plot_latency, plot_tokens
     from orstats.analysis.reconcile import reconcile
     from orstats.analysis.report import cost_by, coverage, failures_by, latency_by, tokens_by
+    from orstats.analysis.report_files import write_report
     from orstats.analysis.what_if import what_if
     from orstats.api import errors
     from orstats.api.client import Client
@@ -50,6 +53,9 @@ __all__ = [
     "labels",
     "latency_by",
     "list_ids",
+    "plot_cost",
+    "plot_latency",
+    "plot_tokens",
     "read_ids",
     "reconcile",
     "record",
@@ -59,6 +65,8 @@ __all__ = [
     "view",
     "what_if",
     "write_csv",
+    "write_html",
+    "write_report",
 ]
 
 #: Where each public name lives; the two modules are public themselves.
@@ -81,6 +89,9 @@ _HOME: Final = {
     "labels": "orstats.data.recorder",
     "latency_by": "orstats.analysis.report",
     "list_ids": "orstats.data.discover",
+    "plot_cost": "orstats.analysis.plots",
+    "plot_latency": "orstats.analysis.plots",
+    "plot_tokens": "orstats.analysis.plots",
     "read_ids": "orstats.data.ids.read",
     "reconcile": "orstats.analysis.reconcile",
     "record": "orstats.data.recorder",
@@ -89,6 +100,8 @@ _HOME: Final = {
     "view": "orstats.notebook.view",
     "what_if": "orstats.analysis.what_if",
     "write_csv": "orstats.analysis.export",
+    "write_html": "orstats.analysis.page",
+    "write_report": "orstats.analysis.report_files",
 }
 _MODULES: Final = {"errors": "orstats.api.errors", "sim": "orstats.sim"}
 
