@@ -98,15 +98,15 @@ def _part(item: object) -> Part:
         return TextPart(coerce.text(item) or "")
     if not isinstance(item, Mapping):
         return UnknownPart(None, as_json(item))
-    kind = item.get("type")
+    kind = coerce.text(item.get("type"))
     if kind in _TEXT_KINDS and isinstance(item.get("text"), str):
         return TextPart(coerce.text(item["text"]) or "")
     if kind in _IMAGE_KINDS and (url := _image_url(item)) is not None:
         return ImagePart(url)
-    return _attachment(kind, item) or UnknownPart(coerce.text(kind), as_json(dict(item)))
+    return _attachment(kind, item) or UnknownPart(kind, as_json(dict(item)))
 
 
-def _attachment(kind: object, item: Mapping[str, Any]) -> AudioPart | FilePart | None:
+def _attachment(kind: str | None, item: Mapping[str, Any]) -> AudioPart | FilePart | None:
     if kind == "input_audio" and isinstance(sound := item.get("input_audio"), Mapping):
         return AudioPart(coerce.text(sound.get("format")), coerce.text(sound.get("data")))
     if kind == "file" and isinstance(file := item.get("file"), Mapping):

@@ -104,7 +104,7 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def _show(self, content: Content) -> None:
         if content.status != "stored":
             if content.status in ("not yet", "forbidden"):  # may change: a minute later, or with another key
-                self._offer(notice(content.reason, "warn"), again=True)
+                self._offer(notice(f"No content: {content.status}. {content.reason}", "warn"), again=True)
             else:
                 self._say(notice(f"No content: {content.status}. {content.reason}", "warn"))
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import ipywidgets as widgets
 
 from orstats.data.content import Content
@@ -10,7 +12,9 @@ from orstats.notebook.render_content import FOLDED, OPENED, Turn, bubble, turns
 from orstats.notebook.shown import Shown, button, close_all
 
 #: Bubbles on one page.
-PAGE = 25
+PAGE: Final = 25
+#: Characters of HTML on one page after which images are only named.
+_BUDGET: Final = 8_000_000
 
 
 class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
@@ -81,8 +85,12 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
         before = self._bubbles.children
         page = self._matches[self._first : self._first + PAGE]
         shown: list[widgets.Widget] = []
+        sent = 0
         for place in page:
-            shown += self._bubble(place, self._turns[place])
+            shown += self._bubble(place, self._turns[place], images=sent < _BUDGET)
+            sent += sum(len(one.value) for one in shown[-2:] if isinstance(one, Shown))
+        if page and page[-1] == len(self._turns) - 1 and not self._turns[-1].final:
+            shown.append(Shown(notice("No completion is stored.")))
         if not page:
             text = f"Nothing found for “{plain_line(self._query, 60)}”." if self._query else "No messages are stored."
             shown.append(Shown(notice(text)))
@@ -97,9 +105,9 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
         what = "found" if self._query else "messages"
         self._where.value = f"{self._first + 1 if end else 0:,} to {end:,} of {len(self._matches):,} {what}"
 
-    def _bubble(self, place: int, turn: Turn) -> list[widgets.Widget]:
+    def _bubble(self, place: int, turn: Turn, *, images: bool) -> list[widgets.Widget]:
         is_open = place in self._opened
-        html = bubble(turn, opened=is_open, as_markdown=self.formatted.value, query=self._query)
+        html = bubble(turn, opened=is_open, as_markdown=self.formatted.value, query=self._query, images=images)
         if self._query or turn.length <= FOLDED:
             return [Shown(html)]
         label = "show less" if is_open else f"show all ({min(turn.length, OPENED):,} characters)"

@@ -106,7 +106,7 @@ def _cost(generation: Generation) -> str:
     if generation.cache_discount:
         word = "saved" if generation.cache_discount > 0 else "added"
         lines.append(f"Prompt caching {word} {usd(abs(generation.cache_discount))}.")
-    if generation.usd_per_mtok is not None:
+    if generation.usd_per_mtok:
         lines.append(f"{usd(generation.usd_per_mtok)} per million tokens")
     small = "<br>".join(f"<small>{line(one, 240)}</small>" for one in lines if one)
     return f'<div><h4>Cost</h4><div class="orstats-big">{line(usd(generation.cost_usd))}</div>{small}</div>'
@@ -115,8 +115,8 @@ def _cost(generation: Generation) -> str:
 def _tokens(generation: Generation) -> str:
     prompt, completion = generation.native_tokens_prompt, generation.native_tokens_completion
     cached, reasoning = generation.native_tokens_cached or 0, generation.native_tokens_reasoning or 0
-    if prompt is None and completion is None:
-        return "<div><h4>Tokens</h4><small>not counted for this call</small></div>"
+    if not prompt and not completion:
+        return "<div><h4>Tokens</h4><small>none counted for this call</small></div>"
     shares = [
         ("prompt", "blue", max(0, (prompt or 0) - cached)),
         ("cached", "grey", cached),
@@ -148,7 +148,7 @@ def _times(generation: Generation) -> str:
     ]
     shown = [(name, kind, duration(ms)) for name, kind, ms in shares if ms]
     note = (
-        "" if generation.streamed is not False else "<small>Not streamed: the first token came with the last.</small>"
+        "" if generation.streamed is not False else "<small>Not streamed: the first token is the whole answer.</small>"
     )
     return (
         f'<div><h4>Time at the provider</h4><div class="orstats-big">{line(duration(total or latency))}</div>'
@@ -166,7 +166,8 @@ def _providers(generation: Generation) -> str:
     rest = f"<small>and {more:,} more</small>" if more else ""
     lost = ""
     if generation.fallback_ms:
-        lost = f"<small>{line(duration(generation.fallback_ms))} went by before the provider that answered</small>"
+        end = "before the provider that answered" if any(one.ok for one in tried) else "and none answered"
+        lost = f"<small>{line(f'{duration(generation.fallback_ms)} went by {end}')}</small>"
     return (
         f"<div><h4>Providers tried</h4>"
         f'<div class="orstats-fall">{"".join(_waterfall(shown, longest))}</div>{rest}{lost}</div>'

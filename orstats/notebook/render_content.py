@@ -58,7 +58,7 @@ def turns(content: Content) -> list[Turn]:
     return shown
 
 
-def bubble(turn: Turn, *, opened: bool = False, as_markdown: bool = True, query: str = "") -> Html:
+def bubble(turn: Turn, *, opened: bool = False, as_markdown: bool = True, query: str = "", images: bool = True) -> Html:
     """Return one turn. Folded, no more than :data:`FOLDED` characters; opened, :data:`OPENED`."""
     message = turn.message
     kind = _ROLES.get(message.role or "", "other")
@@ -66,7 +66,9 @@ def bubble(turn: Turn, *, opened: bool = False, as_markdown: bool = True, query:
     if query:
         inside: str = found(searchable(message)[: OPENED * 50], query)
     else:
-        inside = _inside(message, OPENED if opened else FOLDED, as_markdown=as_markdown)
+        inside = _inside(
+            message, OPENED if opened else FOLDED, as_markdown=as_markdown, most_images=_MOST_IMAGES if images else 0
+        )
     role = f'<div class="orstats-role">{line(turn.title, 160)}</div>'
     return Html(
         f'<div class="orstats-bubble orstats-{kind}{final} mathjax_ignore tex2jax_ignore">'
@@ -104,7 +106,7 @@ def raw_content(content: Content) -> Any:
     return orjson.loads(content.raw) if content.status == "stored" else {"status": content.status}
 
 
-def _inside(message: Message, limit: int, *, as_markdown: bool) -> str:
+def _inside(message: Message, limit: int, *, as_markdown: bool, most_images: int) -> str:
     pieces: list[str] = []
     left, images = limit, 0
     shown = message.parts[:_MOST_PARTS]
@@ -113,7 +115,9 @@ def _inside(message: Message, limit: int, *, as_markdown: bool) -> str:
     for part in shown:
         if isinstance(part, ImagePart):
             images += 1
-            pieces.append(image(part.url) if images <= _MOST_IMAGES else media("Image", "not shown: too many"))
+            pieces.append(
+                image(part.url) if images <= most_images else media("Image", "not shown: too many on this page")
+            )
             continue
         if left <= 0:
             continue

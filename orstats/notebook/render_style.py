@@ -42,10 +42,11 @@ text-transform:uppercase;color:var(--os-quiet)}
 .orstats-blue{background:var(--os-blue)}.orstats-green{background:var(--os-green)}
 .orstats-amber{background:var(--os-amber)}.orstats-red{background:var(--os-red)}
 .orstats-violet{background:var(--os-violet)}.orstats-grey{background:var(--os-grey)}
-.orstats-fall{display:grid;grid-template-columns:minmax(80px,auto) minmax(60px,auto) minmax(90px,1fr) auto;
-gap:2px 10px;font-size:12px;align-items:center}
+.orstats-fall{display:grid;grid-template-columns:auto auto minmax(30px,1fr) auto;
+gap:2px 8px;font-size:12px;align-items:center}
 .orstats-fall .orstats-track{position:relative;height:9px;background:var(--os-tint);border-radius:4px}
 .orstats-fall .orstats-track i{position:absolute;top:0;height:100%;min-width:2px;border-radius:4px}
+.orstats-fall b,.orstats-num{white-space:nowrap}
 .orstats-num{text-align:right;font-variant-numeric:tabular-nums}
 .orstats-bubble{border-left:3px solid var(--os-grey);background:var(--os-tint);border-radius:4px 8px 8px 4px;
 padding:6px 12px;margin:0 0 8px;position:relative}

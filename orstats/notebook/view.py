@@ -8,30 +8,10 @@ from typing import Any
 import pandas as pd
 
 from orstats.api.client import Client
-from orstats.api.errors import (
-    ApiError,
-    BadRequestError,
-    BadResponseError,
-    ForbiddenError,
-    NetworkError,
-    NotFoundError,
-    OrstatsError,
-    RateLimitError,
-    ServerError,
-)
+from orstats.api.errors import ApiError, OrstatsError
 from orstats.data.generation import ArchiveChoice, Generation, get
+from orstats.data.schedule import status_of
 from orstats.notebook.card import Card
-
-_STATUS: tuple[tuple[type[OrstatsError], str], ...] = (
-    (NotFoundError, "not_found"),
-    (BadRequestError, "invalid_id"),
-    (RateLimitError, "rate_limited"),
-    (ServerError, "server_error"),
-    (NetworkError, "network_error"),
-    (BadResponseError, "bad_response"),
-    (ForbiddenError, "forbidden"),
-    (ApiError, "forbidden"),
-)
 
 
 def view(generation_id: str, *, client: Client | None = None, archive: ArchiveChoice = None) -> Card:
@@ -65,7 +45,7 @@ def view(generation_id: str, *, client: Client | None = None, archive: ArchiveCh
     try:
         generation = get(generation_id, client=client, archive=archive)
     except OrstatsError as error:
-        status = next((status for kind, status in _STATUS if isinstance(error, kind)), "not_attempted")
+        status = status_of(error) if isinstance(error, ApiError) else "not_attempted"
         generation = Generation(str(generation_id), fetch_status=status, error=str(error))
     return Card(generation)
 

@@ -1,0 +1,254 @@
+"""The only door from strangers' text to HTML: what goes in hostile comes out as text."""
+
+import base64
+import re
+import struct
+import sys
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import orstats.notebook
+from orstats.data.content import Content, StoredAttempt, StoredError
+from orstats.data.generation import Generation
+from orstats.notebook import render, render_card, render_content, render_markdown
+from orstats.notebook.images import MAX_BYTES, read_image
+
+HOSTILE = [
+    "<script>window.bad=1</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<iframe srcdoc='<script>1</script>'></iframe>",
+    "<style>*{display:none}</style>",
+    "</pre></div><script>1</script>",
+    '"><b onmouseover=alert(1)>x</b>',
+    "<details open ontoggle=alert(1)>x</details>",
+    "[click](javascript:alert(1)) [x](data:text/html,<script>1</script>) [y](vbscript:x)",
+    "![beacon](http://evil.example/x.png) ![b][r]\n\n[r]: http://evil.example/y.png",
+    '<button data-commandlinker-command="terminal:create-new">x</button>',
+    "[lab](/lab/api/kernels) [up](../..) [proto](//evil.example/x)",
+    "<a href='http://x' onclick=alert(1)>x</a> <http://ok.example/\"onclick=alert(1)>",
+    '| <img src=x onerror=1> |\n|---|\n| [a](javascript:1) |\n\n```js" onload="1\n<script>\n```',
+]
+TAGS = set(
+    re.findall(
+        r"[a-z1-6]+",
+        "p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong s del table thead tbody tr th td a "
+        "div span bdi small b i mark button img",
+    )
+)
+
+
+class Seen(HTMLParser):
+    """Notes every tag and attribute, as a browser's parser would find them."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def harmless(html):
+    seen = Seen()
+    seen.feed(html)
+    for tag, attrs in seen.found:
+        assert tag in TAGS, tag
+        for name, value in attrs.items():
+            allowed = {"class", "dir", "href", "title", "rel", "target", "style", "start", "src", "alt", "type"}
+            assert name in allowed or (tag == "button" and name == "onclick"), (tag, name)
+            if name == "onclick":
+                assert value.startswith("var t=this.nextElementSibling;"), value
+            if name == "href":
+                assert value.startswith(("http://", "https://", "mailto:")), value
+                assert attrs["target"] == "_blank"
+                assert "noopener" in attrs["rel"]
+            if name == "src":
+                assert value.startswith("data:image/"), value
+            if name == "style":
+                assert "url" not in value
+    return seen.found
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("as_markdown", [True, False])
+def test_hostile_messages_are_harmless(text, as_markdown):
+    content = Content.from_wire(
+        text,
+        {
+            "input": {
+                "messages": [
+                    {"role": text, "name": text, "content": text},
+                    {"role": "tool", "tool_call_id": text, "content": [{"type": text, "x": text}]},
+                    {
+                        "role": "user",
+                        "content": [
+                            {"type": "image_url", "image_url": {"url": text}},
+                            {"type": "input_audio", "input_audio": {"data": text, "format": text}},
+                            {"type": "file", "file": {"filename": text, "file_data": text}},
+                        ],
+                    },
+                    {
+                        "role": "assistant",
+                        "content": None,
+                        "tool_calls": [{"id": text, "function": {"name": text, "arguments": text}}],
+                    },
+                ]
+            },
+            "output": {"completion": text, "reasoning": text},
+            "error": {"message": text, "raw": text, "provider_name": text, "previous_errors": [{"message": text}]},
+        },
+    )
+    for turn in render_content.turns(content):
+        harmless(render_content.bubble(turn, as_markdown=as_markdown))
+        harmless(render_content.bubble(turn, query=text[:3]))
+    harmless(render_content.reasoning(content.reasoning))
+    harmless(render_content.stored_error(content.error))
+    harmless(render_content.raw_json(render_content.raw_content(content)))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_records_are_harmless(text):
+    named = ("id", "model", "provider_name", "external_user", "session_id", "user_agent", "finish_reason")
+    row = dict.fromkeys(named, text)
+    row |= {"provider_responses": [{"provider_name": text, "status": 503}, {"provider_name": text, "status": 200}]}
+    for status in ("ok", "not_found", text):
+        generation = Generation.from_row(row | {"fetch_status": status, "error": text})
+        harmless(render_card.head(generation))
+        harmless(render_card.details(generation))
+        harmless(render_card.static_card(generation).replace("<code>", "").replace("</code>", ""))
+
+
+def test_markdown_is_formatted_and_images_are_links():
+    html = render_markdown.markdown("**b** `c`\n\n| a |\n|---|\n| 1 |\n\n![pic](https://e.example/p.png)")
+    assert "<strong>b</strong>" in html
+    assert "<td>1</td>" in html
+    assert '<a href="https://e.example/p.png"' in html
+    assert "image: pic" in html
+    assert "<img" not in html
+
+
+def test_without_the_extra_markdown_is_preformatted(monkeypatch):
+    render_markdown._converter.cache_clear()
+    monkeypatch.setitem(sys.modules, "nh3", None)
+    monkeypatch.setattr(render_markdown.importlib.util, "find_spec", lambda name: None if name == "nh3" else object())
+    try:
+        assert render_markdown.markdown("**b** <x>") == render.pre("**b** <x>")
+    finally:
+        render_markdown._converter.cache_clear()
+
+
+def test_controls_and_direction_overrides_are_seen():
+    html = render.pre("a\x00\x1b[31m\u202eevil\u2066\r\nb\ud800")
+    assert "a␀␛[31m⟨U+202E⟩evil⟨U+2066⟩\nb\ufffd" in html
+    html.encode()  # what cannot be UTF-8 would break the connection to the browser
+    assert 'dir="auto"' in render.pre("שלום")
+
+
+def test_dollars_are_not_mathematics():
+    generation = Generation.from_row({"id": "gen-1", "model": "$5 and $7", "cost_usd": 1.0, "cost_basis": "credits"})
+    for html in (render_card.head(generation), render_card.static_card(generation)):
+        assert re.match(r'<div class="[^"]*tex2jax_ignore mathjax_ignore', html)
+
+
+def png(width=1, height=1):
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\x00\x01\x02\x03")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def url(body, kind="image/png"):
+    return f"data:{kind};base64,{base64.b64encode(body).decode()}"
+
+
+JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08\x00\x02\x00\x03" + b"\0" * 20
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (png(), "png"),
+        (b"GIF89a\x02\x00\x02\x00" + b"\0" * 9, "gif"),
+        (JPEG, "jpeg"),
+        (b"RIFF\0\0\0\0WEBPVP8X" + b"\0" * 20, "webp"),
+        (b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0/" + b"\0" * 8, "webp"),
+        (b"RIFF\0\0\0\0WEBPVP8 " + b"\0" * 20, "webp"),
+    ],
+)
+def test_good_images_are_shown_by_what_they_are(body, kind):
+    assert read_image(url(body, "image/whatever")).data == url(body, f"image/{kind}")
+    assert f'src="data:image/{kind};base64,' in render.image(url(body, "text/html"))
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("data:image/svg+xml;base64," + base64.b64encode(b"<svg onload=1>").decode(), "not a PNG"),
+        ("data:image/png;base64,####", "broken base64"),
+        ("data:image/png;base64,", "not a PNG"),
+        ("data:image/png,abc", "not base64"),
+        ("data:", "not base64"),
+        (url(png()[:18]), "damaged"),
+        (url(JPEG[:6]), "damaged"),
+        (url(png(50_000, 50_000)), "too large to draw"),
+        ("data:image/png;base64," + "A" * (MAX_BYTES * 2), "too large to show"),
+        ("data:image/png;base64," + "A" * 27_000_000, "19.3 MB, too large"),
+    ],
+)
+def test_bad_images_are_words(given, problem):
+    checked = read_image(given)
+    assert problem in checked.problem
+    assert not checked.data
+    html = render.image(given)
+    assert "<img" not in html
+    assert len(html) < 500
+
+
+def test_remote_images_are_links_never_loaded():
+    html = render.image("https://evil.example/beacon.png?u=1")
+    assert "<img" not in html
+    assert "not loaded" in html
+    assert harmless(html)[1][1]["href"] == "https://evil.example/beacon.png?u=1"
+
+
+def test_everything_is_bounded():
+    big = "x" * 5_000_000
+    content = Content.from_wire("gen-1", {"input": {"messages": [{"role": "user", "content": big}] * 3}, "output": {}})
+    turn = render_content.turns(content)[0]
+    assert len(render_content.bubble(turn)) < 6_000
+    assert len(render_content.bubble(turn, opened=True)) < 210_000
+    assert "5,000,000" in render_content.bubble(turn)
+    assert len(render_content.bubble(turn, query="x")) < 5_000
+    assert len(render_content.raw_json(render_content.raw_content(content))) < 5_000
+    assert len(render_content.reasoning(big)) < 210_000
+    attempts = tuple(StoredAttempt(500, big, big, big) for _ in range(200))
+    assert len(render_content.stored_error(StoredError(500, big, big, big, attempts))) < 500_000
+    deep = []
+    for _ in range(200):
+        deep = [deep]
+    assert len(render_content.raw_json(deep)) < 100_000
+    parts = [{"type": "text", "text": "y" * 5_000}] * 10_000
+    many = Content.from_wire("gen-1", {"input": {"messages": [{"role": "user", "content": parts}]}})
+    assert len(render_content.bubble(render_content.turns(many)[0])) < 20_000
+
+
+def test_only_render_modules_make_html():
+    folder = Path(orstats.notebook.__file__).parent
+    tag = re.compile(r"""["'][^"'\n]*</?[a-z]""")
+    guilty = {
+        path.name
+        for path in folder.glob("*.py")
+        if not path.name.startswith("render") and any(tag.search(code(one)) for one in path.read_text().splitlines())
+    }
+    assert not guilty
+    assert tag.search('x = "<div>"')
+
+
+def code(text):
+    return "" if text.lstrip().startswith(("#", ">>>")) else text
