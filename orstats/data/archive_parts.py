@@ -191,6 +191,8 @@ class Reader:
             self._file = self._guard(
                 lambda: pq.ParquetFile(self._source, metadata=metadata, page_checksum_verification=True)
             )
+            #: pyarrow makes the schema anew whenever it is asked for.
+            self._schema: pa.Schema = self._guard(lambda: self._file.schema_arrow)
             self._check()
         except BaseException:
             self._source.close()
@@ -218,7 +220,7 @@ class Reader:
             raise UnreadablePartError(self._path, str(error)) from error
 
     def _check(self) -> None:
-        schema = self._guard(lambda: self._file.schema_arrow)
+        schema = self._schema
         for name in ("id", "fetched_at"):
             if name not in schema.names:
                 raise UnreadablePartError(self._path, f"it has no column {name!r}")
@@ -244,7 +246,8 @@ class Reader:
 
     def read(self, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """Return the columns of some row groups; a column that the part does not have is all null."""
-        have = [name for name in columns if name in self._file.schema_arrow.names]
+        names = self._schema.names
+        have = [name for name in columns if name in names]
         table = self._guard(lambda: self._file.read_row_groups(list(groups), columns=have))
         return pa.table(
             [
