@@ -171,9 +171,11 @@ class _Run:
                 self._collect(crew, len(to_ask), bar)
         finally:
             crew.stop()
-            for result in crew.drain(_GRACE_S):
-                self._take(result)
-            self._save()
+            try:
+                for result in crew.drain(_GRACE_S):
+                    self._take(result)
+            finally:
+                self._save()
         if crew.fatal is not None:
             crew.fatal.frame = contents_frame(self.ids, self.got, rows)
             raise crew.fatal

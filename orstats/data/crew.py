@@ -60,6 +60,7 @@ class Crew:
         self._results: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._sending: list[bool] = []  # one slot a thread, written by it alone
+        self._broken: BaseException | None = None
         self.retries = 0
         self.fatal: AccountError | None = None
 
@@ -100,12 +101,16 @@ class Crew:
             thread.join()
 
     def _collected(self) -> list[Result]:
-        results = []
-        while not self._results.empty():
+        results: list[Result] = []
+        while self._broken is None and not self._results.empty():
             result = self._results.get()
             if isinstance(result, BaseException):
-                raise result
-            results.append(result)
+                self._broken = result
+            else:
+                results.append(result)
+        if self._broken is not None and not results:  # what came before it is handed out first
+            broken, self._broken = self._broken, None
+            raise broken
         return results
 
     def _grow(self) -> None:
