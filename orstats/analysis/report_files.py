@@ -66,7 +66,7 @@ def write_report(report: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     ...     file = pathlib.Path(folder, "report.md")
     ...     write_report(report, file)
     ...     print(file.read_text("utf-8"))
-    | model | cost\_usd |
+    | model | cost_usd |
     | :-- | --: |
     | a\|b | $1.5000 |
     <BLANKLINE>
@@ -97,7 +97,7 @@ def markdown(report: pd.DataFrame, coverage: Mapping[str, Any]) -> str:
         [html.escape(text) if figure else _plain(text) for text in cells]
         for figure, cells in zip(numeric, texts, strict=True)
     ]
-    lines = [[_plain(name) for name, _ in columns], *zip(*made, strict=True)]
+    lines = [[name if name.isidentifier() else _plain(name) for name, _ in columns], *zip(*made, strict=True)]
     rows = ["| " + " | ".join(line) + " |" for line in lines]
     rows.insert(1, "| " + " | ".join("--:" if number else ":--" for number in numeric) + " |")
     if coverage:

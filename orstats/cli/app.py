@@ -168,8 +168,9 @@ def show(
 @app.command(
     epilog=_epilog(
         "orstats report",
-        "orstats report --by model,provider_name",
-        "orstats report --ids-from app.log --by external_user -o users.csv",
+        "orstats report --by model,provider_name --top 10",
+        "orstats report --freq W --by external_user --tz Europe/Lisbon --since 30d",
+        "orstats report --ids-from app.log -o report.html",
         more="The columns to report by: orstats fields.",
     )
 )
@@ -179,15 +180,40 @@ def report(
     ids_from: IdsFrom = None,
     column: Column = None,
     by: Annotated[str, typer.Option(metavar="COLUMNS", help="What makes a group; several with commas.")] = "model",
-    output: Annotated[str | None, output_option("the report")] = None,
+    freq: Annotated[
+        str | None,
+        typer.Option(metavar="h|D|W|M", help="Also by hour, day, week (from Monday) or month.", show_default=False),
+    ] = None,
+    tz: Annotated[str, typer.Option(metavar="ZONE", help="Time zone of days, such as Europe/Lisbon.")] = "UTC",
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only what was created from then on: 2026-03-01, 7d.", show_default=False),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only what was created before then.", show_default=False)
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the N dearest groups.", show_default=False)
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write a file: .html, a whole page; .csv, .csv.gz, .xlsx, .md, .json, .parquet, .jsonl.",
+            show_default=False,
+        ),
+    ] = None,
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
     no_archive: NoArchive = False,
     quiet: Quiet = False,
 ) -> int:
-    """Report the cost per model, provider, user or any other column.
+    """Report the cost per model, provider, user or any other column, and over time.
 
-    Of the ids given, or, without any, of all that is in the archive.
+    Of the ids given, or, without any, of all that is in the archive. The page ([bold]-o x.html[/bold]) also has
+    latency, failures, and the costliest and slowest generations; it needs no [bold]--by[/bold].
     """
     from orstats.cli.reporting import run  # noqa: PLC0415 - loads pandas
 
@@ -196,6 +222,11 @@ def report(
         files=ids_from or [],
         column=column,
         by=by,
+        freq=freq,
+        tz=tz,
+        since=since,
+        until=until,
+        top=top,
         output=output,
         base_url=base_url,
         archive=archive,

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import orjson
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from orstats.analysis.export import check_target, json_rows, write_csv
+from orstats.analysis.buckets import PERIOD, freq_of, zone_of
+from orstats.analysis.export import json_rows, write_csv
+from orstats.analysis.page import write_html
 from orstats.analysis.report import cost_by
+from orstats.analysis.report_files import ENDINGS as FILE_ENDINGS
+from orstats.analysis.report_files import write_report
+from orstats.analysis.target import Target
 from orstats.api.client import Client
+from orstats.api.errors import ConfigError
 from orstats.cli.archiving import stored
 from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, tables
 from orstats.cli.fetching import tell
-from orstats.cli.text import count, known, line, plural, tokens, usd, usd_places
+from orstats.cli.text import count, known, plural, short, tokens, usd, usd_places
 from orstats.data.archive import Archive
+from orstats.data.timespan import moment
 from orstats.data.views import field_table
 
 
@@ -27,6 +38,11 @@ def run(
     files: Sequence[str],
     column: str | None,
     by: str,
+    freq: str | None,
+    tz: str,
+    since: str | None,
+    until: str | None,
+    top: int | None,
     output: str | None,
     base_url: str | None,
     archive: str | None,
@@ -35,12 +51,16 @@ def run(
 ) -> int:
     """Report; the options are those of the command."""
     keys = [key.strip() for key in by.split(",") if key.strip()]
-    if not keys:
-        raise WrongUsage("--by needs a column, such as model.")
-    if unknown := [key for key in keys if key not in field_table().index[1:]]:
-        raise WrongUsage(f"--by: there is no column {unknown[0]}; orstats fields lists them.")
+    if not keys and freq is None:
+        raise WrongUsage("--by needs a column, such as model; or --freq a length of time, such as D.")
+    _check(keys)
+    try:
+        zone, _ = zone_of(tz), freq is None or freq_of(freq)
+        ends = _moment(since, zone), _moment(until, zone)
+    except ConfigError as error:
+        raise WrongUsage(str(error)) from error
     if output is not None:
-        check_target(output)
+        Target(output, _ENDINGS).check()
     with Client(base_url=base_url) as client:
         store = place(archive, no_archive, client)
         if ids or files:
@@ -49,15 +69,68 @@ def run(
             raise WrongUsage("no ids, and no archive to report on. Give ids, or --ids-from FILE.")
         else:
             frame = _archived(store or Archive(archive), client, base_url)
-    report = cost_by(frame, keys)
-    if output is not None:
-        write_csv(report, output)
-        say(f"Written to {output}: {plural(len(report), 'row')}.")
+    frame = _between(frame, *ends)
+    if output is not None and output.lower().endswith(_PAGES):
+        write_html(frame, output, tz=zone, freq=freq or "D")
+        say(f"Written to {output}.")
     else:
-        tables().print(cost_table(report))
+        _give(cost_by(frame, keys or None, freq=freq, tz=zone), frame, keys, top, output)
     if not quiet:
         tell(frame)
     return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0
+
+
+def _check(keys: Sequence[str]) -> None:
+    columns = list(field_table().index[1:])
+    for key in keys:
+        if key not in columns:
+            near = difflib.get_close_matches(key, columns, 3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "orstats fields lists them."
+            raise WrongUsage(f"--by: there is no column {key}; {hint}")
+
+
+def _give(whole: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int | None, output: str | None) -> None:
+    """Print or write a report, of some groups only when that is wanted."""
+    report = whole if top is None or not keys else _dearest(whole, cost_by(frame, keys).index[:top], keys)
+    if output is None:
+        tables().print(cost_table(report, total=whole))
+    else:
+        write_report(report, output)
+        say(f"Written to {output}: {plural(len(report), 'row')}.")
+    if len(report) < len(whole):
+        say(f"{plural(len(whole) - len(report), 'row')} of less costly groups left out by --top.")
+
+
+_PAGES: Final = (".html", ".htm")
+_ENDINGS: Final = (*FILE_ENDINGS, *_PAGES)
+
+
+def _moment(text: str | None, zone: str) -> datetime | None:
+    """Return the moment that is meant; a bare date begins when it begins for the reader."""
+    if text is None:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(text.strip()), time(), ZoneInfo(zone))
+    except ValueError:
+        return moment(text, now=datetime.now(UTC))
+
+
+def _between(frame: pd.DataFrame, since: datetime | None, until: datetime | None) -> pd.DataFrame:
+    """Leave out what was created at other times. Rows that are not ok stay: nobody knows when they were."""
+    kept = pd.Series(data=True, index=frame.index)
+    if since is not None:
+        kept &= (frame["created_at"] >= pd.Timestamp(since)).fillna(value=False).astype(bool)
+    if until is not None:
+        kept &= (frame["created_at"] < pd.Timestamp(until)).fillna(value=False).astype(bool)
+    return frame.loc[kept | (frame["fetch_status"] != "ok")]
+
+
+def _dearest(report: pd.DataFrame, groups: pd.Index[Any], keys: list[str]) -> pd.DataFrame:
+    """Keep the rows of some groups, in all periods."""
+    index = report.index
+    if isinstance(index, pd.MultiIndex) and PERIOD in index.names:
+        index = index.droplevel(PERIOD)
+    return report.loc[index.isin(groups)]
 
 
 def _archived(store: Archive, client: Client, base_url: str | None) -> pd.DataFrame:
@@ -66,19 +139,23 @@ def _archived(store: Archive, client: Client, base_url: str | None) -> pd.DataFr
     return stored(store, client.settings.host if named else None)
 
 
-def cost_table(report: pd.DataFrame, most: int | None = None) -> Table:
-    """Make a table of a cost report that fits 80 columns, of the ``most`` dearest groups; the total is of all."""
+def cost_table(report: pd.DataFrame, most: int | None = None, *, total: pd.DataFrame | None = None) -> Table:
+    """Make a table of a cost report that fits 80 columns, of the ``most`` first groups.
+
+    The last line is the sum of all groups, and of those of another report when it is given.
+    """
+    whole = report if total is None else total
     table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
-    total = report["cost_usd"].sum(min_count=1)
-    places = usd_places(total)
+    spent = whole["cost_usd"].sum(min_count=1)
+    places = usd_places(spent)
     for number, name in enumerate(report.index.names):
         table.add_column(str(name), "total" if number == 0 else "", overflow="fold", footer_style="bold")
-    unknown = int(report["cost_unknown"].sum())
+    unknown = int(whole["cost_unknown"].sum())
     columns = [
-        ("count", count(report["generations"].sum())),
-        ("cost", usd(total, places)),
+        ("count", count(whole["generations"].sum())),
+        ("cost", usd(spent, places)),
         ("share", ""),
-        ("tokens", tokens(report["tokens_total"].sum())),
+        ("tokens", tokens(whole["tokens_total"].sum())),
         ("$/Mtok", ""),
         *([("unknown", count(unknown))] if unknown else []),
     ]
@@ -94,8 +171,16 @@ def cost_table(report: pd.DataFrame, most: int | None = None) -> Table:
             f"{row['usd_per_mtok']:,.3f}" if known(row["usd_per_mtok"]) else "",
             *([count(row["cost_unknown"]) if row["cost_unknown"] else ""] if unknown else []),
         ]
-        table.add_row(*(Text(line(name) if known(name) else "(none)") for name in names), *cells)
+        table.add_row(*(Text(_name(name)) for name in names), *cells)
     return table
+
+
+def _name(value: Any) -> str:
+    if not known(value):
+        return "(none)"
+    if isinstance(value, pd.Timestamp):
+        return value.strftime("%Y-%m-%d" if value == value.normalize() else "%Y-%m-%d %H:%M")
+    return short(value, 200)
 
 
 def dictionary(names: Sequence[str], *, as_json: bool, output: str | None) -> int:

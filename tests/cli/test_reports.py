@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -89,13 +90,53 @@ def test_report_finds_the_only_host_of_an_archive_by_itself(online, orstats, mon
         (["--by", ","], 2, "--by"),
         (["--no-archive"], 2, "no ids"),
         (["--archive", "empty"], 1, "is empty"),
-        (["gen-1", "-o", "x.html"], 1, ".csv"),
+        (["gen-1", "-o", "x.doc"], 1, ".html"),
+        (["--by", "modle"], 2, "did you mean model"),
+        (["--freq", "fortnight"], 2, "hour, day"),
+        (["--tz", "Europe/Berlon"], 2, "Europe/Berlin"),
+        (["--since", "soon"], 2, "soon"),
     ],
 )
 def test_reports_that_cannot_be(orstats, args, code, word):
     done = orstats("report", *args)
     assert done.exit_code == code
     assert word in done.stderr
+
+
+def test_report_over_time_fits_a_terminal(online, orstats):
+    done = orstats("report", *online.ids, "--archive", "a", "--freq", "W", "--by", "model,provider_name", "--top", "2")
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["period", "model", "provider_name", "count", "cost", "share", "tokens", "$/Mtok"]
+    assert max(map(len, lines)) <= 80
+    assert "left out by --top" in done.stderr
+    only_time = orstats("report", "--archive", "a", "--freq", "M", "--by", "")
+    assert only_time.stdout.splitlines()[0].split()[:2] == ["period", "count"]
+    total = [text.split()[1:3] for text in (lines[-1], only_time.stdout.splitlines()[-1])]
+    assert total[0] == total[1]
+
+
+def test_report_since_and_until_by_the_readers_days(online, orstats):
+    assert orstats("fetch", *online.ids, "--archive", "a", "-q").exit_code == 0
+
+    def made(*args):
+        orstats("report", "--archive", "a", "--by", "model", "-o", "r.json", *args)
+        return json.loads(Path("r.json").read_text())["coverage"]["asked"]
+
+    moment = pd.Timestamp.now("UTC").normalize() - pd.Timedelta(days=10)
+    day = moment.strftime("%Y-%m-%d")
+    assert made("--since", day) + made("--until", day) == made() == len(online.ids)
+    assert 0 < made("--since", day) < len(online.ids)
+    assert made("--since", day) == made("--since", f"{day}T00:00:00Z")
+    assert made("--since", day, "--tz", "Asia/Tokyo") == made("--since", f"{day}T00:00:00+09:00")
+
+
+@pytest.mark.parametrize("ending", [".html", ".csv", ".csv.gz", ".xlsx", ".md", ".json", ".parquet", ".jsonl"])
+def test_report_files(online, orstats, ending):
+    done = orstats("report", *online.ids[:20], "--archive", "a", "-o", f"r{ending}", "--tz", "Europe/Lisbon")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert f"Written to r{ending}" in done.stderr
+    assert Path(f"r{ending}").stat().st_size > 100
 
 
 def test_failed_ids_give_3_in_a_report(online, orstats):
