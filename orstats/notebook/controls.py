@@ -45,8 +45,8 @@ class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
         )
         for one in self._inputs:
             one.observe(self._changed, "value")
-        times = [widgets.Label("UTC"), self.since, widgets.Label("to"), self.until]
-        self.children = [*self._inputs[:-2], widgets.HBox(times), self.clear]
+        times = [widgets.Label("UTC from"), self.since, widgets.Label("to"), self.until]
+        self.children = [*self._inputs[:-2], widgets.HBox(times, layout=widgets.Layout(grid_gap="0 4px")), self.clear]
 
     def query(self) -> tuple[Query, list[str]]:
         """Return what the filters say, and what in them cannot be understood, which is left out."""
@@ -77,7 +77,10 @@ class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
         self._quiet = True
         try:
             for one in self._inputs:
-                one.value = "" if isinstance(one, widgets.Text) else None
+                if isinstance(one, widgets.Dropdown):
+                    one.index = 0  # the value None would leave the list blank
+                else:
+                    one.value = "" if isinstance(one, widgets.Text) else None
         finally:
             self._quiet = False
         self._on_change()
@@ -85,7 +88,7 @@ class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
 
 def dropdown(options: list[tuple[str, Any]], tooltip: str, width: str) -> widgets.Dropdown:
     """Return a list to choose from; the first is chosen."""
-    return widgets.Dropdown(options=options, value=options[0][1], tooltip=tooltip, layout=widgets.Layout(width=width))
+    return widgets.Dropdown(options=options, index=0, tooltip=tooltip, layout=widgets.Layout(width=width))
 
 
 def _dropdown(options: list[tuple[str, Any]], tooltip: str) -> widgets.Dropdown:
@@ -106,7 +109,7 @@ def _text(placeholder: str, width: str, tooltip: str) -> widgets.Text:
 
 
 def _moment(tooltip: str) -> widgets.NaiveDatetimePicker:
-    return widgets.NaiveDatetimePicker(tooltip=tooltip, layout=widgets.Layout(width="190px"))
+    return widgets.NaiveDatetimePicker(tooltip=tooltip, layout=widgets.Layout(width="205px", flex="0 0 auto"))
 
 
 def _dollars(text: str, problems: list[str]) -> float | None:

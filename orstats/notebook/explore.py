@@ -135,7 +135,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.sort_by = dropdown([(name, name) for name in columns], "Sort by", "170px")
         self.sort_by.value = first
         self.descending = widgets.ToggleButton(
-            value=True, icon="sort-amount-desc", tooltip="Descending or ascending", layout=widgets.Layout(width="36px")
+            value=True, icon="sort-amount-desc", tooltip="Descending or ascending", layout=widgets.Layout(width="46px")
         )
         self.page_size = dropdown([(f"{n} rows", n) for n in PAGE_SIZES], "Rows on a page", "90px")
         self.export_button = button("Export CSV", self._export, icon="download")
@@ -286,7 +286,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         start = self._page * self.page_size.value
         on_page = at is not None and start <= at < start + self.page_size.value
         self._marked.value = selected_row(self._mark, at - start if at is not None and on_page else None)
-        self._quietly(lambda: setattr(self.pick, "value", self._place if on_page else None))
+        self._quietly(lambda: setattr(self.pick, "index", at - start + 1 if at is not None and on_page else 0))
         self.previous.disabled = at is None or at == 0
         self.next.disabled = not len(self._places) or at == len(self._places) - 1
         self.keep.disabled = self._place is None

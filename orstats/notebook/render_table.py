@@ -16,14 +16,14 @@ from orstats.notebook.words import count, duration, usd
 
 #: What is shown of a row, in order: column of the frame, heading, share of the width.
 _COLUMNS: Final = (
-    ("created_at", "Time (UTC)", 21),
-    ("model", "Model", 30),
-    ("provider_name", "Provider", 16),
-    ("state", "State", 17),
-    ("cost_usd", "Cost, USD", 16),
-    ("tokens_total", "Tokens", 12),
+    ("created_at", "Time (UTC)", 25),
+    ("model", "Model", 31),
+    ("provider_name", "Provider", 15),
+    ("state", "State", 15),
+    ("cost_usd", "USD", 15),
+    ("tokens_total", "Tokens", 11),
     ("generation_time", "Took", 11),
-    ("id", "Id", 22),
+    ("id", "Id", 15),
 )
 _NUMBERS: Final = frozenset({"cost_usd", "tokens_total", "generation_time"})
 _ODD_REASONS: Final = frozenset({"length", "content_filter"})
@@ -147,7 +147,7 @@ def _state(row: Mapping[str, Any]) -> tuple[str, str]:
         words, kind = "cancelled", "odd"
     elif reason == "error" or row.get("cost_basis") == "no_completion":
         words, kind = "failed", "bad"
-    elif reason in _ODD_REASONS:
+    elif str(reason) in _ODD_REASONS:
         words, kind = str(reason).replace("_", " "), "odd"
     if isinstance(fell, int | float) and fell > 0:
         words, kind = f"{words}, {int(fell)} fallback{'s' if fell > 1 else ''}", "odd" if kind == "good" else kind

@@ -26,6 +26,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-proxy-server", "--disable-dev-shm-usage"),
+    # else Chromium itself would keep some pages from the listener, and hide what a payload asked for
+    "--disable-features=LocalNetworkAccessChecks",
 )
 #: A host that only the hostile payloads name; whoever asks it reaches the listener.
 BEACON = "beacon.test"

@@ -1,0 +1,99 @@
+"""Text of strangers, in every place that has some: nothing of it runs, nothing is asked for, nothing breaks out."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from orstats.sim import SimServer
+
+MARKUP = (
+    "<script>window.pwned=1</script>"
+    "<img src=x onerror='window.pwned=2'>"
+    "<img src='http://beacon.test/image'>"
+    "<svg onload='window.pwned=3'><image href='http://beacon.test/svg'/></svg>"
+    "<details open ontoggle='window.pwned=4'>x</details>"
+    "<iframe src='http://beacon.test/frame' srcdoc='<img src=http://beacon.test/srcdoc>'></iframe>"
+    "<style>body{background:url(http://beacon.test/style)!important} .orstats-explorer{display:none}</style>"
+    "<link rel=stylesheet href='http://beacon.test/link'>"
+    "<button data-commandlinker-command='notebook:delete-cell' data-commandlinker-args='{}'>press</button>"
+    "<a href='javascript:window.pwned=5'>link</a> [md](javascript:window.pwned=6) ![i](http://beacon.test/md) "
+    "</pre></div></td></table><h1 id='escaped'>out</h1> $x<img src=y onerror=window.pwned=7>$ \u202etxt\u2066 \x00\x1b"
+)
+
+CODE = """
+import json, orstats
+client = orstats.Client("sk-or-nothing", base_url="http://127.0.0.1:9/api/v1")
+evil = json.loads({evil!r})
+df = orstats.fetch({ids!r}, client=orstats.Client("{key}", base_url="{url}"), progress=False)
+text = [name for name in df.columns if str(df[name].dtype) == "string" and name != "fetch_status"]
+for number in range(3):
+    df.iloc[number, [df.columns.get_loc(name) for name in text]] = evil
+df.loc[df.index[0], "provider_responses"] = json.dumps([{{"provider_name": evil, "status": 500}}])
+df.index = df.index[:0].append(type(df.index)([f"gen-{{n}}{{evil}}" for n in range(3)] + list(df.index[3:]), name="id"))
+from orstats.data.content import Content
+from orstats.data.generation import Generation
+wire = {{"input": {{"messages": [
+    {{"role": evil, "content": evil}},
+    {{"role": "user", "content": [{{"type": "image_url", "image_url": {{"url": "http://beacon.test/part"}}}},
+                               {{"type": "image_url", "image_url": {{"url": "data:image/svg+xml," + evil}}}},
+                               {{"type": evil, "text": evil}}]}},
+    {{"role": "assistant", "content": None, "tool_calls": [
+        {{"id": evil, "function": {{"name": evil, "arguments": evil}}}}]}}]}},
+    "output": {{"completion": evil, "reasoning": evil}},
+    "error": {{"status": 500, "message": evil, "provider_name": evil, "raw": evil, "previous_errors": []}}}}
+Generation.content = lambda self: Content.from_wire(self.id, wire)
+explorer = orstats.explore(df, client=client)
+explorer
+"""
+
+
+@pytest.fixture(scope="module")
+def account():
+    with SimServer(20, seed=5) as server:
+        yield server
+
+
+def test_nothing_of_strangers_text_runs_or_is_asked_for(page, front_end, account, beacon, pictures):
+    talk = []
+    page.on("dialog", lambda dialog: (talk.append(dialog.message), dialog.dismiss()))
+    beacon.asked.clear()
+    code = CODE.format(evil=json.dumps(MARKUP), ids=account.ids, key=account.key, url=account.base_url)
+    front_end(page, code)
+    explorer = page.locator(".orstats-explorer")
+    rows = explorer.locator("table.orstats-rows tbody tr")
+    expect(rows).to_have_count(20)
+    explorer.get_by_placeholder("id, user or session").fill("<script>")
+    page.keyboard.press("Enter")
+    expect(rows).to_have_count(3)
+    card = explorer.locator(".orstats-card")
+    for number in range(3):
+        rows.nth(number).click()
+        expect(card.locator(".orstats-id")).to_have_text(rows.nth(number).locator("td").last.inner_text())
+        page.keyboard.press("Enter")
+        expect(card.locator(".orstats-bubble").first).to_be_visible()
+    pictures(page, "hostile")
+    for tab in card.locator(".lm-TabBar-tab").all():
+        tab.click()
+    explorer.get_by_role("button", name="Keep to compare").click()
+    explorer.get_by_role("button", name="Previous").click()
+    explorer.get_by_role("button", name="Compare").last.click()
+    explorer.get_by_role("button", name="Load and compare contents").click()
+    expect(explorer.locator("pre.orstats-diff").first).to_be_visible()
+
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("#escaped").count() == 0
+    ours = "[data-commandlinker-command]"
+    assert explorer.locator(ours).count() == 0
+    assert explorer.locator("iframe, script, link, img[src^=http], a[href^=javascript]").count() == 0
+    assert explorer.is_visible()
+    assert talk == []
+    assert beacon.asked == []
+
+
+def test_the_listener_would_hear_a_request(page, beacon):
+    beacon.asked.clear()
+    page.goto("about:blank")
+    page.set_content("<img src='http://beacon.test/heard'>")
+    page.wait_for_load_state("load")
+    assert beacon.asked == ["/heard"]
