@@ -110,5 +110,9 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
         html = bubble(turn, opened=is_open, as_markdown=self.formatted.value, query=self._query, images=images)
         if self._query or turn.length <= FOLDED:
             return [Shown(html)]
-        label = "show less" if is_open else f"show all ({min(turn.length, OPENED):,} characters)"
+        label = "show less" if is_open else _open_label(turn.length)
         return [Shown(html), button(label, lambda: self._open(place))]
+
+
+def _open_label(length: int) -> str:
+    return f"show all {length:,} characters" if length <= OPENED else f"show {OPENED:,} of {length:,} characters"

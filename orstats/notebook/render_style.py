@@ -50,7 +50,7 @@ gap:2px 8px;font-size:12px;align-items:center}
 .orstats-num{text-align:right;font-variant-numeric:tabular-nums}
 .orstats-bubble{border-left:3px solid var(--os-grey);background:var(--os-tint);border-radius:4px 8px 8px 4px;
 padding:6px 12px;margin:0 0 8px;position:relative}
-.orstats-role{font-size:12px;font-weight:600;margin-bottom:2px;color:var(--os-quiet)}
+.orstats-role{font-size:12px;font-weight:600;margin-bottom:2px;padding-right:60px;color:var(--os-quiet)}
 .orstats-bubble.orstats-user{border-color:var(--os-blue);margin-left:6%}
 .orstats-bubble.orstats-assistant{border-color:var(--os-green);margin-right:6%}
 .orstats-bubble.orstats-system{border-color:var(--os-violet)}
