@@ -165,7 +165,8 @@ def _duckdb(relation: Any, keep: Sequence[str]) -> Any:
             f"{keys}, len(chain) AS size, winner, unnest(chain) AS entry, unnest(range(1, len(chain) + 1)) AS place"
         )
         .project(
-            f"""{keys}, entry ->> 'provider_name' AS provider, winner IS NULL OR place < winner AS is_refused,
+            f"""{keys}, CASE WHEN json_type(entry, '$.provider_name') = 'VARCHAR'
+            THEN entry ->> 'provider_name' END AS provider, winner IS NULL OR place < winner AS is_refused,
             place = size AS is_last, TRY_CAST(entry ->> 'latency' AS DOUBLE) AS took"""
         )
         .project(
@@ -179,15 +180,17 @@ def _duckdb(relation: Any, keep: Sequence[str]) -> Any:
 
 def _spark(frame: Any, keep: Sequence[str]) -> Any:
     keys = [f"`{name}`" for name in keep]
-    entry = "array<struct<status:string,provider_name:string,latency:string>>"
-    good = f"coalesce(try_cast(entry.status as double) {_SERVED}, false)"
+    entry = "struct<status:string,provider_name:string,latency:string>"
+    good = f"coalesce(try_cast(from_json(text, '{entry}').status as double) {_SERVED}, false)"
+    named = 'text rlike \'"provider_name"\\\\s*:\\\\s*"\''  # a string, and not a number that reads like one
     return (
-        frame.selectExpr(*keys, f"filter(from_json({_RESPONSES}, '{entry}'), entry -> entry is not null) as chain")
-        .selectExpr(*keys, "chain", f"array_position(transform(chain, entry -> {good}), true) as winner")
-        .selectExpr(*keys, "size(chain) as size", "winner", "posexplode(chain) as (place, entry)")
+        frame.selectExpr(*keys, f"filter(from_json({_RESPONSES}, 'array<string>'), text -> text like '{{%') as chain")
+        .selectExpr(*keys, "chain", f"array_position(transform(chain, text -> {good}), true) as winner")
+        .selectExpr(*keys, "size(chain) as size", "winner", "posexplode(chain) as (place, text)")
+        .selectExpr(*keys, "size", "winner", "place", "text", f"from_json(text, '{entry}') as entry")
         .selectExpr(
             *keys,
-            "entry.provider_name as provider",
+            f"case when {named} then entry.provider_name end as provider",
             "winner = 0 or place + 1 < winner as is_refused",
             "place + 1 = size as is_last",
             "try_cast(entry.latency as double) as took",
