@@ -328,10 +328,11 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._fill(Comparison(*both, self._show_card))
 
     def _export(self) -> None:
-        path = Path.cwd() / f"orstats-filtered-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.csv"
+        name = f"orstats-filtered-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.csv"
         try:
+            path = Path.cwd() / name
             write_csv(self.filtered, path)
-        except OrstatsError as error:
+        except (OrstatsError, OSError) as error:
             self._said.value = notice(str(error), "error")
         else:
             self._said.value = notice(f"{len(self._places):,} rows are in {path}", "note")

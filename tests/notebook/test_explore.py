@@ -1,0 +1,267 @@
+import ipywidgets as widgets
+import pandas as pd
+import pytest
+import traitlets
+
+import orstats
+from orstats.data.content import Content
+from orstats.data.generation import Generation
+from orstats.notebook.compare import Comparison
+from orstats.notebook.explore import Explorer, explore
+from orstats.notebook.render_compare import MOST_LINES, difference, records
+from orstats.notebook.render_table import table
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with orstats.sim.SimServer(120, seed=3) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def df(sim):
+    return orstats.fetch([*sim.ids, sim.unknown_ids(1, age=9_000)[0]], client=sim.client(), progress=False)
+
+
+@pytest.fixture
+def one(df, sim):
+    return explore(df, client=sim.client())
+
+
+def shown(explorer):
+    return explorer._panel.children[0]
+
+
+def html_of(widget):
+    own = widget.value if isinstance(widget, widgets.HTML) else ""
+    return own + "".join(html_of(child) for child in getattr(widget, "children", ()))
+
+
+def test_opens_with_the_newest_first_and_nothing_selected(one, df):
+    assert one.selected is None
+    assert len(one.filtered) == 121
+    assert one.filtered["created_at"].dropna().is_monotonic_decreasing
+    assert list(one.filtered.columns) == list(df.columns)
+    assert one._table.value.count("data-row=") == 25
+
+
+def test_filtered_is_what_the_filters_keep_in_the_order_shown(one):
+    one.controls.state.value = "not ok"
+    assert one.filtered["fetch_status"].tolist() == ["not_found"]
+    one.controls.clear.click()
+    assert len(one.filtered) == 121
+    one.controls.cost_min.value = "$0.001"
+    one.sort_by.value = "cost_usd"
+    assert one.filtered["cost_usd"].is_monotonic_decreasing
+    assert one.filtered["cost_usd"].min() >= 0.001
+    one.descending.value = False
+    assert one.filtered["cost_usd"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("typed", ["cheap", "nan", "inf", "1e999"])
+def test_a_cost_that_is_none_is_said_and_left_out(one, typed):
+    one.controls.cost_min.value = typed
+    assert "is not a number of dollars" in one._said.value
+    assert len(one.filtered) == 121
+
+
+def test_pages_stop_at_both_ends(one):
+    one.back.click()
+    assert one._where.value == "1 to 25 of 121"
+    for _ in range(9):
+        one.forward.click()
+    assert one._where.value == "101 to 121 of 121"
+    assert one.forward.disabled
+    one.page_size.value = 100
+    assert one._where.value == "1 to 100 of 121"
+
+
+def test_cards_cost_no_request_and_their_content_one(one, df, sim):
+    before = sim.requests
+    one.selected = df.index[5]
+    assert shown(one).generation.id == df.index[5]
+    for _ in range(3):
+        one.next.click()
+    assert sim.requests == before
+    shown(one).load_content()
+    assert sim.requests == before + 1
+
+
+def test_next_goes_over_the_pages_and_stays_at_the_end(one):
+    order = one.filtered.index.tolist()
+    seen = []
+    one.observe(lambda change: seen.append(change["new"]), "selected")
+    for _ in range(len(order) + 2):
+        one.next.click()
+    assert seen == order
+    assert one._where.value == "101 to 121 of 121"
+    assert one.next.disabled
+    one.previous.click()
+    assert one.selected == order[-2]
+
+
+def test_picking_a_row_selects_it_and_marks_it_without_sending_the_table(one):
+    before = one._table.value
+    one.pick.index = 3
+    assert one.selected == one.filtered.index[2]
+    assert "nth-child(3)" in one._marked.value
+    assert one._table.value is before
+
+
+def test_the_selection_survives_a_filter_that_hides_it(one, df):
+    one.selected = df.index[0]
+    one.controls.text.value = df.index[1]
+    assert one.selected == df.index[0]
+    assert one._marked.value == ""
+    one.next.click()
+    assert one.selected == df.index[1]
+
+
+def test_an_id_that_is_not_there_cannot_be_selected(one):
+    with pytest.raises(traitlets.TraitError, match="gen-nowhere"):
+        one.selected = "gen-nowhere"
+    assert one.selected is None
+
+
+def test_compares_the_kept_with_the_selected(one, sim):
+    stored = [i for i in sim.ids if sim.content_reason(i) == "stored"][:2]
+    assert len(stored) == 2
+    one.selected = stored[0]
+    assert one.compare.disabled
+    one.keep.click()
+    assert one.compare.disabled
+    one.selected = stored[1]
+    before = sim.requests
+    one.compare.click()
+    comparison = shown(one)
+    assert isinstance(comparison, Comparison)
+    assert [generation.id for generation in comparison.generations] == stored
+    assert sim.requests == before
+    comparison.load_contents()
+    assert sim.requests == before + 2
+    assert "orstats-diff" in html_of(comparison)
+    comparison.back_button.click()
+    assert shown(one).generation.id == stored[1]
+
+
+def test_a_failure_while_browsing_is_said_and_the_table_lives(df):
+    with orstats.sim.SimServer(1) as server:
+        client = orstats.Client("k", base_url=server.base_url, retry=orstats.Retry(attempts=1))
+    one = explore(df, client=client)
+    one.selected = df.index[0]
+    one.keep.click()
+    one.next.click()
+    one.selected = df.index[7]
+    one.compare.click()
+    shown(one).load_contents()
+    assert "could not be had" in html_of(shown(one))
+    assert not shown(one).load_button.disabled
+    one.controls.text.value = df.index[9]
+    assert one.filtered.index.tolist() == [df.index[9]]
+
+
+def test_exports_the_filtered_rows(one, df, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one.controls.text.value = df.index[4]
+    one.export_button.click()
+    (written,) = tmp_path.glob("*.csv")
+    assert str(written) in one._said.value
+    assert pd.read_csv(written)["id"].tolist() == [df.index[4]]
+
+
+def test_an_export_that_fails_is_said(one, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    one.export_button.click()
+    assert "orstats-error" in one._said.value
+
+
+def test_strangers_text_is_escaped_wherever_it_is_shown(df):
+    evil = df.head(3).copy()
+    text = [name for name in evil.columns if str(evil[name].dtype) == "string"]
+    for name in text:
+        evil[name] = pd.array([EVIL] * 3, dtype="string[pyarrow]")
+    evil.index = pd.Index([f"{EVIL}{n}" for n in range(3)], name="id")
+    evil = evil.rename(columns={"router": EVIL})
+    one = explore(evil)
+    one.sort_by.value = EVIL
+    one.next.click()
+    one.keep.click()
+    one.next.click()
+    one.compare.click()
+    whole = html_of(one) + table(evil)
+    assert "&lt;script&gt;" in whole
+    assert "<script" not in whole
+    assert "<img" not in whole
+
+
+def test_the_difference_of_two_texts_is_escaped_and_bounded():
+    html = difference(EVIL, f"same\n{EVIL}", "same\nother")
+    assert "<script" not in html
+    assert "<del>- &lt;script" in html
+    assert "<ins>+ other</ins>" in html
+    assert "no difference" in difference("x", "a\nb", "a\nb")
+    long = difference("x", "a\n" * 100_000, "b\n" * 100_000)
+    assert "there is more" in long
+    assert long.count("<del>") == MOST_LINES
+
+
+def test_records_differ_in_bold():
+    html = records(Generation("a", model="m/x", cost_usd=1.0), Generation("b", model="m/x", cost_usd=2.0))
+    assert '<tr><th>model</th><td dir="auto">m/x</td><td dir="auto">m/x</td></tr>' in html
+    assert '<tr class="orstats-differs"><th>cost</th>' in html
+
+
+def test_contents_that_are_not_there_are_explained(monkeypatch):
+    none = Content("a", "not logged", "Logging was off.")
+    monkeypatch.setattr(Generation, "content", lambda _self: none)
+    comparison = Comparison(Generation("a"), Generation("b"), lambda: None)
+    comparison.load_contents()
+    assert "Logging was off." in html_of(comparison)
+
+
+def test_reprs_are_short_and_say_nothing_of_the_content(one, df):
+    one.selected = df.index[0]
+    shown(one).load_content()
+    assert repr(one) == f"Explorer(121 of 121 generations, selected {df.index[0]!r})"
+
+
+def test_an_exported_notebook_shows_a_table(one, monkeypatch):
+    monkeypatch.setattr(widgets.VBox, "_repr_mimebundle_", lambda _self, **_options: {"text/plain": "VBox(…)"})
+    bundle = one._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(one)
+    assert bundle["text/html"].count("<tr data-row") == 10
+    assert "onclick" not in bundle["text/html"]
+
+
+def test_opens_from_an_archive(sim, tmp_path, monkeypatch):
+    client = sim.client()
+    orstats.fetch(sim.ids[:30], client=client, archive=tmp_path / "a", progress=False)
+    assert set(explore(client=client, archive=tmp_path / "a").filtered.index) == set(sim.ids[:30])
+    monkeypatch.setenv("ORSTATS_ARCHIVE", str(tmp_path / "a"))
+    monkeypatch.delenv("OPENROUTER_BASE_URL", raising=False)
+    assert len(explore().filtered) == 30
+
+
+def test_an_archive_that_has_nothing_is_said(sim, tmp_path):
+    with pytest.raises(orstats.errors.ArchiveError, match="empty"):
+        explore(archive=tmp_path)
+    with pytest.raises(orstats.errors.ConfigError):
+        explore(archive=False)
+    orstats.fetch(sim.ids[:2], client=sim.client(), archive=tmp_path, progress=False)
+    with pytest.raises(orstats.errors.ArchiveError, match="nothing of"):
+        explore(client=orstats.Client("k", base_url="https://example.test/api/v1"), archive=tmp_path)
+
+
+def test_equal_ids_and_odd_frames_can_be_browsed():
+    one = Explorer(pd.DataFrame({"id": ["a", "b", "a"], "x": [1, 2, 3]}))
+    for _ in range(3):
+        one.next.click()
+    assert one._place == 2
+    one = Explorer(pd.DataFrame({"x": [1]}, index=pd.Index([7], name="id")))
+    one.next.click()
+    assert "orstats-error" in html_of(shown(one))

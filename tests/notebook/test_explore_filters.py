@@ -1,0 +1,124 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from orstats.api.errors import ConfigError
+from orstats.data.frame import Outcome, assemble, empty_frame, to_table
+from orstats.notebook.filters import MISSING, Query, Rows
+
+RECORDS = [
+    {"model": "a/x", "provider_name": "P", "total_cost": 0.5, "is_byok": False, "created_at": "2026-03-01T10:00:00Z"},
+    {"model": "a/x", "provider_name": None, "total_cost": 0.1, "is_byok": False, "created_at": "2026-03-02T10:00:00Z"},
+    {"model": "b/y", "provider_name": "Q", "total_cost": None, "is_byok": False, "created_at": "2026-03-03T10:00:00Z"},
+    {"model": "b/y", "provider_name": "Q", "total_cost": 0.0, "is_byok": False, "cancelled": True},
+]
+RECORDS[1] |= {"external_user": "Ünal (team) [x]", "session_id": "S-77"}
+RECORDS[0] |= {"native_tokens_prompt": 10, "native_tokens_completion": 5, "generation_time": 100.0}
+RECORDS[1] |= {"native_tokens_prompt": 1, "native_tokens_completion": 1, "generation_time": 300.0}
+IDS = [f"gen-{n}" for n in range(4)]
+
+
+@pytest.fixture
+def rows():
+    gone = {"gen-lost": Outcome("not_found", 404, 1, "Unknown.")}
+    return Rows(assemble([*IDS, "gen-lost"], [to_table(IDS, RECORDS, [0.0] * 4)], gone))
+
+
+def kept(rows, **query):
+    return rows.df.index[rows.select(Query(**query))].tolist()
+
+
+def test_no_filter_keeps_every_row(rows):
+    assert kept(rows) == [*IDS, "gen-lost"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"model": "a/x"}, ["gen-0", "gen-1"]),
+        ({"provider": MISSING}, ["gen-1", "gen-lost"]),
+        ({"model": "b/y", "provider": "Q", "state": "cancelled"}, ["gen-3"]),
+        ({"state": "not ok"}, ["gen-lost"]),
+        ({"state": "not found"}, ["gen-lost"]),
+        ({"state": "cost unknown"}, ["gen-2"]),
+        ({"state": "cost 0"}, ["gen-3"]),
+        ({"state": "no such state"}, []),
+        ({"cost_min": 0.1}, ["gen-0", "gen-1"]),
+        ({"cost_max": 0.1}, ["gen-1", "gen-3"]),
+        ({"cost_min": 0.2, "cost_max": 0.1}, []),
+        ({"since": datetime(2026, 3, 2, 10)}, ["gen-1", "gen-2"]),  # noqa: DTZ001 - the picker's have no zone
+        ({"until": datetime(2026, 3, 2, 10, tzinfo=UTC)}, ["gen-0"]),
+        ({"text": "GEN-LO"}, ["gen-lost"]),
+        ({"text": "  s-77 "}, ["gen-1"]),
+        ({"text": "ünal (TEAM) [x"}, ["gen-1"]),
+        ({"text": "a/x"}, []),
+    ],
+)
+def test_a_query_keeps_what_meets_all_of_it(rows, query, expected):
+    assert kept(rows, **query) == expected
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_order_has_missing_values_last_and_equals_as_they_were(rows, descending):
+    everything = np.ones(5, dtype=bool)
+    costs = rows.df["cost_usd"].iloc[rows.places(everything, "cost_usd", descending=descending)].tolist()
+    assert costs[:3] == sorted([0.5, 0.1, 0.0], reverse=descending)
+    assert np.isnan(costs[3:]).all()
+    models = rows.places(everything, "model", descending=descending).tolist()
+    assert models == ([2, 3, 0, 1, 4] if descending else [0, 1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_every_column_can_be_sorted_by(rows, descending):
+    for name in rows.columns:
+        assert sorted(rows.order(name, descending=descending).tolist()) == list(range(5)), name
+
+
+def test_totals_say_what_is_not_known(rows):
+    figures = rows.totals(np.ones(5, dtype=bool))
+    assert (figures.rows, figures.not_ok, figures.cost_unknown) == (5, 1, 1)
+    assert figures.cost_usd == pytest.approx(0.6)
+    assert (figures.tokens, figures.median_ms) == (17, 200.0)
+    nothing = rows.totals(np.zeros(5, dtype=bool))
+    assert (nothing.rows, nothing.cost_usd, nothing.tokens, nothing.median_ms) == (0, None, None, None)
+
+
+def test_cost_over_time_adds_up(rows):
+    edges, costs = rows.cost_over_time(np.ones(5, dtype=bool), 7)
+    assert len(edges) == 8
+    assert sum(costs) == pytest.approx(0.6)
+    assert rows.cost_over_time(np.zeros(5, dtype=bool), 7) is None
+
+
+def test_choices_come_with_their_number_the_most_frequent_first(rows):
+    assert rows.choices("model") == [("a/x", 2), ("b/y", 2), (MISSING, 1)]
+
+
+def test_an_empty_frame_has_nothing_and_breaks_nothing():
+    rows = Rows(empty_frame())
+    nothing = np.zeros(0, dtype=bool)
+    assert kept(rows, text="x", model="m", cost_min=1.0, state="ok", since=datetime(2026, 1, 1, tzinfo=UTC)) == []
+    assert rows.choices("model") == []
+    assert rows.places(nothing, "created_at", descending=True).tolist() == []
+
+
+def test_a_frame_of_some_columns_will_do():
+    rows = Rows(pd.DataFrame({"id": ["a", "b", "c"], "mixed": [1, "x", None], "kind": pd.Categorical(["q", "p", "q"])}))
+    assert kept(rows, text="b") == ["b"]
+    assert kept(rows, cost_min=0.0) == []
+    everything = np.ones(3, dtype=bool)
+    assert rows.places(everything, "kind", descending=False).tolist() == [1, 0, 2]
+    assert sorted(rows.places(everything, "mixed", descending=False).tolist()) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("wrong", [pd.DataFrame({"model": ["a"]}), ["gen-1"], None])
+def test_what_has_no_ids_is_refused(wrong):
+    with pytest.raises(ConfigError):
+        Rows(wrong)
+
+
+def test_an_unknown_column_is_refused(rows):
+    with pytest.raises(ConfigError, match="nonsense"):
+        rows.order("nonsense", descending=False)
