@@ -212,8 +212,10 @@ def report(
 ) -> int:
     """Report the cost per model, provider, user or any other column, and over time.
 
-    Of the ids given, or, without any, of all that is in the archive. The page ([bold]-o x.html[/bold]) also has
-    latency, failures, and the costliest and slowest generations; it needs no [bold]--by[/bold].
+    Of the ids given, or, without any, of all that is in the archive; with [bold]--since[/bold] and a management key
+    (OPENROUTER_MANAGEMENT_KEY), of all that the account made in that time, which is listed and fetched first. The page
+    ([bold]-o x.html[/bold]) also has latency, failures, and the costliest and slowest generations; it needs no
+    [bold]--by[/bold].
     """
     from orstats.cli.reporting import run  # noqa: PLC0415 - loads pandas
 

@@ -25,10 +25,12 @@ from orstats.api.errors import ConfigError
 from orstats.cli.archiving import stored
 from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, tables
+from orstats.cli.discovering import ids_between
 from orstats.cli.fetching import tell
 from orstats.cli.text import count, known, plural, short, tokens, usd, usd_places
 from orstats.data.archive import Archive
-from orstats.data.timespan import moment
+from orstats.data.frame import empty_frame
+from orstats.data.timespan import moment, span
 from orstats.data.views import field_table
 
 
@@ -65,6 +67,10 @@ def run(
         store = place(archive, no_archive, client)
         if ids or files:
             frame = ask(gather(ids, files, column), client, store, quiet=quiet)
+        elif ends[0] is not None and client.settings.management_key is not None:
+            first, last = span(ends[0], ends[1] or datetime.now(UTC))
+            listed = ids_between(client, first, last, archive=store, quiet=quiet)
+            frame = ask(listed, client, store, quiet=quiet) if listed else empty_frame()
         elif no_archive:
             raise WrongUsage("no ids, and no archive to report on. Give ids, or --ids-from FILE.")
         else:
@@ -91,7 +97,7 @@ def _check(keys: Sequence[str]) -> None:
 
 def _give(whole: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int | None, output: str | None) -> None:
     """Print or write a report, of some groups only when that is wanted."""
-    report = whole if top is None or not keys else _dearest(whole, cost_by(frame, keys).index[:top], keys)
+    report = whole if top is None or not keys else _dearest(whole, cost_by(frame, keys).index[:top])
     if output is None:
         tables().print(cost_table(report, total=whole))
     else:
@@ -125,7 +131,7 @@ def _between(frame: pd.DataFrame, since: datetime | None, until: datetime | None
     return frame.loc[kept | (frame["fetch_status"] != "ok")]
 
 
-def _dearest(report: pd.DataFrame, groups: pd.Index[Any], keys: list[str]) -> pd.DataFrame:
+def _dearest(report: pd.DataFrame, groups: pd.Index[Any]) -> pd.DataFrame:
     """Keep the rows of some groups, in all periods."""
     index = report.index
     if isinstance(index, pd.MultiIndex) and PERIOD in index.names:
