@@ -133,13 +133,13 @@ def _serve(page: _Page, number: int, *, no_browser: bool) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends with this process
     with _voila(page) as server:
         _await(server, page)
-        say(f"Exploring {plural(number, 'generation')} in the browser (Ctrl-C ends it):", "bold green")
-        out = data()
-        out.write(f"{page.url}\n")
-        out.flush()
-        if not no_browser and not webbrowser.open(page.url):
-            say("No browser could be opened; follow the link above.", "yellow")
         try:
+            say(f"Exploring {plural(number, 'generation')} in the browser (Ctrl-C ends it):", "bold green")
+            out = data()
+            out.write(f"{page.url}\n")
+            out.flush()
+            if not no_browser and not webbrowser.open(page.url):
+                say("No browser could be opened; follow the link above.", "yellow")
             server.wait()
         except KeyboardInterrupt:
             say("The explorer has ended.")
