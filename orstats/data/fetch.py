@@ -27,6 +27,8 @@ log = logging.getLogger("orstats.fetch")
 
 #: Fetched records are written to the archive when there are so many, or after so many seconds.
 _BATCH, _BATCH_S = 4_000, 1.0
+#: So many files of one host in the archive are merged into few at the end of a fetch.
+_MANY_FILES: Final = 64
 #: After a stop, requests that are out get so many seconds to come in.
 _GRACE_S: Final = 2.0
 
@@ -212,6 +214,7 @@ class _Run:
             crew.fatal.frame = self.stopped_frame()
             raise crew.fatal
         crew.join()
+        self._tidy()
 
     def frame(self) -> pd.DataFrame:
         """Return a row for each id asked for. Gives the records away: holding them would double the memory."""
@@ -266,6 +269,15 @@ class _Run:
             self.archive.append(self.host, table)
         self.tables.append(table)
         del self._got[: len(got)]
+
+    def _tidy(self) -> None:
+        """Merge the archive's files once there are many: their number decides how fast it is read."""
+        if self.archive is None:
+            return
+        try:
+            self.archive.compact(self.host, min_files=_MANY_FILES)
+        except ArchiveError as error:
+            log.warning("everything fetched is kept, but the archive's files were not merged: %s", error)
 
     def _is_foreign(self, generation_id: str) -> bool:
         kind = foreign_kind(generation_id)

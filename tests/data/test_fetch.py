@@ -291,6 +291,16 @@ def test_archive_that_fails_midway_leaves_what_was_fetched_in_the_error(sim, tmp
     assert len(caught.value.frame) == len(sim.ids)
 
 
+def test_many_small_files_are_merged_at_the_end_of_a_fetch(sim, tmp_path):
+    archive = orstats.Archive(tmp_path)
+    for number in range(70):
+        orstats.fetch([sim.ids[number]], client=sim.client(), archive=archive)
+    assert archive.info()["parts"].item() < 64
+    sim.reset_stats()
+    assert (orstats.fetch(sim.ids[:70], client=sim.client(), archive=archive)["fetch_status"] == "ok").all()
+    assert sim.requests == 0
+
+
 def test_limit_is_learnt_once_and_kept_with_the_client():
     limit = RateLimit(300, burst=30, retry_after="seconds")
     with SimServer(900, rate_limit=limit) as sim:
