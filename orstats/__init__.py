@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from orstats.api import errors
     from orstats.api.client import Client
     from orstats.api.retry import Retry
-    from orstats.data.archive import Archive
-    from orstats.data.content import Content
-    from orstats.data.contents import fetch_contents
-    from orstats.data.discover import list_ids
-    from orstats.data.fetch import fetch
-    from orstats.data.generation import Generation, get
+    from orstats.data.account.discover import list_ids
+    from orstats.data.account.recorder import labels, record
+    from orstats.data.archive.archive import Archive
+    from orstats.data.content.content import Content
+    from orstats.data.content.contents import fetch_contents
+    from orstats.data.content.generation import Generation, get
+    from orstats.data.fetch.fetch import fetch
+    from orstats.data.frame.views import attempts, failures, field_table, summary
     from orstats.data.ids.read import read_ids
-    from orstats.data.recorder import labels, record
-    from orstats.data.views import attempts, failures, field_table, summary
     from orstats.notebook.explore import explore
     from orstats.notebook.view import view
 
@@ -71,31 +71,31 @@ __all__ = [
 
 #: Where each public name lives; the two modules are public themselves.
 _HOME: Final = {
-    "Archive": "orstats.data.archive",
+    "Archive": "orstats.data.archive.archive",
     "Client": "orstats.api.client",
-    "Content": "orstats.data.content",
-    "Generation": "orstats.data.generation",
+    "Content": "orstats.data.content.content",
+    "Generation": "orstats.data.content.generation",
     "Retry": "orstats.api.retry",
-    "attempts": "orstats.data.views",
+    "attempts": "orstats.data.frame.views",
     "cost_by": "orstats.analysis.report",
     "coverage": "orstats.analysis.report",
     "explore": "orstats.notebook.explore",
-    "failures": "orstats.data.views",
+    "failures": "orstats.data.frame.views",
     "failures_by": "orstats.analysis.report",
-    "fetch": "orstats.data.fetch",
-    "fetch_contents": "orstats.data.contents",
-    "field_table": "orstats.data.views",
-    "get": "orstats.data.generation",
-    "labels": "orstats.data.recorder",
+    "fetch": "orstats.data.fetch.fetch",
+    "fetch_contents": "orstats.data.content.contents",
+    "field_table": "orstats.data.frame.views",
+    "get": "orstats.data.content.generation",
+    "labels": "orstats.data.account.recorder",
     "latency_by": "orstats.analysis.report",
-    "list_ids": "orstats.data.discover",
+    "list_ids": "orstats.data.account.discover",
     "plot_cost": "orstats.analysis.plots",
     "plot_latency": "orstats.analysis.plots",
     "plot_tokens": "orstats.analysis.plots",
     "read_ids": "orstats.data.ids.read",
     "reconcile": "orstats.analysis.reconcile",
-    "record": "orstats.data.recorder",
-    "summary": "orstats.data.views",
+    "record": "orstats.data.account.recorder",
+    "summary": "orstats.data.frame.views",
     "tokens_by": "orstats.analysis.report",
     "view": "orstats.notebook.view",
     "what_if": "orstats.analysis.what_if",

@@ -34,7 +34,7 @@ def coverage(frame: Any) -> dict[str, int | float | None]:
 
     Examples
     --------
-    >>> from orstats.data.frame import Outcome, assemble, to_table
+    >>> from orstats.data.frame.frame import Outcome, assemble, to_table
     >>> table = to_table(["gen-1"], [{"total_cost": 0.5, "is_byok": False}], [0.0])
     >>> coverage(assemble(["gen-1", "gen-2"], [table], {"gen-2": Outcome("pending", 404, 1, "Not yet.")}))
     {'asked': 2, 'ok': 1, 'pending': 1, 'missing': 0, 'cost_unknown': 0, 'byok': 0, 'byok_share': 0.0}
@@ -46,11 +46,14 @@ def coverage_of(frame: Frame) -> dict[str, int | float | None]:
     """Do the same for a wrapped frame."""
     require(frame, ["cost_usd", "is_byok"])
     status = nw.col("fetch_status") if "fetch_status" in names_of(frame) else nw.lit("ok")
-    counted = frame.select(
-        holds(status == "ok").alias("ok"),
-        holds(status == "pending").alias("pending"),
-        holds((status == "ok") & number("cost_usd").is_null()).alias("cost_unknown"),
-        holds((status == "ok") & nw.col("is_byok")).alias("byok"),
+    rows = frame.select(
+        ok=status == "ok", pending=status == "pending", unknown=number("cost_usd").is_null(), byok=nw.col("is_byok")
+    )
+    counted = rows.select(
+        holds(nw.col("ok")).alias("ok"),
+        holds(nw.col("pending")).alias("pending"),
+        holds(nw.col("ok") & nw.col("unknown")).alias("cost_unknown"),
+        holds(nw.col("ok") & nw.col("byok")).alias("byok"),
     ).select(nw.len().alias("asked"), nw.all().sum())
     sums = (counted.collect() if isinstance(counted, nw.LazyFrame) else counted).rows(named=True)[0]
     asked, ok, pending, unknown, byok = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import narwhals as nw
@@ -124,7 +125,11 @@ def ratio(part: str | nw.Expr, of: str | nw.Expr, scale: float = 1.0) -> nw.Expr
 
 
 def aggregate(
-    frame: Frame, keys: Sequence[str], sums: Sequence[str], percentiles: Mapping[str, Sequence[float]]
+    frame: Frame,
+    keys: Sequence[str],
+    sums: Sequence[str],
+    counts: Sequence[str] = (),
+    percentiles: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> Frame:
     """Group rows; a missing key is a group, too.
 
@@ -132,18 +137,18 @@ def aggregate(
     ----------
     frame
         With the columns named in the others, numbers all.
-    keys, sums
-        Columns to group by and to sum.
+    keys, sums, counts
+        Columns to group by, to sum, and to count the known values of.
     percentiles
         Columns, and which of their percentiles (0 to 1, linear between the two nearest values).
 
     Returns
     -------
     Frame
-        The keys, ``rows`` (how many), for each sum ``x`` the sum of what is known (missing when nothing is) and
-        ``x_n`` how many are, and for percentiles ``x_p50`` and so on, with ``x_n``.
+        The keys; ``rows``, how many; for each sum ``x`` the sum of what is known, missing when nothing is; for each
+        count ``x_n``; for percentiles ``x_p50`` and so on, with ``x_n``. Spark and Polars may have more.
     """
-    counted = list(dict.fromkeys((*sums, *percentiles)))
+    counted = list(dict.fromkeys((*counts, *percentiles)))
     if frame.implementation.is_pandas():
         return _pandas(frame.to_native(), list(keys), list(sums), counted, percentiles)
     if frame.implementation.is_duckdb():
@@ -151,7 +156,7 @@ def aggregate(
     groups = frame.group_by(*keys).agg(
         nw.len().cast(nw.Int64).alias("rows"),
         *(nw.col(name).sum().alias(f"{name}_sum") for name in sums),
-        *(nw.col(name).count().cast(nw.Int64).alias(f"{name}_n") for name in counted),
+        *(nw.col(name).count().cast(nw.Int64).alias(f"{name}_n") for name in dict.fromkeys((*sums, *counted))),
         *(
             nw.col(name).quantile(at, interpolation="linear").alias(percentile(name, at))
             for name, wanted in percentiles.items()

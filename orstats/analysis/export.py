@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from orstats.analysis.cells import cell_texts, iso_times, named_columns, one_value
 from orstats.analysis.target import Target
 from orstats.api.errors import ExportError
-from orstats.data.schema import FIELDS
+from orstats.data.frame.schema import FIELDS
 
 _TEXT: Final = pa.large_string()
 #: Rows turned into text at a time: bounds the memory, and the text of one column to less than 2 GB.

@@ -48,7 +48,7 @@ def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: st
 
     Examples
     --------
-    >>> from orstats.data.frame import assemble, to_table
+    >>> from orstats.data.frame.frame import assemble, to_table
     >>> chain = [{"status": 503, "provider_name": "A", "latency": 327}, {"status": 200, "provider_name": "B"}]
     >>> record = {"provider_name": "B", "provider_responses": chain, "finish_reason": "stop"}
     >>> df = assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
@@ -68,12 +68,14 @@ def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: st
         "unserved": nw.col("unserved"),
         "lost_ms": nw.col("lost_ms"),
     }
-    plan = Plan(needs=_NEEDS, values={}, sums=(*_ENDS, "lost_usd", *_ATTEMPTS), figures=figures, first="refused")
+    plan = Plan(
+        needs=_NEEDS, clean={}, values={}, sums=(*_ENDS, "lost_usd", *_ATTEMPTS), figures=figures, first="refused"
+    )
     grouped = group(wrapped, _NEEDS, by, freq, tz, figures=figures)
     # What groups have of either is summed, one below the other; so a group may have only one of them.
     parts: list[Any] = [_ended(grouped), _attempted(grouped)]
     both = nw.concat(parts, how="vertical")
-    return finish(wrapped, aggregate(both, grouped.keys, plan.sums, {}), grouped, plan)
+    return finish(wrapped, aggregate(both, grouped.keys, plan.sums), grouped, plan)
 
 
 _ENDS: Final = ("generations", *(f"finish_{reason}" for reason in (*_REASONS, "other", "missing")), "cancelled")
@@ -82,7 +84,7 @@ _ENDS: Final = ("generations", *(f"finish_{reason}" for reason in (*_REASONS, "o
 def _ended(grouped: Grouped) -> Frame:
     """Count how generations ended; texts are compared once for each different one, not for each generation."""
     rows = grouped.rows.select(*grouped.keys, "finish_reason", "cancelled", cost=number("cost_usd"))
-    kinds = aggregate(rows, [*grouped.keys, "finish_reason", "cancelled"], ["cost"], {})
+    kinds = aggregate(rows, [*grouped.keys, "finish_reason", "cancelled"], ["cost"])
     reason = nw.col("finish_reason").cast(nw.String).str.strip_chars().str.to_lowercase()
     missing = reason.is_null() | (reason == "")
     named = reduce(lambda some, one: some | (reason == one), _REASONS[1:], reason == _REASONS[0])
@@ -108,7 +110,7 @@ def _attempted(grouped: Grouped) -> Frame:
     if "provider_name" in grouped.names:
         key = keys[grouped.names.index("provider_name")]
         attempts = attempts.with_columns(nw.col("provider").alias(key))
-    return aggregate(attempts, keys, _ATTEMPTS, {}).select(
+    return aggregate(attempts, keys, _ATTEMPTS).select(
         *keys,
         **dict.fromkeys(_ENDS, _NOTHING),
         lost_usd=nw.lit(None).cast(nw.Float64),

@@ -14,8 +14,8 @@ from orstats.analysis.failures import failures_by
 from orstats.analysis.page_html import Column, cards, log_link, name, note, section, table, words
 from orstats.analysis.report import cost_by, latency_by
 from orstats.analysis.wording import count, known, milliseconds, percent, tokens, usd, usd_places
-from orstats.data.schema import FIELDS
-from orstats.data.views import ADVICE, summary
+from orstats.data.frame.schema import FIELDS
+from orstats.data.frame.views import ADVICE, summary
 
 _MOST_GROUPS: Final = 15
 _MOST_ROWS: Final = 10

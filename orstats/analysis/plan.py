@@ -26,24 +26,30 @@ class Plan:
     Parameters
     ----------
     needs
-        Columns of the frame that the values are computed from.
+        Columns of the frame that the report is computed from.
+    clean
+        Columns of the rows, by name, computed from these: what is a value, and what is missing.
     values
-        Columns of the rows, by name, to sum or to take percentiles of.
+        More of them, computed from the clean ones and the keys.
     sums
-        Those that are summed.
-    percentiles
-        Those of which percentiles are taken, and which.
+        Those of both that are summed.
     figures
         Columns of the report, by name, computed from what :func:`orstats.analysis.engines.aggregate` gives.
     first
         The figure of which groups with more come first.
+    counts
+        Those of both whose known values are counted.
+    percentiles
+        Those of both of which percentiles are taken, and which; they are counted, too.
     """
 
     needs: Sequence[str]
+    clean: Mapping[str, nw.Expr]
     values: Mapping[str, nw.Expr]
     sums: Sequence[str]
     figures: Mapping[str, nw.Expr]
     first: str
+    counts: Sequence[str] = ()
     percentiles: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
@@ -67,8 +73,10 @@ def report(frame: Any, plan: Plan, by: By, freq: str | None, tz: str) -> Any:
     """
     wrapped = wrap(frame)
     grouped = group(wrapped, plan.needs, by, freq, tz, figures=plan.figures)
-    rows = grouped.rows.select(*grouped.keys, **plan.values)
-    return finish(wrapped, aggregate(rows, grouped.keys, plan.sums, plan.percentiles), grouped, plan)
+    rows = grouped.rows.select(*grouped.keys, **plan.clean)
+    if plan.values:
+        rows = rows.with_columns(**plan.values)
+    return finish(wrapped, aggregate(rows, grouped.keys, plan.sums, plan.counts, plan.percentiles), grouped, plan)
 
 
 def group(

@@ -11,9 +11,9 @@ import pandas as pd
 
 from orstats.api.account import AccountCalls
 from orstats.api.errors import ConfigError
-from orstats.data.account import account_totals
+from orstats.data.account.timespan import Moment, span
+from orstats.data.account.totals import account_totals
 from orstats.data.ids.shapes import id_created_at
-from orstats.data.timespan import Moment, span
 
 #: Amounts are sent with ten decimals, and are sums of numbers with fewer.
 _ROUNDING_USD: Final = 1e-6

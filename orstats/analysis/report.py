@@ -78,20 +78,19 @@ def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = 
     >>> cost_by(df, None, freq="month", tz="Europe/Berlin").index.name
     'period'
     """
-    cost, tokens = number("cost_usd"), whole("tokens_total")
+    byok, cost, tokens = nw.col("is_byok"), nw.col("cost"), nw.col("tokens")
     plan = Plan(
         needs=("cost_usd", "total_cost", "upstream_inference_cost", "is_byok", "tokens_total", "cache_discount"),
-        values={
-            "cost": cost,
+        clean={
+            "cost": number("cost_usd"),
             "charged": number("total_cost"),
-            "byok": nw.when(nw.col("is_byok"))
-            .then(number("upstream_inference_cost"))
-            .when(~nw.col("is_byok"))
-            .then(nw.lit(0.0)),
-            "tokens": tokens,
+            "byok": nw.when(byok).then(number("upstream_inference_cost")).when(~byok).then(nw.lit(0.0)),
+            "tokens": whole("tokens_total"),
+            "saved": number("cache_discount"),
+        },
+        values={
             "rated_usd": nw.when(~tokens.is_null()).then(cost),
             "rated_tokens": nw.when(~cost.is_null()).then(tokens),
-            "saved": number("cache_discount"),
         },
         sums=("cost", "charged", "byok", "tokens", "rated_usd", "rated_tokens", "saved"),
         percentiles={"cost": (0.5, 0.95)},
@@ -142,17 +141,17 @@ def tokens_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str 
 
     Examples
     --------
-    >>> from orstats.data.frame import assemble, to_table
+    >>> from orstats.data.frame.frame import assemble, to_table
     >>> record = {"model": "a", "native_tokens_prompt": 80, "native_tokens_completion": 20, "native_tokens_cached": 20}
     >>> row = tokens_by(assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})).loc["a"]
     >>> int(row["tokens_total"]), float(row["cache_hit_rate"])
     (100, 0.25)
     """
-    prompt, completion, reasoning, cached, _ = (whole(name) for name in _TOKENS)
+    prompt, completion, reasoning, cached, _ = (nw.col(name) for name in _TOKENS)
     plan = Plan(
         needs=_TOKENS,
+        clean={name: whole(name) for name in _TOKENS},
         values={
-            **{name: whole(name) for name in _TOKENS},
             "cached": nw.when(cached <= prompt).then(cached),
             "cacheable": nw.when(cached <= prompt).then(prompt),
             "reasoned": nw.when(reasoning <= completion).then(reasoning),
@@ -168,6 +167,7 @@ def tokens_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str 
             "reasoning_share": ratio("reasoned", "reasonable"),
         },
         first="tokens_total",
+        counts=("tokens_total",),
     )
     return report(frame, plan, by, freq, tz)
 
@@ -198,7 +198,7 @@ def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str
 
     Examples
     --------
-    >>> from orstats.data.frame import assemble, to_table
+    >>> from orstats.data.frame.frame import assemble, to_table
     >>> records = [{"model": "a", "streamed": True, "latency": ms} for ms in (100, 300)]
     >>> row = latency_by(assemble(["1", "2"], [to_table(["1", "2"], records, [0.0] * 2)], {})).loc[("a", True)]
     >>> int(row["latency_n"]), float(row["latency_p50"])
@@ -207,7 +207,8 @@ def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str
     names = [by] if isinstance(by, str) else list(by or ())
     plan = Plan(
         needs=("streamed", *_TIMES),
-        values={name: positive(name) for name in _TIMES},
+        clean={name: positive(name) for name in _TIMES},
+        values={},
         sums=(),
         percentiles=dict.fromkeys(_TIMES, _TIME_PERCENTILES),
         figures={

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
 from orstats.analysis.engines import Frame, rewrap
-from orstats.data import coerce
-from orstats.data.derive import provider_attempts
+from orstats.data.frame import coerce
+from orstats.data.frame.derive import provider_attempts
 
 #: The columns of an attempt; the flags are 0 or 1, ``lost_ms`` is missing where nothing was lost or said.
 COLUMNS: Final = ("provider", "tried", "refused", "fallen_back_from", "unserved", "lost_ms")

@@ -55,7 +55,7 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
 
     Examples
     --------
-    >>> from orstats.data.frame import assemble, to_table
+    >>> from orstats.data.frame.frame import assemble, to_table
     >>> record = {"model": "a", "total_cost": 9.0, "is_byok": False,
     ...           "native_tokens_prompt": 3_000_000, "native_tokens_cached": 1_000_000, "native_tokens_completion": 0}
     >>> df = assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
@@ -111,7 +111,7 @@ def _sums(rows: Any) -> pd.DataFrame:
         **{name: nw.col(f"{name}_tokens") for name in _PRICES},
     }
     columns = columns.select("key", "cost", **{name: nw.when(usable).then(value) for name, value in values.items()})
-    groups: Any = aggregate(columns, ["key"], ["cost", *values], {})
+    groups: Any = aggregate(columns, ["key"], ["cost", *values], ["priced_cost"])
     groups = groups.select("key", "cost", *values, generations=nw.col("rows"), priced=nw.col("priced_cost_n"))
     if isinstance(groups, nw.LazyFrame):
         groups = groups.collect("pyarrow")

@@ -11,8 +11,8 @@ from orstats.analysis.export import check_target, json_rows, write_csv
 from orstats.api.errors import ArchiveError
 from orstats.cli.console import FAILED, data, say, tables
 from orstats.cli.text import count, line, plural, size
-from orstats.data.archive import Archive
-from orstats.data.frame import assemble
+from orstats.data.archive.archive import Archive
+from orstats.data.frame.frame import assemble
 
 
 def path(archive: str | None) -> int:

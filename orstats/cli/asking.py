@@ -11,8 +11,8 @@ import pandas as pd
 
 from orstats.api.client import Client
 from orstats.cli.console import Interrupted, WrongUsage
-from orstats.data.archive import Archive
-from orstats.data.fetch import choose_archive, fetch
+from orstats.data.archive.archive import Archive
+from orstats.data.fetch.fetch import choose_archive, fetch
 from orstats.data.ids.read import read_ids
 
 

@@ -19,7 +19,7 @@ from orstats.cli.console import say, tables, words
 from orstats.cli.fetching import tell
 from orstats.cli.reporting import cost_table
 from orstats.cli.text import count, plural
-from orstats.data.archive import Archive
+from orstats.data.archive.archive import Archive
 from orstats.data.ids.read import read_ids
 from orstats.sim import SimServer
 

@@ -18,11 +18,11 @@ from orstats.api.errors import ConfigError
 from orstats.cli.asking import place
 from orstats.cli.console import Interrupted, WrongUsage, data, say, words
 from orstats.cli.text import line, plural
-from orstats.data.archive import Archive
-from orstats.data.discover import list_ids
-from orstats.data.timespan import span
-from orstats.data.usage import Usage
-from orstats.data.windows import Window
+from orstats.data.account.discover import list_ids
+from orstats.data.account.timespan import span
+from orstats.data.account.usage import Usage
+from orstats.data.account.windows import Window
+from orstats.data.archive.archive import Archive
 
 _LONGEST: Final = timedelta(days=31)
 _MODELS_NAMED: Final = 5

@@ -26,7 +26,7 @@ from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import Failure, WrongUsage, data, say
 from orstats.cli.fetching import tell
 from orstats.cli.text import plural
-from orstats.data.archive import Archive
+from orstats.data.archive.archive import Archive
 
 _LOOPBACK: Final = "127.0.0.1"
 _STARTING_S: Final = 60.0

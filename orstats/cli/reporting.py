@@ -28,10 +28,10 @@ from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, tables
 from orstats.cli.discovering import ids_between
 from orstats.cli.fetching import tell
 from orstats.cli.text import count, known, plural, short, tokens, usd, usd_places
-from orstats.data.archive import Archive
-from orstats.data.frame import empty_frame
-from orstats.data.timespan import moment, span
-from orstats.data.views import field_table
+from orstats.data.account.timespan import moment, span
+from orstats.data.archive.archive import Archive
+from orstats.data.frame.frame import empty_frame
+from orstats.data.frame.views import field_table
 
 
 def run(

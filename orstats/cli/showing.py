@@ -18,7 +18,7 @@ from orstats.cli.asking import ask, place
 from orstats.cli.console import SOME_FAILED, data, say, tables
 from orstats.cli.conversation import conversation, gap, is_empty
 from orstats.cli.text import clean, count, known, line, milliseconds, short, usd
-from orstats.data.views import ADVICE
+from orstats.data.frame.views import ADVICE
 
 _BASIS = {
     "credits": "charged to the account's credits",

@@ -10,8 +10,8 @@ from typing import Any
 import ipywidgets as widgets
 
 from orstats.api.errors import OrstatsError
-from orstats.data.content import Content
-from orstats.data.generation import Generation
+from orstats.data.content.content import Content
+from orstats.data.content.generation import Generation
 from orstats.notebook.conversation import Conversation
 from orstats.notebook.render import Html, notice, spinner
 from orstats.notebook.render_card import details, head, static_card

@@ -16,7 +16,7 @@ import traitlets
 from orstats.analysis.export import write_csv
 from orstats.api.client import Client
 from orstats.api.errors import OrstatsError
-from orstats.data.generation import ArchiveChoice, Generation
+from orstats.data.content.generation import ArchiveChoice, Generation
 from orstats.notebook.compare import Comparison
 from orstats.notebook.controls import Controls, dropdown
 from orstats.notebook.filters import Rows

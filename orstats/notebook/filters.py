@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orstats.api.errors import ConfigError
-from orstats.data.schema import ID
+from orstats.data.frame.schema import ID
 
 Mask = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]

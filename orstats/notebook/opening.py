@@ -7,9 +7,9 @@ import pandas as pd
 from orstats.api.client import Client
 from orstats.api.errors import ArchiveError, ConfigError
 from orstats.api.settings import Settings
-from orstats.data.archive import Archive
-from orstats.data.frame import assemble
-from orstats.data.generation import ArchiveChoice
+from orstats.data.archive.archive import Archive
+from orstats.data.content.generation import ArchiveChoice
+from orstats.data.frame.frame import assemble
 
 
 def from_archive(client: Client | None, archive: ArchiveChoice) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import re
 from typing import Final, NewType
 from urllib.parse import urlsplit
 
-from orstats.data import coerce
+from orstats.data.frame import coerce
 from orstats.notebook.images import read_image
 
 #: HTML that is safe to show. Only ``render*`` modules make it.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from orstats.data.generation import Generation, ProviderAttempt
-from orstats.data.views import ADVICE
+from orstats.data.content.generation import Generation, ProviderAttempt
+from orstats.data.frame.views import ADVICE
 from orstats.notebook.render import Html, line, link, notice, span
 from orstats.notebook.words import BASIS, count, duration, state, usd
 

@@ -7,7 +7,7 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from orstats.data.generation import Generation
+from orstats.data.content.generation import Generation
 from orstats.notebook.render import Html, clean, line, span
 from orstats.notebook.words import BASIS, count, duration, state, usd
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import orjson
 
-from orstats.data import coerce
-from orstats.data.content import Content, Message, StoredAttempt, StoredError
-from orstats.data.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
+from orstats.data.content.content import Content, Message, StoredAttempt, StoredError
+from orstats.data.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
+from orstats.data.frame import coerce
 from orstats.notebook.render import Html, copyable, found, image, line, media, pre, span
 from orstats.notebook.render_markdown import markdown
 from orstats.notebook.words import size

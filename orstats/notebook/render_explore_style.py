@@ -18,8 +18,8 @@ color:var(--os-fg);min-width:0;max-width:100%;overflow:visible}
 .orstats-explorer .orstats-grow>.widget-html-content{width:100%}
 .orstats-explorer .widget-label{color:var(--os-quiet)}
 .orstats-halves{display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start}
-.orstats-left{flex:6 1 560px;min-width:0;max-width:100%}
-.orstats-right{flex:5 1 440px;min-width:0;max-width:100%}
+.orstats-left{flex:7 1 560px;min-width:0;max-width:100%}
+.orstats-right{flex:5 1 400px;min-width:0;max-width:100%}
 .orstats-explorer .orstats-wide{width:100%;margin:0}
 .orstats-totals{display:flex;flex-wrap:wrap;gap:0 16px;align-items:baseline;padding:2px 0}
 .orstats-totals b{font-size:15px;font-weight:600;font-variant-numeric:tabular-nums}
@@ -27,7 +27,7 @@ color:var(--os-fg);min-width:0;max-width:100%;overflow:visible}
 .orstats-scroll{overflow-x:auto;border:1px solid var(--os-line);border-radius:6px}
 .orstats-scroll:focus{outline:2px solid var(--os-blue);outline-offset:-1px}
 table.orstats-rows{border-collapse:collapse;width:100%;table-layout:fixed;font-size:12px;margin:0;border:0;
-min-width:600px;color:var(--os-fg)}
+min-width:640px;color:var(--os-fg)}
 table.orstats-rows th,table.orstats-rows td{padding:0 7px;height:25px;line-height:25px;white-space:nowrap;
 overflow:hidden;text-overflow:ellipsis;text-align:left;border:0;border-bottom:1px solid var(--os-tint);
 vertical-align:middle;max-width:none}
@@ -43,6 +43,14 @@ font-variant-numeric:tabular-nums}
 table.orstats-rows td.orstats-mono{font-family:var(--os-mono);font-size:11px}
 .orstats-explorer .orstats-good{color:var(--os-green)}.orstats-explorer .orstats-bad{color:var(--os-red)}
 .orstats-explorer .orstats-odd{color:var(--os-amber)}.orstats-explorer .orstats-quiet{color:var(--os-quiet)}
+.orstats-scroll{container-type:inline-size}
+@container (max-width:760px){table.orstats-rows .orstats-col-provider,
+table.orstats-rows th:nth-child(3),table.orstats-rows td:nth-child(3){display:none}}
+.orstats-explorer input[type=datetime-local]{color:var(--jp-widgets-input-color,inherit);
+background:var(--jp-widgets-input-background-color,transparent);
+border:1px solid var(--jp-widgets-input-border-color,var(--os-line));height:28px;box-sizing:border-box;
+font-family:inherit;font-size:12px}
+body[data-jp-theme-light=false] .orstats-explorer input{color-scheme:dark}
 .orstats-empty{padding:22px;text-align:center;color:var(--os-quiet);border:1px dashed var(--os-line);border-radius:6px}
 .orstats-chart{display:block;width:100%;height:58px}
 .orstats-chart rect{fill:var(--os-blue)}

@@ -14,17 +14,20 @@ import pandas as pd
 from orstats.notebook.render import Html, line, plain_line
 from orstats.notebook.words import count, duration, usd
 
-#: What is shown of a row, in order: column of the frame, heading, share of the width.
+#: What is shown of a row, in order: column of the frame, heading, width in pixels. The model takes what is left.
+#: Numbers have room for all their digits: a cost that is cut short would be read as another one.
 _COLUMNS: Final = (
-    ("created_at", "Time (UTC)", 25),
-    ("model", "Model", 31),
-    ("provider_name", "Provider", 15),
-    ("state", "State", 15),
-    ("cost_usd", "USD", 15),
-    ("tokens_total", "Tokens", 11),
-    ("generation_time", "Took", 11),
-    ("id", "Id", 15),
+    ("created_at", "Time (UTC)", 124),
+    ("model", "Model", None),
+    ("provider_name", "Provider", 88),
+    ("state", "State", 92),
+    ("cost_usd", "USD", 94),
+    ("tokens_total", "Tokens", 76),
+    ("generation_time", "Took", 84),
+    ("id", "Id", 74),
 )
+_SORTED_WIDTH: Final = 110
+_TAIL: Final = 6
 _NUMBERS: Final = frozenset({"cost_usd", "tokens_total", "generation_time"})
 _ODD_REASONS: Final = frozenset({"length", "content_filter"})
 
@@ -42,8 +45,12 @@ _ON_CLICK: Final = (
 _ON_KEY: Final = (
     "var d={ArrowDown:1,ArrowUp:-1,Home:-1e6,End:1e6}[event.key],x=this.closest('.orstats-explorer');"
     "if(!x||event.ctrlKey||event.metaKey||event.altKey)return;"
-    "if(event.key=='Enter'){var l='.orstats-right .orstats-card button ',"
-    "b=x.querySelector(l+'.fa-download,'+l+'.fa-refresh');if(b)b.closest('button').click()}"
+    "if(event.key=='Enter'){"  # the card may still be on its way
+    "var r=this.querySelectorAll('tbody tr')[x.querySelector('.orstats-pick select').selectedIndex-1],n=0;"
+    "(function go(){var c=x.querySelector('.orstats-right .orstats-card .orstats-id'),"
+    "l='.orstats-right .orstats-card button ',b=x.querySelector(l+'.fa-download,'+l+'.fa-refresh');"
+    "if(r&amp;&amp;c&amp;&amp;b&amp;&amp;c.textContent==r.lastElementChild.title)b.closest('button').click();"
+    "else if(r&amp;&amp;n++&lt;40)setTimeout(go,50)})()}"
     "else if(event.key=='PageDown'||event.key=='PageUp'){"
     "x.querySelector(event.key=='PageDown'?'.orstats-page-next':'.orstats-page-back').click()}"
     "else if(d){var s=x.querySelector('.orstats-pick select'),n=s.options.length-1,"
@@ -74,9 +81,13 @@ def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
     """
     columns = list(_COLUMNS)
     if sorting is not None and sorting.column not in {name for name, _, _ in columns}:
-        columns.insert(-1, (sorting.column, sorting.column, 18))
-    total = sum(width for _, _, width in columns)
-    sized = "".join(f'<col style="width:{100 * width / total:.1f}%">' for _, _, width in columns)
+        columns.insert(-1, (sorting.column, sorting.column, _SORTED_WIDTH))
+    sized = "".join(
+        f'<col class="orstats-col-{label.lower()}"' + (f' style="width:{width}px">' if width else ">")
+        if (name, label, width) in _COLUMNS
+        else f'<col style="width:{width}px">'
+        for name, label, width in columns
+    )
     heads = "".join(_head(name, label, sorting) for name, label, _ in columns)
     names = [name for name, _, _ in columns]
     body = "".join(
@@ -122,36 +133,41 @@ def _rows(page: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def _cells(row: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
     for name in names:
         if name == "state":
-            words, kind = _state(row)
-            yield f'<td class="orstats-{kind}" title="{line(words)}">{line(words)}</td>'
+            words, fell, kind = _state(row)
+            short = fell if fell and words == "ok" else words
+            whole = ", ".join(word for word in (words, fell) if word)
+            yield f'<td class="orstats-{kind}" title="{line(whole)}">{line(short)}</td>'
         elif name in _NUMBERS:
             yield f'<td class="orstats-num">{_number(name, row.get(name))}</td>'
         elif name == "created_at":
-            yield f'<td class="orstats-num" style="text-align:left">{_moment(row.get(name))}</td>'
+            yield _moment(row.get(name))
         else:
             value = row.get(name)
-            known = value is not None
-            kind = ' class="orstats-mono"' if name == "id" else "" if known else ' class="orstats-quiet"'
-            text = plain_line(value) if known else "-"
-            yield f'<td{kind} title="{html.escape(text)}"><bdi>{html.escape(text)}</bdi></td>'
+            text = "-" if value is None else plain_line(value)
+            kind = ' class="orstats-quiet"' if value is None else ""
+            if name == "id":  # ids begin alike: what tells them apart is the end
+                shown, kind = text if len(text) <= _TAIL + 1 else f"…{text[-_TAIL:]}", ' class="orstats-mono"'
+            else:
+                shown = text
+            yield f'<td{kind} title="{html.escape(text)}"><bdi>{html.escape(shown)}</bdi></td>'
 
 
-def _state(row: Mapping[str, Any]) -> tuple[str, str]:
+def _state(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return how it ended, its fallbacks in words, and whether that is ``good``, ``odd`` or ``bad``."""
     status = row.get("fetch_status")
     if status not in (None, "ok"):
-        return str(status).replace("_", " "), "bad"
-    fell = row.get("fallbacks")
-    reason = row.get("finish_reason")
+        return str(status).replace("_", " "), "", "bad"
     words, kind = "ok", "good"
     if row.get("cancelled") is True:
         words, kind = "cancelled", "odd"
-    elif reason == "error" or row.get("cost_basis") == "no_completion":
+    elif row.get("finish_reason") == "error" or row.get("cost_basis") == "no_completion":
         words, kind = "failed", "bad"
-    elif str(reason) in _ODD_REASONS:
-        words, kind = str(reason).replace("_", " "), "odd"
-    if isinstance(fell, int | float) and fell > 0:
-        words, kind = f"{words}, {int(fell)} fallback{'s' if fell > 1 else ''}", "odd" if kind == "good" else kind
-    return words, kind
+    elif str(row.get("finish_reason")) in _ODD_REASONS:
+        words, kind = str(row["finish_reason"]).replace("_", " "), "odd"
+    fell = row.get("fallbacks")
+    if not isinstance(fell, int | float) or not fell > 0:
+        return words, "", kind
+    return words, f"{int(fell)} fallback{'s' if fell > 1 else ''}", "odd" if kind == "good" else kind
 
 
 def _number(name: str, value: Any) -> str:
@@ -163,9 +179,9 @@ def _number(name: str, value: Any) -> str:
 
 
 def _moment(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, pd.Timestamp) else line(value)
+    if not isinstance(value, pd.Timestamp):
+        return f"<td>{'-' if value is None else line(value)}</td>"
+    return f'<td title="{value:%Y-%m-%d %H:%M:%S.%f} UTC">{value:%Y-%m-%d %H:%M}</td>'
 
 
 def _value(value: Any) -> Any:

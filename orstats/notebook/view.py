@@ -9,8 +9,8 @@ import pandas as pd
 
 from orstats.api.client import Client
 from orstats.api.errors import ApiError, OrstatsError
-from orstats.data.generation import ArchiveChoice, Generation, get
-from orstats.data.schedule import status_of
+from orstats.data.content.generation import ArchiveChoice, Generation, get
+from orstats.data.fetch.schedule import status_of
 from orstats.notebook.card import Card
 
 

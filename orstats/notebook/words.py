@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from orstats.data.generation import Generation
+from orstats.data.content.generation import Generation
 
 _SECOND_MS: Final = 1000.0
 _MINUTE_MS: Final = 60_000.0

@@ -5,7 +5,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from functools import cache
 
-from orstats.data.frame import Outcome, assemble, to_table
+from orstats.data.frame.frame import Outcome, assemble, to_table
 from orstats.sim import SimServer
 
 

@@ -20,7 +20,7 @@ from recomputed import cost, frame_of, simulated, total
 import orstats
 from orstats.analysis.report import cost_by, coverage, failures_by, latency_by, tokens_by
 from orstats.api.errors import ArchiveError, ConfigError, MissingExtraError
-from orstats.data.frame import to_table
+from orstats.data.frame.frame import to_table
 
 HOST = "openrouter.ai"
 REPORTS = (cost_by, tokens_by, latency_by, failures_by)
@@ -255,7 +255,7 @@ def test_reports_of_pandas_need_no_extra():
     blocked = (
         "import sys; sys.modules.update(dict.fromkeys(['duckdb', 'polars', 'pyspark', 'fsspec'])); import orstats; "
     )
-    work = "from orstats.data.frame import empty_frame; assert len(orstats.cost_by(empty_frame(), freq='D')) == 0"
+    work = "from orstats.data.frame.frame import empty_frame; assert len(orstats.cost_by(empty_frame(), freq='D')) == 0"
     subprocess.run([sys.executable, "-c", blocked + work], check=True)
 
 

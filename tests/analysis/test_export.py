@@ -17,7 +17,7 @@ import pytest
 
 from orstats.analysis.export import check_target, write_csv
 from orstats.api.errors import ExportError
-from orstats.data.frame import Outcome, assemble, empty_frame, to_table
+from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
 
 FORMULAS = [
     "=1+1",

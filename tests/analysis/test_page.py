@@ -6,7 +6,7 @@ import pytest
 
 from orstats.analysis.page import page, write_html
 from orstats.api.errors import ConfigError, ExportError
-from orstats.data.frame import Outcome, assemble, to_table
+from orstats.data.frame.frame import Outcome, assemble, to_table
 
 HOSTILE = [
     "<script>alert(1)</script>",

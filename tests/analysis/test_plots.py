@@ -9,7 +9,7 @@ import pytest
 from orstats.analysis.plots import plot_cost, plot_latency, plot_tokens
 from orstats.analysis.style import COLOURS, OTHER_COLOUR
 from orstats.api.errors import ConfigError, MissingExtraError
-from orstats.data.frame import Outcome, assemble, to_table
+from orstats.data.frame.frame import Outcome, assemble, to_table
 
 mpl.use("Agg")
 PLOTS = (plot_cost, plot_latency, plot_tokens)

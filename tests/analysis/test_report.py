@@ -11,7 +11,7 @@ from recomputed import cost, frame_of, grouped, percentile, simulated, total
 import orstats
 from orstats.analysis.report import cost_by, coverage, failures_by, latency_by, tokens_by
 from orstats.api.errors import ConfigError
-from orstats.data.frame import Outcome, assemble, empty_frame, to_table
+from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
 
 REPORTS = (cost_by, tokens_by, latency_by, failures_by)
 RELATIVE = 1e-9

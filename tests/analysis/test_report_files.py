@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from orstats.analysis.report import cost_by, failures_by, latency_by, tokens_by
 from orstats.analysis.report_files import ENDINGS, write_report
 from orstats.api.errors import ExportError, MissingExtraError
-from orstats.data.frame import Outcome, assemble, to_table
+from orstats.data.frame.frame import Outcome, assemble, to_table
 
 HOSTILE = [
     "=cmd|' /C calc'!A0",

@@ -8,7 +8,7 @@ from recomputed import cost, frame_of, grouped, simulated
 
 from orstats import what_if
 from orstats.api.errors import ConfigError
-from orstats.data.frame import empty_frame
+from orstats.data.frame.frame import empty_frame
 
 M = 1_000_000
 

@@ -7,7 +7,7 @@ import comm
 import numpy as np
 import pandas as pd
 
-from orstats.data.fetch import fetch
+from orstats.data.fetch.fetch import fetch
 from orstats.notebook.explore import explore
 from orstats.sim import SimServer
 

@@ -31,8 +31,8 @@ for number in range(3):
     df.iloc[number, [df.columns.get_loc(name) for name in text]] = evil
 df.loc[df.index[0], "provider_responses"] = json.dumps([{{"provider_name": evil, "status": 500}}])
 df.index = df.index[:0].append(type(df.index)([f"gen-{{n}}{{evil}}" for n in range(3)] + list(df.index[3:]), name="id"))
-from orstats.data.content import Content
-from orstats.data.generation import Generation
+from orstats.data.content.content import Content
+from orstats.data.content.generation import Generation
 wire = {{"input": {{"messages": [
     {{"role": evil, "content": evil}},
     {{"role": "user", "content": [{{"type": "image_url", "image_url": {{"url": "http://beacon.test/part"}}}},
@@ -69,7 +69,7 @@ def test_nothing_of_strangers_text_runs_or_is_asked_for(page, front_end, account
     card = explorer.locator(".orstats-card")
     for number in range(3):
         rows.nth(number).click()
-        expect(card.locator(".orstats-id")).to_have_text(rows.nth(number).locator("td").last.inner_text())
+        expect(card.locator(".orstats-id")).to_have_text(rows.nth(number).locator("td").last.get_attribute("title"))
         page.keyboard.press("Enter")
         expect(card.locator(".orstats-bubble").first).to_be_visible()
     pictures(page, "hostile")

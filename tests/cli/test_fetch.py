@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from orstats.api.errors import ArchiveError
-from orstats.data.archive import Archive
+from orstats.data.archive.archive import Archive
 from orstats.sim import SimServer
 
 

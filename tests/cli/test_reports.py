@@ -11,7 +11,7 @@ import pytest
 
 from orstats.analysis.report import cost_by
 from orstats.api.errors import ConfigError
-from orstats.data.frame import Outcome, assemble, empty_frame, to_table
+from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
 
 
 def frame_of(*records):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orstats.data.schema import COLUMNS, ID
+from orstats.data.frame.schema import COLUMNS, ID
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- dictionary: written by tests/docs/dictionary.py -->\n", "<!-- /dictionary -->"

@@ -8,7 +8,7 @@ from dictionary import README, dictionary, split
 
 import orstats
 from orstats.cli.app import app
-from orstats.data.schema import STATUSES
+from orstats.data.frame.schema import STATUSES
 from orstats.sim import SimServer
 
 TEXT = README.read_text("utf-8")

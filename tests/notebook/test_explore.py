@@ -4,8 +4,8 @@ import pytest
 import traitlets
 
 import orstats
-from orstats.data.content import Content
-from orstats.data.generation import Generation
+from orstats.data.content.content import Content
+from orstats.data.content.generation import Generation
 from orstats.notebook.compare import Comparison
 from orstats.notebook.explore import Explorer, explore
 from orstats.notebook.render_compare import MOST_LINES, difference, records

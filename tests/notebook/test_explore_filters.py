@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from orstats.api.errors import ConfigError
-from orstats.data.frame import Outcome, assemble, empty_frame, to_table
+from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
 from orstats.notebook.filters import MISSING, Query, Rows
 
 RECORDS = [

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import orstats.notebook
-from orstats.data.content import Content, StoredAttempt, StoredError
-from orstats.data.generation import Generation
+from orstats.data.content.content import Content, StoredAttempt, StoredError
+from orstats.data.content.generation import Generation
 from orstats.notebook import render, render_card, render_content, render_markdown
 from orstats.notebook.images import MAX_BYTES, read_image
 

@@ -1,0 +1,191 @@
+"""The account's own totals, per UTC day and model: what a sum of generations should agree with.
+
+Completed days of the last 30 come from ``/activity``, one request for all (with the number of requests from the
+analytics where that is larger: activity leaves out what no provider served); every other day, and the parts of days
+at the ends of a range, from ``/analytics/query``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
+
+import pandas as pd
+
+from orstats.api.account import AccountCalls
+from orstats.api.client import Client
+from orstats.api.errors import BadResponseError, ServerError
+from orstats.data.account.telling import tell
+from orstats.data.account.usage import MOST_ROWS, Usage, count_of, time_of, usd_of
+from orstats.data.account.windows import Window, halves
+
+_DAY: Final = timedelta(days=1)
+_ACTIVITY_DAYS: Final = 30
+_LONGEST: Final = timedelta(days=31)
+_METRICS: Final = ("request_count", "credits_usage", "byok_usage")
+
+_SCHEMA: Final = {"requests": "Int64", "credits_usd": "float64", "byok_usd": "float64", "source": "string"}
+_Key = tuple[datetime, str]
+
+
+def account_totals(
+    start: datetime, end: datetime, client: AccountCalls | None = None, *, models: Collection[str] = frozenset()
+) -> pd.DataFrame:
+    """Return the account's own totals of a time range.
+
+    Parameters
+    ----------
+    start, end
+        Aware, in UTC; the second is not part of the range.
+    client
+        With a management key. None makes one from the environment.
+    models
+        Names that are known: of the two that ``/activity`` has for a model, one of these is taken if it can be.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``day`` (UTC) and ``model`` (as the account names it); ``requests``; ``credits_usd`` (charged),
+        ``byok_usd`` (charged by providers for your own keys); ``source``: activity or analytics.
+
+    Raises
+    ------
+    ForbiddenError
+        The key is not a management key.
+    ApiError
+        What the last try ended with.
+    """
+    with ExitStack() as stack:
+        return _totals(start, end, client or stack.enter_context(Client()), models)
+
+
+def _totals(start: datetime, end: datetime, client: AccountCalls, models: Collection[str]) -> pd.DataFrame:
+    today = datetime.combine(datetime.now(UTC).date(), time(), UTC)
+    totals: dict[_Key, _Total] = defaultdict(_Total)
+    from_activity = set(_whole_days(max(start, today - _ACTIVITY_DAYS * _DAY), min(end, today)))
+    if from_activity:
+        rows = client.activity()
+        for day, model, total in _read_activity(rows, models):
+            if day in from_activity:
+                totals[day, model].add(total)
+    usage = Usage(client, [])
+    for window in _rest(start, end, set(_whole_days(start, end)) - from_activity) if from_activity else ():
+        if window.length >= _DAY:
+            _add_unserved(totals, _ask(usage, window))
+    for window in _rest(start, end, from_activity):
+        for day, model, total in _ask(usage, window):
+            totals[day, model].add(total)
+    return _frame(totals)
+
+
+def _add_unserved(totals: dict[_Key, _Total], counted: Iterable[tuple[datetime, str, _Total]]) -> None:
+    """Add the requests that no provider served: activity leaves them out, and they cost nothing."""
+    for day, model, total in counted:
+        known = totals.get((day, model))
+        if known is not None:
+            known.requests = max(known.requests, total.requests)
+        elif "/" in model and not total.credits_usd and not total.byok_usd:
+            totals[day, model].add(total)
+
+
+class _Total:
+    """Sums of one day and model."""
+
+    def __init__(self, requests: int = 0, credits_usd: float = 0.0, byok_usd: float = 0.0, source: str = "") -> None:
+        self.requests, self.credits_usd, self.byok_usd, self.source = requests, credits_usd, byok_usd, source
+
+    def add(self, other: _Total) -> None:
+        self.requests += other.requests
+        self.credits_usd += other.credits_usd
+        self.byok_usd += other.byok_usd
+        self.source = other.source
+
+
+def _whole_days(start: datetime, end: datetime) -> Iterator[datetime]:
+    day = datetime.combine(start.date(), time(), UTC)
+    if day < start:
+        day += _DAY
+    while day + _DAY <= end:
+        yield day
+        day += _DAY
+
+
+def _rest(start: datetime, end: datetime, without: set[datetime]) -> Iterator[Window]:
+    """Give the range without some of its days, in windows that are each a part of one day, or whole days."""
+    days = set(_whole_days(start, end))
+    begun: datetime | None = None
+    at = start
+    while at < end:
+        day = datetime.combine(at.date(), time(), UTC)
+        to = min(day + _DAY, end)
+        whole = day in days and day not in without
+        if begun is not None and at - begun == _LONGEST:
+            yield Window(begun, at)
+            begun = None
+        if whole:
+            begun = begun or at
+        else:
+            if begun is not None:
+                yield Window(begun, at)
+                begun = None
+            if day not in without:
+                yield Window(at, to)
+        at = to
+    if begun is not None:
+        yield Window(begun, at)
+
+
+def _read_activity(rows: Iterable[dict[str, Any]], models: Collection[str]) -> Iterator[tuple[datetime, str, _Total]]:
+    for row in rows:
+        day = _day(row.get("date"))
+        names = [str(name) for name in (row.get("model_permaslug"), row.get("model")) if name] or [""]
+        model = next((name for name in names if name in models), names[0])
+        charged, byok = usd_of(row, "usage"), usd_of(row, "byok_usage_inference")
+        yield day, model, _Total(count_of(row, "requests"), charged, byok, "activity")
+
+
+def _day(text: object) -> datetime:
+    try:
+        return datetime.combine(datetime.fromisoformat(str(text)).date(), time(), UTC)
+    except ValueError:
+        raise BadResponseError(f"The API sent {str(text)[:40]!r} as a day of its activity.", status=200) from None
+
+
+def _ask(usage: Usage, window: Window) -> Iterator[tuple[datetime, str, _Total]]:
+    # A part of a day must be read from the generations, not from the sums of days: hours make sure of that.
+    whole = window.length >= _DAY
+    answer = usage.ask(window, _METRICS, dimensions=["model"], granularity="day" if whole else "hour")
+    rows, truncated = answer if answer is not None else ([], True)
+    if truncated:
+        smaller = halves(window) if window.length < 2 * _DAY else _halves_of_days(window)
+        if len(smaller) > 1:
+            for half in smaller:
+                yield from _ask(usage, half)
+            return
+        if answer is None:
+            raise ServerError(f"HTTP 408 for /analytics/query, even for {window.length}.", status=408, retryable=True)
+        tell(f"More than {MOST_ROWS:,} models in a minute: the account's totals are not complete.")
+    for row in rows:
+        at = time_of(row)
+        if at is None:
+            raise BadResponseError("The API's usage by time does not name its time.", status=200)
+        model = str(row.get("model") or "")
+        charged, byok = usd_of(row, "credits_usage"), usd_of(row, "byok_usage")
+        total = _Total(count_of(row, "request_count"), charged, byok, "analytics")
+        yield datetime.combine(at.date(), time(), UTC), model, total
+
+
+def _halves_of_days(window: Window) -> list[Window]:
+    middle = datetime.combine((window.start + window.length / 2).date(), time(), UTC)
+    return [Window(window.start, middle), Window(middle, window.end)]
+
+
+def _frame(totals: dict[_Key, _Total]) -> pd.DataFrame:
+    days = pd.DatetimeIndex([day for day, _ in totals], tz="UTC").as_unit("us")
+    models = pd.array([model for _, model in totals], dtype="string")
+    index = pd.MultiIndex.from_arrays([days, models], names=["day", "model"])
+    columns = {name: [getattr(total, name) for total in totals.values()] for name in _SCHEMA}
+    return pd.DataFrame(columns, index=index).astype(_SCHEMA).sort_index()

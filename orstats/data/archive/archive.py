@@ -1,0 +1,460 @@
+"""The archive: what was fetched once is kept, so that it is never fetched again.
+
+A directory (or object store) of Parquet files that any Parquet reader can open::
+
+    <path>/generations/host=<host>/part-<utc time>-<process>-<random>.parquet   one row per record
+    <path>/contents/host=<host>/part-….parquet                                  prompts and completions, if asked for
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote, urlsplit
+
+import pandas as pd
+import platformdirs
+import pyarrow as pa
+from pyarrow import fs
+
+from orstats.api.errors import ArchiveError, ConfigError
+from orstats.data.archive import engines as archive_engines
+from orstats.data.archive.compact import Compaction, compact
+from orstats.data.archive.info import info_frame
+from orstats.data.archive.parts import Dataset, part_name, parts_of, producer
+from orstats.data.archive.read import newest, until_stable
+from orstats.data.archive.store import LocalStore, RemoteStore, Store
+from orstats.data.frame.frame import RECORD_SCHEMA
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+    from pyspark.sql import DataFrame, SparkSession
+
+GENERATIONS: Final = Dataset(
+    "generations",
+    RECORD_SCHEMA,
+    statistics=("id", "created_at", "fetched_at"),
+    various=("id", "upstream_id", "request_id", "provider_responses"),
+    group_rows=16_384,
+    batch_rows=131_072,
+    part_rows=1_048_576,
+)
+CONTENTS: Final = Dataset(
+    "contents",
+    pa.schema([("id", pa.string()), ("body", pa.large_binary()), ("fetched_at", pa.timestamp("us", tz="UTC"))]),
+    statistics=("id",),
+    various=("id", "body"),
+    group_rows=256,
+    batch_rows=1_024,
+    part_rows=65_536,
+)
+
+_SCHEMES: Final = ("file", "s3", "gs", "gcs", "abfs", "abfss")
+_HOST: Final = "host="
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Archive:
+    """Settled records, kept for ever in Parquet files.
+
+    Several threads and processes may use one archive at once, also while it is compacted: files appear whole or not
+    at all, and what :meth:`append` returned for survives a crash. Making the object touches neither disk nor network.
+
+    Directories that it makes are readable by their owner only (mode 0700, files 0600): costs are private. Anyone who
+    can write into the directory can make the archive say what he likes, so keep it that way.
+
+    Parameters
+    ----------
+    path
+        A directory (made when first needed), or the URL of one: ``file://``, ``s3://``, ``gs://`` or ``abfs://``
+        with the options that :meth:`pyarrow.fs.FileSystem.from_uri` understands. None takes the environment variable
+        ``ORSTATS_ARCHIVE``, else ``orstats`` in the platform's user data directory.
+
+    Raises
+    ------
+    ConfigError
+        A URL of another kind.
+
+    Examples
+    --------
+    >>> Archive("/data/orstats")
+    Archive('/data/orstats')
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        chosen = path or os.environ.get("ORSTATS_ARCHIVE") or platformdirs.user_data_path("orstats", appauthor=False)
+        self._location = _absolute(os.fspath(chosen))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path!r})"
+
+    @property
+    def path(self) -> str:
+        """Absolute path or URL, without the credentials that a URL may have."""
+        if "://" not in self._location:
+            return self._location
+        parts = urlsplit(self._location)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    def append(self, host: str, table: pa.Table) -> None:
+        """Store records as one new part. When this returns they are on disk; if it raises, none of them is.
+
+        Parameters
+        ----------
+        host
+            Host of the API, e.g. ``openrouter.ai``.
+        table
+            With the columns of :data:`orstats.data.frame.frame.RECORD_SCHEMA`; an empty one stores nothing.
+
+        Raises
+        ------
+        ArchiveError
+            The disk is full, or the place cannot be written. What was stored before is intact.
+        ValueError
+            Other columns, or a missing id.
+        """
+        self._append(GENERATIONS, host, table)
+
+    def read(self, host: str, ids: Sequence[str] | None = None, *, settled_only: bool = True) -> pa.Table:
+        """Return the newest record of each id.
+
+        Parameters
+        ----------
+        host
+            Host of the API.
+        ids
+            Those wanted; all when None. Ids that are not stored are simply not in the result.
+        settled_only
+            Leave out ids whose newest record was fetched less than 60 seconds after its creation (or whose creation
+            is unknown): it may have changed since.
+
+        Returns
+        -------
+        pyarrow.Table
+            With :data:`orstats.data.frame.frame.RECORD_SCHEMA`, one row per id, in any order. Columns that an older
+            part does not have are null. A damaged file is logged as a warning and left out.
+
+        Raises
+        ------
+        ArchiveError
+            The place cannot be read.
+        """
+        directory = _directory(GENERATIONS, host)
+        with self._explained("read", directory):
+            return newest(self._store, GENERATIONS, directory, ids, settled_only=settled_only)
+
+    def check_writable(self, host: str) -> None:
+        """Prove that records of this host can be stored, before requests are spent on them.
+
+        Raises
+        ------
+        ArchiveError
+            They cannot.
+        """
+        directory = _directory(GENERATIONS, host)
+        with self._explained("write", directory):
+            self._store.prove(directory)
+
+    def append_contents(
+        self, host: str, ids: Sequence[str], bodies: Sequence[bytes], fetched_at: Sequence[float]
+    ) -> None:
+        """Store prompts and completions, apart from the records. Only call it when the user asked for that.
+
+        Parameters
+        ----------
+        host
+            Host of the API.
+        ids, bodies, fetched_at
+            Of equal length: the id, the JSON of ``data`` as sent, and the unix second it was received.
+
+        Raises
+        ------
+        ArchiveError
+            The disk is full, or the place cannot be written. What was stored before is intact.
+        ValueError
+            Lengths that differ.
+        """
+        times = [round(second * 1_000_000) for second in fetched_at]
+        columns = [pa.array(v, t) for v, t in zip((ids, bodies, times), CONTENTS.schema.types, strict=True)]
+        self._append(CONTENTS, host, pa.table(columns, schema=CONTENTS.schema))
+
+    def read_contents(self, host: str, ids: Sequence[str]) -> dict[str, bytes]:
+        """Return what is stored of the contents of these generations, by id.
+
+        Raises
+        ------
+        ArchiveError
+            The place cannot be read.
+        """
+        directory = _directory(CONTENTS, host)
+        with self._explained("read", directory):
+            table = newest(self._store, CONTENTS, directory, ids, settled_only=False)
+        return dict(zip(table["id"].to_pylist(), table["body"].to_pylist(), strict=True))
+
+    def forget_contents(self, host: str | None = None) -> None:
+        """Delete the stored prompts and completions of one host, or of all; the records stay.
+
+        Files that are being written meanwhile are deleted too: that :meth:`append_contents` raises.
+
+        Raises
+        ------
+        ArchiveError
+            They cannot be deleted.
+        """
+        with self._explained("write", CONTENTS.folder):
+            for name in self._hosts(CONTENTS) if host is None else [host]:
+                directory = _directory(CONTENTS, name)
+                # Again until nothing is left: a compaction may just have made a new part of the old ones.
+                while entries := self._store.files(directory):
+                    for entry in entries:
+                        self._store.delete(f"{directory}/{entry.name}")
+                self._store.remove_directory(directory)
+
+    def hosts(self) -> list[str]:
+        """Return the hosts that something is stored of, sorted.
+
+        Raises
+        ------
+        ArchiveError
+            The place cannot be read.
+        """
+        with self._explained("read", GENERATIONS.folder):
+            found = {
+                host
+                for dataset in (GENERATIONS, CONTENTS)
+                for host in self._hosts(dataset)
+                if parts_of(self._store, _directory(dataset, host))
+            }
+        return sorted(found)
+
+    def info(self) -> pd.DataFrame:
+        """Return what is stored, one row per host.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by ``host``. ``parts``: whole files of records; ``damaged``: files that cannot be read; ``rows``:
+            stored records, ``ids``: different ones among them; ``bytes``: on disk; ``oldest``, ``newest``: first and
+            last ``created_at`` (UTC); ``contents``: generations whose prompt and completion are stored, in
+            ``contents_bytes``.
+
+        Raises
+        ------
+        ArchiveError
+            The place cannot be read.
+        """
+        hosts = self.hosts()
+        with self._explained("read", ""):
+            return info_frame(
+                self._store, hosts, [(dataset, partial(_directory, dataset)) for dataset in (GENERATIONS, CONTENTS)]
+            )
+
+    def compact(self, host: str | None = None, *, min_files: int = 1) -> list[Compaction]:
+        """Merge the many small files of one host, or of all, into few big ones, only the newest record of an id kept.
+
+        Worth it when there are hundreds of files: reading gets faster by far. Safe at any time, also when others
+        read, write or compact, and when it is killed. Big parts without old records are left as they are, so that
+        calling it again costs little. Leftovers of crashed processes are removed; damaged files are not.
+
+        Parameters
+        ----------
+        host
+            Host of the API; all of them when None.
+        min_files
+            Leave datasets with fewer files alone.
+
+        Returns
+        -------
+        list of Compaction
+            One for each dataset of each host that was not left alone, with what was before and after.
+
+        Raises
+        ------
+        ArchiveError
+            The place cannot be read or written, or there is no room for the merged file beside the old ones. Nothing
+            is lost.
+        """
+        done: list[Compaction] = []
+        for dataset in (GENERATIONS, CONTENTS):
+            with self._explained("write", dataset.folder):
+                for name in self._hosts(dataset) if host is None else [host]:
+                    directory = _directory(dataset, name)
+                    if len(self._store.files(directory)) >= max(1, min_files):
+                        done.append(until_stable(self._store, partial(compact, self._store, dataset, directory, name)))
+        return done
+
+    def relation(self, host: str | None = None, *, connection: DuckDBPyConnection | None = None) -> DuckDBPyRelation:
+        """Return the newest record of each id as a DuckDB relation: for reports on more than fits into memory.
+
+        It is of this moment: what is stored later is not in it, and after a :meth:`compact` it may miss its files;
+        then make it again. Records of the last minute are in it, too.
+
+        Parameters
+        ----------
+        host
+            Host of the API; all of them when None.
+        connection
+            Of DuckDB, to join with other tables; a new one in memory when None.
+
+        Returns
+        -------
+        duckdb.DuckDBPyRelation
+            ``host``, and the columns of :data:`orstats.data.frame.frame.RECORD_SCHEMA`. Damaged files are logged as a
+            warning and left out.
+
+        Raises
+        ------
+        ArchiveError
+            The place cannot be read.
+        MissingExtraError
+            DuckDB is not installed: ``pip install 'orstats[sql]'``.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Archive(folder).relation().columns[:3]
+        ['host', 'id', 'created_at']
+        """
+        connection = connection or archive_engines.connect()
+        with self._explained("read", GENERATIONS.folder):
+            return archive_engines.relation(connection, self._store, GENERATIONS, self._parts(host))
+
+    def sql(self, query: str, *, host: str | None = None) -> DuckDBPyRelation:
+        """Ask a question of everything ever fetched, in DuckDB's SQL.
+
+        Parameters
+        ----------
+        query
+            A ``SELECT``; the table is ``generations``, with the columns of :meth:`relation`.
+        host
+            Host of the API; all of them when None.
+
+        Returns
+        -------
+        duckdb.DuckDBPyRelation
+            Print it, or turn it into a frame: ``.df()`` for pandas, ``.pl()`` for Polars, ``.to_arrow_table()``.
+
+        Raises
+        ------
+        ConfigError
+            DuckDB does not understand the query.
+        ArchiveError, MissingExtraError
+            As for :meth:`relation`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Archive(folder).sql("SELECT count(*) FROM generations").fetchall()
+        [(0,)]
+        """
+        connection = archive_engines.connect()
+        return archive_engines.query(connection, self.relation(host, connection=connection), query)
+
+    def spark(self, session: SparkSession, host: str | None = None) -> DataFrame:
+        """Return the newest record of each id as a Spark DataFrame.
+
+        Parameters
+        ----------
+        session
+            Of Spark. Its executors must reach the archive: a path must be the same on all machines, and ``s3://`` is
+            read as ``s3a://``, with the credentials and the endpoint that the session is configured with.
+        host
+            Host of the API; all of them when None.
+
+        Returns
+        -------
+        pyspark.sql.DataFrame
+            With the columns of :meth:`relation`, and like it of this moment.
+
+        Raises
+        ------
+        ArchiveError
+            The place cannot be read.
+        ConfigError
+            The archive's URL is of a kind that Spark has other names for.
+        """
+        scheme = self._location.partition("://")[0] if "://" in self._location else ""
+        with self._explained("read", GENERATIONS.folder):
+            return archive_engines.frame(session, self._store, scheme, GENERATIONS, self._parts(host))
+
+    def _parts(self, host: str | None) -> list[archive_engines.Parts]:
+        hosts = self._hosts(GENERATIONS) if host is None else [host]
+        return archive_engines.parts(self._store, GENERATIONS, {one: _directory(GENERATIONS, one) for one in hosts})
+
+    def _append(self, dataset: Dataset, host: str, table: pa.Table) -> None:
+        if sorted(table.column_names) != sorted(dataset.schema.names):
+            raise ValueError(f"cannot store these columns as {dataset.folder}: {table.column_names}")
+        if not table.num_rows:
+            return
+        table = table.select(dataset.schema.names).cast(dataset.schema)
+        if table["id"].null_count:
+            raise ValueError("cannot store a record without an id")
+        directory = _directory(dataset, host)
+        with self._explained("write", directory):
+            self._store.write(directory, part_name(), producer(dataset, [table]))
+
+    def _hosts(self, dataset: Dataset) -> list[str]:
+        names = self._store.directories(dataset.folder)
+        hosts = [unquote(name.removeprefix(_HOST)) for name in names if name.startswith(_HOST)]
+        return sorted(host for host in hosts if host and _directory(dataset, host).rpartition("/")[2] in names)
+
+    @cached_property
+    def _store(self) -> Store:
+        if "://" not in self._location:
+            return LocalStore(self._location)
+        try:
+            filesystem, root = fs.FileSystem.from_uri(self._location)
+        except (pa.ArrowException, ValueError):
+            # Without the cause: it repeats the URL, with the credentials that may be in it.
+            raise ConfigError(f"the archive's URL cannot be used by this pyarrow: {self.path}") from None
+        return LocalStore(root) if isinstance(filesystem, fs.LocalFileSystem) else RemoteStore(filesystem, root)
+
+    @contextmanager
+    def _explained(self, doing: str, directory: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = f"{self.path}/{directory}".rstrip("/")
+            reason = error.strerror or str(error)
+            advice = "Make it accessible"
+            if error.errno in _FULL:
+                advice = "Free some space"
+            raise ArchiveError(
+                f"Cannot {doing} the archive {where}: {reason}. What was stored before is intact. "
+                f"{advice}, or name another place as archive=… or in ORSTATS_ARCHIVE.",
+                path=where,
+            ) from error
+
+
+def _absolute(location: str) -> str:
+    if "://" not in location:
+        return str(Path(location).expanduser().absolute())
+    scheme = urlsplit(location).scheme
+    if scheme not in _SCHEMES:
+        raise ConfigError(f"An archive is a directory or a URL with one of {', '.join(_SCHEMES)}; not {scheme}://.")
+    return location
+
+
+def _directory(dataset: Dataset, host: str) -> str:
+    """Return the directory of a host; whatever the host is, it is one directory inside the archive.
+
+    Host names are the same in small and capital letters. Characters that a file system may dislike are percent-coded,
+    as DuckDB, Polars and Spark expect it of such directories.
+
+    Examples
+    --------
+    >>> _directory(GENERATIONS, "127.0.0.1:8000")
+    'generations/host=127.0.0.1%3A8000'
+    >>> _directory(GENERATIONS, "../../etc")
+    'generations/host=..%2F..%2Fetc'
+    """
+    if not host:
+        raise ConfigError("An archive needs to know the host of the API that the records are from.")
+    return f"{dataset.folder}/{_HOST}{quote(host.lower(), safe='', errors='replace')}"

@@ -1,0 +1,232 @@
+"""The archive for engines that need not hold it in memory: DuckDB and Spark.
+
+Both read the parts themselves; what is done here is to say which, and to leave out records that a newer one replaces.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from orstats.api.errors import ArchiveError, ConfigError, MissingExtraError
+from orstats.data.archive.parts import Dataset, parts_of, read_keys
+from orstats.data.archive.read import until_stable, warn_unreadable
+from orstats.data.archive.store import LocalStore, Store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+    from pyspark.sql import DataFrame, SparkSession
+
+#: The type of each column, in the words of DuckDB and Spark.
+_TYPES: Final[Mapping[pa.DataType, tuple[str, str]]] = {
+    pa.string(): ("VARCHAR", "string"),
+    pa.int64(): ("BIGINT", "bigint"),
+    pa.bool_(): ("BOOLEAN", "boolean"),
+    pa.float64(): ("DOUBLE", "double"),
+    pa.timestamp("us", tz="UTC"): ("TIMESTAMPTZ", "timestamp"),
+}
+#: How Spark names the places that pyarrow names so.
+_SPARK_SCHEMES: Final = {"": "file://", "file": "file://", "s3": "s3a://", "gs": "gs://", "gcs": "gs://"}
+_GLOB: Final = re.compile(r"([\\\[\]{}*?])")
+_HOST: Final = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The whole parts of one host, and which columns some of them have."""
+
+    host: str
+    paths: tuple[str, ...]
+    columns: frozenset[str]
+    alike: bool
+
+
+def parts(store: Store, dataset: Dataset, directories: Mapping[str, str]) -> list[Parts]:
+    """List the parts that can be read; others are logged and left out.
+
+    Parameters
+    ----------
+    store, dataset
+        Where, and what.
+    directories
+        Of each host.
+
+    Raises
+    ------
+    OSError
+        The place cannot be read.
+    """
+
+    def look(host: str, directory: str, skip: frozenset[str]) -> Parts:
+        paths = [path for entry in parts_of(store, directory) if (path := f"{directory}/{entry.name}") not in skip]
+        # No id is wanted: only the footers are read.
+        found, broken = read_keys(store, dataset, paths, pa.array([], pa.string()))
+        for error in broken:
+            warn_unreadable(store, error)
+        names = [frozenset(keys.part.metadata.schema.names) for keys in found]
+        paths = [keys.part.path for keys in found]
+        return Parts(host, tuple(paths), frozenset().union(*names), alike=len(set(names)) == 1)
+
+    return [until_stable(store, partial(look, *one)) for one in directories.items()]
+
+
+def connect() -> DuckDBPyConnection:
+    """Open a database of DuckDB in memory.
+
+    Raises
+    ------
+    MissingExtraError
+        DuckDB is not installed.
+    """
+    connection: DuckDBPyConnection = _duckdb().connect()
+    return connection
+
+
+def relation(
+    connection: DuckDBPyConnection, store: Store, dataset: Dataset, hosts: Sequence[Parts]
+) -> DuckDBPyRelation:
+    """Make a relation of the newest records: ``host`` and the columns of the dataset.
+
+    Raises
+    ------
+    ArchiveError
+        DuckDB cannot read the parts.
+    MissingExtraError
+        DuckDB, or what it needs to read an object store, is not installed.
+    """
+    duckdb = _duckdb()
+    prefix = _mount(connection, store)
+    stored = [(one, [prefix + store.full(path) for path in one.paths]) for one in hosts if one.paths]
+    try:
+        queries = [_newest(connection, dataset, one, paths) for one, paths in stored]
+        return connection.sql(" UNION ALL ".join([_nothing(dataset), *queries]))
+    except duckdb.Error as error:
+        raise ArchiveError(f"DuckDB cannot read the archive: {error}", path=store.full("")) from error
+
+
+def query(connection: DuckDBPyConnection, records: DuckDBPyRelation, sql: str) -> DuckDBPyRelation:
+    """Ask a question in SQL, over the view ``generations``.
+
+    Raises
+    ------
+    ConfigError
+        DuckDB does not understand it, or it is no question.
+    """
+    records.create_view("generations")
+    try:
+        answer = connection.sql(sql)
+    except _duckdb().Error as error:
+        raise ConfigError(f"DuckDB does not understand this SQL: {error}") from error
+    if answer is None:
+        raise ConfigError("Only questions can be asked of an archive: SELECT … FROM generations …")
+    return answer
+
+
+def frame(session: SparkSession, store: Store, scheme: str, dataset: Dataset, hosts: Sequence[Parts]) -> DataFrame:
+    """Make a Spark DataFrame of the newest records: ``host`` and the columns of the dataset.
+
+    Parameters
+    ----------
+    session
+        Of Spark; its executors must reach the parts under the same names.
+    store, dataset, hosts
+        As for :func:`relation`.
+    scheme
+        Of the archive's URL; empty for a path.
+
+    Raises
+    ------
+    ConfigError
+        Spark has no name for such a place.
+    """
+    base = _SPARK_SCHEMES.get(scheme)
+    if base is None:
+        raise ConfigError(f"Spark's name for {scheme}:// is not known here: use session.read.parquet on generations/.")
+    schema = ", ".join(f"`{field.name}` {_TYPES[field.type][1]}" for field in dataset.schema)
+    names = [f"`{field.name}`" for field in dataset.schema]
+    newest = "row_number() over (partition by id order by fetched_at desc nulls last, part desc, place desc)"
+    result = session.createDataFrame([], f"`{_HOST}` string, {schema}")
+    for parts in hosts:
+        if parts.paths:
+            paths = [base + _GLOB.sub(r"\\\1", store.full(path)) for path in parts.paths]
+            records = session.read.schema(schema).parquet(*paths)
+            records = records.selectExpr("*", "_metadata.file_name as part", "_metadata.row_index as place")
+            records = records.selectExpr(*names, f"{newest} as newer").where("newer = 1")
+            host = parts.host.replace("\\", "\\\\").replace("'", "\\'")
+            result = result.unionAll(records.selectExpr(f"'{host}' as `{_HOST}`", *names))
+    return result
+
+
+def _duckdb() -> ModuleType:
+    try:
+        import duckdb  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise MissingExtraError("To read the archive by SQL", extra="sql") from None
+    module: ModuleType = duckdb
+    return module
+
+
+def _nothing(dataset: Dataset) -> str:
+    """Select no rows: what makes an empty archive have its columns, too."""
+    columns = [f"CAST(NULL AS VARCHAR) AS {_HOST}"]
+    columns += [f'CAST(NULL AS {_TYPES[field.type][0]}) AS "{field.name}"' for field in dataset.schema]
+    return f"SELECT {', '.join(columns)} WHERE false"
+
+
+def _newest(connection: DuckDBPyConnection, dataset: Dataset, parts: Parts, paths: Sequence[str]) -> str:
+    """Select the newest record of each id, from files that may hold older ones, too.
+
+    Old ones are few or none, so they are looked for once, by hashes that take 8 bytes for each row, and then left out
+    by their place. To compare all rows in each query would take more memory than the query.
+    """
+    columns = [
+        f'"{field.name}"' if field.name in parts.columns else f'CAST(NULL AS {_TYPES[field.type][0]}) AS "{field.name}"'
+        for field in dataset.schema
+    ]
+    listed = ", ".join(_quoted(path) for path in paths)
+    union = "" if parts.alike else ", union_by_name = true"
+    files = f"read_parquet([{listed}], filename = true, file_row_number = true, hive_partitioning = false{union})"
+    select = f"SELECT {_quoted(parts.host)} AS {_HOST}, {', '.join(columns)} FROM {files} AS part"  # noqa: S608 - quoted
+    hashes = np.sort(connection.sql(f"SELECT hash(id) AS h FROM {files}").fetchnumpy()["h"])  # noqa: S608 - quoted
+    twice = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    if not len(twice):
+        return select
+    wanted, old = (f"orstats_{name}_{secrets.token_hex(8)}" for name in ("twice", "old"))
+    connection.register(wanted, pa.table({"h": twice}))
+    connection.execute(
+        f"""CREATE TEMP TABLE {old} AS SELECT filename, file_row_number FROM (
+            SELECT filename, file_row_number, row_number() OVER (
+                PARTITION BY id ORDER BY fetched_at DESC NULLS LAST, filename DESC, file_row_number DESC) AS newer
+            FROM {files} WHERE hash(id) IN (SELECT h FROM {wanted})) WHERE newer > 1"""  # noqa: S608 - quoted
+    )
+    connection.unregister(wanted)
+    return (
+        f"{select} WHERE NOT EXISTS (FROM {old} AS old "
+        "WHERE old.filename = part.filename AND old.file_row_number = part.file_row_number)"
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _mount(connection: DuckDBPyConnection, store: Store) -> str:
+    """Let DuckDB read an object store through pyarrow, with the archive's own credentials; return its prefix.
+
+    DuckDB's own way needs an extension from the internet, and credentials of its own.
+    """
+    if isinstance(store, LocalStore):
+        return ""
+    try:
+        from orstats.data.archive.mount import mount  # noqa: PLC0415 - needs an extra
+    except ImportError:
+        raise MissingExtraError("To read an archive in an object store by SQL", extra="sql") from None
+    return mount(connection, store)

@@ -1,0 +1,1 @@
+"""One generation whole: its typed record, and its stored prompt and completion."""

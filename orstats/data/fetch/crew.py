@@ -1,0 +1,187 @@
+"""The threads that work a schedule off. They send and decode; what they got goes into one queue."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from orstats.api.client import Client
+from orstats.api.errors import AccountError, ApiError
+from orstats.data.fetch.schedule import Schedule, Task
+
+#: Threads to begin with. More of them only contend for the interpreter when the server answers at once.
+_FIRST: Final = 8
+#: No result for so long, with everybody waiting for the network: more threads help.
+_QUIET_S: Final = 0.005
+_NAP_S: Final = 0.1
+
+
+#: Sends one request for an id, and waits for the governor itself; returns the data or raises an ApiError.
+Ask = Callable[[str], dict[str, Any]]
+
+
+class Result(NamedTuple):
+    """What became of one id for good: a record, or a status with its error."""
+
+    task: Task
+    record: dict[str, Any] | None
+    at: float  # unix seconds
+    status: str = "ok"
+    error: ApiError | None = None
+
+
+class Crew:
+    """Up to ``size`` daemon threads that ask for the ids of a schedule through one client.
+
+    It begins with few threads and adds more while all of them wait for the network and nothing comes back.
+
+    Parameters
+    ----------
+    client
+        Its governor paces all of them.
+    schedule
+        What to ask; guarded by the crew's lock from now on.
+    size
+        Threads at most.
+    ask
+        What to ask instead of the record, such as the content.
+    """
+
+    def __init__(self, client: Client, schedule: Schedule, size: int, ask: Ask | None = None) -> None:
+        self._client = client
+        self._other = ask
+        self._schedule = schedule
+        self._size = size
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._results: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._sending: list[bool] = []  # one slot a thread, written by it alone
+        self._broken: BaseException | None = None
+        self.retries = 0
+        self.fatal: AccountError | None = None
+
+    def start(self) -> None:
+        """Start the first threads."""
+        self._add(min(_FIRST, self._size, self._schedule.left))
+
+    def results(self) -> list[Result]:
+        """Wait a moment and return what has come in since, which may be nothing.
+
+        Raises
+        ------
+        BaseException
+            Whatever ended a thread that should not have ended.
+        """
+        time.sleep(_QUIET_S)  # in bulk: waking up for each result would cost the senders their turn
+        results = self._collected()
+        if not results:
+            self._grow()
+        return results
+
+    def stop(self) -> None:
+        """Send nothing more. Requests that are out are not broken off."""
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def drain(self, grace: float) -> list[Result]:
+        """Return what still comes in within ``grace`` seconds after a stop; returns as soon as nobody is sending."""
+        deadline = time.monotonic() + grace
+        while any(self._sending) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return self._collected()
+
+    def join(self) -> None:
+        """Wait for the threads to end, which they do when the schedule is worked off."""
+        for thread in self._threads:
+            thread.join()
+
+    def _collected(self) -> list[Result]:
+        results: list[Result] = []
+        while self._broken is None and not self._results.empty():
+            result = self._results.get()
+            if isinstance(result, BaseException):
+                self._broken = result
+            else:
+                results.append(result)
+        if self._broken is not None and not results:  # what came before it is handed out first
+            broken, self._broken = self._broken, None
+            raise broken
+        return results
+
+    def _grow(self) -> None:
+        if len(self._threads) < self._size and self._schedule.left and all(self._sending):
+            self._add(min(len(self._threads), self._size - len(self._threads)))
+
+    def _add(self, number: int) -> None:
+        for _ in range(number):
+            self._sending.append(False)
+            slot = len(self._sending) - 1
+            thread = threading.Thread(target=self._work, args=(slot,), name=f"orstats-worker-{slot}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self, slot: int) -> None:
+        try:
+            while (task := self._take()) is not None and self._ask(task, slot):
+                pass
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for results
+            self._results.put(error)
+
+    def _take(self) -> Task | None:
+        with self._changed:
+            while not self._stop.is_set():
+                task = self._schedule.take(time.monotonic())
+                if task is None:
+                    self._changed.notify_all()
+                    return None
+                if isinstance(task, Task):
+                    return task
+                self._changed.wait(min(task, _NAP_S))
+        return None
+
+    def _ask(self, task: Task, slot: int) -> bool:
+        admitted: float | None
+        if self._other is None:
+            admitted = self._client.governor.admit(self._stop.is_set, left=self._schedule.left)
+        else:
+            admitted = time.monotonic()
+        if admitted is None:
+            return False
+        if not task.attempts:
+            task.first_sent = admitted
+        task.attempts += 1
+        self._sending[slot] = True
+        try:
+            if self._other is None:
+                record = self._client.ask_generation(task.id, admitted=admitted)
+            else:
+                record = self._other(task.id)
+        except ApiError as error:
+            self._settle(task, error)
+        else:
+            self._results.put(Result(task, record, time.time()))
+            with self._changed:
+                self._schedule.done()
+        finally:
+            self._sending[slot] = False
+        return True
+
+    def _settle(self, task: Task, error: ApiError) -> None:
+        now, wall = time.monotonic(), time.time()
+        if isinstance(error, AccountError):
+            self.fatal = error
+            self.stop()
+        with self._changed:
+            verdict = self._schedule.verdict(task, error, now, wall)
+            if isinstance(verdict, str):
+                self._schedule.done()
+                self._results.put(Result(task, None, wall, verdict, error))
+            else:
+                self.retries += 1
+                self._schedule.put_off(task, now + verdict)
+                self._changed.notify()

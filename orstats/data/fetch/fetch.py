@@ -1,0 +1,297 @@
+"""``fetch``: many ids in, one typed frame out; nothing asked twice, nothing lost."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import Any, Final, Literal
+
+import pandas as pd
+import pyarrow as pa
+
+from orstats.api.client import Client
+from orstats.api.errors import ArchiveError, ConfigError, IncompleteFetchError
+from orstats.api.transport import MAX_CONNECTIONS
+from orstats.data.archive.archive import Archive
+from orstats.data.fetch.crew import Crew, Result
+from orstats.data.fetch.progress import Progress
+from orstats.data.fetch.schedule import Schedule, tally
+from orstats.data.frame.frame import Outcome, assemble, to_table
+from orstats.data.ids.shapes import API_KEY, GENERATION_ID_HINT, foreign_kind
+
+log = logging.getLogger("orstats.fetch")
+
+#: Fetched records are written to the archive when there are so many, or after so many seconds.
+_BATCH, _BATCH_S = 4_000, 1.0
+#: So many files of one host in the archive are merged into few at the end of a fetch.
+_MANY_FILES: Final = 64
+#: After a stop, requests that are out get so many seconds to come in.
+_GRACE_S: Final = 2.0
+
+_NOT_ATTEMPTED: Final = Outcome("not_attempted", None, 0, "The fetch was stopped before this id was asked for.")
+
+
+def fetch(
+    ids: str | Iterable[str],
+    *,
+    client: Client | None = None,
+    archive: Archive | str | os.PathLike[str] | Literal[False] | None = None,
+    workers: int = 16,
+    refresh: bool = False,
+    errors: Literal["coerce", "raise"] = "coerce",
+    pending_wait: float = 30.0,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Fetch the metadata of many generations into one typed frame.
+
+    Every distinct id gives one row, in the order first asked; an id that could not be had keeps its row, with
+    missing values and the reason. Settled records are taken from the archive and never asked for again.
+    Interrupted (Ctrl-C, a crash), what was fetched is in the archive; run the same again for the rest.
+
+    Parameters
+    ----------
+    ids
+        Generation ids, e.g. from :func:`orstats.read_ids`. Asked for once each; missing values are skipped.
+    client
+        Whom to ask, and with what pace learnt so far. None makes one from the environment.
+    archive
+        Where settled records are kept: an :class:`orstats.Archive`, a directory or URL. None is the default
+        place (``ORSTATS_ARCHIVE``, else the user data directory), but nothing for servers on this machine, such
+        as the simulator; False is none at all.
+    workers
+        Threads at most, 1 to 256. The pace is shared, so more than needed do no harm.
+    refresh
+        Ask for archived ids too; the newer record wins.
+    errors
+        ``"coerce"``: return the frame, with failed rows in it. ``"raise"``: if any row is not ok, raise after
+        everything was tried.
+    pending_wait
+        Seconds during which an id that is not found, and younger than a minute, is looked for again.
+    progress
+        A progress bar: True, False, or None for "if a person is watching".
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``id``; columns and dtypes as in :func:`orstats.field_table`, also when empty.
+
+    Raises
+    ------
+    IncompleteFetchError
+        ``errors="raise"`` and some row is not ok; ``.frame`` has them all.
+    AccountError
+        The key (401) or the credits (402) are refused; ``.frame`` has what was fetched before.
+    ArchiveError
+        The archive cannot be written; ``.frame`` has what was fetched before.
+    ConfigError
+        No key (only if something must be asked), or an argument that cannot be used.
+
+    Examples
+    --------
+    >>> import orstats
+    >>> with orstats.sim.SimServer(50) as sim:
+    ...     df = orstats.fetch(sim.ids, client=sim.client())
+    >>> len(df), df.index.name, set(df.fetch_status)
+    (50, 'id', {'ok'})
+    """
+    asked = distinct(ids)
+    if not 1 <= workers <= MAX_CONNECTIONS:
+        raise ConfigError(f"workers={workers}: from 1 to {MAX_CONNECTIONS}.")
+    if errors not in ("coerce", "raise"):
+        raise ConfigError(f'errors={errors!r}: "coerce" or "raise".')
+    if not 0 <= pending_wait < math.inf:
+        raise ConfigError(f"pending_wait={pending_wait}: seconds, 0 or more.")
+    with ExitStack() as stack:
+        if client is None:
+            client = stack.enter_context(Client())
+        run = _Run(asked, client, choose_archive(archive, client))
+        run.read_archive(refresh=refresh)
+        run.ask(workers, pending_wait, progress)
+        frame = run.frame()
+    if errors == "raise":
+        _require_complete(frame)
+    return frame
+
+
+def choose_archive(archive: Archive | str | os.PathLike[str] | Literal[False] | None, client: Client) -> Archive | None:
+    """Return the archive to use, or None for none.
+
+    Servers on this machine get one only when it is named (as an argument or in ``ORSTATS_ARCHIVE``): what a
+    simulator says must not mix with what was really paid.
+    """
+    if archive is False:
+        return None
+    if archive is None:
+        if client.settings.is_loopback and not os.environ.get("ORSTATS_ARCHIVE"):
+            return None
+        return Archive()
+    return archive if isinstance(archive, Archive) else Archive(archive)
+
+
+def _require_complete(frame: pd.DataFrame) -> None:
+    not_ok = frame.loc[frame["fetch_status"] != "ok", "fetch_status"]
+    if len(not_ok):
+        raise IncompleteFetchError(
+            f"{len(not_ok):,} of {len(frame):,} rows are not ok ({tally(iter(not_ok))}). The frame is in .frame.",
+            frame=frame,
+        )
+
+
+def distinct(ids: str | Iterable[str]) -> list[str]:
+    """Return each id once, in the order first asked; missing values are skipped, keys and frames are refused."""
+    if isinstance(ids, pd.DataFrame):
+        raise TypeError("fetch() takes ids, not a frame; pass a column, e.g. frame['id'].")
+    found: dict[str, None] = {}
+    skipped = 0
+    for position, item in enumerate([ids] if isinstance(ids, str) else ids):
+        if isinstance(item, str):
+            found[item.strip()] = None
+        elif item is None or item is pd.NA or item != item:  # noqa: PLR0124 - NaN
+            skipped += 1
+        else:
+            raise TypeError(f"ids must be text; item {position} is {type(item).__name__}.")
+    if skipped:
+        log.warning("%d missing values among the ids were skipped", skipped)
+    for position, item in enumerate(found):
+        if foreign_kind(item) == API_KEY:
+            raise ConfigError(f"The ids contain an API key (distinct item {position}); take it out, and off disk.")
+    return list(found)
+
+
+class _Run:
+    """One call of fetch: its tables, and what became of the ids that were asked for."""
+
+    def __init__(self, ids: Sequence[str], client: Client, archive: Archive | None) -> None:
+        self.ids = ids
+        self.client = client
+        self.archive = archive
+        self.host = client.settings.host
+        self.tables: list[pa.Table] = []
+        self.outcomes: dict[str, Outcome] = {}
+        self.to_ask: Sequence[str] = ids
+        self._got: list[Result] = []
+        self._kept_at = time.monotonic()
+
+    def read_archive(self, *, refresh: bool) -> None:
+        if self.archive is None or refresh or not self.ids:
+            return
+        known = self.archive.read(self.host, self.ids)
+        pa.default_memory_pool().release_unused()  # what reading took, before the frame needs as much again
+        log.info("%d of %d ids are in the archive", known.num_rows, len(self.ids))
+        if known.num_rows:
+            self.tables.append(known)
+        if known.num_rows == len(self.ids):
+            self.to_ask = []
+        elif known.num_rows:
+            have = set(known.column("id").to_pylist())
+            self.to_ask = [i for i in self.ids if i not in have]
+
+    def ask(self, workers: int, pending_wait: float, progress: bool | None) -> None:
+        """Ask for what is not archived. However it ends, what came in is kept first."""
+        to_ask = [i for i in self.to_ask if not self._is_foreign(i)]
+        if not to_ask:
+            return
+        self.client.settings.key()
+        if self.archive is not None:
+            self.archive.check_writable(self.host)
+        crew = Crew(self.client, Schedule(to_ask, self.client.retry, pending_wait), workers)
+        try:
+            with Progress(len(self.ids), len(self.ids) - len(to_ask), progress) as bar:
+                self._collect(crew, len(to_ask), bar)
+            self._keep()
+        except ArchiveError as error:
+            self._put_down(crew, archived=False)
+            error.frame = self.stopped_frame()
+            raise
+        except BaseException:
+            self._put_down(crew, archived=True)
+            raise
+        if crew.fatal is not None:
+            crew.fatal.frame = self.stopped_frame()
+            raise crew.fatal
+        crew.join()
+        self._tidy()
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row for each id asked for. Gives the records away: holding them would double the memory."""
+        return assemble(self.ids, self._give_records(), self.outcomes)
+
+    def _give_records(self) -> list[pa.Table]:
+        tables, self.tables = self.tables, []
+        return tables
+
+    def stopped_frame(self) -> pd.DataFrame:
+        """Return a row for each id, after a stop that left some of them out."""
+        have = self.outcomes.keys() | {i for table in self.tables for i in table.column("id").to_pylist()}
+        self.outcomes.update(dict.fromkeys((i for i in self.ids if i not in have), _NOT_ATTEMPTED))
+        return self.frame()
+
+    def _collect(self, crew: Crew, number: int, bar: Progress) -> None:
+        crew.start()
+        while number and crew.fatal is None:
+            for result in crew.results():
+                number -= 1
+                self._take(result)
+                bar.add(ok=result.record is not None)
+            bar.show(crew.retries)
+            if len(self._got) >= _BATCH or time.monotonic() - self._kept_at > _BATCH_S:
+                self._keep()
+        if crew.fatal is not None:
+            for result in crew.drain(_GRACE_S):
+                self._take(result)
+
+    def _put_down(self, crew: Crew, *, archived: bool) -> None:
+        crew.stop()
+        for result in crew.drain(_GRACE_S):
+            self._take(result)
+        self._keep(archived=archived)
+
+    def _take(self, result: Result) -> None:
+        task, error = result.task, result.error
+        if error is None:
+            self._got.append(result)
+            self.outcomes[task.id] = _ok(task.attempts)
+        else:
+            self.outcomes[task.id] = Outcome(result.status, error.status, task.attempts, str(error))
+
+    def _keep(self, *, archived: bool = True) -> None:
+        """Turn what came in into a table, and archive it. Interrupted anywhere, it can be called again."""
+        self._kept_at = time.monotonic()
+        got = self._got[:]
+        if not got:
+            return
+        table = to_table([r.task.id for r in got], [r.record or {} for r in got], [r.at for r in got])
+        if self.archive is not None and archived:
+            self.archive.append(self.host, table)
+        self.tables.append(table)
+        del self._got[: len(got)]
+
+    def _tidy(self) -> None:
+        """Merge the archive's files once there are many: their number decides how fast it is read."""
+        if self.archive is None:
+            return
+        try:
+            self.archive.compact(self.host, min_files=_MANY_FILES)
+        except ArchiveError as error:
+            log.warning("everything fetched is kept, but the archive's files were not merged: %s", error)
+
+    def _is_foreign(self, generation_id: str) -> bool:
+        kind = foreign_kind(generation_id)
+        if kind is None:
+            return False
+        self.outcomes[generation_id] = Outcome(
+            "invalid_id", None, 0, f"Not a generation id: {kind}. {GENERATION_ID_HINT}"
+        )
+        return True
+
+
+_OK: Final[dict[int, Any]] = {attempts: Outcome("ok", 200, attempts, None) for attempts in range(1, 4)}
+
+
+def _ok(attempts: int) -> Outcome:
+    """Share the outcome that nearly every row has."""
+    return _OK.get(attempts) or Outcome("ok", 200, attempts, None)

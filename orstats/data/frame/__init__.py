@@ -1,0 +1,1 @@
+"""The field table, and the frame made of it: records to columns, derived figures, views."""

@@ -1,0 +1,307 @@
+"""What to look at first in a frame: its provider attempts, its failures, its totals, and what its columns mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import pandas as pd
+
+from orstats.api.errors import ConfigError
+from orstats.data.frame import coerce
+from orstats.data.frame.derive import provider_attempts, served
+from orstats.data.frame.frame import pandas_array
+from orstats.data.frame.schema import FIELDS, ID, STATUSES, Field
+
+_SOURCE: Final = "API reference, ProviderResponse"
+
+#: The columns of :func:`attempts`, in order.
+ATTEMPT_FIELDS: Final[tuple[Field, ...]] = (
+    Field("attempt", "count", "derived", "Place in the order of attempts, from 1.", "", nullable=False, source=_SOURCE),
+    Field("provider_name", "text", "wire", "Provider tried.", source=_SOURCE),
+    Field("status", "count", "wire", "What the provider answered.", "HTTP status", source=_SOURCE),
+    Field("latency", "number", "wire", "Time this attempt took, as the API says it.", "ms", source=_SOURCE),
+    Field("is_byok", "flag", "wire", "Whether your own provider key was used.", source=_SOURCE),
+    Field("model_permaslug", "text", "wire", "Exact version of the model.", source=_SOURCE),
+    Field("endpoint_id", "text", "wire", "Endpoint of the provider.", source=_SOURCE),
+    Field("upstream_id", "text", "wire", "The provider's own id of this attempt; `id` on the wire.", source=_SOURCE),
+    Field("routed_service_tier", "text", "wire", "Service tier it was sent to.", source=_SOURCE),
+    Field("ok", "flag", "derived", "Whether this attempt gave the answer.", "", nullable=False, source=_SOURCE),
+)
+
+#: What to do about a row, by its ``fetch_status``.
+ADVICE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "pending": "Run the same again in a minute: a record appears some seconds after its generation ended.",
+        "not_found": "Check that the id is whole and that the key belongs to the account that made the generation.",
+        "forbidden": "Use a key of the same organisation, or ask an administrator for one that may read it.",
+        "rate_limited": "Run the same again later: the account's limit was reached, and more keys do not raise it.",
+        "server_error": "Run the same again later: the API could not answer.",
+        "network_error": "Check the connection and the base URL, then run the same again.",
+        "bad_response": "Check the base URL: the answer was not one that the API documents.",
+        "invalid_id": "Look up the generation id (gen-…) of this request: this id is of another kind.",
+        "not_attempted": "Run the same again: the fetch stopped before this id was asked for.",
+    }
+)
+
+_FAILURE_COLUMNS: Final = ("fetch_status", "http_status", "attempts", "error")
+_SUMMED_TOKENS: Final = MappingProxyType(
+    {
+        "native_tokens_prompt": "billed",
+        "native_tokens_completion": "billed",
+        "native_tokens_reasoning": "a part of completion",
+        "native_tokens_cached": "a part of prompt",
+    }
+)
+_SUMMARY_COLUMNS: Final = (
+    *("fetch_status", "attempts", "cost_usd", "total_cost", "upstream_inference_cost", "is_byok"),
+    *("model", "provider_name", "created_at", *_SUMMED_TOKENS),
+)
+
+
+def attempts(df: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each attempt at a provider, in the order tried.
+
+    Parameters
+    ----------
+    df
+        A frame of :func:`orstats.fetch`, or rows of one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``id`` (so it joins with `df`), with the columns of :data:`ATTEMPT_FIELDS`: ``attempt`` counts from
+        1, ``latency`` is in ms, ``ok`` marks the attempt that gave the answer (the first with a status of 200 to
+        299). Ids without a list of attempts have no row. A value of the wrong type is missing; entries that are no
+        objects are passed over. The same dtypes when empty.
+
+    Raises
+    ------
+    ConfigError
+        `df` has no ``provider_responses``, or is not indexed by ``id``.
+
+    Examples
+    --------
+    >>> from orstats.data.frame.frame import assemble, to_table
+    >>> chain = [{"status": 503, "provider_name": "A", "latency": 327}, {"status": 200, "provider_name": "B"}]
+    >>> frame = assemble(["gen-1"], [to_table(["gen-1"], [{"provider_responses": chain}], [0.0])], {})
+    >>> attempts(frame)[["attempt", "provider_name", "latency", "ok"]].to_dict("records")
+    [{'attempt': 1, 'provider_name': 'A', 'latency': 327.0, 'ok': False},
+     {'attempt': 2, 'provider_name': 'B', 'latency': nan, 'ok': True}]
+    """
+    _require(df, ("provider_responses",), indexed=True)
+    ids: list[str] = []
+    entries: list[dict[str, Any]] = []
+    places: list[int] = []
+    answered: list[bool] = []
+    for generation_id, written in df["provider_responses"].dropna().items():
+        chain = provider_attempts(str(written)) or []
+        winner = served(chain)
+        for at, entry in enumerate(chain):
+            ids.append(str(generation_id))
+            entries.append(entry)
+            places.append(at + 1)
+            answered.append(at == winner)
+    columns: dict[str, Any] = {}
+    for field in ATTEMPT_FIELDS:
+        values: Sequence[Any]
+        if field.name == "attempt":
+            values = places
+        elif field.name == "ok":
+            values = answered
+        else:
+            sent_as = "id" if field.name == "upstream_id" else field.name
+            values = [entry.get(sent_as) for entry in entries]
+        columns[field.name] = pandas_array(field, coerce.column(values, field.kind)[0])
+    index = pd.Index(pandas_array(ID, coerce.column(ids, "text")[0]), name=ID.name)
+    return pd.DataFrame(columns, index=index)
+
+
+def failures(df: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that could not be had, why, and what to do.
+
+    Only failures to fetch the record are here. A generation that itself failed at its provider has a record, and is
+    ``ok``: see ``finish_reason``, ``cancelled``, :func:`attempts` and ``orstats.failures_by``.
+
+    Parameters
+    ----------
+    df
+        A frame of :func:`orstats.fetch`, or rows of one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``id``, in the order of `df`: ``fetch_status``, ``http_status``, ``attempts``, ``error`` and
+        ``advice``.
+
+    Raises
+    ------
+    ConfigError
+        `df` lacks one of those columns, or is not indexed by ``id``.
+
+    Examples
+    --------
+    >>> from orstats.data.frame.frame import Outcome, assemble
+    >>> frame = assemble(["gen-1"], [], {"gen-1": Outcome("pending", 404, 3, "Not found yet.")})
+    >>> failures(frame).loc["gen-1", "advice"]
+    'Run the same again in a minute: a record appears some seconds after its generation ended.'
+    """
+    _require(df, _FAILURE_COLUMNS, indexed=True)
+    failed = df.loc[~_is(df["fetch_status"], "ok"), list(_FAILURE_COLUMNS)].copy()
+    advice = [ADVICE.get(status) for status in failed["fetch_status"]]
+    failed["advice"] = pd.array(advice, dtype=pd.StringDtype("pyarrow"))
+    return failed
+
+
+def summary(df: pd.DataFrame) -> pd.DataFrame:
+    """Return totals, and how much of what was asked for they cover.
+
+    Parameters
+    ----------
+    df
+        A frame of :func:`orstats.fetch`, or rows of one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``figure``, with ``value`` (a number or a time), ``unit`` and ``note``:
+
+        - coverage, in ids: ``asked``, ``ok``, ``from_archive`` (of the ok ones), ``pending``, ``missing`` (neither ok
+          nor pending), then each status that occurs among the missing;
+        - money, in USD: ``cost_usd`` = what is known of charged plus BYOK cost, ``charged_usd`` (to the account's
+          credits), ``byok_usd`` (by providers to your own keys), ``mean_cost_usd`` per row of known cost; in ids,
+          ``cost_unknown`` (not in ``cost_usd``) and ``cost_zero``; ``byok_share`` of the ok rows;
+        - native tokens, with how many rows do not say;
+        - ``models`` and ``providers``, ``first_created_at`` and ``last_created_at`` (UTC).
+
+        A total of which nothing is known is missing, not 0; that of no ids is 0. Sums are correctly rounded, so they
+        do not depend on the order of the rows.
+
+    Raises
+    ------
+    ConfigError
+        `df` lacks a column that it reads.
+
+    Examples
+    --------
+    >>> from orstats.data.frame.frame import assemble, to_table
+    >>> record = {"total_cost": 0.25, "is_byok": False, "native_tokens_prompt": 10}
+    >>> totals = summary(assemble(["gen-1", "gen-2"], [to_table(["gen-1"], [record], [0.0])], {}))
+    >>> totals.loc[["asked", "ok", "missing", "cost_usd"], ["value", "unit"]].values.tolist()
+    [[2, 'ids'], [1, 'ids'], [1, 'ids'], [0.25, 'USD']]
+    """
+    _require(df, _SUMMARY_COLUMNS)
+    is_ok = _is(df["fetch_status"], "ok")
+    ok = df.loc[is_ok]
+    rows = [*_coverage(df, is_ok), *_money(ok, asked=len(df)), *_tokens(ok, asked=len(df)), *_span(ok)]
+    index = pd.Index([row[0] for row in rows], name="figure")
+    columns = {name: [row[at] for row in rows] for at, name in ((1, "value"), (2, "unit"), (3, "note"))}
+    return pd.DataFrame(columns, index=index, dtype=object)
+
+
+def field_table() -> pd.DataFrame:
+    """Return the data dictionary: what every column of the frame is.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``name``, in the frame's order with the index ``id`` first: ``dtype``, ``unit``, ``nullable``
+        (whether an ok row may miss it), ``origin`` (``wire``, ``fetch`` or ``derived``), ``meaning``, ``source``.
+
+    Examples
+    --------
+    >>> field_table().loc["latency", ["dtype", "unit"]].to_list()
+    ['float64', 'ms']
+    """
+    fields = list(FIELDS.values())
+    columns = {
+        name: [getattr(field, name) for field in fields]
+        for name in ("dtype", "unit", "nullable", "origin", "meaning", "source")
+    }
+    return pd.DataFrame(columns, index=pd.Index([field.name for field in fields], name="name"))
+
+
+Row = tuple[str, Any, str, str]
+
+
+def _coverage(df: pd.DataFrame, is_ok: pd.Series[bool]) -> list[Row]:
+    counts = {status: int(_is(df["fetch_status"], status).sum()) for status in STATUSES}
+    cached = int((is_ok & _is(df["attempts"], 0)).sum())
+    missing = len(df) - counts["ok"] - counts["pending"]
+    others = {name: count for name, count in counts.items() if count and name not in ("ok", "pending")}
+    return [
+        ("asked", len(df), "ids", ""),
+        ("ok", counts["ok"], "ids", ""),
+        ("from_archive", cached, "ids", "of the ok ones: no request was needed"),
+        ("pending", counts["pending"], "ids", "too young to be found yet: run the same again in a minute"),
+        ("missing", missing, "ids", "neither ok nor pending: see orstats.failures"),
+        *((name, count, "ids", "of the missing ones") for name, count in others.items()),
+    ]
+
+
+def _money(ok: pd.DataFrame, asked: int) -> list[Row]:
+    cost = ok["cost_usd"]
+    byok = _is(ok["is_byok"], value=True)
+    unknown, known = int(cost.isna().sum()), int(cost.notna().sum())
+    total = _total(cost, ok, asked)
+    return [
+        (
+            "cost_usd",
+            total,
+            "USD",
+            "charged plus BYOK" + (f"; not in it, of unknown cost: {unknown} ids" if unknown else ""),
+        ),
+        ("charged_usd", _total(ok["total_cost"], ok, asked), "USD", "charged to the account's credits"),
+        (
+            "byok_usd",
+            _total(ok.loc[byok, "upstream_inference_cost"], ok, asked),
+            "USD",
+            "charged by providers to your own keys, where known",
+        ),
+        ("mean_cost_usd", total / known if known else pd.NA, "USD", "per ok row of known cost"),
+        ("cost_unknown", unknown, "ids", "ok, but a part of the cost is unknown"),
+        ("cost_zero", int(_is(cost, 0).sum()), "ids", "ok and cost nothing: cost_basis says why"),
+        ("byok_share", int(byok.sum()) / len(ok) if len(ok) else pd.NA, "share 0..1", "of the ok rows"),
+    ]
+
+
+def _tokens(ok: pd.DataFrame, asked: int) -> list[Row]:
+    rows: list[Row] = []
+    for name, note in _SUMMED_TOKENS.items():
+        total, silent = _total(ok[name], ok, asked), int(ok[name].isna().sum())
+        whole = total if total is pd.NA else int(total)
+        rows.append((name, whole, "tokens", f"{note}; not in it, not said: {silent} ids" if silent else note))
+    return rows
+
+
+def _span(ok: pd.DataFrame) -> list[Row]:
+    created = ok["created_at"].dropna()
+    first, last = (created.min(), created.max()) if len(created) else (pd.NaT, pd.NaT)
+    return [
+        ("models", int(ok["model"].nunique()), "models", ""),
+        ("providers", int(ok["provider_name"].nunique()), "providers", ""),
+        ("first_created_at", first, "UTC", ""),
+        ("last_created_at", last, "UTC", ""),
+    ]
+
+
+def _total(values: pd.Series[Any], ok: pd.DataFrame, asked: int) -> Any:
+    """Sum what is known, correctly rounded; missing when rows were asked for and none says anything."""
+    known = values.dropna()
+    says_nothing = known.empty and (len(values) > 0 or (asked > 0 and ok.empty))
+    return pd.NA if says_nothing else math.fsum(known)
+
+
+def _is(values: pd.Series[Any], value: Any) -> pd.Series[bool]:
+    """Compare; a missing value is not equal."""
+    return values.eq(value).fillna(value=False).astype(bool)
+
+
+def _require(df: pd.DataFrame, columns: Sequence[str], *, indexed: bool = False) -> None:
+    absent = [name for name in columns if name not in df.columns]
+    if absent:
+        raise ConfigError(f"The frame lacks {', '.join(absent)}: give one of orstats.fetch, with all its columns.")
+    if indexed and df.index.name != ID.name:
+        raise ConfigError("The frame is not indexed by id; give it as df.set_index('id').")
