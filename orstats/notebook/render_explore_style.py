@@ -28,6 +28,7 @@ color:var(--os-fg);min-width:0;max-width:100%;overflow:visible}
 .orstats-scroll:focus{outline:2px solid var(--os-blue);outline-offset:-1px}
 table.orstats-rows{border-collapse:collapse;width:100%;table-layout:fixed;font-size:12px;margin:0;border:0;
 min-width:640px;color:var(--os-fg)}
+table.orstats-rows.orstats-more{min-width:840px}
 table.orstats-rows th,table.orstats-rows td{padding:0 7px;height:25px;line-height:25px;white-space:nowrap;
 overflow:hidden;text-overflow:ellipsis;text-align:left;border:0;border-bottom:1px solid var(--os-tint);
 vertical-align:middle;max-width:none}

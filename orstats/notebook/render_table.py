@@ -80,7 +80,9 @@ def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
         For a table that answers to clicks and keys inside an explorer. None makes a static one.
     """
     columns = list(_COLUMNS)
+    more = ""
     if sorting is not None and sorting.column not in {name for name, _, _ in columns}:
+        more = " orstats-more"
         columns.insert(-1, (sorting.column, sorting.column, _SORTED_WIDTH))
     sized = "".join(
         f'<col class="orstats-col-{label.lower()}"' + (f' style="width:{width}px">' if width else ">")
@@ -97,7 +99,7 @@ def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
     events = "" if sorting is None else f' tabindex="0" onclick="{_ON_CLICK}" onkeydown="{_ON_KEY}"'
     return Html(
         f'<div class="orstats-scroll tex2jax_ignore mathjax_ignore" role="region" aria-label="Generations"{events}>'
-        f'<table class="orstats-rows"{live}><colgroup>{sized}</colgroup><thead><tr>{heads}</tr></thead>'
+        f'<table class="orstats-rows{more}"{live}><colgroup>{sized}</colgroup><thead><tr>{heads}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
