@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import duckdb
 import pandas as pd
@@ -294,6 +295,16 @@ def test_an_archive_in_an_object_store_gives_the_same_reports(bucket, data):
         )
     assert archive.sql("SELECT count(*) FROM generations").fetchall() == [(len(ids),)]
     assert orstats.Archive(bucket.replace("/an/archive", "/nothing")).relation().fetchall() == []
+
+
+def test_spark_is_given_its_own_name_of_the_bucket(bucket):
+    archive = orstats.Archive(bucket.replace("/an/archive", "/for/spark"))
+    archive.append(HOST, to_table(["a"], [{"model": "m"}], [1.0]))
+    session = MagicMock()
+    archive.spark(session)
+    (path,) = session.read.schema.return_value.parquet.call_args.args
+    assert path.startswith("s3a://bucket/for/spark/generations/host=openrouter.ai/part-")
+    assert "secret" not in path
 
 
 def test_spark_has_no_name_for_some_places(data, monkeypatch):
