@@ -7,7 +7,8 @@ import orstats
 from orstats.data.content.content import Content
 from orstats.data.content.generation import Generation
 from orstats.notebook.compare import Comparison
-from orstats.notebook.explore import Explorer, explore
+from orstats.notebook.explore import explore
+from orstats.notebook.explorer import Explorer
 from orstats.notebook.render_compare import MOST_LINES, difference, records
 from orstats.notebook.render_table import table
 
