@@ -6,7 +6,7 @@ from typing import Any
 
 import narwhals as nw
 
-from orstats.analysis.engines import Frame, holds, names_of, number, require, wrap
+from orstats.analysis.engines import Frame, holds, names_of, number, ok_rows, require, wrap
 
 
 def coverage(frame: Any) -> dict[str, int | float | None]:
@@ -45,26 +45,29 @@ def coverage(frame: Any) -> dict[str, int | float | None]:
 def coverage_of(frame: Frame) -> dict[str, int | float | None]:
     """Do the same for a wrapped frame."""
     require(frame, ["cost_usd", "is_byok"])
-    status = nw.col("fetch_status") if "fetch_status" in names_of(frame) else nw.lit("ok")
-    rows = frame.select(
-        ok=status == "ok", pending=status == "pending", unknown=number("cost_usd").is_null(), byok=nw.col("is_byok")
+    columns = ["cost_usd", "is_byok", *({"fetch_status"} & set(names_of(frame)))]
+    had = _sums(
+        ok_rows(frame.select(*columns)),
+        ok=nw.len(),
+        cost_unknown=holds(number("cost_usd").is_null()).sum(),
+        byok=holds(nw.col("is_byok")).sum(),
     )
-    counted = rows.select(
-        holds(nw.col("ok")).alias("ok"),
-        holds(nw.col("pending")).alias("pending"),
-        holds(nw.col("ok") & nw.col("unknown")).alias("cost_unknown"),
-        holds(nw.col("ok") & nw.col("byok")).alias("byok"),
-    ).select(nw.len().alias("asked"), nw.all().sum())
-    sums = (counted.collect() if isinstance(counted, nw.LazyFrame) else counted).rows(named=True)[0]
-    asked, ok, pending, unknown, byok = (
-        int(sums[name] or 0) for name in ("asked", "ok", "pending", "cost_unknown", "byok")
-    )
+    total, pending = had["ok"], 0
+    if "fetch_status" in columns:
+        asked = _sums(frame, asked=nw.len(), pending=holds(nw.col("fetch_status") == "pending").sum())
+        total, pending = asked["asked"], asked["pending"]
     return {
-        "asked": asked,
-        "ok": ok,
+        "asked": total,
+        "ok": had["ok"],
         "pending": pending,
-        "missing": asked - ok - pending,
-        "cost_unknown": unknown,
-        "byok": byok,
-        "byok_share": byok / ok if ok else None,
+        "missing": total - had["ok"] - pending,
+        "cost_unknown": had["cost_unknown"],
+        "byok": had["byok"],
+        "byok_share": had["byok"] / had["ok"] if had["ok"] else None,
     }
+
+
+def _sums(frame: Frame, **figures: nw.Expr) -> dict[str, int]:
+    rows = frame.select(**figures)
+    collected = rows.collect() if isinstance(rows, nw.LazyFrame) else rows
+    return {name: int(value or 0) for name, value in collected.rows(named=True)[0].items()}

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import narwhals as nw
+import pandas as pd
 
 from orstats.api.errors import ConfigError
 
@@ -38,7 +39,12 @@ def wrap(frame: Any) -> Frame:
     wrapped = nw.from_native(frame, pass_through=True)
     if isinstance(wrapped, nw.DataFrame | nw.LazyFrame):
         kind = wrapped.implementation
-        if kind.is_pandas() or kind.is_polars() or kind.is_duckdb() or kind.is_pyspark() or kind.is_pyspark_connect():
+        if kind.is_pandas():
+            # Rows are counted instead of named by id: to keep a million names takes longer than a report.
+            numbered: Any = wrapped.to_native().copy(deep=False)
+            numbered.index = pd.RangeIndex(len(numbered))
+            return rewrap(numbered)
+        if kind.is_polars() or kind.is_duckdb() or kind.is_pyspark() or kind.is_pyspark_connect():
             return wrapped
     raise ConfigError(
         f"A report is made of a pandas or Polars frame, a DuckDB relation or a PySpark DataFrame, not of "

@@ -56,7 +56,7 @@ def tries(frame: Frame, keep: Sequence[str]) -> Frame:
     if kind.is_duckdb():
         return rewrap(_duckdb(native, keep))
     if kind.is_pandas():
-        table, places = exploded(pa.array(native[_RESPONSES], from_pandas=True))
+        table, places = exploded(pa.array(native[_RESPONSES].array, from_pandas=True))
         columns = native[list(keep)].take(places).reset_index(drop=True)
         for name in COLUMNS:
             columns[name] = table[name].to_pandas(types_mapper=_pandas_types().get)
