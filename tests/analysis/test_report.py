@@ -9,6 +9,7 @@ import pytest
 from recomputed import cost, frame_of, grouped, percentile, simulated, total
 
 import orstats
+from orstats.analysis.engines import wrap
 from orstats.analysis.report import cost_by, coverage, failures_by, latency_by, tokens_by
 from orstats.api.errors import ConfigError
 from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
@@ -325,3 +326,11 @@ def test_a_million_small_costs_add_up_exactly_enough():
     report = cost_by(frame)
     assert same(report.loc["m", "cost_usd"], math.fsum(costs))
     assert same(report.loc["m", "charged_usd"], math.fsum(costs))
+
+
+def test_ids_are_not_carried_along(df):
+    """Once an id was looked up, pandas builds its index anew for each column that is computed: seconds of a report."""
+    assert isinstance(wrap(df).to_native().index, pd.RangeIndex)
+    assert df.index.name == "id"
+    twice = pd.concat([df, df])
+    assert cost_by(twice)["generations"].sum() == 2 * cost_by(df)["generations"].sum()
