@@ -57,7 +57,7 @@ def beacon():
     thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: while it lives, this thread has a running event loop
 def chromium(beacon):
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
