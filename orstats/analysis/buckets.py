@@ -129,12 +129,12 @@ def place(frame: Frame, freq: Freq, zone: str) -> Frame:
     native: Any = frame.to_native()
     kind = frame.implementation
     if kind.is_pandas():
-        starts = native[PERIOD]
+        starts, clock = native[PERIOD], zoneinfo.ZoneInfo(zone)
         if freq == "hour":
-            starts = starts.dt.tz_convert(zone)
+            starts = starts.dt.tz_convert(clock)
         else:
             first = pd.Series(data=True, index=starts.index).to_numpy()
-            starts = starts.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+            starts = starts.dt.tz_localize(clock, ambiguous=first, nonexistent="shift_forward")
         return rewrap(native.assign(**{PERIOD: starts}))
     if kind.is_polars():
         pl = nw.get_native_namespace(frame)
@@ -160,12 +160,12 @@ def place(frame: Frame, freq: Freq, zone: str) -> Frame:
 
 
 def _pandas(created: Any, freq: Freq, zone: str) -> Any:
-    local = created.dt.tz_convert(zone).dt.tz_localize(None)
+    local = created.dt.tz_convert(zoneinfo.ZoneInfo(zone)).dt.tz_localize(None)  # of a mere name pandas 2 asks pytz
     if freq == "hour":
-        return created - (local - local.dt.floor("h"))
+        return (created - (local - local.dt.floor("h"))).dt.as_unit("us")
     start = local.dt.normalize()
     if freq == "week":
         start -= pd.to_timedelta(start.dt.day_of_week, unit="D")
     elif freq == "month":
         start -= pd.to_timedelta(start.dt.day - 1, unit="D")
-    return start
+    return start.dt.as_unit("us")  # pandas 2 counts nanoseconds here

@@ -84,7 +84,7 @@ def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = 
         clean={
             "cost": number("cost_usd"),
             "charged": number("total_cost"),
-            "byok": nw.when(byok).then(number("upstream_inference_cost")).when(~byok).then(nw.lit(0.0)),
+            "byok": nw.when(byok).then(number("upstream_inference_cost")).otherwise(nw.when(~byok).then(nw.lit(0.0))),
             "tokens": whole("tokens_total"),
             "saved": number("cache_discount"),
         },

@@ -28,7 +28,7 @@ REPORTS = (cost_by, tokens_by, latency_by, failures_by)
 GROUPS = (
     ("model", None, "UTC"),
     (["provider_name", "app_id"], None, "UTC"),
-    (["cost_basis", "is_byok", "external_user"], "day", "America/Havana"),
+    (["cost_basis", "is_byok", "external_user"], "day", "America/Los_Angeles"),
     ("provider_name", "hour", "Asia/Kolkata"),
     (None, "week", "Europe/Berlin"),
     ("workspace_id", "month", "Pacific/Auckland"),
