@@ -281,6 +281,10 @@ def bucket():
     server.stop()
 
 
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning",  # sockets of the S3 server's own threads, noticed late on a busy machine
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 def test_an_archive_in_an_object_store_gives_the_same_reports(bucket, data):
     archive = orstats.Archive(bucket)
     ids = list(data.records)
