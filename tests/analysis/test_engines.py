@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import duckdb
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
@@ -21,6 +23,7 @@ from recomputed import cost, frame_of, simulated, total
 import orstats
 from orstats.analysis.report import cost_by, coverage, failures_by, latency_by, tokens_by
 from orstats.api.errors import ArchiveError, ConfigError, MissingExtraError
+from orstats.data.archive.mount import _File
 from orstats.data.frame.frame import to_table
 
 HOST = "openrouter.ai"
@@ -299,6 +302,16 @@ def test_an_archive_in_an_object_store_gives_the_same_reports(bucket, data):
         )
     assert archive.sql("SELECT count(*) FROM generations").fetchall() == [(len(ids),)]
     assert orstats.Archive(bucket.replace("/an/archive", "/nothing")).relation().fetchall() == []
+
+
+def test_threads_do_not_disturb_each_other_in_one_open_file(tmp_path):
+    (tmp_path / "file").write_bytes(b"0123456789")
+    file = _File(pa.OSFile(str(tmp_path / "file")))
+    file.seek(2)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: (file.seek(-3, 2), file.read())).result() == (7, b"789")
+    assert (file.tell(), file.read(3), file.tell(), file.read()) == (2, b"234", 5, b"56789")
+    file.close()
 
 
 def test_spark_is_given_its_own_name_of_the_bucket(bucket):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+import threading
 from typing import TYPE_CHECKING, Any
 
 from fsspec import AbstractFileSystem
@@ -35,8 +36,8 @@ class _Files(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
         self._sizes: dict[str, int] = {}
 
     def open(self, path: str, *_: Any, **__: Any) -> Any:
-        file = self._store.open(self._inside(path))
-        self._sizes[path] = file.size()
+        file = _File(self._store.open(self._inside(path)))
+        self._sizes[path] = file.size
         return file
 
     def size(self, path: str) -> int:
@@ -59,3 +60,36 @@ class _Files(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
 
     def _inside(self, path: str) -> str:
         return path.removeprefix(f"{self.protocol}://").removeprefix(self._root)
+
+
+class _File:
+    """An open file in which each thread has a place of its own.
+
+    DuckDB reads one open file in several threads, each time by a seek and then a read: with one place for all of them
+    a thread would now and then read where another one had gone.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._here = threading.local()
+        self.size: int = file.size()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._here.place = offset + (0, self.tell(), self.size)[whence]
+        return self.tell()
+
+    def tell(self) -> int:
+        place: int = getattr(self._here, "place", 0)
+        return place
+
+    def read(self, count: int = -1) -> bytes:
+        wanted = self.size - self.tell() if count < 0 else count
+        data: bytes = self._file.read_at(wanted, self.tell())
+        self._here.place = self.tell() + len(data)
+        return data
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
