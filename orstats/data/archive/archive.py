@@ -13,49 +13,27 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote, urlsplit
 
 import pandas as pd
-import platformdirs
 import pyarrow as pa
-from pyarrow import fs
 
-from orstats.api.errors import ArchiveError, ConfigError
+from orstats.api.errors import ArchiveError
 from orstats.data.archive import engines as archive_engines
 from orstats.data.archive.compact import Compaction, compact
 from orstats.data.archive.info import info_frame
+from orstats.data.archive.layout import CONTENTS, GENERATIONS
+from orstats.data.archive.layout import directory as directory_of
+from orstats.data.archive.layout import hosts as hosts_of
+from orstats.data.archive.location import Location
 from orstats.data.archive.parts import Dataset, part_name, parts_of, producer
 from orstats.data.archive.read import newest, until_stable
-from orstats.data.archive.store import LocalStore, RemoteStore, Store
-from orstats.data.frame.frame import RECORD_SCHEMA
+from orstats.data.archive.store import Store
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
     from pyspark.sql import DataFrame, SparkSession
 
-GENERATIONS: Final = Dataset(
-    "generations",
-    RECORD_SCHEMA,
-    statistics=("id", "created_at", "fetched_at"),
-    various=("id", "upstream_id", "request_id", "provider_responses"),
-    group_rows=16_384,
-    batch_rows=131_072,
-    part_rows=1_048_576,
-)
-CONTENTS: Final = Dataset(
-    "contents",
-    pa.schema([("id", pa.string()), ("body", pa.large_binary()), ("fetched_at", pa.timestamp("us", tz="UTC"))]),
-    statistics=("id",),
-    various=("id", "body"),
-    group_rows=256,
-    batch_rows=1_024,
-    part_rows=65_536,
-)
-
-_SCHEMES: Final = ("file", "s3", "gs", "gcs", "abfs", "abfss")
-_HOST: Final = "host="
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -87,8 +65,7 @@ class Archive:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        chosen = path or os.environ.get("ORSTATS_ARCHIVE") or platformdirs.user_data_path("orstats", appauthor=False)
-        self._location = _absolute(os.fspath(chosen))
+        self._location = Location.of(path)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
@@ -96,10 +73,7 @@ class Archive:
     @property
     def path(self) -> str:
         """Absolute path or URL, without the credentials that a URL may have."""
-        if "://" not in self._location:
-            return self._location
-        parts = urlsplit(self._location)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return self._location.shown
 
     def append(self, host: str, table: pa.Table) -> None:
         """Store records as one new part. When this returns they are on disk; if it raises, none of them is.
@@ -144,7 +118,7 @@ class Archive:
         ArchiveError
             The place cannot be read.
         """
-        directory = _directory(GENERATIONS, host)
+        directory = directory_of(GENERATIONS, host)
         with self._explained("read", directory):
             return newest(self._store, GENERATIONS, directory, ids, settled_only=settled_only)
 
@@ -156,7 +130,7 @@ class Archive:
         ArchiveError
             They cannot.
         """
-        directory = _directory(GENERATIONS, host)
+        directory = directory_of(GENERATIONS, host)
         with self._explained("write", directory):
             self._store.prove(directory)
 
@@ -191,7 +165,7 @@ class Archive:
         ArchiveError
             The place cannot be read.
         """
-        directory = _directory(CONTENTS, host)
+        directory = directory_of(CONTENTS, host)
         with self._explained("read", directory):
             table = newest(self._store, CONTENTS, directory, ids, settled_only=False)
         return dict(zip(table["id"].to_pylist(), table["body"].to_pylist(), strict=True))
@@ -207,8 +181,8 @@ class Archive:
             They cannot be deleted.
         """
         with self._explained("write", CONTENTS.folder):
-            for name in self._hosts(CONTENTS) if host is None else [host]:
-                directory = _directory(CONTENTS, name)
+            for name in hosts_of(self._store, CONTENTS) if host is None else [host]:
+                directory = directory_of(CONTENTS, name)
                 # Again until nothing is left: a compaction may just have made a new part of the old ones.
                 while entries := self._store.files(directory):
                     for entry in entries:
@@ -227,8 +201,8 @@ class Archive:
             found = {
                 host
                 for dataset in (GENERATIONS, CONTENTS)
-                for host in self._hosts(dataset)
-                if parts_of(self._store, _directory(dataset, host))
+                for host in hosts_of(self._store, dataset)
+                if parts_of(self._store, directory_of(dataset, host))
             }
         return sorted(found)
 
@@ -251,7 +225,7 @@ class Archive:
         hosts = self.hosts()
         with self._explained("read", ""):
             return info_frame(
-                self._store, hosts, [(dataset, partial(_directory, dataset)) for dataset in (GENERATIONS, CONTENTS)]
+                self._store, hosts, [(dataset, partial(directory_of, dataset)) for dataset in (GENERATIONS, CONTENTS)]
             )
 
     def compact(self, host: str | None = None, *, min_files: int = 1) -> list[Compaction]:
@@ -282,8 +256,8 @@ class Archive:
         done: list[Compaction] = []
         for dataset in (GENERATIONS, CONTENTS):
             with self._explained("write", dataset.folder):
-                for name in self._hosts(dataset) if host is None else [host]:
-                    directory = _directory(dataset, name)
+                for name in hosts_of(self._store, dataset) if host is None else [host]:
+                    directory = directory_of(dataset, name)
                     if len(self._store.files(directory)) >= max(1, min_files):
                         done.append(until_stable(self._store, partial(compact, self._store, dataset, directory, name)))
         return done
@@ -380,13 +354,12 @@ class Archive:
         ConfigError
             The archive's URL is of a kind that Spark has other names for.
         """
-        scheme = self._location.partition("://")[0] if "://" in self._location else ""
         with self._explained("read", GENERATIONS.folder):
-            return archive_engines.frame(session, self._store, scheme, GENERATIONS, self._parts(host))
+            return archive_engines.frame(session, self._store, self._location.scheme, GENERATIONS, self._parts(host))
 
     def _parts(self, host: str | None) -> list[archive_engines.Parts]:
-        hosts = self._hosts(GENERATIONS) if host is None else [host]
-        return archive_engines.parts(self._store, GENERATIONS, {one: _directory(GENERATIONS, one) for one in hosts})
+        hosts = hosts_of(self._store, GENERATIONS) if host is None else [host]
+        return archive_engines.parts(self._store, GENERATIONS, {one: directory_of(GENERATIONS, one) for one in hosts})
 
     def _append(self, dataset: Dataset, host: str, table: pa.Table) -> None:
         if sorted(table.column_names) != sorted(dataset.schema.names):
@@ -396,25 +369,13 @@ class Archive:
         table = table.select(dataset.schema.names).cast(dataset.schema)
         if table["id"].null_count:
             raise ValueError("cannot store a record without an id")
-        directory = _directory(dataset, host)
+        directory = directory_of(dataset, host)
         with self._explained("write", directory):
             self._store.write(directory, part_name(), producer(dataset, [table]))
 
-    def _hosts(self, dataset: Dataset) -> list[str]:
-        names = self._store.directories(dataset.folder)
-        hosts = [unquote(name.removeprefix(_HOST)) for name in names if name.startswith(_HOST)]
-        return sorted(host for host in hosts if host and _directory(dataset, host).rpartition("/")[2] in names)
-
     @cached_property
     def _store(self) -> Store:
-        if "://" not in self._location:
-            return LocalStore(self._location)
-        try:
-            filesystem, root = fs.FileSystem.from_uri(self._location)
-        except (pa.ArrowException, ValueError):
-            # Without the cause: it repeats the URL, with the credentials that may be in it.
-            raise ConfigError(f"the archive's URL cannot be used by this pyarrow: {self.path}") from None
-        return LocalStore(root) if isinstance(filesystem, fs.LocalFileSystem) else RemoteStore(filesystem, root)
+        return self._location.open()
 
     @contextmanager
     def _explained(self, doing: str, directory: str) -> Iterator[None]:
@@ -431,30 +392,3 @@ class Archive:
                 f"{advice}, or name another place as archive=… or in ORSTATS_ARCHIVE.",
                 path=where,
             ) from error
-
-
-def _absolute(location: str) -> str:
-    if "://" not in location:
-        return str(Path(location).expanduser().absolute())
-    scheme = urlsplit(location).scheme
-    if scheme not in _SCHEMES:
-        raise ConfigError(f"An archive is a directory or a URL with one of {', '.join(_SCHEMES)}; not {scheme}://.")
-    return location
-
-
-def _directory(dataset: Dataset, host: str) -> str:
-    """Return the directory of a host; whatever the host is, it is one directory inside the archive.
-
-    Host names are the same in small and capital letters. Characters that a file system may dislike are percent-coded,
-    as DuckDB, Polars and Spark expect it of such directories.
-
-    Examples
-    --------
-    >>> _directory(GENERATIONS, "127.0.0.1:8000")
-    'generations/host=127.0.0.1%3A8000'
-    >>> _directory(GENERATIONS, "../../etc")
-    'generations/host=..%2F..%2Fetc'
-    """
-    if not host:
-        raise ConfigError("An archive needs to know the host of the API that the records are from.")
-    return f"{dataset.folder}/{_HOST}{quote(host.lower(), safe='', errors='replace')}"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pyarrow import fs
 
 from orstats.api.errors import ArchiveError, ConfigError
-from orstats.data.archive import archive as module
-from orstats.data.archive.archive import CONTENTS, GENERATIONS, Archive
+from orstats.data.archive.archive import Archive
+from orstats.data.archive.layout import CONTENTS, GENERATIONS, directory
 from orstats.data.archive.store import RemoteStore
 from orstats.data.frame.frame import to_table
 
@@ -62,7 +62,7 @@ def test_no_host_leaves_the_archive(archive, tmp_path, host):
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_every_host_has_one_directory_of_its_own(one, other):
-    mine, its = (module._directory(GENERATIONS, host) for host in (one, other))
+    mine, its = (directory(GENERATIONS, host) for host in (one, other))
     assert mine.count("/") == 1
     assert mine.isascii()
     assert (mine == its) == (one.lower() == other.lower())

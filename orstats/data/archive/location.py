@@ -1,0 +1,73 @@
+"""The place an archive was told to be at, and the store that this is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import platformdirs
+import pyarrow as pa
+from pyarrow import fs
+
+from orstats.api.errors import ConfigError
+from orstats.data.archive.store import LocalStore, RemoteStore, Store
+
+_SCHEMES: Final = ("file", "s3", "gs", "gcs", "abfs", "abfss")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Location:
+    """An absolute path, or a URL that may hold credentials: so it has no repr of its own."""
+
+    text: str
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str] | None) -> Location:
+        """Take what a caller named; else the environment's choice, else the platform's place for a user's data.
+
+        Raises
+        ------
+        ConfigError
+            A URL of a kind that nothing here reads.
+        """
+        chosen = path or os.environ.get("ORSTATS_ARCHIVE") or platformdirs.user_data_path("orstats", appauthor=False)
+        text = os.fspath(chosen)
+        if "://" not in text:
+            return cls(str(Path(text).expanduser().absolute()))
+        scheme = urlsplit(text).scheme
+        if scheme not in _SCHEMES:
+            raise ConfigError(f"An archive is a directory or a URL with one of {', '.join(_SCHEMES)}; not {scheme}://.")
+        return cls(text)
+
+    @property
+    def scheme(self) -> str:
+        """What stands before ``://``; nothing for a path."""
+        return self.text.partition("://")[0] if "://" in self.text else ""
+
+    @property
+    def shown(self) -> str:
+        """Path or URL without credentials."""
+        if not self.scheme:
+            return self.text
+        parts = urlsplit(self.text)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    def open(self) -> Store:
+        """Return the store; nothing is read or made yet.
+
+        Raises
+        ------
+        ConfigError
+            This pyarrow cannot use the URL.
+        """
+        if not self.scheme:
+            return LocalStore(self.text)
+        try:
+            filesystem, root = fs.FileSystem.from_uri(self.text)
+        except (pa.ArrowException, ValueError):
+            # Without the cause: it repeats the URL, with the credentials that may be in it.
+            raise ConfigError(f"the archive's URL cannot be used by this pyarrow: {self.shown}") from None
+        return LocalStore(root) if isinstance(filesystem, fs.LocalFileSystem) else RemoteStore(filesystem, root)
