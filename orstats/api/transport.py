@@ -14,6 +14,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from orstats.api.bounded import Deadline, bounded
 from orstats.api.errors import NetworkError
 from orstats.api.settings import Settings
 from orstats.api.wire import quote
@@ -42,8 +43,8 @@ class Transport:
     settings
         Base URL.
     timeout
-        Seconds to connect, and seconds between two pieces of the answer. The whole answer must arrive within
-        their sum (``patience`` times that for calls with large answers).
+        Seconds to connect, and seconds between two pieces of the answer. The whole answer, its head included, must
+        arrive within their sum (``patience`` times that for calls with large answers).
     user_agent
         Sent with every request.
     """
@@ -54,7 +55,9 @@ class Transport:
         self._whole = sum(timeout)
         with requests.Session() as session:
             environment = session.merge_environment_settings(self._base_url, {}, None, None, None)
+        self._deadline = Deadline()
         self._adapter = _OneHostAdapter(
+            self._deadline,
             proxies={} if settings.is_loopback else dict(environment["proxies"] or {}),
             verify=True if environment["verify"] is None else environment["verify"],
         )
@@ -114,11 +117,13 @@ class Transport:
         return self._send(request, timeout, limit, patience)
 
     def _send(self, request: requests.PreparedRequest, timeout: urllib3.Timeout, limit: int, patience: float) -> Answer:
-        deadline = time.monotonic() + self._whole * patience
+        deadline = self._deadline.at = time.monotonic() + self._whole * patience
         try:
             response = self._adapter.send(request, stream=True, timeout=timeout)  # type: ignore[arg-type] # urllib3's Timeout is taken as it is
-            body = _read(response.raw, limit, deadline)
+            body = _read(response.raw, limit)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if time.monotonic() >= deadline:
+                raise NetworkError("the answer came too slowly", retryable=True) from None
             raise _network_error(error) from None
         return Answer(response.status_code, response.headers, body)
 
@@ -138,8 +143,9 @@ class Transport:
 class _OneHostAdapter(HTTPAdapter):
     """requests' adapter with what is the same for every request of one host looked up once."""
 
-    def __init__(self, proxies: dict[str, str], verify: bool | str) -> None:
+    def __init__(self, deadline: Deadline, proxies: dict[str, str], verify: bool | str) -> None:
         super().__init__(pool_connections=1, pool_maxsize=MAX_CONNECTIONS, max_retries=0)
+        self._deadline = deadline
         self._proxies = proxies
         self._verify = verify
         self._pool: Any = None
@@ -152,8 +158,9 @@ class _OneHostAdapter(HTTPAdapter):
         cert: Any = None,
     ) -> Any:
         if self._pool is None:
-            pool = super().get_connection_with_tls_context(request, self._verify, self._proxies, cert)
+            pool: Any = super().get_connection_with_tls_context(request, self._verify, self._proxies, cert)
             super().cert_verify(pool, request.url, self._verify, cert)  # type: ignore[no-untyped-call]
+            pool.ConnectionCls = bounded(pool.ConnectionCls, self._deadline)
             self._pool = pool
         return self._pool
 
@@ -176,24 +183,22 @@ class _OneHostAdapter(HTTPAdapter):
         super().close()
 
 
-def _read(raw: Any, limit: int, deadline: float) -> bytes:
-    """Read a body in pieces, so that neither a huge nor a dripping one holds a worker."""
+def _read(raw: Any, limit: int) -> bytes:
+    """Read a body in pieces, so that a huge one does not fill the memory."""
     body = b""
     try:
         while piece := raw.read1(_CHUNK, decode_content=True):
             body = body + piece if body else piece
-            _check(len(body), limit, deadline)
+            _check(len(body), limit)
     except BaseException:
         raw.close()  # the connection is in the middle of an answer: not for reuse
         raise
     return body
 
 
-def _check(length: int, limit: int, deadline: float) -> None:
+def _check(length: int, limit: int) -> None:
     if length > limit:
         raise NetworkError(f"the answer is longer than {limit >> 20} MiB")
-    if time.monotonic() > deadline:
-        raise NetworkError("the answer came too slowly", retryable=True)
 
 
 def _network_error(error: Exception) -> NetworkError:

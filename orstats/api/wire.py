@@ -28,6 +28,10 @@ _SECONDS_OR_MILLIS: Final = 1e11
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 _SECRET = re.compile(r"sk-or-[\w-]+|(?i:bearer)\s+[\w.~+/=-]+")
+#: Half of a character of two ``\u`` escapes; whole ones, and a backslash that is itself escaped, are passed over.
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
 
 
 def decode(
@@ -81,7 +85,7 @@ def _decode_ok(
     secret: str | None,
 ) -> Any:
     try:
-        answer = orjson.loads(body)
+        answer = _parsed(body)
     except orjson.JSONDecodeError:
         what = "an empty body" if not body.strip() else f"no JSON: {quote(body, secret)!r}"
         raise errors.BadResponseError(
@@ -115,7 +119,7 @@ def _check_same(got: object, asked: str, secret: str | None) -> None:
 def _error_body(body: bytes) -> tuple[str | bytes, int | None]:
     """Return what the body says and its code; proxies answer with HTML or text, which is quoted as it is."""
     try:
-        answer = orjson.loads(body)
+        answer = _parsed(body)
     except orjson.JSONDecodeError:
         return body, None
     error = answer.get("error") if isinstance(answer, dict) else None
@@ -127,7 +131,21 @@ def _error_body(body: bytes) -> tuple[str | bytes, int | None]:
     if isinstance(code, str) and code.isdecimal():
         code = int(code[:4])
     is_status = isinstance(code, int) and not isinstance(code, bool)
-    return str(error.get("message") or ""), code if is_status else None
+    message = error.get("message")
+    if message is not None and not isinstance(message, str):
+        message = body  # as it is: Python cannot write out what is nested deep
+    return message or "", code if is_status else None
+
+
+def _parsed(body: bytes) -> Any:
+    """Read JSON. Text that was cut in the middle of a character must not cost the whole record: it gets U+FFFD."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+        if mended == body:
+            raise
+        return orjson.loads(mended)
 
 
 def _error(

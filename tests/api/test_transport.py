@@ -2,9 +2,11 @@
 
 import contextlib
 import gzip
+import itertools
 import logging
 import socket
 import threading
+import time
 
 import pytest
 
@@ -155,6 +157,59 @@ def test_server_that_accepts_and_never_answers_is_given_up():
             pytest.raises(NetworkError, match="time-out"),
         ):
             client.generation(ID)
+
+
+@contextlib.contextmanager
+def dripping(endless, every=0.01):
+    """A server that sends a piece of ``endless`` at a time, for much longer than anybody should listen."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with contextlib.suppress(OSError), listener.accept()[0] as connection:
+            connection.recv(65536)
+            for piece in itertools.islice(endless, 500):
+                connection.sendall(piece)
+                time.sleep(every)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.close()
+        thread.join()
+
+
+ENDLESS = {
+    "status line": (b"x" for _ in itertools.count()),
+    "head": (bytes([one]) for one in itertools.chain(b"HTTP/1.1 200 OK\r\nX-A: ", itertools.repeat(97))),
+    "interim answers": (b"HTTP/1.1 100 Continue\r\n\r\n" for _ in itertools.count()),
+    "body": itertools.chain([head("Content-Length: 99999999")], itertools.repeat(b"7")),
+    "chunks": itertools.chain([head("Transfer-Encoding: chunked")], itertools.repeat(b"1\r\n7\r\n")),
+    "chunk head": itertools.chain([head("Transfer-Encoding: chunked")], itertools.repeat(b"0")),
+    "compressed body": itertools.chain(
+        [head("Content-Encoding: gzip"), gzip.compress(b"", mtime=0)[:10]], itertools.repeat(b"\0\0\0\xff\xff")
+    ),
+}
+
+
+@pytest.mark.parametrize("where", ENDLESS)
+def test_answer_that_drips_for_ever_is_given_up_wherever_it_drips(where):
+    with (
+        dripping(ENDLESS[where]) as url,
+        Client(KEY, base_url=url, retry=ONCE, timeout=(0.1, 0.2)) as client,
+        pytest.raises(NetworkError, match="too slowly") as caught,
+    ):
+        client.generation(ID)
+    assert caught.value.retryable
+
+
+def test_deadline_of_one_answer_does_not_reach_into_the_next():
+    good = head(f"Content-Length: {len(BODY)}") + BODY
+    with answering(good, good, keep=True) as (url, _), Client(KEY, base_url=url, timeout=0.15) as client:
+        client.generation(ID)
+        time.sleep(0.4)
+        assert client.generation(ID)["total_cost"] == 0.5
 
 
 def test_nobody_listening_is_said_in_words():

@@ -156,6 +156,31 @@ def test_quoted_text_stays_on_one_short_line():
     assert text.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (r"\ud83d", "\ufffd"),
+        (r"cut \uD83D", "cut \ufffd"),
+        (r"\ude00 first", "\ufffd first"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"\ud83d\u0041", "\ufffdA"),
+        (r"\ud83d\ude00 and \\ud83d", "\U0001f600 and \\ud83d"),
+        (r"\\\ud83d \\\\ud83d", "\\\ufffd \\\\ud83d"),
+    ],
+)
+def test_half_a_character_costs_that_character_and_not_the_record(sent, read):
+    body = f'{{"data": {{"id": "{ID}", "model": "{sent}", "half": "\\ud83d"}}}}'.encode()
+    assert decode(200, {}, body, generation_id=ID, now=NOW) == {"id": ID, "model": read, "half": "\ufffd"}
+
+
+@pytest.mark.parametrize("depth", [200, 900, 1020, 5000])
+def test_error_whose_message_is_no_text_is_quoted_as_it_is(depth):
+    body = b'{"error": {"code": 500, "message": ' + b"[" * depth + b"]" * depth + b"}}"
+    error = failure(500, body)
+    assert isinstance(error, errors.ServerError)
+    assert "[[[" in str(error)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

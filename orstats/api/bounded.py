@@ -1,0 +1,66 @@
+"""Connections whose whole answer, head and body, must arrive by a moment.
+
+A socket's time-out starts anew with every byte, so that a server that drips them can hold a reader for hours. Here
+each reading is given only the time that is left.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+import time
+from typing import Any
+
+
+class Deadline(threading.local):
+    """The moment (monotonic seconds) by which the answer to this thread's request must be there."""
+
+    at: float = float("inf")
+
+
+def bounded(connection: type, deadline: Deadline) -> type:
+    """Return a kind of connection whose answers keep to the deadline of the thread that asks.
+
+    Parameters
+    ----------
+    connection
+        A kind of :class:`http.client.HTTPConnection`.
+    deadline
+        Looked up once for each answer, when it begins to be read. A reading that is too late raises TimeoutError.
+    """
+
+    class Answer(http.client.HTTPResponse):
+        def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+            super().__init__(sock, *args, **options)
+            self.fp: io.BufferedReader = io.BufferedReader(_Bounded(self.fp.detach(), sock, deadline.at))
+
+    return type(connection.__name__, (connection,), {"response_class": Answer})
+
+
+class _Bounded(io.RawIOBase):
+    """The bytes of a socket, until a moment."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, until: float) -> None:
+        super().__init__()
+        self._raw = raw
+        self._sock = sock
+        self._until = until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer came too slowly")
+        usual = self._sock.gettimeout()
+        if usual is None or usual > left:
+            self._sock.settimeout(left)
+        count: int | None = self._raw.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
