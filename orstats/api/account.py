@@ -39,7 +39,7 @@ class AccountCalls(ABC):
 
     def __init__(self) -> None:
         self.quota: Pace = Quota(*ANALYTICS_LIMIT)
-        #: Seconds that the server's clock is ahead of this machine's, where the last analytics answer told.
+        #: Seconds that the server's clock is ahead of this machine's, as far as its answers told.
         self.clock_ahead = 0.0
 
     def analytics(self, query: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from importlib.metadata import version
 from types import TracebackType
@@ -22,6 +23,8 @@ TIMEOUT: Final = (10.0, 30.0)
 
 _SMALL, _LARGE = 16 << 20, 256 << 20  # bytes: a record; a conversation with images
 _PATIENCE_LARGE = 10.0
+#: Our clock was set if it moved by more than this against the monotonic one, seconds.
+_JUMP_S: Final = 1.0
 
 
 class Client(AccountCalls):
@@ -65,6 +68,7 @@ class Client(AccountCalls):
         self.settings = Settings.resolve(api_key, management_key, base_url)
         self.retry = retry or Retry()
         self.governor = Governor()
+        self._clock_offset = math.inf
         pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         if len(pair) != 2 or not all(seconds > 0 for seconds in pair):  # noqa: PLR2004 - a pair
             raise ConfigError(f"timeout={timeout!r}: one positive number of seconds, or (connect, read).")
@@ -190,8 +194,7 @@ class Client(AccountCalls):
                 answer = self._transport.get(path + query, key=key, limit=limit, patience=patience)
             else:
                 answer = self._transport.post(path, body, key=key, limit=limit, patience=patience)
-            if body is not None:
-                self.note_clock(wire.server_time(answer.headers), time.time())
+            self._watch_clock(answer.headers, asked_again=body is not None)
             return wire.decode(
                 answer.status,
                 answer.headers,
@@ -215,6 +218,14 @@ class Client(AccountCalls):
                 pace.accepted(sent_at)
             else:
                 pace.refused(sent_at, refusal.retry_after)
+
+    def _watch_clock(self, headers: Any, *, asked_again: bool) -> None:
+        """Compare clocks at the first answer, and when ours has jumped since: reading each date would cost too much."""
+        now = time.time()
+        offset = now - time.monotonic()
+        if asked_again or not abs(offset - self._clock_offset) < _JUMP_S:
+            self._clock_offset = offset
+            self.note_clock(wire.server_time(headers), now)
 
 
 def _is_refusal(error: ApiError) -> bool:

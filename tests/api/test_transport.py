@@ -162,7 +162,7 @@ def test_server_that_accepts_and_never_answers_is_given_up():
 @contextlib.contextmanager
 def dripping(endless, every=0.01):
     """A server that sends a piece of ``endless`` at a time, for much longer than anybody should listen."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener, heard_out = socket.create_server(("127.0.0.1", 0)), []
 
     def serve():
         with contextlib.suppress(OSError), listener.accept()[0] as connection:
@@ -170,6 +170,7 @@ def dripping(endless, every=0.01):
             for piece in itertools.islice(endless, 500):
                 connection.sendall(piece)
                 time.sleep(every)
+            heard_out.append(True)
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -178,6 +179,7 @@ def dripping(endless, every=0.01):
     finally:
         listener.close()
         thread.join()
+    assert not heard_out
 
 
 ENDLESS = {

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import queue
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from orstats.api.client import Client
 from orstats.api.errors import AccountError, ApiError
 from orstats.data.fetch.schedule import Schedule, Task
+
+log = logging.getLogger("orstats.fetch")
 
 #: Threads to begin with. More of them only contend for the interpreter when the server answers at once.
 _FIRST: Final = 8
@@ -28,7 +31,7 @@ class Result(NamedTuple):
 
     task: Task
     record: dict[str, Any] | None
-    at: float  # unix seconds
+    at: float  # unix seconds, by the server's clock
     status: str = "ok"
     error: ApiError | None = None
 
@@ -57,10 +60,9 @@ class Crew:
         self._size = size
         self._changed = threading.Condition()
         self._stop = threading.Event()
-        self._results: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
+        self._results: deque[Result | BaseException] = deque()
         self._threads: list[threading.Thread] = []
         self._sending: list[bool] = []  # one slot a thread, written by it alone
-        self._broken: BaseException | None = None
         self.retries = 0
         self.fatal: AccountError | None = None
 
@@ -68,19 +70,22 @@ class Crew:
         """Start the first threads."""
         self._add(min(_FIRST, self._size, self._schedule.left))
 
-    def results(self) -> list[Result]:
-        """Wait a moment and return what has come in since, which may be nothing.
+    def results(self) -> Iterator[Result]:
+        """Wait a moment and give what has come in since, which may be nothing.
+
+        A result is given up only when the next one is asked for: whoever is interrupted before he has put one away
+        is given it again by :meth:`drain`.
 
         Raises
         ------
         BaseException
-            Whatever ended a thread that should not have ended.
+            Whatever ended a thread that should not have ended. What came before it is given first, what came after
+            it by :meth:`drain`.
         """
         time.sleep(_QUIET_S)  # in bulk: waking up for each result would cost the senders their turn
-        results = self._collected()
-        if not results:
+        if not self._results:
             self._grow()
-        return results
+        return self._collected()
 
     def stop(self) -> None:
         """Send nothing more. Requests that are out are not broken off."""
@@ -88,8 +93,8 @@ class Crew:
         with self._changed:
             self._changed.notify_all()
 
-    def drain(self, grace: float) -> list[Result]:
-        """Return what still comes in within ``grace`` seconds after a stop; returns as soon as nobody is sending."""
+    def drain(self, grace: float) -> Iterator[Result]:
+        """Give what still comes in within ``grace`` seconds after a stop; waits only while somebody is sending."""
         deadline = time.monotonic() + grace
         while any(self._sending) and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -100,18 +105,17 @@ class Crew:
         for thread in self._threads:
             thread.join()
 
-    def _collected(self) -> list[Result]:
-        results: list[Result] = []
-        while self._broken is None and not self._results.empty():
-            result = self._results.get()
-            if isinstance(result, BaseException):
-                self._broken = result
-            else:
-                results.append(result)
-        if self._broken is not None and not results:  # what came before it is handed out first
-            broken, self._broken = self._broken, None
-            raise broken
-        return results
+    def _collected(self) -> Iterator[Result]:
+        for _ in range(len(self._results)):
+            result = self._results[0]
+            if not isinstance(result, BaseException):
+                yield result
+            elif not self._stop.is_set():
+                self._results.popleft()
+                raise result
+            else:  # whoever stopped it has an error of his own to raise, and wants the results behind this one
+                log.error("a thread broke while the fetch was stopped: %r", result)
+            self._results.popleft()
 
     def _grow(self) -> None:
         if len(self._threads) < self._size and self._schedule.left and all(self._sending):
@@ -130,7 +134,7 @@ class Crew:
             while (task := self._take()) is not None and self._ask(task, slot):
                 pass
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for results
-            self._results.put(error)
+            self._results.append(error)
 
     def _take(self) -> Task | None:
         with self._changed:
@@ -164,7 +168,7 @@ class Crew:
         except ApiError as error:
             self._settle(task, error)
         else:
-            self._results.put(Result(task, record, time.time()))
+            self._results.append(Result(task, record, self._wall()))
             with self._changed:
                 self._schedule.done()
         finally:
@@ -172,7 +176,7 @@ class Crew:
         return True
 
     def _settle(self, task: Task, error: ApiError) -> None:
-        now, wall = time.monotonic(), time.time()
+        now, wall = time.monotonic(), self._wall()
         if isinstance(error, AccountError):
             self.fatal = error
             self.stop()
@@ -180,8 +184,12 @@ class Crew:
             verdict = self._schedule.verdict(task, error, now, wall)
             if isinstance(verdict, str):
                 self._schedule.done()
-                self._results.put(Result(task, None, wall, verdict, error))
+                self._results.append(Result(task, None, wall, verdict, error))
             else:
                 self.retries += 1
                 self._schedule.put_off(task, now + verdict)
                 self._changed.notify()
+
+    def _wall(self) -> float:
+        """Unix seconds by the server's clock, which also says when a generation was created: ours may jump."""
+        return time.time() + self._client.clock_ahead

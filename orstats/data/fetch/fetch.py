@@ -173,7 +173,7 @@ class _Run:
         self.tables: list[pa.Table] = []
         self.outcomes: dict[str, Outcome] = {}
         self.to_ask: Sequence[str] = ids
-        self._got: list[Result] = []
+        self._got: dict[str, Result] = {}
         self._kept_at = time.monotonic()
 
     def read_archive(self, *, refresh: bool) -> None:
@@ -251,9 +251,10 @@ class _Run:
         self._keep(archived=archived)
 
     def _take(self, result: Result) -> None:
+        """Put one result away. Interrupted anywhere, it can be called again."""
         task, error = result.task, result.error
         if error is None:
-            self._got.append(result)
+            self._got[task.id] = result
             self.outcomes[task.id] = _ok(task.attempts)
         else:
             self.outcomes[task.id] = Outcome(result.status, error.status, task.attempts, str(error))
@@ -261,14 +262,15 @@ class _Run:
     def _keep(self, *, archived: bool = True) -> None:
         """Turn what came in into a table, and archive it. Interrupted anywhere, it can be called again."""
         self._kept_at = time.monotonic()
-        got = self._got[:]
+        got = list(self._got.values())
         if not got:
             return
         table = to_table([r.task.id for r in got], [r.record or {} for r in got], [r.at for r in got])
         if self.archive is not None and archived:
             self.archive.append(self.host, table)
         self.tables.append(table)
-        del self._got[: len(got)]
+        for result in got:
+            del self._got[result.task.id]
 
     def _tidy(self) -> None:
         """Merge the archive's files once there are many: their number decides how fast it is read."""
