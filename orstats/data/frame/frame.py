@@ -225,14 +225,11 @@ def _ids(ids: Sequence[str]) -> pa.Array:
 def _places(wanted: pa.Array, tables: Sequence[pa.Table]) -> pa.Array:
     """Return the row of each wanted id in the tables laid end to end; null when it is in none."""
     stored = pa.chunked_array([chunk for table in tables for chunk in table[ID.name].chunks], pa.string())
-    if not len(stored):
-        return pa.nulls(len(wanted), pa.int32())
-    if pc.count_distinct(stored).as_py() == len(stored):
-        return pc.index_in(wanted, value_set=stored)
-    # index_in finds the first of equals; the last is wanted.
-    last = pc.subtract(pa.scalar(len(stored) - 1, pa.int32()), pa.array(np.arange(len(stored), dtype=np.int32)))
-    backwards = pc.index_in(wanted, value_set=stored.take(last))
-    return pc.subtract(pa.scalar(len(stored) - 1, pa.int32()), backwards)
+    places = np.full(len(wanted), -1, dtype=np.int32)
+    rows = pc.index_in(stored, value_set=wanted).fill_null(-1).to_numpy()
+    of_wanted = np.flatnonzero(rows >= 0)
+    places[rows[of_wanted]] = of_wanted  # of equal places the last assignment wins
+    return pa.array(places, mask=places < 0)
 
 
 def _fetch_columns(wanted: pa.Array, has_record: pa.Array, outcomes: Mapping[str, Outcome]) -> dict[str, pa.Array]:
