@@ -60,7 +60,7 @@ def test_a_single_record_reads_the_same(client, df, generation_id):
 
 
 def test_its_content_is_there_or_the_reason_is_said(client, generation_id):
-    content = orstats.get(generation_id, client=client, archive=False).content
+    content = orstats.get(generation_id, client=client, archive=False).content()
     assert content.status in CONTENT_STATUSES
     assert content.status == "stored" or content.reason
 
