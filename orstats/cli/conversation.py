@@ -1,4 +1,4 @@
-"""A stored conversation as text for a terminal, and why there is none. Its words are strangers': all are cleaned."""
+"""A stored conversation as text for a terminal. Its words are strangers': all are cleaned."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-import pandas as pd
 from rich.text import Text
 
-from orstats.api.errors import ApiError, ForbiddenError
 from orstats.cli.text import clean, line, short, size
 
-_YOUNG = pd.Timedelta(minutes=1)
-_KEPT = pd.Timedelta(days=90)
 _ROLES = {"system": "magenta", "developer": "magenta", "user": "green", "assistant": "blue", "tool": "yellow"}
 
 
@@ -34,51 +30,6 @@ def conversation(content: dict[str, Any]) -> Iterator[Text]:
         yield from _turn("completion", [_text(output["completion"])], "bold blue")
     if content.get("error") is not None:
         yield from _turn("error", list(_error(content["error"])), "red")
-
-
-def is_empty(content: dict[str, Any]) -> bool:
-    """Whether nothing is stored in it, as under zero data retention.
-
-    Examples
-    --------
-    >>> is_empty({"input": {"messages": []}, "output": {"completion": None, "reasoning": None}, "error": None})
-    True
-    """
-    parts = (content.get("input"), content.get("output"))
-    values = [value for part in parts if isinstance(part, dict) for value in part.values()]
-    return not any(values) and content.get("error") is None
-
-
-def gap(row: dict[str, Any], error: ApiError | None, now: pd.Timestamp) -> str:
-    """Say why a generation has no content, as far as its record tells.
-
-    Parameters
-    ----------
-    row
-        The record, times as ISO text.
-    error
-        What asking for the content ended with; None if it came and was empty.
-    now
-        The time.
-    """
-    if error is None:
-        return "nothing is stored in it: the request was made under zero data retention."
-    if isinstance(error, ForbiddenError):
-        return (
-            "this key may not read it. Stored content takes the key of an organisation's administrator, or a "
-            "management key: set OPENROUTER_MANAGEMENT_KEY."
-        )
-    region = row.get("data_region")
-    if region not in (None, "global"):
-        return f"it was processed in the region {line(region)}; regional hosts store no content."
-    created = row.get("created_at")
-    age = None if created is None else now - pd.Timestamp(created)
-    if age is not None and age < _YOUNG:
-        return "not yet: the generation is less than a minute old; try again soon."
-    off = "Input & Output Logging was not on before the request, or it is switched off for this workspace"
-    if age is not None and age > _KEPT:
-        return f"the generation is older than three months, for which content is kept; or {off}."
-    return f"most likely {off}."
 
 
 def _message(message: dict[str, Any]) -> Iterator[Text]:

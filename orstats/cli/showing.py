@@ -13,22 +13,15 @@ from rich.text import Text
 
 from orstats.analysis.export import json_rows
 from orstats.api.client import Client
-from orstats.api.errors import ForbiddenError, NotFoundError
 from orstats.cli.asking import ask, place
 from orstats.cli.console import SOME_FAILED, data, say, tables
-from orstats.cli.conversation import conversation, gap, is_empty
+from orstats.cli.conversation import conversation
 from orstats.cli.text import clean, count, known, line, milliseconds, short, usd
+from orstats.data.archive.archive import Archive
+from orstats.data.content.generation import Generation
+from orstats.data.content.words import BASIS
 from orstats.data.frame.views import ADVICE
 
-_BASIS = {
-    "credits": "charged to the account's credits",
-    "byok": "your own provider key (BYOK)",
-    "free": "nothing: a free model or price",
-    "response_cache": "nothing: the stored response of an earlier generation was returned",
-    "cancelled": "nothing: the stream was cancelled",
-    "no_completion": "nothing: there was no completion (zero-completion insurance)",
-    "unknown": "not known: a part of it is missing in the record",
-}
 _SERVED = range(200, 300)
 _IDS = ("request_id", "session_id", "upstream_id", "response_cache_source_id", "workspace_id", "app_id", "preset_id")
 _CALLER = ("external_user", "origin", "http_referer", "user_agent")
@@ -43,7 +36,7 @@ def run(
         frame = ask([generation_id], client, store, pending_wait=0, quiet=True)  # a person waits; advice comes at once
         row = next(json_rows(frame))
         ok = row["fetch_status"] == "ok"
-        stored, missing = _content(client, row) if content and ok else (None, None)
+        stored, missing = _content(client, frame.iloc[0], store) if content and ok else (None, None)
     if as_json:
         whole = row | ({"content": stored, "content_missing": missing} if content else {})
         text = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -66,15 +59,10 @@ def run(
     return 0
 
 
-def _content(client: Client, row: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
-    """Ask for the stored content; return it, or the reason why there is none."""
-    try:
-        stored = client.content(row["id"])
-    except (ForbiddenError, NotFoundError) as error:
-        return None, gap(row, error, pd.Timestamp.now(tz="UTC"))
-    if is_empty(stored):
-        return None, gap(row, None, pd.Timestamp.now(tz="UTC"))
-    return stored, None
+def _content(client: Client, row: pd.Series[Any], store: Archive | None) -> tuple[dict[str, Any] | None, str | None]:
+    """Ask for the stored content; return it as it was sent, or the reason why there is none."""
+    found = Generation.from_row(row, client=client, archive=False if store is None else store).content()
+    return (orjson.loads(found.raw), None) if found.status == "stored" else (None, found.reason)
 
 
 def _record(row: dict[str, Any]) -> Table:
@@ -117,7 +105,7 @@ def _what(row: dict[str, Any]) -> Iterator[str]:
 
 def _cost(row: dict[str, Any]) -> Iterator[str]:
     basis = row["cost_basis"]
-    yield f"{usd(row['cost_usd'])}  {_BASIS.get(basis, line(basis))}"
+    yield f"{usd(row['cost_usd'])}  {BASIS.get(basis, line(basis))}"
     if row["is_byok"]:
         yield f"{usd(row['total_cost'])} from credits + {usd(row['upstream_inference_cost'])} by the provider"
     elif known(row["upstream_inference_cost"]):

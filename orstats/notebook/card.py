@@ -11,10 +11,12 @@ import ipywidgets as widgets
 
 from orstats.api.errors import OrstatsError
 from orstats.data.content.content import Content
+from orstats.data.content.escape import Html
 from orstats.data.content.generation import Generation
+from orstats.data.content.static_card import static_card
 from orstats.notebook.conversation import Conversation
-from orstats.notebook.render import Html, notice, spinner
-from orstats.notebook.render_card import details, head, static_card
+from orstats.notebook.render import notice, spinner
+from orstats.notebook.render_card import details, head
 from orstats.notebook.render_content import raw_content, raw_json, reasoning, stored_error
 from orstats.notebook.render_style import style
 from orstats.notebook.shown import Shown, button, close_all

@@ -10,8 +10,9 @@ import ipywidgets as widgets
 
 from orstats.api.errors import OrstatsError
 from orstats.data.content.content import Content, Message
+from orstats.data.content.escape import Html
 from orstats.data.content.generation import Generation
-from orstats.notebook.render import Html, notice, spinner
+from orstats.notebook.render import notice, spinner
 from orstats.notebook.render_compare import difference, records
 from orstats.notebook.shown import Shown, button
 

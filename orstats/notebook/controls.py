@@ -8,8 +8,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from orstats.data.content.escape import plain_line
 from orstats.notebook.filters import MISSING, Query, Rows
-from orstats.notebook.render import plain_line
 from orstats.notebook.shown import button
 
 

@@ -7,7 +7,8 @@ from typing import Final
 import ipywidgets as widgets
 
 from orstats.data.content.content import Content
-from orstats.notebook.render import notice, plain_line
+from orstats.data.content.escape import plain_line
+from orstats.notebook.render import notice
 from orstats.notebook.render_content import FOLDED, OPENED, Turn, bubble, turns
 from orstats.notebook.shown import Shown, button, close_all
 

@@ -16,17 +16,18 @@ import traitlets
 from orstats.analysis.export import write_csv
 from orstats.api.client import Client
 from orstats.api.errors import OrstatsError
+from orstats.data.content.escape import Html, plain_line
 from orstats.data.content.generation import ArchiveChoice, Generation
+from orstats.data.content.words import count, duration, usd
 from orstats.notebook.compare import Comparison
 from orstats.notebook.controls import Controls, dropdown
 from orstats.notebook.filters import Rows
-from orstats.notebook.render import Html, notice, plain_line
+from orstats.notebook.render import notice
 from orstats.notebook.render_chart import chart
 from orstats.notebook.render_explore_style import explorer_style, selected_row
 from orstats.notebook.render_table import Sorting, empty, table, totals
 from orstats.notebook.shown import Shown, button, close_all
 from orstats.notebook.view import card
-from orstats.notebook.words import count, duration, usd
 
 log = logging.getLogger("orstats.notebook")
 

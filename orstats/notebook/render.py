@@ -1,7 +1,7 @@
 """The only door from strangers' text to HTML. Jupyter trusts what a widget shows, so nothing else may make HTML.
 
 Prompts, completions, ids, user names and even model names are written by strangers. Here each becomes text that is
-escaped, without control characters, and bounded; or Markdown through an allow-list
+escaped (:mod:`orstats.data.content.escape`) and bounded; or Markdown through an allow-list
 (:mod:`orstats.notebook.render_markdown`); or an image whose bytes were checked (:mod:`orstats.notebook.images`).
 Siblings named ``render_*`` put these pieces together; a test holds that no other module of the notebook makes HTML.
 """
@@ -10,55 +10,11 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Final, NewType
+from typing import Final
 from urllib.parse import urlsplit
 
-from orstats.data.frame import coerce
+from orstats.data.content.escape import LINE, Html, clean, line
 from orstats.notebook.images import read_image
-
-#: HTML that is safe to show. Only ``render*`` modules make it.
-Html = NewType("Html", str)
-
-#: Characters shown of a name, an id or another text of one line.
-LINE: Final = 120
-
-# Controls but line feed and tab, and what reorders or breaks lines unseen, are shown as what they are. Joiners and
-# single direction marks stay: emoji and Persian need them, and each text is isolated in its own direction anyway.
-_SYMBOLS: Final = {n: 0x2400 + n for n in range(0x20) if n not in (0x09, 0x0A)} | {0x7F: 0x2421}
-_NAMED: Final = {
-    n: f"⟨U+{n:04X}⟩" for n in (*range(0x80, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
-_SHOWN: Final[dict[int, int | str]] = {**_SYMBOLS, **_NAMED}
-_BREAKS: Final = re.compile(r"\r\n?")
-
-
-def clean(value: object) -> str:
-    r"""Return plain text in which control characters and direction overrides can be seen. Not escaped yet.
-
-    Examples
-    --------
-    >>> clean("a\x00b\r\n\u202ec")
-    'a␀b\n⟨U+202E⟩c'
-    """
-    return _BREAKS.sub("\n", coerce.text(str(value)) or "").translate(_SHOWN)
-
-
-def plain_line(value: object, width: int = LINE) -> str:
-    """Return cleaned text of one line, for widgets that do not read HTML (buttons, labels)."""
-    text = str(value)
-    whole = " ".join(clean(text[: 4 * width]).split())
-    return whole if len(whole) <= width and len(text) <= 4 * width else whole[: width - 1] + "…"
-
-
-def line(value: object, width: int = LINE) -> Html:
-    r"""Return escaped text of one line, cut after `width` characters.
-
-    Examples
-    --------
-    >>> line("<b>two\nlines</b>"), line("long text", 5)
-    ('&lt;b&gt;two lines&lt;/b&gt;', 'long…')
-    """
-    return Html(html.escape(plain_line(value, width)))
 
 
 def span(value: object, kind: str, width: int = LINE) -> Html:

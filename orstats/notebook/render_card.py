@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from orstats.data.content.generation import Generation, ProviderAttempt
+from orstats.data.content.escape import Html, line
+from orstats.data.content.generation import Generation
+from orstats.data.content.record import ProviderAttempt
+from orstats.data.content.static_card import MOST_ATTEMPTS, NO_MATH
+from orstats.data.content.words import BASIS, count, duration, model_name, state, usd, when
 from orstats.data.frame.views import ADVICE
-from orstats.notebook.render import Html, line, link, notice, span
-from orstats.notebook.words import BASIS, count, duration, state, usd
-
-#: Attempts drawn; a list of thousands would be an attack, not a record.
-_MOST_ATTEMPTS: Final = 30
+from orstats.notebook.render import link, notice, span
 
 _STREAMED: Final = {True: "streamed", False: "not streamed", None: ""}
-
-# MathJax would read what stands between two dollar signs as a formula.
-_NO_MATH: Final = "tex2jax_ignore mathjax_ignore"
 
 
 def head(generation: Generation) -> Html:
@@ -27,7 +24,7 @@ def head(generation: Generation) -> Html:
     else:
         boxes = [_cost(generation), _tokens(generation), _times(generation), _providers(generation)]
         parts.append(f'<div class="orstats-figures">{"".join(box for box in boxes if box)}</div>')
-    return Html(f'<div class="orstats-frame {_NO_MATH}">{"".join(parts)}</div>')
+    return Html(f'<div class="orstats-frame {NO_MATH}">{"".join(parts)}</div>')
 
 
 def details(generation: Generation) -> Html:
@@ -43,53 +40,20 @@ def details(generation: Generation) -> Html:
         for name, value in known
         if value not in (None, "")
     )
-    return Html(f'<table class="{_NO_MATH}">{rows}</table>')
-
-
-def static_card(generation: Generation) -> Html:
-    """Return the card without widgets, style sheet or content: for exported notebooks and plain outputs."""
-    word, _ = state(generation)
-    rows = [("status", word if generation.fetch_status == "ok" else f"{word}: {generation.error or ''}")]
-    if generation.fetch_status == "ok":
-        rows += [
-            ("time", _when(generation)),
-            ("cost", f"{usd(generation.cost_usd)} · {BASIS.get(generation.cost_basis or '', '')}"),
-            ("tokens", _token_words(generation)),
-            ("duration", _time_words(generation)),
-        ]
-        tried = generation.provider_responses or ()
-        if len(tried) > 1:
-            rows.append(("providers", " → ".join(_attempt_words(one) for one in tried[:_MOST_ATTEMPTS])))
-    cell = "text-align:left;padding:1px 12px 1px 0;vertical-align:top"
-    body = "".join(
-        f'<tr><th style="{cell};font-weight:normal;opacity:.7">{line(name)}</th>'
-        f'<td style="{cell};max-width:60em;overflow-wrap:anywhere">{line(value, 600)}</td></tr>'
-        for name, value in rows
-    )
-    title = f"<b>{line(_model(generation))}</b> <code>{line(generation.id)}</code>"
-    frame = "border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:8px 12px;max-width:60em"
-    return Html(f'<div class="{_NO_MATH}" style="{frame}">{title}<table>{body}</table></div>')
+    return Html(f'<table class="{NO_MATH}">{rows}</table>')
 
 
 def _title(generation: Generation) -> str:
     word, kind = state(generation)
     by = span(f"by {generation.provider_name}", "orstats-quiet") if generation.provider_name else ""
     kind_of_call = [generation.api_type or "", _STREAMED[generation.streamed]]
-    small = " · ".join([_when(generation), *(word for word in kind_of_call if word)])
+    small = " · ".join([when(generation), *(word for word in kind_of_call if word)])
     return (
-        f'<div class="orstats-head">{span(_model(generation), "orstats-model")}{by}'
+        f'<div class="orstats-head">{span(model_name(generation), "orstats-model")}{by}'
         f'<span class="orstats-pill orstats-{kind}">{line(word, 40)}</span></div>'
         f'<div class="orstats-head">{span(generation.id, "orstats-id")}'
         f"<small>{line(small)}</small><small>{link(generation.url, 'log page')}</small></div>"
     )
-
-
-def _model(generation: Generation) -> str:
-    return generation.model or ("unknown model" if generation.fetch_status == "ok" else "no record")
-
-
-def _when(generation: Generation) -> str:
-    return f"{generation.created_at:%Y-%m-%d %H:%M:%S} UTC" if generation.created_at else "time unknown"
 
 
 def _trouble(generation: Generation) -> str:
@@ -160,7 +124,7 @@ def _providers(generation: Generation) -> str:
     tried = generation.provider_responses
     if not tried:
         return ""
-    shown = tried[:_MOST_ATTEMPTS]
+    shown = tried[:MOST_ATTEMPTS]
     longest = sum(max(0.0, one.latency or 0.0) for one in shown) or 1.0
     more = len(tried) - len(shown)
     rest = f"<small>and {more:,} more</small>" if more else ""
@@ -202,19 +166,3 @@ def _legend(shares: Sequence[tuple[str, str, str]]) -> str:
         f'<span><i class="orstats-{kind}"></i>{line(name)} <b>{line(words)}</b></span>' for name, kind, words in shares
     )
     return f'<div class="orstats-key">{"".join(keys)}</div>'
-
-
-def _token_words(generation: Generation) -> str:
-    cached, reasoning = generation.native_tokens_cached, generation.native_tokens_reasoning
-    prompt = f"{count(generation.native_tokens_prompt)} prompt" + (f" ({count(cached)} cached)" if cached else "")
-    completion = f"{count(generation.native_tokens_completion)} completion"
-    return f"{prompt} + {completion}" + (f" ({count(reasoning)} reasoning)" if reasoning else "")
-
-
-def _time_words(generation: Generation) -> str:
-    return f"{duration(generation.latency)} to the first token, {duration(generation.generation_time)} in all"
-
-
-def _attempt_words(one: ProviderAttempt) -> str:
-    status = "no answer" if one.status is None else one.status
-    return f"{one.provider_name or 'unknown'} ({status}, {duration(one.latency)})"

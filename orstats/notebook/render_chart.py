@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from orstats.notebook.render import Html, line
-from orstats.notebook.words import usd
+from orstats.data.content.escape import Html, line
+from orstats.data.content.words import usd
 
 _HEIGHT: Final = 56.0
 _WIDTH: Final = 600.0

@@ -7,9 +7,10 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from orstats.data.content.escape import Html, clean, line
 from orstats.data.content.generation import Generation
-from orstats.notebook.render import Html, clean, line, span
-from orstats.notebook.words import BASIS, count, duration, state, usd
+from orstats.data.content.words import BASIS, count, duration, state, usd
+from orstats.notebook.render import span
 
 #: What is compared of a long text: comparing takes time that grows with the square of its lines.
 MOST_CHARACTERS: Final = 200_000

@@ -9,11 +9,12 @@ from typing import Any, Final
 import orjson
 
 from orstats.data.content.content import Content, Message, StoredAttempt, StoredError
+from orstats.data.content.escape import Html, line
 from orstats.data.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
+from orstats.data.content.words import size
 from orstats.data.frame import coerce
-from orstats.notebook.render import Html, copyable, found, image, line, media, pre, span
+from orstats.notebook.render import copyable, found, image, media, pre, span
 from orstats.notebook.render_markdown import markdown
-from orstats.notebook.words import size
 
 #: Characters of a message shown before "show all", and after it.
 FOLDED: Final = 4_000

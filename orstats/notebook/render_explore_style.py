@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from orstats.notebook.render import Html
+from orstats.data.content.escape import Html
 
 _CSS: Final = """
 .orstats-explorer{--os-fg:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));

@@ -11,7 +11,8 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from orstats.notebook.render import Html, clean, pre
+from orstats.data.content.escape import Html, clean
+from orstats.notebook.render import pre
 
 #: Longer texts are shown as they are: parsing time can grow faster than the text.
 LONGEST: Final = 20_000

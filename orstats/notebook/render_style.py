@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from orstats.notebook.render import Html
+from orstats.data.content.escape import Html
 
 _CSS: Final = """
 .orstats-card{--os-fg:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));

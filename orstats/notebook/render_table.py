@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from orstats.notebook.render import Html, line, plain_line
-from orstats.notebook.words import count, duration, usd
+from orstats.data.content.escape import Html, line, plain_line
+from orstats.data.content.words import count, duration, usd
 
 #: What is shown of a row, in order: column of the frame, heading, width in pixels. The model takes what is left.
 #: Numbers have room for all their digits: a cost that is cut short would be read as another one.

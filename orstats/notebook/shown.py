@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from orstats.notebook.render import Html
+from orstats.data.content.escape import Html
 
 
 class Shown(widgets.HTML):  # type: ignore[misc] # ipywidgets has no types

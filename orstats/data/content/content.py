@@ -159,10 +159,12 @@ _REASONS: Final[Mapping[str, str]] = {
     "regional host": "It was processed in a region of its own; regional hosts store no content.",
     "forbidden": "This key may not read it. Stored content takes the key of an organisation's administrator, or a "
     "management key: set OPENROUTER_MANAGEMENT_KEY.",
-    "too old": "It is older than the three months for which content is surely kept.",
+    "too old": "It is older than three months, for which content is surely kept; or Input & Output Logging was not on "
+    "before the request.",
     "not found": "Nothing is stored under this id: it is unknown, of another account, or was not logged.",
     "not yet": "It is less than a minute old, and may not be stored yet; try again soon.",
-    "not logged": "Most likely Input & Output Logging was not on before the request; it cannot be had afterwards.",
+    "not logged": "Most likely Input & Output Logging was not on before the request, or is off for its workspace; it "
+    "cannot be had afterwards.",
 }
 
 

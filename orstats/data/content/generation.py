@@ -1,27 +1,25 @@
-"""One generation: its record as a frozen, typed object, with its stored content on demand."""
+"""One generation: its record, with its stored content on demand."""
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
 from urllib.parse import quote as percent
 
-import orjson
 import pandas as pd
 
 from orstats.api import errors
 from orstats.api.client import Client
 from orstats.data.archive.archive import Archive
 from orstats.data.content.content import Content, missing, why_missing
+from orstats.data.content.record import Record
+from orstats.data.content.row import read_row
+from orstats.data.content.static_card import static_card
 from orstats.data.fetch.fetch import choose_archive, fetch
-from orstats.data.frame import coerce
-from orstats.data.frame.derive import provider_attempts, served
-from orstats.data.frame.schema import COLUMNS, ID, Field
 
 ArchiveChoice = Archive | str | os.PathLike[str] | Literal[False] | None
 
@@ -35,27 +33,12 @@ _ERRORS: Final[Mapping[str, type[errors.ApiError]]] = {
     "bad_response": errors.BadResponseError,
     "invalid_id": errors.BadRequestError,
 }
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TRY_LATER: Final = frozenset({"pending", "rate_limited", "server_error", "network_error"})
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderAttempt:
-    """One provider that was tried.
-
-    ``status`` is what it answered (None: no answer), ``latency`` is in ms, ``ok`` marks the one that gave the answer.
-    """
-
-    provider_name: str | None
-    status: int | None
-    latency: float | None
-    is_byok: bool | None
-    ok: bool
-
-
 @dataclass(frozen=True, repr=False)
-class Generation:
-    """One generation: everything that its record says, with the derived figures.
+class Generation(Record):
+    """One generation: everything that its record says, with the derived figures, and its content on demand.
 
     Attributes are the columns of the frame, with the same names, meanings and units (:func:`orstats.field_table`);
     None where the frame has a missing value. Made by :func:`orstats.get`, or :meth:`from_row` of a frame.
@@ -63,76 +46,8 @@ class Generation:
     Neither its repr nor its HTML form asks for, or shows, prompts and completions: :meth:`content` does.
     """
 
-    id: str
-    fetch_status: str = "ok"
-    created_at: datetime | None = None
-    model: str | None = None
-    provider_name: str | None = None
-    cost_usd: float | None = None
-    cost_basis: str | None = None
-    tokens_total: int | None = None
-    throughput_tok_s: float | None = None
-    decode_tok_s: float | None = None
-    cache_hit_rate: float | None = None
-    usd_per_mtok: float | None = None
-    fallbacks: int | None = None
-    fallback_ms: float | None = None
-    api_type: str | None = None
-    total_cost: float | None = None
-    usage: float | None = None
-    upstream_inference_cost: float | None = None
-    cache_discount: float | None = None
-    is_byok: bool | None = None
-    tokens_prompt: int | None = None
-    tokens_completion: int | None = None
-    native_tokens_prompt: int | None = None
-    native_tokens_completion: int | None = None
-    native_tokens_reasoning: int | None = None
-    native_tokens_cached: int | None = None
-    native_tokens_completion_images: int | None = None
-    num_media_prompt: int | None = None
-    num_input_audio_prompt: int | None = None
-    num_media_completion: int | None = None
-    num_search_results: int | None = None
-    num_fetches: int | None = None
-    web_search_engine: str | None = None
-    latency: float | None = None
-    generation_time: float | None = None
-    moderation_latency: float | None = None
-    streamed: bool | None = None
-    cancelled: bool | None = None
-    finish_reason: str | None = None
-    native_finish_reason: str | None = None
-    provider_responses: tuple[ProviderAttempt, ...] | None = None
-    service_tier: str | None = None
-    router: str | None = None
-    preset_id: str | None = None
-    response_cache_source_id: str | None = None
-    request_id: str | None = None
-    session_id: str | None = None
-    upstream_id: str | None = None
-    external_user: str | None = None
-    app_id: int | None = None
-    workspace_id: str | None = None
-    origin: str | None = None
-    http_referer: str | None = None
-    user_agent: str | None = None
-    data_region: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    http_status: int | None = None
-    attempts: int | None = None
-    error: str | None = None
-    fetched_at: datetime | None = None
-
-    def __repr__(self) -> str:
-        what = self.model if self.fetch_status == "ok" else self.fetch_status
-        cost = "" if self.cost_usd is None else f", cost_usd={self.cost_usd:.6g}"
-        return f"Generation({self.id!r}, {what}{cost})"
-
     def _repr_html_(self) -> str:
-        # By name: data may not import the notebook, and only a notebook asks for this.
-        html: str = importlib.import_module("orstats.notebook.render_card").static_card(self)
-        return html
+        return static_card(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the client, which holds a key and sockets."""
@@ -166,14 +81,8 @@ class Generation:
         >>> Generation.from_row({"id": "gen-1", "model": "a/b", "cost_usd": 0.5})
         Generation('gen-1', a/b, cost_usd=0.5)
         """
-        if not isinstance(row, pd.Series | Mapping):
-            raise errors.ConfigError(f"A generation is made of one row, df.loc[id]; not of a {type(row).__name__}.")
-        cells = {str(name): value for name, value in row.items()}
-        generation_id = cells.get(ID.name, row.name if isinstance(row, pd.Series) else None)
-        if not isinstance(generation_id, str):
-            raise errors.ConfigError("The row has no generation id: take it as df.loc[id], of a frame of orstats.")
-        values = {f.name: _cell(f, cells[f.name]) for f in COLUMNS if f.name in cells}
-        made = cls(generation_id, **{name: value for name, value in values.items() if value is not None})
+        generation_id, values = read_row(row)
+        made = cls(generation_id, **values)
         object.__setattr__(made, "_ask", _asker(client, archive))
         return made
 
@@ -272,51 +181,3 @@ def _asker(client: Client | None, archive: ArchiveChoice) -> Callable[[Generatio
                 return missing(generation.id, status)
 
     return ask
-
-
-def _cell(field: Field, value: Any) -> Any:
-    """Turn one cell of a frame into a plain Python value; None for what is missing or is not of the field's kind."""
-    if isinstance(value, pd.Timestamp):
-        return None if value is pd.NaT else value.floor("us").to_pydatetime()
-    if field.kind == "json":
-        return _nested(field.name, value)
-    if field.kind == "text":
-        return coerce.text(value)
-    if field.kind == "time":
-        microseconds = coerce.time(value)
-        return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
-    if field.kind == "flag":
-        return bool(value) if type(value).__name__ in ("bool", "bool_") else None
-    plain = value.item() if hasattr(value, "item") else value  # a number of NumPy's
-    return coerce.count(plain) if field.kind == "count" else coerce.number(plain)
-
-
-def _nested(name: str, value: Any) -> Any:
-    text = value if isinstance(value, str) else None
-    if text is None and isinstance(value, list | dict):
-        text = coerce.json_text(value)
-    if text is None:
-        return None
-    if name == "provider_responses":
-        return _attempts(provider_attempts(text))
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _attempts(listed: list[dict[str, Any]] | None) -> tuple[ProviderAttempt, ...] | None:
-    if listed is None:
-        return None
-    good = served(listed)
-    return tuple(
-        ProviderAttempt(
-            provider_name=coerce.text(one.get("provider_name")),
-            status=coerce.count(one.get("status")),
-            latency=coerce.number(one.get("latency")),
-            is_byok=coerce.flag(one.get("is_byok")),
-            ok=place == good,
-        )
-        for place, one in enumerate(listed)
-    )

@@ -1,6 +1,8 @@
 """Generation and get: typed, equal to the frame, errors by kind, content on demand."""
 
 import dataclasses
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -120,3 +122,16 @@ def test_odd_cells_are_none():
     assert generation.extra == {}
     assert (generation.latency, generation.created_at, generation.is_byok) == (None, None, None)
     assert orstats.Generation.from_row({"id": "../?&x=<b>"}).url.endswith("transaction=..%2F%3F%26x%3D%3Cb%3E")
+
+
+def test_its_html_form_needs_neither_the_notebook_room_nor_ipython():
+    code = """
+import sys
+from orstats import Generation
+html = Generation("gen-1", model="<b>m</b>", cost_usd=0.5)._repr_html_()
+assert "&lt;b&gt;m&lt;/b&gt;" in html and "USD 0.5" in html, html
+above = ("orstats.notebook", "orstats.analysis", "ipywidgets", "IPython")
+above = [name for name in sys.modules if name.startswith(above)]
+assert not above, above
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

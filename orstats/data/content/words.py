@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from orstats.data.content.generation import Generation
+from orstats.data.content.record import Record
 
 _SECOND_MS: Final = 1000.0
 _MINUTE_MS: Final = 60_000.0
@@ -77,7 +77,7 @@ def size(number: float) -> str:
     return f"{number / (1 << 20):.1f} MB"
 
 
-def state(generation: Generation) -> tuple[str, str]:
+def state(generation: Record) -> tuple[str, str]:
     """Return how it ended in a word or two, and whether that is ``good``, ``odd`` or ``bad``."""
     if generation.fetch_status != "ok":
         return generation.fetch_status.replace("_", " "), "bad"
@@ -89,3 +89,13 @@ def state(generation: Generation) -> tuple[str, str]:
     if reason in ("stop", "tool_calls", None, ""):
         return reason or "ended", "good" if reason else "odd"
     return reason.replace("_", " "), "odd"
+
+
+def model_name(generation: Record) -> str:
+    """Return the model, or that there is none."""
+    return generation.model or ("unknown model" if generation.fetch_status == "ok" else "no record")
+
+
+def when(generation: Record) -> str:
+    """Return when it was made, UTC."""
+    return f"{generation.created_at:%Y-%m-%d %H:%M:%S} UTC" if generation.created_at else "time unknown"
