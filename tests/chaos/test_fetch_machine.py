@@ -1,0 +1,308 @@
+"""fetch as a state machine in simulated time: statuses x ages x retries x refusals x interrupts, run after run."""
+
+import contextlib
+import itertools
+import shutil
+import sys
+import tempfile
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from simulated_time import World
+
+import orstats
+from orstats.api import errors
+from orstats.api.governor import Governor
+from orstats.api.transport import Answer
+from orstats.data.fetch import crew, fetch
+
+KEY = "sk-or-v1-" + "0" * 64
+HOST = "api.example.com"
+#: How an id answers: the kinds that heal by themselves, and those that do not.
+TRANSIENT = ["429", "502", "503", "520", "reset", "html", "error-200"]
+LASTING = ["400", "403", "404", "302", "500", "ok", "ok", "ok", "ok"]
+STATUS = {"400": "invalid_id", "403": "forbidden", "302": "bad_response", "ok": "ok"}
+
+
+class Sent(NamedTuple):
+    """One request: when it was sent and answered (simulated seconds), with what, and the wait that was told."""
+
+    at: float
+    answered: float
+    id: str
+    kind: str
+    told: float | None
+
+
+class FakeTransport:
+    """Answers as the ids' scripts say, after simulated seconds; in place of sockets."""
+
+    def __init__(self, world, scripts, found_at=None, refusal=(None, 0)):
+        self.world, self.scripts, self.found_at = world, scripts, found_at or {}
+        self.refusal, self.refused_after = refusal
+        self.sent, self.ok, self.fatal_at = [], [], None
+
+    def get(self, path, *, key, limit, patience):  # noqa: ARG002 - as the real one is called
+        name = path.rpartition("id=")[2]
+        at = self.world.now
+        transient, lasting, latency = self.scripts[name]
+        refused = self.refusal is not None and len(self.sent) >= self.refused_after
+        kind, told = transient.pop(0) if transient else (lasting, None)
+        if kind == "ok" and self.world.wall() < self.found_at.get(name, 0.0):
+            kind = "404"
+        if refused:
+            kind, told = self.refusal, None
+        self.sent.append(Sent(at, at + latency, name, kind, told))
+        self.world.sleep(latency)
+        if refused and self.fatal_at is None:
+            self.fatal_at = self.world.now
+        return self.answer(kind, told, name)
+
+    def answer(self, kind, told, name):
+        headers = {"Date": http_date(self.world.wall())}
+        if told is not None and kind != "503":
+            headers["Retry-After"] = str(told)
+        if kind == "503" and told is not None:
+            headers["X-RateLimit-Reset"] = str(int((self.world.wall() + told) * 1000) + 1)
+        if kind == "reset":
+            raise errors.NetworkError("reset", retryable=True)
+        if kind == "html":
+            return Answer(200, headers, b"<html>")
+        if kind == "error-200":
+            return Answer(200, headers, b'{"error": {"code": 502, "message": "upstream"}}')
+        if kind == "ok":
+            self.ok.append(name)
+            return Answer(200, headers, orjson.dumps({"data": record(name)}))
+        return Answer(int(kind), headers, b'{"error": {"code": %s, "message": "no"}}' % kind.encode())
+
+
+def account(world, retry, transport):
+    client = orstats.Client(KEY, base_url=f"https://{HOST}", retry=retry)
+    client._transport = transport
+    client.governor = Governor(lambda: world.now)
+    return client, transport
+
+
+def http_date(wall):
+    return datetime.fromtimestamp(wall, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+
+def record(name):
+    second = int(name.split("-")[1])
+    created = datetime.fromtimestamp(second, UTC).isoformat()
+    return {"id": name, "created_at": created, "is_byok": False, "total_cost": int(name[-6:]) / 1e6, "model": "a/b"}
+
+
+@contextlib.contextmanager
+def interrupted(function, opcode):
+    """Press Ctrl-C in this thread, at an instruction of a function of the fetch. None presses nothing."""
+    left, before = [opcode], sys.gettrace()
+
+    def at_instruction(_frame, event, _):
+        if event == "opcode":
+            left[0] -= 1
+            if left[0] == -1:
+                raise KeyboardInterrupt
+        return at_instruction
+
+    def at_call(frame, _event, _):
+        code = frame.f_code
+        if code.co_filename not in (fetch.__file__, crew.__file__) or function not in ("*", code.co_name):
+            return None
+        frame.f_trace_opcodes = True
+        return at_instruction
+
+    if function is not None:
+        sys.settrace(at_call)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+seconds = st.sampled_from([0, 0, 1, 2, 7])
+answers = st.tuples(
+    st.lists(st.tuples(st.sampled_from(TRANSIENT), st.none() | seconds), max_size=5),
+    st.sampled_from(LASTING),
+    st.floats(0.001, 1.5),
+)
+interrupts = st.none() | st.tuples(
+    st.sampled_from(
+        ["*", "_collect", "_collected", "_take", "_keep", "results", "ask", "start", "_add", "read_archive"]
+    ),
+    st.integers(0, 60) | st.integers(0, 20_000),
+)
+
+
+class Fetching(RuleBasedStateMachine):
+    """An account, an archive, and one run of fetch after the other."""
+
+    @initialize(
+        ages=st.lists(st.sampled_from([-1, 0, 20, 55, 61, 3600, 10**6]), min_size=1, max_size=14), data=st.data()
+    )
+    def open(self, ages, data):
+        self.wall = 1_790_000_000.0
+        self.place = tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+        self.ids = [f"gen-{int(self.wall) - age}-{number:020d}" for number, age in enumerate(ages)]
+        self.scripts = {one: data.draw(answers) for one in self.ids}
+        self.found_at = {one: self.wall + 4 for one, age in zip(self.ids, ages, strict=True) if age <= 0}
+        self.settled, self.had = set(), set()
+
+    @rule(hours=st.floats(0, 2))
+    def time_passes(self, hours):
+        self.wall += hours * 3600
+
+    @rule(data=st.data())
+    def other_answers(self, data):
+        for one in self.ids:
+            self.scripts[one] = data.draw(answers)
+
+    @rule(
+        data=st.data(),
+        seed=st.integers(0, 99),
+        workers=st.integers(1, 12),
+        retry=st.builds(
+            orstats.Retry, attempts=st.integers(1, 5), max_elapsed=st.floats(0, 30), max_wait=st.floats(0, 5)
+        ),
+        pending_wait=st.sampled_from([0.0, 1.0, 8.0]),
+        refresh=st.booleans(),
+        refused=st.tuples(st.sampled_from([None, None, "401", "402"]), st.integers(0, 20)),
+        interrupt=interrupts,
+    )
+    def fetch(self, data, seed, workers, retry, pending_wait, refresh, refused, interrupt):
+        wanted = data.draw(st.lists(st.sampled_from(self.ids), max_size=20))
+        archive = orstats.Archive(self.place)
+        with World(seed, self.wall) as world:
+            client, wire = account(world, retry, FakeTransport(world, self.scripts, self.found_at, refused))
+            ended, frame = None, None
+            try:
+                with interrupted(*(interrupt or (None, 0))):
+                    frame = orstats.fetch(
+                        wanted,
+                        client=client,
+                        archive=archive,
+                        workers=workers,
+                        refresh=refresh,
+                        pending_wait=pending_wait,
+                        progress=False,
+                    )
+            except errors.AccountError as error:
+                ended, frame = error, error.frame
+            except KeyboardInterrupt as error:
+                assert interrupt
+                ended = error
+            answered = list(wire.ok)
+            told_at = world.now
+        self.wall += world.now
+        if not refresh:
+            assert not {one.id for one in wire.sent} & self.settled, "a settled record was asked for again"
+        self.check_requests(wire, retry, workers, told_at)
+        if frame is not None:
+            self.check_frame(frame, list(dict.fromkeys(wanted)), wire, retry, pending_wait, stopped=ended is not None)
+        self.check_archive(archive, answered)
+        if ended is None:
+            assert wire.fatal_at is None
+        elif isinstance(ended, errors.AccountError):
+            assert ended.status == int(refused[0])
+
+    def check_requests(self, wire, retry, workers, told_at):
+        if wire.fatal_at is not None:
+            late = [one for one in wire.sent if one.at > wire.fatal_at]
+            assert len(late) <= workers, "requests after a fatal answer"
+        by_id = defaultdict(list)
+        for one in wire.sent:
+            by_id[one.id].append(one)
+        for requests in by_id.values():
+            failures = [one for one in requests if one.kind not in ("ok", "404")]
+            assert len(failures) <= retry.attempts
+            assert [one.kind for one in requests].count("ok") <= 1
+            for last, following in itertools.pairwise(requests):
+                assert last.kind not in ("ok", "400", "401", "402", "403", "302"), "asked again after a final answer"
+                assert following.at >= last.answered
+                if last.kind != "404":
+                    assert last.answered - requests[0].at <= retry.max_elapsed + 1e-6
+                if last.told is not None and last.kind in ("429", "502", "503", "520"):
+                    assert following.at >= last.answered + min(last.told, retry.max_wait) - 1e-6, "sooner than told"
+        assert all(one.at <= told_at for one in wire.sent)
+
+    def check_frame(self, frame, wanted, wire, retry, pending_wait, *, stopped):
+        assert list(frame.index) == wanted
+        by_id = defaultdict(list)
+        for one in wire.sent:
+            by_id[one.id].append(one)
+        for one in wanted:
+            row, requests = frame.loc[one], by_id[one]
+            status = row["fetch_status"]
+            assert row["attempts"] <= len(requests)
+            if status == "ok":
+                assert row["total_cost"] == record(one)["total_cost"]
+                assert requests or one in self.had
+                continue
+            assert pd.isna(row["total_cost"])
+            if stopped:
+                continue
+            assert row["attempts"] == len(requests) > 0
+            last = requests[-1]
+            if last.kind in STATUS:
+                assert status == STATUS[last.kind]
+            elif last.kind == "404":
+                assert status in ("pending", "not_found")
+                young = self.wall - int(one.split("-")[1]) < 55
+                if young and last.answered - requests[0].at >= pending_wait:
+                    assert status == "pending"
+            else:
+                failures = sum(request.kind != "404" for request in requests)
+                most = retry.max_wait if last.told is None else min(last.told, retry.max_wait) + 0.11
+                gave_up_at = last.answered - requests[0].at
+                assert failures == retry.attempts or gave_up_at + most >= retry.max_elapsed, "given up too early"
+
+    def check_archive(self, archive, answered):
+        stored = archive.read(HOST, self.ids, settled_only=False)
+        names = stored["id"].to_pylist()
+        assert len(names) == len(set(names))
+        self.had |= set(answered)
+        assert set(names) == self.had, "what was answered is stored, and nothing else"
+        costs = dict(zip(names, stored["total_cost"].to_pylist(), strict=True))
+        assert costs == {one: record(one)["total_cost"] for one in names}
+        self.settled = set(archive.read(HOST, self.ids)["id"].to_pylist())
+
+    def teardown(self):
+        if hasattr(self, "place"):
+            shutil.rmtree(self.place)
+
+
+Fetching.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+TestFetching = Fetching.TestCase
+
+
+@pytest.mark.parametrize("function", ["_take", "_collected", "_keep", "_collect"])
+def test_an_interrupt_at_every_instruction_of_a_function_loses_nothing(function, tmp_path):
+    """The machine meets these by chance; here each is met for sure."""
+    ids = [f"gen-1780000000-{number:020d}" for number in range(5)]
+    for opcode in range(400):
+        archive = orstats.Archive(tmp_path / str(opcode))
+        with World(opcode) as world:
+            scripts = {one: ([], "ok", 0.01 * number) for number, one in enumerate(ids)}
+            client, wire = account(world, orstats.Retry(), FakeTransport(world, scripts))
+            try:
+                with interrupted(function, opcode):
+                    orstats.fetch(ids, client=client, archive=archive, workers=3, progress=False)
+            except KeyboardInterrupt:
+                answered = list(wire.ok)
+            else:
+                assert opcode > 5
+                return
+        assert set(archive.read(HOST)["id"].to_pylist()) == set(answered)
