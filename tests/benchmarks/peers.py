@@ -8,9 +8,10 @@ import json
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 import requests
@@ -18,17 +19,22 @@ import tenacity
 import urllib3
 from urllib3.util import Retry as Urllib3Retry
 
+import orstats
+
 SERVE = """
-import json, sys
+import dataclasses, json, sys
 from datetime import UTC, datetime
 from orstats.sim import Faults, RateLimit, SimServer
 options = json.loads(sys.argv[1])
 options["until"] = datetime(2026, 10, 1, tzinfo=UTC)
 if "faults" in options: options["faults"] = Faults(**options["faults"])
 if "rate_limit" in options: options["rate_limit"] = RateLimit(**options["rate_limit"])
-def ready(sim):
+with SimServer(**options) as sim:
     print(json.dumps({"base_url": sim.base_url, "key": sim.key, "ids": sim.ids}), flush=True)
-SimServer(**options).serve_forever(ready)
+    for _ in sys.stdin:
+        stats = sim.stats
+        counts = {name: getattr(stats, name) for name in ("requests", "refusals", "faults")}
+        print(json.dumps(counts), flush=True)
 """
 
 
@@ -36,6 +42,13 @@ class Server(NamedTuple):
     base_url: str
     key: str
     ids: list[str]
+    process: subprocess.Popen[str] | None = None
+
+    def counts(self) -> dict:
+        """What it was asked so far: ``requests``, ``refusals`` (429 of the limit) and ``faults`` by kind."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
 
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}"}
@@ -47,9 +60,10 @@ class Server(NamedTuple):
 @contextlib.contextmanager
 def server(**options) -> Iterator[Server]:
     """A simulator in a process of its own, so that it shares no interpreter with those who are measured."""
-    process = subprocess.Popen([sys.executable, "-c", SERVE, json.dumps(options)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", SERVE, json.dumps(options)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        yield Server(**json.loads(process.stdout.readline()))
+        yield Server(**json.loads(process.stdout.readline()), process=process)
     finally:
         process.terminate()
         process.wait()
@@ -85,12 +99,48 @@ def lost(results: list[object]) -> int:
     return sum(isinstance(result, BaseException) for result in results)
 
 
+def in_loop(ids: list[str], ask: Callable[[str], object]) -> list[object]:
+    """The same, one id after the other."""
+    results: list[object] = []
+    for generation_id in ids:
+        try:
+            results.append(ask(generation_id))
+        except Exception as error:  # noqa: BLE001 - a lost id is a result here
+            results.append(error)
+    return results
+
+
+def in_tasks(ids: list[str], workers: int, using: Callable[[], Any]) -> list[object]:
+    """The same by ``asyncio.gather``, so many at a time; ``using`` opens a client and yields how to ask it."""
+
+    async def run() -> list[object]:
+        gate = asyncio.Semaphore(workers)
+        async with using() as ask_client:
+
+            async def ask(generation_id: str) -> object:
+                async with gate:
+                    return await ask_client(generation_id)
+
+            return await asyncio.gather(*map(ask, ids), return_exceptions=True)
+
+    return asyncio.run(run())
+
+
+def ours(at: Server, ids: list[str], workers: int) -> list[object]:
+    """orstats, to a finished DataFrame; without the archive, which the others do not have."""
+    with orstats.Client(at.key, base_url=at.base_url) as client:
+        frame = orstats.fetch(ids, client=client, workers=workers, archive=False, progress=False)
+    return [None if status == "ok" else LookupError(status) for status in frame["fetch_status"]]
+
+
 def bare_urllib3(at: Server, ids: list[str], workers: int) -> list[object]:
     """Threads over a pool that only decode JSON: what Python threads can do at best."""
     with urllib3.PoolManager(maxsize=workers) as pool:
         headers = at.headers()
         return in_threads(
-            ids, workers, lambda i: orjson.loads(pool.request("GET", at.url(i), headers=headers, retries=False).data)
+            ids,
+            workers,
+            lambda i: orjson.loads(pool.request("GET", at.url(i), headers=headers, retries=False).data)["data"],
         )
 
 
@@ -105,50 +155,141 @@ def urllib3_retry(at: Server, ids: list[str], workers: int) -> list[object]:
         )
 
 
-def requests_tenacity(at: Server, ids: list[str], workers: int) -> list[object]:
-    """The recipe of most blogs: a session, a decorator, exponential waits."""
-    session = requests.Session()
+def _session(at: Server, workers: int, session: requests.Session) -> Callable[[str], object]:
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=workers))
     session.headers.update(at.headers())
 
-    @tenacity.retry(
-        wait=tenacity.wait_random_exponential(0.5, max=60), stop=tenacity.stop_after_attempt(8), reraise=True
-    )
     def ask(generation_id: str) -> object:
         answer = session.get(at.url(generation_id), timeout=30)
         answer.raise_for_status()
         return answer.json()["data"]
 
-    with session:
-        return in_threads(ids, workers, ask)
+    return ask
+
+
+def requests_loop(at: Server, ids: list[str], _workers: int) -> list[object]:
+    """A session, one id after the other."""
+    with requests.Session() as session:
+        return in_loop(ids, _session(at, 1, session))
+
+
+def requests_threads(at: Server, ids: list[str], workers: int) -> list[object]:
+    """A session shared by threads."""
+    with requests.Session() as session:
+        return in_threads(ids, workers, _session(at, workers, session))
+
+
+def requests_tenacity(at: Server, ids: list[str], workers: int) -> list[object]:
+    """The recipe of most blogs: a session, a decorator, exponential waits."""
+    patient = tenacity.retry(
+        wait=tenacity.wait_random_exponential(0.5, max=60), stop=tenacity.stop_after_attempt(8), reraise=True
+    )
+    with requests.Session() as session:
+        return in_threads(ids, workers, patient(_session(at, workers, session)))
+
+
+def requests_cached(at: Server, ids: list[str], _workers: int) -> list[object]:
+    """requests-cache over SQLite, one id after the other, from an empty cache."""
+    import requests_cache
+
+    with tempfile.TemporaryDirectory() as folder, requests_cache.CachedSession(f"{folder}/cache") as session:
+        return in_loop(ids, _session(at, 1, session))
+
+
+def httpx_threads(at: Server, ids: list[str], workers: int) -> list[object]:
+    """One httpx client shared by threads."""
+    import httpx
+
+    limits = httpx.Limits(max_connections=workers, max_keepalive_connections=workers)
+    with httpx.Client(headers=at.headers(), timeout=30, limits=limits) as client:
+        return in_threads(ids, workers, lambda i: client.get(at.url(i)).raise_for_status().json()["data"])
+
+
+def httpx_gather(at: Server, ids: list[str], workers: int) -> list[object]:
+    """httpx's async client under asyncio.gather."""
+    import httpx
+
+    @contextlib.asynccontextmanager
+    async def using():
+        limits = httpx.Limits(max_connections=workers, max_keepalive_connections=workers)
+        async with httpx.AsyncClient(headers=at.headers(), timeout=30, limits=limits) as client:
+
+            async def ask(generation_id: str) -> object:
+                answer = await client.get(at.url(generation_id))
+                return answer.raise_for_status().json()["data"]
+
+            yield ask
+
+    return in_tasks(ids, workers, using)
+
+
+def aiohttp_gather(at: Server, ids: list[str], workers: int) -> list[object]:
+    """aiohttp under asyncio.gather, its parser in C: the limit of Python."""
+    import aiohttp
+
+    @contextlib.asynccontextmanager
+    async def using():
+        connector = aiohttp.TCPConnector(limit=workers)
+        timeout = aiohttp.ClientTimeout(total=30)
+        async with aiohttp.ClientSession(headers=at.headers(), connector=connector, timeout=timeout) as session:
+
+            async def ask(generation_id: str) -> object:
+                async with session.get(at.url(generation_id), raise_for_status=True) as answer:
+                    return orjson.loads(await answer.read())["data"]
+
+            yield ask
+
+    return in_tasks(ids, workers, using)
 
 
 def sdk_loop(at: Server, ids: list[str], _workers: int = 1) -> list[object]:
     """The official SDK, one id after the other, as its documentation shows."""
     from openrouter import OpenRouter
 
-    results: list[object] = []
     with OpenRouter(api_key=at.key, server_url=at.base_url) as sdk:
-        for generation_id in ids:
-            try:
-                results.append(sdk.generations.get_generation(id=generation_id))
-            except Exception as error:  # noqa: BLE001 - a lost id is a result here
-                results.append(error)
-    return results
+        return in_loop(ids, lambda i: sdk.generations.get_generation(id=i))
+
+
+def sdk_threads(at: Server, ids: list[str], workers: int) -> list[object]:
+    """The official SDK shared by threads."""
+    from openrouter import OpenRouter
+
+    with OpenRouter(api_key=at.key, server_url=at.base_url) as sdk:
+        return in_threads(ids, workers, lambda i: sdk.generations.get_generation(id=i))
 
 
 def sdk_gather(at: Server, ids: list[str], workers: int) -> list[object]:
-    """The official SDK's async methods under asyncio.gather, so many at a time."""
+    """The official SDK's async methods under asyncio.gather."""
     from openrouter import OpenRouter
 
-    async def run() -> list[object]:
-        gate = asyncio.Semaphore(workers)
+    @contextlib.asynccontextmanager
+    async def using():
         async with OpenRouter(api_key=at.key, server_url=at.base_url) as sdk:
+            yield lambda i: sdk.generations.get_generation_async(id=i)
 
-            async def ask(generation_id: str) -> object:
-                async with gate:
-                    return await sdk.generations.get_generation_async(id=generation_id)
+    return in_tasks(ids, workers, using)
 
-            return await asyncio.gather(*map(ask, ids), return_exceptions=True)
 
-    return asyncio.run(run())
+class Peer(NamedTuple):
+    """One way to fetch: ``loop`` when it asks for one id after the other."""
+
+    name: str
+    fetch: Callable[[Server, list[str], int], list[object]]
+    loop: bool = False
+
+
+PEERS = (
+    Peer("orstats", ours),
+    Peer("urllib3, bare, threads", bare_urllib3),
+    Peer("aiohttp, gather", aiohttp_gather),
+    Peer("urllib3.Retry, threads", urllib3_retry),
+    Peer("requests, threads", requests_threads),
+    Peer("requests + tenacity, threads", requests_tenacity),
+    Peer("httpx, threads", httpx_threads),
+    Peer("httpx, gather", httpx_gather),
+    Peer("SDK, threads", sdk_threads),
+    Peer("SDK, gather", sdk_gather),
+    Peer("requests, loop", requests_loop, loop=True),
+    Peer("requests-cache, loop", requests_cached, loop=True),
+    Peer("SDK, loop", sdk_loop, loop=True),
+)

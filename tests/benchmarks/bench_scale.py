@@ -1,0 +1,68 @@
+"""How time and memory grow with the number of ids, cold and from the archive.
+
+Run ``python tests/benchmarks/bench_scale.py [sizes …]`` (default 1,000, 10,000, 100,000 and 1,000,000; the last takes
+some minutes and a few gigabytes). Each size is fetched from a simulator in a process of its own, and again from the
+archive in another one, whose peak memory is told. The last lines say by how much more than the ids time and memory
+grew: 1.0 is linear.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import peers
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+
+
+def child(base_url: str, key: str, ids: str, archive: str) -> None:
+    """Fetch, and tell the seconds, the peak of memory and what the frame has of it, in MB."""
+    import orstats
+
+    wanted = Path(ids).read_text("ascii").split()
+    with orstats.Client(key, base_url=base_url) as client:
+        started = time.perf_counter()
+        frame = orstats.fetch(wanted, client=client, workers=32, archive=archive, progress=False)
+        took = time.perf_counter() - started
+    assert (frame["fetch_status"] == "ok").all()
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    held = float(frame.memory_usage(deep=True).sum()) / 1e6
+    print(json.dumps([took, used.ru_maxrss / 1e3, held, used.ru_utime + used.ru_stime]))
+
+
+def measure(count: int) -> dict[str, list[float]]:
+    """Fetch so many ids, then once more."""
+    with tempfile.TemporaryDirectory() as folder, peers.server(generations=count) as at:
+        ids = Path(folder, "ids.txt")
+        ids.write_text("\n".join(at.ids), "ascii")
+        command = [sys.executable, __file__, "--child", at.base_url, at.key, str(ids), f"{folder}/archive"]
+        return {kind: json.loads(subprocess.check_output(command)) for kind in ("cold", "archived")}
+
+
+def main(sizes: list[int]) -> None:
+    found = {}
+    print(f"{'ids':>10}  {'':<9}{'time':>10}{'ids/s':>11}{'CPU ms/id':>11}{'peak MB':>10}{'frame MB':>10}")
+    for count in sizes:
+        found[count] = measure(count)
+        for kind, (took, peak, held, cpu) in found[count].items():
+            figures = f"{took:8.2f} s{count / took:11,.0f}{cpu / count * 1e3:11.3f}{peak:10,.0f}{held:10,.1f}"
+            print(f"{count:>10,}  {kind:<9}{figures}", flush=True)
+    for small, large in itertools.pairwise(sizes):
+        for kind in ("cold", "archived"):
+            (t0, m0, _, _), (t1, m1, h1, _) = found[small][kind], found[large][kind]
+            more = f"time {t1 / t0 / (large / small):.2f} of linear, {(m1 - m0) / h1:.1f} x the frame more memory"
+            print(f"{small:,} → {large:,} {kind}: {more}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        child(*sys.argv[2:])
+    else:
+        main([int(size) for size in sys.argv[1:]] or list(SIZES))

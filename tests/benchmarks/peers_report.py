@@ -1,0 +1,125 @@
+"""What bench_peers found, as a table in README.md and a picture."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib import pyplot as plt
+
+if TYPE_CHECKING:
+    from bench_peers import Compared, Run
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PICTURE = ROOT / "docs" / "images" / "peers.png"
+BEGIN, END = "<!-- peers: written by tests/benchmarks/bench_peers.py -->\n", "<!-- /peers -->"
+OURS, THEIRS, BAD = "#0072B2", "#999999", "#D55E00"
+
+
+def write(found: dict[str, Compared], stored: dict[str, float]) -> None:
+    """Put the figures of a whole run where people see them."""
+    before, _, rest = README.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    README.write_text(before + BEGIN + table(found, stored) + END + after, "utf-8")
+    draw(found)
+
+
+def machine() -> str:
+    """Say where and when this was measured."""
+    cpu = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", cpu.read_text()) if cpu.exists() else None
+    cores = (
+        len([line for line in cpu.read_text().splitlines() if line.startswith("processor")]) if cpu.exists() else "?"
+    )
+    kind = " ".join(model[1].split()) if model else platform.processor()
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("openrouter", "requests", "httpx", "aiohttp", "urllib3")
+    )
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores ({kind}), Python {python}, {versions}"
+
+
+def table(found: dict[str, Compared], stored: dict[str, float]) -> str:
+    """Write one line for each peer."""
+    cold, slow, limit, faults = (found[name] for name in ("0 ms", "100 ms", "limit", "faults"))
+    bound = slow.scenario.workers / slow.scenario.options["latency"]
+    bare = cold.runs["urllib3, bare, threads"].rate
+    lines = [
+        "| | ids/s, no latency | of bare urllib3 | CPU ms per id | peak MB | 100 ms: of the limit "
+        "| 200/s limit: time / ideal | refused of 2,000 | lost of 2,000 | faults: lost of 1,000 |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, run in cold.runs.items():
+        shown = f"**{name}**" if name == "orstats" else name
+        under, broken = limit.runs[name], faults.runs[name]
+        lines.append(
+            f"| {shown} | {run.rate:,.0f} | {run.rate / bare:.2f} | {run.cpu / run.asked * 1000:.2f} | {run.peak_mb:.0f} "
+            f"| {_of(slow.runs[name], lambda r: f'{r.rate / bound:.3f}')} "
+            f"| {_of(under, lambda r: 'lost some' if r.lost else f'{r.seconds / limit.scenario.ideal_s:.2f}')} "
+            f"| {_of(under, lambda r: f'{r.refused:,}')} | {_of(under, lambda r: f'{r.lost:,}')} "
+            f"| {_of(broken, lambda r: f'{r.lost:,}')} |"
+        )
+    kept = ", ".join(f"{name} {rate:,.0f}" for name, rate in stored.items())
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Ids a second from what is stored: {kept}.",
+            "",
+            f"Measured {machine()}.",
+            "",
+        ]
+    )
+
+
+def _of(run: Run | None, write_it: object) -> str:
+    return "not done" if run is None else write_it(run)
+
+
+def draw(found: dict[str, Compared]) -> None:
+    """Draw the four figures that matter, orstats in colour."""
+    cold, slow, limit, faults = (found[name] for name in ("0 ms", "100 ms", "limit", "faults"))
+    bound = slow.scenario.workers / slow.scenario.options["latency"]
+    panels = (
+        ("Ids a second, no latency", {n: r.rate for n, r in cold.runs.items() if r}, "{:,.0f}"),
+        (
+            "100 ms an answer: share of what is possible",
+            {n: r.rate / bound for n, r in slow.runs.items() if r},
+            "{:.0%}",
+        ),
+        (
+            f"Limit of 200 a second: lost of {limit.scenario.ids:,} ids",
+            {n: r.lost for n, r in limit.runs.items() if r},
+            "{:,.0f}",
+        ),
+        (
+            f"Faults for 30 % of {faults.scenario.ids:,} ids: lost",
+            {n: r.lost for n, r in faults.runs.items() if r},
+            "{:,.0f}",
+        ),
+    )
+    figure, axes = plt.subplots(2, 2, figsize=(11, 7.5), layout="constrained", facecolor="white")
+    for ax, (title, values, form) in zip(axes.flat, panels, strict=True):
+        bad = "lost" in title
+        names = list(values)[::-1]
+        colours = [OURS if name == "orstats" else BAD if bad else THEIRS for name in names]
+        bars = ax.barh(names, [values[name] for name in names], color=colours)
+        ax.bar_label(bars, [form.format(values[name]) for name in names], padding=3, fontsize=8)
+        ax.set_title(title, loc="left", fontsize=10, fontweight="bold")
+        ax.tick_params(labelsize=8)
+        ax.margins(x=0.14)
+        ax.xaxis.set_visible(False)
+        for side in ("top", "right", "bottom"):
+            ax.spines[side].set_visible(False)
+        for label in ax.get_yticklabels():
+            if label.get_text() == "orstats":
+                label.set_fontweight("bold")
+    PICTURE.parent.mkdir(exist_ok=True)
+    figure.savefig(PICTURE, dpi=110)
+    plt.close(figure)
