@@ -25,8 +25,7 @@ if __name__ == "__main__":
     alone = cpu(sys.executable, "-c", "import orstats")
     fetch = cpu(sys.executable, "-c", "import orstats; orstats.fetch")
     teach = cpu(str(Path(sys.executable).parent / "orstats"), "--help")
-    print(
-        f"import orstats / import pandas, requests: {alone / both:.2f} (<= 1.15), {alone:.2f} s : {both:.2f} s of CPU"
-    )
-    print(f"the same with fetch loaded:               {fetch / both:.2f} (<= 1.15)")
-    print(f"orstats --help:                           {teach:.2f} s of CPU (< 0.5)")
+    print(f"import pandas, requests: {both:.2f} s of CPU")
+    print(f"import orstats:          {alone:.2f} s, {alone / both:.2f} of it (<= 1.15)")
+    print(f"with fetch loaded:       {fetch:.2f} s, {fetch / both:.2f} of it")
+    print(f"orstats --help:          {teach:.2f} s (< 0.5)")
