@@ -158,8 +158,17 @@ class Client(AccountCalls):
         record: dict[str, Any] = self._ask("/generation", generation_id, self.settings.key(), admitted=admitted)
         return record
 
-    def ask_content(self, generation_id: str, *, key: str) -> dict[str, Any]:
+    def ask_content(self, generation_id: str, *, key: str, admitted: float | None = None) -> dict[str, Any]:
         """Send one request for stored content, without a second try.
+
+        Parameters
+        ----------
+        generation_id
+            The id.
+        key
+            With which key.
+        admitted
+            What :meth:`Governor.admit` returned, if the caller waited there already.
 
         Raises
         ------
@@ -167,7 +176,7 @@ class Client(AccountCalls):
             What the request ended with.
         """
         stored: dict[str, Any] = self._ask(
-            "/generation/content", generation_id, key, limit=_LARGE, patience=_PATIENCE_LARGE
+            "/generation/content", generation_id, key, limit=_LARGE, patience=_PATIENCE_LARGE, admitted=admitted
         )
         return stored
 

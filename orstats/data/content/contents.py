@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -29,7 +29,8 @@ log = logging.getLogger("orstats.contents")
 #: Contents are archived when there are so many bytes of them, or after so many seconds.
 _BATCH_BYTES: Final = 32 << 20
 _BATCH_S: Final = 2.0
-_GRACE_S: Final = 2.0
+#: After an interrupt, what is on its way may still come in for so long, seconds.
+_GRACE_S: Final = 1.0
 
 
 def fetch_contents(
@@ -243,14 +244,14 @@ def _asker(client: Client) -> Ask:
     if spare is not None and spare != keys[0]:
         keys.append(spare)
 
-    def ask(generation_id: str) -> dict[str, Any]:
+    def ask(generation_id: str, admitted: float, admit: Callable[[], float | None]) -> dict[str, Any]:
         key = keys[0]
         try:
-            return client.ask_content(generation_id, key=key)
+            return client.ask_content(generation_id, key=key, admitted=admitted)
         except ForbiddenError:
-            if key == keys[-1]:
+            if key == keys[-1] or (again := admit()) is None:
                 raise
-        data = client.ask_content(generation_id, key=keys[-1])
+        data = client.ask_content(generation_id, key=keys[-1], admitted=again)
         keys[0] = keys[-1]
         return data
 

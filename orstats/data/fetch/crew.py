@@ -22,8 +22,9 @@ _QUIET_S: Final = 0.005
 _NAP_S: Final = 0.1
 
 
-#: Sends one request for an id, and waits for the governor itself; returns the data or raises an ApiError.
-Ask = Callable[[str], dict[str, Any]]
+#: Sends the request for an id that the governor has admitted, at the moment given; returns the data or raises an
+#: ApiError. The function it is given is for one more request: it waits for the governor, and gives None at a stop.
+Ask = Callable[[str, float, Callable[[], float | None]], dict[str, Any]]
 
 
 class Result(NamedTuple):
@@ -149,11 +150,7 @@ class Crew:
         return None
 
     def _ask(self, task: Task, slot: int) -> bool:
-        admitted: float | None
-        if self._other is None:
-            admitted = self._client.governor.admit(self._stop.is_set, left=self._schedule.left)
-        else:
-            admitted = time.monotonic()
+        admitted = self._admit()
         if admitted is None:
             return False
         if not task.attempts:
@@ -164,7 +161,7 @@ class Crew:
             if self._other is None:
                 record = self._client.ask_generation(task.id, admitted=admitted)
             else:
-                record = self._other(task.id)
+                record = self._other(task.id, admitted, self._admit)
         except ApiError as error:
             self._settle(task, error)
         else:
@@ -174,6 +171,9 @@ class Crew:
         finally:
             self._sending[slot] = False
         return True
+
+    def _admit(self) -> float | None:
+        return self._client.governor.admit(self._stop.is_set, left=self._schedule.left)
 
     def _settle(self, task: Task, error: ApiError) -> None:
         now, wall = time.monotonic(), self._wall()

@@ -1,5 +1,6 @@
 """fetch_contents against the simulator: governed, resumable, and private unless told otherwise."""
 
+import threading
 from datetime import UTC, datetime
 
 import orjson
@@ -92,11 +93,11 @@ def test_a_stop_keeps_what_came_and_the_next_run_asks_for_the_rest(tmp_path, mon
         client = sim.client()
         real, calls = client.ask_content, []
 
-        def interrupted(generation_id, *, key):
+        def interrupted(generation_id, **options):
             calls.append(generation_id)
             if len(calls) > 30:
                 raise KeyboardInterrupt
-            return real(generation_id, key=key)
+            return real(generation_id, **options)
 
         monkeypatch.setattr(client, "ask_content", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -108,6 +109,30 @@ def test_a_stop_keeps_what_came_and_the_next_run_asks_for_the_rest(tmp_path, mon
         contents = orstats.fetch_contents(sim.ids, client=client, archive=tmp_path, store_content=True)
         assert sim.requests == 60 - len(kept)
         assert (contents.fetch_status == "ok").all()
+
+
+def test_workers_that_wait_for_their_turn_send_nothing_after_a_stop(tmp_path, monkeypatch):
+    def workers():
+        return [thread for thread in threading.enumerate() if thread.name.startswith("orstats-worker")]
+
+    with SimServer(200, seed=2, rate_limit=RateLimit(20)) as sim:
+        client = sim.client()
+        stored = [one for one in sim.ids if sim.content_reason(one) == "stored"]
+
+        def interrupted(_bar, _retries):
+            if client.governor.pace is not None and sim.requests > 30:  # everybody waits at the gate
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr("orstats.data.content.contents.Progress.show", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            orstats.fetch_contents(stored, client=client, archive=tmp_path, store_content=True, workers=8)
+        asked = sim.requests
+        for thread in workers():
+            thread.join(10)
+        assert not workers()
+        assert sim.requests == asked
+        answered = sim.stats.statuses[200]
+        assert 0 < len(orstats.Archive(tmp_path).read_contents(client.settings.host, stored)) == answered
 
 
 def test_faults_and_limits_lose_nothing():
