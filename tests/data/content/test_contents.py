@@ -116,21 +116,21 @@ def test_workers_that_wait_for_their_turn_send_nothing_after_a_stop(tmp_path, mo
         return [thread for thread in threading.enumerate() if thread.name.startswith("orstats-worker")]
 
     with SimServer(200, seed=2, rate_limit=RateLimit(20)) as sim:
-        client = sim.client()
+        client, asked = sim.client(), []
         stored = [one for one in sim.ids if sim.content_reason(one) == "stored"]
 
         def interrupted(_bar, _retries):
-            if client.governor.pace is not None and sim.requests > 30:  # everybody waits at the gate
+            if client.governor.pace is not None and sim.requests > 30:  # seven or eight wait at the gate
+                asked.append(sim.requests)
                 raise KeyboardInterrupt
 
         monkeypatch.setattr("orstats.data.content.contents.Progress.show", interrupted)
         with pytest.raises(KeyboardInterrupt):
             orstats.fetch_contents(stored, client=client, archive=tmp_path, store_content=True, workers=8)
-        asked = sim.requests
         for thread in workers():
             thread.join(10)
         assert not workers()
-        assert sim.requests == asked
+        assert sim.requests <= asked[0] + 2, "only what was on its way"
         answered = sim.stats.statuses[200]
         assert 0 < len(orstats.Archive(tmp_path).read_contents(client.settings.host, stored)) == answered
 
