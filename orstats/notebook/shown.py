@@ -28,6 +28,11 @@ def button(label: str, on_click: Callable[[], object], *, icon: str = "", wide: 
     return made
 
 
+def row(shown: list[widgets.Widget]) -> widgets.Box:
+    """Return widgets side by side, in more lines where there is no room."""
+    return widgets.Box(shown, layout=widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 4px"))
+
+
 def close_all(shown: tuple[widgets.Widget, ...]) -> None:
     """Close widgets and what is in them, so that neither kernel nor browser keeps what is no longer shown."""
     for one in shown:

@@ -44,16 +44,16 @@ def measure(rows):
     made = []
     timed("open", lambda: made.append(explore(df)))
     one = made[0]
-    timed("next page", one.forward.click)
+    timed("next page", one.listing.forward.click)
     timed("text in ids, users, sessions", lambda: setattr(one.controls.text, "value", "platform"))
     timed("clear", one.controls.clear.click)
     timed("one model", lambda: setattr(one.controls.model, "index", 1))
     timed("cost from", lambda: setattr(one.controls.cost_min, "value", "0.001"))
     timed("clear", one.controls.clear.click)
-    timed("sort by cost", lambda: setattr(one.sort_by, "value", "cost_usd"))
-    timed("the other way", lambda: setattr(one.descending, "value", False))
-    timed("sort by user (text)", lambda: setattr(one.sort_by, "value", "external_user"))
-    timed("100 rows a page", lambda: setattr(one.page_size, "value", 100))
+    timed("sort by cost", lambda: setattr(one.listing.sort_by, "value", "cost_usd"))
+    timed("the other way", lambda: setattr(one.listing.descending, "value", False))
+    timed("sort by user (text)", lambda: setattr(one.listing.sort_by, "value", "external_user"))
+    timed("100 rows a page", lambda: setattr(one.listing.page_size, "value", 100))
     timed("select the next", one.next.click)
     timed("select the next", one.next.click)
 

@@ -45,7 +45,7 @@ def test_opens_with_the_newest_first_and_nothing_selected(one, df):
     assert len(one.filtered) == 121
     assert one.filtered["created_at"].dropna().is_monotonic_decreasing
     assert list(one.filtered.columns) == list(df.columns)
-    assert one._table.value.count("data-row=") == 25
+    assert one.listing.table.value.count("data-row=") == 25
 
 
 def test_filtered_is_what_the_filters_keep_in_the_order_shown(one):
@@ -54,10 +54,10 @@ def test_filtered_is_what_the_filters_keep_in_the_order_shown(one):
     one.controls.clear.click()
     assert len(one.filtered) == 121
     one.controls.cost_min.value = "$0.001"
-    one.sort_by.value = "cost_usd"
+    one.listing.sort_by.value = "cost_usd"
     assert one.filtered["cost_usd"].is_monotonic_decreasing
     assert one.filtered["cost_usd"].min() >= 0.001
-    one.descending.value = False
+    one.listing.descending.value = False
     assert one.filtered["cost_usd"].is_monotonic_increasing
 
 
@@ -69,14 +69,14 @@ def test_a_cost_that_is_none_is_said_and_left_out(one, typed):
 
 
 def test_pages_stop_at_both_ends(one):
-    one.back.click()
-    assert one._where.value == "1 to 25 of 121"
+    one.listing.back.click()
+    assert one.listing.where.value == "1 to 25 of 121"
     for _ in range(9):
-        one.forward.click()
-    assert one._where.value == "101 to 121 of 121"
-    assert one.forward.disabled
-    one.page_size.value = 100
-    assert one._where.value == "1 to 100 of 121"
+        one.listing.forward.click()
+    assert one.listing.where.value == "101 to 121 of 121"
+    assert one.listing.forward.disabled
+    one.listing.page_size.value = 100
+    assert one.listing.where.value == "1 to 100 of 121"
 
 
 def test_cards_cost_no_request_and_their_content_one(one, df, sim):
@@ -97,25 +97,25 @@ def test_next_goes_over_the_pages_and_stays_at_the_end(one):
     for _ in range(len(order) + 2):
         one.next.click()
     assert seen == order
-    assert one._where.value == "101 to 121 of 121"
+    assert one.listing.where.value == "101 to 121 of 121"
     assert one.next.disabled
     one.previous.click()
     assert one.selected == order[-2]
 
 
 def test_picking_a_row_selects_it_and_marks_it_without_sending_the_table(one):
-    before = one._table.value
-    one.pick.index = 3
+    before = one.listing.table.value
+    one.listing.pick.index = 3
     assert one.selected == one.filtered.index[2]
-    assert "nth-child(3)" in one._marked.value
-    assert one._table.value is before
+    assert "nth-child(3)" in one.listing.marked.value
+    assert one.listing.table.value is before
 
 
 def test_the_selection_survives_a_filter_that_hides_it(one, df):
     one.selected = df.index[0]
     one.controls.text.value = df.index[1]
     assert one.selected == df.index[0]
-    assert one._marked.value == ""
+    assert one.listing.marked.value == ""
     one.next.click()
     assert one.selected == df.index[1]
 
@@ -166,7 +166,7 @@ def test_a_failure_while_browsing_is_said_and_the_table_lives(df):
 def test_exports_the_filtered_rows(one, df, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     one.controls.text.value = df.index[4]
-    one.export_button.click()
+    one.listing.export_button.click()
     (written,) = tmp_path.glob("*.csv")
     assert str(written) in one._said.value
     assert pd.read_csv(written)["id"].tolist() == [df.index[4]]
@@ -177,7 +177,7 @@ def test_an_export_that_fails_is_said(one, tmp_path, monkeypatch):
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    one.export_button.click()
+    one.listing.export_button.click()
     assert "orstats-error" in one._said.value
 
 
@@ -189,7 +189,7 @@ def test_strangers_text_is_escaped_wherever_it_is_shown(df):
     evil.index = pd.Index([f"{EVIL}{n}" for n in range(3)], name="id")
     evil = evil.rename(columns={"router": EVIL})
     one = explore(evil)
-    one.sort_by.value = EVIL
+    one.listing.sort_by.value = EVIL
     one.next.click()
     one.keep.click()
     one.next.click()
@@ -262,7 +262,7 @@ def test_equal_ids_and_odd_frames_can_be_browsed():
     one = Explorer(pd.DataFrame({"id": ["a", "b", "a"], "x": [1, 2, 3]}))
     for _ in range(3):
         one.next.click()
-    assert one._place == 2
+    assert one.listing.place == 2
     one = Explorer(pd.DataFrame({"x": [1]}, index=pd.Index([7], name="id")))
     one.next.click()
     assert "orstats-error" in html_of(shown(one))
