@@ -16,6 +16,15 @@ from orstats.analysis.plan import EVERYTHING, Plan, report
 
 __all__ = ["cost_by", "coverage", "failures_by", "latency_by", "tokens_by"]
 
+#: What :func:`cost_by` reads beside the columns that it groups by, and ``created_at`` where it groups by time.
+COST_COLUMNS: Final = (
+    "cost_usd",
+    "total_cost",
+    "upstream_inference_cost",
+    "is_byok",
+    "tokens_total",
+    "cache_discount",
+)
 _TOKENS: Final = (
     "native_tokens_prompt",
     "native_tokens_completion",
@@ -80,7 +89,7 @@ def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = 
     """
     byok, cost, tokens = nw.col("is_byok"), nw.col("cost"), nw.col("tokens")
     plan = Plan(
-        needs=("cost_usd", "total_cost", "upstream_inference_cost", "is_byok", "tokens_total", "cache_discount"),
+        needs=COST_COLUMNS,
         clean={
             "cost": number("cost_usd"),
             "charged": number("total_cost"),

@@ -69,7 +69,16 @@ def tries(frame: Frame, keep: Sequence[str]) -> Frame:
         schema = {name: dtype for name, dtype in narrow.collect_schema().items() if name in keep}
         types = (pl.String, *[pl.Int64] * 4, pl.Float64)
         schema |= dict(zip(COLUMNS, types, strict=True))
-        return rewrap(narrow.map_batches(lambda part: _polars(part, keep, pl), schema=schema))
+        return rewrap(
+            narrow.map_batches(
+                lambda part: _polars(part, keep, pl),
+                schema=schema,
+                # Polars 1 would push these below: without the column to read from, and before the rows multiply.
+                projection_pushdown=False,
+                predicate_pushdown=False,
+                slice_pushdown=False,
+            )
+        )
     return rewrap(_spark(native, keep))
 
 

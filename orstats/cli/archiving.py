@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import orjson
 import pandas as pd
 from rich.table import Table
@@ -12,7 +14,7 @@ from orstats.api.errors import ArchiveError
 from orstats.cli.console import FAILED, data, say, tables
 from orstats.cli.text import count, line, plural, size
 from orstats.data.archive.archive import Archive
-from orstats.data.frame.frame import assemble
+from orstats.data.frame.frame import stored_frame
 
 
 def path(archive: str | None) -> int:
@@ -76,8 +78,10 @@ def export(output: str, archive: str | None, host: str | None, *, raw_text: bool
     return 0
 
 
-def stored(store: Archive, host: str | None) -> pd.DataFrame:
+def stored(store: Archive, host: str | None, columns: Collection[str] | None = None) -> pd.DataFrame:
     """Return every record of a host in the frame's form, oldest first; without a host, of the only one there is.
+
+    With only some of the columns a million records take a third of the memory.
 
     Raises
     ------
@@ -90,10 +94,9 @@ def stored(store: Archive, host: str | None) -> pd.DataFrame:
     if host is None and len(hosts) > 1:
         choice = f"{', '.join(hosts)}. Choose one with --host, or --base-url for a report."
         raise ArchiveError(f"The archive {store.path} has several hosts: {choice}", path=store.path)
-    table = store.read(hosts[0] if host is None else host, settled_only=False)
+    table = store.read(hosts[0] if host is None else host, settled_only=False, columns=columns)
     if not table.num_rows:
         raise ArchiveError(
             f"The archive {store.path} has nothing of {host}, but of {', '.join(hosts)}.", path=store.path
         )
-    table = table.sort_by([("created_at", "ascending"), ("id", "ascending")])
-    return assemble(table["id"].to_pylist(), [table], {})
+    return stored_frame(table.sort_by([("created_at", "ascending"), ("id", "ascending")]))

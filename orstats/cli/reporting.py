@@ -15,8 +15,9 @@ from rich.text import Text
 
 from orstats.analysis.buckets import PERIOD, freq_of, zone_of
 from orstats.analysis.export import json_rows, write_csv
+from orstats.analysis.page import COLUMNS as PAGE_COLUMNS
 from orstats.analysis.page import write_html
-from orstats.analysis.report import cost_by
+from orstats.analysis.report import COST_COLUMNS, cost_by
 from orstats.analysis.report_files import ENDINGS as FILE_ENDINGS
 from orstats.analysis.report_files import write_report
 from orstats.analysis.target import Target
@@ -31,7 +32,7 @@ from orstats.cli.text import count, known, plural, short, tokens, usd, usd_place
 from orstats.data.account.timespan import moment, span
 from orstats.data.archive.archive import Archive
 from orstats.data.frame.frame import empty_frame
-from orstats.data.frame.views import field_table
+from orstats.data.frame.views import SUMMARY_COLUMNS, field_table
 
 
 def run(
@@ -63,6 +64,7 @@ def run(
         raise WrongUsage(str(error)) from error
     if output is not None:
         Target(output, _ENDINGS).check()
+    is_page = output is not None and output.lower().endswith(_PAGES)
     with Client(base_url=base_url) as client:
         store = place(archive, no_archive, client)
         if ids or files:
@@ -74,9 +76,10 @@ def run(
         elif no_archive:
             raise WrongUsage("no ids, and no archive to report on. Give ids, or --ids-from FILE.")
         else:
-            frame = _archived(store or Archive(archive), client, base_url)
+            columns = PAGE_COLUMNS if is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS, *keys)
+            frame = _archived(store or Archive(archive), client, base_url, columns)
     frame = _between(frame, *ends)
-    if output is not None and output.lower().endswith(_PAGES):
+    if output is not None and is_page:
         write_html(frame, output, tz=zone, freq=freq or "D")
         say(f"Written to {output}.")
     else:
@@ -123,6 +126,8 @@ def _moment(text: str | None, zone: str) -> datetime | None:
 
 def _between(frame: pd.DataFrame, since: datetime | None, until: datetime | None) -> pd.DataFrame:
     """Leave out what was created at other times. Rows that are not ok stay: nobody knows when they were."""
+    if since is None and until is None:
+        return frame
     kept = pd.Series(data=True, index=frame.index)
     if since is not None:
         kept &= (frame["created_at"] >= pd.Timestamp(since)).fillna(value=False).astype(bool)
@@ -139,10 +144,10 @@ def _dearest(report: pd.DataFrame, groups: pd.Index[Any]) -> pd.DataFrame:
     return report.loc[index.isin(groups)]
 
 
-def _archived(store: Archive, client: Client, base_url: str | None) -> pd.DataFrame:
+def _archived(store: Archive, client: Client, base_url: str | None, columns: Sequence[str]) -> pd.DataFrame:
     """Return what is stored of the host in use; when that is nothing and none was named, of the only host there is."""
     named = base_url is not None or client.settings.host in store.hosts()
-    return stored(store, client.settings.host if named else None)
+    return stored(store, client.settings.host if named else None, columns)
 
 
 def cost_table(report: pd.DataFrame, most: int | None = None, *, total: pd.DataFrame | None = None) -> Table:

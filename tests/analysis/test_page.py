@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from orstats.analysis.page import page, write_html
+from orstats.analysis.page import COLUMNS, page, write_html
 from orstats.api.errors import ConfigError, ExportError
 from orstats.data.frame.frame import Outcome, assemble, to_table
 
@@ -220,3 +220,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 
 def test_the_same_frame_gives_the_same_page():
     assert page(frame([record()])) == page(frame([record()]))
+
+
+def test_a_frame_of_only_the_columns_that_are_read_makes_the_same_page(df):
+    assert page(df[list(COLUMNS)]) == page(df)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
@@ -94,7 +94,14 @@ class Archive:
         """
         self._append(GENERATIONS, host, table)
 
-    def read(self, host: str, ids: Sequence[str] | None = None, *, settled_only: bool = True) -> pa.Table:
+    def read(
+        self,
+        host: str,
+        ids: Sequence[str] | None = None,
+        *,
+        settled_only: bool = True,
+        columns: Collection[str] | None = None,
+    ) -> pa.Table:
         """Return the newest record of each id.
 
         Parameters
@@ -106,6 +113,8 @@ class Archive:
         settled_only
             Leave out ids whose newest record was fetched less than 60 seconds after its creation (or whose creation
             is unknown): it may have changed since.
+        columns
+            Those wanted, beside ``id``; all when None. Few are read in a fraction of the time and memory.
 
         Returns
         -------
@@ -120,7 +129,8 @@ class Archive:
         """
         directory = directory_of(GENERATIONS, host)
         with self._explained("read", directory):
-            return newest(self._store, GENERATIONS, directory, ids, settled_only=settled_only)
+            wanted = None if columns is None else {"id", *columns}
+            return newest(self._store, GENERATIONS, directory, ids, settled_only=settled_only, columns=wanted)
 
     def check_writable(self, host: str) -> None:
         """Prove that records of this host can be stored, before requests are spent on them.

@@ -161,7 +161,7 @@ def _batches(store: Store, dataset: Dataset, sources: Sequence[Chosen], order: R
         tables: list[pa.Table] = []
         for source, chunk, end in zip(sources, chunks, ends, strict=True):
             rows = source.rows[chunk - (end - len(source.rows))]
-            tables.extend(read_rows(store, dataset, replace(source, rows=rows)))
+            tables.extend(read_rows(store, dataset, replace(source, rows=rows), dataset.schema.names))
         yield pa.concat_tables(tables).sort_by("id")
 
 

@@ -262,7 +262,7 @@ class Reader:
         )
 
 
-def read_rows(store: Store, dataset: Dataset, chosen: Chosen) -> Iterator[pa.Table]:
+def read_rows(store: Store, dataset: Dataset, chosen: Chosen, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Yield the chosen rows of one part, one row group after the other, untouched groups left out.
 
     Raises
@@ -273,7 +273,6 @@ def read_rows(store: Store, dataset: Dataset, chosen: Chosen) -> Iterator[pa.Tab
     part, rows = chosen.part, chosen.rows
     if not len(rows):
         return
-    columns = dataset.schema.names
     start = 0
     with Reader(store, dataset, part.path, part.metadata) as reader:
         for group, size in zip(part.groups, part.sizes, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -28,9 +28,15 @@ _TRIES: Final = 20
 
 
 def newest(
-    store: Store, dataset: Dataset, directory: str, ids: Sequence[str] | None, *, settled_only: bool
+    store: Store,
+    dataset: Dataset,
+    directory: str,
+    ids: Sequence[str] | None,
+    *,
+    settled_only: bool,
+    columns: Collection[str] | None = None,
 ) -> pa.Table:
-    """Return the newest record of each id (of all when None) in one directory.
+    """Return the newest record of each id (of all when None) in one directory, or only some columns of it.
 
     Parts that cannot be read are logged and left out.
 
@@ -40,6 +46,9 @@ def newest(
         The place cannot be read.
     """
     wanted = None if ids is None else _as_array(ids)
+    fields = [field for field in dataset.schema if columns is None or field.name in columns]
+
+    names = [field.name for field in fields]
 
     def read(skip: frozenset[str]) -> pa.Table:
         paths = [f"{directory}/{entry.name}" for entry in parts_of(store, directory)]
@@ -48,7 +57,7 @@ def newest(
             warn_unreadable(store, error)
         chosen = choose(keys, wanted, settled_only=settled_only)
         del keys  # a million of them take 60 MB, which the rows can use
-        return pa.concat_tables([dataset.schema.empty_table(), *_rows_of(store, dataset, chosen)])
+        return pa.concat_tables([pa.schema(fields).empty_table(), *_rows_of(store, dataset, chosen, names)])
 
     return until_stable(store, read)
 
@@ -92,14 +101,13 @@ def warn_unreadable(store: Store, error: UnreadablePartError) -> None:
     )
 
 
-def _rows_of(store: Store, dataset: Dataset, chosen: Sequence[Chosen]) -> list[pa.Table]:
+def _rows_of(store: Store, dataset: Dataset, chosen: Sequence[Chosen], columns: Sequence[str]) -> list[pa.Table]:
     touched = [one for one in chosen if len(one.rows)]
     if not touched:
         return []
     with ThreadPoolExecutor(min(WORKERS, len(touched))) as pool:
-        return [
-            table for tables in pool.map(lambda one: list(read_rows(store, dataset, one)), touched) for table in tables
-        ]
+        found = pool.map(lambda one: list(read_rows(store, dataset, one, columns)), touched)
+        return [table for tables in found for table in tables]
 
 
 def _as_array(ids: Sequence[str]) -> pa.Array:

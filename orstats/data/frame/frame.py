@@ -148,6 +148,36 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     return _frame(table[ID.name], ((field, table[field.name]) for field in COLUMNS))
 
 
+def stored_frame(table: pa.Table) -> pd.DataFrame:
+    """Make the frame of records that an archive has: all ok, without a request.
+
+    Parameters
+    ----------
+    table
+        ``id`` and any of :data:`RECORD_SCHEMA`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``id``, in the table's order: its columns and those that say how each row was had.
+
+    Examples
+    --------
+    >>> table = to_table(["gen-1"], [{"total_cost": 0.5}], [0.0]).select(["id", "total_cost"])
+    >>> stored_frame(table).iloc[0].dropna().to_dict()
+    {'fetch_status': 'ok', 'total_cost': 0.5, 'attempts': 0}
+    """
+    said = {"fetch_status": "ok", "http_status": None, "attempts": 0, "error": None}
+
+    def column(field: Field) -> pa.Array:
+        if field.name in table.column_names:
+            return table[field.name]
+        return pa.repeat(pa.scalar(said[field.name], coerce.ARROW[field.kind]), table.num_rows)
+
+    wanted = [field for field in COLUMNS if field.name in said or field.name in table.column_names]
+    return _frame(table[ID.name], ((field, column(field)) for field in wanted))
+
+
 def empty_frame() -> pd.DataFrame:
     """Return the frame of no ids: no rows, all columns, the same dtypes.
 

@@ -55,7 +55,8 @@ _SUMMED_TOKENS: Final = MappingProxyType(
         "native_tokens_cached": "a part of prompt",
     }
 )
-_SUMMARY_COLUMNS: Final = (
+#: What :func:`summary` reads.
+SUMMARY_COLUMNS: Final = (
     *("fetch_status", "attempts", "cost_usd", "total_cost", "upstream_inference_cost", "is_byok"),
     *("model", "provider_name", "created_at", *_SUMMED_TOKENS),
 )
@@ -192,7 +193,7 @@ def summary(df: pd.DataFrame) -> pd.DataFrame:
     >>> totals.loc[["asked", "ok", "missing", "cost_usd"], ["value", "unit"]].values.tolist()
     [[2, 'ids'], [1, 'ids'], [1, 'ids'], [0.25, 'USD']]
     """
-    _require(df, _SUMMARY_COLUMNS)
+    _require(df, SUMMARY_COLUMNS)
     is_ok = _is(df["fetch_status"], "ok")
     ok = df.loc[is_ok]
     rows = [*_coverage(df, is_ok), *_money(ok, asked=len(df)), *_tokens(ok, asked=len(df)), *_span(ok)]
@@ -291,7 +292,7 @@ def _total(values: pd.Series[Any], ok: pd.DataFrame, asked: int) -> Any:
     """Sum what is known, correctly rounded; missing when rows were asked for and none says anything."""
     known = values.dropna()
     says_nothing = known.empty and (len(values) > 0 or (asked > 0 and ok.empty))
-    return pd.NA if says_nothing else math.fsum(known)
+    return pd.NA if says_nothing else math.fsum(known.to_numpy(dtype="float64").tolist())
 
 
 def _is(values: pd.Series[Any], value: Any) -> pd.Series[bool]:

@@ -45,6 +45,14 @@ def test_what_is_appended_is_read(archive):
     assert some.schema.equals(RECORD_SCHEMA)
 
 
+def test_some_columns_are_read_without_the_others(archive):
+    archive.append(HOST, records("gen-1", "gen-2"))
+    table = archive.read(HOST, columns=["cost_usd", "model"])
+    assert sorted(table.column_names) == ["cost_usd", "id", "model"]
+    assert table.sort_by("id").equals(archive.read(HOST).select(table.column_names).sort_by("id"))
+    assert archive.read(HOST, ["gen-3"], columns=["model"]).column_names == ["id", "model"]
+
+
 def test_a_whole_record_comes_back_as_it_was(archive):
     record = {
         "id": "gen-1",
