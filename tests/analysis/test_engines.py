@@ -43,6 +43,7 @@ def spark():
     if shutil.which("java") is None and "CI" not in os.environ:
         pytest.skip("Spark needs Java")
     sql = pytest.importorskip("pyspark.sql")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else its workers are whatever python3 the PATH has
     session = (
         sql.SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")

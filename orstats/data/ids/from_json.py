@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["read_json"]
 
 _RECORDS_NAMED: Final = 100  # how many records are looked at for the names of an error message
-_DEPTH_NAMED: Final = 4
+_DEPTH_NAMED: Final = 6
 
 
 def read_json(stream: BinaryIO, found: Found, *, column: str, where: str) -> None:
@@ -88,22 +88,29 @@ def _parse_at(text: bytes, line: int, where: str) -> Any:
 
 
 def _values(record: Any, path: str) -> Iterator[Any]:
-    if isinstance(record, list):
-        for item in record:
-            yield from _values(item, path)
-    elif isinstance(record, dict):
-        if path in record:
-            yield record[path]
-            return
-        head, dot, rest = path.partition(".")
-        if dot and head in record:
-            yield from _values(record[head], rest)
+    """Give the values at a path, in order. Without recursion: a document may be nested deeper than Python can follow."""
+    waiting = [(iter([record]), path)]
+    while waiting:
+        records, path = waiting[-1]
+        try:
+            record = next(records)
+        except StopIteration:
+            waiting.pop()
+            continue
+        if isinstance(record, list):
+            waiting.append((iter(record), path))
+        elif isinstance(record, dict):
+            head, dot, rest = path.partition(".")
+            if path in record:
+                yield record[path]
+            elif dot and head in record:
+                waiting.append((iter([record[head]]), rest))
 
 
 def _names(record: Any, prefix: str = "", depth: int = 0) -> Iterator[str]:
     if isinstance(record, list):
-        for item in record[:_RECORDS_NAMED]:
-            yield from _names(item, prefix, depth)
+        for item in record[:_RECORDS_NAMED] if depth < _DEPTH_NAMED else ():
+            yield from _names(item, prefix, depth + 1)
     elif isinstance(record, dict):
         for name, value in record.items():
             if isinstance(value, dict | list) and value and depth < _DEPTH_NAMED:

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from orstats.api.errors import IdSourceError, MissingExtraError
+from orstats.data.ids.bombs import check_growth
 from orstats.data.ids.columns import looks_like_id, pick_column
 
 if TYPE_CHECKING:
@@ -229,8 +230,10 @@ def read_excel(file: BinaryIO, found: Found, *, column: str | None, where: str) 
     MissingExtraError
         openpyxl is not installed.
     """
-    if not zipfile.is_zipfile(file) or "xl/workbook.xml" not in zipfile.ZipFile(file).namelist():
+    sizes = _members(file)
+    if "xl/workbook.xml" not in sizes:
         raise IdSourceError(f"{where}: a zip archive that is no .xlsx workbook; unpack it first")
+    check_growth(file.seek(0, io.SEEK_END), sum(sizes.values()), where)
     try:
         import openpyxl  # noqa: PLC0415 - an optional extra
     except ImportError as error:
@@ -247,6 +250,14 @@ def read_excel(file: BinaryIO, found: Found, *, column: str | None, where: str) 
         found.add_listed(_excel_texts(chain(first, rows), place, where))
     finally:
         workbook.close()
+
+
+def _members(file: BinaryIO) -> dict[str, int]:
+    """Give the unpacked size of each file in a zip archive; none when it is none."""
+    try:
+        return {member.filename: member.file_size for member in zipfile.ZipFile(file).infolist()}
+    except zipfile.BadZipFile:
+        return {}
 
 
 _ExcelRows = list[tuple[int, tuple[Any, ...]]]

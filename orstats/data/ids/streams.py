@@ -10,6 +10,7 @@ import zlib
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from orstats.api.errors import IdSourceError
+from orstats.data.ids.bombs import check_growth
 from orstats.data.ids.from_json import read_json
 from orstats.data.ids.from_tables import read_csv, read_excel, read_parquet
 from orstats.data.ids.from_text import read_text
@@ -30,6 +31,7 @@ SUFFIXES: Final = (
 )
 """Endings by which a text is taken for the name of a file."""
 
+_GZIP: Final = b"\x1f\x8b"
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 17
 _TABLES: Final = (".csv", ".tsv")
@@ -135,7 +137,7 @@ def read_chunks(
     """
     head, chunks = _peek(iter(chunks))
     suffix = _suffix(where)
-    if head.startswith(b"\x1f\x8b"):
+    if head.startswith(_GZIP):
         read_chunks(_gunzip(chunks, where), found, column=column, where=where)
     elif head.startswith(b"PAR1"):
         source = path or io.BytesIO(b"".join(chunks))
@@ -189,9 +191,21 @@ def _is_binary(head: bytes) -> bool:
 
 
 def _gunzip(chunks: Iterator[bytes], where: str) -> Iterator[bytes]:
+    packed = unpacked = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal packed
+        for chunk in chunks:
+            packed += len(chunk)
+            yield chunk
+
     try:
-        with gzip.GzipFile(fileobj=_as_stream(chunks)) as file:
+        with gzip.GzipFile(fileobj=_as_stream(counted())) as file:
             while chunk := file.read(_CHUNK):
+                if not unpacked and chunk.startswith(_GZIP):
+                    raise IdSourceError(f"{where}: gzip inside gzip; unpack it first")  # there are files without an end
+                unpacked += len(chunk)
+                check_growth(packed, unpacked, where)
                 yield chunk
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise IdSourceError(f"{where}: broken or incomplete gzip: {error}") from error
