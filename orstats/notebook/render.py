@@ -26,7 +26,7 @@ def pre(text: object, limit: int | None = None) -> Html:
     """Return preformatted text, whole or its first `limit` characters."""
     whole = str(text)
     shown = whole if limit is None else whole[:limit]
-    return Html(f'<pre class="orstats-text" dir="auto">{html.escape(clean(shown))}</pre>')
+    return Html(f'<pre class="orstats-text orstats-source" dir="auto">{_inside_pre(shown)}</pre>')
 
 
 def found(text: str, query: str, *, around: int = 160, most: int = 5) -> Html:
@@ -88,15 +88,45 @@ def spinner(text: str) -> Html:
     return Html(f'<div class="orstats-wait"><span class="orstats-wheel"></span>{line(text)}</div>')
 
 
-def copyable(inside: Html) -> Html:
-    """Return HTML with a button that copies its text. The handler is a constant: no word of a stranger is in it."""
-    return Html(f'<div class="orstats-box">{_COPY}<div class="orstats-copied">{inside}</div></div>')
+def copyable(inside: Html, *, whole: bool = True) -> Html:
+    """Return HTML with a button that copies the texts in it: those of :func:`pre`, and :func:`source`.
+
+    The handler is a constant: no word of a stranger is in it.
+
+    Parameters
+    ----------
+    inside
+        What is shown.
+    whole
+        Whether the texts in it are all there is; else the button says that it copies a part.
+    """
+    label, title = ("copy", "Copy the text") if whole else ("copy part", "Copy what is shown here: there is more")
+    return Html(
+        f'<div class="orstats-box"><button type="button" class="orstats-copy" title="{title}" onclick="{_COPY}">'
+        f"{label}</button>{inside}</div>"
+    )
 
 
-# Where the browser refuses the clipboard (plain http), the text is selected, for Ctrl-C.
+def source(text: str) -> Html:
+    """Return the text that a copy button takes where another form of it is shown. It is not seen."""
+    return Html(f'<pre class="orstats-source" hidden>{_inside_pre(text)}</pre>')
+
+
+def _inside_pre(text: str) -> str:
+    # A browser drops a line feed that follows the tag.
+    shown = clean(text)
+    return ("\n" if shown.startswith("\n") else "") + html.escape(shown)
+
+
+# The clipboard's newer door is shut on plain http and in some frames; then the older one is tried, and at last the text
+# is left selected, for Ctrl-C.
 _COPY: Final = (
-    '<button type="button" class="orstats-copy" title="Copy what is shown" onclick="'
-    "var t=this.nextElementSibling;"
-    "if(window.isSecureContext&amp;&amp;navigator.clipboard){navigator.clipboard.writeText(t.innerText);"
-    "this.textContent='copied'}else{getSelection().selectAllChildren(t)}\">copy</button>"
+    "var b=this,s=b.parentElement.querySelectorAll('.orstats-source'),"
+    "t=Array.from(s,function(e){return e.textContent}).join('\\n'),l=b.dataset.label||(b.dataset.label=b.textContent);"
+    "function say(w){b.textContent=w;setTimeout(function(){b.textContent=l},2000)}"
+    "function old(){var a=document.createElement('textarea');a.value=t;a.style.cssText='position:fixed;opacity:0';"
+    "b.after(a);a.select();var k=false;try{k=document.execCommand('copy')}catch(e){}a.remove();b.focus();"
+    "if(k)say('copied');else{getSelection().selectAllChildren(b.parentElement);say('press Ctrl-C')}}"
+    "if(window.isSecureContext&amp;&amp;navigator.clipboard)"
+    "navigator.clipboard.writeText(t).then(function(){say('copied')},old);else old()"
 )

@@ -64,17 +64,22 @@ def bubble(turn: Turn, *, opened: bool = False, as_markdown: bool = True, query:
     message = turn.message
     kind = _ROLES.get(message.role or "", "other")
     final = " orstats-final" if turn.final else ""
-    if query:
-        inside: str = found(searchable(message)[: OPENED * 50], query)
-    else:
-        inside = _inside(
-            message, OPENED if opened else FOLDED, as_markdown=as_markdown, most_images=_MOST_IMAGES if images else 0
-        )
     role = f'<div class="orstats-role">{line(turn.title, 160)}</div>'
-    return Html(
-        f'<div class="orstats-bubble orstats-{kind}{final} mathjax_ignore tex2jax_ignore">'
-        f"{copyable(Html(role + inside))}</div>"
-    )
+    if query:
+        inside = Html(f"{role}{found(searchable(message)[: OPENED * 50], query)}")
+    else:
+        limit = OPENED if opened else FOLDED
+        shown = _inside(message, limit, as_markdown=as_markdown, most_images=_MOST_IMAGES if images else 0)
+        inside = copyable(Html(role + shown), whole=_is_whole(turn, limit))
+    return Html(f'<div class="orstats-bubble orstats-{kind}{final} mathjax_ignore tex2jax_ignore">{inside}</div>')
+
+
+def _is_whole(turn: Turn, limit: int) -> bool:
+    """Whether all of a message's text is shown, as it was."""
+    message = turn.message
+    parts = max(len(message.parts), len(message.tool_calls)) <= _MOST_PARTS
+    calls = all(len(call.arguments) <= _LONGEST_STRING for call in message.tool_calls)
+    return parts and calls and turn.length <= limit and len(message.reasoning or "") <= min(limit, FOLDED)
 
 
 def searchable(message: Message) -> str:
@@ -86,7 +91,7 @@ def searchable(message: Message) -> str:
 
 def reasoning(text: str) -> Html:
     """Return the reasoning, preformatted and bounded."""
-    return copyable(Html(pre(text, OPENED) + _cut(len(text), OPENED)))
+    return copyable(Html(pre(text, OPENED) + _cut(len(text), OPENED)), whole=len(text) <= OPENED)
 
 
 def stored_error(error: StoredError) -> Html:
@@ -99,7 +104,7 @@ def stored_error(error: StoredError) -> Html:
 def raw_json(value: Any) -> Html:
     """Return a JSON value, indented; long texts in it are cut, and so is the whole."""
     text = json.dumps(_shortened(value, 0), ensure_ascii=False, indent=2, default=str)
-    return copyable(Html(pre(text, _LONGEST_JSON) + _cut(len(text), _LONGEST_JSON)))
+    return copyable(Html(pre(text, _LONGEST_JSON) + _cut(len(text), _LONGEST_JSON)), whole=len(text) <= _LONGEST_JSON)
 
 
 def raw_content(content: Content) -> Any:
@@ -112,7 +117,8 @@ def _inside(message: Message, limit: int, *, as_markdown: bool, most_images: int
     left, images = limit, 0
     shown = message.parts[:_MOST_PARTS]
     if message.reasoning:
-        pieces.append(f"<small>reasoning</small>{pre(message.reasoning, min(limit, FOLDED))}")
+        most = min(limit, FOLDED)
+        pieces.append(f"<small>reasoning</small>{pre(message.reasoning, most)}{_cut(len(message.reasoning), most)}")
     for part in shown:
         if isinstance(part, ImagePart):
             images += 1
@@ -142,9 +148,7 @@ def _part(part: Part, limit: int, *, as_markdown: bool) -> Html:
         return media("Audio", f"{part.format or 'unknown format'}, {_encoded(part.data)}")
     if isinstance(part, FilePart):
         return media("File", f"{part.filename or 'unnamed'}, {_encoded(part.data)}")
-    return Html(
-        f"{media('Part', getattr(part, 'kind', None) or 'unknown kind')}{pre(_words(part), min(limit, FOLDED))}"
-    )
+    return Html(f"{media('Part', getattr(part, 'kind', None) or 'unknown kind')}{pre(_words(part), limit)}")
 
 
 def _words(part: Part) -> str:

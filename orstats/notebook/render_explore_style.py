@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from orstats.data.content.escape import Html
+from orstats.notebook.render_style import VARIABLES
 
 _CSS: Final = """
-.orstats-explorer{--os-fg:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));
---os-quiet:var(--jp-content-font-color2,var(--vscode-descriptionForeground,#777));
---os-line:var(--jp-border-color2,rgba(128,128,128,.35));--os-tint:rgba(128,128,128,.10);
---os-blue:#3b82f6;--os-green:#22a06b;--os-amber:#d9910a;--os-red:#e5484d;
---os-mono:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace);
-color:var(--os-fg);font-size:13px;line-height:1.45;max-width:100%;overflow:hidden}
+.orstats-explorer{color:var(--os-fg);font-size:13px;line-height:1.45;max-width:100%;overflow:hidden}
 .orstats-explorer .widget-html,.orstats-explorer .widget-html-content{line-height:1.45;font-size:13px;height:auto;
 color:var(--os-fg);min-width:0;max-width:100%;overflow:visible}
 .orstats-explorer .orstats-grow>.widget-html-content{width:100%}
@@ -51,7 +47,6 @@ table.orstats-rows th:nth-child(3),table.orstats-rows td:nth-child(3){display:no
 background:var(--jp-widgets-input-background-color,transparent);
 border:1px solid var(--jp-widgets-input-border-color,var(--os-line));height:28px;box-sizing:border-box;
 font-family:inherit;font-size:12px}
-body[data-jp-theme-light=false] .orstats-explorer input{color-scheme:dark}
 .orstats-empty{padding:22px;text-align:center;color:var(--os-quiet);border:1px dashed var(--os-line);border-radius:6px}
 .orstats-chart{display:block;width:100%;height:58px}
 .orstats-chart rect{fill:var(--os-blue)}
@@ -81,7 +76,7 @@ padding:6px 12px;margin:4px 0}
 
 def explorer_style() -> Html:
     """Return the style sheet; all its names begin with ``orstats``."""
-    return Html(f"<style>{_CSS}</style>")
+    return Html(f"<style>{VARIABLES}{_CSS}</style>")
 
 
 def selected_row(explorer: str, row: int | None) -> Html:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from orstats.data.content.escape import Html, clean
-from orstats.notebook.render import pre
+from orstats.notebook.render import pre, source
 
 #: Longer texts are shown as they are: parsing time can grow faster than the text.
 LONGEST: Final = 20_000
@@ -51,13 +51,13 @@ _REL: Final = "noopener noreferrer nofollow"
 
 
 def markdown(text: str) -> Html:
-    r"""Return Markdown as HTML of harmless tags. Images become links, and no link is relative.
+    r"""Return Markdown as HTML of harmless tags, with its source to copy. Images become links; no link is relative.
 
     Examples
     --------
     >>> markdown("**bold** <script>alert(1)</script>")
     '<div class="orstats-markdown" dir="auto"><p><strong>bold</strong>
-    &lt;script&gt;alert(1)&lt;/script&gt;</p>\n</div>'
+    &lt;script&gt;alert(1)&lt;/script&gt;</p>\n</div><pre class="orstats-source" hidden>**bold** ...</pre>'
     """
     if len(text) > LONGEST or (convert := _converter()) is None:
         return pre(text)
@@ -65,7 +65,7 @@ def markdown(text: str) -> Html:
         inside = convert(clean(text))
     except RecursionError:  # nested deeper than the parser can follow
         return pre(text)
-    return Html(f'<div class="orstats-markdown" dir="auto">{inside}</div>')
+    return Html(f'<div class="orstats-markdown" dir="auto">{inside}</div>{source(text)}')
 
 
 @functools.cache

@@ -1,7 +1,4 @@
-"""The look of the card: JupyterLab's variables where there are some, VS Code's next, and tints that suit both themes.
-
-Text takes the theme's colour and boxes are transparent greys, so that light and dark need no two sheets.
-"""
+"""The look of the card: the theme's own colours for text, transparent greys for boxes, two sets for the rest."""
 
 from __future__ import annotations
 
@@ -9,13 +6,32 @@ from typing import Final
 
 from orstats.data.content.escape import Html
 
-_CSS: Final = """
-.orstats-card{--os-fg:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));
---os-quiet:var(--jp-content-font-color2,var(--vscode-descriptionForeground,#777));
+#: Colours of card and explorer. JupyterLab, Notebook and Voilà have the first names, VS Code the second; VS Code
+#: also paints the ground of widgets white in every theme, and has no say in ipywidgets' own colours: both are set here.
+VARIABLES: Final = """
+.orstats-card,.orstats-explorer{--os-fg:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));
+--os-quiet:var(--jp-content-font-color2,var(--vscode-descriptionForeground,#6b7280));
 --os-line:var(--jp-border-color2,rgba(128,128,128,.35));--os-tint:rgba(128,128,128,.10);
---os-blue:#3b82f6;--os-green:#22a06b;--os-amber:#d9910a;--os-red:#e5484d;--os-violet:#8b5cf6;--os-grey:#8a8f98;
---os-mono:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace);
-color:var(--os-fg);font-size:13px;line-height:1.45;overflow-wrap:anywhere;max-width:100%}
+--os-blue:#2563eb;--os-green:#18794e;--os-amber:#945d00;--os-red:#c4232b;--os-violet:#7c3aed;--os-grey:#6b7280;
+--os-link:var(--jp-content-link-color,#2563eb);
+--os-mono:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace)}
+:is(body[data-jp-theme-light=false],body.theme-dark,body[data-vscode-theme-kind$=dark],
+body[data-vscode-theme-kind=vscode-high-contrast]) :is(.orstats-card,.orstats-explorer){
+--os-blue:#60a5fa;--os-green:#4cc38a;--os-amber:#e5a93b;--os-red:#ff8a85;--os-violet:#a78bfa;--os-grey:#9aa0a8;
+--os-link:var(--jp-content-link-color,#60a5fa);color-scheme:dark}
+body[data-vscode-theme-kind] :is(.orstats-card,.orstats-explorer){--os-fg:var(--vscode-editor-foreground);
+--os-quiet:var(--vscode-descriptionForeground);--os-line:rgba(128,128,128,.35);
+--os-link:var(--vscode-textLink-foreground);--os-mono:var(--vscode-editor-font-family,monospace);
+--jp-widgets-color:var(--os-fg);--jp-widgets-label-color:var(--os-fg);--jp-widgets-input-color:var(--os-fg);
+--jp-widgets-input-background-color:var(--vscode-editor-background);--jp-widgets-input-border-color:var(--os-line);
+--jp-ui-font-color0:var(--os-fg);--jp-ui-font-color1:var(--os-fg);--jp-ui-font-color2:var(--os-quiet);
+--jp-layout-color1:var(--vscode-editor-background);--jp-layout-color2:var(--os-tint);--jp-border-color1:var(--os-line);
+background:var(--vscode-editor-background);padding:6px;box-sizing:border-box}
+body[data-vscode-theme-kind] .orstats-explorer .orstats-card{padding:0}
+"""
+
+_CSS: Final = """
+.orstats-card{color:var(--os-fg);font-size:13px;line-height:1.45;overflow-wrap:anywhere;max-width:100%}
 .orstats-card .widget-html-content,.orstats-card .jupyter-widgets.widget-html-content{line-height:1.45;
 font-size:13px;color:var(--os-fg);white-space:normal;min-width:0;max-width:100%}
 .orstats-card .widget-html{width:auto;min-width:0;height:auto;overflow:visible}
@@ -26,7 +42,7 @@ overflow:visible!important;border-color:var(--os-line)}
 .orstats-model{font-size:16px;font-weight:600}
 .orstats-quiet,.orstats-card small{color:var(--os-quiet)}
 .orstats-id,.orstats-mono{font-family:var(--os-mono);font-size:12px;user-select:all}
-.orstats-card a{color:var(--jp-content-link-color,var(--vscode-textLink-foreground,#3b82f6));text-decoration:underline}
+.orstats-card a{color:var(--os-link);text-decoration:underline}
 .orstats-pill{display:inline-block;border-radius:10px;padding:0 8px;font-size:12px;font-weight:600;
 border:1px solid currentColor}
 .orstats-good{color:var(--os-green)}.orstats-bad{color:var(--os-red)}.orstats-odd{color:var(--os-amber)}
@@ -56,6 +72,7 @@ padding:6px 12px;margin:0 0 8px;position:relative}
 .orstats-bubble.orstats-system{border-color:var(--os-violet)}
 .orstats-bubble.orstats-tool{border-color:var(--os-amber);margin-right:6%}
 .orstats-bubble.orstats-final{border-width:0 0 0 5px}
+.orstats-card pre.orstats-source[hidden]{display:none}
 .orstats-card pre.orstats-text{font-family:var(--os-mono);font-size:12px;line-height:1.45;white-space:pre-wrap;
 overflow-wrap:anywhere;margin:2px 0;padding:0;background:none;border:0;color:var(--os-fg);unicode-bidi:plaintext}
 .orstats-markdown>:first-child{margin-top:0}.orstats-markdown>:last-child{margin-bottom:0}
@@ -93,4 +110,4 @@ color:var(--os-quiet);opacity:.55}
 
 def style() -> Html:
     """Return the style sheet; all its names begin with ``orstats``."""
-    return Html(f"<style>{_CSS}</style>")
+    return Html(f"<style>{VARIABLES}{_CSS}</style>")

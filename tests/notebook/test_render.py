@@ -1,6 +1,7 @@
 """The only door from strangers' text to HTML: what goes in hostile comes out as text."""
 
 import base64
+import html as html_module
 import re
 import struct
 import sys
@@ -59,10 +60,23 @@ def harmless(html):
     for tag, attrs in seen.found:
         assert tag in TAGS, tag
         for name, value in attrs.items():
-            allowed = {"class", "dir", "href", "title", "rel", "target", "style", "start", "src", "alt", "type"}
+            allowed = {
+                "class",
+                "dir",
+                "href",
+                "title",
+                "rel",
+                "target",
+                "style",
+                "start",
+                "src",
+                "alt",
+                "type",
+                "hidden",
+            }
             assert name in allowed or (tag == "button" and name == "onclick"), (tag, name)
             if name == "onclick":
-                assert value.startswith("var t=this.nextElementSibling;"), value
+                assert value == html_module.unescape(render._COPY), value
             if name == "href":
                 assert value.startswith(("http://", "https://", "mailto:")), value
                 assert attrs["target"] == "_blank"
@@ -222,7 +236,7 @@ def test_everything_is_bounded():
     big = "x" * 5_000_000
     content = Content.from_wire("gen-1", {"input": {"messages": [{"role": "user", "content": big}] * 3}, "output": {}})
     turn = render_content.turns(content)[0]
-    assert len(render_content.bubble(turn)) < 6_000
+    assert len(render_content.bubble(turn)) < 10_000  # the text, and its source to copy
     assert len(render_content.bubble(turn, opened=True)) < 210_000
     assert "5,000,000" in render_content.bubble(turn)
     assert len(render_content.bubble(turn, query="x")) < 5_000
@@ -237,6 +251,35 @@ def test_everything_is_bounded():
     parts = [{"type": "text", "text": "y" * 5_000}] * 10_000
     many = Content.from_wire("gen-1", {"input": {"messages": [{"role": "user", "content": parts}]}})
     assert len(render_content.bubble(render_content.turns(many)[0])) < 20_000
+
+
+def sources(html):
+    return [html_module.unescape(one) for one in re.findall(r'orstats-source"[^>]*>(.*?)</pre>', html, re.DOTALL)]
+
+
+@pytest.mark.parametrize("as_markdown", [True, False])
+def test_what_is_copied_is_the_text_as_it_was_written(as_markdown):
+    text = "\n# *Title* & <b>\n\n- `x`  \n"
+    html = render_content.bubble(turn_of(text), as_markdown=as_markdown)
+    assert sources(html) == ["\n" + text]  # browsers drop the first line feed
+    assert ">copy</button>" in html
+    assert "orstats-copy" not in render_content.bubble(turn_of(text), query="title")
+
+
+def test_a_part_is_not_taken_for_the_whole():
+    for text, opened in (("x" * 4_001, False), ("x" * 200_001, True)):
+        assert ">copy part</button>" in render_content.bubble(turn_of(text), opened=opened)
+    assert ">copy</button>" in render_content.bubble(turn_of("x" * 4_001), opened=True)
+    assert ">copy part</button>" in render_content.reasoning("x" * 200_001)
+    message = {"role": "user", "content": "short", "reasoning": "y" * 5_000}
+    html = render_content.bubble(turn_of(message))
+    assert ">copy part</button>" in html
+    assert "the first 4,000 of 5,000" in html
+
+
+def turn_of(message):
+    message = message if isinstance(message, dict) else {"role": "user", "content": message}
+    return render_content.turns(Content.from_wire("gen-1", {"input": {"messages": [message]}}))[0]
 
 
 def test_only_render_modules_make_html():
