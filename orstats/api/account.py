@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from orstats.api.errors import AuthenticationError, ForbiddenError, MissingKeyError
+from orstats.api.errors import AuthenticationError, BadResponseError, ForbiddenError, MissingKeyError
 from orstats.api.quota import Pace, Quota
 from orstats.api.retry import Retry
 from orstats.api.settings import Settings
@@ -76,12 +76,17 @@ class AccountCalls(ABC):
         Raises
         ------
         ApiError
-            What the request ended with.
+            What the request ended with; :class:`~orstats.errors.BadResponseError` also for rows that are no objects.
         """
         body = orjson.dumps(dict(query))
         answer = self._managed(
             lambda key: self._ask("/analytics/query", None, key, body=body, pace=self.quota, patience=_PATIENCE)
         )
+        metadata, rows = answer.get("metadata"), answer.get("data")
+        if not _are_objects(rows):
+            raise BadResponseError("The answer of /analytics/query has no rows in `data`.", status=200)
+        if not (metadata is None or isinstance(metadata, dict)):
+            raise BadResponseError("The answer of /analytics/query has no object as `metadata`.", status=200)
         return cast("dict[str, Any]", answer)
 
     def analytics_meta(self) -> dict[str, Any]:
@@ -142,6 +147,8 @@ class AccountCalls(ABC):
         query = urlencode({name: value for name, value in asked.items() if value is not None})
         path = f"/activity?{query}" if query else "/activity"
         answer = self._managed(lambda key: self.retry.call(lambda: self._ask(path, None, key, shape=list)))
+        if not _are_objects(answer):
+            raise BadResponseError("The answer of /activity has no rows in `data`.", status=200)
         return cast("list[dict[str, Any]]", answer)
 
     def credits(self) -> dict[str, Any]:
@@ -192,3 +199,8 @@ class AccountCalls(ABC):
         shape: type[dict[str, Any] | list[Any]] = ...,
     ) -> Any:
         """Send one request; see :class:`orstats.Client`."""
+
+
+def _are_objects(rows: object) -> bool:
+    """Whether these are rows as the API documents them."""
+    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)

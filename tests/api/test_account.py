@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import orstats
+from orstats.api.errors import BadResponseError
 from orstats.api.quota import Quota
 from orstats.api.wire import decode
 from orstats.sim import Faults, SimServer
@@ -121,7 +122,7 @@ def test_the_limit_of_64_a_minute_is_kept_from_the_start():
 def test_an_answer_that_must_be_a_list():
     assert decode(200, {}, b'{"data": [1]}', shape=list, now=0.0) == [1]
     for body, shape in ((b'{"data": {}}', list), (b'{"data": []}', dict)):
-        with pytest.raises(orstats.errors.BadResponseError, match="without a `data`"):
+        with pytest.raises(orstats.BadResponseError, match="without a `data`"):
             decode(200, {}, body, shape=shape, now=0.0)
 
 
@@ -133,3 +134,21 @@ def test_a_clock_that_is_off_is_noticed(sim):
     assert client.clock_ahead == 7200.0
     client.note_clock(None, 1000.0)
     assert client.clock_ahead == 7200.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"data": [1]}, {"data": {}}, {}, {"data": [], "metadata": []}, {"data": [{}], "metadata": "x"}],
+)
+def test_analytics_of_another_shape_is_a_bad_response(sim, answer, monkeypatch):
+    client = sim.client()
+    monkeypatch.setattr(client, "_ask", lambda *_, **__: answer)
+    with pytest.raises(BadResponseError, match="analytics"):
+        client.analytics({"metrics": ["request_count"]})
+
+
+def test_activity_whose_rows_are_no_objects_is_a_bad_response(sim, monkeypatch):
+    client = sim.client()
+    monkeypatch.setattr(client, "_ask", lambda *_, **__: [{}, [1]])
+    with pytest.raises(BadResponseError, match="activity"):
+        client.activity()
