@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from orstats.data.content.contents import fetch_contents
     from orstats.data.content.generation import Generation, get
     from orstats.data.fetch.fetch import fetch
-    from orstats.data.frame.views import attempts, failures, field_table, summary
+    from orstats.data.frame.totals import summary
+    from orstats.data.frame.views import attempts, failures, field_table
     from orstats.data.ids.read import read_ids
     from orstats.notebook.explore import explore
     from orstats.notebook.view import view
@@ -95,7 +96,7 @@ _HOME: Final = {
     "read_ids": "orstats.data.ids.read",
     "reconcile": "orstats.analysis.reconcile",
     "record": "orstats.data.account.recorder",
-    "summary": "orstats.data.frame.views",
+    "summary": "orstats.data.frame.totals",
     "tokens_by": "orstats.analysis.report",
     "view": "orstats.notebook.view",
     "what_if": "orstats.analysis.what_if",

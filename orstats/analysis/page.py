@@ -17,7 +17,7 @@ from orstats.analysis.page_html import escape, name
 from orstats.analysis.report import COST_COLUMNS
 from orstats.analysis.target import Target
 from orstats.analysis.wording import count, visible
-from orstats.data.frame.views import SUMMARY_COLUMNS
+from orstats.data.frame.totals import SUMMARY_COLUMNS
 
 #: What :func:`write_html` reads. Frames that have only these need a third of the memory.
 COLUMNS: Final = tuple(

@@ -15,7 +15,8 @@ from orstats.analysis.page_html import Column, cards, log_link, name, note, sect
 from orstats.analysis.report import cost_by, latency_by
 from orstats.analysis.wording import count, known, milliseconds, percent, tokens, usd, usd_places
 from orstats.data.frame.schema import FIELDS
-from orstats.data.frame.views import ADVICE, summary
+from orstats.data.frame.totals import summary
+from orstats.data.frame.views import ADVICE
 
 _MOST_GROUPS: Final = 15
 _MOST_ROWS: Final = 10

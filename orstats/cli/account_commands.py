@@ -17,6 +17,7 @@ from orstats.cli.options import (
     NoArchive,
     Quiet,
     Refresh,
+    epilog,
     output_option,
 )
 
@@ -35,11 +36,6 @@ Until = Annotated[str, typer.Option(metavar="TIME", help="Up to, but without.")]
 _KEY = "Needs a management key in [bold]OPENROUTER_MANAGEMENT_KEY[/bold]: openrouter.ai/settings/management-keys"
 
 
-def _epilog(*examples: str) -> str:
-    lines = ["[bold]Examples[/bold]", *(f"  [cyan]{example}[/cyan]" for example in examples)]
-    return "\n".join(lines) + f"\n\n{_KEY}"
-
-
 def _filter(name: str, what: str) -> typer.models.OptionInfo:
     option: typer.models.OptionInfo = typer.Option(
         f"--{name}", metavar=name.upper(), help=f"Only of this {what}. May be given several times.", show_default=False
@@ -48,9 +44,10 @@ def _filter(name: str, what: str) -> typer.models.OptionInfo:
 
 
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "orstats ids --since yesterday --until today -o ids.txt",
         "orstats ids --since 7d --model openai/gpt-4.1 | orstats fetch --ids-from - -o costs.csv",
+        more=_KEY,
     )
 )
 @command
@@ -92,9 +89,10 @@ def ids(
 
 
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "orstats reconcile --since yesterday --until today",
         "orstats reconcile --ids-from app.log --since 2026-03-01 --until 2026-04-01 -o differences.csv",
+        more=_KEY,
     )
 )
 @command

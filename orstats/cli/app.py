@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orstats.cli import account_commands, explore_command
+from orstats.cli import account_commands, archive_commands, explore_command
 from orstats.cli.console import command
 from orstats.cli.options import (
     ArchiveDir,
@@ -22,6 +22,7 @@ from orstats.cli.options import (
     RawText,
     Refresh,
     Workers,
+    epilog,
     output_option,
 )
 
@@ -32,18 +33,13 @@ _KEYS = (
 _CODES = "Exit codes: 0 all · 1 failure · 2 wrong usage · 3 some ids failed · 130 interrupted."
 
 
-def _epilog(*examples: str, more: str = "") -> str:
-    lines = ["[bold]Examples[/bold]", *(f"[cyan]{example}[/cyan]" for example in examples)]
-    return "\n\n".join([*lines, *([more] if more else [])])  # typer joins lines that follow at once
-
-
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="What OpenRouter generations cost, took and said: from a list of ids to a CSV that finance can trust.",
-    epilog=_epilog(
+    epilog=epilog(
         "orstats demo",
         "orstats fetch --ids-from app.log -o costs.csv",
         "orstats report --by model",
@@ -51,14 +47,9 @@ app = typer.Typer(
         more=f"{_KEYS}\n\n{_CODES}",
     ),
 )
-archive_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    help="The archive, where each record is kept so that it is fetched only once.",
-)
 app.add_typer(account_commands.app)
 app.add_typer(explore_command.app)
-app.add_typer(archive_app, name="archive")
+app.add_typer(archive_commands.app, name="archive")
 
 
 def _show_version(asked: bool) -> None:
@@ -77,7 +68,7 @@ def root(
     """Options of the program itself."""
 
 
-@app.command(epilog=_epilog("orstats demo", "orstats demo --generations 5000 --out /tmp/demo"))
+@app.command(epilog=epilog("orstats demo", "orstats demo --generations 5000 --out /tmp/demo"))
 @command
 def demo(
     generations: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many generations.")] = 1000,
@@ -94,7 +85,7 @@ def demo(
 
 
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "orstats fetch --ids-from app.log -o costs.csv",
         "orstats fetch --ids-from orders.xlsx --column generation_id -o costs.parquet",
         "grep checkout app.log | orstats fetch --ids-from - > costs.csv",
@@ -140,7 +131,7 @@ def fetch(
 
 
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "orstats show gen-1790000000-AbCdEfGhIjKlMnOpQrSt --content",
         "orstats show gen-1790000000-AbCdEfGhIjKlMnOpQrSt --json | jq .cost_usd",
     )
@@ -166,7 +157,7 @@ def show(
 
 
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "orstats report",
         "orstats report --by model,provider_name --top 10",
         "orstats report --freq W --by external_user --tz Europe/Lisbon --since 30d",
@@ -237,7 +228,7 @@ def report(
     )
 
 
-@app.command(epilog=_epilog("orstats fields", "orstats fields latency cost_usd", "orstats fields -o dictionary.csv"))
+@app.command(epilog=epilog("orstats fields", "orstats fields latency cost_usd", "orstats fields -o dictionary.csv"))
 @command
 def fields(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Only these columns.")] = None,
@@ -251,7 +242,7 @@ def fields(
 
 
 @app.command(
-    epilog=_epilog("orstats sim --ids-out ids.txt", "orstats sim --faults 0.3 --rate 50 --latency 0.2 --port 0")
+    epilog=epilog("orstats sim --ids-out ids.txt", "orstats sim --faults 0.3 --rate 50 --latency 0.2 --port 0")
 )
 @command
 def sim(
@@ -273,54 +264,3 @@ def sim(
     return run(
         port=port, generations=generations, faults=faults, rate=rate, latency=latency, seed=seed, ids_out=ids_out
     )
-
-
-@archive_app.command("path")
-@command
-def archive_path(archive: ArchiveDir = None) -> int:
-    """Print where the archive is."""
-    from orstats.cli.archiving import path  # noqa: PLC0415 - loads pyarrow
-
-    return path(archive)
-
-
-@archive_app.command("info")
-@command
-def archive_info(archive: ArchiveDir = None, as_json: AsJson = False) -> int:
-    """Show what is stored, for each API host."""
-    from orstats.cli.archiving import info  # noqa: PLC0415 - loads pandas
-
-    return info(archive, as_json=as_json)
-
-
-@archive_app.command("compact")
-@command
-def archive_compact(
-    archive: ArchiveDir = None,
-    host: Annotated[str | None, typer.Option(metavar="HOST", help="Only this host.", show_default=False)] = None,
-) -> int:
-    """Merge many small files into few big ones; reading gets faster."""
-    from orstats.cli.archiving import compact  # noqa: PLC0415 - loads pyarrow
-
-    return compact(archive, host)
-
-
-@archive_app.command(
-    "export",
-    epilog=_epilog("orstats archive export all.parquet", "orstats archive export eu.csv --host eu.openrouter.ai"),
-)
-@command
-def archive_export(
-    output: Annotated[
-        str, typer.Argument(metavar="FILE", help="To write: .csv, .csv.gz, .parquet, .jsonl.", show_default=False)
-    ],
-    archive: ArchiveDir = None,
-    host: Annotated[
-        str | None, typer.Option(metavar="HOST", help="Which host, when there are several.", show_default=False)
-    ] = None,
-    raw_text: RawText = False,
-) -> int:
-    """Write every record of the archive to one file."""
-    from orstats.cli.archiving import export  # noqa: PLC0415 - loads pandas
-
-    return export(output, archive, host, raw_text=raw_text)

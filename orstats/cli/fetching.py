@@ -15,7 +15,8 @@ from orstats.api.errors import AccountError, ArchiveError
 from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, words
 from orstats.cli.text import count, line, plural, usd, usd_places
-from orstats.data.frame.views import failures, summary
+from orstats.data.frame.totals import summary
+from orstats.data.frame.views import failures
 
 _EXAMPLES = 5
 

@@ -1,4 +1,4 @@
-"""The options that several commands share, with their help."""
+"""The options that several commands share, with their help, and how a help ends."""
 
 from __future__ import annotations
 
@@ -64,3 +64,9 @@ def output_option(kind: str) -> typer.models.OptionInfo:
         show_default=False,
     )
     return option
+
+
+def epilog(*examples: str, more: str = "") -> str:
+    """Write what ``--help`` ends with: examples, and a word more."""
+    lines = ["[bold]Examples[/bold]", *(f"[cyan]{example}[/cyan]" for example in examples)]
+    return "\n\n".join([*lines, *([more] if more else [])])  # typer joins lines that follow at once

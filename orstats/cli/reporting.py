@@ -32,7 +32,8 @@ from orstats.cli.text import count, known, plural, short, tokens, usd, usd_place
 from orstats.data.account.timespan import moment, span
 from orstats.data.archive.archive import Archive
 from orstats.data.frame.frame import empty_frame
-from orstats.data.frame.views import SUMMARY_COLUMNS, field_table
+from orstats.data.frame.totals import SUMMARY_COLUMNS
+from orstats.data.frame.views import field_table
 
 
 def run(

@@ -1,8 +1,7 @@
-"""What to look at first in a frame: its provider attempts, its failures, its totals, and what its columns mean."""
+"""What to look at first in a frame: its provider attempts, its failures, and what its columns mean."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,7 +12,7 @@ from orstats.api.errors import ConfigError
 from orstats.data.frame import coerce
 from orstats.data.frame.derive import provider_attempts, served
 from orstats.data.frame.frame import pandas_array
-from orstats.data.frame.schema import FIELDS, ID, STATUSES, Field
+from orstats.data.frame.schema import FIELDS, ID, Field
 
 _SOURCE: Final = "API reference, ProviderResponse"
 
@@ -47,19 +46,6 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 _FAILURE_COLUMNS: Final = ("fetch_status", "http_status", "attempts", "error")
-_SUMMED_TOKENS: Final = MappingProxyType(
-    {
-        "native_tokens_prompt": "billed",
-        "native_tokens_completion": "billed",
-        "native_tokens_reasoning": "a part of completion",
-        "native_tokens_cached": "a part of prompt",
-    }
-)
-#: What :func:`summary` reads.
-SUMMARY_COLUMNS: Final = (
-    *("fetch_status", "attempts", "cost_usd", "total_cost", "upstream_inference_cost", "is_byok"),
-    *("model", "provider_name", "created_at", *_SUMMED_TOKENS),
-)
 
 
 def attempts(df: pd.DataFrame) -> pd.DataFrame:
@@ -92,7 +78,7 @@ def attempts(df: pd.DataFrame) -> pd.DataFrame:
     [{'attempt': 1, 'provider_name': 'A', 'latency': 327.0, 'ok': False},
      {'attempt': 2, 'provider_name': 'B', 'latency': nan, 'ok': True}]
     """
-    _require(df, ("provider_responses",), indexed=True)
+    require(df, ("provider_responses",), indexed=True)
     ids: list[str] = []
     entries: list[dict[str, Any]] = []
     places: list[int] = []
@@ -149,57 +135,11 @@ def failures(df: pd.DataFrame) -> pd.DataFrame:
     >>> failures(frame).loc["gen-1", "advice"]
     'Run the same again in a minute: a record appears some seconds after its generation ended.'
     """
-    _require(df, _FAILURE_COLUMNS, indexed=True)
-    failed = df.loc[~_is(df["fetch_status"], "ok"), list(_FAILURE_COLUMNS)].copy()
+    require(df, _FAILURE_COLUMNS, indexed=True)
+    failed = df.loc[~is_(df["fetch_status"], "ok"), list(_FAILURE_COLUMNS)].copy()
     advice = [ADVICE.get(status) for status in failed["fetch_status"]]
     failed["advice"] = pd.array(advice, dtype=pd.StringDtype("pyarrow"))
     return failed
-
-
-def summary(df: pd.DataFrame) -> pd.DataFrame:
-    """Return totals, and how much of what was asked for they cover.
-
-    Parameters
-    ----------
-    df
-        A frame of :func:`orstats.fetch`, or rows of one.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by ``figure``, with ``value`` (a number or a time), ``unit`` and ``note``:
-
-        - coverage, in ids: ``asked``, ``ok``, ``from_archive`` (of the ok ones), ``pending``, ``missing`` (neither ok
-          nor pending), then each status that occurs among the missing;
-        - money, in USD: ``cost_usd`` = what is known of charged plus BYOK cost, ``charged_usd`` (to the account's
-          credits), ``byok_usd`` (by providers to your own keys), ``mean_cost_usd`` per row of known cost; in ids,
-          ``cost_unknown`` (not in ``cost_usd``) and ``cost_zero``; ``byok_share`` of the ok rows;
-        - native tokens, with how many rows do not say;
-        - ``models`` and ``providers``, ``first_created_at`` and ``last_created_at`` (UTC).
-
-        A total of which nothing is known is missing, not 0; that of no ids is 0. Sums are correctly rounded, so they
-        do not depend on the order of the rows.
-
-    Raises
-    ------
-    ConfigError
-        `df` lacks a column that it reads.
-
-    Examples
-    --------
-    >>> from orstats.data.frame.frame import assemble, to_table
-    >>> record = {"total_cost": 0.25, "is_byok": False, "native_tokens_prompt": 10}
-    >>> totals = summary(assemble(["gen-1", "gen-2"], [to_table(["gen-1"], [record], [0.0])], {}))
-    >>> totals.loc[["asked", "ok", "missing", "cost_usd"], ["value", "unit"]].values.tolist()
-    [[2, 'ids'], [1, 'ids'], [1, 'ids'], [0.25, 'USD']]
-    """
-    _require(df, SUMMARY_COLUMNS)
-    is_ok = _is(df["fetch_status"], "ok")
-    ok = df.loc[is_ok]
-    rows = [*_coverage(df, is_ok), *_money(ok, asked=len(df)), *_tokens(ok, asked=len(df)), *_span(ok)]
-    index = pd.Index([row[0] for row in rows], name="figure")
-    columns = {name: [row[at] for row in rows] for at, name in ((1, "value"), (2, "unit"), (3, "note"))}
-    return pd.DataFrame(columns, index=index, dtype=object)
 
 
 def field_table() -> pd.DataFrame:
@@ -224,83 +164,13 @@ def field_table() -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index([field.name for field in fields], name="name"))
 
 
-Row = tuple[str, Any, str, str]
-
-
-def _coverage(df: pd.DataFrame, is_ok: pd.Series[bool]) -> list[Row]:
-    counts = {status: int(_is(df["fetch_status"], status).sum()) for status in STATUSES}
-    cached = int((is_ok & _is(df["attempts"], 0)).sum())
-    missing = len(df) - counts["ok"] - counts["pending"]
-    others = {name: count for name, count in counts.items() if count and name not in ("ok", "pending")}
-    return [
-        ("asked", len(df), "ids", ""),
-        ("ok", counts["ok"], "ids", ""),
-        ("from_archive", cached, "ids", "of the ok ones: no request was needed"),
-        ("pending", counts["pending"], "ids", "too young to be found yet: run the same again in a minute"),
-        ("missing", missing, "ids", "neither ok nor pending: see orstats.failures"),
-        *((name, count, "ids", "of the missing ones") for name, count in others.items()),
-    ]
-
-
-def _money(ok: pd.DataFrame, asked: int) -> list[Row]:
-    cost = ok["cost_usd"]
-    byok = _is(ok["is_byok"], value=True)
-    unknown, known = int(cost.isna().sum()), int(cost.notna().sum())
-    total = _total(cost, ok, asked)
-    return [
-        (
-            "cost_usd",
-            total,
-            "USD",
-            "charged plus BYOK" + (f"; not in it, of unknown cost: {unknown} ids" if unknown else ""),
-        ),
-        ("charged_usd", _total(ok["total_cost"], ok, asked), "USD", "charged to the account's credits"),
-        (
-            "byok_usd",
-            _total(ok.loc[byok, "upstream_inference_cost"], ok, asked),
-            "USD",
-            "charged by providers to your own keys, where known",
-        ),
-        ("mean_cost_usd", total / known if known else pd.NA, "USD", "per ok row of known cost"),
-        ("cost_unknown", unknown, "ids", "ok, but a part of the cost is unknown"),
-        ("cost_zero", int(_is(cost, 0).sum()), "ids", "ok and cost nothing: cost_basis says why"),
-        ("byok_share", int(byok.sum()) / len(ok) if len(ok) else pd.NA, "share 0..1", "of the ok rows"),
-    ]
-
-
-def _tokens(ok: pd.DataFrame, asked: int) -> list[Row]:
-    rows: list[Row] = []
-    for name, note in _SUMMED_TOKENS.items():
-        total, silent = _total(ok[name], ok, asked), int(ok[name].isna().sum())
-        whole = total if total is pd.NA else int(total)
-        rows.append((name, whole, "tokens", f"{note}; not in it, not said: {silent} ids" if silent else note))
-    return rows
-
-
-def _span(ok: pd.DataFrame) -> list[Row]:
-    created = ok["created_at"].dropna()
-    first, last = (created.min(), created.max()) if len(created) else (pd.NaT, pd.NaT)
-    return [
-        ("models", int(ok["model"].nunique()), "models", ""),
-        ("providers", int(ok["provider_name"].nunique()), "providers", ""),
-        ("first_created_at", first, "UTC", ""),
-        ("last_created_at", last, "UTC", ""),
-    ]
-
-
-def _total(values: pd.Series[Any], ok: pd.DataFrame, asked: int) -> Any:
-    """Sum what is known, correctly rounded; missing when rows were asked for and none says anything."""
-    known = values.dropna()
-    says_nothing = known.empty and (len(values) > 0 or (asked > 0 and ok.empty))
-    return pd.NA if says_nothing else math.fsum(known.to_numpy(dtype="float64").tolist())
-
-
-def _is(values: pd.Series[Any], value: Any) -> pd.Series[bool]:
+def is_(values: pd.Series[Any], value: Any) -> pd.Series[bool]:
     """Compare; a missing value is not equal."""
     return values.eq(value).fillna(value=False).astype(bool)
 
 
-def _require(df: pd.DataFrame, columns: Sequence[str], *, indexed: bool = False) -> None:
+def require(df: pd.DataFrame, columns: Sequence[str], *, indexed: bool = False) -> None:
+    """Raise ConfigError if a frame lacks what is read of it."""
     absent = [name for name in columns if name not in df.columns]
     if absent:
         raise ConfigError(f"The frame lacks {', '.join(absent)}: give one of orstats.fetch, with all its columns.")
