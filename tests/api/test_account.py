@@ -122,7 +122,7 @@ def test_the_limit_of_64_a_minute_is_kept_from_the_start():
 def test_an_answer_that_must_be_a_list():
     assert decode(200, {}, b'{"data": [1]}', shape=list, now=0.0) == [1]
     for body, shape in ((b'{"data": {}}', list), (b'{"data": []}', dict)):
-        with pytest.raises(orstats.BadResponseError, match="without a `data`"):
+        with pytest.raises(BadResponseError, match="without a `data`"):
             decode(200, {}, body, shape=shape, now=0.0)
 
 
