@@ -13,19 +13,19 @@ from orstats.sim.timeline import SECOND_US
 
 if TYPE_CHECKING:
     from orstats.sim.ledger import Entry
-    from orstats.sim.service import Service
+    from orstats.sim.world import World
 
 _DAYS = 30
 _TOP_UP_USD = 25
 _DECIMALS = 10
 
 
-def activity(service: Service, request: Request, _role: object) -> Reply | Awaitable[Reply]:
+def activity(world: World, request: Request, _role: object) -> Reply | Awaitable[Reply]:
     """Answer ``GET /activity``: totals per day, model and endpoint of the last 30 completed UTC days.
 
     Generations that no provider served have no endpoint and are not in it; they cost nothing.
     """
-    today = service.corpus.until.astimezone(UTC).date()
+    today = world.corpus.until.astimezone(UTC).date()
     days = {today - timedelta(days=age) for age in range(1, _DAYS + 1)}
     wanted = request.parameter("date")
     by_workspace = request.parameter("group_by") == "workspace"
@@ -53,7 +53,7 @@ def activity(service: Service, request: Request, _role: object) -> Reply | Await
         rows = [_row(*key, members) for key, members in sorted(groups.items(), reverse=True)]
         return json_reply(200, {"data": rows})
 
-    return service.with_ledger(add_up)
+    return world.with_ledger(add_up)
 
 
 def _row(day: str, model: str, endpoint_id: str, workspace: str, members: list[Entry]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _row(day: str, model: str, endpoint_id: str, workspace: str, members: list[E
     return row
 
 
-def credits_left(service: Service, _request: Request, _role: object) -> Reply | Awaitable[Reply]:
+def credits_left(world: World, _request: Request, _role: object) -> Reply | Awaitable[Reply]:
     """Answer ``GET /credits``: what was bought and what was used, in USD."""
 
     def add_up(entries: Sequence[Entry]) -> Reply:
@@ -85,7 +85,7 @@ def credits_left(service: Service, _request: Request, _role: object) -> Reply | 
         bought = (math.floor(used / _TOP_UP_USD) + 1) * _TOP_UP_USD
         return json_reply(200, {"data": {"total_credits": bought, "total_usage": used}})
 
-    return service.with_ledger(add_up)
+    return world.with_ledger(add_up)
 
 
 def _usd(amounts: Any) -> float:

@@ -25,7 +25,7 @@ from orstats.sim.timeline import SECOND_US, microseconds
 
 if TYPE_CHECKING:
     from orstats.sim.ledger import Entry
-    from orstats.sim.service import Service
+    from orstats.sim.world import World
 
 GRANULARITIES = ("minute", "hour", "day", "week", "month")
 _SCALAR: dict[str, Callable[[Any, Any], bool]] = {
@@ -65,9 +65,9 @@ class Query:
     time_key: str
 
 
-def meta(service: Service, _request: Request, _role: object) -> Reply:
+def meta(world: World, _request: Request, _role: object) -> Reply:
     """Answer ``GET /analytics/meta``: what can be asked for."""
-    dimensions = dimensions_of(service.corpus.identifier)
+    dimensions = dimensions_of(world.corpus.identifier)
     data = {
         "metrics": [
             {"name": name, "display_label": metric.label, "is_rate": metric.rate, "display_format": metric.show}
@@ -83,11 +83,11 @@ def meta(service: Service, _request: Request, _role: object) -> Reply:
     return json_reply(200, {"data": data})
 
 
-def query(service: Service, request: Request, _role: object) -> Reply | Awaitable[Reply]:
+def query(world: World, request: Request, _role: object) -> Reply | Awaitable[Reply]:
     """Answer ``POST /analytics/query``."""
-    dimensions = dimensions_of(service.corpus.identifier)
+    dimensions = dimensions_of(world.corpus.identifier)
     try:
-        asked = read_query(orjson.loads(request.body), dimensions, service.corpus.until)
+        asked = read_query(orjson.loads(request.body), dimensions, world.corpus.until)
     except QueryError as error:
         return error_reply(400, str(error))
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
@@ -103,7 +103,7 @@ def query(service: Service, request: Request, _role: object) -> Reply | Awaitabl
         }
         return json_reply(200, {"data": {"data": rows[: asked.limit], "metadata": metadata}})
 
-    return service.with_ledger(run)
+    return world.with_ledger(run)
 
 
 def read_query(body: dict[str, Any], dimensions: dict[str, Dimension], until: datetime) -> Query:

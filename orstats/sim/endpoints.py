@@ -16,7 +16,7 @@ from orstats.sim.messages import Reply, Request, error_reply, json_reply
 from orstats.sim.seeds import hexadecimal, letters, stream
 
 if TYPE_CHECKING:
-    from orstats.sim.service import Service
+    from orstats.sim.world import World
 
 
 class Role(Enum):
@@ -27,7 +27,7 @@ class Role(Enum):
     MANAGEMENT = "management"
 
 
-Handler = Callable[["Service", Request, Role], Reply | Awaitable[Reply]]
+Handler = Callable[["World", Request, Role], Reply | Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,46 +39,46 @@ class Route:
     management: bool = False
 
 
-def generation(service: Service, request: Request, _role: Role) -> Reply:
+def generation(world: World, request: Request, _role: Role) -> Reply:
     """Answer ``GET /generation``: the metadata of one generation, with any key of the account."""
     identifier = request.parameter("id")
     if not identifier:
         return error_reply(400, MESSAGES[400])
-    if service.out_of_credits:
+    if world.out_of_credits:
         return error_reply(402, MESSAGES[402])
-    index = service.find(identifier)
+    index = world.find(identifier)
     if index is None:
         return error_reply(404, MESSAGES[404])
-    return Reply(200, service.record_body(index))
+    return Reply(200, world.record_body(index))
 
 
-def content(service: Service, request: Request, role: Role) -> Reply:
+def content(world: World, request: Request, role: Role) -> Reply:
     """Answer ``GET /generation/content``: prompt and completion, for administrators of the organisation."""
     identifier = request.parameter("id")
     if not identifier:
         return error_reply(400, MESSAGES[400])
     if role is Role.PLAIN:
         return error_reply(403, MESSAGES[403])
-    index = service.find(identifier)
-    stored = service.corpus.content(index) if index is not None else None
+    index = world.find(identifier)
+    stored = world.corpus.content(index) if index is not None else None
     if stored is None:
         return error_reply(404, MESSAGES[404])
     return json_reply(200, {"data": stored})
 
 
-def key(service: Service, _request: Request, role: Role) -> Reply:
+def key(world: World, _request: Request, role: Role) -> Reply:
     """Answer ``GET /key``: the limits and the use of the key that asks.
 
     Beside the specification of 2026-08-22 it has what the vendor's SDK of November 2026 demands: budgets, data
     regions, organisation and workspace, the free requests of the day. The amounts are the key's own, made up: the
     account's generations were paid with other keys.
     """
-    return json_reply(200, {"data": key_data(service, role)})
+    return json_reply(200, {"data": key_data(world, role)})
 
 
-def key_data(service: Service, role: Role) -> dict[str, Any]:
+def key_data(world: World, role: Role) -> dict[str, Any]:
     """Describe a key as the API does; amounts in USD."""
-    keys, seed = service.keys, service.corpus.seed
+    keys, seed = world.keys, world.corpus.seed
     text = {Role.ADMIN: keys.admin, Role.PLAIN: keys.plain, Role.MANAGEMENT: keys.management}[role]
     rng = stream(seed, "key-use", role.value)
     usage = round(20 + 60 * rng.random(), 6)

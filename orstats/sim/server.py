@@ -162,17 +162,17 @@ class SimServer:
     @property
     def key(self) -> str:
         """The key of an organisation's administrator: reads metadata and content."""
-        return self._service.keys.admin
+        return self._service.world.keys.admin
 
     @property
     def plain_key(self) -> str:
         """A key that reads metadata; content is forbidden (403)."""
-        return self._service.keys.plain
+        return self._service.world.keys.plain
 
     @property
     def management_key(self) -> str:
         """The key that analytics, activity and credits want."""
-        return self._service.keys.management
+        return self._service.world.keys.management
 
     def client(self, **options: Any) -> Any:
         """Open an :class:`orstats.Client` on this server, with both keys; ``options`` are passed on and win."""
@@ -184,11 +184,11 @@ class SimServer:
     @property
     def out_of_credits(self) -> bool:
         """Whether the account has run out of credits: then metadata answers 402. May be set while it runs."""
-        return self._service.out_of_credits
+        return self._service.world.out_of_credits
 
     @out_of_credits.setter
     def out_of_credits(self, value: bool) -> None:
-        self._service.out_of_credits = value
+        self._service.world.out_of_credits = value
 
     # ---- the truth -----------------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class SimServer:
 
     def young_ids(self, count: int, *, found_after: float) -> list[str]:
         """Add generations of this second that answer 404 until ``found_after`` seconds from now have passed."""
-        return [self._service.add_young(found_after) for _ in range(count)]
+        return [self._service.world.add_young(found_after) for _ in range(count)]
 
     def unknown_ids(self, count: int, *, age: float | None = None) -> list[str]:
         """Make identifiers that are never found.

@@ -1,34 +1,25 @@
-"""What the server knows and decides: keys, rate limit, faults, and which endpoint answers."""
+"""What the server decides about a request: key, rate limit, faults, and which endpoint answers."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import threading
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-import orjson
-
-from orstats.sim.account import keys_of
 from orstats.sim.endpoints import ROUTES, Role, Route
 from orstats.sim.faults import MESSAGES
-from orstats.sim.ledger import Entry, read_ledger
 from orstats.sim.limits import Limiter, RateLimit
 from orstats.sim.messages import Reply, Request, compressed, error_reply
 from orstats.sim.seeds import stream
 from orstats.sim.stats import Recorder
+from orstats.sim.world import World
 
 if TYPE_CHECKING:
     from orstats.sim.connection import Connection
     from orstats.sim.corpus import Corpus
     from orstats.sim.faults import Faults
 
-# Answers kept ready as bytes: some 25 MB.
-_READY = 16_384
 _TOO_MANY = 429
 
 
@@ -64,66 +55,39 @@ class Service:
         gzip: bool,
         analytics_per_minute: int | None,
     ) -> None:
-        self.corpus = corpus
-        self.keys = keys_of(corpus.seed)
+        self.world = World(corpus, lag=lag)
         self.recorder = Recorder()
         self.connections: set[Connection] = set()
-        self.out_of_credits = False
-        self.found_at: dict[int, float] = {}
-        self._adding = threading.Lock()
-        self.record_body = functools.lru_cache(maxsize=_READY)(self._record_body)
         self._analytics_limiter = (
             None
             if analytics_per_minute is None
             else Limiter(RateLimit(analytics_per_minute / 60, burst=analytics_per_minute))
         )
+        keys = self.world.keys
         self._roles = {
-            f"Bearer {self.keys.admin}": Role.ADMIN,
-            f"Bearer {self.keys.plain}": Role.PLAIN,
-            f"Bearer {self.keys.management}": Role.MANAGEMENT,
+            f"Bearer {keys.admin}": Role.ADMIN,
+            f"Bearer {keys.plain}": Role.PLAIN,
+            f"Bearer {keys.management}": Role.MANAGEMENT,
         }
         self._faults = faults
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._limiter = Limiter(rate_limit) if rate_limit is not None else None
         self._least, self._most = latency if isinstance(latency, tuple) else (latency, latency)
         self._delays = stream(corpus.seed, "latency")
-        self._lag = lag
         self._gzip = gzip
-        self.stopping = threading.Event()
-        self._ledger: list[Entry] | None = None
-        self._reading: asyncio.Future[list[Entry]] | None = None
 
     def open(self) -> None:
         """Get ready to serve in a new event loop."""
-        self.stopping.clear()
-        self._reading = None
+        self.world.open()
 
     async def close(self, within_s: float) -> None:
         """Drop all connections; they are gone when this returns, or ``TimeoutError`` is raised."""
-        self.stopping.set()
+        self.world.close()
         for connection in list(self.connections):
             connection.abort()
         async with asyncio.timeout(within_s):
             while self.connections:  # noqa: ASYNC110 - takes one turn of the loop, at the very end
                 await asyncio.sleep(0)
-
-    def find(self, identifier: str) -> int | None:
-        """Find a generation that can be found by now; None for the others, as the API does not tell them apart."""
-        index = self.corpus.find(identifier)
-        if index is None:
-            return None
-        if index in self.found_at:
-            return index if time.monotonic() >= self.found_at[index] else None
-        if self._lag and time.time() < self.corpus.created_us(index) / 1e6 + self._lag:
-            return None
-        return index
-
-    def add_young(self, found_after: float) -> str:
-        """Add a generation of this second, to be found after some seconds; any thread may call this."""
-        with self._adding:
-            index = self.corpus.add(datetime.now(UTC))
-            self.found_at[index] = time.monotonic() + found_after
-        return self.corpus.identifier(index)
 
     def answer(self, request: Request) -> Reply | Awaitable[Reply]:
         """Answer one request."""
@@ -141,23 +105,10 @@ class Service:
         forbidden = self._forbidden(request, route, role)
         if forbidden is not None:
             return self._conclude(request, identifier, forbidden, fault, refused=forbidden.status == _TOO_MANY)
-        answer = route.handler(self, request, role)
+        answer = route.handler(self.world, request, role)
         if isinstance(answer, Reply):
             return self._conclude(request, identifier, answer, fault)
         return self._conclude_later(request, identifier, answer, fault)
-
-    def with_ledger(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply | Awaitable[Reply]:
-        """Answer from the whole account: at once if it has been read, else after a thread has read it."""
-        if self._ledger is not None:
-            return then(self._ledger)
-        return self._after_reading(then)
-
-    async def _after_reading(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply:
-        if self._reading is None:
-            self._reading = asyncio.ensure_future(asyncio.to_thread(read_ledger, self.corpus, self.stopping))
-        # Shielded: a client that hangs up must not end the reading for the others.
-        self._ledger = await asyncio.shield(self._reading)
-        return then(self._ledger)
 
     def delay(self) -> float:
         """Draw how long the next answer takes, in seconds."""
@@ -181,10 +132,6 @@ class Service:
     def ended(self) -> None:
         """Note that it ends."""
         self.recorder.ended()
-
-    def _record_body(self, index: int) -> bytes:
-        # A copy: what orjson returns keeps its scratch space, some 8 kB for a record of 1.5 kB.
-        return memoryview(orjson.dumps({"data": self.corpus.record(index)})).tobytes()
 
     def _admit(self, request: Request) -> tuple[Route, Role] | Reply:
         """Find the endpoint and the key's role, or the answer for those who have come to the wrong place."""

@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 from urllib3.exceptions import ProtocolError
 
-from orstats.sim import SimServer, service
+from orstats.sim import SimServer, world
 from orstats.sim.ledger import read_ledger
 
 UNTIL = datetime(2026, 6, 17, 14, 30, tzinfo=UTC)
@@ -100,7 +100,7 @@ def test_the_server_answers_others_while_it_adds_up(ask, monkeypatch):
         assert go_on.wait(20)
         return read_ledger(corpus, stop)
 
-    monkeypatch.setattr(service, "read_ledger", slow)
+    monkeypatch.setattr(world, "read_ledger", slow)
     with SimServer(50, until=UNTIL) as server, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(ask, server, "/credits", key=server.management_key)
         assert begun.wait(20)
@@ -125,7 +125,7 @@ def test_a_failure_of_the_simulator_is_logged_and_drops_the_connection(ask, monk
     def fail(_corpus, _stop):
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr(service, "read_ledger", fail)
+    monkeypatch.setattr(world, "read_ledger", fail)
     with SimServer(5, until=UNTIL) as server, pytest.raises(ProtocolError):
         ask(server, "/credits", key=server.management_key)
     assert "no answer to GET /api/v1/credits" in caplog.text

@@ -1,0 +1,91 @@
+"""What there is to be asked about: the account, its keys and its books. The endpoints answer from it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import orjson
+
+from orstats.sim.account import keys_of
+from orstats.sim.ledger import Entry, read_ledger
+
+if TYPE_CHECKING:
+    from orstats.sim.corpus import Corpus
+    from orstats.sim.messages import Reply
+
+# Answers kept ready as bytes: some 25 MB.
+_READY = 16_384
+
+
+class World:
+    """One account as it is now. All methods but :meth:`add_young` run in the server's thread.
+
+    Parameters
+    ----------
+    corpus
+        The account.
+    lag
+        Seconds after its moment before a generation is found.
+    """
+
+    def __init__(self, corpus: Corpus, *, lag: float) -> None:
+        self.corpus = corpus
+        self.keys = keys_of(corpus.seed)
+        self.out_of_credits = False
+        self.record_body = functools.lru_cache(maxsize=_READY)(self._record_body)
+        self._lag = lag
+        self._found_at: dict[int, float] = {}
+        self._adding = threading.Lock()
+        self._stopping = threading.Event()
+        self._ledger: list[Entry] | None = None
+        self._reading: asyncio.Future[list[Entry]] | None = None
+
+    def open(self) -> None:
+        """Get ready to be asked in a new event loop."""
+        self._stopping.clear()
+        self._reading = None
+
+    def close(self) -> None:
+        """Stop reading the books."""
+        self._stopping.set()
+
+    def find(self, identifier: str) -> int | None:
+        """Find a generation that can be found by now; None for the others, as the API does not tell them apart."""
+        index = self.corpus.find(identifier)
+        if index is None:
+            return None
+        if index in self._found_at:
+            return index if time.monotonic() >= self._found_at[index] else None
+        if self._lag and time.time() < self.corpus.created_us(index) / 1e6 + self._lag:
+            return None
+        return index
+
+    def add_young(self, found_after: float) -> str:
+        """Add a generation of this second, to be found after some seconds; any thread may call this."""
+        with self._adding:
+            index = self.corpus.add(datetime.now(UTC))
+            self._found_at[index] = time.monotonic() + found_after
+        return self.corpus.identifier(index)
+
+    def with_ledger(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply | Awaitable[Reply]:
+        """Answer from the whole account: at once if it has been read, else after a thread has read it."""
+        if self._ledger is not None:
+            return then(self._ledger)
+        return self._after_reading(then)
+
+    async def _after_reading(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply:
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(asyncio.to_thread(read_ledger, self.corpus, self._stopping))
+        # Shielded: a client that hangs up must not end the reading for the others.
+        self._ledger = await asyncio.shield(self._reading)
+        return then(self._ledger)
+
+    def _record_body(self, index: int) -> bytes:
+        # A copy: what orjson returns keeps its scratch space, some 8 kB for a record of 1.5 kB.
+        return memoryview(orjson.dumps({"data": self.corpus.record(index)})).tobytes()
