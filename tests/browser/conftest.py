@@ -131,32 +131,50 @@ def write_notebook(path, *cells):
     nbformat.write(notebook, path)
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory):
-    """A JupyterLab; returns a function that opens code in it, run, with the theme asked for."""
-    folder = tmp_path_factory.mktemp("lab")
+@contextmanager
+def jupyter(folder, module, address, theme):
+    """Serve JupyterLab or Notebook 7; give a function that opens code in it, run."""
     port, token = free_port(), secrets.token_hex(8)
     settings = folder / "home" / "jupyter_config_dir" / "labconfig" / "default_setting_overrides.json"
     settings.parent.mkdir(parents=True)
-    quiet = {"fetchNews": "false", "checkForUpdates": False}
-    settings.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": quiet}))
-    arguments = ["jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--IdentityProvider.token={token}"]
+    wanted = {"notification": {"fetchNews": "false", "checkForUpdates": False}, "themes": {"theme": theme}}
+    settings.write_text(json.dumps({f"@jupyterlab/apputils-extension:{name}": one for name, one in wanted.items()}))
+    arguments = [module, "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--IdentityProvider.token={token}"]
     arguments += ["--allow-root", f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
     with serving(arguments, folder, port, "/api"):
 
         def open_in(page, code):
             name = f"n{secrets.token_hex(4)}.ipynb"
             write_notebook(folder / name, code)
-            page.goto(f"http://127.0.0.1:{port}/lab/workspaces/{name[:-6]}/tree/{name}?token={token}&reset")
+            page.goto(f"http://127.0.0.1:{port}/{address.format(space=name[:-6], name=name)}?token={token}&reset")
             run_all(page)
 
         open_in.folder = folder
         yield open_in
 
 
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """A JupyterLab; a function that opens code in it, run."""
+    with jupyter(
+        tmp_path_factory.mktemp("lab"), "jupyterlab", "lab/workspaces/{space}/tree/{name}", "JupyterLab Light"
+    ) as opens:
+        yield opens
+
+
+@pytest.fixture(scope="session")
+def notebook7(tmp_path_factory):
+    """A Notebook 7, dark; a function that opens code in it, run."""
+    with jupyter(tmp_path_factory.mktemp("notebook"), "notebook", "notebooks/{name}", "JupyterLab Dark") as opens:
+        yield opens
+
+
 def run_all(page):
     """Run the notebook. A click before the kernel is there is lost, so it is repeated until a prompt shows it."""
-    page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
+    if "/lab/" in page.url:
+        page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
+    else:
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
     for _ in range(10):
         page.locator(".jp-Notebook .jp-Cell").first.click()
         page.keyboard.press("Shift+Enter")
@@ -167,7 +185,7 @@ def run_all(page):
         except Exception:  # noqa: BLE001 - Playwright's timeout: the click was lost
             continue
         return
-    pytest.fail("JupyterLab did not run the cell")
+    pytest.fail("Jupyter did not run the cell")
 
 
 @pytest.fixture
