@@ -10,6 +10,7 @@ from orstats.data.content.content import Content
 from orstats.data.content.escape import plain_line
 from orstats.notebook.render import notice
 from orstats.notebook.render_content import FOLDED, OPENED, Turn, bubble, turns
+from orstats.notebook.render_markdown import has_markdown
 from orstats.notebook.shown import Shown, button, close_all
 
 #: Bubbles on one page.
@@ -42,13 +43,19 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
             placeholder="search in this conversation", layout=widgets.Layout(width="230px"), continuous_update=False
         )
         self.search.observe(self._searched, "value")
+        can_format = has_markdown()
         self.formatted = widgets.Checkbox(
-            value=True, description="Markdown", indent=False, layout=widgets.Layout(width="max-content")
+            value=can_format,
+            disabled=not can_format,
+            description="Markdown",
+            tooltip="Show Markdown formatted" if can_format else 'To format it: pip install "orstats[markdown]"',
+            indent=False,
+            layout=widgets.Layout(width="max-content"),
         )
         self.formatted.observe(lambda _change: self._show(), "value")
         tools = widgets.HBox(
             [self.search, self.formatted, self._earlier, self._where, self._later],
-            layout=widgets.Layout(flex_flow="row wrap", align_items="center"),
+            layout=widgets.Layout(flex_flow="row wrap", align_items="center", margin="0 0 8px"),
         )
         self.children = (tools, self._bubbles)
         self._last_page()
@@ -68,7 +75,7 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
         self._show()
 
     def _last_page(self) -> None:
-        self._first = max(0, (len(self._matches) - 1) // PAGE * PAGE)
+        self._first = max(0, len(self._matches) - PAGE)
 
     def _page_back(self) -> None:
         self._first = max(0, self._first - PAGE)

@@ -26,7 +26,7 @@ def pre(text: object, limit: int | None = None) -> Html:
     """Return preformatted text, whole or its first `limit` characters."""
     whole = str(text)
     shown = whole if limit is None else whole[:limit]
-    return Html(f'<pre class="orstats-text orstats-source" dir="auto">{_inside_pre(shown)}</pre>')
+    return Html(f'<pre class="orstats-text {SOURCE}" dir="auto">{_inside_pre(shown)}</pre>')
 
 
 def found(text: str, query: str, *, around: int = 160, most: int = 5) -> Html:
@@ -88,6 +88,10 @@ def spinner(text: str) -> Html:
     return Html(f'<div class="orstats-wait"><span class="orstats-wheel"></span>{line(text)}</div>')
 
 
+#: The class of the texts that a copy button takes.
+SOURCE: Final = "orstats-source"
+
+
 def copyable(inside: Html, *, whole: bool = True) -> Html:
     """Return HTML with a button that copies the texts in it: those of :func:`pre`, and :func:`source`.
 
@@ -109,7 +113,7 @@ def copyable(inside: Html, *, whole: bool = True) -> Html:
 
 def source(text: str) -> Html:
     """Return the text that a copy button takes where another form of it is shown. It is not seen."""
-    return Html(f'<pre class="orstats-source" hidden>{_inside_pre(text)}</pre>')
+    return Html(f'<pre class="{SOURCE}" hidden>{_inside_pre(text)}</pre>')
 
 
 def _inside_pre(text: str) -> str:

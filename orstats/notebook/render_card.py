@@ -13,6 +13,8 @@ from orstats.data.content.words import BASIS, count, duration, model_name, state
 from orstats.data.frame.views import ADVICE
 from orstats.notebook.render import link, notice, span
 
+#: The key, or the credits, are refused.
+_ACCOUNT: Final = (401, 402)
 _STREAMED: Final = {True: "streamed", False: "not streamed", None: ""}
 
 
@@ -58,7 +60,9 @@ def _title(generation: Generation) -> str:
 
 def _trouble(generation: Generation) -> str:
     said = generation.error or f"This row is {generation.fetch_status.replace('_', ' ')}."
-    return notice(f"{said} {ADVICE.get(generation.fetch_status, '')}", "error")
+    if generation.http_status not in _ACCOUNT:  # those say themselves what to do
+        said += f" {ADVICE.get(generation.fetch_status, '')}"
+    return notice(said, "warn" if generation.fetch_status == "pending" else "error")
 
 
 def _cost(generation: Generation) -> str:

@@ -13,7 +13,7 @@ from orstats.data.content.escape import Html, line
 from orstats.data.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
 from orstats.data.content.words import size
 from orstats.data.frame import coerce
-from orstats.notebook.render import copyable, found, image, media, pre, span
+from orstats.notebook.render import SOURCE, copyable, found, image, media, pre, span
 from orstats.notebook.render_markdown import markdown
 
 #: Characters of a message shown before "show all", and after it.
@@ -70,8 +70,16 @@ def bubble(turn: Turn, *, opened: bool = False, as_markdown: bool = True, query:
     else:
         limit = OPENED if opened else FOLDED
         shown = _inside(message, limit, as_markdown=as_markdown, most_images=_MOST_IMAGES if images else 0)
-        inside = copyable(Html(role + shown), whole=_is_whole(turn, limit))
+        inside = Html(role + shown)
+        if SOURCE in shown:
+            inside = copyable(inside, whole=_is_whole(turn, limit))
     return Html(f'<div class="orstats-bubble orstats-{kind}{final} mathjax_ignore tex2jax_ignore">{inside}</div>')
+
+
+def _tall(text: str, limit: int) -> Html:
+    """Return one long text in a box of its own height."""
+    inside = Html(f'<div class="orstats-tall">{pre(text, limit)}</div>{_cut(len(text), limit)}')
+    return copyable(inside, whole=len(text) <= limit)
 
 
 def _is_whole(turn: Turn, limit: int) -> bool:
@@ -91,7 +99,7 @@ def searchable(message: Message) -> str:
 
 def reasoning(text: str) -> Html:
     """Return the reasoning, preformatted and bounded."""
-    return copyable(Html(pre(text, OPENED) + _cut(len(text), OPENED)), whole=len(text) <= OPENED)
+    return _tall(text, OPENED)
 
 
 def stored_error(error: StoredError) -> Html:
@@ -104,7 +112,7 @@ def stored_error(error: StoredError) -> Html:
 def raw_json(value: Any) -> Html:
     """Return a JSON value, indented; long texts in it are cut, and so is the whole."""
     text = json.dumps(_shortened(value, 0), ensure_ascii=False, indent=2, default=str)
-    return copyable(Html(pre(text, _LONGEST_JSON) + _cut(len(text), _LONGEST_JSON)), whole=len(text) <= _LONGEST_JSON)
+    return _tall(text, _LONGEST_JSON)
 
 
 def raw_content(content: Content) -> Any:

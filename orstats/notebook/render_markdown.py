@@ -68,6 +68,11 @@ def markdown(text: str) -> Html:
     return Html(f'<div class="orstats-markdown" dir="auto">{inside}</div>{source(text)}')
 
 
+def has_markdown() -> bool:
+    """Whether the ``markdown`` extra is there."""
+    return _converter() is not None
+
+
 @functools.cache
 def _converter() -> Callable[[str], str] | None:
     if importlib.util.find_spec("markdown_it") is None or importlib.util.find_spec("nh3") is None:

@@ -55,9 +55,10 @@ text-transform:uppercase;color:var(--os-quiet)}
 .orstats-key{display:flex;flex-wrap:wrap;gap:0 12px;font-size:12px}
 .orstats-key b{font-weight:600;font-variant-numeric:tabular-nums}
 .orstats-key i,.orstats-dot{display:inline-block;width:9px;height:9px;border-radius:2px;margin-right:4px}
-.orstats-blue{background:var(--os-blue)}.orstats-green{background:var(--os-green)}
-.orstats-amber{background:var(--os-amber)}.orstats-red{background:var(--os-red)}
-.orstats-violet{background:var(--os-violet)}.orstats-grey{background:var(--os-grey)}
+.orstats-blue{background:#3b82f6}.orstats-green{background:#22a06b}.orstats-amber{background:#d9910a}
+.orstats-red{background:#e5484d}.orstats-violet{background:#8b5cf6}.orstats-grey{background:#8a8f98}
+.orstats-card td.orstats-quiet{padding-right:14px;vertical-align:top}
+.orstats-tall{max-height:640px;overflow:auto}
 .orstats-fall{display:grid;grid-template-columns:auto auto minmax(30px,1fr) auto;
 gap:2px 8px;font-size:12px;align-items:center}
 .orstats-fall .orstats-track{position:relative;height:9px;background:var(--os-tint);border-radius:4px}
@@ -102,8 +103,8 @@ border:2px solid var(--os-line);border-top-color:var(--os-blue);animation:orstat
 .orstats-box{position:relative}
 .orstats-copy{position:absolute;top:0;right:0;font-size:11px;line-height:1;padding:3px 7px;cursor:pointer;
 border:1px solid var(--os-line);border-radius:4px;background:var(--jp-layout-color1,transparent);
-color:var(--os-quiet);opacity:.55}
-.orstats-copy:hover,.orstats-copy:focus{opacity:1}
+color:var(--os-quiet)}
+.orstats-copy:hover,.orstats-copy:focus{color:var(--os-fg)}
 .orstats-card mark{background:#ffd54a;color:#111}
 """
 

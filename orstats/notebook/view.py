@@ -46,7 +46,8 @@ def view(generation_id: str, *, client: Client | None = None, archive: ArchiveCh
         generation = get(generation_id, client=client, archive=archive)
     except OrstatsError as error:
         status = status_of(error) if isinstance(error, ApiError) else "not_attempted"
-        generation = Generation(str(generation_id), fetch_status=status, error=str(error))
+        http_status = error.status if isinstance(error, ApiError) else None
+        generation = Generation(str(generation_id), fetch_status=status, http_status=http_status, error=str(error))
     return Card(generation)
 
 

@@ -165,13 +165,30 @@ def test_reprs_hold_no_content(sim):
 
 def test_long_chats_are_paged_and_open_on_the_answer():
     shown = conversation([{"role": "user", "content": f"ask <{n}>"} for n in range(2_000)], completion="the end")
-    assert len(shown._bubbles.children) <= PAGE
+    assert len(shown._bubbles.children) == PAGE
+    assert shown._where.value == "1,977 to 2,001 of 2,001 messages"
     assert "the end" in text(shown)
     assert shown._later.disabled
     shown._earlier.click()
     assert "the end" not in text(shown)
     assert not shown._later.disabled
     assert len(text(shown)) < 50_000
+
+
+def test_without_the_markdown_extra_texts_are_shown_as_they_are(monkeypatch):
+    monkeypatch.setattr("orstats.notebook.render_markdown._converter", lambda: None)
+    shown = conversation([{"role": "user", "content": "**bold** <b>"}])
+    assert "**bold** &lt;b&gt;" in text(shown)
+    assert "<strong>" not in text(shown)
+    assert shown.formatted.disabled
+    assert "orstats[markdown]" in shown.formatted.tooltip
+
+
+def test_a_refused_key_is_not_told_to_ask_for_another_organisation(sim):
+    made = view(sim.ids[0], client=sim.client(api_key="sk-or-revoked", retry=QUICK))
+    assert made.generation.http_status == 401
+    assert "OPENROUTER_API_KEY" in text(made)
+    assert "organisation" not in text(made)
 
 
 def test_search_finds_in_all_pages():

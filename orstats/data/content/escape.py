@@ -20,11 +20,9 @@ LINE: Final = 120
 
 # Controls but line feed and tab, and what reorders or breaks lines unseen, are shown as what they are. Joiners and
 # single direction marks stay: emoji and Persian need them, and each text is isolated in its own direction anyway.
-_SYMBOLS: Final = {n: 0x2400 + n for n in range(0x20) if n not in (0x09, 0x0A)} | {0x7F: 0x2421}
-_NAMED: Final = {
-    n: f"⟨U+{n:04X}⟩" for n in (*range(0x80, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
-_SHOWN: Final[dict[int, int | str]] = {**_SYMBOLS, **_NAMED}
+# By number: many fonts have no symbols for them.
+_UNSEEN: Final = (*range(9), *range(0x0B, 0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_SHOWN: Final = {n: f"⟨U+{n:04X}⟩" for n in _UNSEEN}
 _BREAKS: Final = re.compile(r"\r\n?")
 
 
@@ -34,7 +32,7 @@ def clean(value: object) -> str:
     Examples
     --------
     >>> clean("a\x00b\r\n\u202ec")
-    'a␀b\n⟨U+202E⟩c'
+    'a⟨U+0000⟩b\n⟨U+202E⟩c'
     """
     return _BREAKS.sub("\n", coerce.text(str(value)) or "").translate(_SHOWN)
 

@@ -80,14 +80,14 @@ def size(number: float) -> str:
 def state(generation: Record) -> tuple[str, str]:
     """Return how it ended in a word or two, and whether that is ``good``, ``odd`` or ``bad``."""
     if generation.fetch_status != "ok":
-        return generation.fetch_status.replace("_", " "), "bad"
+        return generation.fetch_status.replace("_", " "), "odd" if generation.fetch_status == "pending" else "bad"
     if generation.cancelled:
         return "cancelled", "odd"
     reason = generation.finish_reason
     if reason == "error" or generation.cost_basis == "no_completion":
         return "failed", "bad"
     if reason in ("stop", "tool_calls", None, ""):
-        return reason or "ended", "good" if reason else "odd"
+        return (reason or "ended").replace("_", " "), "good" if reason else "odd"
     return reason.replace("_", " "), "odd"
 
 
