@@ -106,9 +106,9 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
         close_all(before)
         self._earlier.disabled = self._first == 0
         self._later.disabled = self._first + PAGE >= len(self._matches)
-        many = "visible" if len(self._matches) > PAGE or self._query else "hidden"
+        many = len(self._matches) > PAGE or bool(self._query)
         for one in (self._earlier, self._later, self._where):
-            one.layout.visibility = many
+            one.layout.display = None if many else "none"
         end = min(self._first + PAGE, len(self._matches))
         what = "found" if self._query else "messages"
         self._where.value = f"{self._first + 1 if end else 0:,} to {end:,} of {len(self._matches):,} {what}"

@@ -101,10 +101,15 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _figures(self, mask: Mask) -> Html:
         sums = self._rows.totals(mask)
-        figures = [(f"{sums.rows:,}", f"of {len(self._rows):,} generations"), (usd(sums.cost_usd), "cost")]
+        figures = [(f"{sums.rows:,}", f"of {len(self._rows):,} generations")]
+        if sums.cost_usd is not None:
+            figures.append((usd(sums.cost_usd), "cost"))
         if sums.cost_unknown > 0:
-            figures.append((f"{sums.cost_unknown:,}", "of unknown cost, not in it"))
-        figures += [(count(sums.tokens), "tokens"), (duration(sums.median_ms), "median time")]
+            figures.append((f"{sums.cost_unknown:,}", "of unknown cost" + ", not in it" * (sums.cost_usd is not None)))
+        if sums.tokens is not None:
+            figures.append((count(sums.tokens), "tokens"))
+        if sums.median_ms is not None:
+            figures.append((duration(sums.median_ms), "median time"))
         if sums.not_ok:
             figures.append((f"{sums.not_ok:,}", "not ok"))
         return totals(figures)

@@ -139,7 +139,8 @@ class Listing(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         offered = {name: n for n, name in enumerate(self._rows.columns)}
         page = self._rows.df.iloc[shown]
         sorting = Sorting(self.sort_by.value, self.descending.value, offered)
-        self.table.value = table(page, sorting) if len(shown) else empty("No generation meets these filters.")
+        none = "No generation meets these filters." if len(self._rows) else "There are no generations here."
+        self.table.value = table(page, sorting) if len(shown) else empty(none)
         ids = [plain_line(one, 80) for one in page.index]
         options = [
             (f"{start + n + 1}. {one}", int(place)) for n, (one, place) in enumerate(zip(ids, shown, strict=True))

@@ -92,4 +92,4 @@ def selected_row(explorer: str, row: int | None) -> Html:
     if row is None:
         return Html("")
     where = f".{explorer} table.orstats-rows[data-live] tbody tr:nth-child({row + 1})"
-    return Html(f"<style>{where}{{background:rgba(59,130,246,.22);box-shadow:inset 3px 0 #3b82f6}}</style>")
+    return Html(f"<style>{where}{{background:rgba(59,130,246,.15);box-shadow:inset 3px 0 #3b82f6}}</style>")

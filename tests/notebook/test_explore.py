@@ -258,6 +258,18 @@ def test_an_archive_that_has_nothing_is_said(sim, tmp_path):
         explore(client=orstats.Client("k", base_url="https://example.test/api/v1"), archive=tmp_path)
 
 
+def test_totals_say_nothing_of_what_is_not_known(one, df):
+    one.controls.text.value = "nothing has this"
+    assert "of 121 generations" in one._totals.value
+    assert "unknown" not in one._totals.value
+    assert "?" not in one._totals.value
+    assert "No generation meets these filters." in one.listing.table.value
+    assert "There are no generations here." in Explorer(df.iloc[:0]).listing.table.value
+    some = df.head(4).copy()
+    some.loc[some.index[0], "cost_usd"] = pd.NA
+    assert "<b>1</b> <span>of unknown cost, not in it" in Explorer(some)._totals.value
+
+
 def test_equal_ids_and_odd_frames_can_be_browsed():
     one = Explorer(pd.DataFrame({"id": ["a", "b", "a"], "x": [1, 2, 3]}))
     for _ in range(3):
