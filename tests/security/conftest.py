@@ -1,4 +1,7 @@
+import contextlib
 import os
+import socket
+import threading
 
 import pytest
 
@@ -35,3 +38,37 @@ def environment(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def answering():
+    """A server that gives one answer (bytes) to each connection, one after the other, and notes what it was sent."""
+
+    @contextlib.contextmanager
+    def serve(*answers, seen=None, context=None):
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def run():
+            for answer in answers:
+                with contextlib.suppress(OSError):
+                    connection, _ = listener.accept()
+                    with (
+                        connection,
+                        context.wrap_socket(connection, server_side=True) if context else connection as one,
+                    ):
+                        request = one.recv(65536)
+                        if seen is not None:
+                            seen.append(request)
+                        one.sendall(answer)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield f"{'https' if context else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+            thread.join()
+
+    return serve

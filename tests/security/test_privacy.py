@@ -1,0 +1,46 @@
+"""What people and models wrote is shown to who asks for it, and is nowhere else."""
+
+import logging
+import socket
+
+import pytest
+import urllib3
+
+import orstats
+from orstats.sim import SimServer
+
+
+def words_of(content):
+    """Every piece of text in a conversation that is long enough to be told from others."""
+    found, waiting = set(), [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and len(value) >= 12:
+            found.add(value)
+        elif isinstance(value, dict):
+            waiting += [value[name] for name in value if name not in ("role", "type", "id", "provider_name", "model")]
+        elif isinstance(value, list):
+            waiting += value
+    return found
+
+
+def test_no_log_and_no_repr_has_words_of_a_conversation(caplog, capsys, tmp_path):
+    caplog.set_level(logging.DEBUG)
+    with SimServer(60) as sim, sim.client() as client:
+        df = orstats.fetch_contents(sim.ids, client=client, archive=tmp_path, store_content=True, progress=True)
+        again = orstats.fetch_contents(sim.ids, client=client, archive=tmp_path)
+        stored = [sim.content(one) for one in sim.ids]
+    words = set().union(*(words_of(content) for content in stored if content))
+    assert len(words) > 50
+    assert df["content_status"].eq("stored").sum() == again["content_status"].eq("stored").sum() > 20
+    log = "\n".join(repr(vars(record)) for record in caplog.records) + "".join(capsys.readouterr())
+    assert "content" in log
+    assert [word for word in words if word in log] == []
+
+
+def test_the_simulator_listens_on_this_machine_only():
+    with SimServer(1) as sim:
+        assert urllib3.PoolManager().request("GET", sim.base_url, retries=False).status == 404
+        with pytest.raises(OSError, match=r"refused|unreachable|assign|timed out"):
+            # Also this machine, but another address: whoever listens on all of them answers here.
+            socket.create_connection(("127.0.0.2", sim.port), timeout=2)
