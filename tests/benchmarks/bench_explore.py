@@ -1,7 +1,15 @@
-"""How long the explorer takes to open, filter, sort and page, and how much it sends to the browser."""
+"""How long the explorer takes to open, filter, sort and page, and how much it sends to the browser.
+
+With a Chromium on this machine also: how long a person waits, from running the cell to the first row on the screen.
+"""
 
 import json
+import shutil
+import statistics
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import comm
 import numpy as np
@@ -58,7 +66,56 @@ def measure(rows):
     timed("select the next", one.next.click)
 
 
+def watched(sizes):
+    """Open explorers in JupyterLab, several times for each size, and look when the first row can be seen."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+    from conftest import BROWSERS, FLAGS, jupyter
+    from playwright.sync_api import sync_playwright
+
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        print("no Chromium on this machine: the time in the browser is not measured")
+        return
+    medians = []
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as play:
+        folder = Path(name)
+        browser = play.chromium.launch(executable_path=path, args=FLAGS)
+        with jupyter(folder, "jupyterlab", "lab/workspaces/{space}/tree/{name}", "JupyterLab Light") as open_in:
+            for rows in sizes:
+                frame(rows).to_parquet(folder / f"{rows}.parquet")
+                load = f"import orstats, pandas as pd\ndf = pd.read_parquet('{rows}.parquet')"
+                medians.append(opened(browser, open_in, load, rows))
+        browser.close()
+    print(f"  the large one is visible {medians[-1] - medians[0]:+,.0f} ms after the small one")
+
+
+def opened(browser, open_in, load, rows, times=6):
+    page = browser.new_page(viewport={"width": 1500, "height": 1100})
+    received = [0]
+    page.on(
+        "websocket", lambda ws: ws.on("framereceived", lambda data: received.__setitem__(0, received[0] + len(data)))
+    )
+    open_in(page, load, *["orstats.explore(df)"] * times)
+    page.locator(".jp-InputPrompt").get_by_text("[1]:").wait_for()
+    took, sent = [], []
+    for number in range(times):
+        before, start = received[0], time.perf_counter()
+        page.keyboard.press("Shift+Enter")
+        page.locator(".orstats-explorer").nth(number).locator("tbody tr").first.wait_for()
+        took.append((time.perf_counter() - start) * 1000)
+        page.wait_for_timeout(500)  # what else is still on its way
+        sent.append(received[0] - before)
+    page.close()
+    first, median = took[0], statistics.median(took[1:])  # the first one also loads ipywidgets
+    print(
+        f"{rows:,} rows in JupyterLab: first row visible after {first:,.0f} ms at first, then "
+        f"{median:,.0f} ms ({min(took[1:]):,.0f} to {max(took[1:]):,.0f}); {max(sent) / 1000:,.0f} kB received"
+    )
+    return median
+
+
 if __name__ == "__main__":
     comm.create_comm = CountingComm
     measure(1_000)
     measure(100_000)
+    watched([1_000, 100_000])

@@ -133,7 +133,7 @@ def write_notebook(path, *cells):
 
 @contextmanager
 def jupyter(folder, module, address, theme):
-    """Serve JupyterLab or Notebook 7; give a function that opens code in it, run."""
+    """Serve JupyterLab or Notebook 7; give a function that opens cells in it, the first run."""
     port, token = free_port(), secrets.token_hex(8)
     settings = folder / "home" / "jupyter_config_dir" / "labconfig" / "default_setting_overrides.json"
     settings.parent.mkdir(parents=True)
@@ -143,9 +143,9 @@ def jupyter(folder, module, address, theme):
     arguments += ["--allow-root", f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
     with serving(arguments, folder, port, "/api"):
 
-        def open_in(page, code):
+        def open_in(page, *cells):
             name = f"n{secrets.token_hex(4)}.ipynb"
-            write_notebook(folder / name, code)
+            write_notebook(folder / name, *cells)
             page.goto(f"http://127.0.0.1:{port}/{address.format(space=name[:-6], name=name)}?token={token}&reset")
             run_all(page)
 
