@@ -88,7 +88,7 @@ def _parse_at(text: bytes, line: int, where: str) -> Any:
 
 
 def _values(record: Any, path: str) -> Iterator[Any]:
-    """Give the values at a path, in order. Without recursion: a document may be nested deeper than Python can follow."""
+    """Give the values at a path, in order; not by recursion, as documents may be nested deeper than that can go."""
     waiting = [(iter([record]), path)]
     while waiting:
         records, path = waiting[-1]

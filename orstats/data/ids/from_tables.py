@@ -238,18 +238,23 @@ def read_excel(file: BinaryIO, found: Found, *, column: str | None, where: str) 
         import openpyxl  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise MissingExtraError("reading an Excel workbook", extra="excel") from error
-    workbook = openpyxl.load_workbook(file, read_only=True, data_only=True)
     try:
-        sheet = workbook.worksheets[0]
-        sheet.reset_dimensions()  # some writers store a wrong size
-        numbered = enumerate(sheet.iter_rows(values_only=True), start=1)
-        rows = ((row, cells) for row, cells in numbered if any(cells))
-        first = list(islice(rows, _SAMPLE_ROWS))
-        names, first = _excel_header(first)
-        place = pick_column(names, [cells for _, cells in first], column=column, where=where)
-        found.add_listed(_excel_texts(chain(first, rows), place, where))
-    finally:
-        workbook.close()
+        workbook = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        try:
+            sheet = workbook.worksheets[0]
+            sheet.reset_dimensions()  # some writers store a wrong size
+            numbered = enumerate(sheet.iter_rows(values_only=True), start=1)
+            rows = ((row, cells) for row, cells in numbered if any(cells))
+            first = list(islice(rows, _SAMPLE_ROWS))
+            names, first = _excel_header(first)
+            place = pick_column(names, [cells for _, cells in first], column=column, where=where)
+            found.add_listed(_excel_texts(chain(first, rows), place, where))
+        finally:
+            workbook.close()
+    except IdSourceError:
+        raise
+    except Exception as error:  # openpyxl lets through whatever a broken file leads to: KeyError, ParseError …
+        raise IdSourceError(f"{where}: not a readable .xlsx workbook: {error}") from error
 
 
 def _members(file: BinaryIO) -> dict[str, int]:
