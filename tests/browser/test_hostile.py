@@ -29,22 +29,38 @@ df = orstats.fetch({ids!r}, client=orstats.Client("{key}", base_url="{url}"), pr
 text = [name for name in df.columns if str(df[name].dtype) == "string" and name != "fetch_status"]
 for number in range(3):
     df.iloc[number, [df.columns.get_loc(name) for name in text]] = evil
+df.loc[df.index[3], ["fetch_status", "error"]] = ["server_error", evil]
+df.loc[df.index[0], "extra"] = json.dumps({{evil: evil}})
 df.loc[df.index[0], "provider_responses"] = json.dumps([{{"provider_name": evil, "status": 500}}])
-df.index = df.index[:0].append(type(df.index)([f"gen-{{n}}{{evil}}" for n in range(3)] + list(df.index[3:]), name="id"))
+df.index = df.index[:0].append(type(df.index)([f"gen-{{n}}{{evil}}" for n in range(4)] + list(df.index[4:]), name="id"))
 from orstats.data.content.content import Content
 from orstats.data.content.generation import Generation
 wire = {{"input": {{"messages": [
-    {{"role": evil, "content": evil}},
+    {{"role": evil, "content": evil, "name": evil, "refusal": evil, "reasoning": evil}},
+    {{"role": "tool", "tool_call_id": evil, "content": evil}},
     {{"role": "user", "content": [{{"type": "image_url", "image_url": {{"url": "http://beacon.test/part"}}}},
                                {{"type": "image_url", "image_url": {{"url": "data:image/svg+xml," + evil}}}},
+                               {{"type": "image_url", "image_url": {{"url": "javascript:" + evil}}}},
+                               {{"type": "image_url", "image_url": {{"url": "/files/x.png" + evil}}}},
+                               {{"type": "image_url", "image_url": {{"url": "data:image/png;base64," + evil}}}},
+                               {{"type": "input_audio", "input_audio": {{"format": evil, "data": evil}}}},
+                               {{"type": "input_audio", "input_audio": {{"transcript": evil, "data": None}}}},
+                               {{"type": "audio", "audio": {{"transcript": evil}}}},
+                               {{"type": "file", "file": {{"filename": evil, "file_data": "http://beacon.test/f"}}}},
+                               {{"type": "file", "file": {{"filename": evil, "file_data": "data:text/html," + evil}}}},
                                {{"type": evil, "text": evil}}]}},
     {{"role": "assistant", "content": None, "tool_calls": [
         {{"id": evil, "function": {{"name": evil, "arguments": evil}}}}]}}]}},
-    "output": {{"completion": evil, "reasoning": evil}},
-    "error": {{"status": 500, "message": evil, "provider_name": evil, "raw": evil, "previous_errors": []}}}}
+    "output": {{"completion": evil, "reasoning": evil, "images": [{{"type": "image", "image_url": evil}}]}},
+    "error": {{"status": 500, "message": evil, "provider_name": evil, "raw": evil,
+              "previous_errors": [{{"code": 500, "message": evil, "provider_name": evil, "raw": evil}}]}}}}
 Generation.content = lambda self: Content.from_wire(self.id, wire)
+from IPython.display import display
 explorer = orstats.explore(df, client=client)
-explorer
+display(explorer)
+for row in range(4):  # as exported notebooks show them
+    display({{"text/html": Generation.from_row(df.iloc[row])._repr_html_()}}, raw=True)
+display({{"text/html": explorer._repr_mimebundle_()["text/html"]}}, raw=True)
 """
 
 
@@ -65,16 +81,22 @@ def test_nothing_of_strangers_text_runs_or_is_asked_for(page, front_end, account
     expect(rows).to_have_count(20)
     explorer.get_by_placeholder("id, user or session").fill("<script>")
     page.keyboard.press("Enter")
-    expect(rows).to_have_count(3)
+    expect(rows).to_have_count(4)
     card = explorer.locator(".orstats-card")
-    for number in range(3):
+    for number in range(4):
         rows.nth(number).click()
         expect(card.locator(".orstats-id")).to_have_text(rows.nth(number).locator("td").last.get_attribute("title"))
+        if "server error" in rows.nth(number).inner_text():
+            expect(card.locator(".orstats-notice")).to_be_visible()
+            continue
         page.keyboard.press("Enter")
         expect(card.locator(".orstats-bubble").first).to_be_visible()
+        for opener in card.get_by_role("button", name="show all").all():
+            opener.click()
+        for tab in card.locator(".lm-TabBar-tab").all():
+            tab.click()
+        card.locator(".orstats-copy:visible").first.click()
     pictures(page, "hostile")
-    for tab in card.locator(".lm-TabBar-tab").all():
-        tab.click()
     explorer.get_by_role("button", name="Keep to compare").click()
     explorer.get_by_role("button", name="Previous").click()
     explorer.get_by_role("button", name="Compare").last.click()
@@ -83,9 +105,13 @@ def test_nothing_of_strangers_text_runs_or_is_asked_for(page, front_end, account
 
     assert page.evaluate("window.pwned") is None
     assert page.locator("#escaped").count() == 0
+    expect(page.locator("table.orstats-rows")).to_have_count(2)  # the explorer's, and the one of exported notebooks
     ours = "[data-commandlinker-command]"
     assert explorer.locator(ours).count() == 0
-    assert explorer.locator("iframe, script, link, img[src^=http], a[href^=javascript]").count() == 0
+    bad = "iframe, script, link, img:not([src^='data:image/']), a:not([href^=http]):not([href^=mailto])"
+    assert explorer.locator(bad).count() == 0
+    for event in ("error", "load", "toggle", "mouseover", "focus"):
+        assert explorer.locator(f"[on{event}]").count() == 0
     assert explorer.is_visible()
     assert talk == []
     assert beacon.asked == []

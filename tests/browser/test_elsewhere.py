@@ -1,0 +1,99 @@
+"""Front ends that cannot be run here, by what is known of them: VS Code, and Jupyter behind plain http."""
+
+import pytest
+
+import orstats
+from orstats.data.content.content import Content, StoredError
+from orstats.data.content.generation import Generation
+from orstats.data.content.record import ProviderAttempt
+from orstats.notebook.render import notice
+from orstats.notebook.render_card import details, head
+from orstats.notebook.render_content import bubble, stored_error, turns
+from orstats.notebook.render_explore_style import explorer_style
+from orstats.notebook.render_style import style
+from orstats.notebook.render_table import table
+
+TEXT = "First *line*\n\n\tthen $5 & <b>more</b>\n"
+# VS Code gives widgets a white ground in every theme, has none of Lab's variables where ipywidgets brings none, allows
+# inline scripts, no remote ones, and takes the borders off tables.
+VSCODE = """<!doctype html><meta http-equiv="Content-Security-Policy" content="default-src 'none';
+script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"><style>
+body{background:var(--vscode-editor-background);color:var(--vscode-foreground)}
+table,thead,tr,th,td,tbody{border:none!important;text-align:left}
+.cell-output-ipywidget-background{background:white!important}
+:root{--vscode-editor-background:%s;--vscode-editor-foreground:%s;--vscode-foreground:%s;
+--vscode-descriptionForeground:%s;--vscode-textLink-foreground:%s}</style>
+<body data-vscode-theme-kind="%s" class="%s"><div class="cell-output-ipywidget-background">%s</div>"""
+THEMES = {
+    "vscode-dark": ("#1f1f1f", "#cccccc", "#cccccc", "#9d9d9d", "#4daafc"),
+    "vscode-light": ("#ffffff", "#3b3b3b", "#3b3b3b", "#3b3b3b", "#005fb8"),
+}
+# The least contrast of any text with what lies behind it (WCAG 2: 4.5 is asked of small text), and whose it is.
+LEAST_CONTRAST = """() => {
+  const light = c => { const [r, g, b] = c.map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+    return .2126 * r + .7152 * g + .0722 * b };
+  const parse = s => { const m = s.match(/[\\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m };
+  const over = (a, b) => [0, 1, 2].map(i => a[i] * a[3] + b[i] * (1 - a[3]));
+  const ground = e => { const all = []; for (; e; e = e.parentElement) {
+    all.push(parse(getComputedStyle(e).backgroundColor)); if (all.at(-1)[3] == 1) break } return all.reverse().reduce((below, one) => over(one, below), [255, 255, 255]) };
+  let least = [99, ""];
+  const walk = document.createTreeWalker(document.querySelector("div"), NodeFilter.SHOW_TEXT);
+  for (let node; node = walk.nextNode();) {
+    const e = node.parentElement;
+    if (!node.data.trim() || e.closest("style,[hidden]")) continue;
+    const below = ground(e), l = [light(over(parse(getComputedStyle(e).color), below)), light(below)].sort();
+    const ratio = (l[1] + .05) / (l[0] + .05);
+    if (ratio < least[0]) least = [ratio, e.className + ": " + node.data];
+  }
+  return least }"""
+
+
+def shown(df):
+    """Return what a card and an explorer show, as their widgets would hold it."""
+    tried = (ProviderAttempt("A", 429, 162.0, None, ok=False), ProviderAttempt("B", 200, 524.0, None, ok=True))
+    good = Generation("gen-1", model="m/x", provider_name="B", cost_usd=0.1, cost_basis="credits", latency=5.0)
+    good = Generation(**(vars(good) | {"provider_responses": tried, "native_tokens_prompt": 7, "tokens_total": 7}))
+    parts = [head(good), head(Generation("gen-2", fetch_status="not_found", error="HTTP 404")), details(good)]
+    calls = [{"id": "c", "function": {"name": "find", "arguments": "{}"}}]
+    roles = ("system", "user", "assistant", "tool", "other")
+    messages = [{"role": role, "content": TEXT, "tool_calls": calls} for role in roles]
+    content = Content.from_wire("gen-1", {"input": {"messages": messages}, "output": {"completion": TEXT}})
+    parts += [
+        bubble(one, as_markdown=role != "system") for one, role in zip(turns(content), [*roles, "end"], strict=True)
+    ]
+    parts += [stored_error(StoredError(500, "no", "A", "raw")), notice("odd", "warn"), notice("wrong", "error")]
+    card = f'{style()}<div class="orstats-card">{"".join(parts)}</div>'
+    return f'{explorer_style()}<div class="orstats-explorer">{table(df)}{card}</div>'
+
+
+@pytest.fixture
+def html(sim):
+    ids = [*sim.ids[:30], sim.unknown_ids(1, age=9_000)[0]]
+    return shown(orstats.fetch(ids, client=sim.client(), progress=False))
+
+
+@pytest.mark.parametrize("kind", THEMES)
+def test_every_text_can_be_read_in_vs_code(page, html, kind, pictures):
+    refused = []
+    page.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
+    page.set_content(VSCODE % (*THEMES[kind], kind, kind, html))
+    pictures(page, kind)
+    least, whose = page.evaluate(LEAST_CONTRAST)
+    assert least >= 4.5, whose
+    page.locator(".orstats-copy").first.click()
+    assert refused == []
+
+
+def test_the_copy_button_works_on_plain_http(page, html):
+    page.route(
+        "http://plain.test/", lambda route: route.fulfill(body=f"<!doctype html>{html}", content_type="text/html")
+    )
+    page.goto("http://plain.test/")
+    assert page.evaluate("window.isSecureContext") is False
+    button = page.locator(".orstats-final .orstats-copy")
+    button.click()
+    assert button.inner_text() == "copied"
+    page.evaluate("document.body.prepend(document.createElement('textarea'))")
+    page.locator("textarea").focus()
+    page.keyboard.press("Control+V")
+    assert page.locator("textarea").input_value() == TEXT
