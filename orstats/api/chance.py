@@ -10,6 +10,7 @@ _FEWEST = 30
 _MEMORY = 400.0
 #: A count is a surprise above its mean by this many standard deviations.
 _SIGMAS = 2.0
+_SURE_SIGMAS = 3.0
 
 
 class Chance:
@@ -32,14 +33,18 @@ class Chance:
             self._answers /= 2
             self._refusals /= 2
 
-    def forget(self, refusals: int) -> None:
-        """Take back refusals that turned out to be the limit after all."""
-        self._refusals = max(0.0, self._refusals - refusals)
-
     def is_exceeded(self, refusals: int, answers: int) -> bool:
         """Whether ``refusals`` of ``answers`` are more than chance explains."""
         mean = self.share * answers
         return refusals > mean + _SIGMAS * math.sqrt(mean)
+
+    def is_more(self, refusals: int, answers: int) -> bool:
+        """Whether ``refusals`` of ``answers`` are surely more than chance explains, seen as little of it as was."""
+        if self._answers < _FEWEST:
+            return False
+        share = (self._refusals + 1.0) / (self._answers + 2.0)
+        spread = math.sqrt(share * (1.0 - share) * answers * (1.0 + answers / self._answers))
+        return refusals > share * answers + _SURE_SIGMAS * spread
 
     def is_cluster(self, refusals: int, many: int, of: int) -> bool:
         """Whether ``refusals`` of the latest ``of`` answers are a cluster: ``many``, or more if chance is high."""

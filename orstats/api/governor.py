@@ -40,6 +40,8 @@ _BACK_OFF = 0.98
 _CLUSTER_UNKNOWN, _CLUSTER_KNOWN = (5, 8), (3, 5)
 #: A limit just below the workers' speed refuses few, evenly: this share of a longer look back.
 _SHARE, _LOOK_BACK = 0.125, 64
+#: While searching, so many of the latest answers are compared with those before them.
+_SEARCHED = 32
 #: An estimate of the rate rests on at least so many accepted requests.
 _ENOUGH = 10
 #: The pace grows within a second to what it was, but never in less time than so many requests take, or a slow
@@ -148,8 +150,8 @@ class Governor:
                 # Doubling faster than answers come back would overshoot by all that is on its way.
                 self._doubling_s = max(_SEARCH_DOUBLES_S, 2.5 * (now - sent_at))
                 self._change("search" if self._rate is None else "paced", now)
-            elif self._is_below_limit(now):
-                self._chance.note(refused=False)
+            else:
+                self._note(now, refused=False)
 
     def refused(self, sent_at: float, told: float | None = None) -> None:
         """Record a refusal (429) of a request sent at ``sent_at``; ``told`` is its wait in seconds, if any."""
@@ -163,12 +165,12 @@ class Governor:
             if self._state == "closed":
                 self._probe_gap = min(self._probe_gap * 2, _LONGEST_PROBE_S)
                 self._await_probe(now, told)
-            elif self._is_clustered():
+            elif self._is_clustered() or (self._state == "search" and self._is_more_than_before()):
                 self._close(now, told)
             elif self._state == "free":
                 self._look_back(now)
-            elif self._is_below_limit(now):
-                self._chance.note(refused=True)
+            elif self._note(now, refused=True):
+                pass
             elif self._state == "paced" and self._chance.is_exceeded(self._refusals, self._answers):
                 self._learn(now)
                 self._change("paced", now)
@@ -192,11 +194,25 @@ class Governor:
         units = since / max(_UNIT_S, _UNIT_REQUESTS / self._rate)
         return self._rate * (_BACK_OFF + 0.03 * units + 0.01 * units**3)
 
-    def _is_below_limit(self, now: float) -> bool:
-        """Whether a refusal now would have to be chance: searching, or just stepped back below the rate."""
+    def _note(self, now: float, *, refused: bool) -> bool:
+        """Count an answer as chance, if it must be; tell whether it is.
+
+        Just stepped back below the rate, every refusal is. While searching those of a while ago are, when the pace
+        was lower: a limit just below the workers' speed refuses a share of all requests, as chance does, but only
+        once it is met.
+        """
         if self._state == "search":
+            if len(self._latest) > _SEARCHED:
+                self._chance.note(refused=self._latest[-_SEARCHED - 1][1])
             return True
-        return self._state == "paced" and self._rate is not None and (self._pace(now) or 0.0) < self._rate
+        below = self._state == "paced" and self._rate is not None and (self._pace(now) or 0.0) < self._rate
+        if below:
+            self._chance.note(refused=refused)
+        return below
+
+    def _is_more_than_before(self) -> bool:
+        latest = list(self._latest)[-_SEARCHED:]
+        return self._chance.is_more(sum(refused for _, refused in latest), len(latest))
 
     def _is_clustered(self) -> bool:
         many, of = _CLUSTER_KNOWN if self._state == "paced" else _CLUSTER_UNKNOWN
@@ -232,8 +248,6 @@ class Governor:
         if self._state == "free":
             self._drained_at, self._accepted = now, 0
         else:
-            if self._state == "search":
-                self._chance.forget(_CLUSTER_UNKNOWN[0])
             self._learn(now, forced=True)
         self._probe_gap = _FIRST_PROBE_S
         self._change("closed", now)

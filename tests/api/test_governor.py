@@ -49,8 +49,9 @@ class Window:
         return ((number - 1) // self.number) * self.seconds
 
 
-def simulate(limiter, number, *, workers=8, cpu=0.0004, latency=0.001, chance=0.0, told=True, seed=0):
+def simulate(limiter, number, *, workers=8, cpu=0.0004, latency=0.001, chance=0.0, told=True, seed=0, jitter=0.2):
     """Return (seconds, refusals, requests) of ``number`` ids through ``workers`` that share one interpreter."""
+    least, most = 0.5 - jitter, 0.5 + jitter
     rnd, clock = random.Random(seed), [0.0]
     governor = Governor(clock=lambda: clock[0])
     order, events, later = itertools.count(), [], []
@@ -77,10 +78,10 @@ def simulate(limiter, number, *, workers=8, cpu=0.0004, latency=0.001, chance=0.
                     fresh -= 1
                 sent += 1
                 busy_until = max(busy_until, now) + cpu
-                at(busy_until + latency * rnd.uniform(0.3, 0.7), "arrives", now)
+                at(busy_until + latency * rnd.uniform(least, most), "arrives", now)
         elif what == "arrives":
             ok = rnd.random() >= chance and limiter.admits(now)
-            at(now + latency * rnd.uniform(0.3, 0.7), "answered", (data, ok, limiter.told(now) if told else None))
+            at(now + latency * rnd.uniform(least, most), "answered", (data, ok, limiter.told(now) if told else None))
         else:
             sent_at, ok, wait = data
             if ok:
@@ -112,6 +113,15 @@ def test_slow_answers_cost_more_refusals_but_hardly_time(latency):
     limiter = Bucket(200, 40)
     seconds, refused, _ = simulate(limiter, 2000, workers=32, latency=latency)
     assert seconds < 1.15 * limiter.ideal(2000)
+    assert refused < 0.08 * 2000
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.01, 0.2])
+@pytest.mark.parametrize("workers", [28, 32, 40])
+def test_a_limit_just_below_the_workers_speed_is_not_taken_for_chance(workers, jitter):
+    limiter = Bucket(200, 40)
+    seconds, refused, _ = simulate(limiter, 2000, workers=workers, latency=0.12, jitter=jitter)
+    assert seconds < 1.2 * limiter.ideal(2000)
     assert refused < 0.08 * 2000
 
 
