@@ -35,7 +35,8 @@ LEAST_CONTRAST = """() => {
   const parse = s => { const m = s.match(/[\\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m };
   const over = (a, b) => [0, 1, 2].map(i => a[i] * a[3] + b[i] * (1 - a[3]));
   const ground = e => { const all = []; for (; e; e = e.parentElement) {
-    all.push(parse(getComputedStyle(e).backgroundColor)); if (all.at(-1)[3] == 1) break } return all.reverse().reduce((below, one) => over(one, below), [255, 255, 255]) };
+    all.push(parse(getComputedStyle(e).backgroundColor)); if (all.at(-1)[3] == 1) break }
+    return all.reverse().reduce((below, one) => over(one, below), [255, 255, 255]) };
   let least = [99, ""];
   const walk = document.createTreeWalker(document.querySelector("div"), NodeFilter.SHOW_TEXT);
   for (let node; node = walk.nextNode();) {
