@@ -7,16 +7,16 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, Final, ParamSpec
+from typing import Any, Final, ParamSpec, TextIO
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from orstats.api.errors import OrstatsError
-from orstats.cli.text import line
+from orstats.cli.text import clean, line
 
 P = ParamSpec("P")
 
@@ -44,8 +44,8 @@ def words() -> Console:
 
 
 def say(text: str, style: str = "") -> None:
-    """Print a line of words; ``text`` is not markup."""
-    words().print(Text(text, style=style))
+    """Print a line of words; ``text`` is not markup, and what a terminal would obey is taken out of it."""
+    words().print(Text(clean(text), style=style))
 
 
 def tables() -> Console:
@@ -55,10 +55,29 @@ def tables() -> Console:
 
 
 def data() -> Any:
-    """Return standard output for data: UTF-8 on every system, line ends as they are written."""
+    """Return standard output for data: UTF-8 on every system, line ends as they are written.
+
+    Files and pipes get the data as it is; a terminal gets it without what it would obey.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")
-    return sys.stdout
+    return _Terminal(sys.stdout) if sys.stdout.isatty() else sys.stdout
+
+
+class _Terminal:
+    """A terminal to which strangers' text may be written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        self._stream.write(clean(text))
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        self._stream.writelines(map(clean, lines))
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def command(run: Callable[P, int | None]) -> Callable[P, None]:

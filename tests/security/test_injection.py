@@ -1,0 +1,172 @@
+"""Strangers' text in files and pages is text: no formula, no markup, no script, no link that nobody meant."""
+
+import csv
+import gzip
+import io
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+import orstats
+from orstats.data.frame.frame import assemble, to_table
+
+openpyxl = pytest.importorskip("openpyxl")
+
+#: What Excel, LibreOffice, Google Sheets or Numbers take for the beginning of a formula.
+FORMULAS = [
+    "=1+1",
+    "+1+1",
+    "-1+1",
+    "@SUM(1,1)",
+    "=cmd|' /C calc'!A0",
+    "@SUM(1+1)*cmd|' /C calc'!A0",
+    '=HYPERLINK("http://evil.example","x")',
+    '=IMPORTXML("http://evil.example","//a")',
+    "=1+1\n=2+2",
+    "\t=1+1",
+    "\r=1+1",
+    "\n=1+1",
+    "\r\n=1+1",
+    " =1+1",
+    "  \t =1+1",
+    "\u00a0=1+1",
+    "\u3000=1+1",
+    "\u200b=1+1",
+    "\ufeff=1+1",
+    "\u202e=1+1",
+    "\x00=1+1",
+    "\x1b=1+1",
+    "\uff1d1+1",  # the full-width ones
+    "\uff0b1+1",
+    "\uff0d1+1",
+    "\uff20SUM(1)",
+    "\u3000\uff1d1+1",
+]
+MARKUP = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'><svg/onload=alert(1)>",
+    "</style><script>alert(1)</script>",
+    "</title><script>alert(1)</script>",
+    "<!--<img src=x onerror=alert(1)>-->",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<iframe src=//evil.example></iframe>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'>",
+    "<base href=//evil.example>",
+    "<link rel=stylesheet href=//evil.example>",
+    "&lt;script&gt;&#x3c;script&#x3e;",
+    "[x](javascript:alert(1))",
+    "![x](http://evil.example/p.png)",
+    "`code` **bold** | cell |\n| --- |",
+    "http://evil.example/?q=1",
+    "${7*7}{{7*7}}",
+    "\\<script>\\",
+    "\u2028<script>alert(1)</script>\u2029",
+]
+
+
+def hostile(text):
+    """A frame in which every text is a stranger's."""
+    named = ("model", "provider_name", "external_user", "origin", "http_referer", "user_agent", "session_id")
+    record = dict.fromkeys(named, text)
+    record |= {"finish_reason": text, "router": text, "created_at": "2026-01-02T03:04:05Z", "total_cost": 0.5}
+    record |= {"usage": 0.5, "is_byok": False, "streamed": True, "latency": 10.0, "generation_time": 20.0, "new": text}
+    record["provider_responses"] = [{"provider_name": text, "status": 503}, {"provider_name": text, "status": 200}]
+    ids = [f"gen-{text}", "gen-2"]
+    return assemble(ids, [to_table(ids, [record, record], [1.77e9] * 2)], {})
+
+
+def runs(cell):
+    """Whether a spreadsheet would take a cell for a formula: after what it does not show, one of its signs."""
+    plain = re.sub(r"^[\s\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3000\ufeff]+", "", cell)
+    return plain[:1] in tuple("=+-@\uff1d\uff0b\uff0d\uff20") or cell[:1] in ("\t", "\r", "\n")
+
+
+def numeric(cell):
+    return re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cell) is not None
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+def test_no_cell_of_a_csv_is_a_formula(text, ending, tmp_path):
+    df = hostile(text)
+    report = orstats.cost_by(df, ["model", "external_user"])
+    with_column = df[["model"]].rename(columns={"model": text})
+    for number, frame in enumerate((df, report, with_column, orstats.attempts(df))):
+        path = tmp_path / f"{number}.{ending}"
+        orstats.write_csv(frame, path)
+        raw = path.read_bytes()
+        plain = (gzip.decompress(raw) if ending.endswith("gz") else raw).decode()
+        rows = list(csv.reader(io.StringIO(plain, newline="")))
+        assert [cell for row in rows for cell in row if runs(cell) and not numeric(cell)] == []
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_cell_of_a_report_is_a_formula(text, tmp_path):
+    report = orstats.cost_by(hostile(text), ["model", "external_user"])
+    orstats.write_report(report, tmp_path / "x.csv")
+    rows = list(csv.reader(io.StringIO((tmp_path / "x.csv").read_text("utf-8"), newline="")))
+    assert [cell for row in rows for cell in row if runs(cell) and not numeric(cell)] == []
+    orstats.write_report(report, tmp_path / "x.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "x.xlsx")
+    cells = [cell for sheet in book.worksheets for row in sheet.iter_rows() for cell in row]
+    assert {cell.data_type for cell in cells} <= {"s", "n", "d", "b"}
+    assert not any(cell.hyperlink for cell in cells)
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_formula_behind_a_semicolon_stays_in_its_cell(text, tmp_path):
+    """Half of Europe's spreadsheets part cells at semicolons: the quotes must hold there too."""
+    frame = pd.DataFrame({"model": [f"a;{text}"]})
+    orstats.write_csv(frame, tmp_path / "x.csv")
+    (_, row) = csv.reader(io.StringIO((tmp_path / "x.csv").read_text("utf-8"), newline=""), delimiter=";")
+    assert len(row) == 1
+
+
+class Page(HTMLParser):
+    """Collects what a page is made of."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.attributes = [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+
+def skeleton(text):
+    page = Page(text)
+    return page.tags, [(tag, name) for tag, name, _ in page.attributes], page.attributes
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_a_page_has_the_same_elements_whatever_strangers_wrote(text, tmp_path):
+    pages = []
+    for words in ("x" * len(text), text):
+        orstats.write_html(hostile(words), tmp_path / "x.html", title=words)
+        pages.append(skeleton((tmp_path / "x.html").read_text("utf-8")))
+    (tags, names, _), (hostile_tags, hostile_names, attributes) = pages
+    assert hostile_tags == tags
+    assert hostile_names == names
+    assert "script" not in tags
+    links = [value for tag, name, value in attributes if name in ("href", "src", "action")]
+    assert all(link.startswith("https://openrouter.ai/") for link in links)
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_markdown_has_no_markup_of_strangers(text, tmp_path):
+    report = orstats.cost_by(hostile(text), "model")
+    orstats.write_report(report, tmp_path / "x.md")
+    written = (tmp_path / "x.md").read_text("utf-8")
+    table = [line for line in written.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + len(report)
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == len(re.findall(r"\|", table[1])) for line in table)
+    assert "<" not in written.replace("<$", "").replace("<0.1", "")
+    markdown_it = pytest.importorskip("markdown_it")
+    html = markdown_it.MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(written)
+    assert set(Page(html).tags) <= {"table", "thead", "tbody", "tr", "th", "td", "p"}
