@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench compat clean
 
 demo: $(VENV)/.demo
 	$(BIN)/orstats demo
@@ -19,6 +19,10 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks
+
+# The bare wheel, the oldest dependencies, and every Python here; FLAGS=--quick for the part that CI runs.
+compat: $(VENV)/.dev
+	$(BIN)/python tests/compat $(FLAGS)
 
 # One stamp per environment: installing again only when what is asked for changed.
 $(VENV)/bin/python:

@@ -1,0 +1,115 @@
+"""Does it work elsewhere? Run it by ``make compat``, or ``python tests/compat [--quick] [smoke|oldest|pythons …]``.
+
+smoke    the wheel, without extras, in an empty environment
+oldest   the tests with the oldest versions of all dependencies that pyproject.toml allows
+pythons  the tests with the newest versions, on each Python from 3.11 on that this machine has
+
+``--quick`` leaves out what takes minutes: a real browser, Spark, Jupyter, long chaos and fuzzing.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+SLOW = ("browser", "chaos", "fuzz", "docs", "cli/test_explore.py", "cli/test_processes.py")
+#: Old packages beside the newest of those they need warn about each other, and Spark 4.0 about its own sockets.
+THEIR_WARNINGS = ("DeprecationWarning", "PendingDeprecationWarning", "pytest.PytestUnraisableExceptionWarning")
+
+
+def run(*command, **environment):
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | environment
+    subprocess.run([str(part) for part in command], check=True, cwd=ROOT, env=environment)
+
+
+def index():
+    """The package index that pip is set to, for uv, which does not read pip's settings."""
+    ask = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    told = os.environ.get("PIP_INDEX_URL") or subprocess.run(ask, capture_output=True, text=True, check=False).stdout
+    return {"UV_DEFAULT_INDEX": told.strip()} if told.strip() else {}
+
+
+def environment(uv, folder, python, *requirements):
+    """Make an environment, and return its interpreter."""
+    run(uv, "venv", "--quiet", "--python", python, folder)
+    run(uv, "pip", "install", "--quiet", *requirements, VIRTUAL_ENV=str(folder), **index())
+    return folder / "bin" / "python"
+
+
+def tests(python, *options, quick):
+    left_out = [f"--ignore=tests/{name}" for name in SLOW] + ["-k", "not spark"] if quick else []
+    run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *left_out, PYSPARK_PYTHON=str(python))
+
+
+def smoke(uv, work, *, quick):  # noqa: ARG001 - it is quick
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", work / "wheel", ".")
+    (wheel,) = (work / "wheel").glob("orstats-*.whl")
+    python = environment(uv, work / "bare", sys.executable, wheel)
+    run(python, "-I", HERE / "smoke.py")
+
+
+def oldest(uv, work, *, quick):
+    python = environment(uv, work / "oldest", sys.executable, "--resolution", "lowest-direct", "-e", ".[dev]")
+    tests(python, *(part for name in THEIR_WARNINGS for part in ("-W", f"ignore::{name}")), quick=quick)
+
+
+def pythons(uv, work, *, quick):
+    for version, python in found_pythons().items():
+        said(f"Python {version}: {python}")
+        tests(environment(uv, work / version, python, "-e", ".[dev]"), quick=quick)
+
+
+def found_pythons():
+    """Each Python of the versions that is there and starts, by its version."""
+    found = {}
+    for version in PYTHONS:
+        installed = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
+        for python in (f"python{version}", *installed):
+            try:
+                ask = [str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+                is_it = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip() == version
+            except (OSError, subprocess.CalledProcessError):
+                continue
+            if is_it:
+                found[version] = python
+                break
+    return found
+
+
+def said(words):
+    print(f"\n== {words}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="tests/compat", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
+    parser.add_argument("parts", nargs="*", help="of: smoke, oldest, pythons; all when none is named")
+    chosen = parser.parse_args()
+    parts = {"smoke": smoke, "oldest": oldest, "pythons": pythons}
+    unknown = [name for name in chosen.parts if name not in parts]
+    if unknown:
+        parser.error(f"no such part: {', '.join(unknown)}")
+    with tempfile.TemporaryDirectory(prefix="orstats-compat-") as folder:
+        work = Path(folder)
+        run(sys.executable, "-m", "venv", work / "tools")
+        run(work / "tools/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv")
+        for name in chosen.parts or parts:
+            said(name)
+            started = time.monotonic()
+            parts[name](work / "tools/bin/uv", work, quick=chosen.quick)
+            print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"failed: {' '.join(map(str, error.cmd))}")

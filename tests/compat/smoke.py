@@ -1,0 +1,102 @@
+"""Run in an environment that has orstats without extras: what works there works, and what does not says why."""
+
+import importlib.metadata
+import importlib.util
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import orstats
+from orstats.notebook import render, render_markdown
+
+EXTRAS = {
+    "plot": ["matplotlib"],
+    "markdown": ["nh3"],
+    "sql": ["duckdb"],
+    "spark": ["pyspark"],
+    "excel": ["openpyxl"],
+    "notebook": ["voila", "jupyterlab"],
+}
+ORSTATS = str(Path(sys.executable).with_name("orstats"))
+
+
+def run(*arguments, code=0, **environment):
+    done = subprocess.run(
+        [ORSTATS, *arguments], capture_output=True, text=True, check=False, env=os.environ | environment
+    )
+    assert done.returncode == code, (arguments, done.returncode, done.stderr)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def names(extra, call):
+    """Check that a call ends with one sentence that names an extra."""
+    said = None
+    try:
+        call()
+    except orstats.errors.MissingExtraError as error:
+        said = error
+    assert said is not None, f"nothing was said about {extra}"
+    assert said.extra == extra, said
+    assert str(said).endswith(f"needs an extra: pip install 'orstats[{extra}]'"), said
+    assert "\n" not in str(said)
+    print(f"  {said}")
+
+
+def main():
+    present = [name for extra in EXTRAS.values() for name in extra if importlib.util.find_spec(name)]
+    assert not present, f"this environment is not bare: {present}"
+    assert "site-packages" in orstats.__file__, orstats.__file__
+    version = importlib.metadata.version("orstats")
+    assert run("--version").stdout.strip() == f"orstats {version}"
+    assert "Usage" in run("--help").stdout
+    run("demo", "--generations", "300")
+    print("  demo:", sorted(path.name for path in Path("orstats-demo").iterdir()))
+    assert orstats.field_table().shape[0] > 40
+    assert all(getattr(orstats, name) is not None for name in orstats.__all__)
+
+    with orstats.sim.SimServer(50) as sim, sim.client() as client:
+        df = orstats.fetch(sim.ids, client=client, archive="archive", progress=False)
+        assert (df["fetch_status"] == "ok").all()
+        report = orstats.cost_by(df, "model", freq="D", tz="Europe/Lisbon")
+        orstats.write_csv(df, "x.csv")
+        orstats.write_html(df, "x.html")
+        orstats.write_report(report, "x.md")
+        orstats.write_report(report, "x.json")
+        assert orstats.explore(df, client=client) is not None
+        assert orstats.view(sim.ids[0], client=client) is not None
+        assert render_markdown.markdown("**b** <x>") == render.pre("**b** <x>")
+        print("  Markdown falls back to plain text")
+
+        archive = orstats.Archive("archive")
+        for plot in (orstats.plot_cost, orstats.plot_latency, orstats.plot_tokens):
+            names("plot", lambda plot=plot: plot(df))
+        names("sql", archive.relation)
+        names("sql", lambda: archive.sql("FROM generations"))
+        names("excel", lambda: orstats.write_report(report, "x.xlsx"))
+        names("excel", lambda: orstats.read_ids(io.BytesIO(workbook())))
+        environment = {"OPENROUTER_API_KEY": sim.key, "OPENROUTER_BASE_URL": sim.base_url}
+        said = run("explore", *sim.ids[:3], "--no-browser", code=1, **environment).stderr
+        assert re.search(r"needs an extra: pip install 'orstats\[notebook\]'", " ".join(said.split())), said
+        print(f"  {' '.join(said.split())}")
+
+
+def workbook():
+    """As much of a workbook as is looked at before openpyxl is needed."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<x/>")
+    return file.getvalue()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        os.environ["XDG_DATA_HOME"] = folder
+        main()
+        os.chdir("/")
