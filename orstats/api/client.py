@@ -68,7 +68,8 @@ class Client(AccountCalls):
         self.settings = Settings.resolve(api_key, management_key, base_url)
         self.retry = retry or Retry()
         self.governor = Governor()
-        self._clock_offset = math.inf
+        self._clock_offset = math.inf  # of ours against the monotonic one, when it was last compared
+        self._server_offset: float | None = None  # of the server's
         pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         if len(pair) != 2 or not all(seconds > 0 for seconds in pair):  # noqa: PLR2004 - a pair
             raise ConfigError(f"timeout={timeout!r}: one positive number of seconds, or (connect, read).")
@@ -228,13 +229,24 @@ class Client(AccountCalls):
             else:
                 pace.refused(sent_at, refusal.retry_after)
 
+    def now(self) -> float:
+        """Unix seconds by the server's clock, which also says when a generation was created; ours may be off or jump.
+
+        Whole seconds apart at most, and ours before the first answer.
+        """
+        return time.time() if self._server_offset is None else time.monotonic() + self._server_offset
+
     def _watch_clock(self, headers: Any, *, asked_again: bool) -> None:
         """Compare clocks at the first answer, and when ours has jumped since: reading each date would cost too much."""
-        now = time.time()
-        offset = now - time.monotonic()
-        if asked_again or not abs(offset - self._clock_offset) < _JUMP_S:
-            self._clock_offset = offset
-            self.note_clock(wire.server_time(headers), now)
+        ours = time.time()
+        offset = ours - time.monotonic()
+        if not asked_again and abs(offset - self._clock_offset) < _JUMP_S:
+            return
+        theirs = wire.server_time(headers)
+        self.note_clock(theirs, ours)
+        if theirs is not None or self._server_offset is None:
+            self._server_offset = offset + self.clock_ahead
+        self._clock_offset = offset
 
 
 def _is_refusal(error: ApiError) -> bool:

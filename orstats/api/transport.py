@@ -201,22 +201,26 @@ def _check(length: int, limit: int) -> None:
         raise NetworkError(f"the answer is longer than {limit >> 20} MiB")
 
 
+_KINDS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
+    (requests.exceptions.ProxyError, "the proxy could not be reached or refused"),
+    (requests.exceptions.ConnectTimeout, "no connection within the time-out"),
+    ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "no answer within the time-out"),
+    (urllib3.exceptions.IncompleteRead, "the answer was cut short"),
+    (urllib3.exceptions.DecodeError, "the answer could not be decompressed"),
+    (requests.exceptions.InvalidHeader, "the head of the answer contradicts itself"),
+)
+
+
 def _network_error(error: Exception) -> NetworkError:
     """Say in words what kind of failure it was; the vendor libraries' texts hold addresses of objects."""
     text = str(error)
     certain = isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in text
     if certain:
         what = "the TLS certificate of the host could not be verified (set REQUESTS_CA_BUNDLE for a private CA)"
-    elif isinstance(error, requests.exceptions.ProxyError):
-        what = "the proxy could not be reached or refused"
-    elif isinstance(error, requests.exceptions.ConnectTimeout):
-        what = "no connection within the time-out"
-    elif isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
-        what = "no answer within the time-out"
-    elif isinstance(error, urllib3.exceptions.IncompleteRead) or "IncompleteRead" in text:
+    elif kind := next((words for kinds, words in _KINDS if isinstance(error, kinds)), None):
+        what = kind
+    elif "IncompleteRead" in text:
         what = "the answer was cut short"
-    elif isinstance(error, urllib3.exceptions.DecodeError):
-        what = "the answer could not be decompressed"
     elif "refused" in text:
         what = "connection refused"
     elif "resolve" in text or "getaddrinfo" in text:

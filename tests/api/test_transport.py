@@ -240,6 +240,13 @@ def test_key_shows_nowhere(caplog, capsys):
     assert caught.value.__cause__ is None
 
 
+# urllib3 leaves the socket of such an answer to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_answer_that_contradicts_itself_is_said_in_words():
+    with pytest.raises(NetworkError, match="contradicts itself"):
+        ask(head("Content-Length: 5, 6") + BODY)
+
+
 def test_error_says_nothing_about_the_library_below():
     with pytest.raises(ApiError) as caught:
         ask(b"")

@@ -165,7 +165,7 @@ class Crew:
         except ApiError as error:
             self._settle(task, error)
         else:
-            self._results.append(Result(task, record, self._wall()))
+            self._results.append(Result(task, record, self._client.now()))
             with self._changed:
                 self._schedule.done()
         finally:
@@ -176,7 +176,7 @@ class Crew:
         return self._client.governor.admit(self._stop.is_set, left=self._schedule.left)
 
     def _settle(self, task: Task, error: ApiError) -> None:
-        now, wall = time.monotonic(), self._wall()
+        now, wall = time.monotonic(), self._client.now()
         if isinstance(error, AccountError):
             self.fatal = error
             self.stop()
@@ -189,7 +189,3 @@ class Crew:
                 self.retries += 1
                 self._schedule.put_off(task, now + verdict)
                 self._changed.notify()
-
-    def _wall(self) -> float:
-        """Unix seconds by the server's clock, which also says when a generation was created: ours may jump."""
-        return time.time() + self._client.clock_ahead
