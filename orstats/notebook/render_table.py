@@ -31,6 +31,9 @@ _TAIL: Final = 6
 _NUMBERS: Final = frozenset({"cost_usd", "tokens_total", "generation_time"})
 _ODD_REASONS: Final = frozenset({"length", "content_filter"})
 
+# Notebook 7 and JupyterLab see keys first, and would go to the next cell at an arrow.
+_NO_SHORTCUTS: Final = 'data-lm-suppress-shortcuts="true"'
+
 # Both handlers are constants: no word of a stranger is in them. They drive the page's native list of rows and the
 # list of columns, which are there for keyboards and front ends without scripts, too. Down to the list's own change
 # event, so that Python hears of it. Keys are kept from the notebook, which has other uses for them.
@@ -96,7 +99,7 @@ def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
         f'<tr data-row="{number}">{"".join(_cells(row, names))}</tr>' for number, row in enumerate(_rows(page))
     )
     live = "" if sorting is None else " data-live"
-    events = "" if sorting is None else f' tabindex="0" onclick="{_ON_CLICK}" onkeydown="{_ON_KEY}"'
+    events = "" if sorting is None else f' tabindex="0" {_NO_SHORTCUTS} onclick="{_ON_CLICK}" onkeydown="{_ON_KEY}"'
     return Html(
         f'<div class="orstats-scroll tex2jax_ignore mathjax_ignore" role="region" aria-label="Generations"{events}>'
         f'<table class="orstats-rows{more}"{live}><colgroup>{sized}</colgroup><thead><tr>{heads}</tr></thead>'

@@ -212,7 +212,13 @@ def voila(tmp_path):
 
 @pytest.fixture(params=["lab", "voila"])
 def front_end(request):
-    """Both ways in: ``front_end(page, code)``."""
+    """Two ways in: ``front_end(page, code)``."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["lab", "voila", "notebook7"])
+def anywhere(request):
+    """All ways in: ``anywhere(page, code)``."""
     return request.getfixturevalue(request.param)
 
 

@@ -12,11 +12,6 @@ card
 """
 
 
-@pytest.fixture(params=["lab", "voila", "notebook7"])
-def anywhere(request):
-    return request.getfixturevalue(request.param)
-
-
 def last_words(sim):
     """Return a generation with messages and a completion, and the completion."""
     for one in reversed(sim.ids):

@@ -16,14 +16,14 @@ explorer
 
 
 @pytest.fixture
-def explorer(page, front_end, sim):
+def explorer(page, anywhere, sim):
     """An explorer of 60 generations on the screen."""
     ids = [*sim.ids[:59], sim.unknown_ids(1, age=9_000)[0]]
-    front_end(page, EXPLORE.format(key=sim.key, url=sim.base_url, ids=ids))
+    anywhere(page, EXPLORE.format(key=sim.key, url=sim.base_url, ids=ids))
     shown = page.locator(".orstats-explorer")
     shown.locator("tbody tr").first.wait_for()
     shown.ids = ids
-    shown.folder = front_end.folder
+    shown.folder = anywhere.folder
     return shown
 
 
