@@ -28,7 +28,8 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     """One generation as a widget. Making it sends no request; the content is asked for by its button, once.
 
     Where widgets do not live on (exported notebooks, repository pages), its static form is shown: the record without
-    any content. Neither its repr nor that of its parts has content.
+    any content. Neither its repr nor that of its parts has content. Whoever saves the state of widgets in a notebook
+    (nbclient does unless ``store_widget_state=False``; JupyterLab only when told to) saves the content that was loaded.
 
     Parameters
     ----------

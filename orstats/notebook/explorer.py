@@ -82,6 +82,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         bundle = super()._repr_mimebundle_(**options)
         if isinstance(bundle, dict):  # None when there is no front end to show it
             static = self._totals.value + table(self._rows.df.iloc[self.listing.places[:_STATIC_ROWS]])
+            if len(self.listing.places) > _STATIC_ROWS:
+                static += notice(f"The first {_STATIC_ROWS} rows; run the cell to explore all of them.")
             bundle = bundle | {"text/plain": repr(self), "text/html": static}
         return bundle
 

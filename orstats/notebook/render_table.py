@@ -80,7 +80,7 @@ def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
     page
         The rows, indexed by id. Columns that are not there are shown as missing.
     sorting
-        For a table that answers to clicks and keys inside an explorer. None makes a static one.
+        For a table that answers to clicks and keys inside an explorer. None makes a static one, with whole ids.
     """
     columns = list(_COLUMNS)
     more = ""
@@ -93,16 +93,18 @@ def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
         else f'<col style="width:{width}px">'
         for name, label, width in columns
     )
+    sized = "" if sorting is None else f"<colgroup>{sized}</colgroup>"  # a static one has no style sheet
     heads = "".join(_head(name, label, sorting) for name, label, _ in columns)
     names = [name for name, _, _ in columns]
     body = "".join(
-        f'<tr data-row="{number}">{"".join(_cells(row, names))}</tr>' for number, row in enumerate(_rows(page))
+        f'<tr data-row="{number}">{"".join(_cells(row, names, short=sorting is not None))}</tr>'
+        for number, row in enumerate(_rows(page))
     )
     live = "" if sorting is None else " data-live"
     events = "" if sorting is None else f' tabindex="0" {_NO_SHORTCUTS} onclick="{_ON_CLICK}" onkeydown="{_ON_KEY}"'
     return Html(
         f'<div class="orstats-scroll tex2jax_ignore mathjax_ignore" role="region" aria-label="Generations"{events}>'
-        f'<table class="orstats-rows{more}"{live}><colgroup>{sized}</colgroup><thead><tr>{heads}</tr></thead>'
+        f'<table class="orstats-rows{more}"{live}>{sized}<thead><tr>{heads}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -135,7 +137,7 @@ def _rows(page: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield {**dict(zip(columns, map(_value, values), strict=True)), "id": _value(identifier)}
 
 
-def _cells(row: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
+def _cells(row: Mapping[str, Any], names: Sequence[str], *, short: bool) -> Iterator[str]:
     for name in names:
         if name == "state":
             words, fell, kind = _state(row)
@@ -151,7 +153,8 @@ def _cells(row: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
             text = "-" if value is None else plain_line(value)
             kind = ' class="orstats-quiet"' if value is None else ""
             if name == "id":  # ids begin alike: what tells them apart is the end
-                shown, kind = text if len(text) <= _TAIL + 1 else f"…{text[-_TAIL:]}", ' class="orstats-mono"'
+                kind = ' class="orstats-mono"'
+                shown = f"…{text[-_TAIL:]}" if short and len(text) > _TAIL + 1 else text
             else:
                 shown = text
             yield f'<td{kind} title="{html.escape(text)}"><bdi>{html.escape(shown)}</bdi></td>'

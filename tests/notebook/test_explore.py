@@ -236,6 +236,8 @@ def test_an_exported_notebook_shows_a_table(one, monkeypatch):
     bundle = one._repr_mimebundle_()
     assert bundle["text/plain"] == repr(one)
     assert bundle["text/html"].count("<tr data-row") == 10
+    assert f"<bdi>{one.filtered.index[0]}</bdi>" in bundle["text/html"]
+    assert "The first 10 rows" in bundle["text/html"]
     assert "onclick" not in bundle["text/html"]
 
 
