@@ -97,7 +97,7 @@ def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
     heads = "".join(_head(name, label, sorting) for name, label, _ in columns)
     names = [name for name, _, _ in columns]
     body = "".join(
-        f'<tr data-row="{number}">{"".join(_cells(row, names, short=sorting is not None))}</tr>'
+        f'<tr data-row="{number}">{"".join(_cells(row, names, cut_ids=sorting is not None))}</tr>'
         for number, row in enumerate(_rows(page))
     )
     live = "" if sorting is None else " data-live"
@@ -137,7 +137,7 @@ def _rows(page: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield {**dict(zip(columns, map(_value, values), strict=True)), "id": _value(identifier)}
 
 
-def _cells(row: Mapping[str, Any], names: Sequence[str], *, short: bool) -> Iterator[str]:
+def _cells(row: Mapping[str, Any], names: Sequence[str], *, cut_ids: bool) -> Iterator[str]:
     for name in names:
         if name == "state":
             words, fell, kind = _state(row)
@@ -154,7 +154,7 @@ def _cells(row: Mapping[str, Any], names: Sequence[str], *, short: bool) -> Iter
             kind = ' class="orstats-quiet"' if value is None else ""
             if name == "id":  # ids begin alike: what tells them apart is the end
                 kind = ' class="orstats-mono"'
-                shown = f"…{text[-_TAIL:]}" if short and len(text) > _TAIL + 1 else text
+                shown = f"…{text[-_TAIL:]}" if cut_ids and len(text) > _TAIL + 1 else text
             else:
                 shown = text
             yield f'<td{kind} title="{html.escape(text)}"><bdi>{html.escape(shown)}</bdi></td>'
