@@ -89,7 +89,7 @@ def seeds():
         found.append(("/activity", None, {"data": client.activity()[:20]}))
         found += [("/key", None, {"data": client.key()}), ("/credits", None, {"data": client.credits()})]
     error = {"code": 502, "message": "Provider returned error", "metadata": {"raw": "x"}}
-    return found + [(path, one, {"error": error}) for path, one, _ in found[:2]]
+    return found + [(path, one, {"error": error}) for path, one, _ in found[:20]]
 
 
 def spoil(rng, payload):

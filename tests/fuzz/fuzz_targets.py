@@ -1,6 +1,7 @@
 """What a payload is fed to: the decoder, then whatever reads such an answer. Only OrstatsError may come out of it."""
 
 import contextlib
+import json
 import warnings
 from datetime import UTC, datetime, timedelta
 
@@ -75,7 +76,12 @@ def run(path, generation_id, status, headers, body):
 
 def read_record(generation_id, data):
     """A batch with this record among good ones."""
-    records = {**GOOD, generation_id: data}
+    read_records({generation_id: data})
+
+
+def read_records(odd):
+    """A batch with odd records (by id) among good ones: every row of its own, the good ones as if alone."""
+    records = {**GOOD, **odd}
     ids = [*list(records)[1:], next(iter(records))]
     table = to_table(ids, [records[one] for one in ids], [NOW] * len(ids))
     frame = assemble(ids, [table], {one: Outcome("ok", 200, 1, None) for one in ids})
@@ -84,10 +90,9 @@ def read_record(generation_id, data):
     for one, record in GOOD.items():
         assert frame.loc[one, "total_cost"] == frame.loc[one, "cost_usd"] == record["total_cost"]
         assert frame.loc[one, "native_tokens_prompt"] == record["native_tokens_prompt"]
-        assert frame.loc[one, "extra"] is None or frame["extra"].isna()[one]
-    extra = frame.loc[generation_id, "extra"]
-    if isinstance(extra, str):
-        assert isinstance(orjson.loads(extra), dict)
+        assert frame["extra"].isna()[one]
+    for extra in frame.loc[list(odd), "extra"].dropna():
+        assert isinstance(json.loads(extra), dict)
     orstats.attempts(frame)
     orstats.summary(frame)
     orstats.cost_by(frame, by="model")

@@ -38,6 +38,15 @@ def test_spoilt_answers_make_typed_errors_only_and_harm_no_other_row(seeds, path
     assert read > 30, "some must get through the decoder, or nothing behind it is tried"
 
 
+def test_every_odd_value_in_every_field_of_a_record():
+    fields = [*orstats.field_table().index, "colour"]
+    odd = {
+        f"gen-1780000001-{number:020d}": fuzz_targets.GOOD[next(iter(fuzz_targets.GOOD))] | {field: value}
+        for number, (field, value) in enumerate(itertools.product(fields, fuzz_payloads.ODD))
+    }
+    fuzz_targets.read_records(odd)
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
