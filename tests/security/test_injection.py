@@ -88,8 +88,7 @@ def numeric(cell):
     return re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cell) is not None
 
 
-@pytest.mark.parametrize("text", FORMULAS)
-@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+@pytest.mark.parametrize(("text", "ending"), [*((text, "csv") for text in FORMULAS), (FORMULAS[0], "csv.gz")])
 def test_no_cell_of_a_csv_is_a_formula(text, ending, tmp_path):
     df = hostile(text)
     report = orstats.cost_by(df, ["model", "external_user"])
