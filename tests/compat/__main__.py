@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-#: Left out by --quick: what starts browsers, kernels and processes, and what needs no dependency; and, of the reports, what needs Spark.
+#: Left out by --quick: what starts browsers, kernels and processes, what needs no dependency, what needs Spark.
 SLOW = ("browser", "chaos", "fuzz", "docs", "sim", "cli/test_explore.py", "cli/test_processes.py")
 SLOW_REPORTS = "not spark and not empty_frames_of_every_engine and not newest_of_each_id and not parts_without_a_column"
 #: Old packages beside the newest of those they need warn about each other, and Spark 4.0 about its own sockets.
