@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench compat clean
+.PHONY: demo test check bench fuzz compat clean
 
 demo: $(VENV)/.demo
 	$(BIN)/orstats demo
@@ -19,6 +19,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python tests/fuzz --payloads 100000
 
 # The bare wheel, the oldest dependencies, and every Python here; FLAGS=--quick for the part that CI runs.
 compat: $(VENV)/.dev

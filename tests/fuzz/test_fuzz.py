@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import orstats
 from orstats.api import errors
 
-HELD = ("/generation", "/key", "/credits")
+HELD = ("/generation", "/generation/content", "/key", "/credits", "/analytics/query", "/activity")
 
 
 @pytest.fixture(scope="module")

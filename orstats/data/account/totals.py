@@ -141,17 +141,19 @@ def _rest(start: datetime, end: datetime, without: set[datetime]) -> Iterator[Wi
 def _read_activity(rows: Iterable[dict[str, Any]], models: Collection[str]) -> Iterator[tuple[datetime, str, _Total]]:
     for row in rows:
         day = _day(row.get("date"))
-        names = [str(name) for name in (row.get("model_permaslug"), row.get("model")) if name] or [""]
+        named = (row.get("model_permaslug"), row.get("model"))
+        names = [name for name in named if isinstance(name, str) and name] or [""]
         model = next((name for name in names if name in models), names[0])
         charged, byok = usd_of(row, "usage"), usd_of(row, "byok_usage_inference")
         yield day, model, _Total(count_of(row, "requests"), charged, byok, "activity")
 
 
 def _day(text: object) -> datetime:
+    shown = text[:40] if isinstance(text, str) else type(text).__name__
     try:
-        return datetime.combine(datetime.fromisoformat(str(text)).date(), time(), UTC)
+        return datetime.combine(datetime.fromisoformat(shown).date(), time(), UTC)
     except ValueError:
-        raise BadResponseError(f"The API sent {str(text)[:40]!r} as a day of its activity.", status=200) from None
+        raise BadResponseError(f"The API sent {shown!r} as a day of its activity.", status=200) from None
 
 
 def _ask(usage: Usage, window: Window) -> Iterator[tuple[datetime, str, _Total]]:
@@ -172,7 +174,8 @@ def _ask(usage: Usage, window: Window) -> Iterator[tuple[datetime, str, _Total]]
         at = time_of(row)
         if at is None:
             raise BadResponseError("The API's usage by time does not name its time.", status=200)
-        model = str(row.get("model") or "")
+        named = row.get("model")
+        model = named if isinstance(named, str) else ""
         charged, byok = usd_of(row, "credits_usage"), usd_of(row, "byok_usage")
         total = _Total(count_of(row, "request_count"), charged, byok, "analytics")
         yield datetime.combine(at.date(), time(), UTC), model, total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ from orstats.data.account.windows import Window
 MOST_ROWS: Final = 10_000
 _MOST_FILTERS: Final = 20
 _TOO_MUCH: Final = 408
+#: Milliseconds of the year 9999: later is no time.
+_LAST_MS: Final = 253_000_000_000_000
+_MOST: Final = 2**53
 #: ``date__day``, ``created_at__hour``: which one, depends on where the vendor looks it up.
 _TIME_KEY: Final = re.compile(r"(?:date|created_at)__(?:minute|hour|day|week|month)")
 
@@ -83,12 +87,13 @@ class Usage:
             raise
 
     def _pass_on(self, answer: dict[str, Any]) -> None:
-        for text in answer.get("warnings") or ():
-            if str(text) not in self._warned:
-                self._warned.add(str(text))
+        warned = answer.get("warnings")
+        for text in warned if isinstance(warned, list) else ():
+            if isinstance(text, str) and text not in self._warned:
+                self._warned.add(text)
                 tell(f"The API warns: {text}")
         cached_ms = answer.get("cachedAt")
-        if isinstance(cached_ms, int | float) and cached_ms > 0:
+        if isinstance(cached_ms, int | float) and 0 < cached_ms < _LAST_MS:
             at = datetime.fromtimestamp(cached_ms / 1000, UTC)
             self.cached_at = at if self.cached_at is None else min(at, self.cached_at)
 
@@ -151,9 +156,9 @@ def time_of(row: Mapping[str, Any]) -> datetime | None:
         if _TIME_KEY.fullmatch(key) and isinstance(value, str):
             try:
                 at = datetime.fromisoformat(value)
-            except ValueError:
+                return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+            except (ValueError, OverflowError):
                 break
-            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     return None
 
 
@@ -176,9 +181,13 @@ def usd_of(row: Mapping[str, Any], name: str) -> float:
 def _number(row: Mapping[str, Any], name: str, kind: Callable[[Any], Any]) -> Any:
     value = row.get(name)
     try:
-        return kind(value) if value is not None else kind(0)
-    except (TypeError, ValueError):
-        raise BadResponseError(f"The API sent {str(value)[:40]!r} as {name}.", status=200) from None
+        found = kind(value) if value is not None else kind(0)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not abs(found) < _MOST:
+        shown = value[:40] if isinstance(value, str) else type(value).__name__
+        raise BadResponseError(f"The API sent {shown!r} as {name}.", status=200)
+    return found
 
 
 def _iso(moment: datetime) -> str:

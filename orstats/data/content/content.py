@@ -139,7 +139,7 @@ class Content:
             reasoning=_words(output.get("reasoning")),
             images=_images(output.get("images")),
             error=_error(data.get("error")),
-            raw=as_json(dict(data)).encode(),
+            raw=(coerce.json_text(dict(data)) or coerce.object_text(data)).encode(),
         )
         if any((content.prompt, content.messages, content.completion, content.reasoning, content.images)):
             return content
