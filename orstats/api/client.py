@@ -15,7 +15,7 @@ from orstats.api.errors import ApiError, ConfigError, ForbiddenError, NetworkErr
 from orstats.api.governor import Governor
 from orstats.api.quota import Pace
 from orstats.api.retry import Retry
-from orstats.api.settings import Settings
+from orstats.api.settings import Secret, Settings
 from orstats.api.transport import Transport
 
 #: Seconds to connect, and between two pieces of an answer.
@@ -65,6 +65,7 @@ class Client(AccountCalls):
         retry: Retry | None = None,
     ) -> None:
         super().__init__()
+        api_key, management_key = Secret.of(api_key), Secret.of(management_key)  # no traceback shows them from here on
         self.settings = Settings.resolve(api_key, management_key, base_url)
         self.retry = retry or Retry()
         self.governor = Governor()

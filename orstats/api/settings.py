@@ -6,11 +6,36 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import SupportsIndex
 from urllib.parse import urlsplit
 
 from orstats.api.errors import ConfigError, MissingKeyError
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
+
+
+class Secret(str):
+    """A key: text to work with, but nothing where values are shown, such as the local variables of a traceback.
+
+    Examples
+    --------
+    >>> key = Secret("sk-or-v1-0123")
+    >>> key, [key[:9]], key == "sk-or-v1-0123"
+    ([key], [[key]], True)
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, text: str | None) -> Secret | None:
+        """Return the text as a secret; None stays None."""
+        return None if text is None else cls(text)
+
+    def __repr__(self) -> str:
+        return "[key]"
+
+    def __getitem__(self, place: SupportsIndex | slice) -> Secret:
+        return Secret(super().__getitem__(place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +61,9 @@ class Settings:
         management_key: str | None = None,
         base_url: str | None = None,
         *,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
     ) -> Settings:
-        """Take each setting from its argument, else from the environment, else the default.
+        """Take each setting from its argument, else from the environment (`environ`), else the default.
 
         Raises
         ------
@@ -50,8 +75,9 @@ class Settings:
         >>> Settings.resolve(base_url="https://openrouter.ai", environ={}).base_url
         'https://openrouter.ai/api/v1'
         """
+        api_key, management_key = Secret.of(api_key), Secret.of(management_key)
         return cls(
-            base_url=normalise_base_url(base_url or environ.get("OPENROUTER_BASE_URL") or DEFAULT_BASE_URL),
+            base_url=normalise_base_url(base_url or _variable("OPENROUTER_BASE_URL", environ) or DEFAULT_BASE_URL),
             api_key=_checked_key(api_key, "OPENROUTER_API_KEY", environ),
             management_key=_checked_key(management_key, "OPENROUTER_MANAGEMENT_KEY", environ),
         )
@@ -137,8 +163,13 @@ def normalise_base_url(url: str) -> str:
     return f"{parts.scheme}://{shown}{'' if port is None else f':{port}'}{path}"
 
 
-def _checked_key(given: str | None, variable: str, environ: Mapping[str, str]) -> str | None:
-    key = (environ.get(variable, "") if given is None else given).strip()
+def _variable(name: str, environ: Mapping[str, str] | None) -> Secret:
+    # os.environ is named only here: as a local variable above, a traceback would show it with all its keys.
+    return Secret((os.environ if environ is None else environ).get(name, ""))
+
+
+def _checked_key(given: Secret | None, variable: str, environ: Mapping[str, str] | None) -> Secret | None:
+    key = Secret((_variable(variable, environ) if given is None else given).strip())
     if not key:
         return None
     if not key.isascii() or not key.isprintable() or " " in key:

@@ -1,0 +1,78 @@
+"""Tracebacks with local variables, as rich, typer, IPython and error collectors show them, do not hold the key."""
+
+import io
+import traceback
+
+import pytest
+from rich.console import Console
+from rich.traceback import Traceback
+
+import orstats
+from orstats import errors
+from orstats.sim import SimServer
+
+QUICK = orstats.Retry(attempts=1, first_wait=0)
+
+
+def safe(value):
+    try:
+        return repr(value)
+    except AttributeError:  # an object that is not made yet
+        return ""
+
+
+def shown(error):
+    """The traceback of an error with the locals of all frames but the caller's own."""
+    frames = [frame for frame in traceback.walk_tb(error.__traceback__) if "orstats" in frame[0].f_code.co_filename]
+    assert frames
+    texts = {
+        f"{frame.f_code.co_qualname}, {name}": safe(value)
+        for frame, _ in frames
+        for name, value in frame.f_locals.items()
+    }
+    out = io.StringIO()
+    tb = error.__traceback__
+    while tb is not None and "/orstats/" not in tb.tb_frame.f_code.co_filename:
+        tb = tb.tb_next
+    rich = Traceback.from_exception(
+        type(error), error, tb, show_locals=True, locals_max_string=None, locals_max_length=None
+    )
+    Console(file=out, width=400).print(rich)
+    return texts | {"rich": out.getvalue()}
+
+
+@pytest.mark.parametrize("managed", [False, True])
+def test_in_no_local_variable_of_a_traceback(key, leaks, managed):
+    with (
+        SimServer(3) as sim,
+        orstats.Client(key, management_key=key if managed else None, base_url=sim.base_url, retry=QUICK) as client,
+    ):
+        for call in (
+            lambda: client.generation("gen-1"),
+            lambda: client.content("gen-1"),
+            client.key,
+            client.credits,
+            lambda: orstats.fetch(["gen-1", "gen-2"], client=client, archive=False),
+            lambda: orstats.fetch_contents(["gen-1"], client=client, archive=False, errors="raise"),
+            lambda: orstats.list_ids("1d", "now", client=client, archive=False),
+        ):
+            with pytest.raises(errors.ApiError) as caught:
+                call()
+            assert leaks(key, shown(caught.value)) == []
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("url", ["http://evil.example", "https://host.example"])
+def test_in_no_local_variable_where_settings_are_read(key, leaks, monkeypatch, url, given):
+    wrong = key if url.startswith("http:") else key + " é"
+    if not given:
+        monkeypatch.setenv("OPENROUTER_API_KEY", wrong)
+    with pytest.raises(errors.ConfigError) as caught:
+        orstats.Client(wrong if given else None, base_url=url)
+    assert leaks(key, shown(caught.value)) == []
+
+
+def test_the_key_itself_shows_nothing(key, leaks):
+    held = orstats.Client(key, base_url="http://127.0.0.1:1").settings.key()
+    assert held == key
+    assert leaks(key, {"repr": repr(held), "list": str([held]), "ascii": ascii(held)}) == []
