@@ -54,7 +54,15 @@ __all__ = [
 
 
 class OrstatsError(Exception):
-    """Base of every error that orstats raises on purpose."""
+    """Base of every error that orstats raises on purpose. Errors travel to other processes with all they carry."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own would call the class with the message only, which some classes here refuse.
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[OrstatsError], args: tuple[Any, ...]) -> OrstatsError:
+    return kind.__new__(kind, *args)
 
 
 class ConfigError(OrstatsError, ValueError):
