@@ -212,6 +212,7 @@ class Client(AccountCalls):
                 answer.body,
                 generation_id=generation_id,
                 is_record=path == "/generation",
+                is_private=path == "/generation/content",
                 shape=shape,
                 now=time.time(),
                 secret=key,

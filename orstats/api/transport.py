@@ -214,9 +214,9 @@ _KINDS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], .
 def _network_error(error: Exception) -> NetworkError:
     """Say in words what kind of failure it was; the vendor libraries' texts hold addresses of objects."""
     text = str(error)
-    certain = isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in text
-    if certain:
-        what = "the TLS certificate of the host could not be verified (set REQUESTS_CA_BUNDLE for a private CA)"
+    certain = _about_certificates(error, text)
+    if certain is not None:
+        what = certain
     elif kind := next((words for kinds, words in _KINDS if isinstance(error, kinds)), None):
         what = kind
     elif "IncompleteRead" in text:
@@ -229,4 +229,13 @@ def _network_error(error: Exception) -> NetworkError:
         what = "the connection was closed before the answer"
     else:
         what = quote(type(error).__name__)
-    return NetworkError(what, retryable=not certain)
+    return NetworkError(what, retryable=certain is None)
+
+
+def _about_certificates(error: Exception, text: str) -> str | None:
+    """Say what is wrong with certificates, if anything is: another try would end the same."""
+    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in text:
+        return "the TLS certificate of the host could not be verified (set REQUESTS_CA_BUNDLE for a private CA)"
+    if "TLS CA certificate bundle" in text or "X509" in text:
+        return "what REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names is no file of certificates"
+    return None

@@ -41,6 +41,7 @@ def decode(
     *,
     generation_id: str | None = None,
     is_record: bool = True,
+    is_private: bool = False,
     shape: type[dict[str, Any] | list[Any]] = dict,
     now: float,
     secret: str | None = None,
@@ -55,6 +56,8 @@ def decode(
         The id asked for.
     is_record
         Whether ``data`` is a generation's record: one that names another id is refused.
+    is_private
+        Whether the answer holds a conversation: then no error quotes what is not JSON.
     shape
         What ``data`` must be: an object (``dict``), or a ``list``.
     now
@@ -68,7 +71,7 @@ def decode(
         The subclass that fits; see :mod:`orstats.api.errors`.
     """
     if status == _OK:
-        data = _decode_ok(headers, body, shape, generation_id, now, secret)
+        data = _decode_ok(headers, body, shape, generation_id, now, secret, is_private=is_private)
         if is_record and generation_id is not None and isinstance(data, dict):
             _check_same(data.get("id"), generation_id, secret)
         return data
@@ -83,11 +86,14 @@ def _decode_ok(
     generation_id: str | None,
     now: float,
     secret: str | None,
+    *,
+    is_private: bool,
 ) -> Any:
     try:
         answer = _parsed(body)
     except orjson.JSONDecodeError:
-        what = "an empty body" if not body.strip() else f"no JSON: {quote(body, secret)!r}"
+        said = "" if is_private else f": {quote(body, secret)!r}"
+        what = f"no JSON{said}" if body.strip() else "an empty body"
         raise errors.BadResponseError(
             f"HTTP 200 for {_name(generation_id)} with {what}.",
             status=_OK,

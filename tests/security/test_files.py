@@ -235,3 +235,16 @@ def test_reading_an_archive_of_strangers_writes_nothing(tmp_path):
     archive.hosts()
     archive.read_contents(HOST, ["gen-1"])
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_forgetting_contents_deletes_only_what_an_archive_makes(tmp_path):
+    """An archive from strangers may hold a link to a directory of ours."""
+    archive = orstats.Archive(tmp_path / "a")
+    archive.append_contents(HOST, ["gen-1"], [b"{}"], [1.0])
+    (tmp_path / "mine").mkdir()
+    for name in ("thesis.txt", ".profile", "table.parquet"):
+        (tmp_path / "mine" / name).write_text("dear to me")
+    (tmp_path / "a" / "contents" / "host=evil.example").symlink_to(tmp_path / "mine", target_is_directory=True)
+    archive.forget_contents()
+    assert archive.read_contents(HOST, ["gen-1"]) == {}
+    assert {path.name for path in (tmp_path / "mine").iterdir()} == {"thesis.txt", ".profile", "table.parquet"}

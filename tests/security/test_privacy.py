@@ -2,12 +2,16 @@
 
 import logging
 import socket
+import traceback
 
 import pytest
 import urllib3
 
 import orstats
+from orstats import errors
 from orstats.sim import SimServer
+
+WORDS = "the patient is called Ada"
 
 
 def words_of(content):
@@ -36,6 +40,26 @@ def test_no_log_and_no_repr_has_words_of_a_conversation(caplog, capsys, tmp_path
     log = "\n".join(repr(vars(record)) for record in caplog.records) + "".join(capsys.readouterr())
     assert "content" in log
     assert [word for word in words if word in log] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"data": {"input": {"prompt": "%s"}, "output": ',
+        "%s",
+        '{"data": ["%s"]}',
+        '{"data": {"input": {"prompt": "%s"',
+    ],
+)
+def test_no_error_quotes_a_broken_answer_with_a_conversation(answer, answering):
+    body = (answer % WORDS).encode()
+    with (
+        answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as url,
+        orstats.Client("sk-or-v1-x", base_url=url, retry=orstats.Retry(attempts=1)) as client,
+        pytest.raises(errors.BadResponseError) as caught,
+    ):
+        client.content("gen-1")
+    assert "Ada" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_the_simulator_listens_on_this_machine_only():

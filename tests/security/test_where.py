@@ -241,3 +241,16 @@ def test_the_client_starts_no_threads_and_sends_nothing_by_itself(key):
     orstats.Client(key).close()
     assert threading.active_count() == before
     assert "OPENROUTER_API_KEY" not in os.environ
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_bundle_of_certificates_that_is_none_is_said(broken, identity, key, answering, monkeypatch, tmp_path):
+    if broken:
+        (tmp_path / "ca.pem").write_text("no certificate")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    with (
+        answering(GOOD, context=identity[1]) as url,
+        pytest.raises(errors.NetworkError, match="REQUESTS_CA_BUNDLE") as caught,
+    ):
+        ask(url, key)
+    assert not caught.value.retryable

@@ -194,7 +194,7 @@ class Archive:
             for name in hosts_of(self._store, CONTENTS) if host is None else [host]:
                 directory = directory_of(CONTENTS, name)
                 # Again until nothing is left: a compaction may just have made a new part of the old ones.
-                while entries := self._store.files(directory):
+                while entries := [entry for entry in self._store.files(directory) if entry.is_ours]:
                     for entry in entries:
                         self._store.delete(f"{directory}/{entry.name}")
                 self._store.remove_directory(directory)

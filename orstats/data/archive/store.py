@@ -37,6 +37,11 @@ class Entry:
         """Whether it is not (yet) a part: files that begin with a dot are being written, or were left by a crash."""
         return self.name.startswith(".")
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether an archive makes files of such names: whoever gave us the archive may have put a link in it."""
+        return self.name.startswith(("part-", ".part-", ".check-"))
+
 
 class Store(Protocol):
     """What the archive needs of a place."""
