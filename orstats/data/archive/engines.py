@@ -169,7 +169,7 @@ def _duckdb() -> ModuleType:
     try:
         import duckdb  # noqa: PLC0415 - an extra
     except ImportError:
-        raise MissingExtraError("To read the archive by SQL", extra="sql") from None
+        raise MissingExtraError("Reading the archive by SQL", extra="sql") from None
     module: ModuleType = duckdb
     return module
 
