@@ -23,7 +23,7 @@ import peers
 
 import orstats
 
-PATIENCE_S = 300
+PATIENCE_S = 120
 
 
 class Scenario(NamedTuple):
@@ -41,7 +41,7 @@ class Scenario(NamedTuple):
 RATE = 200
 BURST = 40
 SCENARIOS = (
-    Scenario("0 ms", 4000, 32, {}, 1000, rounds=5),
+    Scenario("0 ms", 4000, 32, {}, 1000, rounds=3),
     Scenario("50 ms", 4000, 64, {"latency": 0.05}, 100),
     Scenario("100 ms", 4000, 64, {"latency": 0.1}, 50),
     *(

@@ -1,6 +1,7 @@
 """A few thousand spoilt answers in every run of the tests; `python tests/fuzz` feeds many more."""
 
 import contextlib
+import gc
 import gzip
 import itertools
 import random
@@ -132,7 +133,7 @@ def test_bodies_encoded_otherwise_than_they_say(saying, encoding, label):
 
 
 # urllib3 leaves the socket of a head that contradicts itself to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_scratched_http_makes_typed_errors_only(saying):
     good = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
@@ -157,3 +158,4 @@ def test_scratched_http_makes_typed_errors_only(saying):
         with contextlib.suppress(errors.ApiError):
             well += saying(bytes(answer)).get("total_cost") == 0.25
     assert 0 < well < 400
+    gc.collect()  # here, where its warnings are expected

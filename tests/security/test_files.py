@@ -146,7 +146,7 @@ def good(*ids):
 def test_no_code_in_the_metadata_of_a_part_runs(tmp_path):
     ran = tmp_path / "ran"
     bomb = pickle.dumps(Payload(ran))
-    names = ["arrow.py_extension_type", "orstats.evil", "pandas.period"]
+    names = ["arrow.py_extension_type", "orstats.evil"]
     fields = [
         pa.field(f"evil{place}", pa.string(), metadata={"ARROW:extension:name": name, "ARROW:extension:metadata": bomb})
         for place, name in enumerate(names)
@@ -165,6 +165,19 @@ def test_no_code_in_the_metadata_of_a_part_runs(tmp_path):
     assert orstats.read_ids(tmp_path / "ids.parquet", column="id") == ["gen-1"]
     client = orstats.Client(base_url=f"https://{HOST}")
     assert orstats.fetch(["gen-1"], client=client, archive=archive)["fetch_status"].tolist() == ["ok"]
+    assert not ran.exists()
+
+
+def test_a_part_that_claims_to_hold_pandas_own_types_runs_nothing_either(tmp_path):
+    pa.array(pd.period_range("2026-01", periods=1, freq="M"))  # from now on pandas reads the metadata of its types
+    ran = tmp_path / "ran"
+    claims = {"ARROW:extension:name": "pandas.period", "ARROW:extension:metadata": pickle.dumps(Payload(ran))}
+    table = good("gen-1").append_column(pa.field("evil", pa.string(), metadata=claims), pa.array(["x"]))
+    stranger(tmp_path / "a" / directory(GENERATIONS, HOST) / "part-1.parquet", table)
+    stranger(tmp_path / "ids.parquet", table)
+    assert orstats.Archive(tmp_path / "a").read(HOST)["id"].to_pylist() == []  # it is named, and left out
+    with pytest.raises(orstats.errors.IdSourceError, match="ids.parquet"):
+        orstats.read_ids(tmp_path / "ids.parquet", column="id")
     assert not ran.exists()
 
 

@@ -187,7 +187,7 @@ def read_parquet(source: str | BinaryIO, found: Found, *, column: str | None, wh
                 raise IdSourceError(f"{where}: column {chosen!r} holds {kinds[chosen]}, not text")
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[chosen]):
                 found.add_listed(texts(batch.column(0).to_pylist(), found))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter of metadata that pandas reads
         raise IdSourceError(f"{where}: not a readable Parquet file: {error}") from error
 
 
