@@ -23,7 +23,7 @@ bench: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	$(BIN)/python tests/fuzz --payloads 100000
 
-# The bare wheel, the oldest dependencies, and every Python here; FLAGS=--quick for the part that CI runs.
+# The bare wheel, the oldest dependencies, and every Python here; FLAGS="--quick smoke oldest" for a few minutes of it.
 compat: $(VENV)/.dev
 	$(BIN)/python tests/compat $(FLAGS)
 
