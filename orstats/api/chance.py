@@ -11,6 +11,7 @@ _MEMORY = 400.0
 #: A count is a surprise above its mean by this many standard deviations.
 _SIGMAS = 2.0
 _SURE_SIGMAS = 3.0
+_SUREST_SIGMAS = 4.0  # where every answer is looked at
 
 
 class Chance:
@@ -25,18 +26,18 @@ class Chance:
         """Between 0 and 0.9; 0 while too little was seen."""
         return min(0.9, self._refusals / self._answers) if self._answers >= _FEWEST else 0.0
 
-    def note(self, *, refused: bool) -> None:
-        """Record an answer to a request that was surely sent below the limit."""
-        self._answers += 1
-        self._refusals += refused
-        if self._answers > _MEMORY:
+    def note(self, refusals: int, answers: int) -> None:
+        """Record answers to requests that were surely sent below the limit."""
+        self._answers += answers
+        self._refusals += refusals
+        while self._answers > _MEMORY:
             self._answers /= 2
             self._refusals /= 2
 
     def is_exceeded(self, refusals: int, answers: int) -> bool:
         """Whether ``refusals`` of ``answers`` are more than chance explains."""
         mean = self.share * answers
-        return refusals > mean + _SIGMAS * math.sqrt(mean)
+        return refusals > mean + _SIGMAS * math.sqrt(mean * (1 + answers / max(self._answers, 1.0)))
 
     def is_more(self, refusals: int, answers: int) -> bool:
         """Whether ``refusals`` of ``answers`` are surely more than chance explains, seen as little of it as was."""
@@ -49,4 +50,4 @@ class Chance:
     def is_cluster(self, refusals: int, many: int, of: int) -> bool:
         """Whether ``refusals`` of the latest ``of`` answers are a cluster: ``many``, or more if chance is high."""
         mean = self.share * of
-        return refusals >= min(of, max(many, math.ceil(mean + 3 * math.sqrt(mean * (1 - self.share)))))
+        return refusals >= min(of, max(many, math.ceil(mean + _SUREST_SIGMAS * math.sqrt(mean * (1 - self.share)))))

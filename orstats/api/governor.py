@@ -12,10 +12,12 @@ The vendor publishes no limit for ``/generation``, so it is found out once, for 
     Open, but the limit is unknown: the pace doubles from 20/s until refusals cluster.
 ``paced``
     Between two refusals the server was drained twice, so *accepted / elapsed* is its rate, without a model of
-    how it counts. Send a little below that rate, grow slowly past it, step back at the next refusal.
+    how it counts. Send a little below that rate, grow past it as TCP's CUBIC does (soon near, long around, then
+    faster and faster), step back at the next refusal.
 
-Not every refusal is about pace: some answer 429 by chance, however slowly they are asked. The share of refusals
-while the pace is surely below the limit measures that, and only what exceeds it counts as a sign.
+Not every refusal is about pace: some answer 429 by chance, however slowly they are asked. A refusal that comes soon
+after a step back may be that, or the rate is thought too high; the next step is deeper, and what is refused so far
+below the rate measures chance. Only what exceeds it counts as a sign.
 """
 
 from __future__ import annotations
@@ -35,18 +37,25 @@ State = Literal["free", "closed", "search", "paced"]
 
 _FIRST_PROBE_S, _LONGEST_PROBE_S = 0.05, 30.0
 _SEARCH_FROM, _SEARCH_DOUBLES_S, _SEARCH_DOUBLINGS = 20.0, 0.05, 12.0
-_BACK_OFF = 0.98
-#: So many refusals of so many latest answers are a limit: before one is known, and after.
-_CLUSTER_UNKNOWN, _CLUSTER_KNOWN = (5, 8), (3, 5)
-#: A limit just below the workers' speed refuses few, evenly: this share of a longer look back.
-_SHARE, _LOOK_BACK = 0.125, 64
+#: Of the rate: where a step back leads to; a deeper one; and below which every refusal is chance.
+_BACK, _DEEP, _SURELY_BELOW = 0.98, 0.9, 0.95
+#: So many refusals of so many latest answers are a limit.
+_CLUSTER = (5, 8)
+#: A limit just below the workers' speed refuses few, evenly: so many of a longer look back.
+_FEW, _LOOK_BACK = 5, 64
 #: While searching, so many of the latest answers are compared with those before them.
 _SEARCHED = 32
-#: An estimate of the rate rests on at least so many accepted requests.
-_ENOUGH = 10
-#: The pace grows within a second to what it was, but never in less time than so many requests take, or a slow
-#: limit would be probed at every other one. While the estimates still differ it doubles in half of that.
-_UNIT_S, _UNIT_REQUESTS, _DOUBLING_S, _DOUBLING_REQUESTS = 1.0, 20.0, 0.5, 10.0
+#: An estimate of the rate rests on at least so many accepted requests, and on so many seconds.
+_ENOUGH, _ENOUGH_S = 10, 0.05
+#: An estimate counts half when it rests on so many; a lower one needs more, for it may come from refusals by chance.
+_HALF, _HALF_DOWN = 20, 100
+#: The pace's growth is counted in the time of so many requests, within these bounds: a slow limit must not be probed
+#: at every other request. While the estimates still differ it doubles in half of that.
+_UNIT_REQUESTS, _SHORTEST_UNIT_S, _LONGEST_UNIT_S, _FEWEST_UNIT_REQUESTS = 200.0, 0.2, 1.0, 20.0
+#: CUBIC's constant, in units.
+_GROWTH = 0.02
+#: So many steps back in a row before the rate was reached: measure chance before the pace is raised as fast.
+_EARLY_IN_A_ROW = 3
 #: Estimates agree within this ratio; so many that agree make a rate sure.
 _AGREE, _SURE_AFTER = 1.2, 3
 #: Work for so many seconds is the end of the work.
@@ -72,13 +81,16 @@ class Governor:
         self._turn = threading.Lock()
         self._state: State = "free"
         self._since = 0.0  # when the state or the pace last changed: growth counts from here
-        self._next_slot = 0.0
+        self._next_slot = self._used_at = 0.0
         self._latest: deque[tuple[float, bool]] = deque(maxlen=_LOOK_BACK)  # (sent at, refused)
         self._chance = Chance()
         self._answers = self._refusals = 0  # since then
+        self._low_answers = self._low_refusals = 0  # of these, while the pace was surely below the limit
         self._cut_at = float("-inf")  # answers to what was sent before this are about an old pace
         self._rate: float | None = None  # what the server was seen to accept, per second
         self._estimates = 0  # how many the rate rests on
+        self._depth = _BACK  # of the last step back, as a part of the rate
+        self._early = 0  # how many of the last step backs in a row came before the rate was reached
         self._drained_at = 0.0  # the last refusal that counted
         self._accepted = 0  # since then
         self._probe_gap, self._probing = _FIRST_PROBE_S, False
@@ -129,11 +141,14 @@ class Governor:
         if self._state == "closed":
             self._probing = True
             return 0.0
+        if now - self._next_slot > _CATCH_UP_S:
+            self._since += now - self._used_at  # nobody waited for his turn: that tells nothing of the limit
+        self._used_at = now
         pace = self._pace(now)
-        if not pace:  # the search came to its end without meeting a limit
+        if not pace:  # there turned out to be no limit
             return 0.0
         if left is not None and self._rate is not None and left < _LAST_S * self._rate:
-            pace = min(pace, _BACK_OFF * self._rate)
+            pace = min(pace, _BACK * self._rate)
         self._next_slot = max(self._next_slot, now - _CATCH_UP_S) + 1.0 / pace
         return 0.0
 
@@ -151,7 +166,7 @@ class Governor:
                 self._doubling_s = max(_SEARCH_DOUBLES_S, 2.5 * (now - sent_at))
                 self._change("search" if self._rate is None else "paced", now)
             else:
-                self._note(now, refused=False)
+                self._is_chance(now, refused=False)
 
     def refused(self, sent_at: float, told: float | None = None) -> None:
         """Record a refusal (429) of a request sent at ``sent_at``; ``told`` is its wait in seconds, if any."""
@@ -169,11 +184,8 @@ class Governor:
                 self._close(now, told)
             elif self._state == "free":
                 self._look_back(now)
-            elif self._note(now, refused=True):
-                pass
-            elif self._state == "paced" and self._chance.is_exceeded(self._refusals, self._answers):
-                self._learn(now)
-                self._change("paced", now)
+            elif not self._is_chance(now, refused=True) and self._chance.is_exceeded(self._refusals, self._answers):
+                self._step_back(now)
 
     def _pace(self, now: float) -> float | None:
         since = max(0.0, now - self._since)
@@ -187,58 +199,78 @@ class Governor:
                 self._change("free", now)
                 return None
             return float(_SEARCH_FROM * 2.0**doublings)
-        if self._estimates < _SURE_AFTER:
-            doublings = since / max(_DOUBLING_S, _DOUBLING_REQUESTS / self._rate)
-            return float(self._rate * _BACK_OFF * 2.0 ** min(doublings, _SEARCH_DOUBLINGS))
-        # Slow around the known rate, fast when it has long been no limit (as TCP's CUBIC grows).
-        units = since / max(_UNIT_S, _UNIT_REQUESTS / self._rate)
-        return self._rate * (_BACK_OFF + 0.03 * units + 0.01 * units**3)
+        shortest = max(_SHORTEST_UNIT_S, _FEWEST_UNIT_REQUESTS / self._rate, 4 * self._doubling_s)
+        units = since / max(shortest, min(_LONGEST_UNIT_S, _UNIT_REQUESTS / self._rate))
+        if self._estimates < _SURE_AFTER and self._early < _EARLY_IN_A_ROW:
+            grown = self._depth * 2.0 ** min(2 * units, _SEARCH_DOUBLINGS)
+        else:
+            grown = 1.0 + _GROWTH * (units - ((1.0 - self._depth) / _GROWTH) ** (1 / 3)) ** 3
+        return float(self._rate * grown)
 
-    def _note(self, now: float, *, refused: bool) -> bool:
-        """Count an answer as chance, if it must be; tell whether it is.
+    def _is_chance(self, now: float, *, refused: bool) -> bool:
+        """Count an answer for what it says of chance; tell whether its refusal, if it is one, is taken for that.
 
-        Just stepped back below the rate, every refusal is. While searching those of a while ago are, when the pace
-        was lower: a limit just below the workers' speed refuses a share of all requests, as chance does, but only
-        once it is met.
+        Far below the rate it is, unless there are more than ever: then the limit has become lower. While searching,
+        answers of a while ago are counted, when the pace was lower: a limit just below the workers' speed refuses a
+        share of all requests, as chance does, but only once it is met.
         """
         if self._state == "search":
             if len(self._latest) > _SEARCHED:
-                self._chance.note(refused=self._latest[-_SEARCHED - 1][1])
+                self._chance.note(self._latest[-_SEARCHED - 1][1], 1)
             return True
-        below = self._state == "paced" and self._rate is not None and (self._pace(now) or 0.0) < self._rate
-        if below:
-            self._chance.note(refused=refused)
-        return below
+        if not self._is_below(now, _SURELY_BELOW):
+            return False
+        self._low_answers += 1
+        self._low_refusals += refused
+        if not self._chance.is_more(self._low_refusals, self._low_answers):
+            return True
+        self._low_answers = self._low_refusals = 0
+        return False
+
+    def _is_below(self, now: float, part: float) -> bool:
+        pace = self._pace(now)
+        return pace is not None and self._rate is not None and pace < part * self._rate
 
     def _is_more_than_before(self) -> bool:
         latest = list(self._latest)[-_SEARCHED:]
         return self._chance.is_more(sum(refused for _, refused in latest), len(latest))
 
     def _is_clustered(self) -> bool:
-        many, of = _CLUSTER_KNOWN if self._state == "paced" else _CLUSTER_UNKNOWN
+        many, of = _CLUSTER
         latest = list(self._latest)[-of:]
         return self._chance.is_cluster(sum(refused for _, refused in latest), many, of)
 
     def _look_back(self, now: float) -> None:
         latest = list(self._latest)
         refusals = sum(refused for _, refused in latest)
-        if len(latest) < _LOOK_BACK or refusals < (_SHARE + 2 * self._chance.share) * _LOOK_BACK:
+        if len(latest) < _LOOK_BACK or not self._chance.is_cluster(refusals, _FEW, _LOOK_BACK):
             return
         self._rate = (_LOOK_BACK - refusals) / max(now - latest[0][0], 1e-3)
         self._drained_at, self._accepted = now, 0
         self._change("paced", now)
 
-    def _learn(self, now: float, *, forced: bool = False) -> None:
-        """Estimate the rate from what was accepted since the server was last drained."""
-        elapsed = max(now - self._drained_at, _FIRST_PROBE_S)
+    def _step_back(self, now: float) -> None:
+        """Go on from a little below the rate; from further below while refusals may be chance."""
+        self._early = self._early + 1 if self._is_below(now, 1.0) else 0
+        self._chance.note(self._low_refusals, self._low_answers)
+        self._learn(now, is_sure=self._is_below(now, _SURELY_BELOW))
+        self._depth = _DEEP if self._early or self._chance.share else _BACK
+        self._change("paced", now)
+
+    def _learn(self, now: float, *, is_sure: bool) -> None:
+        """Estimate the rate from what was accepted since the server was last drained, if it surely is again or not."""
+        elapsed = max(now - self._drained_at, 1e-3)
         seen = self._accepted / (1.0 - self._chance.share) / elapsed
+        is_enough = self._accepted >= _ENOUGH or (self._accepted and elapsed >= _LONGEST_UNIT_S)
         if self._rate is None:
             self._rate = max(seen, 1.0 / elapsed)
-        elif self._accepted >= _ENOUGH or (self._accepted and elapsed >= _UNIT_S):
+        elif is_enough and elapsed >= _ENOUGH_S:
             agrees = 1 / _AGREE < seen / self._rate < _AGREE
             self._estimates = self._estimates + 1 if agrees else 0
-            self._rate = seen if forced or seen > self._rate else (self._rate + seen) / 2
-        elif elapsed >= _UNIT_S:  # nothing accepted for long
+            half = _HALF if is_sure or seen > self._rate else _HALF_DOWN
+            weight = 1.0 if is_sure and not self._chance.share else self._accepted / (self._accepted + half)
+            self._rate += weight * (seen - self._rate)
+        elif elapsed >= _LONGEST_UNIT_S:  # nothing accepted for long
             self._rate /= 2
         else:  # too few to tell: let them add up
             return
@@ -248,7 +280,7 @@ class Governor:
         if self._state == "free":
             self._drained_at, self._accepted = now, 0
         else:
-            self._learn(now, forced=True)
+            self._learn(now, is_sure=True)
         self._probe_gap = _FIRST_PROBE_S
         self._change("closed", now)
         self._await_probe(now, told)
@@ -261,7 +293,7 @@ class Governor:
     def _change(self, state: State, now: float) -> None:
         if state != self._state:
             self._latest.clear()
-        self._state, self._since, self._cut_at, self._next_slot = state, now, now, now
-        self._answers = self._refusals = 0
+        self._state, self._since, self._cut_at, self._next_slot, self._used_at = state, now, now, now, now
+        self._answers = self._refusals = self._low_answers = self._low_refusals = 0
         self._probing = False
         log.debug("%s, rate %s/s", state, None if self._rate is None else round(self._rate, 1))

@@ -17,8 +17,10 @@ log = logging.getLogger("orstats.fetch")
 
 #: Threads to begin with. More of them only contend for the interpreter when the server answers at once.
 _FIRST: Final = 8
-#: No result for so long, with everybody waiting for the network: more threads help.
-_QUIET_S: Final = 0.005
+#: Results are looked for this often. When half of the latest looks found none, with everybody waiting for the network,
+#: more threads help. One such look can be chance, and a thread too many is one more refusal when a limit is met.
+_LOOK_S: Final = 0.005
+_LOOKS: Final = 6
 _NAP_S: Final = 0.1
 
 
@@ -40,7 +42,7 @@ class Result(NamedTuple):
 class Crew:
     """Up to ``size`` daemon threads that ask for the ids of a schedule through one client.
 
-    It begins with few threads and adds more while all of them wait for the network and nothing comes back.
+    It begins with few threads and adds more while all of them wait for the network and little comes back.
 
     Parameters
     ----------
@@ -64,6 +66,7 @@ class Crew:
         self._results: deque[Result | BaseException] = deque()
         self._threads: list[threading.Thread] = []
         self._sending: list[bool] = []  # one slot a thread, written by it alone
+        self._quiet: deque[bool] = deque(maxlen=_LOOKS)
         self.retries = 0
         self.fatal: AccountError | None = None
 
@@ -83,8 +86,9 @@ class Crew:
             Whatever ended a thread that should not have ended. What came before it is given first, what came after
             it by :meth:`drain`.
         """
-        time.sleep(_QUIET_S)  # in bulk: waking up for each result would cost the senders their turn
-        if not self._results:
+        time.sleep(_LOOK_S)  # in bulk: waking up for each result would cost the senders their turn
+        self._quiet.append(not self._results and all(self._sending))
+        if 2 * sum(self._quiet) >= _LOOKS:
             self._grow()
         return self._collected()
 
@@ -119,7 +123,8 @@ class Crew:
             self._results.popleft()
 
     def _grow(self) -> None:
-        if len(self._threads) < self._size and self._schedule.left and all(self._sending):
+        self._quiet.clear()
+        if len(self._threads) < self._size and self._schedule.left:
             self._add(min(len(self._threads), self._size - len(self._threads)))
 
     def _add(self, number: int) -> None:
