@@ -116,4 +116,4 @@ def _as_array(ids: Sequence[str]) -> pa.Array:
     except UnicodeEncodeError:
         # Half a surrogate pair cannot be stored, so such an id is not in the archive.
         array = pa.array([i for i in ids if i.isascii() or i == i.encode("utf-8", "ignore").decode()], pa.string())
-    return array.drop_null().unique()
+    return array.drop_null()  # an id that is asked for twice is found by its first place

@@ -167,15 +167,8 @@ def stored_frame(table: pa.Table) -> pd.DataFrame:
     >>> stored_frame(table).iloc[0].dropna().to_dict()
     {'fetch_status': 'ok', 'total_cost': 0.5, 'attempts': 0}
     """
-    said = {"fetch_status": "ok", "http_status": None, "attempts": 0, "error": None}
-
-    def column(field: Field) -> pa.Array:
-        if field.name in table.column_names:
-            return table[field.name]
-        return pa.repeat(pa.scalar(said[field.name], coerce.ARROW[field.kind]), table.num_rows)
-
-    wanted = [field for field in COLUMNS if field.name in said or field.name in table.column_names]
-    return _frame(table[ID.name], ((field, column(field)) for field in wanted))
+    columns = {name: table[name] for name in table.column_names} | _archived(table.num_rows)
+    return _frame(table[ID.name], ((field, columns[field.name]) for field in COLUMNS if field.name in columns))
 
 
 def empty_frame() -> pd.DataFrame:
@@ -264,6 +257,8 @@ def _places(wanted: pa.Array, tables: Sequence[pa.Table]) -> pa.Array:
 
 def _fetch_columns(wanted: pa.Array, has_record: pa.Array, outcomes: Mapping[str, Outcome]) -> dict[str, pa.Array]:
     """Make the columns that say how each row was had, all but ``fetched_at``."""
+    if not outcomes and not has_record.false_count:
+        return _archived(len(wanted))
     rows = pc.index_in(_ids(list(outcomes)), value_set=wanted)
     asked = pc.is_valid(rows)
     which = np.full(len(wanted), -1, dtype=np.int64)
@@ -285,6 +280,12 @@ def _fetch_columns(wanted: pa.Array, has_record: pa.Array, outcomes: Mapping[str
         "error": pc.if_else(has_record, text, _NEVER_ASKED),
     }
     return arrays | {name: pc.if_else(known, arrays[name], other) for name, other in absent.items()}
+
+
+def _archived(rows: int) -> dict[str, pa.Array]:
+    """Make the columns that say how each row was had, when all are from the archive."""
+    said = {"fetch_status": "ok", "http_status": None, "attempts": 0, "error": None}
+    return {name: pa.repeat(pa.scalar(value, coerce.ARROW[FIELDS[name].kind]), rows) for name, value in said.items()}
 
 
 def _frame(ids: pa.Array | pa.ChunkedArray, columns: Iterable[tuple[Field, pa.ChunkedArray]]) -> pd.DataFrame:
