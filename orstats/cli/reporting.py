@@ -82,10 +82,12 @@ def run(
     frame = _between(frame, *ends)
     if output is not None and is_page:
         write_html(frame, output, tz=zone, freq=freq or "D")
-        say(f"Written to {output}.")
+        said = [f"Written to {output}."]
     else:
-        _give(cost_by(frame, keys or None, freq=freq, tz=zone), frame, keys, top, output)
+        said = _give(cost_by(frame, keys or None, freq=freq, tz=zone), frame, keys, top, output)
     if not quiet:
+        for words in said:
+            say(words)
         tell(frame)
     return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0
 
@@ -99,16 +101,18 @@ def _check(keys: Sequence[str]) -> None:
             raise WrongUsage(f"--by: there is no column {key}; {hint}")
 
 
-def _give(whole: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int | None, output: str | None) -> None:
-    """Print or write a report, of some groups only when that is wanted."""
+def _give(whole: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int | None, output: str | None) -> list[str]:
+    """Print or write a report, of some groups only when that is wanted; return what there is to say about it."""
     report = whole if top is None or not keys else _dearest(whole, cost_by(frame, keys).index[:top])
+    said = []
     if output is None:
         tables().print(cost_table(report, total=whole))
     else:
         write_report(report, output)
-        say(f"Written to {output}: {plural(len(report), 'row')}.")
+        said.append(f"Written to {output}: {plural(len(report), 'row')}.")
     if len(report) < len(whole):
-        say(f"{plural(len(whole) - len(report), 'row')} of less costly groups left out by --top.")
+        said.append(f"{plural(len(whole) - len(report), 'row')} of less costly groups left out by --top.")
+    return said
 
 
 _PAGES: Final = (".html", ".htm")
