@@ -122,6 +122,14 @@ def plot_tokens(
         Unknown column, frequency or time zone.
     MissingExtraError
         matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import orstats
+    >>> with orstats.sim.SimServer(50) as sim:
+    ...     df = orstats.fetch(sim.ids, client=sim.client())
+    >>> plot_tokens(df, freq="W").get_ylabel()
+    'native tokens'
     """
     rows, columns = ok_rows(df), keys(df, by)
     zone_of(tz)
@@ -190,6 +198,14 @@ def plot_latency(
         Unknown column, frequency or time zone.
     MissingExtraError
         matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import orstats
+    >>> with orstats.sim.SimServer(50) as sim:
+    ...     df = orstats.fetch(sim.ids, client=sim.client())
+    >>> plot_latency(df, by="provider_name").get_xlabel()
+    'latency: dot at 50 %, thick line to 90 %, thin to 99 %'
     """
     rows, columns = ok_rows(df), keys(df, by)
     zone_of(tz)

@@ -175,7 +175,18 @@ class SimServer:
         return self._service.world.keys.management
 
     def client(self, **options: Any) -> Any:
-        """Open an :class:`orstats.Client` on this server, with both keys; ``options`` are passed on and win."""
+        """Open an :class:`orstats.Client` on this server, with both of its keys.
+
+        Parameters
+        ----------
+        options
+            Passed on to the client; they win.
+
+        Returns
+        -------
+        Client
+            To be closed by its owner, or by ``with``.
+        """
         # By name and only here: the simulator knows nothing of the client, so that it can be used to test it.
         front = importlib.import_module("orstats")
         settings = {"api_key": self.key, "management_key": self.management_key, "base_url": self.base_url}
@@ -198,7 +209,17 @@ class SimServer:
         return list(self._corpus.identifiers())
 
     def record(self, generation_id: str) -> dict[str, Any]:
-        """Tell the true metadata of a generation, as ``data`` of the answer has it, even before it can be found.
+        """Tell the true metadata of a generation, even before it can be found.
+
+        Parameters
+        ----------
+        generation_id
+            One of ``ids``.
+
+        Returns
+        -------
+        dict
+            As ``data`` of the answer has it.
 
         Raises
         ------
@@ -208,7 +229,17 @@ class SimServer:
         return self._corpus.record(self._index(generation_id))
 
     def content(self, generation_id: str) -> dict[str, Any] | None:
-        """Tell the stored content of a generation; None if there is none (see :meth:`content_reason`).
+        """Tell the stored content of a generation.
+
+        Parameters
+        ----------
+        generation_id
+            One of ``ids``.
+
+        Returns
+        -------
+        dict or None
+            As ``data`` of the answer has it; None if there is none (see :meth:`content_reason`).
 
         Raises
         ------
@@ -219,6 +250,11 @@ class SimServer:
 
     def content_reason(self, generation_id: str) -> ContentReason:
         """Tell why a generation has content or not.
+
+        Parameters
+        ----------
+        generation_id
+            One of ``ids``.
 
         Returns
         -------
@@ -240,7 +276,20 @@ class SimServer:
         return index
 
     def young_ids(self, count: int, *, found_after: float) -> list[str]:
-        """Add generations of this second that answer 404 until ``found_after`` seconds from now have passed."""
+        """Add generations of this second, which are not found at first.
+
+        Parameters
+        ----------
+        count
+            How many.
+        found_after
+            Seconds from now during which they answer 404.
+
+        Returns
+        -------
+        list of str
+            Their identifiers.
+        """
         return [self._service.world.add_young(found_after) for _ in range(count)]
 
     def unknown_ids(self, count: int, *, age: float | None = None) -> list[str]:
@@ -252,6 +301,11 @@ class SimServer:
             How many; each call makes new ones.
         age
             How many seconds ago the second in them lies; None for legacy ones, which have no second.
+
+        Returns
+        -------
+        list of str
+            The identifiers.
         """
         first, self._unknown = self._unknown, self._unknown + count
         moment = None if age is None else datetime.now(UTC) - timedelta(seconds=age)

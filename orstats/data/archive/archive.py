@@ -124,6 +124,11 @@ class Archive(Relations):
     def check_writable(self, host: str) -> None:
         """Prove that records of this host can be stored, before requests are spent on them.
 
+        Parameters
+        ----------
+        host
+            Host of the API.
+
         Raises
         ------
         ArchiveError
@@ -157,7 +162,20 @@ class Archive(Relations):
         self._append(CONTENTS, host, pa.table(columns, schema=CONTENTS.schema))
 
     def read_contents(self, host: str, ids: Sequence[str]) -> dict[str, bytes]:
-        """Return what is stored of the contents of these generations, by id.
+        """Return what is stored of the contents of these generations.
+
+        Parameters
+        ----------
+        host
+            Host of the API.
+        ids
+            Those wanted.
+
+        Returns
+        -------
+        dict
+            By id, the newest JSON of ``data`` as it was sent (see :meth:`orstats.Content.from_json`). Ids of which
+            nothing is stored are not in it.
 
         Raises
         ------
@@ -174,6 +192,11 @@ class Archive(Relations):
 
         Files that are being written meanwhile are deleted too: that :meth:`append_contents` raises.
 
+        Parameters
+        ----------
+        host
+            Host of the API; all of them when None.
+
         Raises
         ------
         ArchiveError
@@ -189,7 +212,12 @@ class Archive(Relations):
                 self._store.remove_directory(directory)
 
     def hosts(self) -> list[str]:
-        """Return the hosts that something is stored of, sorted.
+        """Return the hosts that something is stored of.
+
+        Returns
+        -------
+        list of str
+            Sorted, such as ``openrouter.ai``; empty when nothing is stored.
 
         Raises
         ------
@@ -206,7 +234,7 @@ class Archive(Relations):
         return sorted(found)
 
     def info(self) -> pd.DataFrame:
-        """Return what is stored, one row per host.
+        """Tell what is stored, one row per host.
 
         Returns
         -------
