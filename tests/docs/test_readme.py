@@ -72,6 +72,15 @@ def test_links_lead_somewhere(page):
         assert not place or place in headings(file), place
 
 
+def test_every_notebook_and_picture_is_shown():
+    named = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
+    }
+    assert {*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "docs").rglob("*.*")} - {README} <= named
+
+
 def headings(page):
     """The anchors that the headings of a page get where Markdown is shown."""
     named = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
