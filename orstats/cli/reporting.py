@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import orjson
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
@@ -25,7 +24,7 @@ from orstats.api.client import Client
 from orstats.api.errors import ConfigError
 from orstats.cli.archiving import stored
 from orstats.cli.asking import ask, gather, place
-from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, tables
+from orstats.cli.console import SOME_FAILED, WrongUsage, say, tables, write_json
 from orstats.cli.discovering import ids_between
 from orstats.cli.fetching import tell
 from orstats.cli.text import count, known, plural, short, tokens, usd, usd_places
@@ -210,8 +209,7 @@ def dictionary(names: Sequence[str], *, as_json: bool, output: str | None) -> in
         write_csv(frame, output)
         say(f"Written to {output}: {plural(len(frame), 'row')}.")
     elif as_json:
-        text = orjson.dumps(list(json_rows(frame)), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        data().write(text.decode())
+        write_json(list(json_rows(frame)))
     else:
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("name", no_wrap=True, style="cyan")

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
-from urllib.parse import quote as percent
 
 import pandas as pd
 
@@ -20,6 +19,7 @@ from orstats.data.content.record import Record
 from orstats.data.content.row import read_row
 from orstats.data.content.static_card import static_card
 from orstats.data.fetch.fetch import choose_archive, fetch
+from orstats.data.ids.shapes import log_page
 
 ArchiveChoice = Archive | str | os.PathLike[str] | Literal[False] | None
 
@@ -100,7 +100,7 @@ class Generation(Record):
     @property
     def url(self) -> str:
         """The vendor's log page of this generation; only its account may see it."""
-        return f"https://openrouter.ai/logs?transaction={percent(self.id, safe='', errors='replace')}"
+        return log_page(self.id)
 
     def content(self) -> Content:
         """Return the stored prompt and completion: from the archive if it has them, else by one request.
