@@ -40,7 +40,8 @@ class Client(AccountCalls):
         Else ``OPENROUTER_BASE_URL``, else ``https://openrouter.ai/api/v1``. With or without ``/api/v1``. Must be
         https, except on this machine.
     timeout
-        Seconds: one number, or (to connect, between two pieces of an answer).
+        Seconds: one number, or (to connect, between two pieces of an answer). A whole answer may take the sum of both;
+        ten times that for stored content, three times for analytics.
     retry
         Bounds and waits for one id.
 
