@@ -1,1 +1,1 @@
-"""Answer questions about a frame: reports, exports. Knows neither HTTP nor the archive."""
+"""Answer questions about a frame: reports, plots, files, the page. Knows neither HTTP nor the archive."""

@@ -6,13 +6,12 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
 
 from orstats.analysis.wording import known, visible
+from orstats.data.ids.shapes import log_page
 
 #: Characters that a tooltip shows of a text that was cut.
 _TOOLTIP: Final = 1_000
-_LOGS: Final = "https://openrouter.ai/logs?transaction="
 _LONGEST_ID: Final = 200
 
 
@@ -54,8 +53,7 @@ def log_link(generation_id: Any) -> str:
     text = str(generation_id)
     if not known(generation_id) or len(text) > _LONGEST_ID:
         return f'<span class="id">{name(generation_id)}</span>'
-    address = _LOGS + quote(text, safe="", errors="replace")
-    return f'<a class="id" href="{escape(address)}">{escape(visible(text))}</a>'
+    return f'<a class="id" href="{escape(log_page(text))}">{escape(visible(text))}</a>'
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], foot: Sequence[str] = ()) -> str:

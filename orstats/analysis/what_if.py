@@ -14,7 +14,6 @@ from orstats.analysis.engines import aggregate, number, ok_rows, require, whole,
 from orstats.api.errors import ConfigError
 
 _PRICES: Final = ("prompt", "cached", "completion")
-_SUMS: Final = ("cost", "prompt", "cached", "completion")
 _NEEDS: Final = ("model", "cost_usd", "native_tokens_prompt", "native_tokens_completion", "native_tokens_cached")
 _MILLION: Final = 1e6
 

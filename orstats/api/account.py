@@ -71,7 +71,17 @@ class AccountCalls(ABC):
         return self.retry.call(lambda: self.ask_analytics(query))
 
     def ask_analytics(self, query: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one query, without a second try.
+        """Send one query, without a second try. For callers that ask again in another way.
+
+        Parameters
+        ----------
+        query
+            As for :meth:`analytics`.
+
+        Returns
+        -------
+        dict
+            As of :meth:`analytics`.
 
         Raises
         ------
@@ -90,7 +100,12 @@ class AccountCalls(ABC):
         return cast("dict[str, Any]", answer)
 
     def analytics_meta(self) -> dict[str, Any]:
-        """Return what analytics can be asked for: ``metrics``, ``dimensions``, ``operators``, ``granularities``.
+        """Return what analytics can be asked for.
+
+        Returns
+        -------
+        dict
+            ``metrics``, ``dimensions``, ``operators`` and ``granularities``, each a list.
 
         Raises
         ------
@@ -152,7 +167,12 @@ class AccountCalls(ABC):
         return cast("list[dict[str, Any]]", answer)
 
     def credits(self) -> dict[str, Any]:
-        """Return what was bought and what was used, in USD: ``total_credits``, ``total_usage``.
+        """Return what was bought and what was used.
+
+        Returns
+        -------
+        dict
+            ``total_credits`` and ``total_usage``, in USD.
 
         Raises
         ------
@@ -165,7 +185,15 @@ class AccountCalls(ABC):
         return cast("dict[str, Any]", answer)
 
     def note_clock(self, theirs: float | None, ours: float) -> None:
-        """Compare the server's clock (unix seconds, whole) with ours."""
+        """Compare the server's clock with ours.
+
+        Parameters
+        ----------
+        theirs
+            Unix seconds, whole; None when the answer did not say.
+        ours
+            Unix seconds.
+        """
         if theirs is not None:
             ahead = theirs - ours
             self.clock_ahead = ahead if abs(ahead) > _CLOCK_SLACK_S else 0.0

@@ -40,7 +40,8 @@ class Client(AccountCalls):
         Else ``OPENROUTER_BASE_URL``, else ``https://openrouter.ai/api/v1``. With or without ``/api/v1``. Must be
         https, except on this machine.
     timeout
-        Seconds: one number, or (to connect, between two pieces of an answer).
+        Seconds: one number, or (to connect, between two pieces of an answer). A whole answer may take the sum of both;
+        ten times that for stored content, three times for analytics.
     retry
         Bounds and waits for one id.
 
@@ -53,6 +54,11 @@ class Client(AccountCalls):
     --------
     >>> Client("sk-or-v1-secret", base_url="https://openrouter.ai")
     Client(base_url='https://openrouter.ai/api/v1')
+    >>> import orstats
+    >>> with orstats.sim.SimServer(10) as sim, sim.client() as client:
+    ...     record = client.generation(sim.ids[0])
+    >>> record["id"] == sim.ids[0], record["total_cost"] >= 0
+    (True, True)
     """
 
     def __init__(
@@ -92,6 +98,18 @@ class Client(AccountCalls):
     def generation(self, generation_id: str) -> dict[str, Any]:
         """Return the metadata record of one generation, as the API sends it.
 
+        :func:`orstats.get` gives it typed, :func:`orstats.fetch` many of them.
+
+        Parameters
+        ----------
+        generation_id
+            The id.
+
+        Returns
+        -------
+        dict
+            ``data`` of ``GET /generation``, with the vendor's names, types and units; nothing is checked or derived.
+
         Raises
         ------
         ApiError
@@ -102,10 +120,20 @@ class Client(AccountCalls):
         return self.retry.call(lambda: self.ask_generation(generation_id))
 
     def content(self, generation_id: str) -> dict[str, Any]:
-        """Return the stored prompt and completion of one generation: ``input``, ``output``, ``error``.
+        """Return the stored prompt and completion of one generation, as the API sends them.
 
         An ordinary key may be refused (the vendor's pages disagree on that); then the management key is tried,
-        if one is set.
+        if one is set. ``orstats.get(id).content()`` gives it typed, and says why there is none.
+
+        Parameters
+        ----------
+        generation_id
+            The id.
+
+        Returns
+        -------
+        dict
+            ``data`` of ``GET /generation/content``: ``input``, ``output``, ``error``.
 
         Raises
         ------
@@ -131,6 +159,12 @@ class Client(AccountCalls):
         management
             Of the management key instead, where both are set.
 
+        Returns
+        -------
+        dict
+            ``data`` of ``GET /key``: ``label``, ``limit`` (None: none) and ``limit_remaining``, ``usage`` in all and of
+            the day, week and month, each in USD, and more.
+
         Raises
         ------
         ApiError
@@ -152,6 +186,11 @@ class Client(AccountCalls):
         admitted
             What :meth:`Governor.admit` returned, if the caller waited there already.
 
+        Returns
+        -------
+        dict
+            As of :meth:`generation`.
+
         Raises
         ------
         ApiError
@@ -171,6 +210,11 @@ class Client(AccountCalls):
             With which key.
         admitted
             What :meth:`Governor.admit` returned, if the caller waited there already.
+
+        Returns
+        -------
+        dict
+            As of :meth:`content`.
 
         Raises
         ------
@@ -232,9 +276,12 @@ class Client(AccountCalls):
                 pace.refused(sent_at, refusal.retry_after)
 
     def now(self) -> float:
-        """Unix seconds by the server's clock, which also says when a generation was created; ours may be off or jump.
+        """Tell the time by the server's clock, which also says when a generation was created; ours may be off or jump.
 
-        Whole seconds apart at most, and ours before the first answer.
+        Returns
+        -------
+        float
+            Unix seconds, some two off at most; by our own clock before the first answer.
         """
         return time.time() if self._server_offset is None else time.monotonic() + self._server_offset
 

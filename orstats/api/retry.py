@@ -64,11 +64,29 @@ class Retry:
                 raise ConfigError(f"Retry({name}={getattr(self, name)}): seconds must not be negative.")
 
     def call(self, request: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
-        """Call ``request`` until it succeeds, fails for good, or the bounds are reached; then raise its error."""
+        """Call ``request`` until it succeeds, fails for good, or the bounds are reached; then raise its error.
+
+        Parameters
+        ----------
+        request
+            Takes nothing; an :class:`~orstats.errors.ApiError` that is ``retryable`` is followed by another try.
+        sleep
+            Waits so many seconds; another one in tests.
+
+        Returns
+        -------
+        object
+            What ``request`` returned.
+
+        Raises
+        ------
+        ApiError
+            What the last try ended with; any other error at once.
+        """
         return self._policy.copy(sleep=sleep)(request)
 
     def next_wait(self, error: ApiError, *, attempt: int, elapsed: float) -> float | None:
-        """Seconds to wait after ``error``, or None to give up.
+        """Tell how long to wait after an error, without waiting.
 
         Parameters
         ----------
@@ -78,6 +96,11 @@ class Retry:
             How many requests there were, that one included.
         elapsed
             Seconds since the first of them was sent.
+
+        Returns
+        -------
+        float or None
+            Seconds; None to give up.
         """
         state = tenacity.RetryCallState(self._policy, None, (), {})
         state.attempt_number = attempt

@@ -31,7 +31,7 @@ Since = Annotated[
         show_default=False,
     ),
 ]
-Until = Annotated[str, typer.Option(metavar="TIME", help="Up to, but without.")]
+Until = Annotated[str, typer.Option(metavar="TIME", help="Until then, which is not included.")]
 
 _KEY = "Needs a management key in [bold]OPENROUTER_MANAGEMENT_KEY[/bold]: openrouter.ai/settings/management-keys"
 
@@ -142,6 +142,6 @@ def reconcile(
 @command
 def key(as_json: AsJson = False, base_url: BaseUrl = None) -> int:
     """Show what the key may spend and has spent, and, with a management key, the account's credits."""
-    from orstats.cli.account import run  # noqa: PLC0415 - loads requests
+    from orstats.cli.key import run  # noqa: PLC0415 - loads requests
 
     return run(as_json=as_json, base_url=base_url)

@@ -18,6 +18,7 @@ from orstats.cli.options import (
     IdsFrom,
     NoArchive,
     PendingWait,
+    Port,
     Quiet,
     RawText,
     Refresh,
@@ -71,7 +72,7 @@ def root(
 @app.command(epilog=epilog("orstats demo", "orstats demo --generations 5000 --out /tmp/demo"))
 @command
 def demo(
-    generations: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many generations.")] = 1000,
+    generations: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many generations.")] = 1000,
     out: Annotated[str, typer.Option(metavar="DIR", help="Where its files go.")] = "orstats-demo",
 ) -> int:
     """See the whole job in seconds, without a key.
@@ -235,7 +236,7 @@ def fields(
     as_json: AsJson = False,
     output: Annotated[str | None, output_option("the dictionary")] = None,
 ) -> int:
-    """Explain the columns: type, unit, meaning, source."""
+    """Explain the columns: unit and meaning; as JSON or in a file also type and source."""
     from orstats.cli.reporting import dictionary  # noqa: PLC0415 - loads pandas
 
     return dictionary(names or [], as_json=as_json, output=output)
@@ -246,14 +247,19 @@ def fields(
 )
 @command
 def sim(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 8377,
-    generations: Annotated[int, typer.Option(min=0, max=10_000_000, help="Size of the made-up account.")] = 1000,
-    faults: Annotated[float, typer.Option(min=0, max=1, help="Share of ids whose first request fails.")] = 0.0,
+    port: Port = 8377,
+    generations: Annotated[
+        int, typer.Option(metavar="N", min=0, max=10_000_000, help="Size of the made-up account.")
+    ] = 1000,
+    faults: Annotated[
+        float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of ids whose first request fails.")
+    ] = 0.0,
     rate: Annotated[
-        float | None, typer.Option(min=0.1, help="Requests a second before it refuses (429).", show_default=False)
+        float | None,
+        typer.Option(metavar="N", min=0.1, help="Requests a second before it refuses (429).", show_default=False),
     ] = None,
     latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Time that each answer takes.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Another seed is another account.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed is another account.")] = 0,
     ids_out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the account's ids, one a line.", show_default=False)
     ] = None,

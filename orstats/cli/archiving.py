@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import orjson
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
 from orstats.analysis.export import check_target, json_rows, write_csv
 from orstats.api.errors import ArchiveError
-from orstats.cli.console import FAILED, data, say, tables
+from orstats.cli.console import FAILED, data, say, tables, write_json
 from orstats.cli.text import count, line, plural, size
 from orstats.data.archive.archive import Archive
 from orstats.data.frame.frame import stored_frame
@@ -28,8 +27,7 @@ def info(archive: str | None, *, as_json: bool) -> int:
     store = Archive(archive)
     frame = store.info()
     if as_json:
-        text = orjson.dumps(list(json_rows(frame)), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        data().write(text.decode())
+        write_json(list(json_rows(frame)))
         return 0
     say(f"Archive: {store.path}")
     if frame.empty:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, ParamSpec, TextIO
 
+import orjson
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from orstats.api.errors import OrstatsError
@@ -48,10 +50,28 @@ def say(text: str, style: str = "") -> None:
     words().print(Text(clean(text), style=style))
 
 
+def warn(text: object) -> None:
+    """Print a warning."""
+    words().print(Text("orstats: ", style="bold").append(f"warning: {line(text)}", style="yellow"))
+
+
 def tables() -> Console:
     """Return the console for what people read on standard output."""
     _never_refuse(sys.stdout)
     return Console(highlight=False)
+
+
+def pairs() -> Table:
+    """Return an empty table of names, and what is said of each."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="cyan", no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def write_json(value: Any) -> None:
+    """Write a value to standard output, as JSON that people can read, too."""
+    data().write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
 def data() -> Any:
@@ -150,4 +170,4 @@ class _Warnings(logging.Handler):
         super().__init__(logging.WARNING)
 
     def emit(self, record: logging.LogRecord) -> None:
-        words().print(Text("orstats: ", style="bold").append(f"warning: {line(record.getMessage())}", style="yellow"))
+        warn(record.getMessage())

@@ -11,12 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from rich.text import Text
-
 from orstats.api.client import Client
 from orstats.api.errors import ConfigError
 from orstats.cli.asking import place
-from orstats.cli.console import Interrupted, WrongUsage, data, say, words
+from orstats.cli.console import Interrupted, WrongUsage, data, say, warn
 from orstats.cli.text import line, plural
 from orstats.data.account.discover import list_ids
 from orstats.data.account.timespan import span
@@ -106,7 +104,7 @@ def said_warnings() -> Iterator[None]:
     """Show the library's warnings as a person reads them."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        words().print(Text("orstats: ", style="bold").append(f"warning: {line(message)}", style="yellow"))
+        warn(message)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)

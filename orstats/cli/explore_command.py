@@ -7,20 +7,19 @@ from typing import Annotated
 import typer
 
 from orstats.cli.console import command
-from orstats.cli.options import ArchiveDir, BaseUrl, Column, Ids, IdsFrom, NoArchive, Quiet
+from orstats.cli.options import ArchiveDir, BaseUrl, Column, Ids, IdsFrom, NoArchive, Port, Quiet, epilog
 
 app = typer.Typer(rich_markup_mode="rich")
 
-_EPILOG = (
-    "[bold]Examples[/bold]\n\n"
-    "[cyan]orstats explore[/cyan]\n\n"
-    "[cyan]orstats explore --ids-from app.log[/cyan]\n\n"
-    "[cyan]orstats explore --no-browser --port 8866 --dark[/cyan]\n\n"
-    "Needs the extra notebook. Prompts and completions are asked for one by one, when you open them."
+
+@app.command(
+    epilog=epilog(
+        "orstats explore",
+        "orstats explore --ids-from app.log",
+        "orstats explore --no-browser --port 8866 --dark",
+        more="Needs the extra notebook. Prompts and completions are asked for one by one, when you open them.",
+    )
 )
-
-
-@app.command(epilog=_EPILOG)
 @command
 def explore(
     ids: Ids = None,
@@ -29,7 +28,7 @@ def explore(
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
     no_archive: NoArchive = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 0,
+    port: Port = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", metavar="", help="Only print the address.")] = False,
     dark: Annotated[bool, typer.Option("--dark", metavar="", help="Dark colours.")] = False,
     quiet: Quiet = False,
@@ -39,7 +38,7 @@ def explore(
     Of the ids given, or, without any, of all that is in the archive. Served on this machine only, to who has the
     address that is printed; until Ctrl-C.
     """
-    from orstats.cli.explore import run  # noqa: PLC0415 - loads pandas
+    from orstats.cli.exploring import run  # noqa: PLC0415 - loads pandas
 
     return run(
         ids=ids or [],

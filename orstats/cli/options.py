@@ -36,7 +36,10 @@ ArchiveDir = Annotated[
     ),
 ]
 NoArchive = Annotated[bool, typer.Option("--no-archive", metavar="", help="Neither read nor write an archive.")]
-Workers = Annotated[int, typer.Option(min=1, max=256, help="Requests at once, at most; the pace is learnt anyway.")]
+Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port on this machine; 0 takes a free one.")]
+Workers = Annotated[
+    int, typer.Option(metavar="N", min=1, max=256, help="Requests at once, at most; the pace is learnt anyway.")
+]
 Refresh = Annotated[bool, typer.Option("--refresh", metavar="", help="Ask for archived ids, too.")]
 PendingWait = Annotated[
     float,

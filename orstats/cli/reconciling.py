@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +12,7 @@ from orstats.analysis.export import check_target, json_rows, write_csv
 from orstats.analysis.reconcile import reconcile, share_explained
 from orstats.api.client import Client
 from orstats.cli.asking import ask, gather, place
-from orstats.cli.console import SOME_FAILED, data, say, tables
+from orstats.cli.console import SOME_FAILED, say, tables, write_json
 from orstats.cli.discovering import between, ids_between, said_warnings
 from orstats.cli.text import count, line, plural, usd, usd_places
 
@@ -52,7 +51,7 @@ def run(
     if output is not None:
         write_csv(compared, output)
     if as_json:
-        data().write(orjson.dumps(list(json_rows(compared)), option=orjson.OPT_INDENT_2).decode() + "\n")
+        write_json(list(json_rows(compared)))
     elif not compared["agrees"].all():
         tables().print(_table(compared))
     share = share_explained(compared)

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import orjson
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
@@ -25,7 +24,7 @@ from orstats.api.client import Client
 from orstats.api.errors import ConfigError
 from orstats.cli.archiving import stored
 from orstats.cli.asking import ask, gather, place
-from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, tables
+from orstats.cli.console import SOME_FAILED, WrongUsage, say, tables, write_json
 from orstats.cli.discovering import ids_between
 from orstats.cli.fetching import tell
 from orstats.cli.text import count, known, plural, short, tokens, usd, usd_places
@@ -82,10 +81,12 @@ def run(
     frame = _between(frame, *ends)
     if output is not None and is_page:
         write_html(frame, output, tz=zone, freq=freq or "D")
-        say(f"Written to {output}.")
+        said = [f"Written to {output}."]
     else:
-        _give(cost_by(frame, keys or None, freq=freq, tz=zone), frame, keys, top, output)
+        said = _give(cost_by(frame, keys or None, freq=freq, tz=zone), frame, keys, top, output)
     if not quiet:
+        for words in said:
+            say(words)
         tell(frame)
     return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0
 
@@ -99,16 +100,18 @@ def _check(keys: Sequence[str]) -> None:
             raise WrongUsage(f"--by: there is no column {key}; {hint}")
 
 
-def _give(whole: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int | None, output: str | None) -> None:
-    """Print or write a report, of some groups only when that is wanted."""
+def _give(whole: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int | None, output: str | None) -> list[str]:
+    """Print or write a report, of some groups only when that is wanted; return what there is to say about it."""
     report = whole if top is None or not keys else _dearest(whole, cost_by(frame, keys).index[:top])
+    said = []
     if output is None:
         tables().print(cost_table(report, total=whole))
     else:
         write_report(report, output)
-        say(f"Written to {output}: {plural(len(report), 'row')}.")
+        said.append(f"Written to {output}: {plural(len(report), 'row')}.")
     if len(report) < len(whole):
-        say(f"{plural(len(whole) - len(report), 'row')} of less costly groups left out by --top.")
+        said.append(f"{plural(len(whole) - len(report), 'row')} of less costly groups left out by --top.")
+    return said
 
 
 _PAGES: Final = (".html", ".htm")
@@ -206,8 +209,7 @@ def dictionary(names: Sequence[str], *, as_json: bool, output: str | None) -> in
         write_csv(frame, output)
         say(f"Written to {output}: {plural(len(frame), 'row')}.")
     elif as_json:
-        text = orjson.dumps(list(json_rows(frame)), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        data().write(text.decode())
+        write_json(list(json_rows(frame)))
     else:
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("name", no_wrap=True, style="cyan")

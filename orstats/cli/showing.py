@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 import pandas as pd
@@ -14,13 +13,14 @@ from rich.text import Text
 from orstats.analysis.export import json_rows
 from orstats.api.client import Client
 from orstats.cli.asking import ask, place
-from orstats.cli.console import SOME_FAILED, data, say, tables
+from orstats.cli.console import SOME_FAILED, pairs, say, tables, write_json
 from orstats.cli.conversation import conversation
 from orstats.cli.text import clean, count, known, line, milliseconds, short, usd
 from orstats.data.archive.archive import Archive
 from orstats.data.content.generation import Generation
 from orstats.data.content.words import BASIS
 from orstats.data.frame.views import ADVICE
+from orstats.data.ids.shapes import log_page
 
 _SERVED = range(200, 300)
 _IDS = ("request_id", "session_id", "upstream_id", "response_cache_source_id", "workspace_id", "app_id", "preset_id")
@@ -39,13 +39,12 @@ def run(
         stored, missing = _content(client, frame.iloc[0], store) if content and ok else (None, None)
     if as_json:
         whole = row | ({"content": stored, "content_missing": missing} if content else {})
-        text = orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        data().write(text.decode())
+        write_json(whole)
     elif ok:
         out = tables()
         out.print(Text(line(row["id"]), style="bold"))
         out.print(_record(row))
-        out.print(Text(f"https://openrouter.ai/logs?transaction={quote(row['id'], safe='')}"), soft_wrap=True)
+        out.print(Text(log_page(row["id"])), soft_wrap=True)
         if stored is not None:
             for part in conversation(stored):
                 out.print(part)
@@ -66,9 +65,7 @@ def _content(client: Client, row: pd.Series[Any], store: Archive | None) -> tupl
 
 
 def _record(row: dict[str, Any]) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="cyan", no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = pairs()
     for title, lines in (
         ("What", _what(row)),
         ("Cost", _cost(row)),

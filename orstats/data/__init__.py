@@ -1,1 +1,1 @@
-"""Turn ids into a typed frame: the field table, the archive, id sources and the fetch."""
+"""From ids to typed data: id sources, fetch, archive, frame, one generation whole, and what the account lists."""

@@ -234,7 +234,6 @@ LEGACY: tuple[Model, ...] = (
 )
 
 SEEING: tuple[Model, ...] = tuple(model for model in CHAT if model.sees)
-HEARING: tuple[Model, ...] = tuple(model for model in CHAT if model.hears)
 ROUTED: tuple[Model, ...] = tuple(model for model in CHAT if len(model.endpoints) > 1)
 OWN_KEY: tuple[Model, ...] = tuple(
     model for model in CHAT if model.endpoints[0].provider in {"OpenAI", "Anthropic", "Google"}

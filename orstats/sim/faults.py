@@ -166,7 +166,18 @@ class Faults:
         return self.kinds[number(self.seed, "fault-kind", key, attempt) % len(self.kinds)]
 
     def reply(self, kind: str) -> Reply | None:
-        """Write the answer of a request that meets a fault; None for one that spoils a good answer."""
+        """Write the answer of a request that meets a fault.
+
+        Parameters
+        ----------
+        kind
+            One of the kinds above.
+
+        Returns
+        -------
+        Reply or None
+            None for a kind that :meth:`spoils` a good answer.
+        """
         if kind in _PAGES:
             return _PAGES[kind]
         if kind.isdigit():
@@ -179,11 +190,35 @@ class Faults:
 
     @staticmethod
     def spoils(kind: str) -> bool:
-        """Tell whether a kind spoils a good answer rather than taking its place."""
+        """Tell whether a fault spoils a good answer rather than taking its place.
+
+        Parameters
+        ----------
+        kind
+            One of the kinds above.
+
+        Returns
+        -------
+        bool
+            True for "truncated", "cut" and "drip".
+        """
         return kind in _SPOILERS
 
     def spoil(self, kind: str, good: Reply) -> Reply:
-        """Spoil a good answer with "truncated", "cut" or "drip"."""
+        """Spoil a good answer.
+
+        Parameters
+        ----------
+        kind
+            "truncated", "cut" or "drip".
+        good
+            What would have been answered.
+
+        Returns
+        -------
+        Reply
+            What is answered.
+        """
         if kind == "truncated":
             return replace(good, body=good.body[: len(good.body) // 2])
         if kind == "drip":

@@ -1,17 +1,17 @@
-"""The simulator itself: starts, stops, and tells the truth about what it serves."""
+"""The simulator itself: starts, stops, says where it is, and counts what happened."""
 
 from __future__ import annotations
 
-import functools
 import importlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from orstats.sim.corpus import ContentReason, Corpus
+from orstats.sim.corpus import Corpus
 from orstats.sim.faults import Faults
 from orstats.sim.hosting import HOST, Hosting
 from orstats.sim.limits import RateLimit
 from orstats.sim.service import Service
+from orstats.sim.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orstats.sim.stats import Stats
 
 
-class SimServer:
+class SimServer(Truth):
     """An HTTP server on this machine that speaks the OpenRouter API about a made-up account.
 
     Used as a context manager it runs in a thread of its own; with :meth:`serve_forever` it holds the calling one.
@@ -95,7 +95,6 @@ class SimServer:
             analytics_per_minute=analytics_per_minute,
         )
         self._hosting = Hosting(self._service, port)
-        self._unknown = 0
 
     def __repr__(self) -> str:
         where = f"at {self.base_url}" if self._hosting.port is not None else "not running"
@@ -175,7 +174,18 @@ class SimServer:
         return self._service.world.keys.management
 
     def client(self, **options: Any) -> Any:
-        """Open an :class:`orstats.Client` on this server, with both keys; ``options`` are passed on and win."""
+        """Open an :class:`orstats.Client` on this server, with both of its keys.
+
+        Parameters
+        ----------
+        options
+            Passed on to the client; they win.
+
+        Returns
+        -------
+        Client
+            To be closed by its owner, or by ``with``.
+        """
         # By name and only here: the simulator knows nothing of the client, so that it can be used to test it.
         front = importlib.import_module("orstats")
         settings = {"api_key": self.key, "management_key": self.management_key, "base_url": self.base_url}
@@ -189,73 +199,6 @@ class SimServer:
     @out_of_credits.setter
     def out_of_credits(self, value: bool) -> None:
         self._service.world.out_of_credits = value
-
-    # ---- the truth -----------------------------------------------------------------------------------------
-
-    @functools.cached_property
-    def ids(self) -> list[str]:
-        """All identifiers of the account in time order (some 7 s and 90 MB for a million)."""
-        return list(self._corpus.identifiers())
-
-    def record(self, generation_id: str) -> dict[str, Any]:
-        """Tell the true metadata of a generation, as ``data`` of the answer has it, even before it can be found.
-
-        Raises
-        ------
-        KeyError
-            If the account has no such generation.
-        """
-        return self._corpus.record(self._index(generation_id))
-
-    def content(self, generation_id: str) -> dict[str, Any] | None:
-        """Tell the stored content of a generation; None if there is none (see :meth:`content_reason`).
-
-        Raises
-        ------
-        KeyError
-            If the account has no such generation.
-        """
-        return self._corpus.content(self._index(generation_id))
-
-    def content_reason(self, generation_id: str) -> ContentReason:
-        """Tell why a generation has content or not.
-
-        Returns
-        -------
-        str
-            "stored"; or, with 404: "logging_off" (not logged at that time), "regional" (served by a regional host),
-            "too_old"; or "zero_data_retention" (200, but empty). A key that may not read gets 403 for any.
-
-        Raises
-        ------
-        KeyError
-            If the account has no such generation.
-        """
-        return self._corpus.content_reason(self._index(generation_id))
-
-    def _index(self, generation_id: str) -> int:
-        index = self._corpus.find(generation_id)
-        if index is None:
-            raise KeyError(generation_id)
-        return index
-
-    def young_ids(self, count: int, *, found_after: float) -> list[str]:
-        """Add generations of this second that answer 404 until ``found_after`` seconds from now have passed."""
-        return [self._service.world.add_young(found_after) for _ in range(count)]
-
-    def unknown_ids(self, count: int, *, age: float | None = None) -> list[str]:
-        """Make identifiers that are never found.
-
-        Parameters
-        ----------
-        count
-            How many; each call makes new ones.
-        age
-            How many seconds ago the second in them lies; None for legacy ones, which have no second.
-        """
-        first, self._unknown = self._unknown, self._unknown + count
-        moment = None if age is None else datetime.now(UTC) - timedelta(seconds=age)
-        return [self._corpus.unknown(number, moment) for number in range(first, self._unknown)]
 
     # ---- what happened -------------------------------------------------------------------------------------
 

@@ -1,16 +1,17 @@
 """orstats report, fields, archive, demo, and the front door."""
 
 import csv
-import io
 import json
 import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer.main
 
 from orstats.analysis.report import cost_by
 from orstats.api.errors import ConfigError
+from orstats.cli.app import app
 from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
 
 
@@ -199,12 +200,22 @@ def test_demo_does_the_whole_job_twice(orstats):
 
 def test_the_front_door(orstats):
     assert orstats("--version").stdout.startswith("orstats ")
-    for command in ("", "demo", "fetch", "show", "report", "fields", "sim", "archive", "archive export"):
-        done = orstats(*command.split(), "--help")
-        assert done.exit_code == 0
-        assert "Usage:" in done.stdout
     assert orstats().exit_code == 2
     text = orstats("fetch", "--help").stdout
     assert "OPENROUTER_API_KEY" in text
     assert "orstats fetch --ids-from app.log -o costs.csv" in text
-    assert max(map(len, io.StringIO(text).read().splitlines())) <= 80
+
+
+def commands(group, *path):
+    yield path
+    for name, below in getattr(group, "commands", {}).items():
+        yield from commands(below, *path, name)
+
+
+@pytest.mark.parametrize("path", list(commands(typer.main.get_command(app))), ids=" ".join)
+def test_every_command_explains_itself_in_80_columns(orstats, path):
+    done = orstats(*path, "--help")
+    assert done.exit_code == 0
+    assert "Usage: " + " ".join(("orstats", *path)) in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert " range>" not in done.stdout, "a number says what it is of"

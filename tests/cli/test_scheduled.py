@@ -51,3 +51,12 @@ def test_range_in_the_future_fails_in_words():
     result = CliRunner().invoke(app, ["report", "--since", future])
     assert result.exit_code in (1, 2)
     assert "future" in result.output
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("name", ["costs.csv", "costs.html"])
+def test_quiet_report_says_nothing_so_that_cron_sends_no_mail(tmp_path, name):
+    words = ["report", "--since", "2026-09-20", "--until", "2026-09-25", "--top", "2", "-q", "-o", str(tmp_path / name)]
+    result = CliRunner().invoke(app, words)
+    assert (result.exit_code, result.output) == (0, "")
+    assert (tmp_path / name).exists()

@@ -1,29 +1,49 @@
-"""The data dictionary in the README, from the field table. Run this file to write it anew."""
+"""The data dictionary in docs/columns.md and its extract in the README. Run this file to write both anew."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from orstats.data.frame.schema import COLUMNS, ID
+from orstats.data.frame.schema import COLUMNS, DERIVED, ID
 
-README = Path(__file__).parents[2] / "README.md"
-BEGIN, END = "<!-- dictionary: written by tests/docs/dictionary.py -->\n", "<!-- /dictionary -->"
-
-
-def dictionary() -> str:
-    rows = ["| column | dtype | unit | meaning |", "|---|---|---|---|"]
-    for field in (ID, *COLUMNS):
-        meaning = field.meaning.replace("|", "\\|")
-        rows.append(f"| `{field.name}` | {field.dtype} | {field.unit} | {meaning} |")
-    return "\n".join(rows) + "\n"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 
 
-def split(text: str) -> tuple[str, str, str]:
-    before, _, rest = text.partition(BEGIN)
-    inside, _, after = rest.partition(END)
-    return before, inside, after
+def whole() -> str:
+    return table(
+        ("column", "dtype", "unit", "promised", "meaning", "source"),
+        (
+            (f"`{one.name}`", one.dtype, one.unit, "" if one.nullable else "yes", one.meaning, one.source)
+            for one in (ID, *COLUMNS)
+        ),
+    )
+
+
+def extract() -> str:
+    return table(("column", "unit", "meaning"), ((f"`{one.name}`", one.unit, one.meaning) for one in DERIVED))
+
+
+def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [header, ("---",) * len(header), *(tuple(cell.replace("|", "\\|") for cell in row) for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+#: Of each file: the name of the marks, and what stands between them.
+WRITTEN = {README: ("derived", extract), ROOT / "docs" / "columns.md": ("columns", whole)}
+
+
+def split(path: Path) -> tuple[str, str, str]:
+    """What stands before, between and behind the marks, these with the first and the last."""
+    name = WRITTEN[path][0]
+    begin, end = f"<!-- {name}: written by tests/docs/dictionary.py -->\n", f"<!-- /{name} -->\n"
+    before, _, rest = path.read_text("utf-8").partition(begin)
+    inside, _, after = rest.partition(end)
+    return before + begin, inside, end + after
 
 
 if __name__ == "__main__":
-    before, _, after = split(README.read_text("utf-8"))
-    README.write_text(before + BEGIN + dictionary() + END + after, "utf-8")
+    for path, (_, made) in WRITTEN.items():
+        before, _, after = split(path)
+        path.write_text(before + made() + after, "utf-8")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 import typer.main
-from dictionary import README, dictionary, split
+from dictionary import README, ROOT, WRITTEN, split
 
 import orstats
 from orstats.cli.app import app
@@ -12,6 +12,7 @@ from orstats.data.frame.schema import STATUSES
 from orstats.sim import SimServer
 
 TEXT = README.read_text("utf-8")
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
@@ -33,13 +34,15 @@ def test_examples_run(block, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
-def test_dictionary_is_the_field_table():
-    assert split(TEXT)[1] == dictionary(), "run: python tests/docs/dictionary.py"
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
+def test_dictionary_is_the_field_table(path):
+    assert split(path)[1] == WRITTEN[path][1](), "run: python tests/docs/dictionary.py"
 
 
-def test_every_public_name_is_in_the_readme_or_has_a_docstring_that_says_more():
-    for name in orstats.__all__:
-        assert len((getattr(orstats, name).__doc__ or "").strip()) > 30, name
+@pytest.mark.parametrize("name", orstats.__all__)
+def test_every_public_name_is_in_the_readme_and_has_a_docstring_that_says_more(name):
+    assert re.search(rf"\borstats\.{name}\b|`{name}\b", TEXT)
+    assert len((getattr(orstats, name).__doc__ or "").strip()) > 30
 
 
 def test_every_command_is_in_the_readme_and_no_other():
@@ -59,6 +62,36 @@ def test_extras_are_those_of_the_project():
     assert sorted(named) == sorted(project["optional-dependencies"])
 
 
-def test_links_to_files_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
-        assert "://" in target or (README.parent / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target, place in re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", page.read_text("utf-8")):
+        if "://" in target:
+            continue
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), target
+        assert not place or place in headings(file), place
+
+
+def test_every_notebook_and_picture_is_shown():
+    named = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
+    }
+    assert {*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "docs").rglob("*.*")} - {README} <= named
+
+
+def headings(page):
+    """The anchors that the headings of a page get where Markdown is shown."""
+    named = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-") for name in named}
+
+
+def test_files_that_the_architecture_page_names_are_there():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rooms = [ROOT / "orstats", *(room for room in (ROOT / "orstats").glob("*") if room.is_dir())]
+    rooms += [room for room in (ROOT / "orstats" / "data").glob("*") if room.is_dir()]
+    for name in re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", text):
+        assert any((room / name).exists() for room in (ROOT, *rooms)), name
+    for room in re.findall(r"^\| `(orstats/)?([a-z]+)` \|", text, re.MULTILINE):
+        assert (ROOT / "orstats" / ("" if room[0] else "data") / room[1]).is_dir()

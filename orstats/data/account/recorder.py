@@ -45,6 +45,11 @@ def record(path: str | os.PathLike[str], session_or_client: T, /, **labels: str 
     labels
         Stand in every line, as text: team, job, user … For other labels hook another client.
 
+    Returns
+    -------
+    The client that was given
+        Hooked.
+
     Raises
     ------
     TypeError
@@ -74,7 +79,7 @@ def record(path: str | os.PathLike[str], session_or_client: T, /, **labels: str 
 
 
 def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read what :func:`record` wrote, to be joined to a frame.
+    r"""Read what :func:`record` wrote, to be joined to a frame.
 
     ``orstats.cost_by(df.join(orstats.labels("ids.jsonl")), "team")`` is the cost per team.
 
@@ -93,6 +98,15 @@ def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
     ------
     IdSourceError
         The file cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "ids.jsonl")
+    ...     _ = file.write_text('{"id": "gen-1", "recorded_at": "2026-11-23T10:00:00Z", "team": "search"}\n')
+    ...     labels(file).loc["gen-1", "team"]
+    'search'
     """
     found: dict[str, dict[str, Any]] = {}
     names: dict[str, None] = {}

@@ -8,18 +8,13 @@ A directory (or object store) of Parquet files that any Parquet reader can open:
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Sequence
+from functools import partial
 
 import pandas as pd
 import pyarrow as pa
 
-from orstats.api.errors import ArchiveError
-from orstats.data.archive import engines as archive_engines
 from orstats.data.archive.compact import Compaction, compact
 from orstats.data.archive.info import info_frame
 from orstats.data.archive.layout import CONTENTS, GENERATIONS
@@ -28,16 +23,10 @@ from orstats.data.archive.layout import hosts as hosts_of
 from orstats.data.archive.location import Location
 from orstats.data.archive.parts import Dataset, part_name, parts_of, producer
 from orstats.data.archive.read import newest, until_stable
-from orstats.data.archive.store import Store
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection, DuckDBPyRelation
-    from pyspark.sql import DataFrame, SparkSession
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+from orstats.data.archive.relations import Relations
 
 
-class Archive:
+class Archive(Relations):
     """Settled records, kept for ever in Parquet files.
 
     Several threads and processes may use one archive at once, also while it is compacted: files appear whole or not
@@ -128,12 +117,17 @@ class Archive:
             The place cannot be read.
         """
         directory = directory_of(GENERATIONS, host)
-        with self._explained("read", directory):
+        with self._location.explained("read", directory):
             wanted = None if columns is None else {"id", *columns}
             return newest(self._store, GENERATIONS, directory, ids, settled_only=settled_only, columns=wanted)
 
     def check_writable(self, host: str) -> None:
         """Prove that records of this host can be stored, before requests are spent on them.
+
+        Parameters
+        ----------
+        host
+            Host of the API.
 
         Raises
         ------
@@ -141,7 +135,7 @@ class Archive:
             They cannot.
         """
         directory = directory_of(GENERATIONS, host)
-        with self._explained("write", directory):
+        with self._location.explained("write", directory):
             self._store.prove(directory)
 
     def append_contents(
@@ -168,7 +162,20 @@ class Archive:
         self._append(CONTENTS, host, pa.table(columns, schema=CONTENTS.schema))
 
     def read_contents(self, host: str, ids: Sequence[str]) -> dict[str, bytes]:
-        """Return what is stored of the contents of these generations, by id.
+        """Return what is stored of the contents of these generations.
+
+        Parameters
+        ----------
+        host
+            Host of the API.
+        ids
+            Those wanted.
+
+        Returns
+        -------
+        dict
+            By id, the newest JSON of ``data`` as it was sent (see :meth:`orstats.Content.from_json`). Ids of which
+            nothing is stored are not in it.
 
         Raises
         ------
@@ -176,7 +183,7 @@ class Archive:
             The place cannot be read.
         """
         directory = directory_of(CONTENTS, host)
-        with self._explained("read", directory):
+        with self._location.explained("read", directory):
             table = newest(self._store, CONTENTS, directory, ids, settled_only=False)
         return dict(zip(table["id"].to_pylist(), table["body"].to_pylist(), strict=True))
 
@@ -185,12 +192,17 @@ class Archive:
 
         Files that are being written meanwhile are deleted too: that :meth:`append_contents` raises.
 
+        Parameters
+        ----------
+        host
+            Host of the API; all of them when None.
+
         Raises
         ------
         ArchiveError
             They cannot be deleted.
         """
-        with self._explained("write", CONTENTS.folder):
+        with self._location.explained("write", CONTENTS.folder):
             for name in hosts_of(self._store, CONTENTS) if host is None else [host]:
                 directory = directory_of(CONTENTS, name)
                 # Again until nothing is left: a compaction may just have made a new part of the old ones.
@@ -200,14 +212,19 @@ class Archive:
                 self._store.remove_directory(directory)
 
     def hosts(self) -> list[str]:
-        """Return the hosts that something is stored of, sorted.
+        """Return the hosts that something is stored of.
+
+        Returns
+        -------
+        list of str
+            Sorted, such as ``openrouter.ai``; empty when nothing is stored.
 
         Raises
         ------
         ArchiveError
             The place cannot be read.
         """
-        with self._explained("read", GENERATIONS.folder):
+        with self._location.explained("read", GENERATIONS.folder):
             found = {
                 host
                 for dataset in (GENERATIONS, CONTENTS)
@@ -217,7 +234,7 @@ class Archive:
         return sorted(found)
 
     def info(self) -> pd.DataFrame:
-        """Return what is stored, one row per host.
+        """Tell what is stored, one row per host.
 
         Returns
         -------
@@ -233,7 +250,7 @@ class Archive:
             The place cannot be read.
         """
         hosts = self.hosts()
-        with self._explained("read", ""):
+        with self._location.explained("read", ""):
             return info_frame(
                 self._store, hosts, [(dataset, partial(directory_of, dataset)) for dataset in (GENERATIONS, CONTENTS)]
             )
@@ -265,111 +282,12 @@ class Archive:
         """
         done: list[Compaction] = []
         for dataset in (GENERATIONS, CONTENTS):
-            with self._explained("write", dataset.folder):
+            with self._location.explained("write", dataset.folder):
                 for name in hosts_of(self._store, dataset) if host is None else [host]:
                     directory = directory_of(dataset, name)
                     if len(self._store.files(directory)) >= max(1, min_files):
                         done.append(until_stable(self._store, partial(compact, self._store, dataset, directory, name)))
         return done
-
-    def relation(self, host: str | None = None, *, connection: DuckDBPyConnection | None = None) -> DuckDBPyRelation:
-        """Return the newest record of each id as a DuckDB relation: for reports on more than fits into memory.
-
-        It is of this moment: what is stored later is not in it, and after a :meth:`compact` it may miss its files;
-        then make it again. Records of the last minute are in it, too.
-
-        Parameters
-        ----------
-        host
-            Host of the API; all of them when None.
-        connection
-            Of DuckDB, to join with other tables; a new one in memory when None.
-
-        Returns
-        -------
-        duckdb.DuckDBPyRelation
-            ``host``, and the columns of :data:`orstats.data.frame.frame.RECORD_SCHEMA`. Damaged files are logged as a
-            warning and left out.
-
-        Raises
-        ------
-        ArchiveError
-            The place cannot be read.
-        MissingExtraError
-            DuckDB is not installed: ``pip install 'orstats[sql]'``.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Archive(folder).relation().columns[:3]
-        ['host', 'id', 'created_at']
-        """
-        connection = connection or archive_engines.connect()
-        with self._explained("read", GENERATIONS.folder):
-            return archive_engines.relation(connection, self._store, GENERATIONS, self._parts(host))
-
-    def sql(self, query: str, *, host: str | None = None) -> DuckDBPyRelation:
-        """Ask a question of everything ever fetched, in DuckDB's SQL.
-
-        Parameters
-        ----------
-        query
-            A ``SELECT``; the table is ``generations``, with the columns of :meth:`relation`.
-        host
-            Host of the API; all of them when None.
-
-        Returns
-        -------
-        duckdb.DuckDBPyRelation
-            Print it, or turn it into a frame: ``.df()`` for pandas, ``.pl()`` for Polars, ``.to_arrow_table()``.
-
-        Raises
-        ------
-        ConfigError
-            DuckDB does not understand the query.
-        ArchiveError, MissingExtraError
-            As for :meth:`relation`.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Archive(folder).sql("SELECT count(*) FROM generations").fetchall()
-        [(0,)]
-        """
-        connection = archive_engines.connect()
-        return archive_engines.query(connection, self.relation(host, connection=connection), query)
-
-    def spark(self, session: SparkSession, host: str | None = None) -> DataFrame:
-        """Return the newest record of each id as a Spark DataFrame.
-
-        Parameters
-        ----------
-        session
-            Of Spark. Its executors must reach the archive: a path must be the same on all machines, and ``s3://`` is
-            read as ``s3a://``, with the credentials and the endpoint that the session is configured with.
-        host
-            Host of the API; all of them when None.
-
-        Returns
-        -------
-        pyspark.sql.DataFrame
-            With the columns of :meth:`relation`, and like it of this moment.
-
-        Raises
-        ------
-        ArchiveError
-            The place cannot be read.
-        ConfigError
-            The archive's URL is of a kind that Spark has other names for.
-        """
-        with self._explained("read", GENERATIONS.folder):
-            return archive_engines.frame(session, self._store, self._location.scheme, GENERATIONS, self._parts(host))
-
-    def _parts(self, host: str | None) -> list[archive_engines.Parts]:
-        hosts = hosts_of(self._store, GENERATIONS) if host is None else [host]
-        return archive_engines.parts(self._store, GENERATIONS, {one: directory_of(GENERATIONS, one) for one in hosts})
 
     def _append(self, dataset: Dataset, host: str, table: pa.Table) -> None:
         if sorted(table.column_names) != sorted(dataset.schema.names):
@@ -380,25 +298,5 @@ class Archive:
         if table["id"].null_count:
             raise ValueError("cannot store a record without an id")
         directory = directory_of(dataset, host)
-        with self._explained("write", directory):
+        with self._location.explained("write", directory):
             self._store.write(directory, part_name(), producer(dataset, [table]))
-
-    @cached_property
-    def _store(self) -> Store:
-        return self._location.open()
-
-    @contextmanager
-    def _explained(self, doing: str, directory: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            where = f"{self.path}/{directory}".rstrip("/")
-            reason = error.strerror or str(error)
-            advice = "Make it accessible"
-            if error.errno in _FULL:
-                advice = "Free some space"
-            raise ArchiveError(
-                f"Cannot {doing} the archive {where}: {reason}. What was stored before is intact. "
-                f"{advice}, or name another place as archive=… or in ORSTATS_ARCHIVE.",
-                path=where,
-            ) from error

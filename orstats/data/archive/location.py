@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,10 +15,11 @@ import platformdirs
 import pyarrow as pa
 from pyarrow import fs
 
-from orstats.api.errors import ConfigError
+from orstats.api.errors import ArchiveError, ConfigError
 from orstats.data.archive.store import LocalStore, RemoteStore, Store
 
 _SCHEMES: Final = ("file", "s3", "gs", "gcs", "abfs", "abfss")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -71,3 +75,33 @@ class Location:
             # Without the cause: it repeats the URL, with the credentials that may be in it.
             raise ConfigError(f"the archive's URL cannot be used by this pyarrow: {self.shown}") from None
         return LocalStore(root) if isinstance(filesystem, fs.LocalFileSystem) else RemoteStore(filesystem, root)
+
+    @contextmanager
+    def explained(self, doing: str, directory: str) -> Iterator[None]:
+        """Say of what the operating system or the object store refuses, where it was and what to do.
+
+        Parameters
+        ----------
+        doing
+            ``read`` or ``write``.
+        directory
+            Inside the archive.
+
+        Raises
+        ------
+        ArchiveError
+            Instead of any OSError.
+        """
+        try:
+            yield
+        except OSError as error:
+            where = f"{self.shown}/{directory}".rstrip("/")
+            reason = error.strerror or str(error)
+            advice = "Make it accessible"
+            if error.errno in _FULL:
+                advice = "Free some space"
+            raise ArchiveError(
+                f"Cannot {doing} the archive {where}: {reason}. What was stored before is intact. "
+                f"{advice}, or name another place as archive=… or in ORSTATS_ARCHIVE.",
+                path=where,
+            ) from error

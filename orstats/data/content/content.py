@@ -120,6 +120,18 @@ class Content:
     def from_wire(cls, generation_id: str, data: Mapping[str, Any]) -> Content:
         """Read ``data`` of ``GET /generation/content``. No value can make it fail.
 
+        Parameters
+        ----------
+        generation_id
+            The id asked for.
+        data
+            As sent; text that is no text is kept as JSON, and what is not known is in ``raw``.
+
+        Returns
+        -------
+        Content
+            Stored; or, when nothing is in it, of the status "zero data retention".
+
         Examples
         --------
         >>> content = Content.from_wire("gen-1", {"input": {"prompt": "2 + 2?"}, "output": {"completion": "4"}})
@@ -149,7 +161,25 @@ class Content:
 
     @classmethod
     def from_json(cls, generation_id: str, body: bytes) -> Content:
-        """Read the JSON of ``data``, as the archive keeps it."""
+        """Read the JSON of ``data``, as :meth:`orstats.Archive.read_contents` gives it.
+
+        Parameters
+        ----------
+        generation_id
+            The id.
+        body
+            JSON; as for :meth:`from_wire`.
+
+        Returns
+        -------
+        Content
+            As of :meth:`from_wire`.
+
+        Raises
+        ------
+        ValueError
+            It is no JSON.
+        """
         data = orjson.loads(body)
         return cls.from_wire(generation_id, data if isinstance(data, dict) else {})
 

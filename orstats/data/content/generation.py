@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
-from urllib.parse import quote as percent
 
 import pandas as pd
 
@@ -20,6 +19,7 @@ from orstats.data.content.record import Record
 from orstats.data.content.row import read_row
 from orstats.data.content.static_card import static_card
 from orstats.data.fetch.fetch import choose_archive, fetch
+from orstats.data.ids.shapes import log_page
 
 ArchiveChoice = Archive | str | os.PathLike[str] | Literal[False] | None
 
@@ -44,6 +44,12 @@ class Generation(Record):
     None where the frame has a missing value. Made by :func:`orstats.get`, or :meth:`from_row` of a frame.
 
     Neither its repr nor its HTML form asks for, or shows, prompts and completions: :meth:`content` does.
+
+    Examples
+    --------
+    >>> generation = Generation("gen-1", model="a/b", cost_usd=0.5)
+    >>> generation.cost_usd, generation.provider_name, generation.url
+    (0.5, None, 'https://openrouter.ai/logs?transaction=gen-1')
     """
 
     def _repr_html_(self) -> str:
@@ -71,6 +77,11 @@ class Generation(Record):
         client, archive
             Whom to ask, and where to look first, when :meth:`content` is called; as in :func:`orstats.get`.
 
+        Returns
+        -------
+        Generation
+            With what the row says.
+
         Raises
         ------
         ConfigError
@@ -89,13 +100,18 @@ class Generation(Record):
     @property
     def url(self) -> str:
         """The vendor's log page of this generation; only its account may see it."""
-        return f"https://openrouter.ai/logs?transaction={percent(self.id, safe='', errors='replace')}"
+        return log_page(self.id)
 
     def content(self) -> Content:
         """Return the stored prompt and completion: from the archive if it has them, else by one request.
 
         What came is not kept: ask once, and hold the result. That there is none is an answer too:
         see :attr:`Content.status`.
+
+        Returns
+        -------
+        Content
+            With its ``status``, and ``reason`` when nothing is stored.
 
         Raises
         ------
@@ -120,6 +136,11 @@ def get(generation_id: str, *, client: Client | None = None, archive: ArchiveCho
         Whom to ask. None makes one from the environment.
     archive
         Where settled records are kept, as in :func:`orstats.fetch`: a record that is there costs no request.
+
+    Returns
+    -------
+    Generation
+        With the frame's columns as attributes; :meth:`Generation.content` asks for prompt and completion.
 
     Raises
     ------

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import quote
 
 __all__ = [
     "API_KEY",
@@ -19,6 +20,7 @@ __all__ = [
     "foreign_kind",
     "id_created_at",
     "is_generation_id",
+    "log_page",
     "shown",
 ]
 
@@ -152,6 +154,17 @@ def id_created_at(id: str) -> float | None:  # noqa: A002 - the public argument 
     else:
         return None
     return seconds if _EARLIEST <= seconds < _LATEST else None
+
+
+def log_page(id: str) -> str:  # noqa: A002 - as above
+    """Return the address of the vendor's page of a generation; only its account may see it.
+
+    Examples
+    --------
+    >>> log_page("gen-1/2")
+    'https://openrouter.ai/logs?transaction=gen-1%2F2'
+    """
+    return f"https://openrouter.ai/logs?transaction={quote(id, safe='', errors='replace')}"
 
 
 def shown(text: str) -> str:

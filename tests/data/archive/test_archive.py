@@ -7,33 +7,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from stored import CREATED, HOST, SETTLED, ids_of, parts, records
 
 from orstats.data.archive import archive as module
 from orstats.data.archive.archive import Archive
 from orstats.data.frame.frame import RECORD_SCHEMA, to_table
-
-HOST = "openrouter.ai"
-CREATED = 1_760_000_000
-SETTLED = CREATED + 60.0
-
-
-def records(
-    *ids: str, model: str = "a/b", at: float = SETTLED, created: str | None = "2025-10-09T08:53:20Z"
-) -> pa.Table:
-    return to_table(ids, [{"id": i, "model": model, "created_at": created} for i in ids], [at] * len(ids))
-
-
-def ids_of(table: pa.Table) -> list[str]:
-    return sorted(table["id"].to_pylist())
-
-
-def parts(archive: Archive) -> list[Path]:
-    return sorted(Path(archive.path).rglob("*.parquet"))
-
-
-@pytest.fixture
-def archive(tmp_path):
-    return Archive(tmp_path / "archive")
 
 
 def test_what_is_appended_is_read(archive):

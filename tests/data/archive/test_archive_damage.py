@@ -11,27 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from stored import HOST, parts, records
 
 from orstats.api.errors import ArchiveError
 from orstats.data.archive.archive import Archive
 from orstats.data.archive.store import LocalStore
-from orstats.data.frame.frame import to_table
-
-HOST = "openrouter.ai"
-
-
-def records(*ids: str, model: str = "a/b", at: float = 2e9) -> pa.Table:
-    created = "2025-10-09T08:53:20Z"
-    return to_table(ids, [{"id": i, "model": model, "created_at": created} for i in ids], [at] * len(ids))
-
-
-def parts(archive: Archive) -> list[Path]:
-    return sorted(Path(archive.path).rglob("*.parquet"))
-
-
-@pytest.fixture
-def archive(tmp_path):
-    return Archive(tmp_path / "archive")
 
 
 def damage(kind: str, path: Path) -> None:

@@ -5,40 +5,16 @@ import pickle
 from pathlib import Path
 
 import platformdirs
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs
+from stored import HOST, SETTLED, ids_of, parts, records
 
 from orstats.api.errors import ArchiveError, ConfigError
 from orstats.data.archive.archive import Archive
 from orstats.data.archive.layout import CONTENTS, GENERATIONS, directory
 from orstats.data.archive.store import RemoteStore
-from orstats.data.frame.frame import to_table
-
-HOST = "openrouter.ai"
-CREATED = 1_760_000_000
-SETTLED = CREATED + 60.0
-
-
-def records(
-    *ids: str, model: str = "a/b", at: float = SETTLED, created: str | None = "2025-10-09T08:53:20Z"
-) -> pa.Table:
-    return to_table(ids, [{"id": i, "model": model, "created_at": created} for i in ids], [at] * len(ids))
-
-
-def ids_of(table: pa.Table) -> list[str]:
-    return sorted(table["id"].to_pylist())
-
-
-def parts(archive: Archive) -> list[Path]:
-    return sorted(Path(archive.path).rglob("*.parquet"))
-
-
-@pytest.fixture
-def archive(tmp_path):
-    return Archive(tmp_path / "archive")
 
 
 def test_hosts_are_kept_apart(archive):

@@ -9,21 +9,13 @@ import time
 from itertools import count
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from stored import HOST, parts, records
 
 from orstats.data.archive.archive import Archive
-from orstats.data.frame.frame import to_table
-
-HOST = "openrouter.ai"
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and forks of POSIX")
-
-
-def records(*ids: str, model: str = "a/b", at: float = 2e9) -> pa.Table:
-    created = "2025-10-09T08:53:20Z"
-    return to_table(ids, [{"id": i, "model": model, "created_at": created} for i in ids], [at] * len(ids))
 
 
 def start(*arguments: object) -> subprocess.Popen:
@@ -37,17 +29,8 @@ def finish(*processes: subprocess.Popen) -> list[str]:
     return outputs
 
 
-def parts(archive: Archive) -> list[Path]:
-    return sorted(Path(archive.path).rglob("*.parquet"))
-
-
 def ids_of(archive: Archive) -> list[str]:
     return sorted(archive.read(HOST)["id"].to_pylist())
-
-
-@pytest.fixture
-def archive(tmp_path):
-    return Archive(tmp_path / "archive")
 
 
 @pytest.mark.parametrize("writers", [2, 4])

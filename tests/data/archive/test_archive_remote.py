@@ -5,23 +5,17 @@ import logging
 import pickle
 import urllib.request
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
+from stored import records
 
 from orstats.api.errors import ArchiveError
 from orstats.data.archive.archive import Archive
-from orstats.data.frame.frame import to_table
 
 moto_server = pytest.importorskip("moto.server")
 
 HOST = "127.0.0.1:8000"
-
-
-def records(*ids: str, model: str = "a/b", at: float = 2e9) -> pa.Table:
-    created = "2025-10-09T08:53:20Z"
-    return to_table(ids, [{"id": i, "model": model, "created_at": created} for i in ids], [at] * len(ids))
 
 
 @pytest.fixture(scope="module")

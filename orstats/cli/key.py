@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from rich.table import Table
 from rich.text import Text
 
 from orstats.api.account import MANAGEMENT_KEYS_URL
 from orstats.api.client import Client
 from orstats.api.errors import ForbiddenError
-from orstats.cli.console import data, say, tables
+from orstats.cli.console import pairs, say, tables, write_json
 from orstats.cli.text import known, line, usd
 
 
@@ -27,8 +26,7 @@ def run(*, as_json: bool, base_url: str | None) -> int:
         except ForbiddenError:
             left = None
     if as_json:
-        text = orjson.dumps({"keys": keys, "credits": left}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        data().write(text.decode())
+        write_json({"keys": keys, "credits": left})
         return 0
     for key in keys:
         tables().print(_table(key))
@@ -40,9 +38,7 @@ def run(*, as_json: bool, base_url: str | None) -> int:
 
 
 def _table(key: dict[str, Any]) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="cyan", no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = pairs()
     management = key.get("is_management_key")
     kind = "a management key" if management else "an ordinary key, not a management key"
     tier = ", of the free tier" if key.get("is_free_tier") else ""
@@ -70,9 +66,7 @@ def _spent(key: dict[str, Any], name: str) -> str:
 
 
 def _credits(left: dict[str, Any]) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="cyan", no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = pairs()
     bought, used = left.get("total_credits"), left.get("total_usage")
     remains = usd(float(bought) - float(used)) if bought is not None and used is not None else "unknown"
     grid.add_row("Credits", f"{remains} left: {usd(bought)} bought, {usd(used)} used")

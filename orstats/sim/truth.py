@@ -1,0 +1,126 @@
+"""The truth about the account that a simulator serves: what answers can be compared with."""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orstats.sim.corpus import ContentReason, Corpus
+from orstats.sim.service import Service
+
+
+class Truth:
+    """The part of :class:`orstats.sim.SimServer` that tells what there is, without a request."""
+
+    _corpus: Corpus
+    _service: Service
+    _unknown = 0
+
+    @functools.cached_property
+    def ids(self) -> list[str]:
+        """All identifiers of the account in time order (some 7 s and 90 MB for a million)."""
+        return list(self._corpus.identifiers())
+
+    def record(self, generation_id: str) -> dict[str, Any]:
+        """Tell the true metadata of a generation, even before it can be found.
+
+        Parameters
+        ----------
+        generation_id
+            One of ``ids``.
+
+        Returns
+        -------
+        dict
+            As ``data`` of the answer has it.
+
+        Raises
+        ------
+        KeyError
+            If the account has no such generation.
+        """
+        return self._corpus.record(self._index(generation_id))
+
+    def content(self, generation_id: str) -> dict[str, Any] | None:
+        """Tell the stored content of a generation.
+
+        Parameters
+        ----------
+        generation_id
+            One of ``ids``.
+
+        Returns
+        -------
+        dict or None
+            As ``data`` of the answer has it; None if there is none (see :meth:`content_reason`).
+
+        Raises
+        ------
+        KeyError
+            If the account has no such generation.
+        """
+        return self._corpus.content(self._index(generation_id))
+
+    def content_reason(self, generation_id: str) -> ContentReason:
+        """Tell why a generation has content or not.
+
+        Parameters
+        ----------
+        generation_id
+            One of ``ids``.
+
+        Returns
+        -------
+        str
+            "stored"; or, with 404: "logging_off" (not logged at that time), "regional" (served by a regional host),
+            "too_old"; or "zero_data_retention" (200, but empty). A key that may not read gets 403 for any.
+
+        Raises
+        ------
+        KeyError
+            If the account has no such generation.
+        """
+        return self._corpus.content_reason(self._index(generation_id))
+
+    def _index(self, generation_id: str) -> int:
+        index = self._corpus.find(generation_id)
+        if index is None:
+            raise KeyError(generation_id)
+        return index
+
+    def young_ids(self, count: int, *, found_after: float) -> list[str]:
+        """Add generations of this second, which are not found at first.
+
+        Parameters
+        ----------
+        count
+            How many.
+        found_after
+            Seconds from now during which they answer 404.
+
+        Returns
+        -------
+        list of str
+            Their identifiers.
+        """
+        return [self._service.world.add_young(found_after) for _ in range(count)]
+
+    def unknown_ids(self, count: int, *, age: float | None = None) -> list[str]:
+        """Make identifiers that are never found.
+
+        Parameters
+        ----------
+        count
+            How many; each call makes new ones.
+        age
+            How many seconds ago the second in them lies; None for legacy ones, which have no second.
+
+        Returns
+        -------
+        list of str
+            The identifiers.
+        """
+        first, self._unknown = self._unknown, self._unknown + count
+        moment = None if age is None else datetime.now(UTC) - timedelta(seconds=age)
+        return [self._corpus.unknown(number, moment) for number in range(first, self._unknown)]

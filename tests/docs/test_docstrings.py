@@ -1,0 +1,55 @@
+"""Whoever asks for help on a public name is told its arguments and what it returns."""
+
+import inspect
+import re
+
+import pytest
+
+import orstats
+
+
+def public():
+    """All public functions, classes and their public methods, by name."""
+    names = {name: getattr(orstats, name) for name in orstats.__all__}
+    for module in ("errors", "sim"):
+        names |= {f"{module}.{name}": getattr(names[module], name) for name in names[module].__all__}
+        del names[module]
+    for name, thing in list(names.items()):
+        if inspect.isclass(thing) and not issubclass(thing, Exception):
+            methods = inspect.getmembers(thing, callable)
+            names |= {f"{name}.{method}": value for method, value in methods if not method.startswith("_")}
+    return names
+
+
+PUBLIC = public()
+CALLS = {name: thing for name, thing in PUBLIC.items() if not (inspect.isclass(thing) and issubclass(thing, Exception))}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_it_begins_with_a_sentence(name):
+    first = inspect.getdoc(PUBLIC[name]).partition("\n")[0]
+    assert first.endswith(".")
+    assert first[0].isupper() or first[0].isdigit() or first.startswith("`")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_argument_is_explained(name):
+    if name == "Generation":
+        return  # its arguments are the columns: the field table explains them
+    documented = re.findall(r"^([a-z_]+(?:, [a-z_]+)*)$", inspect.getdoc(CALLS[name]), re.MULTILINE)
+    told = {argument for line in documented for argument in line.split(", ")}
+    arguments = set(inspect.signature(CALLS[name]).parameters) - {"self", "cls"}
+    assert arguments <= told
+
+
+@pytest.mark.parametrize("name", [name for name, thing in CALLS.items() if not inspect.isclass(thing)])
+def test_what_it_returns_is_said(name):
+    returns = inspect.signature(CALLS[name]).return_annotation
+    assert (returns in ("None", None)) != bool(re.search(r"^Returns\n---", inspect.getdoc(CALLS[name]), re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", [name for name in orstats.__all__ if name not in ("errors", "sim")])
+def test_every_public_name_is_shown_at_work(name):
+    if name == "Content":
+        return  # by its methods
+    assert ">>> " in inspect.getdoc(PUBLIC[name])
