@@ -38,9 +38,9 @@ def choose(keys: Sequence[Keys], wanted: pa.Array | None, *, settled_only: bool)
         newest = np.append(ordered[1:] != ordered[:-1], True)
         rows = np.sort(rows[order[newest]])
     if settled_only and "created_at" in table.column_names:
-        age = _microseconds(table["fetched_at"])[rows] - _microseconds(table["created_at"])[rows]
-        known = table["created_at"].is_valid().to_numpy()[rows] & table["fetched_at"].is_valid().to_numpy()[rows]
-        rows = rows[known & (age >= SETTLED_AFTER_S * 1_000_000)]
+        age = pc.subtract(table["fetched_at"], table["created_at"])
+        settled = pc.greater_equal(age, pa.scalar(SETTLED_AFTER_S * 1_000_000, age.type)).fill_null(False)
+        rows = rows[settled.to_numpy()[rows]]
     lengths = [one.table.num_rows for one in keys]
     ends = np.cumsum(lengths)
     pieces = np.split(rows, np.searchsorted(rows, ends[:-1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,6 +61,16 @@ class Dataset:
     group_rows: int
     batch_rows: int
     part_rows: int
+
+    @property
+    def repeating(self) -> list[str]:
+        """The columns of text whose values repeat."""
+        return [f.name for f in self.schema if f.type == pa.string() and f.name not in self.various]
+
+    def types(self, encoded: Collection[str]) -> pa.Schema:
+        """Return the schema with some columns of text as dictionaries."""
+        of_numbers = pa.dictionary(pa.int32(), pa.string())
+        return pa.schema([f.with_type(of_numbers) if f.name in encoded else f for f in self.schema])
 
     @property
     def keys(self) -> list[str]:
@@ -182,17 +192,22 @@ def _read_keys(store: Store, dataset: Dataset, path: str, ordered: list[str] | N
 class Reader:
     """One open part; whatever is wrong with it becomes :class:`UnreadablePartError`."""
 
-    def __init__(self, store: Store, dataset: Dataset, path: str, metadata: Any = None) -> None:
+    def __init__(
+        self, store: Store, dataset: Dataset, path: str, metadata: Any = None, encoded: Sequence[str] = ()
+    ) -> None:
         self._store = store
         self._dataset = dataset
         self._path = path
+        self._encoded = encoded
         self._source = store.open(path)
         try:
             self._file = self._guard(
-                lambda: pq.ParquetFile(self._source, metadata=metadata, page_checksum_verification=True)
+                lambda: pq.ParquetFile(
+                    self._source, metadata=metadata, read_dictionary=list(encoded), page_checksum_verification=True
+                )
             )
-            #: pyarrow makes the schema anew whenever it is asked for.
-            self._schema: pa.Schema = self._guard(lambda: self._file.schema_arrow)
+            #: As stored, whatever is read as a dictionary; pyarrow makes it anew whenever it is asked for.
+            self._schema: pa.Schema = self._guard(self._file.metadata.schema.to_arrow_schema)
             self._check()
         except BaseException:
             self._source.close()
@@ -254,16 +269,20 @@ class Reader:
         if have == list(columns):
             return table.select(have).replace_schema_metadata()
         return pa.table(
-            [
-                table[name] if name in have else pa.nulls(table.num_rows, self._dataset.schema.field(name).type)
-                for name in columns
-            ],
-            schema=pa.schema([self._dataset.schema.field(name) for name in columns]),
+            [table[name] if name in have else pa.nulls(table.num_rows, self._type(name)) for name in columns],
+            names=list(columns),
         )
 
+    def _type(self, name: str) -> pa.DataType:
+        return self._dataset.types(self._encoded).field(name).type
 
-def read_rows(store: Store, dataset: Dataset, chosen: Chosen, columns: Sequence[str]) -> Iterator[pa.Table]:
+
+def read_rows(
+    store: Store, dataset: Dataset, chosen: Chosen, columns: Sequence[str], encoded: Sequence[str] = ()
+) -> Iterator[pa.Table]:
     """Yield the chosen rows of one part, one row group after the other, untouched groups left out.
+
+    The columns in ``encoded`` come as dictionaries, as they are stored: less to read, to hold and to move.
 
     Raises
     ------
@@ -274,7 +293,7 @@ def read_rows(store: Store, dataset: Dataset, chosen: Chosen, columns: Sequence[
     if not len(rows):
         return
     start = 0
-    with Reader(store, dataset, part.path, part.metadata) as reader:
+    with Reader(store, dataset, part.path, part.metadata, encoded) as reader:
         for group, size in zip(part.groups, part.sizes, strict=True):
             first, last = np.searchsorted(rows, (start, start + size))
             if last > first:

@@ -35,9 +35,11 @@ def newest(
     *,
     settled_only: bool,
     columns: Collection[str] | None = None,
+    encoded: bool = False,
 ) -> pa.Table:
     """Return the newest record of each id (of all when None) in one directory, or only some columns of it.
 
+    With ``encoded``, text that repeats comes as dictionaries.
     Parts that cannot be read are logged and left out.
 
     Raises
@@ -46,9 +48,9 @@ def newest(
         The place cannot be read.
     """
     wanted = None if ids is None else _as_array(ids)
-    fields = [field for field in dataset.schema if columns is None or field.name in columns]
-
-    names = [field.name for field in fields]
+    names = [name for name in dataset.schema.names if columns is None or name in columns]
+    as_dictionary = [name for name in dataset.repeating if encoded and name in names]
+    nothing = dataset.types(as_dictionary).empty_table().select(names)
 
     def read(skip: frozenset[str]) -> pa.Table:
         paths = [f"{directory}/{entry.name}" for entry in parts_of(store, directory)]
@@ -57,7 +59,8 @@ def newest(
             warn_unreadable(store, error)
         chosen = choose(keys, wanted, settled_only=settled_only)
         del keys  # a million of them take 60 MB, which the rows can use
-        return pa.concat_tables([pa.schema(fields).empty_table(), *_rows_of(store, dataset, chosen, names)])
+        rows = _rows_of(store, dataset, chosen, names, as_dictionary)
+        return pa.concat_tables([nothing, *rows])
 
     return until_stable(store, read)
 
@@ -101,12 +104,14 @@ def warn_unreadable(store: Store, error: UnreadablePartError) -> None:
     )
 
 
-def _rows_of(store: Store, dataset: Dataset, chosen: Sequence[Chosen], columns: Sequence[str]) -> list[pa.Table]:
+def _rows_of(
+    store: Store, dataset: Dataset, chosen: Sequence[Chosen], columns: Sequence[str], encoded: Sequence[str]
+) -> list[pa.Table]:
     touched = [one for one in chosen if len(one.rows)]
     if not touched:
         return []
     with ThreadPoolExecutor(min(WORKERS, len(touched))) as pool:
-        found = pool.map(lambda one: list(read_rows(store, dataset, one, columns)), touched)
+        found = pool.map(lambda one: list(read_rows(store, dataset, one, columns, encoded)), touched)
         return [table for tables in found for table in tables]
 
 

@@ -186,7 +186,7 @@ class _Run:
     def read_archive(self, *, refresh: bool) -> None:
         if self.archive is None or refresh or not self.ids:
             return
-        known = self.archive.read(self.host, self.ids)
+        known = self.archive.read(self.host, self.ids, encoded=True)
         if known.nbytes > _LARGE_BYTES:
             pa.default_memory_pool().release_unused()  # what reading took, before the frame needs as much again
         log.info("%d of %d ids are in the archive", known.num_rows, len(self.ids))

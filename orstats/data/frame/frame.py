@@ -191,8 +191,8 @@ def assemble(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mapping[s
     ids
         Distinct, in the order in which the rows are wanted.
     tables
-        Record tables, of the archive and of this fetch, with :data:`RECORD_SCHEMA`. They may hold other ids too.
-        Where an id occurs more than once, the last row of the last table wins.
+        Record tables, of the archive and of this fetch, with :data:`RECORD_SCHEMA`; text may be in dictionaries. They
+        may hold other ids too. Where an id occurs more than once, the last row of the last table wins.
     outcomes
         How asking ended, by id. An id without one came from the archive if a table has it (``ok``, 0 attempts), and
         is ``not_attempted`` if none has.
@@ -222,7 +222,7 @@ def assemble(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mapping[s
     if lost >= 0:
         raise ValueError(f"{ids[lost]!r} is said to be ok, and no table has its record.")
     places = pc.if_else(ok, found, pa.scalar(None, found.type))
-    records = pa.concat_tables([table.select(RECORD_SCHEMA.names) for table in tables] or [RECORD_SCHEMA.empty_table()])
+    records = _end_to_end(tables)
     as_it_is = places.equals(pa.array(np.arange(records.num_rows), places.type))
     del tables  # the last reference, if the caller kept none: each column is let go once the frame has its own
 
@@ -234,11 +234,28 @@ def assemble(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mapping[s
             else:
                 column = records[field.name]
                 records = records.drop_columns([field.name])
-                if field.dtype == "string":
-                    column = column.cast(pa.large_string())  # take lays chunks end to end: 32-bit offsets overflow
-                yield field, column if as_it_is else column.take(places)
+                yield field, _taken(column, None if as_it_is else places)
 
     return _frame(wanted, columns())
+
+
+def _end_to_end(tables: Sequence[pa.Table]) -> pa.Table:
+    """Lay tables end to end; text stays in dictionaries if it is so in all of them."""
+    ordered = [table.select(RECORD_SCHEMA.names) for table in tables] or [RECORD_SCHEMA.empty_table()]
+    if any(table.schema != ordered[0].schema for table in ordered):
+        ordered = [table.cast(RECORD_SCHEMA) for table in ordered]
+    return pa.concat_tables(ordered)
+
+
+def _taken(column: pa.ChunkedArray, places: pa.Array | None) -> pa.Array | pa.ChunkedArray:
+    """Return the values at some places, or all of them as they are."""
+    if pa.types.is_dictionary(column.type):
+        one = column.unify_dictionaries().combine_chunks()
+        numbers = one.indices if places is None else one.indices.take(places)
+        return one.dictionary.cast(pa.large_string()).take(numbers)
+    if pa.types.is_string(column.type):
+        column = column.cast(pa.large_string())  # take lays chunks end to end: 32-bit offsets overflow
+    return column if places is None else column.take(places)
 
 
 def _ids(ids: Sequence[str]) -> pa.Array:

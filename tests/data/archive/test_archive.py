@@ -31,6 +31,18 @@ def test_some_columns_are_read_without_the_others(archive):
     assert archive.read(HOST, ["gen-3"], columns=["model"]).column_names == ["id", "model"]
 
 
+def test_text_in_dictionaries_is_the_same_text(archive):
+    archive.append(HOST, records("gen-1", "gen-2", model="a/b"))
+    archive.append(HOST, records("gen-3", model="c/d"))
+    plain, encoded = (archive.read(HOST, encoded=one).sort_by("id") for one in (False, True))
+    assert pa.types.is_dictionary(encoded.schema.field("model").type)
+    assert encoded.cast(RECORD_SCHEMA).equals(plain)
+    few = archive.read(HOST, ["gen-3", "gen-0"], columns=["model", "cost_usd"], encoded=True)
+    assert sorted(few.column_names) == ["cost_usd", "id", "model"]
+    assert few["model"].to_pylist() == ["c/d"]
+    assert archive.read(HOST, ["gen-0"], encoded=True).schema.equals(encoded.schema)
+
+
 def test_a_whole_record_comes_back_as_it_was(archive):
     record = {
         "id": "gen-1",
@@ -186,6 +198,7 @@ def test_columns_of_other_versions_are_added_or_left_out(archive):
     assert table.schema.equals(RECORD_SCHEMA)
     models = dict(zip(table["id"].to_pylist(), table["model"].to_pylist(), strict=True))
     assert models == {"gen-1": "a/b", "gen-older": None, "gen-newer": "a/b"}
+    assert archive.read(HOST, encoded=True).cast(RECORD_SCHEMA).equals(table)
 
 
 def test_other_columns_are_not_stored(archive):
