@@ -200,10 +200,11 @@ class Reader:
         self._path = path
         self._encoded = encoded
         self._source = store.open(path)
+        there = () if metadata is None else [name for name in encoded if name in metadata.schema.names]
         try:
             self._file = self._guard(
                 lambda: pq.ParquetFile(
-                    self._source, metadata=metadata, read_dictionary=list(encoded), page_checksum_verification=True
+                    self._source, metadata=metadata, read_dictionary=list(there), page_checksum_verification=True
                 )
             )
             #: As stored, whatever is read as a dictionary; pyarrow makes it anew whenever it is asked for.
