@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 
 from orstats.api.bounded import Deadline, bounded
 from orstats.api.errors import NetworkError
-from orstats.api.settings import Settings
+from orstats.api.settings import Secret, Settings
 from orstats.api.wire import quote
 
 #: More workers than this would find no pooled connection.
@@ -133,7 +133,8 @@ class Transport:
         prepared = self._keyed.get(key)
         if prepared is None:
             prepared = self._prepared.copy()
-            prepared.headers["Authorization"] = f"Bearer {key}"
+            # A secret as well: an interrupt leaves a traceback through frames of urllib3 that hold the headers.
+            prepared.headers["Authorization"] = Secret(f"Bearer {key}")
             self._keyed[key] = prepared
         return prepared
 
