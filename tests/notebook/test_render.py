@@ -225,6 +225,13 @@ def test_bad_images_are_words(given, problem):
     assert len(html) < 500
 
 
+@pytest.mark.parametrize("url", ["http:/lab/tree", "http:lab", "https:", "http:?token", "//lab", "/lab", "http:///lab"])
+def test_no_link_leads_to_the_server_that_shows_it(url):
+    """Without a host, a browser takes an address to be of the page's own server."""
+    assert "href" not in render.link(url, "image")
+    assert "href" not in render.image(url)
+
+
 def test_remote_images_are_links_never_loaded():
     html = render.image("https://evil.example/beacon.png?u=1")
     assert "<img" not in html
