@@ -146,6 +146,12 @@ def test_markdown_is_formatted_and_images_are_links():
     assert "<img" not in html
 
 
+def test_lines_of_a_prompt_do_not_run_together():
+    html = render_markdown.markdown("Name: Ann\nAge: 3\n\n- one\n- two")
+    assert re.search(r"Name: Ann<br>\s*Age: 3", html)
+    assert html.count("<li>") == 2
+
+
 def test_without_the_extra_markdown_is_preformatted(monkeypatch):
     render_markdown._converter.cache_clear()
     monkeypatch.setitem(sys.modules, "nh3", None)
