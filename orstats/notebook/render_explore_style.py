@@ -14,8 +14,8 @@ color:var(--os-fg);min-width:0;max-width:100%;overflow:visible}
 .orstats-explorer .orstats-grow>.widget-html-content{width:100%}
 .orstats-explorer .widget-label{color:var(--os-quiet)}
 .orstats-halves{display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start}
-.orstats-left{flex:7 1 560px;min-width:0;max-width:100%}
-.orstats-right{flex:5 1 400px;min-width:0;max-width:100%}
+.orstats-left{flex:8 1 600px;min-width:0;max-width:100%}
+.orstats-right{flex:4 1 380px;min-width:0;max-width:100%}
 .orstats-explorer .orstats-wide{width:100%;margin:0}
 .orstats-totals{display:flex;flex-wrap:wrap;gap:0 16px;align-items:baseline;padding:2px 0}
 .orstats-totals b{font-size:15px;font-weight:600;font-variant-numeric:tabular-nums}
