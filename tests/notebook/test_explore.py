@@ -149,6 +149,32 @@ def test_compares_the_kept_with_the_selected(one, sim):
     assert shown(one).generation.id == stored[1]
 
 
+def test_what_is_no_longer_shown_is_kept_nowhere(one, sim):
+    """Neither the widgets nor their layouts and styles, in the kernel or in the browser."""
+
+    def alive():
+        return len(widgets.Widget.get_manager_state()["state"])
+
+    first, second = [i for i in sim.ids if sim.content_reason(i) == "stored"][:2]
+    one.selected = first
+    at_rest = alive()
+    for _ in range(3):
+        one.selected = second
+        shown(one).load_content()
+        one.selected = first
+    assert alive() == at_rest
+    left, ask = shown(one), shown(one).generation._ask
+
+    def ask_slowly(generation):
+        one.selected = second
+        return ask(generation)
+
+    object.__setattr__(left.generation, "_ask", ask_slowly)
+    left.load_content()  # the answer comes after another row was selected
+    assert left.content is not None
+    assert alive() == at_rest
+
+
 def differences(one, other):
     """What comparing two contents shows, each given as the API sends it."""
     pair = [Generation(name) for name in ("gen-1", "gen-2")]
