@@ -12,7 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 #: What a spreadsheet takes for a formula: = + - @ and their full-width forms, also behind what is blank or invisible.
-_FORMULA: Final = r"\A([\p{Z}\p{C}]*[=+\-@\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]|[\t\r\n])"
+_SIGN: Final = r"[=+\-@\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
+_FORMULA: Final = rf"\A([\p{{Z}}\p{{C}}]*{_SIGN}|[\t\r\n])"
+# Where cells are parted by semicolons or tabs, quotes behind a comma hold nothing together: these begin a cell.
+_INNER_FORMULA: Final = rf"([;\t\n][\p{{Z}}\p{{C}}]*)({_SIGN})"
 _CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
 _NEEDS_QUOTES: Final = r'[",;\t\r\n]|\A[\s\x{a0}]|[\s\x{a0}]\z'
 _TEXT: Final = pa.large_string()
@@ -81,12 +84,19 @@ def cell_texts(column: pd.Series[Any], *, safe: bool) -> pa.Array:
 def safe_text(text: pa.Array) -> pa.Array:
     """Return text that no spreadsheet runs and no reader trips over.
 
-    A leading ``= + - @`` (full-width ones too, and behind blanks), tab or line break gets an apostrophe in front;
-    line breaks become LF; other control characters go.
+    A leading ``= + - @`` (full-width ones too, and behind blanks), tab or line break gets an apostrophe in front, and
+    so do these signs behind a semicolon, tab or line break, where other separators would begin a cell. Line breaks
+    become LF; other control characters go.
+
+    Examples
+    --------
+    >>> safe_text(pa.array(["=1+1", "a;=1+1", "a;b"])).to_pylist()
+    ["'=1+1", "a;'=1+1", 'a;b']
     """
     text = pc.replace_substring(text, "\r\n", "\n")
     text = pc.replace_substring(text, "\r", "\n")
     text = pc.replace_substring_regex(text, _CONTROL, "")
+    text = pc.replace_substring_regex(text, _INNER_FORMULA, r"\1'\2")
     return pc.replace_substring_regex(text, _FORMULA, r"'\1")
 
 

@@ -44,8 +44,10 @@ def write_csv(frame: pd.DataFrame, path: str | os.PathLike[str] | TextIO, *, spr
         object a line; missing is null, JSON columns are nested). An open text file gets CSV.
     spreadsheet_safe
         CSV only. Text, ids and column names that a spreadsheet would run as a formula get an apostrophe in front
-        (they begin with ``= + - @`` or the full-width ones, also behind blanks, or with a tab or line break); line
-        breaks become LF, other control characters are taken out. Numbers stay numbers. False writes text as it is.
+        (they begin with ``= + - @`` or the full-width ones, also behind blanks, or with a tab or line break). So do
+        these signs behind a semicolon, tab or line break inside: a spreadsheet that parts cells at semicolons, as
+        those of half of Europe, would begin a cell there. Line breaks become LF, other control characters are taken
+        out. Numbers stay numbers. False writes text as it is: for conversations that programs shall read.
 
     Raises
     ------

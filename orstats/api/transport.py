@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 
 from orstats.api.bounded import Deadline, bounded
 from orstats.api.errors import NetworkError
-from orstats.api.settings import Settings
+from orstats.api.settings import Secret, Settings
 from orstats.api.wire import quote
 
 #: More workers than this would find no pooled connection.
@@ -133,7 +133,8 @@ class Transport:
         prepared = self._keyed.get(key)
         if prepared is None:
             prepared = self._prepared.copy()
-            prepared.headers["Authorization"] = f"Bearer {key}"
+            # A secret as well: an interrupt leaves a traceback through frames of urllib3 that hold the headers.
+            prepared.headers["Authorization"] = Secret(f"Bearer {key}")
             self._keyed[key] = prepared
         return prepared
 
@@ -209,13 +210,14 @@ _KINDS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], .
     (urllib3.exceptions.IncompleteRead, "the answer was cut short"),
     (urllib3.exceptions.DecodeError, "the answer could not be decompressed"),
     (requests.exceptions.InvalidHeader, "the head of the answer contradicts itself"),
+    (requests.exceptions.SSLError, "the TLS connection failed (does the host, or the proxy, speak https?)"),
 )
 
 
 def _network_error(error: Exception) -> NetworkError:
     """Say in words what kind of failure it was; the vendor libraries' texts hold addresses of objects."""
     text = str(error)
-    certain = _about_certificates(error, text)
+    certain = _about_settings(error, text)
     if certain is not None:
         what = certain
     elif kind := next((words for kinds, words in _KINDS if isinstance(error, kinds)), None):
@@ -233,8 +235,10 @@ def _network_error(error: Exception) -> NetworkError:
     return NetworkError(what, retryable=certain is None)
 
 
-def _about_certificates(error: Exception, text: str) -> str | None:
-    """Say what is wrong with certificates, if anything is: another try would end the same."""
+def _about_settings(error: Exception, text: str) -> str | None:
+    """Say what is wrong with certificates or the proxy's kind, if anything is: another try would end the same."""
+    if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
+        return "the proxy that the environment names is a SOCKS proxy, which takes: pip install pysocks"
     if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in text:
         return "the TLS certificate of the host could not be verified (set REQUESTS_CA_BUNDLE for a private CA)"
     if "TLS CA certificate bundle" in text or "X509" in text:

@@ -76,7 +76,8 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             self._say(spinner("asking for the stored prompt and completion …"))
             try:
                 content = self.generation.content()
-                self._show(content)
+                if self.comm is not None:  # closed meanwhile: nobody would close what is made now
+                    self._show(content)
             except OrstatsError as error:
                 self._offer(notice(f"The content could not be had. {error}", "error"), again=True)
             except Exception as error:

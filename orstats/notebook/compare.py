@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import astuple
+from hashlib import sha256
 
 import ipywidgets as widgets
 
@@ -12,6 +14,7 @@ from orstats.api.errors import OrstatsError
 from orstats.data.content.content import Content, Message
 from orstats.data.content.escape import Html
 from orstats.data.content.generation import Generation
+from orstats.data.content.parts import Part, TextPart, UnknownPart
 from orstats.notebook.render import notice, spinner
 from orstats.notebook.render_compare import difference, records
 from orstats.notebook.shown import Shown, button
@@ -74,14 +77,30 @@ def _differences(first: Content, second: Content) -> Html:
     parts = [difference("Prompt", _prompt(first), _prompt(second))]
     if first.reasoning or second.reasoning:
         parts.append(difference("Reasoning", first.reasoning or "", second.reasoning or ""))
-    parts.append(difference("Completion", first.completion or "", second.completion or ""))
+    parts.append(difference("Completion", _completion(first), _completion(second)))
     return Html("".join(parts))
 
 
 def _prompt(content: Content) -> str:
-    return content.prompt if content.prompt is not None else "\n\n".join(map(_turn, content.messages))
+    bare = [] if content.prompt is None else [content.prompt]
+    return "\n\n".join([*bare, *map(_turn, content.messages)])
+
+
+def _completion(content: Content) -> str:
+    return "\n".join([content.completion or "", *map(_part, content.images)])
 
 
 def _turn(message: Message) -> str:
     calls = "".join(f"\n→ {call.name}({call.arguments})" for call in message.tool_calls)
-    return f"[{message.role or 'no role'}]\n{message.text}{calls}"
+    said = "\n".join(map(_part, message.parts))
+    return f"[{message.role or 'no role'}]\n{said}{calls}"
+
+
+def _part(part: Part) -> str:
+    """Return text as it is; of images, audio and files a mark that differs where they do."""
+    if isinstance(part, TextPart):
+        return part.text
+    if isinstance(part, UnknownPart):
+        return part.json
+    kind = type(part).__name__.removesuffix("Part").lower()
+    return f"[{kind} {sha256(str(astuple(part)).encode()).hexdigest()[:12]}]"

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from orstats.data.content.escape import plain_line
 from orstats.notebook.filters import MISSING, Query, Rows
-from orstats.notebook.shown import button
+from orstats.notebook.shown import button, row
 
 
 class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
@@ -46,7 +46,7 @@ class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
         for one in self._inputs:
             one.observe(self._changed, "value")
         times = [widgets.Label("UTC from"), self.since, widgets.Label("to"), self.until]
-        self.children = [*self._inputs[:-2], widgets.HBox(times, layout=widgets.Layout(grid_gap="0 4px")), self.clear]
+        self.children = [*self._inputs[:-2], row(times), self.clear]
 
     def query(self) -> tuple[Query, list[str]]:
         """Return what the filters say, and what in them cannot be understood, which is left out."""

@@ -11,7 +11,7 @@ from orstats.data.content.escape import plain_line
 from orstats.notebook.render import notice
 from orstats.notebook.render_content import FOLDED, OPENED, Turn, bubble, turns
 from orstats.notebook.render_markdown import has_markdown
-from orstats.notebook.shown import Shown, button, close_all
+from orstats.notebook.shown import Shown, button, close_all, row
 
 #: Bubbles on one page.
 PAGE: Final = 25
@@ -54,7 +54,7 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
         )
         self.formatted.observe(lambda _change: self._show(), "value")
         tools = widgets.HBox(
-            [self.search, self.formatted, self._earlier, self._where, self._later],
+            [self.search, self.formatted, row([self._earlier, self._where, self._later])],
             layout=widgets.Layout(flex_flow="row wrap", align_items="center", margin="0 0 8px"),
         )
         self.children = (tools, self._bubbles)

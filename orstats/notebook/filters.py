@@ -102,7 +102,8 @@ class Rows:
             if ID.name not in df.columns:
                 raise ConfigError("The frame is not indexed by id, and has no id column: give one of orstats.fetch.")
             df = df.set_index(ID.name)
-        self.df = df
+        # Of columns of one name, as joining frames side by side makes them, the first.
+        self.df = df if df.columns.is_unique else df.loc[:, ~df.columns.duplicated()]
         self._arrow: dict[str, Any] = {}
         self._orders: dict[tuple[str, bool], Places] = {}
 
@@ -129,7 +130,9 @@ class Rows:
             return pa.nulls(len(self.df))
         try:
             column = pa.array(values, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of several kinds: in the order of its text
+            pc.array_sort_indices(column[:0])
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            # Of several kinds, or of one that has no order, such as lists: in the order of its text.
             column = pa.array(values.astype("string"), from_pandas=True)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)

@@ -48,13 +48,16 @@ def found(text: str, query: str, *, around: int = 160, most: int = 5) -> Html:
 def link(url: str, label: str) -> Html:
     """Return a link that opens in a new tab and tells nothing of where it came from; text for other schemes.
 
+    Without a host it is text, too: ``http:/lab`` would lead to this Jupyter server.
+
     Examples
     --------
     >>> link("javascript:alert(1)", "click")
     'click (javascript:alert(1))'
     """
     try:
-        is_web = urlsplit(url).scheme in ("http", "https")
+        parts = urlsplit(url)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         is_web = False
     if not is_web:

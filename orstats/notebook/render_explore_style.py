@@ -14,8 +14,8 @@ color:var(--os-fg);min-width:0;max-width:100%;overflow:visible}
 .orstats-explorer .orstats-grow>.widget-html-content{width:100%}
 .orstats-explorer .widget-label{color:var(--os-quiet)}
 .orstats-halves{display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start}
-.orstats-left{flex:7 1 560px;min-width:0;max-width:100%}
-.orstats-right{flex:5 1 400px;min-width:0;max-width:100%}
+.orstats-left{flex:7 1 600px;min-width:0;max-width:100%}
+.orstats-right{flex:5 1 410px;min-width:0;max-width:100%}
 .orstats-explorer .orstats-wide{width:100%;margin:0}
 .orstats-totals{display:flex;flex-wrap:wrap;gap:0 16px;align-items:baseline;padding:2px 0}
 .orstats-totals b{font-size:15px;font-weight:600;font-variant-numeric:tabular-nums}
@@ -23,7 +23,7 @@ color:var(--os-fg);min-width:0;max-width:100%;overflow:visible}
 .orstats-scroll{overflow-x:auto;border:1px solid var(--os-line);border-radius:6px}
 .orstats-scroll:focus{outline:2px solid var(--os-blue);outline-offset:-1px}
 table.orstats-rows{border-collapse:collapse;width:100%;table-layout:fixed;font-size:12px;margin:0;border:0;
-min-width:640px;color:var(--os-fg)}
+min-width:620px;color:var(--os-fg)}
 table.orstats-rows.orstats-more{min-width:840px}
 table.orstats-rows th,table.orstats-rows td{padding:0 7px;height:25px;line-height:25px;white-space:nowrap;
 overflow:hidden;text-overflow:ellipsis;text-align:left;border:0;border-bottom:1px solid var(--os-tint);

@@ -80,7 +80,8 @@ def _converter() -> Callable[[str], str] | None:
     import nh3  # noqa: PLC0415 - an extra
     from markdown_it import MarkdownIt  # noqa: PLC0415 - an extra
 
-    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    # A line break stays one: prompts are plain text as often as not, and their lines mean something.
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
     parser.add_render_rule("image", _image)
 
     def convert(text: str) -> str:

@@ -37,6 +37,7 @@ font-size:13px;color:var(--os-fg);white-space:normal;min-width:0;max-width:100%}
 .orstats-card .widget-html{width:auto;min-width:0;height:auto;overflow:visible}
 .orstats-card .widget-tab-contents,.orstats-card .lm-TabPanel-tabContents{padding:10px 4px!important;
 overflow:visible!important;border-color:var(--os-line)}
+.orstats-card .widget-tab>.lm-TabBar .lm-TabBar-tab{flex:0 1 auto}
 .orstats-frame{border:1px solid var(--os-line);border-radius:8px;padding:12px 14px}
 .orstats-head{display:flex;flex-wrap:wrap;gap:4px 12px;align-items:baseline}
 .orstats-model{font-size:16px;font-weight:600}

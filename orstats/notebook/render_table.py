@@ -34,6 +34,13 @@ _ODD_REASONS: Final = frozenset({"length", "content_filter"})
 # Notebook 7 and JupyterLab see keys first, and would go to the next cell at an arrow.
 _NO_SHORTCUTS: Final = 'data-lm-suppress-shortcuts="true"'
 
+# A turned or sorted page is a new table, and would leave the focus nowhere: the next key would go to the notebook.
+_FOCUS_NEXT: Final = (
+    "var f=this,m=0;(function on(){var s=x.querySelector('.orstats-scroll');"
+    "if(s==f){if(m++&lt;40)setTimeout(on,50)}"
+    "else if(s&amp;&amp;document.activeElement==document.body)s.focus({preventScroll:true})})();"
+)
+
 # Both handlers are constants: no word of a stranger is in them. They drive the page's native list of rows and the
 # list of columns, which are there for keyboards and front ends without scripts, too. Down to the list's own change
 # event, so that Python hears of it. Keys are kept from the notebook, which has other uses for them.
@@ -41,6 +48,7 @@ _ON_CLICK: Final = (
     "var t=event.target,x=this.closest('.orstats-explorer');if(!x)return;"
     "var h=t.closest('th[data-sort]'),r=t.closest('tr[data-row]'),"
     "q=h?'.orstats-sort select':'.orstats-pick select',s=x.querySelector(q);if(!s||!(h||r))return;"
+    f"if(h){{{_FOCUS_NEXT}}}"
     "if(h&amp;&amp;s.selectedIndex==+h.dataset.sort){x.querySelector('.orstats-turn-order').click();return}"
     "s.selectedIndex=h?+h.dataset.sort:+r.dataset.row+1;"
     "s.dispatchEvent(new Event('change',{bubbles:true}));this.focus({preventScroll:true})"
@@ -55,7 +63,7 @@ _ON_KEY: Final = (
     "if(r&amp;&amp;c&amp;&amp;b&amp;&amp;c.textContent==r.lastElementChild.title)b.closest('button').click();"
     "else if(r&amp;&amp;n++&lt;40)setTimeout(go,50)})()}"
     "else if(event.key=='PageDown'||event.key=='PageUp'){"
-    "x.querySelector(event.key=='PageDown'?'.orstats-page-next':'.orstats-page-back').click()}"
+    f"{_FOCUS_NEXT}x.querySelector(event.key=='PageDown'?'.orstats-page-next':'.orstats-page-back').click()}}"
     "else if(d){var s=x.querySelector('.orstats-pick select'),n=s.options.length-1,"
     "i=Math.max(1,Math.min(n,s.selectedIndex+d));"
     "if(n>0&amp;&amp;i!=s.selectedIndex){s.selectedIndex=i;s.dispatchEvent(new Event('change',{bubbles:true}))}}"

@@ -38,3 +38,6 @@ def close_all(shown: tuple[widgets.Widget, ...]) -> None:
     for one in shown:
         close_all(getattr(one, "children", ()))
         one.close()
+        for part in (one.layout, getattr(one, "style", None)):  # widgets of their own, that nobody else uses
+            if part is not None:
+                part.close()

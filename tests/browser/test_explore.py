@@ -127,3 +127,31 @@ def test_the_whole_tour(page, explorer, sim, pictures):
     expect(explorer.get_by_text("1 rows are in")).to_be_visible()
     written = list(explorer.folder.glob("orstats-filtered-*.csv"))
     assert [pd.read_csv(path)["id"].tolist() for path in written][-1] == [explorer.ids[-1]]
+
+
+def test_the_keyboard_alone_goes_through_the_pages(page, explorer):
+    """A page that is turned is a new table: the focus must be in it, or the next key is the notebook's."""
+    table = explorer.locator(".orstats-scroll")
+    table.focus()
+    for key, said in (("PageDown", "26 to 50 of 60"), ("PageDown", "51 to 60 of 60"), ("PageUp", "26 to 50 of 60")):
+        page.keyboard.press(key)
+        expect(explorer.get_by_text(said)).to_be_visible()
+        expect(table).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    first = rows(explorer).first.locator("td").last.get_attribute("title")
+    expect(explorer.locator(".orstats-card .orstats-id")).to_have_text(first)
+    explorer.locator("th", has_text="USD").click()
+    expect(explorer.locator("th", has_text="USD")).to_contain_text(re.compile("[▾▴]"))
+    expect(table).to_be_focused()
+
+
+def test_nothing_is_cut_off_in_a_narrow_window(page, explorer):
+    """As wide as a window of 700 pixels leaves it in JupyterLab, beside the list of files."""
+    beside = page.evaluate("innerWidth - document.querySelector('.orstats-explorer').clientWidth")
+    page.set_viewport_size({"width": beside + 332, "height": 900})
+    edge = "e => [e.getBoundingClientRect().right, e.closest('.orstats-explorer').getBoundingClientRect().right]"
+    for control in explorer.locator("input:visible, select:visible, button:visible").all():
+        right, limit = control.evaluate(edge)
+        assert right <= limit + 1, control.evaluate("e => e.outerHTML")
+    for label in ("UTC from", "Sort by"):
+        expect(explorer.get_by_text(label, exact=True)).to_be_visible()

@@ -1,3 +1,5 @@
+import json
+
 import ipywidgets as widgets
 import pandas as pd
 import pytest
@@ -145,6 +147,65 @@ def test_compares_the_kept_with_the_selected(one, sim):
     assert "orstats-diff" in html_of(comparison)
     comparison.back_button.click()
     assert shown(one).generation.id == stored[1]
+
+
+def test_what_is_no_longer_shown_is_kept_nowhere(one, sim):
+    """Neither the widgets nor their layouts and styles, in the kernel or in the browser."""
+
+    def alive():
+        return len(widgets.Widget.get_manager_state()["state"])
+
+    first, second = [i for i in sim.ids if sim.content_reason(i) == "stored"][:2]
+    one.selected = first
+    at_rest = alive()
+    for _ in range(3):
+        one.selected = second
+        shown(one).load_content()
+        one.selected = first
+    assert alive() == at_rest
+    left, ask = shown(one), shown(one).generation._ask
+
+    def ask_slowly(generation):
+        one.selected = second
+        return ask(generation)
+
+    object.__setattr__(left.generation, "_ask", ask_slowly)
+    left.load_content()  # the answer comes after another row was selected
+    assert left.content is not None
+    assert alive() == at_rest
+
+
+def differences(one, other):
+    """What comparing two contents shows, each given as the API sends it."""
+    pair = [Generation(name) for name in ("gen-1", "gen-2")]
+    for generation, wire in zip(pair, (one, other), strict=True):
+        found = Content.from_wire(generation.id, wire)
+        object.__setattr__(generation, "_ask", lambda _generation, found=found: found)
+    comparison = Comparison(*pair, lambda: None)
+    comparison.load_contents()
+    return comparison._said.value
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,{}"}},
+        {"type": "input_audio", "input_audio": {"format": "wav", "data": "{}"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "{}"}},
+        {"type": "hologram", "depth": "{}"},
+    ],
+)
+def test_media_that_differ_are_a_difference(part):
+    def wire(data, place):
+        one = json.loads(json.dumps(part).replace("{}", data))
+        turn = {"role": "user", "content": [{"type": "text", "text": "look"}, *[one] * (place == "input")]}
+        output = {"completion": "so", "images": [one] * (place == "output")}
+        return {"input": {"messages": [turn]}, "output": output}
+
+    for place in ("input", "output") if part["type"] == "image_url" else ("input",):
+        html = differences(wire("AAAA", place), wire("BBBB", place))
+        assert html.count("<del>") == html.count("<ins>") == 1
+        assert differences(wire("AAAA", place), wire("AAAA", place)).count("no difference") == 2
 
 
 def test_a_failure_while_browsing_is_said_and_the_table_lives(df):

@@ -113,6 +113,21 @@ def test_a_frame_of_some_columns_will_do():
     assert sorted(rows.places(everything, "mixed", descending=False).tolist()) == [0, 1, 2]
 
 
+def test_columns_that_people_add_can_be_sorted_by():
+    added = {"tags": [["b"], ["a"], None], "team": [{"n": 2}, {"n": 1}, None], "wave": 1j, "raw": [b"b", b"a", None]}
+    added["month"] = pd.PeriodIndex(["2026-02", "2026-01", None], freq="M")
+    rows = Rows(pd.DataFrame(added, index=pd.Index(["x", "y", "z"], name="id")))
+    for column in ("tags", "team", "month", "raw"):
+        assert rows.places(np.ones(3, dtype=bool), column, descending=False).tolist() == [1, 0, 2], column
+    assert len(rows.order("wave", descending=True)) == 3
+
+
+def test_of_columns_of_one_name_the_first_is_taken(rows):
+    twice = Rows(pd.concat([rows.df, rows.df[["model"]].fillna("z")], axis=1))
+    assert twice.columns == rows.columns
+    assert twice.choices("model") == rows.choices("model")
+
+
 @pytest.mark.parametrize("wrong", [pd.DataFrame({"model": ["a"]}), ["gen-1"], None])
 def test_what_has_no_ids_is_refused(wrong):
     with pytest.raises(ConfigError):

@@ -146,6 +146,12 @@ def test_markdown_is_formatted_and_images_are_links():
     assert "<img" not in html
 
 
+def test_lines_of_a_prompt_do_not_run_together():
+    html = render_markdown.markdown("Name: Ann\nAge: 3\n\n- one\n- two")
+    assert re.search(r"Name: Ann<br>\s*Age: 3", html)
+    assert html.count("<li>") == 2
+
+
 def test_without_the_extra_markdown_is_preformatted(monkeypatch):
     render_markdown._converter.cache_clear()
     monkeypatch.setitem(sys.modules, "nh3", None)
@@ -223,6 +229,13 @@ def test_bad_images_are_words(given, problem):
     html = render.image(given)
     assert "<img" not in html
     assert len(html) < 500
+
+
+@pytest.mark.parametrize("url", ["http:/lab/tree", "http:lab", "https:", "http:?token", "//lab", "/lab", "http:///lab"])
+def test_no_link_leads_to_the_server_that_shows_it(url):
+    """Without a host, a browser takes an address to be of the page's own server."""
+    assert "href" not in render.link(url, "image")
+    assert "href" not in render.image(url)
 
 
 def test_remote_images_are_links_never_loaded():

@@ -80,8 +80,12 @@ def hostile(text):
 
 def runs(cell):
     """Whether a spreadsheet would take a cell for a formula: after what it does not show, one of its signs."""
+    return signed(cell) or cell[:1] in ("\t", "\r", "\n")
+
+
+def signed(cell):
     plain = re.sub(r"^[\s\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3000\ufeff]+", "", cell)
-    return plain[:1] in tuple("=+-@\uff1d\uff0b\uff0d\uff20") or cell[:1] in ("\t", "\r", "\n")
+    return plain[:1] in tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def numeric(cell):
@@ -116,12 +120,17 @@ def test_no_cell_of_a_report_is_a_formula(text, tmp_path):
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_a_formula_behind_a_semicolon_stays_in_its_cell(text, tmp_path):
-    """Half of Europe's spreadsheets part cells at semicolons: the quotes must hold there too."""
-    frame = pd.DataFrame({"model": [f"a;{text}"]})
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators_part_no_formula_off(text, separator, tmp_path):
+    """Half of Europe's spreadsheets part cells at semicolons: behind a comma, quotes hold nothing together there."""
+    hidden = [f"a{end}{text};b" for end in (";", "; ", "\t", "\n", "\r\n")]
+    frame = pd.DataFrame({"model": hidden, "user": hidden, hidden[0]: 1.5, "change": -1.5})
     orstats.write_csv(frame, tmp_path / "x.csv")
-    (_, row) = csv.reader(io.StringIO((tmp_path / "x.csv").read_text("utf-8"), newline=""), delimiter=";")
-    assert len(row) == 1
+    written = (tmp_path / "x.csv").read_text("utf-8")
+    cells = [cell for row in csv.reader(io.StringIO(written, newline=""), delimiter=separator) for cell in row]
+    assert [cell for cell in cells if signed(cell) and not numeric(cell)] == []
+    assert "-1.5" in written
+    assert "'-1.5" not in written
 
 
 class Page(HTMLParser):

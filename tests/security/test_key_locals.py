@@ -1,6 +1,7 @@
 """Tracebacks with local variables, as rich, typer, IPython and error collectors show them, do not hold the key."""
 
 import io
+import socket
 import traceback
 
 import pytest
@@ -59,6 +60,27 @@ def test_in_no_local_variable_of_a_traceback(key, leaks, managed):
             with pytest.raises(errors.ApiError) as caught:
                 call()
             assert leaks(key, shown(caught.value)) == []
+
+
+def test_in_no_local_variable_when_a_person_interrupts(key, leaks, monkeypatch):
+    """The traceback then leads through requests, urllib3 and http.client, which hold the headers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr("http.client.HTTPResponse.begin", interrupt)
+        base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with orstats.Client(key, management_key=key, base_url=base_url, retry=QUICK) as client:
+            for call in (lambda: client.generation("gen-1"), client.key, client.credits, client.activity):
+                with pytest.raises(KeyboardInterrupt) as caught:
+                    call()
+                with_locals = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+                frames = {
+                    f"{one.filename}, {name}": text for one in with_locals.stack for name, text in one.locals.items()
+                }
+                assert any("urllib3" in place for place in frames)
+                assert leaks(key, shown(caught.value) | {k: v for k, v in frames.items() if "/test" not in k}) == []
+
+
+def interrupt(_response):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("given", [True, False])

@@ -122,3 +122,10 @@ def test_words_of_ours_may_hold_names_of_theirs(capsys):
     said = capsys.readouterr().err
     assert ORDERS.findall(said) == []
     assert "[bold]x[/bold]\\:  2 rows." in said
+
+
+def test_no_repr_gives_orders():
+    named = orstats.Generation.from_row(dict.fromkeys(NAMED, BAD) | {"id": BAD})
+    for generation in (named, orstats.Generation(BAD, fetch_status=BAD, error=BAD)):
+        assert ORDERS.search(repr(generation)) is None
+        assert "\n" not in repr(generation)

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from requests.exceptions import InvalidSchema
 
 import orstats
 from orstats import errors
@@ -144,6 +145,25 @@ def test_no_proxy_sees_what_is_for_this_machine(variable, key, answering, monkey
         monkeypatch.setenv(variable, proxy)
         assert ask(url, key)["total_cost"] == 0.5
     assert seen == []
+
+
+def test_a_socks_proxy_that_cannot_be_used_is_said_and_not_tried_again(key, monkeypatch):
+    def missing(*_words, **_options):
+        raise InvalidSchema("Missing dependencies for SOCKS support.")
+
+    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", missing)  # as it is without PySocks
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    with pytest.raises(errors.NetworkError, match="pip install pysocks") as caught:
+        ask("https://api.example", key)
+    assert not caught.value.retryable
+
+
+def test_a_host_that_does_not_speak_https_is_said_in_words(key, answering):
+    with (
+        answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n") as url,
+        pytest.raises(errors.NetworkError, match="TLS connection failed"),
+    ):
+        ask(url.replace("http:", "https:"), key)
 
 
 @pytest.mark.parametrize("name", [".netrc", "_netrc"])

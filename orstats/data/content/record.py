@@ -92,6 +92,7 @@ class Record:
     fetched_at: datetime | None = None
 
     def __repr__(self) -> str:
-        what = self.model if self.fetch_status == "ok" else self.fetch_status
+        # Escaped, without quotes: a terminal would obey what a stranger put into the name.
+        what = repr(str(self.model if self.fetch_status == "ok" else self.fetch_status))[1:-1]
         cost = "" if self.cost_usd is None else f", cost_usd={self.cost_usd:.6g}"
         return f"{type(self).__name__}({self.id!r}, {what}{cost})"
