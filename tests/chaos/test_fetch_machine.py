@@ -121,10 +121,12 @@ def interrupted(function, opcode):
         code = frame.f_code
         if code.co_filename not in (fetch.__file__, crew.__file__) or function not in ("*", code.co_name):
             return None
+        frame.f_trace = at_instruction  # Python 3.13 heeds the next line only where this is set
         frame.f_trace_opcodes = True
         return at_instruction
 
     if function is not None:
+        sys._getframe().f_trace_opcodes = True  # Python 3.12 traces instructions from the first only if asked before
         sys.settrace(at_call)
     try:
         yield
