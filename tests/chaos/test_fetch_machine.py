@@ -325,3 +325,16 @@ def test_a_server_that_gives_nothing_any_more_is_left_in_bounded_time(kind, told
     asked = pd.Series([one.id for one in wire.sent]).value_counts()
     assert (frame["attempts"] == asked.reindex(frame.index, fill_value=0)).all()
     assert ((status == "not_attempted") == (frame["attempts"] == 0)).all()
+
+
+@pytest.mark.parametrize("told", [None, 0, 1])
+def test_ids_that_are_each_refused_once_do_not_close_the_gate_for_each_other(told):
+    ids = [f"gen-1780000000-{number:020d}" for number in range(60)]
+    with World() as world:
+        scripts = {one: ([("429", told)], "ok", 0.02) for one in ids}
+        client, wire = account(world, orstats.Retry(), FakeTransport(world, scripts))
+        frame = orstats.fetch(ids, client=client, archive=False, workers=16, progress=False)
+        ended = world.now
+    assert (frame["fetch_status"] == "ok").all()
+    assert len(wire.sent) == 120
+    assert ended < 60

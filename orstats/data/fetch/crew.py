@@ -173,6 +173,8 @@ class Crew:
             with self._changed:
                 self._schedule.put_off(task, time.monotonic())
             return False
+        with self._changed:
+            task = self._schedule.rather(task, admitted)
         if not task.attempts:
             task.first_sent = admitted
         task.attempts += 1

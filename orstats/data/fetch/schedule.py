@@ -99,6 +99,14 @@ class Schedule:
         self._pushed += 1
         heapq.heappush(self._later, (until, self._pushed, task))
 
+    def rather(self, task: Task, now: float) -> Task:
+        """Return what became due while an untried task waited for its turn, and put that back; else the task."""
+        if task.attempts or not self._later or self._later[0][0] > now:
+            return task
+        self.put_off(task, now)
+        self._out += 1
+        return heapq.heappop(self._later)[2]
+
     def put_off_tasks(self) -> list[Task]:
         """Return what was put off and is not handed out yet."""
         return [task for _, _, task in self._later]
