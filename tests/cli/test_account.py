@@ -35,7 +35,7 @@ def test_listing_again_takes_what_is_kept(managed, orstats, tmp_path):
     since = f"{datetime.now(UTC) - timedelta(days=30):%Y-%m-%d}"
     for _ in range(2):
         managed.reset_stats()
-        result = orstats("ids", "--since", since, "--until", "today", "--archive", tmp_path / "archive")
+        result = orstats("ids", "--since", since, "--until", "yesterday", "--archive", tmp_path / "archive")
         assert result.exit_code == 0
     assert managed.requests == 0
 
