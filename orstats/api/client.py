@@ -273,7 +273,7 @@ class Client(AccountCalls):
             if refusal is None:
                 pace.accepted(sent_at)
             else:
-                pace.refused(sent_at, refusal.retry_after)
+                pace.refused(sent_at, refusal.retry_after or None)  # 0 is what those say who do not know
 
     def now(self) -> float:
         """Tell the time by the server's clock, which also says when a generation was created; ours may be off or jump.

@@ -36,8 +36,8 @@ class Retry:
         Seconds from the first request of an id after which it is not tried again; a wait that would end later
         is not begun.
     first_wait
-        Seconds. The wait before try ``n + 1`` is drawn evenly from 0 to ``first_wait * 2 ** (n - 1)``
-        (exponential with full jitter), unless the server says how long.
+        Seconds. The wait before try ``n + 1`` is drawn evenly from half of ``first_wait * 2 ** (n - 1)`` to all of it:
+        by default no id is given up within half a minute. Longer if the server says so.
     max_wait
         Seconds; caps both the drawn wait and what the server says.
 
@@ -123,9 +123,10 @@ class Retry:
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         told = error.retry_after if isinstance(error, ApiError) else None
-        if told is None:
-            drawn = tenacity.wait_random_exponential(multiplier=self.first_wait, max=self.max_wait)
-            return float(drawn(state))
+        half = {"multiplier": self.first_wait / 2, "max": self.max_wait / 2}
+        drawn = float((tenacity.wait_exponential(**half) + tenacity.wait_random_exponential(**half))(state))
+        if told is None or told < drawn:  # who names the same short wait again and again does not know
+            return drawn
         return min(told, self.max_wait) + random.uniform(0, _SPREAD_S)  # noqa: S311 - spreads load, guards nothing
 
 

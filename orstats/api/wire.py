@@ -7,6 +7,7 @@ answer with HTML or plain text, and a 200 may carry an ``error`` instead of ``da
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -73,7 +74,7 @@ def decode(
     if status == _OK:
         data = _decode_ok(headers, body, shape, generation_id, now, secret, is_private=is_private)
         if is_record and generation_id is not None and isinstance(data, dict):
-            _check_same(data.get("id"), generation_id, secret)
+            _check_record(data, generation_id, secret)
         return data
     message, _ = _error_body(body)  # the status line is what proxies and the API agree on
     raise _error(status, message, headers, generation_id, now, secret)
@@ -113,7 +114,12 @@ def _decode_ok(
     )
 
 
-def _check_same(got: object, asked: str, secret: str | None) -> None:
+def _check_record(record: dict[str, Any], asked: str, secret: str | None) -> None:
+    if not record:  # kept, it would never be asked for again
+        raise errors.BadResponseError(
+            f"HTTP 200 for {_name(asked)} with an empty record.", status=_OK, generation_id=asked, retryable=True
+        )
+    got = record.get("id")
     if isinstance(got, str) and got != asked:
         raise errors.BadResponseError(
             f"Asked for {_name(asked)}, got a record of {quote(got, secret)!r}: not kept.",
@@ -144,14 +150,15 @@ def _error_body(body: bytes) -> tuple[str | bytes, int | None]:
 
 
 def _parsed(body: bytes) -> Any:
-    """Read JSON. Text that was cut in the middle of a character must not cost the whole record: it gets U+FFFD."""
+    """Read JSON, and what most readers take for it: a byte order mark, NaN, infinities. Half a character is U+FFFD."""
     try:
         return orjson.loads(body)
-    except orjson.JSONDecodeError:
+    except orjson.JSONDecodeError as error:
         mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
-        if mended == body:
-            raise
-        return orjson.loads(mended)
+        try:
+            return json.loads(mended.decode("utf-8-sig", "replace"))
+        except (ValueError, RecursionError):
+            raise error from None
 
 
 def _error(

@@ -14,11 +14,12 @@ from orstats.api.client import Client
 from orstats.api.errors import AccountError, ArchiveError
 from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, words
-from orstats.cli.text import count, line, plural, usd, usd_places
+from orstats.cli.text import count, line, plural, short, usd, usd_places
 from orstats.data.frame.totals import summary
 from orstats.data.frame.views import failures
 
 _EXAMPLES = 5
+_ID_WIDTH = 100
 
 
 def run(
@@ -111,7 +112,7 @@ def cost_line(figures: pd.Series[Any]) -> str:
 def _tell_failures(frame: pd.DataFrame) -> None:
     failed = failures(frame)
     for status, rows in failed.groupby("fetch_status", sort=False):
-        examples = ", ".join(line(one) for one in rows.index[:_EXAMPLES])
+        examples = ", ".join(short(one, _ID_WIDTH) for one in rows.index[:_EXAMPLES])
         more = f" and {len(rows) - _EXAMPLES:,} more" if len(rows) > _EXAMPLES else ""
         words().print(
             Text(f"  {status} {len(rows):,}: ", style="yellow").append(line(rows["advice"].iloc[0]), style="")

@@ -11,7 +11,8 @@ from orstats.api.account import MANAGEMENT_KEYS_URL
 from orstats.api.client import Client
 from orstats.api.errors import ForbiddenError
 from orstats.cli.console import pairs, say, tables, write_json
-from orstats.cli.text import known, line, usd
+from orstats.cli.text import line, usd
+from orstats.data.frame.coerce import number
 
 
 def run(*, as_json: bool, base_url: str | None) -> int:
@@ -47,10 +48,10 @@ def _table(key: dict[str, Any]) -> Table:
     if any(key.get(f"byok_usage{span}") for span in _SPANS):
         counts = "counts" if key.get("include_byok_in_limit") else "does not count"
         grid.add_row("By own keys", _spent(key, "byok_usage") + f"; {counts} towards the limit")
-    if known(key.get("limit")):
+    if key.get("limit") is not None:
         reset = key.get("limit_reset")
         turn = f", anew {line(reset)}" if reset else ""
-        grid.add_row("Limit", Text(f"{usd(key['limit'])}{turn}; {usd(key.get('limit_remaining'))} left"))
+        grid.add_row("Limit", Text(f"{_usd(key, 'limit')}{turn}; {_usd(key, 'limit_remaining')} left"))
     else:
         grid.add_row("Limit", "none")
     expires = key.get("expires_at")
@@ -62,12 +63,17 @@ _SPANS = {"_daily": "today", "_weekly": "this week", "_monthly": "this month", "
 
 
 def _spent(key: dict[str, Any], name: str) -> str:
-    return ", ".join(f"{usd(key.get(name + span))} {words}" for span, words in _SPANS.items())
+    return ", ".join(f"{_usd(key, name + span)} {words}" for span, words in _SPANS.items())
 
 
 def _credits(left: dict[str, Any]) -> Table:
     grid = pairs()
-    bought, used = left.get("total_credits"), left.get("total_usage")
-    remains = usd(float(bought) - float(used)) if bought is not None and used is not None else "unknown"
+    bought, used = number(left.get("total_credits")), number(left.get("total_usage"))
+    remains = usd(bought - used) if bought is not None and used is not None else "unknown"
     grid.add_row("Credits", f"{remains} left: {usd(bought)} bought, {usd(used)} used")
     return grid
+
+
+def _usd(answer: dict[str, Any], name: str) -> str:
+    """Write an amount of an answer; what is no number is unknown."""
+    return usd(number(answer.get(name)))

@@ -2,11 +2,13 @@ from email.utils import formatdate
 from types import SimpleNamespace
 
 import pytest
+from urllib3 import HTTPHeaderDict
 
 from orstats.api import client as client_module
 from orstats.api import errors
 from orstats.api.client import Client
 from orstats.api.retry import Retry
+from orstats.api.transport import Answer
 from orstats.sim import Faults, SimServer
 
 
@@ -87,3 +89,15 @@ def test_the_servers_clock_is_kept_when_ours_jumps(monkeypatch):
     clock.time = lambda: 9000.0
     client._watch_clock({"Date": formatdate(9001.0)}, asked_again=False)
     assert client.now() == 9000.0, "nearly the same: ours has the finer seconds"
+
+
+@pytest.mark.parametrize(("said", "told"), [("0", None), ("-5", None), ("2", 2.0)])
+def test_who_names_no_wait_leaves_it_to_the_governor(monkeypatch, said, told):
+    client = Client("sk-or-v1-0", base_url="https://openrouter.ai")
+    answer = Answer(429, HTTPHeaderDict({"Retry-After": said}), b"")
+    monkeypatch.setattr(client._transport, "get", lambda *_, **__: answer)
+    heard = []
+    monkeypatch.setattr(client.governor, "refused", lambda sent_at, told=None: heard.append(told))  # noqa: ARG005
+    with pytest.raises(errors.RateLimitError):
+        client.ask_generation("gen-1")
+    assert heard == [told]

@@ -8,13 +8,27 @@ def transient(retry_after=None):
     return ServerError("HTTP 502", status=502, retryable=True, retry_after=retry_after)
 
 
-def test_waits_grow_with_full_jitter_and_are_capped():
+def test_waits_grow_are_drawn_and_are_capped():
     retry = Retry(attempts=50, max_elapsed=1e9, first_wait=0.5, max_wait=8)
     for attempt, most in [(1, 0.5), (2, 1.0), (3, 2.0), (5, 8.0), (20, 8.0)]:
         waits = [retry.next_wait(transient(), attempt=attempt, elapsed=0) for _ in range(300)]
-        assert all(0 <= wait <= most for wait in waits)
-        assert max(waits) > 0.8 * most
-        assert min(waits) < 0.2 * most
+        assert all(most / 2 <= wait <= most for wait in waits)
+        assert max(waits) > 0.9 * most
+        assert min(waits) < 0.6 * most
+
+
+def waited(error, retry=None):
+    retry = retry or Retry()
+    return sum(retry.next_wait(error, attempt=attempt, elapsed=0) for attempt in range(1, retry.attempts))
+
+
+def test_nothing_is_given_up_while_a_server_is_away_for_half_a_minute():
+    assert all(30 <= waited(transient()) <= 64 for _ in range(300))
+
+
+@pytest.mark.parametrize("told", [0, 0.01, 1])
+def test_who_says_again_and_again_that_it_takes_a_moment_is_not_believed(told):
+    assert all(waited(transient(told)) >= 30 for _ in range(100))
 
 
 def test_server_is_obeyed_but_not_beyond_the_cap():

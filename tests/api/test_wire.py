@@ -30,6 +30,27 @@ def test_success_gives_the_data_object():
     assert answer(200, {"data": {"id": ID, "total_cost": 0.5}}) == {"id": ID, "total_cost": 0.5}
 
 
+@pytest.mark.parametrize(
+    ("wire", "value"),
+    [
+        (b"\xef\xbb\xbf" + b'{"data": {"a": 1}}', 1),
+        (b'{"data": {"a": -Infinity}}', float("-inf")),
+        (b'{"data": {"a": 1e999}}', float("inf")),
+        (b'{"data": {"a": "caf\xe9"}}', "caf\ufffd"),
+        (b'{"data": {"b": NaN, "a": "\\ud83d"}}', "\ufffd"),
+    ],
+)
+def test_what_most_readers_take_for_json_is_read(wire, value):
+    assert answer(200, wire)["a"] == value
+
+
+def test_empty_record_is_not_kept():
+    error = failure(200, {"data": {}})
+    assert isinstance(error, errors.BadResponseError)
+    assert error.retryable
+    assert answer(200, {"data": {}}, is_record=False) == {}
+
+
 def test_record_without_an_id_is_kept_and_one_of_another_id_is_not():
     assert answer(200, {"data": {"model": "m"}}) == {"model": "m"}
     assert answer(200, {"data": {"id": 7}}) == {"id": 7}
@@ -101,7 +122,7 @@ def test_success_that_carries_an_error_is_that_error(code, kind, retryable):
     assert "Provider returned error" in str(error)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"data": {"id', b"\xff\xfe", b'{"data": NaN}'])
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"data": {"id', b"\xff\xfe", b'{"data": 00}'])
 def test_success_that_is_no_json_may_be_tried_again(body):
     error = failure(200, body)
     assert isinstance(error, errors.BadResponseError)

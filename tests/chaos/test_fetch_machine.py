@@ -262,7 +262,8 @@ class Fetching(RuleBasedStateMachine):
                     assert status == "pending"
             else:
                 failures = sum(request.kind != "404" for request in requests)
-                most = retry.max_wait if last.told is None else min(last.told, retry.max_wait) + 0.11
+                grown = min(retry.first_wait * 2 ** (failures - 1), retry.max_wait)
+                most = max(grown, 0 if last.told is None else min(last.told, retry.max_wait) + 0.11)
                 gave_up_at = last.answered - requests[0].at
                 assert failures == retry.attempts or gave_up_at + most >= retry.max_elapsed, "given up too early"
 
@@ -308,3 +309,34 @@ def test_an_interrupt_at_every_instruction_of_a_function_loses_nothing(function)
                 assert opcode > 5
                 return
             assert set(archive.read(HOST)["id"].to_pylist()) == set(answered)
+
+
+@pytest.mark.parametrize("kind", ["429", "503", "reset"])
+@pytest.mark.parametrize("told", [None, 1, 3600])
+def test_a_server_that_gives_nothing_any_more_is_left_in_bounded_time(kind, told):
+    ids = [f"gen-1780000000-{number:020d}" for number in range(3000)]
+    with World() as world:
+        scripts = {one: ([(kind, told)] * 100 if number >= 50 else [], "ok", 0.05) for number, one in enumerate(ids)}
+        client, wire = account(world, orstats.Retry(), FakeTransport(world, scripts))
+        frame = orstats.fetch(ids, client=client, archive=False, workers=16, progress=False)
+        ended = world.now
+    assert ended < 400
+    status = frame["fetch_status"]
+    assert (status.iloc[:50] == "ok").all()
+    assert set(status.iloc[50:]) <= {"rate_limited", "server_error", "network_error", "not_attempted"}
+    asked = pd.Series([one.id for one in wire.sent]).value_counts()
+    assert (frame["attempts"] == asked.reindex(frame.index, fill_value=0)).all()
+    assert ((status == "not_attempted") == (frame["attempts"] == 0)).all()
+
+
+@pytest.mark.parametrize("told", [None, 0, 1])
+def test_ids_that_are_each_refused_once_do_not_close_the_gate_for_each_other(told):
+    ids = [f"gen-1780000000-{number:020d}" for number in range(60)]
+    with World() as world:
+        scripts = {one: ([("429", told)], "ok", 0.02) for one in ids}
+        client, wire = account(world, orstats.Retry(), FakeTransport(world, scripts))
+        frame = orstats.fetch(ids, client=client, archive=False, workers=16, progress=False)
+        ended = world.now
+    assert (frame["fetch_status"] == "ok").all()
+    assert len(wire.sent) == 120
+    assert ended < 60

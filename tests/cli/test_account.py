@@ -139,3 +139,13 @@ def test_key_without_a_key(orstats):
     result = orstats("key")
     assert result.exit_code == 1
     assert "No API key" in result.stderr
+
+
+def test_amounts_that_are_no_numbers_are_unknown(online, orstats, monkeypatch):  # noqa: ARG001 - the environment
+    monkeypatch.setattr(library.Client, "key", lambda _: {"label": "k", "limit": "much", "usage": "25.5"})
+    monkeypatch.setattr(library.Client, "credits", lambda _: {"total_credits": "100.5", "total_usage": "x"})
+    result = orstats("key")
+    assert result.exit_code == 0
+    assert "unknown; unknown left" in result.stdout
+    assert "$25.5000 in all" in result.stdout
+    assert "unknown left: $100.50 bought, unknown used" in result.stdout

@@ -75,6 +75,17 @@ def test_a_full_disk_behind_standard_output_is_an_error(online, spawn, command):
 
 
 @posix
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_it_runs_where_standard_streams_are_closed(online, spawn, tmp_path, closed):
+    command = ["fetch", "--ids-from", "-"] if closed == 0 else ["fetch", online.ids[0], "-o", "x.csv"]
+    process = spawn(*command, preexec_fn=lambda: os.close(closed))
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert closed == 0 or (tmp_path / "x.csv").stat().st_size
+
+
+@posix
 def test_the_simulator_serves_until_ctrl_c(spawn, orstats):
     process = spawn("sim", "--port", "0", "--generations", "10", "--seed", "7", "--ids-out", "ids.txt")
     lines = [process.stdout.readline() for _ in range(2)]

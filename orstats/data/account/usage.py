@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from orstats.api.account import AccountCalls
 from orstats.api.errors import BadResponseError, ConfigError, ServerError
+from orstats.api.wire import quote
 from orstats.data.account.telling import tell
 from orstats.data.account.windows import Window
 
@@ -91,7 +92,7 @@ class Usage:
         for text in warned if isinstance(warned, list) else ():
             if isinstance(text, str) and text not in self._warned:
                 self._warned.add(text)
-                tell(f"The API warns: {text}")
+                tell(f"The API warns: {quote(text)}")
         cached_ms = answer.get("cachedAt")
         if isinstance(cached_ms, int | float) and 0 < cached_ms < _LAST_MS:
             at = datetime.fromtimestamp(cached_ms / 1000, UTC)

@@ -65,7 +65,7 @@ class Location:
         Raises
         ------
         ConfigError
-            This pyarrow cannot use the URL.
+            This pyarrow cannot use the URL, or it names no bucket.
         """
         if not self.scheme:
             return LocalStore(self.text)
@@ -74,6 +74,8 @@ class Location:
         except (pa.ArrowException, ValueError):
             # Without the cause: it repeats the URL, with the credentials that may be in it.
             raise ConfigError(f"the archive's URL cannot be used by this pyarrow: {self.shown}") from None
+        if not root:
+            raise ConfigError(f"The archive's URL names no bucket: {self.shown}")
         return LocalStore(root) if isinstance(filesystem, fs.LocalFileSystem) else RemoteStore(filesystem, root)
 
     @contextmanager

@@ -184,7 +184,7 @@ class _Run:
 
     def _collect(self, crew: Crew, number: int, bar: Progress) -> None:
         crew.start()
-        while number and crew.fatal is None:
+        while number and not crew.stopped:
             for result in crew.results():
                 number -= 1
                 self._take(result)
@@ -192,6 +192,8 @@ class _Run:
             bar.show(crew.retries)
             if self._unsaved_bytes > _BATCH_BYTES or time.monotonic() - self._saved_at > _BATCH_S:
                 self._save()
+        if crew.hopeless:
+            crew.give_up()
 
     def _take(self, result: Result) -> None:
         task, error = result.task, result.error

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from orstats.api.client import Client
-from orstats.api.errors import AccountError, ApiError
-from orstats.data.fetch.schedule import Schedule, Task
+from orstats.api.errors import AccountError, ApiError, NotFoundError
+from orstats.data.fetch.schedule import Schedule, Task, status_of
 
 log = logging.getLogger("orstats.fetch")
 
@@ -22,6 +22,8 @@ _FIRST: Final = 8
 _LOOK_S: Final = 0.005
 _LOOKS: Final = 6
 _NAP_S: Final = 0.1
+#: Nothing but failures that another try might mend, from whomever is asked: after so long the rest is not asked for.
+_HOPELESS_S: Final = 300.0
 
 
 #: Sends the request for an id that the governor has admitted, at the moment given; returns the data or raises an
@@ -67,11 +69,19 @@ class Crew:
         self._threads: list[threading.Thread] = []
         self._sending: list[bool] = []  # one slot a thread, written by it alone
         self._quiet: deque[bool] = deque(maxlen=_LOOKS)
+        self._good_at = 0.0  # when somebody last got an answer that stands
         self.retries = 0
         self.fatal: AccountError | None = None
+        self.hopeless = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is sent: told so, or for :attr:`fatal` or :attr:`hopeless`."""
+        return self._stop.is_set()
 
     def start(self) -> None:
         """Start the first threads."""
+        self._good_at = time.monotonic()
         self._add(min(_FIRST, self._size, self._schedule.left))
 
     def results(self) -> Iterator[Result]:
@@ -109,6 +119,14 @@ class Crew:
         """Wait for the threads to end, which they do when the schedule is worked off."""
         for thread in self._threads:
             thread.join()
+
+    def give_up(self) -> None:
+        """Wait for what is on its way, then let :meth:`drain` give what each id that was tried ended with."""
+        self.join()
+        for task in self._schedule.put_off_tasks():
+            if task.error is not None:
+                status = "pending" if isinstance(task.error, NotFoundError) else status_of(task.error)
+                self._results.append(Result(task, None, self._client.now(), status, task.error))
 
     def _collected(self) -> Iterator[Result]:
         for _ in range(len(self._results)):
@@ -157,7 +175,11 @@ class Crew:
     def _ask(self, task: Task, slot: int) -> bool:
         admitted = self._admit()
         if admitted is None:
+            with self._changed:
+                self._schedule.put_off(task, time.monotonic())
             return False
+        with self._changed:
+            task = self._schedule.rather(task, admitted)
         if not task.attempts:
             task.first_sent = admitted
         task.attempts += 1
@@ -170,6 +192,7 @@ class Crew:
         except ApiError as error:
             self._settle(task, error)
         else:
+            self._good_at = time.monotonic()
             self._results.append(Result(task, record, self._client.now()))
             with self._changed:
                 self._schedule.done()
@@ -184,6 +207,14 @@ class Crew:
         now, wall = time.monotonic(), self._client.now()
         if isinstance(error, AccountError):
             self.fatal = error
+            self.stop()
+        elif not error.retryable:
+            self._good_at = now
+        elif now - self._good_at > max(_HOPELESS_S, self._client.retry.max_elapsed) and not self.stopped:
+            log.warning(
+                "nothing but failures for %d s: the rest is not asked for. The last: %s", now - self._good_at, error
+            )
+            self.hopeless = True
             self.stop()
         with self._changed:
             verdict = self._schedule.verdict(task, error, now, wall)

@@ -240,7 +240,7 @@ class _Run:
 
     def _collect(self, crew: Crew, number: int, bar: Progress) -> None:
         crew.start()
-        while number and crew.fatal is None:
+        while number and not crew.stopped:
             for result in crew.results():
                 number -= 1
                 self._take(result)
@@ -248,7 +248,9 @@ class _Run:
             bar.show(crew.retries)
             if len(self._got) >= _BATCH or time.monotonic() - self._kept_at > _BATCH_S:
                 self._keep()
-        if crew.fatal is not None:
+        if crew.hopeless:
+            crew.give_up()
+        if crew.stopped:
             for result in crew.drain(_GRACE_S):
                 self._take(result)
 

@@ -43,6 +43,7 @@ class Task:
     first_sent: float = 0.0
     failures: int = 0  # those that the retry policy counts: a 404 of a young id is none
     looks: int = 0
+    error: errors.ApiError | None = None  # of the last request
 
 
 class Schedule:
@@ -98,6 +99,18 @@ class Schedule:
         self._pushed += 1
         heapq.heappush(self._later, (until, self._pushed, task))
 
+    def rather(self, task: Task, now: float) -> Task:
+        """Return what became due while an untried task waited for its turn, and put that back; else the task."""
+        if task.attempts or not self._later or self._later[0][0] > now:
+            return task
+        self.put_off(task, now)
+        self._out += 1
+        return heapq.heappop(self._later)[2]
+
+    def put_off_tasks(self) -> list[Task]:
+        """Return what was put off and is not handed out yet."""
+        return [task for _, _, task in self._later]
+
     def verdict(self, task: Task, error: errors.ApiError, now: float, wall: float) -> str | float:
         """Say what a failed request means.
 
@@ -116,6 +129,7 @@ class Schedule:
             The final ``fetch_status``, or the seconds after which to try again.
         """
         elapsed = now - task.first_sent
+        task.error = error
         if isinstance(error, errors.NotFoundError):
             return self._look_again(task, elapsed, wall)
         task.failures += 1

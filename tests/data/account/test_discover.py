@@ -280,6 +280,14 @@ def test_the_vendors_warnings_are_passed_on_once_each(scripted):
     assert [str(one.message) for one in said] == ["The API warns: results are sampled"]
 
 
+def test_a_warning_shows_no_key_and_no_orders_to_a_terminal(scripted):
+    client, answers, _ = scripted
+    answers += [answer([], warnings=["careful, sk-or-v1-0123456789 \x1b[2J"])]
+    with pytest.warns(UserWarning, match="careful") as said:
+        orstats.list_ids(UNTIL - timedelta(days=1), UNTIL, client=client)
+    assert [str(one.message) for one in said] == ["The API warns: careful, [key]  [2J"]
+
+
 def test_an_answer_from_the_vendors_cache_is_said_and_not_kept(scripted, tmp_path):
     client, answers, _ = scripted
     at = UNTIL - timedelta(hours=1)

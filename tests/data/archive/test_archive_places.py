@@ -160,6 +160,12 @@ def test_urls_of_other_kinds_are_refused():
         Archive("ftp://example.com/x")
 
 
+@pytest.mark.parametrize("url", ["s3://", "s3://?region=eu-west-1"])
+def test_urls_without_a_bucket_are_refused(url):
+    with pytest.raises(ConfigError, match="bucket"):
+        Archive(url).read(HOST)
+
+
 def test_credentials_in_a_url_are_not_shown():
     archive = Archive("s3://AKIAKEY:s3cret@bucket/prefix?region=eu-west-1")
     assert archive.path == "s3://bucket/prefix?region=eu-west-1"

@@ -171,3 +171,12 @@ def test_errors_raise_only_for_what_was_not_answered(sim):
 def test_arguments_that_make_no_sense_are_refused(sim, bad):
     with pytest.raises(errors.ConfigError):
         orstats.fetch_contents(sim.ids[:1], client=sim.client(), **bad)
+
+
+def test_a_server_that_gives_nothing_any_more_is_left(monkeypatch):
+    monkeypatch.setattr("orstats.data.fetch.crew._HOPELESS_S", -1.0)
+    with SimServer(20, faults=Faults(rate=1.0, kinds=["502"], repeat=10**6)) as sim:
+        client = sim.client(retry=orstats.Retry(max_elapsed=0))
+        contents = orstats.fetch_contents(sim.ids, client=client, workers=1)
+        assert sim.requests == 1
+    assert list(contents["fetch_status"]) == ["server_error"] + ["not_attempted"] * 19

@@ -39,6 +39,17 @@ def test_waiting_ids_do_not_keep_untried_ones_waiting_and_come_first_when_due():
     assert schedule.left == 0
 
 
+def test_what_becomes_due_goes_before_an_untried_id_that_still_waits_for_its_turn():
+    schedule = Schedule(["a", "b", "c"], Retry(), 30)
+    first, second = sent(schedule, 0.0), schedule.take(0.0)
+    schedule.put_off(first, until=5.0)
+    assert schedule.rather(second, 4.0) is second
+    assert schedule.rather(second, 6.0) is first
+    assert schedule.rather(first, 6.0) is first, "whoever was tried keeps its turn"
+    assert schedule.take(6.0) is second
+    assert schedule.left == 1
+
+
 def test_with_nothing_untried_the_wait_is_that_of_the_next_due():
     schedule = Schedule(["a"], Retry(), 30)
     schedule.put_off(schedule.take(0.0), until=5.0)
