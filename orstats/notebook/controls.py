@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from orstats.data.content.escape import plain_line
 from orstats.notebook.filters import MISSING, Query, Rows
-from orstats.notebook.shown import button, row
+from orstats.notebook.shown import button, row, watch
 
 
 class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
@@ -44,7 +44,7 @@ class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
             *(self.cost_min, self.cost_max, self.since, self.until),
         )
         for one in self._inputs:
-            one.observe(self._changed, "value")
+            watch(one, self._changed)
         times = [widgets.Label("UTC from"), self.since, widgets.Label("to"), self.until]
         self.children = [*self._inputs[:-2], row(times), self.clear]
 
@@ -69,7 +69,7 @@ class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
         )
         return query, problems
 
-    def _changed(self, _change: Any) -> None:
+    def _changed(self, _value: Any) -> None:
         if not self._quiet:
             self._on_change()
 

@@ -11,7 +11,7 @@ from orstats.data.content.escape import plain_line
 from orstats.notebook.render import notice
 from orstats.notebook.render_content import FOLDED, OPENED, Turn, bubble, turns
 from orstats.notebook.render_markdown import has_markdown
-from orstats.notebook.shown import Shown, button, close_all, row
+from orstats.notebook.shown import Shown, button, close_all, row, watch
 
 #: Bubbles on one page.
 PAGE: Final = 25
@@ -42,7 +42,7 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
         self.search = widgets.Text(
             placeholder="search in this conversation", layout=widgets.Layout(width="230px"), continuous_update=False
         )
-        self.search.observe(self._searched, "value")
+        watch(self.search, self._searched)
         can_format = has_markdown()
         self.formatted = widgets.Checkbox(
             value=can_format,
@@ -52,7 +52,7 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
             indent=False,
             layout=widgets.Layout(width="max-content"),
         )
-        self.formatted.observe(lambda _change: self._show(), "value")
+        watch(self.formatted, lambda _value: self._show())
         tools = widgets.HBox(
             [self.search, self.formatted, row([self._earlier, self._where, self._later])],
             layout=widgets.Layout(flex_flow="row wrap", align_items="center", margin="0 0 8px"),
@@ -64,7 +64,7 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
     def __repr__(self) -> str:
         return f"Conversation({len(self._turns):,} messages)"
 
-    def _searched(self, _change: object) -> None:
+    def _searched(self, _value: object) -> None:
         self._query = self.search.value.strip()
         query = self._query.lower()
         self._matches = [place for place, turn in enumerate(self._turns) if not query or turn.contains(query)]

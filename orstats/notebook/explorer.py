@@ -26,7 +26,7 @@ from orstats.notebook.render import notice
 from orstats.notebook.render_chart import chart
 from orstats.notebook.render_explore_style import explorer_style
 from orstats.notebook.render_table import empty, table, totals
-from orstats.notebook.shown import Shown, button, close_all, row
+from orstats.notebook.shown import Shown, button, close_all, in_turn, row
 from orstats.notebook.view import card
 
 log = logging.getLogger("orstats.notebook")
@@ -124,6 +124,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return wanted
 
     @traitlets.observe("selected")
+    @in_turn
     def _on_selected(self, change: Any) -> None:
         wanted, place = change["new"], self.listing.place
         if wanted is None:

@@ -14,7 +14,7 @@ from orstats.notebook.controls import dropdown
 from orstats.notebook.filters import Mask, Places, Rows
 from orstats.notebook.render_explore_style import selected_row
 from orstats.notebook.render_table import Sorting, empty, table
-from orstats.notebook.shown import Shown, button, row
+from orstats.notebook.shown import Shown, button, row, watch
 
 PAGE_SIZES: Final = (25, 50, 100)
 
@@ -85,8 +85,8 @@ class Listing(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         ):
             widget.add_class(name)
         for widget in (self.sort_by, self.descending, self.page_size):
-            widget.observe(lambda _change: self._sort(), "value")
-        self.pick.observe(lambda change: self._picked(change["new"]), "value")
+            watch(widget, lambda _value: self._sort())
+        watch(self.pick, self._picked)
         sorting = [widgets.Label("Sort by"), self.sort_by, self.descending, self.page_size, self.export_button]
         turning = [self.back, self.where, self.forward, self.pick]
         self.children = [row(sorting), self.marked, self.table, row(turning)]

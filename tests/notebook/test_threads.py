@@ -1,0 +1,46 @@
+"""JupyterLab gives clicks to one thread of the kernel and what is typed to another: both at once must not mix."""
+
+import threading
+
+import pytest
+
+import orstats
+from orstats.notebook.explore import explore
+
+PATIENCE_S = 0.5
+
+
+@pytest.fixture(scope="module")
+def df():
+    with orstats.sim.SimServer(60, seed=3) as sim:
+        yield orstats.fetch(sim.ids, client=sim.client(), progress=False)
+
+
+def test_a_click_and_what_is_typed_meanwhile_do_not_mix(df, monkeypatch):
+    one = explore(df)
+    clicked, typed = threading.Event(), threading.Event()
+    real = one._rows.places
+
+    def slow(*args, **options):
+        if threading.current_thread() is click:  # in the middle of it, after the totals
+            clicked.set()
+            typed.wait(PATIENCE_S)
+        return real(*args, **options)
+
+    monkeypatch.setattr(one._rows, "places", slow)
+    click = threading.Thread(target=one.controls.clear.click)
+
+    def type_it():
+        clicked.wait()
+        one.controls.text.value = "nothing has this"
+        typed.set()
+
+    typing = threading.Thread(target=type_it)
+    for thread in (click, typing):
+        thread.start()
+    for thread in (click, typing):
+        thread.join()
+    assert "<b>0</b> <span>of 60 generations" in one._totals.value
+    assert "No generation meets these filters." in one.listing.table.value
+    assert len(one.filtered) == 0
+    assert one.next.disabled
