@@ -12,7 +12,8 @@ import pandas as pd
 from orstats.api.client import Client
 from orstats.cli.console import Interrupted, WrongUsage
 from orstats.data.archive.archive import Archive
-from orstats.data.fetch.fetch import choose_archive, fetch
+from orstats.data.fetch.asked import choose_archive
+from orstats.data.fetch.fetch import fetch
 from orstats.data.ids.read import read_ids
 
 

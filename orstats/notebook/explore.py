@@ -8,7 +8,7 @@ from orstats.api.client import Client
 from orstats.api.errors import ArchiveError, ConfigError
 from orstats.api.settings import Settings
 from orstats.data.archive.archive import Archive
-from orstats.data.content.generation import ArchiveChoice
+from orstats.data.fetch.asked import ArchiveChoice
 from orstats.data.frame.frame import assemble
 from orstats.notebook.explorer import Explorer
 

@@ -16,8 +16,9 @@ from orstats.analysis.export import write_csv
 from orstats.api.client import Client
 from orstats.api.errors import OrstatsError
 from orstats.data.content.escape import Html, plain_line
-from orstats.data.content.generation import ArchiveChoice, Generation
+from orstats.data.content.generation import Generation
 from orstats.data.content.words import count, duration, usd
+from orstats.data.fetch.asked import ArchiveChoice
 from orstats.notebook.compare import Comparison
 from orstats.notebook.controls import Controls
 from orstats.notebook.filters import Mask, Rows

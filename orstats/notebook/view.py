@@ -9,7 +9,8 @@ import pandas as pd
 
 from orstats.api.client import Client
 from orstats.api.errors import ApiError, OrstatsError
-from orstats.data.content.generation import ArchiveChoice, Generation, get
+from orstats.data.content.generation import Generation, get
+from orstats.data.fetch.asked import ArchiveChoice
 from orstats.data.fetch.schedule import status_of
 from orstats.notebook.card import Card
 

@@ -8,11 +8,10 @@ minutes) are counted and the range is cut so that each piece fits.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 from orstats.api.client import Client
 from orstats.api.errors import BadResponseError, ServerError
@@ -21,8 +20,7 @@ from orstats.data.account.telling import tell
 from orstats.data.account.timespan import Moment, span
 from orstats.data.account.usage import MOST_ROWS, Filters, Usage, as_filters, count_of, time_of
 from orstats.data.account.windows import MINUTE, Window, cut, disjoint, gaps, halves, plan
-from orstats.data.archive.archive import Archive
-from orstats.data.fetch.fetch import choose_archive
+from orstats.data.fetch.asked import ArchiveChoice, choose_archive
 from orstats.data.ids.shapes import id_created_at
 
 log = logging.getLogger("orstats.discover")
@@ -41,7 +39,7 @@ def list_ids(
     *,
     filters: Filters | None = None,
     client: Client | None = None,
-    archive: Archive | str | os.PathLike[str] | Literal[False] | None = None,
+    archive: ArchiveChoice = None,
     refresh: bool = False,
     progress: bool | None = None,
 ) -> list[str]:

@@ -13,16 +13,14 @@ import pandas as pd
 
 from orstats.api.client import Client
 from orstats.api.errors import ConfigError, ForbiddenError, IncompleteFetchError, NotFoundError
-from orstats.api.transport import MAX_CONNECTIONS
 from orstats.data.archive.archive import Archive
 from orstats.data.content.content import Content, missing, why_missing
 from orstats.data.content.contents_frame import Rows, Stored, contents_frame
-from orstats.data.content.generation import ArchiveChoice
+from orstats.data.fetch.asked import ArchiveChoice, check_choices, choose_archive, distinct, why_foreign
 from orstats.data.fetch.crew import Ask, Crew, Result
-from orstats.data.fetch.fetch import choose_archive, distinct
 from orstats.data.fetch.progress import Progress
 from orstats.data.fetch.schedule import Schedule, tally
-from orstats.data.ids.shapes import GENERATION_ID_HINT, foreign_kind, id_created_at
+from orstats.data.ids.shapes import id_created_at
 
 log = logging.getLogger("orstats.contents")
 
@@ -101,10 +99,7 @@ def fetch_contents(
     (50, {'ok'})
     """
     asked = distinct(ids)
-    if not 1 <= workers <= MAX_CONNECTIONS:
-        raise ConfigError(f"workers={workers}: from 1 to {MAX_CONNECTIONS}.")
-    if errors not in ("coerce", "raise"):
-        raise ConfigError(f'errors={errors!r}: "coerce" or "raise".')
+    check_choices(workers, errors)
     if rows not in ("generation", "message"):
         raise ConfigError(f'rows={rows!r}: "generation" or "message".')
     with ExitStack() as stack:
@@ -232,11 +227,10 @@ class _Run:
         self._unsaved_bytes = 0
 
     def _is_foreign(self, generation_id: str) -> bool:
-        kind = foreign_kind(generation_id)
-        if kind is None:
-            return False
-        self.got[generation_id] = Stored("invalid_id", None, 0, f"Not a generation id: {kind}. {GENERATION_ID_HINT}")
-        return True
+        why = why_foreign(generation_id)
+        if why is not None:
+            self.got[generation_id] = Stored("invalid_id", None, 0, why)
+        return why is not None
 
 
 def _asker(client: Client) -> Ask:

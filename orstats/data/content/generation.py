@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 import pandas as pd
 
 from orstats.api import errors
 from orstats.api.client import Client
-from orstats.data.archive.archive import Archive
 from orstats.data.content.content import Content, missing, why_missing
 from orstats.data.content.record import Record
 from orstats.data.content.row import read_row
 from orstats.data.content.static_card import static_card
-from orstats.data.fetch.fetch import choose_archive, fetch
+from orstats.data.fetch.asked import ArchiveChoice, choose_archive
+from orstats.data.fetch.fetch import fetch
 from orstats.data.ids.shapes import log_page
-
-ArchiveChoice = Archive | str | os.PathLike[str] | Literal[False] | None
 
 _ERRORS: Final[Mapping[str, type[errors.ApiError]]] = {
     "pending": errors.NotFoundError,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -15,13 +14,12 @@ import pyarrow as pa
 
 from orstats.api.client import Client
 from orstats.api.errors import ArchiveError, ConfigError, IncompleteFetchError
-from orstats.api.transport import MAX_CONNECTIONS
 from orstats.data.archive.archive import Archive
+from orstats.data.fetch.asked import ArchiveChoice, check_choices, choose_archive, distinct, why_foreign
 from orstats.data.fetch.crew import Crew, Result
 from orstats.data.fetch.progress import Progress
 from orstats.data.fetch.schedule import Schedule, tally
 from orstats.data.frame.frame import Outcome, assemble, to_table
-from orstats.data.ids.shapes import API_KEY, GENERATION_ID_HINT, foreign_kind
 
 log = logging.getLogger("orstats.fetch")
 
@@ -41,7 +39,7 @@ def fetch(
     ids: str | Iterable[str],
     *,
     client: Client | None = None,
-    archive: Archive | str | os.PathLike[str] | Literal[False] | None = None,
+    archive: ArchiveChoice = None,
     workers: int = 16,
     refresh: bool = False,
     errors: Literal["coerce", "raise"] = "coerce",
@@ -101,10 +99,7 @@ def fetch(
     (50, 'id', {'ok'})
     """
     asked = distinct(ids)
-    if not 1 <= workers <= MAX_CONNECTIONS:
-        raise ConfigError(f"workers={workers}: from 1 to {MAX_CONNECTIONS}.")
-    if errors not in ("coerce", "raise"):
-        raise ConfigError(f'errors={errors!r}: "coerce" or "raise".')
+    check_choices(workers, errors)
     if not 0 <= pending_wait < math.inf:
         raise ConfigError(f"pending_wait={pending_wait}: seconds, 0 or more.")
     with ExitStack() as stack:
@@ -119,21 +114,6 @@ def fetch(
     return frame
 
 
-def choose_archive(archive: Archive | str | os.PathLike[str] | Literal[False] | None, client: Client) -> Archive | None:
-    """Return the archive to use, or None for none.
-
-    Servers on this machine get one only when it is named (as an argument or in ``ORSTATS_ARCHIVE``): what a
-    simulator says must not mix with what was really paid.
-    """
-    if archive is False:
-        return None
-    if archive is None:
-        if client.settings.is_loopback and not os.environ.get("ORSTATS_ARCHIVE"):
-            return None
-        return Archive()
-    return archive if isinstance(archive, Archive) else Archive(archive)
-
-
 def _require_complete(frame: pd.DataFrame) -> None:
     not_ok = frame.loc[frame["fetch_status"] != "ok", "fetch_status"]
     if len(not_ok):
@@ -141,32 +121,6 @@ def _require_complete(frame: pd.DataFrame) -> None:
             f"{len(not_ok):,} of {len(frame):,} rows are not ok ({tally(iter(not_ok))}). The frame is in .frame.",
             frame=frame,
         )
-
-
-def distinct(ids: str | Iterable[str]) -> list[str]:
-    """Return each id once, in the order first asked; missing values are skipped, keys and frames are refused."""
-    if isinstance(ids, pd.DataFrame):
-        raise TypeError("fetch() takes ids, not a frame; pass a column, e.g. frame['id'].")
-    found: dict[str, None] = {}
-    skipped = 0
-    items = [ids] if isinstance(ids, str) else list(ids)
-    if set(map(type, items)) == {str}:
-        found = dict.fromkeys(map(str.strip, items))  # nothing but text: in a third of the time
-        items = []
-    for position, item in enumerate(items):
-        if isinstance(item, str):
-            found[item.strip()] = None
-        elif item is None or item is pd.NA or item != item:  # noqa: PLR0124 - NaN
-            skipped += 1
-        else:
-            raise TypeError(f"ids must be text; item {position} is {type(item).__name__}.")
-    if skipped:
-        log.warning("%d missing values among the ids were skipped", skipped)
-    # One look at them all first: a hundred thousand ids are seen through twenty times as fast.
-    for position, item in enumerate(found if "sk-" in "\n".join(found).lower() else ()):
-        if foreign_kind(item) == API_KEY:
-            raise ConfigError(f"The ids contain an API key (distinct item {position}); take it out, and off disk.")
-    return list(found)
 
 
 class _Run:
@@ -292,13 +246,10 @@ class _Run:
             log.warning("everything fetched is kept, but the archive's files were not merged: %s", error)
 
     def _is_foreign(self, generation_id: str) -> bool:
-        kind = foreign_kind(generation_id)
-        if kind is None:
-            return False
-        self.outcomes[generation_id] = Outcome(
-            "invalid_id", None, 0, f"Not a generation id: {kind}. {GENERATION_ID_HINT}"
-        )
-        return True
+        why = why_foreign(generation_id)
+        if why is not None:
+            self.outcomes[generation_id] = Outcome("invalid_id", None, 0, why)
+        return why is not None
 
 
 _OK: Final[dict[int, Any]] = {attempts: Outcome("ok", 200, attempts, None) for attempts in range(1, 4)}
