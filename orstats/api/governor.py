@@ -258,7 +258,7 @@ class Governor:
         self._change("paced", now)
 
     def _learn(self, now: float, *, is_sure: bool) -> None:
-        """Estimate the rate from what was accepted since the server was last drained, if it surely is again or not."""
+        """Estimate the rate from what was accepted since the server was last drained; if sure, it is so again."""
         elapsed = max(now - self._drained_at, 1e-3)
         seen = self._accepted / (1.0 - self._chance.share) / elapsed
         is_enough = self._accepted >= _ENOUGH or (self._accepted and elapsed >= _LONGEST_UNIT_S)

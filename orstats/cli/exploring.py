@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -130,7 +129,6 @@ class _Page:
 
 
 def _serve(page: _Page, number: int, *, no_browser: bool) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends with this process
     with _voila(page) as server:
         _await(server, page)
         try:

@@ -14,7 +14,8 @@ posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and devices")
 
 
 @posix
-def test_ctrl_c_keeps_what_was_fetched_and_the_same_command_goes_on(spawn, orstats, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_was_fetched_and_the_same_command_goes_on(spawn, orstats, tmp_path, monkeypatch, number):
     with SimServer(300, seed=5, latency=0.05) as sim:
         monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
         monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
@@ -24,7 +25,7 @@ def test_ctrl_c_keeps_what_was_fetched_and_the_same_command_goes_on(spawn, orsta
         while sim.requests < 40:
             assert process.poll() is None
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate()
         assert process.returncode == 130
         assert out == ""

@@ -187,10 +187,12 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
+    """Read a line; of one that a full disk cut, and another was written behind, that other one."""
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return None
+        last = line.rfind(b'{"id":')
+        return _parse(line[last:]) if last > 0 else None
     return row if isinstance(row, dict) and isinstance(row.get(_ID), str) else None
 
 

@@ -152,6 +152,15 @@ def test_a_full_disk_does_not_spoil_the_next_line(monkeypatch, tmp_path, caplog)
     assert "1 lines" in caplog.text
 
 
+def test_a_line_behind_a_cut_one_is_read(tmp_path):
+    path = tmp_path / "ids.jsonl"
+    path.write_text(
+        '{"id":"gen-lost","recorded_at":"2026-{"id":"gen-kept","recorded_at":"2026-11-27T10:00:00Z","team":"a"}\n{"id":\n'
+    )
+    labels = orstats.labels(path)
+    assert labels["team"].to_dict() == {"gen-kept": "a"}
+
+
 @pytest.mark.parametrize("other", [object(), requests, None, {"hooks": {}}])
 def test_something_else_is_refused(tmp_path, other):
     with pytest.raises(TypeError, match=r"requests\.Session"):
