@@ -3,7 +3,7 @@
 Run ``python tests/benchmarks/bench_scale.py [sizes …]`` (default 1,000, 10,000, 100,000 and 1,000,000; the last takes
 some minutes and a few gigabytes). Each size is fetched from a simulator in a process of its own, and again from the
 archive in another one, whose peak memory is told. The last lines say by how much more than the ids time and memory
-grew: 1.0 is linear.
+grew: 1.0 is linear. ``--readme`` writes the table into README.md.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import peers
+import peers_report
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 
@@ -46,7 +47,23 @@ def measure(count: int) -> dict[str, list[float]]:
         return {kind: json.loads(subprocess.check_output(command)) for kind in ("cold", "archived")}
 
 
-def main(sizes: list[int]) -> None:
+def table(found: dict[int, dict[str, list[float]]]) -> str:
+    """Write one line for each number of ids."""
+    lines = [
+        "| ids | fetched in | ids/s | CPU ms per id | peak MB | again, archived | ids/s | peak MB | the frame, MB |",
+        "|--:" * 9 + "|",
+    ]
+    for count, kinds in found.items():
+        (took, peak, held, cpu), (again, peak_again, _, _) = kinds["cold"], kinds["archived"]
+        cells = [
+            *(f"{count:,}", f"{took:,.1f} s", f"{count / took:,.0f}", f"{cpu / count * 1e3:.2f}", f"{peak:,.0f}"),
+            *(f"{again:,.2f} s", f"{count / again:,.0f}", f"{peak_again:,.0f}", f"{held:,.0f}"),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"Measured {peers_report.machine()}.", ""])
+
+
+def main(sizes: list[int], *, readme: bool) -> None:
     found = {}
     print(f"{'ids':>10}  {'':<9}{'time':>10}{'ids/s':>11}{'CPU ms/id':>11}{'peak MB':>10}{'frame MB':>10}")
     for count in sizes:
@@ -59,10 +76,13 @@ def main(sizes: list[int]) -> None:
             (t0, m0, _, _), (t1, m1, h1, _) = found[small][kind], found[large][kind]
             more = f"time {t1 / t0 / (large / small):.2f} of linear, {(m1 - m0) / h1:.1f} x the frame more memory"
             print(f"{small:,} → {large:,} {kind}: {more}")
+    if readme:
+        peers_report.into_readme("scale", table(found))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         child(*sys.argv[2:])
     else:
-        main([int(size) for size in sys.argv[1:]] or list(SIZES))
+        chosen = [int(size) for size in sys.argv[1:] if size != "--readme"]
+        main(chosen or list(SIZES), readme="--readme" in sys.argv)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "images" / "peers.png"
-BEGIN, END = "<!-- peers: written by tests/benchmarks/bench_peers.py -->\n", "<!-- /peers -->"
 HEADS = (
     "",
     "ids/s, no latency",
@@ -38,10 +37,16 @@ OURS, THEIRS, BAD = "#0072B2", "#999999", "#D55E00"
 
 def write(found: dict[str, Compared], stored: dict[str, float]) -> None:
     """Put the figures of a whole run where people see them."""
-    before, _, rest = README.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text(before + BEGIN + table(found, stored) + END + after, "utf-8")
+    into_readme("peers", table(found, stored))
     draw(found)
+
+
+def into_readme(name: str, text: str) -> None:
+    """Put text between the marks of a benchmark."""
+    begin, end = f"<!-- {name}: written by tests/benchmarks/bench_{name}.py -->\n", f"<!-- /{name} -->"
+    before, found, rest = README.read_text("utf-8").partition(begin)
+    assert found, f"README.md has no place for {name}"
+    README.write_text(before + begin + text + end + rest.partition(end)[2], "utf-8")
 
 
 def machine() -> str:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from orstats.data.frame import coerce
 from orstats.data.frame.derive import derive
+from orstats.data.frame.places import end_to_end, places_of, taken
 from orstats.data.frame.schema import COLUMNS, DERIVED, EXTRA, FETCH, FIELDS, ID, WIRE, Field
 
 _FETCHED_AT: Final = FETCH[-1]
@@ -215,14 +216,14 @@ def assemble(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mapping[s
     {'fetch_status': ['not_found', 'ok'], 'attempts': [1, 0], 'cost_usd': [nan, 0.5]}
     """
     wanted = _ids(ids)
-    found = _places(wanted, tables)
+    found = places_of(wanted, tables)
     fetch = _fetch_columns(wanted, pc.is_valid(found), outcomes)
     ok = pc.equal(fetch["fetch_status"], "ok")
     lost = pc.index(pc.and_(ok, pc.is_null(found)), value=True).as_py()
     if lost >= 0:
         raise ValueError(f"{ids[lost]!r} is said to be ok, and no table has its record.")
     places = pc.if_else(ok, found, pa.scalar(None, found.type))
-    records = _end_to_end(tables)
+    records = end_to_end(tables, RECORD_SCHEMA)
     as_it_is = places.equals(pa.array(np.arange(records.num_rows), places.type))
     del tables  # the last reference, if the caller kept none: each column is let go once the frame has its own
 
@@ -234,42 +235,13 @@ def assemble(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mapping[s
             else:
                 column = records[field.name]
                 records = records.drop_columns([field.name])
-                yield field, _taken(column, None if as_it_is else places)
+                yield field, taken(column, None if as_it_is else places)
 
     return _frame(wanted, columns())
 
 
-def _end_to_end(tables: Sequence[pa.Table]) -> pa.Table:
-    """Lay tables end to end; text stays in dictionaries if it is so in all of them."""
-    ordered = [table.select(RECORD_SCHEMA.names) for table in tables] or [RECORD_SCHEMA.empty_table()]
-    if any(table.schema != ordered[0].schema for table in ordered):
-        ordered = [table.cast(RECORD_SCHEMA) for table in ordered]
-    return pa.concat_tables(ordered)
-
-
-def _taken(column: pa.ChunkedArray, places: pa.Array | None) -> pa.Array | pa.ChunkedArray:
-    """Return the values at some places, or all of them as they are."""
-    if pa.types.is_dictionary(column.type):
-        one = column.unify_dictionaries().combine_chunks()
-        numbers = one.indices if places is None else one.indices.take(places)
-        return one.dictionary.cast(pa.large_string()).take(numbers)
-    if pa.types.is_string(column.type):
-        column = column.cast(pa.large_string())  # take lays chunks end to end: 32-bit offsets overflow
-    return column if places is None else column.take(places)
-
-
 def _ids(ids: Sequence[str]) -> pa.Array:
     return coerce.column(ids, "text")[0]
-
-
-def _places(wanted: pa.Array, tables: Sequence[pa.Table]) -> pa.Array:
-    """Return the row of each wanted id in the tables laid end to end; null when it is in none."""
-    stored = pa.chunked_array([chunk for table in tables for chunk in table[ID.name].chunks], pa.string())
-    places = np.full(len(wanted), -1, dtype=np.int32)
-    rows = pc.index_in(stored, value_set=wanted).fill_null(-1).to_numpy()
-    of_wanted = np.flatnonzero(rows >= 0)
-    places[rows[of_wanted]] = of_wanted  # of equal places the last assignment wins
-    return pa.array(places, mask=places < 0)
 
 
 def _fetch_columns(wanted: pa.Array, has_record: pa.Array, outcomes: Mapping[str, Outcome]) -> dict[str, pa.Array]:
