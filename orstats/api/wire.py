@@ -23,6 +23,7 @@ RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 
 _OK: Final = 200
 _SHAPE_NAMES: Final[dict[type, str]] = {dict: "object", list: "list"}
 _LONGEST_QUOTE: Final = 200
+_LONGEST_WHOLE: Final = 20  # digits of what 64 bits hold
 _CLOCK_SLACK_S: Final = 2.0
 #: A reset below this is in seconds, above in milliseconds (1e11 ms is the year 1973).
 _SECONDS_OR_MILLIS: Final = 1e11
@@ -156,9 +157,15 @@ def _parsed(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
         try:
-            return json.loads(mended.decode("utf-8-sig", "replace"))
+            return json.loads(mended.decode("utf-8-sig", "replace"), parse_int=_number)
         except (ValueError, RecursionError):
             raise error from None
+
+
+def _number(digits: str) -> int | float:
+    """Read a whole number as orjson does: as a float beyond 64 bits."""
+    whole = int(digits) if len(digits) <= _LONGEST_WHOLE else None
+    return whole if whole is not None and -(1 << 63) <= whole < 1 << 64 else float(digits)
 
 
 def _error(
