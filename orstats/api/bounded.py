@@ -54,7 +54,7 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         left = self._until - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the answer came too slowly")
+            raise TimeoutError("no whole answer within the time-out")
         usual = self._sock.gettimeout()
         if usual is None or usual > left:
             self._sock.settimeout(left)

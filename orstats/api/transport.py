@@ -120,9 +120,10 @@ class Transport:
             response: Any = self._adapter.send(request, stream=True, timeout=timeout)  # type: ignore[arg-type] # urllib3's Timeout is taken as it is
             body = _read(response, limit)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            if time.monotonic() >= deadline:
-                raise NetworkError("the answer came too slowly", retryable=True) from None
-            raise _network_error(error) from None
+            failed = _network_error(error)
+            if failed.retryable and time.monotonic() >= deadline:
+                failed = NetworkError("no whole answer within the time-out", retryable=True)
+            raise failed from None
         return Answer(response.status, response.headers, body)
 
     def close(self) -> None:

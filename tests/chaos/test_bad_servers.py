@@ -85,11 +85,13 @@ def talk_nonsense(connection, _):
     connection.recv(65536)
 
 
+#: "No answer" when nothing came, "no whole answer" when the deadline was first; a stalled machine decides which.
+TIME_OUT = "answer within the time-out"
 BEHAVIOURS = {
-    "mute": (mute, "no answer within the time-out"),
-    "deaf": (deaf, "no answer within the time-out"),
-    "drips its head": (drip(b"HTTP/1.1 200 OK\r\nX-A: ", b"a"), "the answer came too slowly"),
-    "drips its body": (drip(b"HTTP/1.1 200 OK\r\n\r\n", b" "), "the answer came too slowly"),
+    "mute": (mute, TIME_OUT),
+    "deaf": (deaf, TIME_OUT),
+    "drips its head": (drip(b"HTTP/1.1 200 OK\r\nX-A: ", b"a"), TIME_OUT),
+    "drips its body": (drip(b"HTTP/1.1 200 OK\r\n\r\n", b" "), TIME_OUT),
     "resets": (reset, "the connection was closed before the answer"),
     "hangs up": (hang_up, "the connection was closed before the answer"),
     "is no web server": (talk_nonsense, "No answer for"),
