@@ -21,8 +21,8 @@ from orstats.data.archive.layout import CONTENTS, GENERATIONS
 from orstats.data.archive.layout import directory as directory_of
 from orstats.data.archive.layout import hosts as hosts_of
 from orstats.data.archive.location import Location
+from orstats.data.archive.newest import newest, until_stable
 from orstats.data.archive.parts import Dataset, part_name, parts_of, producer
-from orstats.data.archive.read import newest, until_stable
 from orstats.data.archive.relations import Relations
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +17,14 @@ from orstats.data.archive.parts import (
     Chosen,
     Dataset,
     Rows,
-    logger,
     part_name,
     parts_of,
     producer,
-    read_keys,
-    read_rows,
 )
+from orstats.data.archive.reader import read_keys, read_rows
 from orstats.data.archive.store import Entry, Store
+
+logger = logging.getLogger(__name__)
 
 #: Hidden files that have not changed for so long were left by a crash.
 STALE_AFTER_S: Final = 3600

@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from orstats.api.errors import ArchiveError, ConfigError, MissingExtraError
-from orstats.data.archive.parts import Dataset, parts_of, read_keys
-from orstats.data.archive.read import until_stable, warn_unreadable
+from orstats.data.archive.newest import until_stable, warn_unreadable
+from orstats.data.archive.parts import Dataset, parts_of
+from orstats.data.archive.reader import read_keys
 from orstats.data.archive.store import LocalStore, Store
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orstats.data.archive.parts import Dataset, parts_of, read_keys
-from orstats.data.archive.read import until_stable
+from orstats.data.archive.newest import until_stable
+from orstats.data.archive.parts import Dataset, parts_of
+from orstats.data.archive.reader import read_keys
 from orstats.data.archive.store import Store
 
 _DTYPES: Final = {

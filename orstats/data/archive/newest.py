@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 import pyarrow as pa
 
 from orstats.data.archive.choose import choose
-from orstats.data.archive.parts import (
-    WORKERS,
-    Chosen,
-    Dataset,
-    UnreadablePartError,
-    logger,
-    parts_of,
-    read_keys,
-    read_rows,
-)
+from orstats.data.archive.parts import Chosen, Dataset, Keys, UnreadablePartError, parts_of
+from orstats.data.archive.reader import WORKERS, only, read_keys, read_rows
 from orstats.data.archive.store import Store
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 #: A compaction may replace a part between listing and reading: list again. More often than this is a fault.
 _TRIES: Final = 20
+#: Files of at most so many bytes for each wanted id hold little else (a record takes 180), so that everything is read
+#: at once: in two thirds of the time that looking for the rows first takes, and with no more than thrice the memory.
+_BYTES_AN_ID: Final = 512
 
 
 def newest(
@@ -53,14 +51,18 @@ def newest(
     nothing = dataset.types(as_dictionary).empty_table().select(names)
 
     def read(skip: frozenset[str]) -> pa.Table:
-        paths = [f"{directory}/{entry.name}" for entry in parts_of(store, directory)]
-        keys, broken = read_keys(store, dataset, [path for path in paths if path not in skip], wanted)
+        parts = [(f"{directory}/{entry.name}", entry.size) for entry in parts_of(store, directory)]
+        at_once = wanted is not None and sum(size for _, size in parts) <= _BYTES_AN_ID * len(wanted)
+        columns_too, encoded_too = (names, as_dictionary) if at_once else ((), ())
+        paths = [path for path, _ in parts if path not in skip]
+        keys, broken = read_keys(store, dataset, paths, wanted, columns=columns_too, encoded=encoded_too)
         for error in broken:
             warn_unreadable(store, error)
         chosen = choose(keys, wanted, settled_only=settled_only)
+        if at_once:
+            return pa.concat_tables([nothing, *_at_hand(keys, chosen, names)])
         del keys  # a million of them take 60 MB, which the rows can use
-        rows = _rows_of(store, dataset, chosen, names, as_dictionary)
-        return pa.concat_tables([nothing, *rows])
+        return pa.concat_tables([nothing, *_rows_of(store, dataset, chosen, names, as_dictionary)])
 
     return until_stable(store, read)
 
@@ -102,6 +104,12 @@ def warn_unreadable(store: Store, error: UnreadablePartError) -> None:
         store.full(error.path),
         error,
     )
+
+
+def _at_hand(keys: Sequence[Keys], chosen: Sequence[Chosen], columns: Sequence[str]) -> Iterator[pa.Table]:
+    for one, few in zip(keys, chosen, strict=True):
+        if len(few.rows):
+            yield only(one.table.select(columns), few.rows)
 
 
 def _rows_of(
