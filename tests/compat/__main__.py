@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
+PARTS = ("smoke", "oldest", "pythons")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 #: Left out by --quick: what starts browsers, kernels and processes, what needs no dependency, what needs Spark.
 SLOW = ("browser", "chaos", "fuzz", "docs", "sim", "cli/test_explore.py", "cli/test_processes.py")
@@ -61,10 +62,13 @@ def oldest(uv, work, *, quick):
     tests(python, *(part for name in THEIR_WARNINGS for part in ("-W", f"ignore::{name}")), quick=quick)
 
 
-def pythons(uv, work, *, quick):
-    for version, python in found_pythons().items():
-        said(f"Python {version}: {python}")
+def on(version, python):
+    """Return the check of one Python."""
+
+    def newest(uv, work, *, quick):
         tests(environment(uv, work / version, python, "-e", ".[dev]"), quick=quick)
+
+    return newest
 
 
 def found_pythons():
@@ -84,10 +88,6 @@ def found_pythons():
     return found
 
 
-def said(words):
-    print(f"\n== {words}", flush=True)
-
-
 def main():
     parser = argparse.ArgumentParser(
         prog="tests/compat", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -95,23 +95,28 @@ def main():
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
     parser.add_argument("parts", nargs="*", help="of: smoke, oldest, pythons; all when none is named")
     chosen = parser.parse_args()
-    parts = {"smoke": smoke, "oldest": oldest, "pythons": pythons}
-    unknown = [name for name in chosen.parts if name not in parts]
+    unknown = set(chosen.parts) - set(PARTS)
     if unknown:
-        parser.error(f"no such part: {', '.join(unknown)}")
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    checks = {"smoke": smoke, "oldest": oldest}
+    checks |= {f"pythons {version}": on(version, python) for version, python in found_pythons().items()}
+    failed = []
     with tempfile.TemporaryDirectory(prefix="orstats-compat-") as folder:
         work = Path(folder)
         run(sys.executable, "-m", "venv", work / "tools")
         run(work / "tools/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv")
-        for name in chosen.parts or parts:
-            said(name)
+        for name, check in checks.items():
+            if name.split()[0] not in (chosen.parts or PARTS):
+                continue
+            print(f"\n== {name}", flush=True)
             started = time.monotonic()
-            parts[name](work / "tools/bin/uv", work, quick=chosen.quick)
+            try:
+                check(work / "tools/bin/uv", work, quick=chosen.quick)
+            except subprocess.CalledProcessError as error:
+                failed.append(f"{name} failed: {' '.join(map(str, error.cmd))}")
             print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
+    return "\n".join(failed)  # for people; anything but an empty text is a failure
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"failed: {' '.join(map(str, error.cmd))}")
+    sys.exit(main() or None)
