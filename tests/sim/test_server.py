@@ -94,6 +94,18 @@ def test_an_unknown_key_is_unauthorised(sim, ask, path):
     assert (status, body["error"]["code"]) == (401, 401)
 
 
+@pytest.mark.parametrize("start", ["Bearer ", "bearer ", "BEARER  "])
+def test_the_scheme_of_a_key_may_be_written_in_any_case(sim, start):
+    headers = {"Authorization": f"{start}{sim.key}"}
+    assert urllib3.request("GET", f"{sim.base_url}/key", headers=headers, retries=False).status == 200
+
+
+@pytest.mark.parametrize("start", ["", "Bearer", "Basic ", "Token "])
+def test_a_key_without_its_scheme_is_unauthorised(sim, start):
+    headers = {"Authorization": f"{start}{sim.key}"}
+    assert urllib3.request("GET", f"{sim.base_url}/key", headers=headers, retries=False).status == 401
+
+
 def test_all_keys_read_metadata(sim, ask):
     for key in (sim.key, sim.plain_key, sim.management_key):
         assert ask(sim, "/generation", key=key, id=sim.ids[9])[0] == 200
