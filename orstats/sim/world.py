@@ -14,6 +14,7 @@ import orjson
 
 from orstats.sim.account import keys_of
 from orstats.sim.ledger import Entry, read_ledger
+from orstats.sim.spending import share_of, spent_on
 
 if TYPE_CHECKING:
     from orstats.sim.corpus import Corpus
@@ -38,6 +39,7 @@ class World:
         self.corpus = corpus
         self.keys = keys_of(corpus.seed)
         self.out_of_credits = False
+        self.spent = functools.cache(self._spent)
         self.record_body = functools.lru_cache(maxsize=_READY)(self._record_body)
         self._lag = lag
         self._found_at: dict[int, float] = {}
@@ -85,6 +87,9 @@ class World:
         # Shielded: a client that hangs up must not end the reading for the others.
         self._ledger = await asyncio.shield(self._reading)
         return then(self._ledger)
+
+    def _spent(self, key: str) -> dict[str, float]:
+        return spent_on(self.corpus, share_of(key, self.corpus.generations))
 
     def _record_body(self, index: int) -> bytes:
         # A copy: what orjson returns keeps its scratch space, some 8 kB for a record of 1.5 kB.
