@@ -7,7 +7,8 @@ from threading import Event
 import pytest
 from urllib3.exceptions import ProtocolError
 
-from orstats.sim import SimServer, world
+from orstats.sim import SimServer, analytics, world
+from orstats.sim.analytics import run_query
 from orstats.sim.ledger import read_ledger
 
 UNTIL = datetime(2026, 6, 17, 14, 30, tzinfo=UTC)
@@ -123,6 +124,26 @@ def test_the_server_answers_others_while_it_adds_up(ask, monkeypatch):
     monkeypatch.setattr(world, "read_ledger", slow)
     with SimServer(50, until=UNTIL) as server, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(ask, server, "/credits", key=server.management_key)
+        assert begun.wait(20)
+        assert ask(server, "/generation", id=server.ids[0])[0] == 200
+        assert not answer.done()
+        go_on.set()
+        assert answer.result()[0] == 200
+
+
+def test_the_server_answers_others_while_it_adds_up_what_it_has_read(ask, monkeypatch):
+    begun, go_on = Event(), Event()
+
+    def slow(asked, entries, dimensions):
+        begun.set()
+        assert go_on.wait(20)
+        return run_query(asked, entries, dimensions)
+
+    with SimServer(50, until=UNTIL) as server, ThreadPoolExecutor(1) as pool:
+        assert ask(server, "/credits", key=server.management_key)[0] == 200
+        monkeypatch.setattr(analytics, "run_query", slow)
+        body = {"metrics": ["request_count"]}
+        answer = pool.submit(ask, server, "/analytics/query", key=server.management_key, body=body)
         assert begun.wait(20)
         assert ask(server, "/generation", id=server.ids[0])[0] == 200
         assert not answer.done()
