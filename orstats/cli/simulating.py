@@ -34,7 +34,12 @@ def _greet(server: SimServer, generations: int, ids_out: str | None) -> None:
         say(f"Their ids are in {ids_out}.")
     say("In another terminal:")
     out = data()
-    out.write(f"export OPENROUTER_BASE_URL={server.base_url}\nexport OPENROUTER_API_KEY={server.key}\n")
+    for name, value in (
+        ("BASE_URL", server.base_url),
+        ("API_KEY", server.key),
+        ("MANAGEMENT_KEY", server.management_key),
+    ):
+        out.write(f"export OPENROUTER_{name}={value}\n")
     out.flush()
     say(
         f"orstats fetch --ids-from {ids_out}"

@@ -21,6 +21,7 @@ import orjson
 from orstats.sim.faults import MESSAGES
 from orstats.sim.messages import Reply, Request, error_reply, json_reply
 from orstats.sim.metrics import METRICS, Dimension, dimensions_of
+from orstats.sim.shapes import QUERY, fits
 from orstats.sim.timeline import SECOND_US, microseconds
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def query(world: World, request: Request, _role: object) -> Reply | Awaitable[Re
         asked = read_query(orjson.loads(request.body), dimensions, world.corpus.until)
     except QueryError as error:
         return error_reply(400, str(error))
-    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
+    except (orjson.JSONDecodeError, KeyError, ValueError):
         return error_reply(400, MESSAGES[400])
 
     def run(entries: Sequence[Entry]) -> Reply:
@@ -121,15 +122,21 @@ def read_query(body: dict[str, Any], dimensions: dict[str, Dimension], until: da
     Raises
     ------
     QueryError
-        If it breaks one of the documented rules. Other errors (``KeyError``, ``TypeError`` …) tell of a wrong shape.
+        If it breaks one of the documented rules.
+    KeyError, ValueError
+        If its shape is not that of a query.
     """
-    metrics, by = list(body["metrics"]), list(body.get("dimensions") or [])
-    filters = body.get("filters") or []
+    if not fits(body, QUERY):
+        raise ValueError("not a query")
+    metrics, by, filters = body["metrics"], body.get("dimensions", []), body.get("filters", [])
     granularity = body.get("granularity")
     if not metrics:
         raise QueryError("At least one metric is required")
     _known("metric", metrics, METRICS)
     _known("dimension", [*by, *(entry["field"] for entry in filters)], dimensions)
+    if body.keys() & {"classifier_dimensions", "classifier_filters"}:
+        # To pass over a wish that changes the sums would be a wrong answer.
+        raise QueryError("No classifier is active")
     if granularity is not None:
         _known("granularity", [granularity], GRANULARITIES)
     if len(by) > _MOST_DIMENSIONS:
@@ -155,7 +162,7 @@ def read_query(body: dict[str, Any], dimensions: dict[str, Dimension], until: da
         keep=[_filter(entry, dimensions[entry["field"]]) for entry in filters],
         order=_order(body.get("order_by"), [*metrics, *by, "request_count"], time_key),
         limit=_rows(body.get("limit"), _ROWS),
-        group_limit=_rows(body["group_limit"], _ROWS) if body.get("group_limit") is not None else None,
+        group_limit=_rows(body["group_limit"], _ROWS) if "group_limit" in body else None,
         time_key=time_key,
     )
 
@@ -224,12 +231,12 @@ def _range(given: dict[str, str] | None, until: datetime) -> tuple[datetime, dat
     return start, end
 
 
-def _rows(value: int | None, default: int) -> int:
+def _rows(value: float | None, default: int) -> int:
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_ROWS:
+    if not 1 <= value <= _MOST_ROWS:
         raise QueryError(f"Limits are integers from 1 to {_MOST_ROWS}")
-    return value
+    return int(value)
 
 
 def _order(given: dict[str, str] | None, allowed: Sequence[str], time_key: str) -> tuple[str, bool] | None:
@@ -245,12 +252,13 @@ def _order(given: dict[str, str] | None, allowed: Sequence[str], time_key: str) 
 
 
 def _filter(given: dict[str, Any], dimension: Dimension) -> Callable[[Entry], bool]:
-    name, value = str(given["operator"]), given["value"]
+    name: str = given["operator"]
+    value = given["value"]
     if name in _ARRAY:
         if not isinstance(value, list):
             raise QueryError(f"Operator {name} needs an array")
-        wanted = {str(item) for item in value}
-        unset = bool(given.get("include_unset"))
+        wanted = {_text(item) for item in value}
+        unset: bool = given.get("include_unset", False)
 
         def within(entry: Entry) -> bool:
             own = dimension.value(entry)
@@ -263,7 +271,13 @@ def _filter(given: dict[str, Any], dimension: Dimension) -> Callable[[Entry], bo
     if isinstance(value, list):
         raise QueryError(f"Operator {name} needs a single value")
     compare = _SCALAR[name]
-    return lambda entry: bool(compare(str(dimension.value(entry)), str(value)))
+    text = _text(value)
+    return lambda entry: bool(compare(str(dimension.value(entry)), text))
+
+
+def _text(value: str | float) -> str:
+    """Write what a filter compares with; 5 and 5.0 are one number in JSON, and clients send either."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _bucket(created_us: int, granularity: str) -> str:

@@ -81,6 +81,25 @@ def served(
     return attempt
 
 
+def agree(row: dict[str, Any]) -> None:
+    """Let the attempt that answered tell what its record tells, whose kind may have changed the time and the tier.
+
+    Parameters
+    ----------
+    row
+        The record, whole; its ``provider_responses`` are changed.
+    """
+    for attempt in row["provider_responses"] or []:
+        if attempt["status"] != _OK:
+            continue
+        told = {"latency": row["latency"], "routed_service_tier": row["service_tier"]}
+        for field in told.keys() & attempt.keys():
+            if told[field] is None:
+                del attempt[field]
+            else:
+                attempt[field] = told[field]
+
+
 def refusals(rng: random.Random, model: Model, last: Endpoint | None, count: int) -> list[dict[str, Any]]:
     """Make ``count`` failed attempts at the model's endpoints, the one that will answer (``last``) left out."""
     others = [endpoint for endpoint in model.endpoints if endpoint is not last] or list(model.endpoints)

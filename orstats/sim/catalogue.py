@@ -6,6 +6,7 @@ Slugs, providers and prices (US dollars per million tokens) are of the order tha
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect
 from dataclasses import dataclass
 from itertools import accumulate
@@ -44,7 +45,13 @@ class Model:
 
     def endpoint_id(self, endpoint: Endpoint) -> str:
         """Give the id of the endpoint that serves this model, the same for ever."""
-        return uuid_of("endpoint", self.permaslug, endpoint.provider)
+        return _endpoint_id(self.permaslug, endpoint.provider)
+
+
+@functools.cache
+def _endpoint_id(permaslug: str, provider: str) -> str:
+    # One text for all who name it: the books of a million generations would keep a million.
+    return uuid_of("endpoint", permaslug, provider)
 
 
 _E = Endpoint

@@ -11,7 +11,16 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from orstats.sim.messages import BadRequestError, Reply, Request, error_reply, read_head, write_reply
+from orstats.sim.messages import (
+    GO_ON,
+    BadRequestError,
+    Reply,
+    Request,
+    error_reply,
+    read_chunks,
+    read_head,
+    write_reply,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +62,8 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         self._busy = False
         self._pumping = False
+        self._unread = False
+        self._ended = False
         self._pending: asyncio.Handle | asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,8 +86,22 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take in bytes and serve the requests that they complete."""
         self._buffer += data
-        if self._busy and len(self._buffer) > _BUFFER_MOST and self._transport is not None:
+        self._pump()
+        if len(self._buffer) > _BUFFER_MOST and self._transport is not None and not self._free:
             self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Note that the client has said all it will say; what is under way is still answered, then it is closed."""
+        self._ended = True
+        return self._pending is not None or self._unread
+
+    def pause_writing(self) -> None:
+        """Stop to answer while the client does not read its answers."""
+        self._unread = True
+
+    def resume_writing(self) -> None:
+        """Go on when it has read them."""
+        self._unread = False
         self._pump()
 
     def abort(self) -> None:
@@ -84,29 +109,53 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    @property
+    def _free(self) -> bool:
+        return not self._busy and not self._unread and self._transport is not None
+
     def _pump(self) -> None:
         self._pumping = True
         self._serve_buffered()
         self._pumping = False
+        if self._transport is None or not self._free:
+            return
+        if self._ended:
+            self._transport.close()
+        elif not self._transport.is_reading():
+            self._transport.resume_reading()
 
     def _serve_buffered(self) -> None:
-        while not self._busy and self._buffer and self._transport is not None:
+        while self._free and self._buffer:
             try:
-                head = read_head(self._buffer)
+                request = self._next()
             except BadRequestError as error:
                 reply = error_reply(error.status, str(error))
-                self._transport.write(write_reply(reply, time.time(), keep_alive=False))
-                self._transport.close()
-                self._buffer = b""
+                self._close(write_reply(reply, time.time(), keep_alive=False))
                 return
-            if head is None:
+            if request is None:
                 return
-            request, start, length = head
-            if len(self._buffer) < start + length:
-                return
-            request.body = self._buffer[start : start + length]
-            self._buffer = self._buffer[start + length :]
             self._serve(request)
+
+    def _next(self) -> Request | None:
+        """Take the next request from the buffer; None if it is not whole yet."""
+        head = read_head(self._buffer)
+        if head is None:
+            return None
+        request, start, length = head
+        if length is None:
+            chunks = read_chunks(self._buffer, start)
+            whole = chunks is not None
+            request.body, end = chunks or (b"", 0)
+        else:
+            end = start + length
+            whole = len(self._buffer) >= end
+            request.body = self._buffer[start:end]
+        if whole:
+            self._buffer = self._buffer[end:]
+            return request
+        if request.waits and len(self._buffer) == start and self._transport is not None:
+            self._transport.write(GO_ON)
+        return None
 
     def _serve(self, request: Request) -> None:
         self._busy = True
@@ -167,16 +216,18 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, *, keep_alive: bool) -> None:
         self._done()
-        if self._transport is None:
-            return
         if not keep_alive:
-            self._transport.close()
-            return
-        if not self._transport.is_reading():
-            self._transport.resume_reading()
+            self._close()
         # An answer that was sent at once returns to the pump; it must not nest for each of a thousand requests.
-        if self._buffer and not self._pumping:
+        elif not self._pumping:
             self._pump()
+
+    def _close(self, last: bytes = b"") -> None:
+        """Close the connection after what was written; requests that came after it are passed over."""
+        self._buffer = b""
+        if self._transport is not None:
+            self._transport.write(last)
+            self._transport.close()
 
     def _done(self) -> None:
         self._busy = False

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from orstats.sim.seeds import hexadecimal, number, stream
 from orstats.sim.texts import (
+    CHARS_PER_TOKEN,
     HOSTILE_ANSWERS,
     HOSTILE_ASKS,
     IMAGE_PROMPT,
     TRANSCRIPT,
     VIDEO_PROMPT,
     fill,
+    tokens_in,
 )
 
 if TYPE_CHECKING:
@@ -52,15 +54,19 @@ def write_content(slot: Slot, plan: Plan, record: dict[str, Any]) -> dict[str, A
         ``input`` (messages or a prompt), ``output`` and ``error``: the value of ``data`` in the API's answer.
     """
     kind, turn = slot.kind, slot.turn
-    stored = {"prompt": _bare(plan, kind)} if kind in _PROMPTS else {"messages": _messages(plan, turn)}
+    bare = kind in _PROMPTS
+    stored = {"prompt": _bare(plan, kind, record["tokens_prompt"])} if bare else {"messages": _messages(plan, turn)}
     output = {"completion": _completion(plan, slot, record), "reasoning": _reasoning(plan, turn, record)}
     return {"input": stored, "output": output, "error": _error(record) if kind in {"failed", "refused"} else None}
 
 
-def _bare(plan: Plan, kind: str) -> str:
-    if kind in {"image", "video"}:
-        return IMAGE_PROMPT if kind == "image" else VIDEO_PROMPT
-    return _question(plan, 0)
+def _bare(plan: Plan, kind: str, tokens: int | None) -> str:
+    """Give a prompt without messages, as long as it was counted; where tokens do not count, of any length."""
+    text = {"image": IMAGE_PROMPT, "video": VIDEO_PROMPT}.get(kind) or _question(plan, 0)
+    if tokens is None:
+        return text
+    more = fill(stream(plan.seed, "bare", plan.talk), plan.subject.document, max(0, tokens - tokens_in(text)))
+    return f"{text}\n{more}"[: CHARS_PER_TOKEN * tokens]
 
 
 def _messages(plan: Plan, turn: int) -> list[dict[str, Any]]:
@@ -125,7 +131,7 @@ def _user_content(plan: Plan, turn: int) -> str | list[dict[str, Any]]:
     text = {"type": "text", "text": _question(plan, turn)}
     if exchange.media == "image":
         return [text, {"type": "image_url", "image_url": {"url": _data_url("image/png", _png(exchange.asked % 200))}}]
-    if exchange.media == "audio":
+    if exchange.media == "audio" or plan.kinds[turn] == "transcription":
         return [text, {"type": "input_audio", "input_audio": {"data": _base64(_wav()), "format": "wav"}}]
     if exchange.media == "file":
         file = {"filename": "invoice.pdf", "file_data": _data_url("application/pdf", _pdf())}
@@ -143,16 +149,19 @@ def _completion(plan: Plan, slot: Slot, record: dict[str, Any]) -> str | None:
     text = _answer(plan, slot.turn)
     if record["cancelled"]:
         # The stream ended in the middle of a word; a runaway answer went on and on.
-        visible = 4 * max(record["tokens_completion"] - (record["native_tokens_reasoning"] or 0), 1)
-        lines = [*plan.subject.more, text]
-        text = (text + "\n" + fill(stream(plan.seed, "runaway", plan.talk), lines, visible // 4))[:visible]
+        visible = max(record["tokens_completion"] - (record["native_tokens_reasoning"] or 0), 1)
+        more = fill(stream(plan.seed, "runaway", plan.talk), [*plan.subject.more, text], visible)
+        text = f"{text}\n{more}"[: CHARS_PER_TOKEN * visible]
     return text
 
 
 def _reasoning(plan: Plan, turn: int, record: dict[str, Any]) -> str | None:
-    tokens = plan.exchanges[turn].reasoned
-    if not tokens or not record["native_tokens_reasoning"]:
+    tokens, counted = plan.exchanges[turn].reasoned, record["native_tokens_reasoning"]
+    if not tokens or not counted:
         return None
+    if record["cancelled"]:
+        # Cut short, or gone on, like the answer.
+        tokens = counted
     return fill(stream(plan.seed, "reasoning", plan.talk, turn), plan.subject.thoughts, tokens)
 
 

@@ -70,8 +70,7 @@ def key(world: World, _request: Request, role: Role) -> Reply:
     """Answer ``GET /key``: the limits and the use of the key that asks.
 
     Beside the specification of 2026-08-22 it has what the vendor's SDK of November 2026 demands: budgets, data
-    regions, organisation and workspace, the free requests of the day. The amounts are the key's own, made up: the
-    account's generations were paid with other keys.
+    regions, organisation and workspace, the free requests of the day.
     """
     return json_reply(200, {"data": key_data(world, role)})
 
@@ -80,23 +79,15 @@ def key_data(world: World, role: Role) -> dict[str, Any]:
     """Describe a key as the API does; amounts in USD."""
     keys, seed = world.keys, world.corpus.seed
     text = {Role.ADMIN: keys.admin, Role.PLAIN: keys.plain, Role.MANAGEMENT: keys.management}[role]
-    rng = stream(seed, "key-use", role.value)
-    usage = round(20 + 60 * rng.random(), 6)
-    daily, weekly, monthly = round(usage / 41, 6), round(usage / 9, 6), round(usage / 2.7, 6)
+    spent = world.spent(role.value)
+    monthly = spent["usage_monthly"]
     limit = 100 if role is Role.PLAIN else None
     budget = _budget(monthly, limit) if limit is not None else None
     management = role is Role.MANAGEMENT
     return {
         "label": label_of(text),
         "limit": limit,
-        "usage": 0 if management else usage,
-        "usage_daily": 0 if management else daily,
-        "usage_weekly": 0 if management else weekly,
-        "usage_monthly": 0 if management else monthly,
-        "byok_usage": 0,
-        "byok_usage_daily": 0,
-        "byok_usage_weekly": 0,
-        "byok_usage_monthly": 0,
+        **spent,
         "is_free_tier": False,
         "is_management_key": management,
         "is_provisioning_key": management,

@@ -33,6 +33,8 @@ MESSAGES: dict[int, str] = {
     524: "Request timed out. Please try again later.",
     529: "Provider returned error",
 }
+# A fault has no limit behind it, but no server says that it admits nothing.
+_LIMIT_TOLD = 20
 # These come from the CDN when it cannot reach the API: a short text, no JSON.
 _FROM_THE_CDN = (520, 521, 522, 523)
 
@@ -231,10 +233,10 @@ class Faults:
         return error_reply(status, MESSAGES[status], self._wait("seconds") if status == 429 else ())  # noqa: PLR2004
 
     def _wait(self, style: str) -> tuple[tuple[str, str], ...]:
-        return wait_headers(style, self.retry_after_s, self.retry_after_s, limit=0)
+        return wait_headers(style, self.retry_after_s, self.retry_after_s, limit=_LIMIT_TOLD)
 
 
-def wait_headers(style: str, wait_s: float, retry_after_s: int, *, limit: float) -> tuple[tuple[str, str], ...]:
+def wait_headers(style: str, wait_s: float, retry_after_s: int, *, limit: int) -> tuple[tuple[str, str], ...]:
     """Write the headers that ask a client to wait.
 
     Parameters
@@ -259,7 +261,7 @@ def wait_headers(style: str, wait_s: float, retry_after_s: int, *, limit: float)
         return (("retry-after", formatdate(time.time() + retry_after_s, usegmt=True)),)
     if style == "reset":
         return (
-            ("x-ratelimit-limit", str(int(limit))),
+            ("x-ratelimit-limit", str(limit)),
             ("x-ratelimit-remaining", "0"),
             ("x-ratelimit-reset", str(int((time.time() + wait_s) * 1000) + 1)),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class RateLimit:
         What a refusal tells: "seconds" or "date" (``Retry-After``), "reset" (``X-RateLimit-Reset``, epoch ms, the
         exact moment) or "none".
     retry_after_s
-        What ``Retry-After`` says, in whole seconds.
+        What ``Retry-After`` says, in whole seconds; None for the truth, rounded up: when one more is served.
     algorithm
         "bucket" refills steadily and refusals cost nothing; "window" counts anew each second.
 
@@ -43,7 +44,7 @@ class RateLimit:
     per_second: float
     burst: int | None = None
     retry_after: Literal["seconds", "date", "reset", "none"] = "seconds"
-    retry_after_s: int = 1
+    retry_after_s: int | None = None
     algorithm: Literal["bucket", "window"] = "bucket"
 
     def __post_init__(self) -> None:
@@ -86,7 +87,8 @@ class Limiter:
         if wait_s is None:
             return None
         limit = self._limit
-        headers = wait_headers(limit.retry_after, wait_s, limit.retry_after_s, limit=limit.per_second)
+        told_s = math.ceil(wait_s) if limit.retry_after_s is None else limit.retry_after_s
+        headers = wait_headers(limit.retry_after, wait_s, told_s, limit=max(1, int(limit.per_second)))
         return error_reply(429, MESSAGES[429], headers)
 
     def _bucket(self, now: float) -> float | None:

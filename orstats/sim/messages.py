@@ -1,12 +1,13 @@
 """HTTP/1.1 as the simulator speaks it: reads requests from bytes and writes replies to bytes. No I/O.
 
-Only what a client of a JSON API sends is understood: bodies with ``Content-Length``, no chunks, no upgrades
+Only what a client of a JSON API sends is understood: bodies with ``Content-Length`` or in chunks, no upgrades
 (RFC 9112). In return every byte of a reply is under the simulator's control, which faults need.
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -23,7 +24,12 @@ TEXT = "text/plain; charset=UTF-8"
 
 _HEAD_MOST = 64 * 1024
 _BODY_MOST = 4 * 1024 * 1024
+_LENGTH_DIGITS = 10
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_CHUNK_LINE_MOST = 1024
+_LINE_END = b"\r\n"
 _HEAD_END = b"\r\n\r\n"
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 _WORDS_OF_A_REQUEST_LINE = 3
 # Statuses that the CDN in front of the API has made up; the standard library has no words for them.
 _REASONS = {
@@ -52,13 +58,17 @@ class BadRequestError(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """One request: ``path`` without the query, header names in lower case."""
+    """One request: ``path`` without the query, header names in lower case.
+
+    ``waits`` tells that the client sends the body only after it was told to go on.
+    """
 
     method: str
     path: str
     query: str
     headers: dict[str, str]
     keep_alive: bool
+    waits: bool = False
     body: bytes = b""
 
     def parameter(self, name: str) -> str | None:
@@ -101,7 +111,7 @@ def error_reply(status: int, message: str, headers: tuple[tuple[str, str], ...] 
     return json_reply(status, {"error": {"code": status, "message": message}}, headers)
 
 
-def read_head(buffer: bytes) -> tuple[Request, int, int] | None:
+def read_head(buffer: bytes) -> tuple[Request, int, int | None] | None:
     r"""Read the head of the first request in ``buffer``.
 
     Parameters
@@ -112,7 +122,8 @@ def read_head(buffer: bytes) -> tuple[Request, int, int] | None:
     Returns
     -------
     tuple or None
-        The request without its body, the length of its head and of its body, in bytes. None if more is needed.
+        The request without its body, the length of its head and of its body, in bytes; the latter is None for a body
+        in chunks. None if more is needed.
 
     Raises
     ------
@@ -141,17 +152,76 @@ def read_head(buffer: bytes) -> tuple[Request, int, int] | None:
         if not colon or not name or name != name.strip():
             raise BadRequestError(400, "Malformed header")
         headers[name.lower()] = value.strip()
-    if "transfer-encoding" in headers:
-        raise BadRequestError(411, "Length required")
+    path, _, query = target.partition("?")
+    modern = version != "HTTP/1.0"
+    wishes = {wish.strip() for wish in headers.get("connection", "").lower().split(",")}
+    keep_alive = "close" not in wishes if modern else "keep-alive" in wishes
+    waits = modern and headers.get("expect", "").lower() == "100-continue"
+    return Request(method, path, query, headers, keep_alive, waits), end + len(_HEAD_END), _body_length(headers)
+
+
+def _body_length(headers: dict[str, str]) -> int | None:
+    coding = headers.get("transfer-encoding")
+    if coding is not None:
+        if coding.lower() != "chunked":
+            raise BadRequestError(501, "Unknown transfer encoding")
+        return None
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit()):
         raise BadRequestError(400, "Malformed content-length")
-    if int(length) > _BODY_MOST:
+    if len(length) > _LENGTH_DIGITS or int(length) > _BODY_MOST:
         raise BadRequestError(413, "Content too large")
-    path, _, query = target.partition("?")
-    wish = headers.get("connection", "").lower()
-    keep_alive = wish != "close" if version == "HTTP/1.1" else wish == "keep-alive"
-    return Request(method, path, query, headers, keep_alive), end + len(_HEAD_END), int(length)
+    return int(length)
+
+
+def read_chunks(buffer: bytes, start: int) -> tuple[bytes, int] | None:
+    r"""Read a body that comes in chunks; what follows the last chunk is passed over.
+
+    Parameters
+    ----------
+    buffer
+        What the client has sent so far.
+    start
+        Where the body begins in it.
+
+    Returns
+    -------
+    tuple or None
+        The body, and where it ends in ``buffer``. None if more is needed.
+
+    Raises
+    ------
+    BadRequestError
+        If these are no chunks, or more than the simulator takes.
+
+    Examples
+    --------
+    >>> read_chunks(b"2\r\n{}\r\n0\r\n\r\n", 0)
+    (b'{}', 12)
+    """
+    parts: list[bytes] = []
+    total = 0
+    while True:
+        end = buffer.find(_LINE_END, start, start + _CHUNK_LINE_MOST)
+        if end < 0:
+            if len(buffer) - start >= _CHUNK_LINE_MOST:
+                raise BadRequestError(400, "Malformed chunk")
+            return None
+        size = buffer[start:end].partition(b";")[0].strip()
+        if not _CHUNK_SIZE.fullmatch(size):
+            raise BadRequestError(400, "Malformed chunk")
+        length = int(size, 16)
+        if length == 0:
+            stop = buffer.find(_HEAD_END, end)
+            return None if stop < 0 else (b"".join(parts), stop + len(_HEAD_END))
+        start = end + len(_LINE_END)
+        total += length
+        if total > _BODY_MOST:
+            raise BadRequestError(413, "Content too large")
+        if len(buffer) < start + length + len(_LINE_END):
+            return None
+        parts.append(buffer[start : start + length])
+        start += length + len(_LINE_END)
 
 
 def write_reply(reply: Reply, now: float, *, keep_alive: bool, without_body: bool = False) -> bytes:
@@ -173,10 +243,10 @@ def write_reply(reply: Reply, now: float, *, keep_alive: bool, without_body: boo
         f"date: {formatdate(now, usegmt=True)}",
         f"content-type: {reply.content_type}",
         f"content-length: {len(reply.body)}",
+        # Told in both cases: a client of HTTP/1.0 that asked to go on takes silence for a no.
+        f"connection: {'keep-alive' if keep_alive else 'close'}",
     ]
     head.extend(f"{name}: {value}" for name, value in reply.headers)
-    if not keep_alive:
-        head.append("connection: close")
     return "\r\n".join(head).encode("latin-1") + _HEAD_END + (b"" if without_body else reply.body)
 
 

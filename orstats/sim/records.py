@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orstats.sim.account import HOSTILE_AGENTS, HOSTILE_REFERERS, PRESETS
-from orstats.sim.attempts import milliseconds, refusals, served
+from orstats.sim.attempts import agree, milliseconds, refusals, served
 from orstats.sim.catalogue import MODERATED, native_finish
 from orstats.sim.money import charge
 from orstats.sim.seeds import base62, chance, number, one_of, stream
@@ -70,6 +70,7 @@ def write_record(seed: int, slot: Slot, plan: Plan, identifier: str) -> dict[str
     special = SPECIAL.get(slot.kind)
     if special is not None:
         special(draft.row, rng, plan, slot.turn)
+        agree(draft.row)
     draft.row["usage"] = draft.row["total_cost"]
     return draft.row
 

@@ -29,7 +29,8 @@ class SimServer(Truth):
     Parameters
     ----------
     generations
-        How many generations the account has. A million needs no more memory than a thousand, until ``ids`` is read.
+        How many generations the account has. A million needs no more memory than a thousand, until ``ids`` is read or
+        activity, credits or analytics are asked for (half a gigabyte).
     seed
         The same seed, number and ``until`` give the same account, keys and faults.
     faults

@@ -65,9 +65,9 @@ class Service:
         )
         keys = self.world.keys
         self._roles = {
-            f"Bearer {keys.admin}": Role.ADMIN,
-            f"Bearer {keys.plain}": Role.PLAIN,
-            f"Bearer {keys.management}": Role.MANAGEMENT,
+            keys.admin: Role.ADMIN,
+            keys.plain: Role.PLAIN,
+            keys.management: Role.MANAGEMENT,
         }
         self._faults = faults
         self._attempts: Counter[tuple[str, str]] = Counter()
@@ -141,7 +141,9 @@ class Service:
         if request.method != route.method:
             return error_reply(405, MESSAGES[405], (("allow", route.method),))
         authorization = request.headers.get("authorization", "")
-        role = self._roles.get(authorization)
+        # The scheme's case is free (RFC 9110, 11.1).
+        scheme, _, key = authorization.partition(" ")
+        role = self._roles.get(key.strip()) if scheme.lower() == "bearer" else None
         if role is None:
             return error_reply(401, "User not found." if authorization else MESSAGES[401])
         return route, role

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orstats.sim.attempts import milliseconds, refusals
 from orstats.sim.catalogue import native_finish
-from orstats.sim.money import DECIMALS, price_of
+from orstats.sim.money import DECIMALS, charge, price_of
 from orstats.sim.seeds import chance, one_of
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def _web(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
     row["total_cost"] = round(row["total_cost"] + found * _SEARCH_USD, DECIMALS)
 
 
-def _prompt(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
-    row["streamed"] = chance(rng, 0.3)
+def _prompt(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
+    _pace(row, rng, plan, streamed=chance(rng, 0.3))
 
 
 def _free(row: Row, _rng: random.Random, _plan: Plan, _turn: int) -> None:
@@ -72,14 +72,16 @@ def _rerank(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
     _quick(row, rng, plan)
 
 
-def _image(row: Row, _rng: random.Random, plan: Plan, _turn: int) -> None:
+def _image(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
     row["api_type"] = "image"
     row["num_media_completion"] = 1
     row["native_tokens_completion_images"] = _IMAGE_TOKENS
     row["native_tokens_completion"] = row["tokens_completion"] = _IMAGE_TOKENS
     row["native_tokens_reasoning"] = 0
     row["finish_reason"], row["native_finish_reason"] = "stop", native_finish(plan.endpoint.provider, "stop")
-    row["total_cost"] = round(price_of(row, plan.endpoint), DECIMALS)
+    _pace(row, rng, plan, streamed=row["streamed"])
+    # Again, and all of it: the provider's own charge is for the picture, too.
+    charge(row, plan.endpoint, rng, own_key=False, writes_cache=False)
 
 
 def _speech(row: Row, _rng: random.Random, plan: Plan, _turn: int) -> None:
@@ -105,7 +107,7 @@ def _video(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
 
 def _cancelled(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
     """Cut a stream short: some providers bill what was written, others nothing."""
-    row["cancelled"] = row["streamed"] = True
+    row["cancelled"] = True
     row["finish_reason"] = row["native_finish_reason"] = None
     part = 0.05 + 0.85 * rng.random()
     if chance(rng, 0.12):
@@ -117,6 +119,7 @@ def _cancelled(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
     row["upstream_inference_cost"] = None
     if not row["total_cost"]:
         row["cache_discount"] = None
+    _pace(row, rng, plan, streamed=True)
 
 
 def _failed(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
@@ -144,6 +147,15 @@ def _legacy(row: Row, _rng: random.Random, _plan: Plan, _turn: int) -> None:
     for field in ("api_type", "workspace_id", "cancelled", "provider_responses", "service_tier", "router", "preset_id"):
         row[field] = None
     row["data_region"] = "global"
+
+
+def _pace(row: Row, rng: random.Random, plan: Plan, *, streamed: bool) -> None:
+    """Time an answer anew that is longer, shorter or otherwise delivered than it was planned."""
+    first = row["latency"] if row["streamed"] else milliseconds(rng, plan.endpoint.ttft_ms)
+    whole = milliseconds(rng, first + 1000.0 * row["native_tokens_completion"] / plan.endpoint.tokens_per_s)
+    row["streamed"] = streamed
+    row["generation_time"] = whole
+    row["latency"] = first if streamed else whole
 
 
 def _unpaid(row: Row) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import orjson
 
 from orstats.sim.account import keys_of
 from orstats.sim.ledger import Entry, read_ledger
+from orstats.sim.spending import share_of, spent_on
 
 if TYPE_CHECKING:
     from orstats.sim.corpus import Corpus
@@ -38,6 +39,7 @@ class World:
         self.corpus = corpus
         self.keys = keys_of(corpus.seed)
         self.out_of_credits = False
+        self.spent = functools.cache(self._spent)
         self.record_body = functools.lru_cache(maxsize=_READY)(self._record_body)
         self._lag = lag
         self._found_at: dict[int, float] = {}
@@ -73,18 +75,17 @@ class World:
             self._found_at[index] = time.monotonic() + found_after
         return self.corpus.identifier(index)
 
-    def with_ledger(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply | Awaitable[Reply]:
-        """Answer from the whole account: at once if it has been read, else after a thread has read it."""
-        if self._ledger is not None:
-            return then(self._ledger)
-        return self._after_reading(then)
+    async def with_ledger(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply:
+        """Answer from the whole account. It is read once, and added up each time, in a thread: others need not wait."""
+        if self._ledger is None:
+            if self._reading is None:
+                self._reading = asyncio.ensure_future(asyncio.to_thread(read_ledger, self.corpus, self._stopping))
+            # Shielded: a client that hangs up must not end the reading for the others.
+            self._ledger = await asyncio.shield(self._reading)
+        return await asyncio.to_thread(then, self._ledger)
 
-    async def _after_reading(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply:
-        if self._reading is None:
-            self._reading = asyncio.ensure_future(asyncio.to_thread(read_ledger, self.corpus, self._stopping))
-        # Shielded: a client that hangs up must not end the reading for the others.
-        self._ledger = await asyncio.shield(self._reading)
-        return then(self._ledger)
+    def _spent(self, key: str) -> dict[str, float]:
+        return spent_on(self.corpus, share_of(key, self.corpus.generations))
 
     def _record_body(self, index: int) -> bytes:
         # A copy: what orjson returns keeps its scratch space, some 8 kB for a record of 1.5 kB.

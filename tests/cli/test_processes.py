@@ -89,11 +89,12 @@ def test_it_runs_where_standard_streams_are_closed(online, spawn, tmp_path, clos
 @posix
 def test_the_simulator_serves_until_ctrl_c(spawn, orstats):
     process = spawn("sim", "--port", "0", "--generations", "10", "--seed", "7", "--ids-out", "ids.txt")
-    lines = [process.stdout.readline() for _ in range(2)]
+    lines = [process.stdout.readline() for _ in range(3)]
     environment = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
-    assert set(environment) == {"OPENROUTER_BASE_URL", "OPENROUTER_API_KEY"}
+    assert set(environment) == {"OPENROUTER_BASE_URL", "OPENROUTER_API_KEY", "OPENROUTER_MANAGEMENT_KEY"}
     done = orstats("fetch", "--ids-from", "ids.txt", env=environment)
     assert "10 ids asked · 10 ok" in done.stderr
+    assert "bought" in orstats("key", env=environment).stdout
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert (process.returncode, out) == (0, "")

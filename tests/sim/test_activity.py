@@ -7,7 +7,8 @@ from threading import Event
 import pytest
 from urllib3.exceptions import ProtocolError
 
-from orstats.sim import SimServer, world
+from orstats.sim import SimServer, analytics, world
+from orstats.sim.analytics import run_query
 from orstats.sim.ledger import read_ledger
 
 UNTIL = datetime(2026, 6, 17, 14, 30, tzinfo=UTC)
@@ -92,6 +93,26 @@ def test_credits_are_what_all_generations_cost(books, ask):
     assert data["total_credits"] >= data["total_usage"]
 
 
+def test_keys_spent_a_part_of_what_the_account_spent(books, ask):
+    account = ask(books, "/credits", key=books.management_key)[1]["data"]["total_usage"]
+    admin, plain, management = (
+        ask(books, "/key", key=key)[1]["data"] for key in (books.key, books.plain_key, books.management_key)
+    )
+    assert admin["usage"] + plain["usage"] == pytest.approx(account)
+    assert management["usage"] == 0
+    for key in (admin, plain):
+        for name in ("usage", "byok_usage"):
+            assert key[f"{name}_daily"] <= key[f"{name}_weekly"] <= key[name]
+            assert key[f"{name}_monthly"] <= key[name]
+    assert admin["usage_daily"] > 0
+    assert plain["limit_remaining"] == plain["limit"] - plain["usage_monthly"]
+
+
+def test_a_key_of_a_large_account_is_told_of_at_once(ask):
+    with SimServer(1_000_000, until=UNTIL) as server:
+        assert 0 < ask(server, "/key")[1]["data"]["usage"] < 1000
+
+
 def test_the_server_answers_others_while_it_adds_up(ask, monkeypatch):
     begun, go_on = Event(), Event()
 
@@ -103,6 +124,26 @@ def test_the_server_answers_others_while_it_adds_up(ask, monkeypatch):
     monkeypatch.setattr(world, "read_ledger", slow)
     with SimServer(50, until=UNTIL) as server, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(ask, server, "/credits", key=server.management_key)
+        assert begun.wait(20)
+        assert ask(server, "/generation", id=server.ids[0])[0] == 200
+        assert not answer.done()
+        go_on.set()
+        assert answer.result()[0] == 200
+
+
+def test_the_server_answers_others_while_it_adds_up_what_it_has_read(ask, monkeypatch):
+    begun, go_on = Event(), Event()
+
+    def slow(asked, entries, dimensions):
+        begun.set()
+        assert go_on.wait(20)
+        return run_query(asked, entries, dimensions)
+
+    with SimServer(50, until=UNTIL) as server, ThreadPoolExecutor(1) as pool:
+        assert ask(server, "/credits", key=server.management_key)[0] == 200
+        monkeypatch.setattr(analytics, "run_query", slow)
+        body = {"metrics": ["request_count"]}
+        answer = pool.submit(ask, server, "/analytics/query", key=server.management_key, body=body)
         assert begun.wait(20)
         assert ask(server, "/generation", id=server.ids[0])[0] == 200
         assert not answer.done()

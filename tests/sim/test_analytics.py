@@ -157,6 +157,8 @@ FILTERS = [
     ("provider", "in", ["OpenAI", "Azure"], lambda r: r["provider_name"] in {"OpenAI", "Azure"}),
     ("provider", "not_in", ["OpenAI"], lambda r: r["provider_name"] not in {"OpenAI", None}),
     ("app", "eq", 1042317, lambda r: r["app_id"] == 1042317),
+    ("app", "eq", 1042317.0, lambda r: r["app_id"] == 1042317),
+    ("app", "in", ["1042317", 1098220.0], lambda r: r["app_id"] in {1042317, 1098220}),
     ("finish_reason", "eq", "", lambda r: r["finish_reason"] is None),
     ("external_user", "gte", "team", lambda r: (r["external_user"] or "") >= "team"),
 ]
@@ -209,6 +211,13 @@ BAD = [
     ({"metrics": ["request_count"], "time_range": {"start": FULL["start"]}}, "Invalid request parameters"),
     ({"dimensions": ["model"]}, "Invalid request parameters"),
     (["request_count"], "Invalid request parameters"),
+    (
+        {
+            "metrics": ["request_count"],
+            "classifier_dimensions": {"classifier_id": "550e8400-e29b-41d4-a716-446655440000"},
+        },
+        "No classifier is active",
+    ),
 ]
 
 
@@ -218,6 +227,31 @@ def test_bad_queries_are_refused_with_a_reason(books, ask, body, message):
     status, answer = ask(books, "/analytics/query", key=books.management_key, body=body)
     assert (status, answer["error"]["code"]) == (400, 400)
     assert message in answer["error"]["message"]
+
+
+WRONG_TYPES = [
+    *(("metrics", wrong) for wrong in ("request_count", {"request_count": 1}, ["request_count", None], None)),
+    *((name, wrong) for name in ("dimensions", "filters") for wrong in (None, "", 0, {}, [None])),
+    *((name, wrong) for name in ("limit", "group_limit") for wrong in (None, True, "10", 1.5)),
+    *((name, None) for name in ("granularity", "order_by", "time_range")),
+    ("order_by", []),
+    ("time_range", {"start": 0, "end": FULL["end"]}),
+    *(("filters", [{"field": "app", "operator": "eq", "value": wrong}]) for wrong in (None, True, {})),
+    *(("filters", [{"field": "app", "operator": "in", "value": [wrong]}]) for wrong in (None, True, {}, [])),
+    ("filters", [{"field": "app", "operator": "in", "value": ["1"], "include_unset": 1}]),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong"), WRONG_TYPES)
+def test_values_of_a_wrong_type_are_refused(books, ask, name, wrong):
+    books._service._analytics_limiter._tokens = 64.0
+    body = {"metrics": ["request_count"], name: wrong}
+    status, answer = ask(books, "/analytics/query", key=books.management_key, body=body)
+    assert (status, answer["error"]["message"]) == (400, "Invalid request parameters")
+
+
+def test_whole_numbers_may_be_written_with_a_point(books, query):
+    assert len(query(books, metrics=["request_count"], dimensions=["model"], limit=2.0)["data"]) == 2
 
 
 def test_31_days_are_allowed(books, query):

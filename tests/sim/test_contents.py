@@ -2,11 +2,13 @@
 
 import base64
 from collections import Counter
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
 
 from orstats.sim import SimServer
+from orstats.sim.corpus import Corpus
 from orstats.sim.texts import HOSTILE_ASKS, subjects, tokens_in
 
 MISSING = {"logging_off": 404, "regional": 404, "too_old": 404, "zero_data_retention": 200, "stored": 200}
@@ -124,7 +126,7 @@ def test_media_in_the_content_are_counted_in_the_metadata(stored):
             if isinstance(message["content"], list)
             for part in message["content"]
         ]
-        if record["api_type"] == "completions":
+        if record["api_type"] in {"completions", "stt"}:
             assert (record["num_media_prompt"] or 0) == parts.count("image_url") + parts.count("file")
             assert (record["num_input_audio_prompt"] or 0) == parts.count("input_audio")
 
@@ -139,6 +141,26 @@ def test_texts_are_as_long_as_the_token_counts_say(stored):
         assert tokens_in(content["output"]["completion"]) == pytest.approx(visible, abs=3), record["id"]
         checked += 1
     assert checked > 400
+
+
+def test_bare_prompts_are_as_long_as_the_token_counts_say(stored):
+    bare = [(record, content["input"]["prompt"]) for record, content in stored if "prompt" in content["input"]]
+    counted = [(record, prompt) for record, prompt in bare if record["tokens_prompt"] is not None]
+    assert {"completions", "embeddings", "image", "tts"} <= {record["api_type"] for record, _ in counted}
+    for record, prompt in counted:
+        assert tokens_in(prompt) == pytest.approx(record["tokens_prompt"], abs=1), record["id"]
+
+
+def test_reasoning_of_a_cut_stream_is_cut_too():
+    corpus = Corpus(6000, seed=0, until=datetime(2026, 6, 17, tzinfo=UTC))
+    checked = 0
+    for index in range(1000, 6000):
+        record = corpus.record(index) if corpus.content_reason(index) == "stored" else {"cancelled": False}
+        if record["cancelled"] and record["native_tokens_reasoning"]:
+            output = corpus.content(index)["output"]
+            assert tokens_in(output["reasoning"]) == record["native_tokens_reasoning"], record["id"]
+            checked += 1
+    assert checked > 5
 
 
 def test_reasoning_is_there_when_it_was_counted(stored):

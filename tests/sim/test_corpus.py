@@ -129,6 +129,32 @@ def test_amounts_are_consistent(records):
     assert costs[-1] > 0.1
 
 
+def test_speeds_are_those_of_the_providers(records):
+    for row in records:
+        took, tokens = row["generation_time"], row["native_tokens_completion"]
+        if took and tokens and not row.get("response_cache_source_id"):
+            assert tokens / took * 1000 < 4000, row["id"]
+            if row["streamed"]:
+                assert row["latency"] < took, row["id"]
+                assert (tokens - 1) / (took - row["latency"]) * 1000 < 8000, row["id"]
+
+
+def test_a_provider_charges_for_all_that_it_made(records):
+    for row in records:
+        upstream = row["upstream_inference_cost"]
+        if upstream and not row["is_byok"] and not row["num_search_results"]:
+            assert 0.5 * row["total_cost"] < upstream <= row["total_cost"], row["id"]
+
+
+def test_the_attempt_that_answered_tells_what_the_record_tells(records):
+    for row in filter(served_last, records):
+        last = row["provider_responses"][-1]
+        assert last.get("latency") == row["latency"], row["id"]
+        assert last.get("routed_service_tier", row["service_tier"]) == row["service_tier"], row["id"]
+        names = ("id", "provider_name", "is_byok")
+        assert [last.get(n) for n in names] == [row[n] for n in ("upstream_id", *names[1:])], row["id"]
+
+
 def served_last(row):
     return (row["provider_responses"] or [{"status": None}])[-1]["status"] == 200
 

@@ -75,6 +75,7 @@ def test_a_429_asks_to_wait_in_four_ways(meet):
     reset = meet("429-reset")
     assert "retry-after" not in reset.headers
     assert reset.headers["x-ratelimit-remaining"] == "0"
+    assert int(reset.headers["x-ratelimit-limit"]) > 0
     assert abs(int(reset.headers["x-ratelimit-reset"]) / 1000 - time() - 1) < 30
     bare = meet("429-bare")
     assert bare.status == 429

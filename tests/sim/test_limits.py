@@ -84,6 +84,16 @@ def test_a_refusal_asks_to_wait_as_told(style, name):
     assert style != "seconds" or refusal.headers[0][1] == "7"
 
 
+@pytest.mark.parametrize(("per_second", "told"), [(200, "1"), (1, "1"), (0.5, "2"), (0.1, "10")])
+def test_who_waits_as_long_as_told_is_served(per_second, told):
+    clock = Clock()
+    limiter = Limiter(RateLimit(per_second, burst=1), clock)
+    limiter.refusal()
+    assert limiter.refusal().headers == (("retry-after", told),)
+    clock.now += int(told)
+    assert limiter.refusal() is None
+
+
 @pytest.mark.parametrize("options", [{"per_second": 0}, {"per_second": -1}, {"per_second": 5, "burst": 0}])
 def test_limits_that_admit_nothing_are_refused(options):
     with pytest.raises(ValueError, match="must admit something"):

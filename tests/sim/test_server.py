@@ -1,5 +1,6 @@
 """The server speaks HTTP and the API's rules, and tells what it did."""
 
+import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
@@ -10,6 +11,7 @@ import pytest
 import urllib3
 
 from orstats.sim import Faults, SimServer
+from orstats.sim.connection import Connection
 from orstats.sim.messages import BadRequestError, read_head
 
 
@@ -92,6 +94,18 @@ def test_an_unknown_key_is_unauthorised(sim, ask, path):
     assert (status, body["error"]["code"]) == (401, 401)
 
 
+@pytest.mark.parametrize("start", ["Bearer ", "bearer ", "BEARER  "])
+def test_the_scheme_of_a_key_may_be_written_in_any_case(sim, start):
+    headers = {"Authorization": f"{start}{sim.key}"}
+    assert urllib3.request("GET", f"{sim.base_url}/key", headers=headers, retries=False).status == 200
+
+
+@pytest.mark.parametrize("start", ["", "Bearer", "Basic ", "Token "])
+def test_a_key_without_its_scheme_is_unauthorised(sim, start):
+    headers = {"Authorization": f"{start}{sim.key}"}
+    assert urllib3.request("GET", f"{sim.base_url}/key", headers=headers, retries=False).status == 401
+
+
 def test_all_keys_read_metadata(sim, ask):
     for key in (sim.key, sim.plain_key, sim.management_key):
         assert ask(sim, "/generation", key=key, id=sim.ids[9])[0] == 200
@@ -168,7 +182,8 @@ def test_http_1_0_is_closed_after_the_answer(sim):
         (b"GET / HTTP/1.1\r\n folded: x\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
+        (b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000, 431),
     ],
 )
@@ -176,6 +191,113 @@ def test_what_is_not_http_is_answered_and_closed(sim, data, status):
     assert talk(sim, data, half_close=False).startswith(f"HTTP/1.1 {status} ".encode())
     with pytest.raises(BadRequestError):
         read_head(data)
+
+
+QUERY = b'{"metrics":["request_count"]}'
+
+
+def query_head(server, *headers):
+    data = request_bytes(server, "/api/v1/analytics/query", *headers, key=server.management_key)
+    return data.replace(b"GET", b"POST", 1)
+
+
+def in_chunks(body, size):
+    parts = [body[place : place + size] for place in range(0, len(body), size)]
+    return b"".join(b"%x;x=1\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\nX-Sum: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 10, 1000])
+def test_a_body_may_come_in_chunks(sim, size):
+    data = query_head(sim, "Transfer-Encoding: chunked") + in_chunks(QUERY, size)
+    answer = talk(sim, data + request_bytes(sim, "/api/v1/key", "Connection: close"), half_close=False)
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    assert b'"request_count":"' in answer
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"-1\r\n", 400), (b"0x2\r\n{}\r\n", 400), (b"\r\n", 400), (b"1" * 2000, 400), (b"fffffff\r\n", 413)],
+)
+def test_what_are_no_chunks_is_answered_and_closed(sim, body, status):
+    data = query_head(sim, "Transfer-Encoding: chunked") + body
+    assert talk(sim, data, half_close=False).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_a_client_that_waits_before_it_sends_its_body_is_told_to_go_on(sim):
+    with socket.create_connection(("127.0.0.1", sim.port), timeout=60) as sock:
+        sock.sendall(query_head(sim, f"Content-Length: {len(QUERY)}", "Expect: 100-continue"))
+        assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(QUERY)
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("version", "wish", "told"),
+    [
+        ("1.1", "x", b"keep-alive"),
+        ("1.1", "TE, close", b"close"),
+        ("1.1", "Close", b"close"),
+        ("1.0", "x", b"close"),
+        ("1.0", "Keep-Alive", b"keep-alive"),
+    ],
+)
+def test_a_client_is_told_whether_the_connection_stays(sim, version, wish, told):
+    data = request_bytes(sim, "/api/v1/key", f"Connection: {wish}").replace(b"HTTP/1.1", f"HTTP/{version}".encode())
+    last = request_bytes(sim, "/api/v1/key", "Connection: close")
+    answer = talk(sim, data + last, half_close=False)
+    assert b"\r\nconnection: " + told + b"\r\n" in answer
+    assert answer.count(b"HTTP/1.1 200 ") == (2 if told == b"keep-alive" else 1)
+
+
+def test_a_client_that_has_said_all_still_gets_answers_that_take_time():
+    with SimServer(3, latency=0.05) as server:
+        assert talk(server, request_bytes(server, "/api/v1/key") * 2).count(b"HTTP/1.1 200 ") == 2
+        body = query_head(server, f"Content-Length: {len(QUERY)}") + QUERY
+        assert talk(server, body).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_client_that_hangs_up_on_a_silent_server_leaves_nothing_behind():
+    with SimServer(3, faults=Faults(rate=0, always={"/key": "hang"})) as server:
+        assert talk(server, request_bytes(server, "/api/v1/key")) == b""
+
+
+class FullPipe(asyncio.Transport):
+    """A client that never reads: what is written fills the pipe at once."""
+
+    def __init__(self, connection):
+        super().__init__()
+        self.connection, self.written, self.reading = connection, [], True
+
+    def write(self, data):
+        self.written.append(data)
+        self.connection.pause_writing()
+
+    def is_reading(self):
+        return self.reading
+
+    def pause_reading(self):
+        self.reading = False
+
+    def resume_reading(self):
+        self.reading = True
+
+
+def test_who_does_not_read_answers_gets_no_more_and_is_not_read_for_ever(sim):
+    connection = Connection(sim._service, None)
+    pipe = FullPipe(connection)
+    connection.connection_made(pipe)
+    request = request_bytes(sim, "/api/v1/key")
+    connection.data_received(request * 3)
+    assert (len(pipe.written), pipe.reading) == (1, True)
+    many = 2**20 // len(request)
+    connection.data_received(request * many)
+    assert (len(pipe.written), pipe.reading) == (1, False)
+    for served in range(2, 4 + many):
+        connection.resume_writing()
+        assert len(pipe.written) == served
+    connection.resume_writing()
+    assert (len(pipe.written), pipe.reading) == (3 + many, True)
+    connection.connection_lost(None)
 
 
 def test_many_clients_at_once(ask):
