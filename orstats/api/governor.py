@@ -6,8 +6,9 @@ The vendor publishes no limit for ``/generation``, so it is found out once, for 
     Nothing is known: send as fast as the workers can. A single refusal may be chance; only when many of the
     latest answers are refusals is there a limit.
 ``closed``
-    One request at a time asks whether the gate is open again: after 50 ms, then twice as long each time, but
+    One request at a time asks whether the gate is open again: after 50 ms, then half as long again each time, but
     not beyond what the server told. Holding everyone for all of ``Retry-After`` would waste the limit's refill.
+    If it stays closed for long, the server counts in windows, and what one window admits is its rate.
 ``search``
     Open, but the limit is unknown: the pace doubles from 20/s until refusals cluster.
 ``paced``
@@ -30,12 +31,13 @@ from collections.abc import Callable
 from typing import Literal
 
 from orstats.api.chance import Chance
+from orstats.api.window import Window
 
 log = logging.getLogger("orstats.governor")
 
 State = Literal["free", "closed", "search", "paced"]
 
-_FIRST_PROBE_S, _LONGEST_PROBE_S = 0.05, 30.0
+_FIRST_PROBE_S, _PROBE_GROWS, _LONGEST_PROBE_S = 0.05, 1.5, 30.0
 _SEARCH_FROM, _SEARCH_DOUBLES_S, _SEARCH_DOUBLINGS = 20.0, 0.05, 12.0
 #: Of the rate: where a step back leads to; a deeper one; and below which every refusal is chance.
 _BACK, _DEEP, _SURELY_BELOW = 0.98, 0.9, 0.95
@@ -43,6 +45,8 @@ _BACK, _DEEP, _SURELY_BELOW = 0.98, 0.9, 0.95
 _CLUSTER = (5, 8)
 #: A limit just below the workers' speed refuses few, evenly: so many of a longer look back.
 _FEW, _LOOK_BACK = 5, 64
+#: So many of the latest answers are remembered: a first window that admits more is thought to admit these.
+_REMEMBERED = 4096
 #: While searching, so many of the latest answers are compared with those before them.
 _SEARCHED = 32
 #: An estimate of the rate rests on at least so many accepted requests, and on so many seconds.
@@ -82,8 +86,9 @@ class Governor:
         self._state: State = "free"
         self._since = 0.0  # when the state or the pace last changed: growth counts from here
         self._next_slot = self._used_at = 0.0
-        self._latest: deque[tuple[float, bool]] = deque(maxlen=_LOOK_BACK)  # (sent at, refused)
+        self._latest: deque[tuple[float, bool]] = deque(maxlen=_REMEMBERED)  # (sent at, refused)
         self._chance = Chance()
+        self._window = Window()
         self._answers = self._refusals = 0  # since then
         self._low_answers = self._low_refusals = 0  # of these, while the pace was surely below the limit
         self._cut_at = float("-inf")  # answers to what was sent before this are about an old pace
@@ -142,6 +147,7 @@ class Governor:
             self._probing = True
             return 0.0
         if now - self._next_slot > _CATCH_UP_S:
+            self._window.skip(now - self._used_at)
             self._since += now - self._used_at  # nobody waited for his turn: that tells nothing of the limit
         self._used_at = now
         pace = self._pace(now)
@@ -161,10 +167,11 @@ class Governor:
             now = self._clock()
             self._accepted += 1
             self._answers += 1
+            self._window.accept()
             if self._state == "closed" and sent_at > self._cut_at:
                 # Doubling faster than answers come back would overshoot by all that is on its way.
                 self._doubling_s = max(_SEARCH_DOUBLES_S, 2.5 * (now - sent_at))
-                self._change("search" if self._rate is None else "paced", now)
+                self._reopen(now, now - sent_at)
             else:
                 self._is_chance(now, refused=False)
 
@@ -178,7 +185,8 @@ class Governor:
             self._answers += 1
             self._refusals += 1
             if self._state == "closed":
-                self._probe_gap = min(self._probe_gap * 2, _LONGEST_PROBE_S)
+                self._window.refuse(sent_at)
+                self._probe_gap = min(self._probe_gap * _PROBE_GROWS, _LONGEST_PROBE_S)
                 self._await_probe(now, told)
             elif self._is_clustered() or (self._state == "search" and self._is_more_than_before()):
                 self._close(now, told)
@@ -241,7 +249,7 @@ class Governor:
         return self._chance.is_cluster(sum(refused for _, refused in latest), many, of)
 
     def _look_back(self, now: float) -> None:
-        latest = list(self._latest)
+        latest = list(self._latest)[-_LOOK_BACK:]
         refusals = sum(refused for _, refused in latest)
         if len(latest) < _LOOK_BACK or not self._chance.is_cluster(refusals, _FEW, _LOOK_BACK):
             return
@@ -283,7 +291,15 @@ class Governor:
             self._learn(now, is_sure=True)
         self._probe_gap = _FIRST_PROBE_S
         self._change("closed", now)
+        self._window.close(now)
         self._await_probe(now, told)
+
+    def _reopen(self, now: float, took: float) -> None:
+        rate = self._window.reopen(now, took)
+        if rate is not None:
+            self._rate, self._estimates, self._depth = rate, _SURE_AFTER, _BACK
+            self._drained_at, self._accepted = now, 1
+        self._change("search" if self._rate is None else "paced", now)
 
     def _await_probe(self, now: float, told: float | None) -> None:
         self._probing = False
@@ -291,6 +307,8 @@ class Governor:
         self._next_slot = now + gap
 
     def _change(self, state: State, now: float) -> None:
+        if self._state == "free":
+            self._window.begin(now, list(self._latest))
         if state != self._state:
             self._latest.clear()
         self._state, self._since, self._cut_at, self._next_slot, self._used_at = state, now, now, now, now

@@ -157,11 +157,22 @@ def test_a_limit_just_below_the_workers_speed_is_not_taken_for_chance(workers, j
     assert refused < 0.08 * 2000
 
 
+@pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize("limiter", [Window(200, 1.0), Window(600, 10.0)], ids=["a second", "ten seconds"])
-def test_limits_by_window_are_met_too(limiter):
-    seconds, refused, _ = simulate(limiter, 2000)
-    assert seconds < 1.35 * limiter.ideal(2000)
+def test_limits_by_window_are_met_too(limiter, told):
+    seconds, refused, _ = simulate(limiter, 2000, told=told)
+    assert seconds < 1.2 * limiter.ideal(2000)
     assert refused < 0.05 * 2000
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("latency", [0.02, 0.05])
+def test_what_is_on_its_way_when_a_window_is_used_up_is_lost_once_not_in_every_window(latency, told, seed):
+    limiter = Window(200, 1.0)
+    seconds, refused, _ = simulate(limiter, 2000, workers=32, latency=latency, told=told, seed=seed)
+    assert seconds < 1.3 * limiter.ideal(2000)
+    assert refused < 0.06 * 2000
 
 
 def test_slow_limit_is_not_hammered():

@@ -1,0 +1,65 @@
+"""Servers that count in windows of time: a gate that stays closed for long tells how many a whole window admits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: While no limit is known, requests further apart than this belong to different work.
+_IDLE_S = 1.0
+#: A gate is closed for long beyond so many seconds, so many requests' time, and such a part of the whole.
+_LONG_S, _LONG_REQUESTS, _LONG_PART = 0.1, 2.0, 0.15
+
+
+class Window:
+    """What the server accepted from one opening of the gate to the next.
+
+    A bucket is open again as soon as it has one request's worth. A server that counts in windows stays closed until
+    the next begins, and what it accepted in between, over the whole time, is its rate: a pace at which a window lasts.
+    """
+
+    def __init__(self) -> None:
+        self._opened_at = self._closed_at = self._shut_at = 0.0
+        self._accepted = 0
+
+    def begin(self, now: float, latest: Sequence[tuple[float, bool]]) -> None:
+        """Count from the beginning of the work that met the limit; ``latest`` are (sent at, refused), oldest first."""
+        self._opened_at, self._accepted = now, 0
+        for sent_at, refused in reversed(latest):
+            if self._opened_at - sent_at > _IDLE_S:
+                break
+            self._opened_at = min(self._opened_at, sent_at)
+            self._accepted += not refused
+
+    def accept(self) -> None:
+        """Count one answer that was no refusal."""
+        self._accepted += 1
+
+    def skip(self, seconds: float) -> None:
+        """Leave out a time in which nothing was to be sent."""
+        self._opened_at += seconds
+
+    def close(self, now: float) -> None:
+        """Note that the gate was closed."""
+        self._closed_at = self._shut_at = now
+
+    def refuse(self, sent_at: float) -> None:
+        """Note that a probe sent at ``sent_at`` found it closed still."""
+        self._shut_at = sent_at
+
+    def reopen(self, now: float, took: float) -> float | None:
+        """Begin anew; the last answer counted was that of the probe that found the gate open, after ``took`` seconds.
+
+        Returns
+        -------
+        float or None
+            Requests per second, if the gate was closed for long; in the middle between what it would be had the new
+            window begun with the last probe, and with the one before it.
+        """
+        begun = (now + self._shut_at) / 2
+        rate = (self._accepted - 1) / max(begun - self._opened_at, 1e-3)
+        # What was on its way when the gate was closed may have used up a bucket for as long as an answer takes.
+        shortest = max(_LONG_S, took + _LONG_REQUESTS / rate) if rate > 0 else float("inf")
+        is_long = self._shut_at - self._closed_at > shortest
+        is_long = is_long and now - self._closed_at > _LONG_PART * (now - self._opened_at)
+        self._opened_at, self._accepted = now, 1
+        return rate if is_long else None

@@ -1,0 +1,54 @@
+import pytest
+
+from orstats.api.window import Window
+
+
+def closed(since, *probes):
+    """A window that admitted 199 requests from 100.0 on, was closed at ``since`` and is asked at ``probes``."""
+    window = Window()
+    window.begin(100.2, [(100.0 + n / 1000, n % 10 == 9) for n in range(200)])
+    for _ in range(19):
+        window.accept()
+    window.close(since)
+    for sent_at in probes:
+        window.refuse(sent_at)
+    window.accept()
+    return window
+
+
+def test_what_was_accepted_over_the_whole_time_is_the_rate():
+    assert closed(100.3, 100.4, 100.6, 100.9).reopen(101.1, took=0.01) == pytest.approx(199 / 1.0)
+
+
+def test_a_bucket_that_opens_at_the_next_look_is_no_window():
+    assert closed(100.3).reopen(100.36, took=0.01) is None
+    assert closed(100.3, 100.35).reopen(100.43, took=0.01) is None
+
+
+def test_answers_on_their_way_may_keep_a_bucket_empty():
+    assert closed(100.3, 100.35, 100.45).reopen(100.85, took=0.2) is None
+
+
+def test_a_short_pause_after_long_work_says_nothing():
+    assert closed(109.0, 109.1, 109.2).reopen(109.4, took=0.01) is None
+
+
+def test_the_next_window_is_counted_from_its_opening():
+    window = closed(100.3, 100.4, 100.6, 100.9)
+    window.reopen(101.1, took=0.01)
+    for _ in range(99):
+        window.accept()
+    window.skip(30.0)  # nothing was to be sent
+    window.close(131.5)
+    window.refuse(131.9)
+    window.accept()
+    assert window.reopen(132.1, took=0.01) == pytest.approx(100 / 0.9)
+
+
+def test_work_before_a_pause_is_not_counted():
+    window = Window()
+    window.begin(100.5, [(10.0, False), (11.0, False), *((100.0 + n / 100, n == 7) for n in range(41))])
+    window.close(100.5)
+    window.refuse(101.0)
+    window.accept()
+    assert window.reopen(101.0, took=0.0) == pytest.approx(40 / 1.0)
