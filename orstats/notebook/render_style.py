@@ -8,6 +8,7 @@ from orstats.data.content.escape import Html
 
 #: Colours of card and explorer. JupyterLab, Notebook and Voilà have the first names, VS Code the second; VS Code
 #: also paints the ground of widgets white in every theme, and has no say in ipywidgets' own colours: both are set here.
+#: The arrow of ipywidgets' lists is black in every theme.
 VARIABLES: Final = """
 .orstats-card,.orstats-explorer{--os-fg:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));
 --os-quiet:var(--jp-content-font-color2,var(--vscode-descriptionForeground,#6b7280));
@@ -18,7 +19,9 @@ VARIABLES: Final = """
 :is(body[data-jp-theme-light=false],body.theme-dark,body[data-vscode-theme-kind$=dark],
 body[data-vscode-theme-kind=vscode-high-contrast]) :is(.orstats-card,.orstats-explorer){
 --os-blue:#60a5fa;--os-green:#4cc38a;--os-amber:#e5a93b;--os-red:#ff8a85;--os-violet:#a78bfa;--os-grey:#9aa0a8;
---os-link:var(--jp-content-link-color,#60a5fa);color-scheme:dark}
+--os-link:var(--jp-content-link-color,#60a5fa);color-scheme:dark;
+--jp-widgets-dropdown-arrow:url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E\
+%3Cpath fill='%23aaa' d='M5.2 5.9 9 9.7l3.8-3.8 1.2 1.2-4.9 5-4.9-5z'/%3E%3C/svg%3E")}
 body[data-vscode-theme-kind] :is(.orstats-card,.orstats-explorer){--os-fg:var(--vscode-editor-foreground);
 --os-quiet:var(--vscode-descriptionForeground);--os-line:rgba(128,128,128,.35);
 --os-link:var(--vscode-textLink-foreground);--os-mono:var(--vscode-editor-font-family,monospace);
