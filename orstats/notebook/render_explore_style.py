@@ -40,9 +40,7 @@ font-variant-numeric:tabular-nums}
 table.orstats-rows td.orstats-mono{font-family:var(--os-mono);font-size:11px}
 .orstats-explorer .orstats-good{color:var(--os-green)}.orstats-explorer .orstats-bad{color:var(--os-red)}
 .orstats-explorer .orstats-odd{color:var(--os-amber)}.orstats-explorer .orstats-quiet{color:var(--os-quiet)}
-.orstats-rows .orstats-name{display:flex}
-.orstats-rows .orstats-name span{flex:none}
-.orstats-rows .orstats-name .orstats-cut{flex:0 1 auto;min-width:0;overflow:hidden;text-overflow:ellipsis}
+.orstats-rows .orstats-cut{display:inline-block;vertical-align:bottom;overflow:hidden;text-overflow:ellipsis}
 .orstats-scroll{container-type:inline-size}
 .orstats-explorer input[type=datetime-local]{color:var(--jp-widgets-input-color,inherit);
 background:var(--jp-widgets-input-background-color,transparent);

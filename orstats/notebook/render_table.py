@@ -193,9 +193,9 @@ def _model(text: str, leaving: str) -> Html:
     """Return a model's name such that the style sheet can drop the vendor, and cut the rest before its ending."""
     found = _MODEL.fullmatch(text)
     vendor, name, ending = found.groups("") if found else ("", text, "")
-    parts = (("orstats-quiet " + leaving, vendor), ("orstats-cut", name), ("", ending))
-    inside = "".join(f"<span{_kind(kind)}>{html.escape(part)}</span>" for kind, part in parts if part)
-    return Html(f'<span class="orstats-name">{inside}</span>')
+    first = f'<span class="orstats-quiet {leaving}">{html.escape(vendor)}</span>' if vendor else ""
+    room = f' style="max-width:calc(100% - {len(ending)}ch)"'
+    return Html(f'<span class="orstats-cut"{room}>{first}{html.escape(name)}</span>{html.escape(ending)}')
 
 
 def _state(row: Mapping[str, Any]) -> tuple[str, str, str]:
