@@ -108,4 +108,8 @@ def selected_row(explorer: str, row: int | None) -> Html:
     if row is None:
         return Html("")
     where = f".{explorer} table.orstats-rows[data-live] tbody tr:nth-child({row + 1})"
-    return Html(f"<style>{where}{{background:rgba(59,130,246,.15);box-shadow:inset 3px 0 #3b82f6}}</style>")
+    seen = "@media (forced-colors:active)"  # where a page has no colours of its own, as with high contrast in Windows
+    return Html(
+        f"<style>{where}{{background:rgba(59,130,246,.15);box-shadow:inset 3px 0 #3b82f6}}"
+        f"{seen}{{{where}{{outline:3px solid Highlight;outline-offset:-3px}}}}</style>"
+    )

@@ -40,7 +40,8 @@ font-size:13px;color:var(--os-fg);white-space:normal;min-width:0;max-width:100%}
 .orstats-card .widget-html{width:auto;min-width:0;height:auto;overflow:visible}
 .orstats-card .widget-tab-contents,.orstats-card .lm-TabPanel-tabContents{padding:10px 4px!important;
 overflow:visible!important;border-color:var(--os-line)}
-.orstats-card .widget-tab>.lm-TabBar .lm-TabBar-tab{flex:0 1 auto}
+.orstats-card .widget-tab>.lm-TabBar .lm-TabBar-tab{flex:0 0 auto}
+.orstats-card .widget-tab>.lm-TabBar .lm-TabBar-content{flex-wrap:wrap}
 .orstats-frame{border:1px solid var(--os-line);border-radius:8px;padding:12px 14px}
 .orstats-head{display:flex;flex-wrap:wrap;gap:4px 12px;align-items:baseline}
 .orstats-model{font-size:16px;font-weight:600}
@@ -104,6 +105,8 @@ margin:6px 0}
 .orstats-wheel{display:inline-block;width:11px;height:11px;margin-right:8px;border-radius:50%;vertical-align:-1px;
 border:2px solid var(--os-line);border-top-color:var(--os-blue);animation:orstats-turn 1s linear infinite}
 @keyframes orstats-turn{to{transform:rotate(360deg)}}
+.orstats-bar,.orstats-key i,.orstats-dot,.orstats-fall .orstats-track{forced-color-adjust:none}
+@media (prefers-reduced-motion:reduce){.orstats-wheel{animation:none}}
 .orstats-box{position:relative}
 .orstats-copy{position:absolute;top:0;right:0;font-size:11px;line-height:1;padding:3px 7px;cursor:pointer;
 border:1px solid var(--os-line);border-radius:4px;background:var(--jp-layout-color1,transparent);
