@@ -328,3 +328,11 @@ def code(text):
 )
 def test_only_what_writes_text_must_say_why_it_stopped(known, word):
     assert state(Generation("gen-1", **known)) == word
+
+
+def test_the_static_card_says_nothing_of_times_and_tokens_that_nobody_knows():
+    card = static_card(Generation("gen-1", cost_usd=0.4, generation_time=53_600.0))
+    assert "none counted for this call" in card
+    assert ">53.6 s in all<" in card
+    assert "?" not in card
+    assert "duration" not in static_card(Generation("gen-1"))
