@@ -13,7 +13,9 @@ from typing import Any, Final, ParamSpec, TextIO
 
 import orjson
 import typer
+from rich.cells import chop_cells
 from rich.console import Console
+from rich.containers import Lines
 from rich.table import Table
 from rich.text import Text
 
@@ -59,6 +61,27 @@ def tables() -> Console:
     """Return the console for what people read on standard output."""
     _never_refuse(sys.stdout)
     return Console(highlight=False)
+
+
+class Name(Text):
+    """A name in a table: where there is no room for it, it goes on in the next line after a dash, a slash or the like.
+
+    Names of models have no blanks, and would be broken anywhere.
+    """
+
+    def wrap(self, console: Console, width: int, **options: Any) -> Lines:  # noqa: ARG002 - as rich calls it
+        """Return the lines of the name."""
+        lines, rest = Lines(), Text(self.plain, style=self.style)
+        while rest.cell_len > width and len(rest) > 1:
+            room = max(1, len(chop_cells(rest.plain, width)[0]))
+            place = max(rest.plain.rfind(mark, 0, room) for mark in _GOES_ON) + 1
+            first, rest = rest.divide([place or room])
+            lines.append(first)
+        lines.append(rest)
+        return lines
+
+
+_GOES_ON: Final = "/-_:@ "
 
 
 def pairs() -> Table:

@@ -12,7 +12,7 @@ from orstats.analysis.export import check_target, json_rows, write_csv
 from orstats.analysis.reconcile import reconcile, share_explained
 from orstats.api.client import Client
 from orstats.cli.asking import ask, gather, place
-from orstats.cli.console import SOME_FAILED, say, tables, write_json
+from orstats.cli.console import SOME_FAILED, Name, say, tables, write_json
 from orstats.cli.discovering import between, ids_between, said_warnings
 from orstats.cli.text import count, line, plural, usd, usd_places
 
@@ -76,7 +76,7 @@ def _table(compared: pd.DataFrame) -> Table:
     table.add_column("why", overflow="fold", ratio=1)
     for record in off.head(_MOST_LINES).reset_index().to_dict("records"):
         amounts = [usd(record[name], places) for name in ("account_usd", "usd")]
-        model, why = Text(line(record["model"] or "(none)")), Text(line(record["reason"]))
+        model, why = Name(line(record["model"] or "(none)")), Text(line(record["reason"]))
         table.add_row(f"{record['day']:%Y-%m-%d}", model, count(record["missing"]), *amounts, why)
     if len(off) > _MOST_LINES:
         table.caption = f"and {len(off) - _MOST_LINES:,} more; -o writes all"

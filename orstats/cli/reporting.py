@@ -24,7 +24,7 @@ from orstats.api.client import Client
 from orstats.api.errors import ConfigError
 from orstats.cli.archiving import stored
 from orstats.cli.asking import ask, gather, place
-from orstats.cli.console import SOME_FAILED, WrongUsage, say, tables, write_json
+from orstats.cli.console import SOME_FAILED, Name, WrongUsage, say, tables, write_json
 from orstats.cli.discovering import ids_between
 from orstats.cli.fetching import tell
 from orstats.cli.text import count, known, plural, short, tokens, usd, usd_places
@@ -164,7 +164,7 @@ def cost_table(report: pd.DataFrame, most: int | None = None, *, total: pd.DataF
     spent = whole["cost_usd"].sum(min_count=1)
     places = usd_places(spent)
     for number, name in enumerate(report.index.names):
-        table.add_column(str(name), "total" if number == 0 else "", overflow="fold", footer_style="bold")
+        table.add_column(Name(str(name)), "total" if number == 0 else "", overflow="fold", footer_style="bold")
     unknown = int(whole["cost_unknown"].sum())
     columns = [
         ("count", count(whole["generations"].sum())),
@@ -186,7 +186,7 @@ def cost_table(report: pd.DataFrame, most: int | None = None, *, total: pd.DataF
             f"{row['usd_per_mtok']:,.3f}" if known(row["usd_per_mtok"]) else "",
             *([count(row["cost_unknown"]) if row["cost_unknown"] else ""] if unknown else []),
         ]
-        table.add_row(*(Text(_name(name)) for name in names), *cells)
+        table.add_row(*(Name(_name(name)) for name in names), *cells)
     return table
 
 

@@ -46,7 +46,8 @@ class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
         for one in self._inputs:
             watch(one, self._changed)
         times = [widgets.Label("UTC from"), self.since, widgets.Label("to"), self.until]
-        self.children = [*self._inputs[:-2], row(times), self.clear]
+        words, (low, high) = self._inputs[:4], self._inputs[4:6]
+        self.children = [*words, row([low, high]), row(times), self.clear]
 
     def query(self) -> tuple[Query, list[str]]:
         """Return what the filters say, and what in them cannot be understood, which is left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from orstats.data.content.escape import Html
@@ -23,11 +24,10 @@ color:var(--os-fg);min-width:0;max-width:100%;overflow:visible}
 .orstats-scroll{overflow-x:auto;border:1px solid var(--os-line);border-radius:6px}
 .orstats-scroll:focus{outline:2px solid var(--os-blue);outline-offset:-1px}
 table.orstats-rows{border-collapse:collapse;width:100%;table-layout:fixed;font-size:12px;margin:0;border:0;
-min-width:620px;color:var(--os-fg)}
-table.orstats-rows.orstats-more{min-width:840px}
-table.orstats-rows th,table.orstats-rows td{padding:0 7px;height:25px;line-height:25px;white-space:nowrap;
+min-width:340px;color:var(--os-fg)}
+table.orstats-rows th,table.orstats-rows td{padding:0 6px;height:25px;line-height:25px;white-space:nowrap;
 overflow:hidden;text-overflow:ellipsis;text-align:left;border:0;border-bottom:1px solid var(--os-tint);
-vertical-align:middle;max-width:none}
+vertical-align:middle;max-width:none;box-sizing:border-box}
 table.orstats-rows thead th{font-weight:600;color:var(--os-quiet);border-bottom:1px solid var(--os-line);
 background:none;user-select:none}
 table.orstats-rows[data-live] thead th{cursor:pointer}
@@ -40,13 +40,12 @@ font-variant-numeric:tabular-nums}
 table.orstats-rows td.orstats-mono{font-family:var(--os-mono);font-size:11px}
 .orstats-explorer .orstats-good{color:var(--os-green)}.orstats-explorer .orstats-bad{color:var(--os-red)}
 .orstats-explorer .orstats-odd{color:var(--os-amber)}.orstats-explorer .orstats-quiet{color:var(--os-quiet)}
+.orstats-rows .orstats-cut{display:inline-block;vertical-align:bottom;overflow:hidden;text-overflow:ellipsis}
 .orstats-scroll{container-type:inline-size}
-@container (max-width:760px){table.orstats-rows .orstats-col-provider,
-table.orstats-rows th:nth-child(3),table.orstats-rows td:nth-child(3){display:none}}
 .orstats-explorer input[type=datetime-local]{color:var(--jp-widgets-input-color,inherit);
 background:var(--jp-widgets-input-background-color,transparent);
 border:1px solid var(--jp-widgets-input-border-color,var(--os-line));height:28px;box-sizing:border-box;
-font-family:inherit;font-size:12px}
+flex:1 1 auto;font-family:inherit;font-size:12px}
 .orstats-empty{padding:22px;text-align:center;color:var(--os-quiet);border:1px dashed var(--os-line);border-radius:6px}
 .orstats-chart{display:block;width:100%;height:58px}
 .orstats-chart rect{fill:var(--os-blue)}
@@ -73,10 +72,27 @@ padding:6px 12px;margin:4px 0}
 .orstats-explorer .orstats-notice.orstats-warn{border-color:var(--os-amber)}
 """
 
+#: Below these widths of the table, in pixels, the first, the second, … of what is less important leaves it.
+_ROOM: Final = (850, 790, 700, 600, 530, 440)
+#: Of the column that is sorted by, where it is not one of those always shown.
+MORE_WIDTH: Final = 110
+_SHORT_TIMES: Final = 440
+
 
 def explorer_style() -> Html:
     """Return the style sheet; all its names begin with ``orstats``."""
-    return Html(f"<style>{VARIABLES}{_CSS}</style>")
+    return Html(f"<style>{VARIABLES}{_CSS}{''.join(_leaving())}</style>")
+
+
+def _leaving() -> Iterator[str]:
+    for kind, more in ((":not(.orstats-more)", 0), (".orstats-more", MORE_WIDTH)):
+        table = f"table.orstats-rows{kind}"
+        for number, room in enumerate(_ROOM):
+            yield f"@container (max-width:{room + more}px){{{table} .orstats-leaves{number}{{display:none}}}}\n"
+        yield (
+            f"@container (max-width:{_SHORT_TIMES + more}px){{{table} .orstats-hour{{display:none}}"
+            f"{table} th:first-child{{width:90px!important}}}}\n"
+        )
 
 
 def selected_row(explorer: str, row: int | None) -> Html:
@@ -92,4 +108,8 @@ def selected_row(explorer: str, row: int | None) -> Html:
     if row is None:
         return Html("")
     where = f".{explorer} table.orstats-rows[data-live] tbody tr:nth-child({row + 1})"
-    return Html(f"<style>{where}{{background:rgba(59,130,246,.15);box-shadow:inset 3px 0 #3b82f6}}</style>")
+    seen = "@media (forced-colors:active)"  # where a page has no colours of its own, as with high contrast in Windows
+    return Html(
+        f"<style>{where}{{background:rgba(59,130,246,.15);box-shadow:inset 3px 0 #3b82f6}}"
+        f"{seen}{{{where}{{outline:3px solid Highlight;outline-offset:-3px}}}}</style>"
+    )

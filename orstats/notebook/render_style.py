@@ -8,6 +8,7 @@ from orstats.data.content.escape import Html
 
 #: Colours of card and explorer. JupyterLab, Notebook and Voilà have the first names, VS Code the second; VS Code
 #: also paints the ground of widgets white in every theme, and has no say in ipywidgets' own colours: both are set here.
+#: The arrow of ipywidgets' lists is black in every theme.
 VARIABLES: Final = """
 .orstats-card,.orstats-explorer{--os-fg:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));
 --os-quiet:var(--jp-content-font-color2,var(--vscode-descriptionForeground,#6b7280));
@@ -18,7 +19,9 @@ VARIABLES: Final = """
 :is(body[data-jp-theme-light=false],body.theme-dark,body[data-vscode-theme-kind$=dark],
 body[data-vscode-theme-kind=vscode-high-contrast]) :is(.orstats-card,.orstats-explorer){
 --os-blue:#60a5fa;--os-green:#4cc38a;--os-amber:#e5a93b;--os-red:#ff8a85;--os-violet:#a78bfa;--os-grey:#9aa0a8;
---os-link:var(--jp-content-link-color,#60a5fa);color-scheme:dark}
+--os-link:var(--jp-content-link-color,#60a5fa);color-scheme:dark;
+--jp-widgets-dropdown-arrow:url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E\
+%3Cpath fill='%23aaa' d='M5.2 5.9 9 9.7l3.8-3.8 1.2 1.2-4.9 5-4.9-5z'/%3E%3C/svg%3E")}
 body[data-vscode-theme-kind] :is(.orstats-card,.orstats-explorer){--os-fg:var(--vscode-editor-foreground);
 --os-quiet:var(--vscode-descriptionForeground);--os-line:rgba(128,128,128,.35);
 --os-link:var(--vscode-textLink-foreground);--os-mono:var(--vscode-editor-font-family,monospace);
@@ -37,7 +40,8 @@ font-size:13px;color:var(--os-fg);white-space:normal;min-width:0;max-width:100%}
 .orstats-card .widget-html{width:auto;min-width:0;height:auto;overflow:visible}
 .orstats-card .widget-tab-contents,.orstats-card .lm-TabPanel-tabContents{padding:10px 4px!important;
 overflow:visible!important;border-color:var(--os-line)}
-.orstats-card .widget-tab>.lm-TabBar .lm-TabBar-tab{flex:0 1 auto}
+.orstats-card .widget-tab>.lm-TabBar .lm-TabBar-tab{flex:0 0 auto}
+.orstats-card .widget-tab>.lm-TabBar .lm-TabBar-content{flex-wrap:wrap}
 .orstats-frame{border:1px solid var(--os-line);border-radius:8px;padding:12px 14px}
 .orstats-head{display:flex;flex-wrap:wrap;gap:4px 12px;align-items:baseline}
 .orstats-model{font-size:16px;font-weight:600}
@@ -101,6 +105,8 @@ margin:6px 0}
 .orstats-wheel{display:inline-block;width:11px;height:11px;margin-right:8px;border-radius:50%;vertical-align:-1px;
 border:2px solid var(--os-line);border-top-color:var(--os-blue);animation:orstats-turn 1s linear infinite}
 @keyframes orstats-turn{to{transform:rotate(360deg)}}
+.orstats-bar,.orstats-key i,.orstats-dot,.orstats-fall .orstats-track{forced-color-adjust:none}
+@media (prefers-reduced-motion:reduce){.orstats-wheel{animation:none}}
 .orstats-box{position:relative}
 .orstats-copy{position:absolute;top:0;right:0;font-size:11px;line-height:1;padding:3px 7px;cursor:pointer;
 border:1px solid var(--os-line);border-radius:4px;background:var(--jp-layout-color1,transparent);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,20 +14,26 @@ import pandas as pd
 
 from orstats.data.content.escape import Html, line, plain_line
 from orstats.data.content.words import count, duration, usd
+from orstats.notebook.render_explore_style import MORE_WIDTH
 
 #: What is shown of a row, in order: column of the frame, heading, width in pixels. The model takes what is left.
 #: Numbers have room for all their digits: a cost that is cut short would be read as another one.
 _COLUMNS: Final = (
-    ("created_at", "Time (UTC)", 124),
+    ("created_at", "Time (UTC)", 122),
     ("model", "Model", None),
     ("provider_name", "Provider", 88),
     ("state", "State", 92),
     ("cost_usd", "USD", 94),
-    ("tokens_total", "Tokens", 76),
-    ("generation_time", "Took", 84),
-    ("id", "Id", 74),
+    ("tokens_total", "Tokens", 74),
+    ("generation_time", "Took", 86),
+    ("id", "Id", 62),
 )
-_SORTED_WIDTH: Final = 110
+#: What leaves a table with little room, in this order, but for the column sorted by; the card has it all, too.
+#: The time makes room only for a column that would not be there if it were not sorted by.
+_LEAVING: Final = ("vendor", "provider_name", "id", "tokens_total", "generation_time", "created_at")
+_STAYING: Final = frozenset({"created_at", "model", "state", "cost_usd"})
+#: ``vendor/name-ending`` or ``vendor/name:variant``. Names begin alike: their endings tell them apart.
+_MODEL: Final = re.compile(r"([^/]+/)?(.+?)(:[^:]{1,12}|-[a-zA-Z]{3,5})?")
 _TAIL: Final = 6
 _NUMBERS: Final = frozenset({"cost_usd", "tokens_total", "generation_time"})
 _ODD_REASONS: Final = frozenset({"length", "content_filter"})
@@ -79,6 +86,11 @@ class Sorting:
     descending: bool
     places: Mapping[str, int]
 
+    @property
+    def shown(self) -> str:
+        """Under which name the table shows that column."""
+        return "state" if self.column == "fetch_status" else self.column
+
 
 def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
     """Return a page of rows as a table.
@@ -92,27 +104,20 @@ def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
     """
     columns = list(_COLUMNS)
     more = ""
-    if sorting is not None and sorting.column not in {name for name, _, _ in columns}:
+    if sorting is not None and sorting.shown not in {name for name, _, _ in columns}:
         more = " orstats-more"
-        columns.insert(-1, (sorting.column, sorting.column, _SORTED_WIDTH))
-    sized = "".join(
-        f'<col class="orstats-col-{label.lower()}"' + (f' style="width:{width}px">' if width else ">")
-        if (name, label, width) in _COLUMNS
-        else f'<col style="width:{width}px">'
-        for name, label, width in columns
-    )
-    sized = "" if sorting is None else f"<colgroup>{sized}</colgroup>"  # a static one has no style sheet
-    heads = "".join(_head(name, label, sorting) for name, label, _ in columns)
+        columns.insert(-1, (sorting.column, sorting.column, MORE_WIDTH))
+    leaves = _leaves(sorting)
+    heads = "".join(_head(*column, sorting, leaves) for column in columns)
     names = [name for name, _, _ in columns]
     body = "".join(
-        f'<tr data-row="{number}">{"".join(_cells(row, names, cut_ids=sorting is not None))}</tr>'
-        for number, row in enumerate(_rows(page))
+        f'<tr data-row="{number}">{"".join(_cells(row, names, leaves))}</tr>' for number, row in enumerate(_rows(page))
     )
     live = "" if sorting is None else " data-live"
     events = "" if sorting is None else f' tabindex="0" {_NO_SHORTCUTS} onclick="{_ON_CLICK}" onkeydown="{_ON_KEY}"'
     return Html(
         f'<div class="orstats-scroll tex2jax_ignore mathjax_ignore" role="region" aria-label="Generations"{events}>'
-        f'<table class="orstats-rows{more}"{live}>{sized}<thead><tr>{heads}</tr></thead>'
+        f'<table class="orstats-rows{more}"{live}><thead><tr>{heads}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -128,15 +133,30 @@ def totals(figures: Sequence[tuple[str, str]]) -> Html:
     return Html(f'<div class="orstats-totals tex2jax_ignore mathjax_ignore">{inside}</div>')
 
 
-def _head(name: str, label: str, sorting: Sorting | None) -> str:
-    kind = ' class="orstats-num"' if name in _NUMBERS else ""
+def _leaves(sorting: Sorting | None) -> dict[str, str]:
+    """Return the class by which each of the less important leaves. A static table has no style sheet, and keeps all."""
+    if sorting is None:
+        return {}
+    staying = _STAYING if sorting.shown in _STAYING else {sorting.shown}
+    return {name: f"orstats-leaves{n}" for n, name in enumerate(name for name in _LEAVING if name not in staying)}
+
+
+def _head(name: str, label: str, width: int | None, sorting: Sorting | None, leaves: Mapping[str, str]) -> str:
+    kind = _kind("orstats-num" if name in _NUMBERS else "", leaves.get(name, ""))
     if sorting is None:
         return f"<th{kind}>{line(label)}</th>"
     column = "fetch_status" if name == "state" else name
-    arrow = (" ▾" if sorting.descending else " ▴") if sorting.column == column else ""
+    arrow = (" ▾" if sorting.descending else " ▴") if sorting.shown == name else ""
     place = sorting.places.get(column)
     data = "" if place is None else f' data-sort="{place}" title="Sort by {line(column)}"'
-    return f"<th{kind}{data}>{line(label)}{arrow}</th>"
+    sized = f' style="width:{width}px"' if width else ""
+    said = line(label).replace(" (UTC)", '<span class="orstats-hour"> (UTC)</span>')
+    return f"<th{kind}{data}{sized}>{said}{arrow}</th>"
+
+
+def _kind(*names: str) -> str:
+    held = " ".join(name for name in names if name)
+    return f' class="{held}"' if held else ""
 
 
 def _rows(page: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -145,27 +165,37 @@ def _rows(page: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield {**dict(zip(columns, map(_value, values), strict=True)), "id": _value(identifier)}
 
 
-def _cells(row: Mapping[str, Any], names: Sequence[str], *, cut_ids: bool) -> Iterator[str]:
+def _cells(row: Mapping[str, Any], names: Sequence[str], leaves: Mapping[str, str]) -> Iterator[str]:
     for name in names:
+        value, leaving = row.get(name), leaves.get(name, "")
         if name == "state":
             words, fell, kind = _state(row)
             short = fell if fell and words == "ok" else words
             whole = ", ".join(word for word in (words, fell) if word)
-            yield f'<td class="orstats-{kind}" title="{line(whole)}">{line(short)}</td>'
+            yield f'<td{_kind(f"orstats-{kind}")} title="{line(whole)}">{line(short)}</td>'
         elif name in _NUMBERS:
-            yield f'<td class="orstats-num">{_number(name, row.get(name))}</td>'
+            yield f"<td{_kind('orstats-num', leaving)}>{_number(name, value)}</td>"
         elif name == "created_at":
-            yield _moment(row.get(name))
+            yield _moment(value, leaving)
         else:
-            value = row.get(name)
             text = "-" if value is None else plain_line(value)
-            kind = ' class="orstats-quiet"' if value is None else ""
+            kind = "orstats-quiet" if value is None else ""
+            shown = html.escape(text)
             if name == "id":  # ids begin alike: what tells them apart is the end
-                kind = ' class="orstats-mono"'
-                shown = f"…{text[-_TAIL:]}" if cut_ids and len(text) > _TAIL + 1 else text
-            else:
-                shown = text
-            yield f'<td{kind} title="{html.escape(text)}"><bdi>{html.escape(shown)}</bdi></td>'
+                kind = "orstats-mono"
+                shown = html.escape(f"…{text[-_TAIL:]}") if leaves and len(text) > _TAIL + 1 else shown
+            elif name == "model" and leaves:
+                shown = _model(text, leaves["vendor"])
+            yield f'<td{_kind(kind, leaving)} title="{html.escape(text)}"><bdi>{shown}</bdi></td>'
+
+
+def _model(text: str, leaving: str) -> Html:
+    """Return a model's name such that the style sheet can drop the vendor, and cut the rest before its ending."""
+    found = _MODEL.fullmatch(text)
+    vendor, name, ending = found.groups("") if found else ("", text, "")
+    first = f'<span class="orstats-quiet {leaving}">{html.escape(vendor)}</span>' if vendor else ""
+    room = f' style="max-width:calc(100% - {len(ending)}ch)"'
+    return Html(f'<span class="orstats-cut"{room}>{first}{html.escape(name)}</span>{html.escape(ending)}')
 
 
 def _state(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -194,10 +224,11 @@ def _number(name: str, value: Any) -> str:
     return count(int(value)) if name == "tokens_total" else duration(float(value))
 
 
-def _moment(value: Any) -> str:
+def _moment(value: Any, leaving: str) -> str:
     if not isinstance(value, pd.Timestamp):
-        return f"<td>{'-' if value is None else line(value)}</td>"
-    return f'<td title="{value:%Y-%m-%d %H:%M:%S.%f} UTC">{value:%Y-%m-%d %H:%M}</td>'
+        return f"<td{_kind(leaving)}>{'-' if value is None else line(value)}</td>"
+    hour = f'<span class="orstats-hour"> {value:%H:%M}</span>'
+    return f'<td{_kind(leaving)} title="{value:%Y-%m-%d %H:%M:%S.%f} UTC">{value:%Y-%m-%d}{hour}</td>'
 
 
 def _value(value: Any) -> Any:

@@ -6,12 +6,12 @@ import orstats
 from orstats.data.content.content import Content, StoredError
 from orstats.data.content.generation import Generation
 from orstats.data.content.record import ProviderAttempt
-from orstats.notebook.render import notice
+from orstats.notebook.render import notice, spinner
 from orstats.notebook.render_card import details, head
 from orstats.notebook.render_content import bubble, stored_error, turns
-from orstats.notebook.render_explore_style import explorer_style
+from orstats.notebook.render_explore_style import explorer_style, selected_row
 from orstats.notebook.render_style import style
-from orstats.notebook.render_table import table
+from orstats.notebook.render_table import Sorting, table
 
 TEXT = "First *line*\n\n\tthen $5 & <b>more</b>\n"
 # VS Code gives widgets a white ground in every theme, has none of Lab's variables where ipywidgets brings none, allows
@@ -68,9 +68,14 @@ def shown(df):
 
 
 @pytest.fixture
-def html(sim):
+def df(sim):
     ids = [*sim.ids[:30], sim.unknown_ids(1, age=9_000)[0]]
-    return shown(orstats.fetch(ids, client=sim.client(), progress=False))
+    return orstats.fetch(ids, client=sim.client(), progress=False)
+
+
+@pytest.fixture
+def html(df):
+    return shown(df)
 
 
 @pytest.mark.parametrize("kind", THEMES)
@@ -98,3 +103,37 @@ def test_the_copy_button_works_on_plain_http(page, html):
     page.locator("textarea").focus()
     page.keyboard.press("Control+V")
     assert page.locator("textarea").input_value() == TEXT
+
+
+def test_bars_and_the_selected_row_are_seen_with_high_contrast(page, html, df):
+    page.emulate_media(forced_colors="active")
+    live = table(df, Sorting("id", False, {}))
+    page.set_content(f'{html}{selected_row("mine", 1)}<div class="orstats-explorer mine">{live}</div>')
+    drawn = page.locator(".orstats-bar i, .orstats-key i, .orstats-track i").evaluate_all(
+        "all => all.map(e => getComputedStyle(e).backgroundColor)"
+    )
+    assert drawn
+    assert len(set(drawn)) > 2, "each part has its colour"
+    outlines = page.locator(".mine tbody tr").evaluate_all("all => all.map(e => getComputedStyle(e).outlineStyle)")
+    assert [number for number, one in enumerate(outlines) if one == "solid"] == [1]
+
+
+def test_nothing_turns_for_who_wants_no_motion(page):
+    page.set_content(f'{style()}<div class="orstats-card">{spinner("asking")}</div>')
+    name = "e => getComputedStyle(e).animationName"
+    assert page.locator(".orstats-wheel").evaluate(name) == "orstats-turn"
+    page.emulate_media(reduced_motion="reduce")
+    assert page.locator(".orstats-wheel").evaluate(name) == "none"
+
+
+def test_no_tab_is_cut_in_a_narrow_place(page, voila):
+    code = "from orstats.notebook.view import card\nfrom orstats.data.content.generation import Generation\n"
+    voila(page, f"{code}card(Generation('gen-1', model='m/x'))")
+    tabs = page.locator(".orstats-card .lm-TabBar-tab")
+    tabs.first.wait_for()
+    widths = "all => all.map(e => e.getBoundingClientRect().width)"
+    wide = tabs.evaluate_all(widths)
+    page.locator(".orstats-card").evaluate("e => e.style.width = '200px'")
+    assert tabs.evaluate_all(widths) == wide
+    card = page.locator(".orstats-card").bounding_box()
+    assert all(tab.bounding_box()["x"] + tab.bounding_box()["width"] <= card["x"] + 201 for tab in tabs.all())

@@ -6,6 +6,10 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
+import orstats
+from orstats.notebook.render_explore_style import explorer_style
+from orstats.notebook.render_table import Sorting, table
+
 EXPLORE = """
 import orstats
 client = orstats.Client("{key}", base_url="{url}")
@@ -157,3 +161,36 @@ def test_nothing_is_cut_off_in_a_narrow_window(page, explorer):
         assert right <= limit + 1, control.evaluate("e => e.outerHTML")
     for label in ("UTC from", "Sort by"):
         expect(explorer.get_by_text(label, exact=True)).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def df(sim):
+    return orstats.fetch(sim.ids[:25], client=sim.client(), progress=False)
+
+
+@pytest.mark.parametrize("by", ["created_at", "generation_time", "fetch_status", "user_agent"])
+def test_a_table_fits_its_place_and_keeps_the_models_and_the_column_sorted_by(page, df, by):
+    sorting = Sorting(by, True, {name: number for number, name in enumerate(["id", *df.columns])})
+    page.set_content(f'{explorer_style()}<div class="orstats-explorer">{table(df, sorting)}</div>')
+    place = page.locator(".orstats-scroll")
+    for width, least in ((362, 64), (500, 140), (620, 140), (700, 140), (770, 140), (1000, 140)):
+        page.locator(".orstats-explorer").evaluate(f"e => e.style.width = '{width}px'")
+        assert place.evaluate("e => e.scrollWidth <= e.clientWidth"), width
+        assert page.locator("th", has_text="Model").bounding_box()["width"] >= least, width
+        expect(page.locator("th", has_text="▾")).to_be_visible()
+        cut = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+        assert page.locator("td.orstats-num").evaluate_all(cut) == [], width
+
+
+def test_a_model_is_cut_before_its_ending_once_the_vendor_is_gone(page, df):
+    df = df.head(1).assign(model="meta-llama/llama-3.3-70b-instruct:free")
+    page.set_content(f'{explorer_style()}<div class="orstats-explorer">{table(df, Sorting("id", False, {}))}</div>')
+    name = page.locator("td .orstats-cut")
+    cell = name.locator("xpath=ancestor::td")
+    for width, has_vendor, is_cut in ((1000, True, False), (770, False, False), (362, False, True)):
+        page.locator(".orstats-explorer").evaluate(f"e => e.style.width = '{width}px'")
+        assert name.locator("span").is_visible() == has_vendor
+        assert name.evaluate("e => e.scrollWidth > e.clientWidth") == is_cut
+        assert cell.evaluate("e => e.scrollWidth == e.clientWidth"), "the ending is whole"
+    assert cell.inner_text() == "llama-3.3-70b-instruct:free", "no line break in what is copied"
+    expect(page.locator(f'td[title="{df["model"].iloc[0]}"]')).to_be_visible()

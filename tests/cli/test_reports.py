@@ -8,10 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import typer.main
+from rich.console import Console
 
 from orstats.analysis.report import cost_by
 from orstats.api.errors import ConfigError
 from orstats.cli.app import app
+from orstats.cli.console import Name
 from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
 
 
@@ -219,3 +221,18 @@ def test_every_command_explains_itself_in_80_columns(orstats, path):
     assert "Usage: " + " ".join(("orstats", *path)) in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert " range>" not in done.stdout, "a number says what it is of"
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "lines"),
+    [
+        ("mistralai/mistral-small-3.2-24b", 24, ["mistralai/mistral-small-", "3.2-24b"]),
+        ("anthropic/claude-3.5-sonnet", 12, ["anthropic/", "claude-3.5-", "sonnet"]),
+        ("external_user", 12, ["external_", "user"]),
+        ("short", 12, ["short"]),
+        ("nodashesanywhere", 8, ["nodashes", "anywhere"]),
+        ("模型-大", 1, ["模", "型", "-", "大"]),
+    ],
+)
+def test_names_without_room_go_on_after_a_dash(name, width, lines):
+    assert [one.plain for one in Name(name).wrap(Console(), width)] == lines

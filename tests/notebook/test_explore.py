@@ -1,4 +1,5 @@
 import json
+import re
 
 import ipywidgets as widgets
 import pandas as pd
@@ -12,7 +13,7 @@ from orstats.notebook.compare import Comparison
 from orstats.notebook.explore import explore
 from orstats.notebook.explorer import Explorer
 from orstats.notebook.render_compare import MOST_LINES, difference, records
-from orstats.notebook.render_table import table
+from orstats.notebook.render_table import Sorting, table
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -259,6 +260,25 @@ def test_strangers_text_is_escaped_wherever_it_is_shown(df):
     assert "&lt;script&gt;" in whole
     assert "<script" not in whole
     assert "<img" not in whole
+
+
+@pytest.mark.parametrize(
+    ("model", "vendor", "name", "ending"),
+    [
+        ("openai/gpt-4.1-mini-2025-04-14", "openai/", "gpt-4.1-mini-2025-04-14", ""),
+        ("google/gemini-2.5-flash-image", "google/", "gemini-2.5-flash", "-image"),
+        ("deepseek/deepseek-chat-v3.1:free", "deepseek/", "deepseek-chat-v3.1", ":free"),
+        ("no-vendor", "", "no-vendor", ""),
+        ("a/", "", "a/", ""),
+        ("<b>/&:<i>", "&lt;b&gt;/", "&amp;", ":&lt;i&gt;"),
+    ],
+)
+def test_a_models_name_falls_apart_where_it_may_be_cut(df, model, vendor, name, ending):
+    html = table(df.head(1).assign(model=model), Sorting("id", False, {}))
+    cell = html.split('<span class="orstats-cut"')[1].split("</bdi>")[0]
+    assert re.sub("<[^>]*>", "|", f"<{cell}").replace("||", "|").strip("|") == "|".join(
+        part for part in (vendor, name, ending) if part
+    )
 
 
 def test_the_difference_of_two_texts_is_escaped_and_bounded():

@@ -15,6 +15,7 @@ import orstats.notebook
 from orstats.data.content.content import Content, StoredAttempt, StoredError
 from orstats.data.content.generation import Generation
 from orstats.data.content.static_card import static_card
+from orstats.data.content.words import state
 from orstats.notebook import render, render_card, render_content, render_markdown
 from orstats.notebook.images import MAX_BYTES, read_image
 
@@ -311,3 +312,27 @@ def test_only_render_modules_make_html():
 
 def code(text):
     return "" if text.lstrip().startswith(("#", ">>>")) else text
+
+
+@pytest.mark.parametrize(
+    ("known", "word"),
+    [
+        ({"api_type": "video"}, ("ok", "good")),
+        ({"api_type": "embeddings", "finish_reason": ""}, ("ok", "good")),
+        ({"api_type": "completions"}, ("ended", "odd")),
+        ({}, ("ended", "odd")),
+        ({"api_type": "completions", "finish_reason": "tool_calls"}, ("tool calls", "good")),
+        ({"api_type": "completions", "finish_reason": "length"}, ("length", "odd")),
+        ({"api_type": "video", "finish_reason": "error"}, ("failed", "bad")),
+    ],
+)
+def test_only_what_writes_text_must_say_why_it_stopped(known, word):
+    assert state(Generation("gen-1", **known)) == word
+
+
+def test_the_static_card_says_nothing_of_times_and_tokens_that_nobody_knows():
+    card = static_card(Generation("gen-1", cost_usd=0.4, generation_time=53_600.0))
+    assert "none counted for this call" in card
+    assert ">53.6 s in all<" in card
+    assert "?" not in card
+    assert "duration" not in static_card(Generation("gen-1"))

@@ -26,6 +26,7 @@ def static_card(generation: Record) -> Html:
             ("tokens", _token_words(generation)),
             ("duration", _time_words(generation)),
         ]
+        rows = [(name, words) for name, words in rows if words]
         tried = generation.provider_responses or ()
         if len(tried) > 1:
             rows.append(("providers", " → ".join(_attempt_words(one) for one in tried[:MOST_ATTEMPTS])))
@@ -41,6 +42,8 @@ def static_card(generation: Record) -> Html:
 
 
 def _token_words(generation: Record) -> str:
+    if generation.native_tokens_prompt is None and generation.native_tokens_completion is None:
+        return "none counted for this call"
     cached, reasoning = generation.native_tokens_cached, generation.native_tokens_reasoning
     prompt = f"{count(generation.native_tokens_prompt)} prompt" + (f" ({count(cached)} cached)" if cached else "")
     completion = f"{count(generation.native_tokens_completion)} completion"
@@ -48,7 +51,8 @@ def _token_words(generation: Record) -> str:
 
 
 def _time_words(generation: Record) -> str:
-    return f"{duration(generation.latency)} to the first token, {duration(generation.generation_time)} in all"
+    times = ((generation.latency, "to the first token"), (generation.generation_time, "in all"))
+    return ", ".join(f"{duration(ms)} {what}" for ms, what in times if ms is not None)
 
 
 def _attempt_words(one: ProviderAttempt) -> str:

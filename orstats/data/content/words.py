@@ -86,9 +86,9 @@ def state(generation: Record) -> tuple[str, str]:
     reason = generation.finish_reason
     if reason == "error" or generation.cost_basis == "no_completion":
         return "failed", "bad"
-    if reason in ("stop", "tool_calls", None, ""):
-        return (reason or "ended").replace("_", " "), "good" if reason else "odd"
-    return reason.replace("_", " "), "odd"
+    if not reason:  # only what writes text has reasons to stop
+        return ("ended", "odd") if generation.api_type in (None, "completions") else ("ok", "good")
+    return reason.replace("_", " "), "good" if reason in ("stop", "tool_calls") else "odd"
 
 
 def model_name(generation: Record) -> str:
