@@ -172,8 +172,8 @@ def token_parts(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Return native tokens in parts that add up, one row for each row and part: ``part`` and ``tokens``."""
     require(rows, ["created_at", *_TOKEN_COLUMNS])
     prompt, completion, cached, reasoning = (rows[name].astype("Float64") for name in _TOKEN_COLUMNS)
-    cached = cached.fillna(0.0).clip(upper=prompt)
-    reasoning = reasoning.fillna(0.0).clip(upper=completion)
+    cached = cached.fillna(prompt * 0.0).clip(upper=prompt)  # none of what is not known is not 0
+    reasoning = reasoning.fillna(completion * 0.0).clip(upper=completion)
     parts = dict(zip(TOKEN_PARTS, (prompt - cached, cached, completion - reasoning, reasoning), strict=True))
     kept = rows[[*dict.fromkeys([*columns, "created_at"])]]
     return pd.concat([kept.assign(part=name, tokens=values) for name, values in parts.items()], ignore_index=True)

@@ -170,7 +170,7 @@ def cost_table(report: pd.DataFrame, most: int | None = None, *, total: pd.DataF
         ("count", count(whole["generations"].sum())),
         ("cost", usd(spent, places)),
         ("share", ""),
-        ("tokens", tokens(whole["tokens_total"].sum())),
+        ("tokens", tokens(whole["tokens_total"].sum(min_count=1))),
         ("$/Mtok", ""),
         *([("unknown", count(unknown))] if unknown else []),
     ]

@@ -159,6 +159,19 @@ def test_figures_and_coverage():
     assert "Times in UTC" in text
 
 
+@pytest.mark.parametrize("times", [(0.0, 0.0), (0.0, 900.0), (0.2, 0.4)])
+def test_latencies_of_0_have_a_place_on_the_scale(times):
+    html = page(frame([record(at, latency=ms) for at, ms in enumerate(times)]))
+    places = [float(place) for place in re.findall(r'<circle cx="([-.\d]+)%"', html)]
+    assert places
+    assert all(0 <= place <= 100 for place in places)
+
+
+def test_unknown_tokens_add_up_to_nothing_that_is_known():
+    text = words(frame([record(native_tokens_prompt=None), record(1, native_tokens_completion=None)]))
+    assert "total$1.0000100.0%2?" in text
+
+
 def test_times_are_the_readers():
     df = frame([record()])  # 23:30 UTC on 1 March
     assert "2026-03-02 00:30" in words(df, tz="Europe/Berlin")

@@ -1,6 +1,7 @@
 """orstats report, fields, archive, demo, and the front door."""
 
 import csv
+import io
 import json
 import math
 from pathlib import Path
@@ -8,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import typer.main
+from rich.console import Console
 
 from orstats.analysis.report import cost_by
 from orstats.api.errors import ConfigError
 from orstats.cli.app import app
+from orstats.cli.reporting import cost_table
 from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
 
 
@@ -138,6 +141,12 @@ def test_report_files(online, orstats, ending):
     assert (done.exit_code, done.stdout) == (0, "")
     assert f"Written to r{ending}" in done.stderr
     assert Path(f"r{ending}").stat().st_size > 100
+
+
+def test_the_total_of_what_nobody_knows_is_not_0():
+    console = Console(file=io.StringIO(), width=80)
+    console.print(cost_table(cost_by(frame_of({"model": "a", "total_cost": 2.0, "is_byok": False}))))
+    assert console.file.getvalue().splitlines()[-1].split() == ["total", "1", "$2.0000", "?"]
 
 
 def test_failed_ids_give_3_in_a_report(online, orstats):
