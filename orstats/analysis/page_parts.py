@@ -47,10 +47,10 @@ def headline(df: pd.DataFrame) -> str:
     """Make the cards with the figures that are asked for first."""
     totals = summary(df)["value"]
     spent = totals["cost_usd"]
-    places = usd_places(spent)
+    places = usd_places(spent if known(spent) else totals["charged_usd"])
     parts = f"{usd(totals['charged_usd'], places)} from credits, {usd(totals['byok_usd'], places)} by own provider keys"
-    if totals["cost_unknown"]:
-        parts += f"; {count(totals['cost_unknown'])} of unknown cost not in it"
+    if totals["cost_unknown"]:  # what is known of these is in the parts, which are more than the whole then
+        parts = f"{count(totals['cost_unknown'])} of unknown cost not in it; with these {parts}"
     prompt, completion = totals["native_tokens_prompt"], totals["native_tokens_completion"]
     said = [value for value in (prompt, completion) if known(value)]
     ok = ok_rows(df)
