@@ -59,7 +59,7 @@ def run(
     _check(keys)
     try:
         zone, _ = zone_of(tz), freq is None or freq_of(freq)
-        ends = _moment(since, zone), _moment(until, zone)
+        ends = _ends(since, until, zone)
     except ConfigError as error:
         raise WrongUsage(str(error)) from error
     if output is not None:
@@ -116,6 +116,13 @@ def _give(whole: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int | 
 
 _PAGES: Final = (".html", ".htm")
 _ENDINGS: Final = (*FILE_ENDINGS, *_PAGES)
+
+
+def _ends(since: str | None, until: str | None, zone: str) -> tuple[datetime | None, datetime | None]:
+    first, last = _moment(since, zone), _moment(until, zone)
+    if first is not None and last is not None and first >= last:
+        raise ConfigError(f"--since {since} --until {until}: the range must begin before its end.")
+    return first, last
 
 
 def _moment(text: str | None, zone: str) -> datetime | None:

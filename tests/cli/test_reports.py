@@ -99,6 +99,7 @@ def test_report_finds_the_only_host_of_an_archive_by_itself(online, orstats, mon
         (["--freq", "fortnight"], 2, "hour, day"),
         (["--tz", "Europe/Berlon"], 2, "Europe/Berlin"),
         (["--since", "soon"], 2, "soon"),
+        (["--since", "today", "--until", "yesterday"], 2, "must begin before its end"),
     ],
 )
 def test_reports_that_cannot_be(orstats, args, code, word):
