@@ -13,6 +13,7 @@ from orstats.analysis.buckets import Freq, freq_of, zone_of
 from orstats.analysis.engines import require as require_in
 from orstats.analysis.engines import wrap
 from orstats.analysis.wording import visible
+from orstats.data.frame.views import require_pandas
 
 By = str | Sequence[str]
 
@@ -88,7 +89,14 @@ def require(frame: pd.DataFrame, names: Sequence[str]) -> None:
 
 
 def ok_rows(df: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were fetched; all of them when the frame does not say."""
+    """Return the rows that were fetched; all of them when the frame does not say.
+
+    Raises
+    ------
+    ConfigError
+        Not a pandas frame.
+    """
+    require_pandas(df)
     if "fetch_status" not in df.columns:
         return df
     return df.loc[df["fetch_status"].eq("ok").fillna(value=False).astype(bool)]

@@ -223,6 +223,8 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
         write_html(frame([record()]), path, tz="Europe/Berlon")
     with pytest.raises(ConfigError, match="hour, day"):
         write_html(frame([record()]), path, freq="fortnight")
+    with pytest.raises(ConfigError, match="lacks created_at"):
+        page(frame([record()]).drop(columns="created_at"))
     with pytest.raises(ConfigError, match="lacks cost_usd"):
         write_html(frame([record()]).drop(columns="cost_usd"), path)
     with pytest.raises(ExportError, match=r"\.html"):
