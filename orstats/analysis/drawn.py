@@ -13,6 +13,7 @@ from orstats.analysis.buckets import Freq, freq_of, zone_of
 from orstats.analysis.engines import require as require_in
 from orstats.analysis.engines import wrap
 from orstats.analysis.wording import visible
+from orstats.data.frame.views import require_pandas
 
 By = str | Sequence[str]
 
@@ -88,7 +89,14 @@ def require(frame: pd.DataFrame, names: Sequence[str]) -> None:
 
 
 def ok_rows(df: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were fetched; all of them when the frame does not say."""
+    """Return the rows that were fetched; all of them when the frame does not say.
+
+    Raises
+    ------
+    ConfigError
+        Not a pandas frame.
+    """
+    require_pandas(df)
     if "fetch_status" not in df.columns:
         return df
     return df.loc[df["fetch_status"].eq("ok").fillna(value=False).astype(bool)]
@@ -172,8 +180,8 @@ def token_parts(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Return native tokens in parts that add up, one row for each row and part: ``part`` and ``tokens``."""
     require(rows, ["created_at", *_TOKEN_COLUMNS])
     prompt, completion, cached, reasoning = (rows[name].astype("Float64") for name in _TOKEN_COLUMNS)
-    cached = cached.fillna(0.0).clip(upper=prompt)
-    reasoning = reasoning.fillna(0.0).clip(upper=completion)
+    cached = cached.fillna(prompt * 0.0).clip(upper=prompt)  # none of what is not known is not 0
+    reasoning = reasoning.fillna(completion * 0.0).clip(upper=completion)
     parts = dict(zip(TOKEN_PARTS, (prompt - cached, cached, completion - reasoning, reasoning), strict=True))
     kept = rows[[*dict.fromkeys([*columns, "created_at"])]]
     return pd.concat([kept.assign(part=name, tokens=values) for name, values in parts.items()], ignore_index=True)

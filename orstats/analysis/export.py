@@ -21,6 +21,7 @@ from orstats.analysis.cells import cell_texts, iso_times, named_columns, one_val
 from orstats.analysis.target import Target
 from orstats.api.errors import ExportError
 from orstats.data.frame.schema import FIELDS
+from orstats.data.frame.views import require_pandas
 
 _TEXT: Final = pa.large_string()
 #: Rows turned into text at a time: bounds the memory, and the text of one column to less than 2 GB.
@@ -51,6 +52,8 @@ def write_csv(frame: pd.DataFrame, path: str | os.PathLike[str] | TextIO, *, spr
 
     Raises
     ------
+    ConfigError
+        Not a pandas frame.
     ExportError
         Unknown ending, no such directory, no permission, full disk, or values that the format cannot hold.
         An existing file is then unchanged.
@@ -66,6 +69,7 @@ def write_csv(frame: pd.DataFrame, path: str | os.PathLike[str] | TextIO, *, spr
     gen-1,0.00000042
     '=evil(),
     """
+    require_pandas(frame)
     if isinstance(path, str | os.PathLike):
         target = Target(os.fspath(path), _ENDINGS)
         if target.ending in _CSV:

@@ -18,6 +18,7 @@ from orstats.analysis.report import COST_COLUMNS
 from orstats.analysis.target import Target
 from orstats.analysis.wording import count, visible
 from orstats.data.frame.totals import SUMMARY_COLUMNS
+from orstats.data.frame.views import require
 
 #: What :func:`write_html` reads. Frames that have only these need a third of the memory.
 COLUMNS: Final = tuple(
@@ -67,7 +68,7 @@ def write_html(
     Raises
     ------
     ConfigError
-        A column is missing, or `tz` or `freq` is unknown.
+        Not a pandas frame, a column is missing, or `tz` or `freq` is unknown.
     ExportError
         The file cannot be written; an existing one is then unchanged.
 
@@ -89,6 +90,7 @@ def write_html(
 
 def page(df: pd.DataFrame, *, title: str | None = None, tz: str = "UTC", freq: str = "D") -> str:
     """Return the text of the page that :func:`write_html` writes."""
+    require(df, COLUMNS)
     freq_of(freq)
     zone = zone_of(tz)
     style = resources.files("orstats.analysis").joinpath("page.css").read_text("utf-8")

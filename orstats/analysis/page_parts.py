@@ -21,6 +21,7 @@ from orstats.data.frame.views import ADVICE
 _MOST_GROUPS: Final = 15
 _MOST_ROWS: Final = 10
 _NOTHING: Final = "Nothing to show."
+_SHORTEST_MS: Final = 1.0
 
 #: What the page's words mean, where they are not fields.
 _WORDS: Final = (
@@ -46,10 +47,10 @@ def headline(df: pd.DataFrame) -> str:
     """Make the cards with the figures that are asked for first."""
     totals = summary(df)["value"]
     spent = totals["cost_usd"]
-    places = usd_places(spent)
+    places = usd_places(spent if known(spent) else totals["charged_usd"])
     parts = f"{usd(totals['charged_usd'], places)} from credits, {usd(totals['byok_usd'], places)} by own provider keys"
-    if totals["cost_unknown"]:
-        parts += f"; {count(totals['cost_unknown'])} of unknown cost not in it"
+    if totals["cost_unknown"]:  # what is known of these is in the parts, which are more than the whole then
+        parts = f"{count(totals['cost_unknown'])} of unknown cost not in it; with these {parts}"
     prompt, completion = totals["native_tokens_prompt"], totals["native_tokens_completion"]
     said = [value for value in (prompt, completion) if known(value)]
     ok = ok_rows(df)
@@ -133,7 +134,7 @@ def _sums(label: str, report: pd.DataFrame, places: int, total: Any, *, unknown:
     amount = report["cost_usd"].sum(min_count=1)
     share = percent(amount / total) if known(total) and known(amount) and total > 0 else ""
     sums = [name(label), "", usd(amount, places), share, count(report["generations"].sum())]
-    sums += [tokens(report["tokens_total"].sum()), "", "", ""]
+    sums += [tokens(report["tokens_total"].sum(min_count=1)), "", "", ""]
     return [*sums, *([count(report["cost_unknown"].sum())] if unknown else [])]
 
 
@@ -145,7 +146,8 @@ def latency_table(df: pd.DataFrame) -> str:
     if report.empty:
         return section(title, note(_NOTHING))
     shown = report.head(_MOST_GROUPS)
-    smallest, largest = float(shown["latency_p50"].min()), float(shown["latency_p99"].max())
+    smallest = max(float(shown["latency_p50"].min()), _SHORTEST_MS)  # a logarithmic scale has no 0
+    largest = max(float(shown["latency_p99"].max()), smallest)
     columns = [Column("Model"), Column("Streamed"), Column("", "bar"), Column("Rows", "n")]
     columns += [Column(text, "n") for text in ("p50", "p90", "p95", "p99", "Whole time p50", "Tokens/s p50")]
     rows = []

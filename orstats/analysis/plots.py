@@ -180,7 +180,7 @@ def plot_latency(
     Parameters
     ----------
     df
-        From :func:`orstats.fetch`; rows that are not ``ok`` or say no latency are left out.
+        From :func:`orstats.fetch`; rows that are not ``ok`` or say no latency above 0 are left out.
     by
         One or several columns that make the groups; ``model`` by default. The groups with the most rows are shown.
         Over time: the median of each group; without `by`, percentiles of all.

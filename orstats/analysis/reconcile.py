@@ -13,6 +13,7 @@ from orstats.api.account import AccountCalls
 from orstats.api.errors import ConfigError
 from orstats.data.account.timespan import Moment, span
 from orstats.data.account.totals import account_totals
+from orstats.data.frame.views import require_pandas
 from orstats.data.ids.shapes import id_created_at
 
 #: Amounts are sent with ten decimals, and are sums of numbers with fewer.
@@ -96,6 +97,7 @@ def reconcile(
     """
     if not tolerance >= 0:
         raise ConfigError(f"tolerance={tolerance}: a share, 0 or more.")
+    require_pandas(df)
     if lacking := [name for name in _NEEDED if name not in df.columns]:
         raise ConfigError(f"reconcile() needs a frame as fetch() gives it; there is no column {lacking[0]}.")
     first, last = span(start, end)

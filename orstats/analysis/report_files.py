@@ -18,6 +18,7 @@ from orstats.analysis.export import json_rows, write_csv
 from orstats.analysis.target import Target
 from orstats.analysis.wording import count, known, milliseconds, percent, usd, visible
 from orstats.api.errors import ExportError, MissingExtraError
+from orstats.data.frame.views import require_pandas
 
 #: The endings that :func:`write_report` knows.
 ENDINGS: Final = (".csv", ".csv.gz", ".parquet", ".jsonl", ".ndjson", ".xlsx", ".md", ".json")
@@ -52,6 +53,8 @@ def write_report(report: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
+    ConfigError
+        Not a pandas frame.
     ExportError
         Unknown ending, or the file cannot be written; an existing one is then unchanged.
     MissingExtraError
@@ -73,6 +76,7 @@ def write_report(report: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     Coverage: asked 2 · ok 1
     <BLANKLINE>
     """
+    require_pandas(report)
     target = Target(os.fspath(path), ENDINGS)
     coverage: Mapping[str, Any] = report.attrs.get("coverage", {})
     match target.ending:

@@ -32,11 +32,13 @@ class Target:
     Raises
     ------
     ExportError
-        Another ending, or a directory or anything else that is no ordinary file.
+        No name, another ending, or a directory or anything else that is no ordinary file.
     """
 
     def __init__(self, path: str, endings: Sequence[str]) -> None:
         self.path = path
+        if not path:
+            raise ExportError("The name of the file to write is empty.", path=path)
         name = os.path.basename(path).lower()  # noqa: PTH119 - Path drops a final slash, which names a directory
         ending = next((ending for ending in endings if name.endswith(ending)), None)
         self._real = Path(os.path.realpath(path))

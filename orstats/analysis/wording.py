@@ -18,10 +18,10 @@ def known(value: Any) -> bool:
 
     Examples
     --------
-    >>> known(0), known(None), known(float("nan"))
-    (True, False, False)
+    >>> known(0), known(None), known(float("nan")), known("nan")
+    (True, False, False, True)
     """
-    return value is not None and str(value) not in ("<NA>", "NaT", "nan")
+    return isinstance(value, str) or (value is not None and str(value) not in ("<NA>", "NaT", "nan"))
 
 
 def usd(value: Any, places: int | None = None) -> str:

@@ -14,7 +14,7 @@ from orstats.api.client import Client
 from orstats.api.errors import AccountError, ArchiveError
 from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, words
-from orstats.cli.text import count, line, plural, short, usd, usd_places
+from orstats.cli.text import count, known, line, plural, short, usd, usd_places
 from orstats.data.frame.totals import summary
 from orstats.data.frame.views import failures
 
@@ -98,15 +98,14 @@ def tell(frame: pd.DataFrame, seconds: float | None = None) -> None:
 
 def cost_line(figures: pd.Series[Any]) -> str:
     """Say the cost of a summary in a line, its parts and what is not known."""
-    places = usd_places(figures["cost_usd"])
-    text = f"Cost {usd(figures['cost_usd'])}"
-    if figures["byok_share"]:
-        text = f"Cost {usd(figures['cost_usd'], places)}"
-        charged, byok = usd(figures["charged_usd"], places), usd(figures["byok_usd"], places)
-        text += f": {charged} from credits, {byok} by your own provider keys"
-    if figures["cost_unknown"]:
-        text += f"; unknown for {count(figures['cost_unknown'])}, which are not in it"
-    return text + "."
+    unknown = f"; unknown for {count(figures['cost_unknown'])}, which are not in it" if figures["cost_unknown"] else ""
+    if not figures["byok_share"]:
+        return f"Cost {usd(figures['cost_usd'])}{unknown}."
+    cost, charged, byok = figures[["cost_usd", "charged_usd", "byok_usd"]]
+    places = usd_places(cost if known(cost) else charged)
+    parts = f"{usd(charged, places)} from credits, {usd(byok, places)} by your own provider keys"
+    # What is known of a cost that is unknown is in the parts, and they are more than the whole then.
+    return f"Cost {usd(cost, places)}{unknown}" + (f". Charged, with these: {parts}." if unknown else f": {parts}.")
 
 
 def _tell_failures(frame: pd.DataFrame) -> None:

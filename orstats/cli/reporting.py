@@ -59,7 +59,7 @@ def run(
     _check(keys)
     try:
         zone, _ = zone_of(tz), freq is None or freq_of(freq)
-        ends = _moment(since, zone), _moment(until, zone)
+        ends = _ends(since, until, zone)
     except ConfigError as error:
         raise WrongUsage(str(error)) from error
     if output is not None:
@@ -118,6 +118,13 @@ _PAGES: Final = (".html", ".htm")
 _ENDINGS: Final = (*FILE_ENDINGS, *_PAGES)
 
 
+def _ends(since: str | None, until: str | None, zone: str) -> tuple[datetime | None, datetime | None]:
+    first, last = _moment(since, zone), _moment(until, zone)
+    if first is not None and last is not None and first >= last:
+        raise ConfigError(f"--since {since} --until {until}: the range must begin before its end.")
+    return first, last
+
+
 def _moment(text: str | None, zone: str) -> datetime | None:
     """Return the moment that is meant; a bare date begins when it begins for the reader."""
     if text is None:
@@ -170,7 +177,7 @@ def cost_table(report: pd.DataFrame, most: int | None = None, *, total: pd.DataF
         ("count", count(whole["generations"].sum())),
         ("cost", usd(spent, places)),
         ("share", ""),
-        ("tokens", tokens(whole["tokens_total"].sum())),
+        ("tokens", tokens(whole["tokens_total"].sum(min_count=1))),
         ("$/Mtok", ""),
         *([("unknown", count(unknown))] if unknown else []),
     ]

@@ -216,6 +216,11 @@ def test_places_that_cannot_be_written_are_told_apart(tmp_path):
             assert caught.value.path == str(tmp_path / name)
 
 
+def test_no_name_is_no_directory():
+    with pytest.raises(ExportError, match="name of the file to write is empty"):
+        write_csv(empty_frame(), "")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_pipe_is_not_replaced_by_a_file(tmp_path):
     os.mkfifo(tmp_path / "x.csv")

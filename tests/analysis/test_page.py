@@ -150,13 +150,26 @@ def test_figures_and_coverage():
     outcome = {"gen-x": Outcome("not_found", 404, 1, "no")}
     df = frame([record(total_cost=1.25), record(1, model="c"), record(2, total_cost=None)], outcome)
     text = words(df)
-    assert "Cost$1.7500$1.7500 from credits, $0 by own provider keys; 1 of unknown cost not in it" in text
+    assert "Cost$1.75001 of unknown cost not in it; with these $1.7500 from credits, $0 by own provider keys" in text
     assert "Generations3of 4 asked for" in text
     assert "Asked for4" in text
     assert "not found1Check that the id is whole" in text
     assert "Of unknown cost1" in text
     assert "total$1.7500100.0%3" in text
     assert "Times in UTC" in text
+
+
+@pytest.mark.parametrize("times", [(0.0, 0.0), (0.0, 900.0), (0.2, 0.4)])
+def test_latencies_of_0_have_a_place_on_the_scale(times):
+    html = page(frame([record(at, latency=ms) for at, ms in enumerate(times)]))
+    places = [float(place) for place in re.findall(r'<circle cx="([-.\d]+)%"', html)]
+    assert places
+    assert all(0 <= place <= 100 for place in places)
+
+
+def test_unknown_tokens_add_up_to_nothing_that_is_known():
+    text = words(frame([record(native_tokens_prompt=None), record(1, native_tokens_completion=None)]))
+    assert "total$1.0000100.0%2?" in text
 
 
 def test_times_are_the_readers():
@@ -210,6 +223,8 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
         write_html(frame([record()]), path, tz="Europe/Berlon")
     with pytest.raises(ConfigError, match="hour, day"):
         write_html(frame([record()]), path, freq="fortnight")
+    with pytest.raises(ConfigError, match="lacks created_at"):
+        page(frame([record()]).drop(columns="created_at"))
     with pytest.raises(ConfigError, match="lacks cost_usd"):
         write_html(frame([record()]).drop(columns="cost_usd"), path)
     with pytest.raises(ExportError, match=r"\.html"):

@@ -100,6 +100,13 @@ def test_tokens_have_four_parts_that_add_up():
     assert [text.get_text() for text in by_model.get_legend().get_texts()] == ["a", "b"]
 
 
+@pytest.mark.parametrize("freq", [None, "D"])
+def test_unknown_tokens_are_not_drawn_as_0(freq):
+    unknown = {f"native_tokens_{name}": [None] for name in ("prompt", "completion", "cached", "reasoning")}
+    axes = plot_tokens(frame("a", **unknown), freq=freq)
+    assert [text.get_text() for text in axes.texts] == ["No generations to show"]
+
+
 def test_latency_tells_streamed_from_others_on_a_log_axis():
     axes = draw(plot_latency(frame(["a"] * 10)))
     assert axes.get_xscale() == "log"

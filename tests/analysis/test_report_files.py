@@ -40,6 +40,16 @@ def one(model="a"):
     return cost_by(frame([model], {"gen-x": Outcome("not_found", 404, 1, "no")}))
 
 
+def test_text_that_reads_like_missing_is_text(tmp_path):
+    names = ["nan", "NaT", "<NA>", None]
+    report = cost_by(frame(names))
+    write_report(report, tmp_path / "r.xlsx")
+    assert [row[0] for row in sheets(tmp_path / "r.xlsx")["report"][1:]] == names[::-1]
+    write_report(report, tmp_path / "r.md")
+    lines = (tmp_path / "r.md").read_text("utf-8").splitlines()[2:6]
+    assert [line.split("|")[1].strip() for line in lines] == [r"\(none\)", "&lt;NA&gt;", "NaT", "nan"]
+
+
 def sheets(path):
     book = openpyxl.load_workbook(path)
     return {sheet.title: [[cell.value for cell in row] for row in sheet.iter_rows()] for sheet in book}

@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 
 from orstats.api.errors import ArchiveError
+from orstats.cli.fetching import cost_line
 from orstats.data.archive.archive import Archive
+from orstats.data.frame.frame import assemble, to_table
+from orstats.data.frame.totals import summary
 from orstats.sim import SimServer
 
 
@@ -53,6 +56,24 @@ def test_failed_ids_keep_their_line_are_told_with_advice_and_give_3(online, orst
     assert "not_found 7: Check that the id is whole" in done.stderr
     assert f"{', '.join(lost[:5])} and 2 more" in done.stderr
     assert "chatcmpl-abc123def456" in done.stderr
+
+
+def test_parts_are_not_said_to_make_up_a_cost_that_leaves_some_of_them_out():
+    def told(*records):
+        ids = [f"gen-{n}" for n in range(len(records))]
+        return cost_line(summary(assemble(ids, [to_table(ids, records, [0.0] * len(ids))], {}))["value"])
+
+    own = {"total_cost": 0.5, "is_byok": True, "upstream_inference_cost": 2.0}
+    half = {"total_cost": 0.25, "is_byok": True}
+    assert told(own) == "Cost $2.5000: $0.5000 from credits, $2.0000 by your own provider keys."
+    assert told(own, half) == (
+        "Cost $2.5000; unknown for 1, which are not in it. "
+        "Charged, with these: $0.7500 from credits, $2.0000 by your own provider keys."
+    )
+    assert "$0.250000 from credits, unknown by" in told(half)
+    assert told({"total_cost": 0.5, "is_byok": False}, {"is_byok": False}) == (
+        "Cost $0.5; unknown for 1, which are not in it."
+    )
 
 
 def test_without_ids_it_says_how_to_give_them(orstats):

@@ -113,3 +113,12 @@ def test_help_loads_nothing_heavy():
     code = f"import sys, orstats.cli.app; print(*{heavy} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_help_fits_every_encoding(spawn, encoding):
+    env = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    process = spawn("fetch", "--help", env=env, encoding=encoding)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert "(gen-?)" in out

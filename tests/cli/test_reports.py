@@ -1,6 +1,7 @@
 """orstats report, fields, archive, demo, and the front door."""
 
 import csv
+import io
 import json
 import math
 from pathlib import Path
@@ -14,6 +15,7 @@ from orstats.analysis.report import cost_by
 from orstats.api.errors import ConfigError
 from orstats.cli.app import app
 from orstats.cli.console import Name
+from orstats.cli.reporting import cost_table
 from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
 
 
@@ -98,6 +100,7 @@ def test_report_finds_the_only_host_of_an_archive_by_itself(online, orstats, mon
         (["--freq", "fortnight"], 2, "hour, day"),
         (["--tz", "Europe/Berlon"], 2, "Europe/Berlin"),
         (["--since", "soon"], 2, "soon"),
+        (["--since", "today", "--until", "yesterday"], 2, "must begin before its end"),
     ],
 )
 def test_reports_that_cannot_be(orstats, args, code, word):
@@ -140,6 +143,12 @@ def test_report_files(online, orstats, ending):
     assert (done.exit_code, done.stdout) == (0, "")
     assert f"Written to r{ending}" in done.stderr
     assert Path(f"r{ending}").stat().st_size > 100
+
+
+def test_the_total_of_what_nobody_knows_is_not_0():
+    console = Console(file=io.StringIO(), width=80)
+    console.print(cost_table(cost_by(frame_of({"model": "a", "total_cost": 2.0, "is_byok": False}))))
+    assert console.file.getvalue().splitlines()[-1].split() == ["total", "1", "$2.0000", "?"]
 
 
 def test_failed_ids_give_3_in_a_report(online, orstats):

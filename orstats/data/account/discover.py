@@ -170,9 +170,9 @@ class _Run:
         self._take(window, ids)
         if truncated:
             tell(
-                f"There are more than {MOST_ROWS:,} generations in the minute of {window.start:%Y-%m-%d %H:%M} UTC, "
-                f"and the API tells {len(ids):,} of them at most: the list is not complete. Filters that divide them "
-                "(by model, by external_user) bring the rest."
+                f"There are more generations in the minute of {window.start:%Y-%m-%d %H:%M} UTC than the {len(ids):,} "
+                "that the API tells: the list is not complete. Filters that divide them (by model, by external_user) "
+                "bring the rest."
             )
         elif self._kept is not None and self._is_settled(window):
             self._kept.write(window, ids)

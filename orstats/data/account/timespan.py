@@ -32,7 +32,7 @@ def moment(value: Moment, *, now: datetime) -> datetime:
     Raises
     ------
     ConfigError
-        A text that is none of these, or a time that UTC cannot hold.
+        Something that is none of these, or a time that UTC cannot hold.
 
     Examples
     --------
@@ -44,6 +44,8 @@ def moment(value: Moment, *, now: datetime) -> datetime:
     """
     if isinstance(value, str):
         return _read(value.strip(), now)
+    if not isinstance(value, date) or str(value) == "NaT":
+        raise _no_time(value)
     if not isinstance(value, datetime):
         return datetime.combine(value, time(), UTC)
     if value.tzinfo is None or value.utcoffset() is None:
@@ -94,6 +96,11 @@ def _read(text: str, now: datetime) -> datetime:
         read = datetime.fromisoformat(text)
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ConfigError(
-            f"Not a time: {text[:40]!r}. Give 2026-03-01, 2026-03-01T08:00:00+01:00, now, today, yesterday, or 7d."
-        ) from None
+        raise _no_time(text) from None
+
+
+def _no_time(value: object) -> ConfigError:
+    shown = repr(value[:40]) if isinstance(value, str) else str(value)[:40]
+    return ConfigError(
+        f"Not a time: {shown}. Give 2026-03-01, 2026-03-01T08:00:00+01:00, now, today, yesterday, or 7d."
+    )

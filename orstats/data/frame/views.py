@@ -170,9 +170,26 @@ def is_(values: pd.Series[Any], value: Any) -> pd.Series[bool]:
 
 
 def require(df: pd.DataFrame, columns: Sequence[str], *, indexed: bool = False) -> None:
-    """Raise ConfigError if a frame lacks what is read of it."""
+    """Raise ConfigError if a frame lacks what is read of it, or is none of pandas."""
+    require_pandas(df)
     absent = [name for name in columns if name not in df.columns]
     if absent:
         raise ConfigError(f"The frame lacks {', '.join(absent)}: give one of orstats.fetch, with all its columns.")
     if indexed and df.index.name != ID.name:
         raise ConfigError("The frame is not indexed by id; give it as df.set_index('id').")
+
+
+def require_pandas(df: object) -> None:
+    """Raise ConfigError for everything but a pandas DataFrame.
+
+    Examples
+    --------
+    >>> require_pandas([1])
+    Traceback (most recent call last):
+    orstats.api.errors.ConfigError: This takes a pandas DataFrame, not builtins.list. Convert it first: frames ...
+    """
+    if not isinstance(df, pd.DataFrame):
+        raise ConfigError(
+            f"This takes a pandas DataFrame, not {type(df).__module__}.{type(df).__qualname__}. Convert it first: "
+            "frames of Polars have to_pandas(), of DuckDB df(), of Spark toPandas(); a Series has to_frame()."
+        )

@@ -87,7 +87,7 @@ def test_a_minute_too_full_is_said_and_what_was_told_is_kept(small_answers, monk
     with SimServer(20, until=UNTIL, analytics_per_minute=None) as server:
         rows = [{"generation_id": f"gen-{n}", "request_count": "1"} for n in range(5)]
         monkeypatch.setattr("orstats.sim.analytics.run_query", lambda *_: rows * 2)
-        with pytest.warns(UserWarning, match="the list is not complete") as said:
+        with pytest.warns(UserWarning, match="than the 5 that the API tells: the list is not complete") as said:
             ids = orstats.list_ids(UNTIL - timedelta(minutes=1), UNTIL, client=server.client())
     assert ids == [f"gen-{n}" for n in range(5)]
     assert said[0].filename == __file__

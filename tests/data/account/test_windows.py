@@ -1,6 +1,8 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,10 +92,12 @@ def test_a_naive_datetime_is_utc_and_said_so():
     assert said[0].filename == __file__
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2026-13-01", "7y", "0001-01-01T00:00:00+14:00"])
-def test_what_is_no_time_is_refused(text):
+@pytest.mark.parametrize(
+    "value", ["", "soon", "2026-13-01", "7y", "0001-01-01T00:00:00+14:00", None, 7, pd.NaT, np.datetime64("2026-03-01")]
+)
+def test_what_is_no_time_is_refused(value):
     with pytest.raises(ConfigError, match="Not a time"):
-        moment(text, now=NOON)
+        moment(value, now=NOON)
 
 
 def test_ranges_that_cannot_be():

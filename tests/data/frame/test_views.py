@@ -2,8 +2,10 @@ import itertools
 import random
 
 import pandas as pd
+import polars as pl
 import pytest
 
+import orstats
 from orstats.api.errors import ConfigError
 from orstats.data.frame import schema, totals, views
 from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
@@ -214,6 +216,20 @@ def test_the_total_does_not_depend_on_the_order_of_rows():
 def test_a_column_that_is_missing_is_named(view, column):
     with pytest.raises(ConfigError, match=column):
         view(frame().drop(columns=[column]))
+
+
+@pytest.mark.parametrize("other", [pl.DataFrame({"id": ["gen-1"]}), pd.Series([1.0]), [1], None])
+def test_what_is_no_frame_of_pandas_is_said(other, tmp_path):
+    takers = (
+        *(views.attempts, views.failures, totals.summary, orstats.plot_cost, orstats.plot_latency),
+        lambda df: orstats.write_csv(df, tmp_path / "x.csv"),
+        lambda df: orstats.write_report(df, tmp_path / "x.csv"),
+        lambda df: orstats.write_html(df, tmp_path / "x.html"),
+        lambda df: orstats.reconcile(df, start="2d", end="1d"),
+    )
+    for take in takers:
+        with pytest.raises(ConfigError, match="takes a pandas DataFrame, not"):
+            take(other)
 
 
 @pytest.mark.parametrize("view", [views.attempts, views.failures])
