@@ -94,6 +94,7 @@ class Governor:
         self._cut_at = float("-inf")  # answers to what was sent before this are about an old pace
         self._rate: float | None = None  # what the server was seen to accept, per second
         self._estimates = 0  # how many the rate rests on
+        self._in_windows = False  # the rate is what a whole window admits, or less
         self._depth = _BACK  # of the last step back, as a part of the rate
         self._early = 0  # how many of the last step backs in a row came before the rate was reached
         self._drained_at = 0.0  # the last refusal that counted
@@ -209,7 +210,7 @@ class Governor:
             return float(_SEARCH_FROM * 2.0**doublings)
         shortest = max(_SHORTEST_UNIT_S, _FEWEST_UNIT_REQUESTS / self._rate, 4 * self._doubling_s)
         units = since / max(shortest, min(_LONGEST_UNIT_S, _UNIT_REQUESTS / self._rate))
-        if self._estimates < _SURE_AFTER and self._early < _EARLY_IN_A_ROW:
+        if self._estimates < _SURE_AFTER and self._early < _EARLY_IN_A_ROW and not self._in_windows:
             grown = self._depth * 2.0 ** min(2 * units, _SEARCH_DOUBLINGS)
         else:
             grown = 1.0 + _GROWTH * (units - ((1.0 - self._depth) / _GROWTH) ** (1 / 3)) ** 3
@@ -275,6 +276,7 @@ class Governor:
         elif is_enough and elapsed >= _ENOUGH_S:
             agrees = 1 / _AGREE < seen / self._rate < _AGREE
             self._estimates = self._estimates + 1 if agrees else 0
+            self._in_windows = self._in_windows and seen < _AGREE * self._rate
             half = _HALF if is_sure or seen > self._rate else _HALF_DOWN
             weight = 1.0 if is_sure and not self._chance.share else self._accepted / (self._accepted + half)
             self._rate += weight * (seen - self._rate)
@@ -295,9 +297,10 @@ class Governor:
         self._await_probe(now, told)
 
     def _reopen(self, now: float, took: float) -> None:
-        rate = self._window.reopen(now, took)
+        rate = self._window.reopen(now, took, self._chance.share)
         if rate is not None:
-            self._rate, self._estimates, self._depth = rate, _SURE_AFTER, _BACK
+            self._rate = rate if self._rate is None else min(rate, self._rate)
+            self._in_windows, self._depth = True, _BACK
             self._drained_at, self._accepted = now, 1
         self._change("search" if self._rate is None else "paced", now)
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 #: While no limit is known, requests further apart than this belong to different work.
 _IDLE_S = 1.0
 #: A gate is closed for long beyond so many seconds, so many requests' time, and such a part of the whole.
-_LONG_S, _LONG_REQUESTS, _LONG_PART = 0.1, 2.0, 0.15
+_LONG_S, _LONG_REQUESTS, _LONG_PART = 0.04, 2.0, 0.15
+#: That all probes are refused by chance must be less likely than this.
+_SURELY = 0.01
 
 
 class Window:
@@ -20,6 +22,7 @@ class Window:
     def __init__(self) -> None:
         self._opened_at = self._closed_at = self._shut_at = 0.0
         self._accepted = 0
+        self._refused = 0  # probes of the closed gate
 
     def begin(self, now: float, latest: Sequence[tuple[float, bool]]) -> None:
         """Count from the beginning of the work that met the limit; ``latest`` are (sent at, refused), oldest first."""
@@ -41,13 +44,22 @@ class Window:
     def close(self, now: float) -> None:
         """Note that the gate was closed."""
         self._closed_at = self._shut_at = now
+        self._refused = 0
 
     def refuse(self, sent_at: float) -> None:
         """Note that a probe sent at ``sent_at`` found it closed still."""
         self._shut_at = sent_at
+        self._refused += 1
 
-    def reopen(self, now: float, took: float) -> float | None:
-        """Begin anew; the last answer counted was that of the probe that found the gate open, after ``took`` seconds.
+    def reopen(self, now: float, took: float, chance: float) -> float | None:
+        """Begin anew, the gate being open again.
+
+        Parameters
+        ----------
+        now, took
+            When the answer of the probe that found it open came, and after how many seconds. It was the last counted.
+        chance
+            Share of the requests that are refused however slowly the server is asked.
 
         Returns
         -------
@@ -57,9 +69,13 @@ class Window:
         """
         begun = (now + self._shut_at) / 2
         rate = (self._accepted - 1) / max(begun - self._opened_at, 1e-3)
-        # What was on its way when the gate was closed may have used up a bucket for as long as an answer takes.
-        shortest = max(_LONG_S, took + _LONG_REQUESTS / rate) if rate > 0 else float("inf")
+        # What was on its way when the gate was closed may use up a bucket until about half an answer's time later.
+        shortest = max(_LONG_S, took / 2 + _LONG_REQUESTS / rate) if rate > 0 else float("inf")
         is_long = self._shut_at - self._closed_at > shortest
-        is_long = is_long and now - self._closed_at > _LONG_PART * (now - self._opened_at)
+        is_long = (
+            is_long
+            and max(chance, 0.05) ** self._refused < _SURELY
+            and now - self._closed_at > _LONG_PART * (now - self._opened_at)
+        )
         self._opened_at, self._accepted = now, 1
         return rate if is_long else None
