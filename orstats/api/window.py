@@ -8,8 +8,8 @@ from collections.abc import Sequence
 _IDLE_S = 1.0
 #: A gate is closed for long beyond so many seconds, so many requests' time, and such a part of the whole.
 _LONG_S, _LONG_REQUESTS, _LONG_PART = 0.04, 2.0, 0.15
-#: That all probes are refused by chance must be less likely than this.
-_SURELY = 0.01
+#: That all probes were refused by chance, of which there is thought to be some, must be less likely than this.
+_SURELY, _LEAST_CHANCE = 0.01, 0.05
 
 
 class Window:
@@ -71,11 +71,10 @@ class Window:
         rate = (self._accepted - 1) / max(begun - self._opened_at, 1e-3)
         # What was on its way when the gate was closed may use up a bucket until about half an answer's time later.
         shortest = max(_LONG_S, took / 2 + _LONG_REQUESTS / rate) if rate > 0 else float("inf")
-        is_long = self._shut_at - self._closed_at > shortest
         is_long = (
-            is_long
-            and max(chance, 0.05) ** self._refused < _SURELY
+            self._shut_at - self._closed_at > shortest
             and now - self._closed_at > _LONG_PART * (now - self._opened_at)
+            and max(chance, _LEAST_CHANCE) ** self._refused < _SURELY
         )
         self._opened_at, self._accepted = now, 1
         return rate if is_long else None

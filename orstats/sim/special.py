@@ -103,7 +103,6 @@ def _video(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
     row["total_cost"] = round(0.05 * rng.randrange(4, 9), 2)
     row["generation_time"] = milliseconds(rng, 64_000 * rng.lognormvariate(0.0, 0.3))
     row["latency"] = None
-    _answered_after(row, row["generation_time"])
 
 
 def _cancelled(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
@@ -184,13 +183,6 @@ def _uncounted(row: Row, api_type: str) -> None:
 def _quick(row: Row, rng: random.Random, plan: Plan) -> None:
     row["latency"] = milliseconds(rng, plan.endpoint.ttft_ms * rng.lognormvariate(0.0, 0.4))
     row["generation_time"] = row["latency"]
-    _answered_after(row, row["latency"])
-
-
-def _answered_after(row: Row, ms: float) -> None:
-    """Correct what the attempt that answered says of the time it took, where it says anything."""
-    if row["provider_responses"]:
-        row["provider_responses"][-1]["latency"] = ms
 
 
 SPECIAL: dict[str, Special] = {

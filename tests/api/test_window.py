@@ -34,6 +34,8 @@ def test_refused_probes_may_be_chance():
     assert closed(100.3, *probes).reopen(101.1, took=0.01, chance=0.2) == pytest.approx(199 / 1.0)
     assert closed(100.3, *probes).reopen(101.1, took=0.01, chance=0.23) is None
     assert closed(100.3, *probes[1:]).reopen(101.1, took=0.01, chance=0.1) is None
+    assert closed(100.3, *probes[1:]).reopen(101.1, took=0.01, chance=0.0) == pytest.approx(199 / 1.0)
+    assert closed(100.3, *probes[2:]).reopen(101.1, took=0.01, chance=0.0) is None, "seen too little of chance"
 
 
 def test_a_short_pause_after_long_work_says_nothing():
@@ -47,6 +49,7 @@ def test_the_next_window_is_counted_from_its_opening():
         window.accept()
     window.skip(30.0)  # nothing was to be sent
     window.close(131.5)
+    window.refuse(131.7)
     window.refuse(131.9)
     window.accept()
     assert window.reopen(132.1, took=0.01, chance=0.0) == pytest.approx(100 / 0.9)
@@ -56,6 +59,7 @@ def test_work_before_a_pause_is_not_counted():
     window = Window()
     window.begin(100.5, [(10.0, False), (11.0, False), *((100.0 + n / 100, n == 7) for n in range(41))])
     window.close(100.5)
+    window.refuse(100.7)
     window.refuse(101.0)
     window.accept()
     assert window.reopen(101.0, took=0.0, chance=0.0) == pytest.approx(40 / 1.0)
