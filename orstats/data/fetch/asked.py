@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 import pandas as pd
 
@@ -16,6 +16,9 @@ from orstats.data.archive.archive import Archive
 from orstats.data.ids.shapes import API_KEY, GENERATION_ID_HINT, foreign_kind
 
 log = logging.getLogger("orstats.fetch")
+
+#: Ids that are looked through at a time for keys: as many as the processor's cache holds.
+_LOOKED_AT: Final = 1_000
 
 #: An archive, the place of one, None for the usual one, False for none.
 ArchiveChoice = Archive | str | os.PathLike[str] | Literal[False] | None
@@ -40,11 +43,14 @@ def distinct(ids: str | Iterable[str]) -> list[str]:
             raise TypeError(f"ids must be text; item {position} is {type(item).__name__}.")
     if skipped:
         log.warning("%d missing values among the ids were skipped", skipped)
-    # One look at them all first: a hundred thousand ids are seen through twenty times as fast.
-    for position, item in enumerate(found if "sk-" in "\n".join(found).lower() else ()):
-        if foreign_kind(item) == API_KEY:
-            raise ConfigError(f"The ids contain an API key (distinct item {position}); take it out, and off disk.")
-    return list(found)
+    asked = list(found)
+    # A look at many at once first: a hundred thousand ids are seen through twenty times as fast.
+    for start in range(0, len(asked), _LOOKED_AT):
+        some = asked[start : start + _LOOKED_AT]
+        for position, item in enumerate(some if "sk-" in "\n".join(some).lower() else (), start):
+            if foreign_kind(item) == API_KEY:
+                raise ConfigError(f"The ids contain an API key (distinct item {position}); take it out, and off disk.")
+    return asked
 
 
 def choose_archive(archive: ArchiveChoice, client: Client) -> Archive | None:

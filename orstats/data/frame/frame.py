@@ -8,7 +8,7 @@ table.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from orstats.data.frame import coerce
 from orstats.data.frame.derive import derive
 from orstats.data.frame.places import end_to_end, places_of, taken
 from orstats.data.frame.schema import COLUMNS, DERIVED, EXTRA, FETCH, FIELDS, ID, WIRE, Field
+from orstats.data.frame.to_pandas import frame_of
 
 _FETCHED_AT: Final = FETCH[-1]
 
@@ -32,7 +33,6 @@ RECORD_SCHEMA: Final = pa.schema(
 _KNOWN: Final = frozenset({ID.name, *(field.name for field in WIRE)})
 _WIRE_VALUES: Final = operator.itemgetter(*(field.name for field in WIRE))
 _SLICE: Final = 200
-_LARGE_BYTES: Final = 64_000_000
 _NEVER_ASKED: Final = "No request was sent for this id."
 
 
@@ -146,7 +146,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     KeyError
         A column is missing.
     """
-    return _frame(table[ID.name], ((field, table[field.name]) for field in COLUMNS))
+    return frame_of(table[ID.name], COLUMNS, lambda field: table[field.name])
 
 
 def stored_frame(table: pa.Table) -> pd.DataFrame:
@@ -169,7 +169,8 @@ def stored_frame(table: pa.Table) -> pd.DataFrame:
     {'fetch_status': 'ok', 'total_cost': 0.5, 'attempts': 0}
     """
     columns = {name: table[name] for name in table.column_names} | _archived(table.num_rows)
-    return _frame(table[ID.name], ((field, columns[field.name]) for field in COLUMNS if field.name in columns))
+    fields = [field for field in COLUMNS if field.name in columns]
+    return frame_of(table[ID.name], fields, lambda field: columns[field.name])
 
 
 def empty_frame() -> pd.DataFrame:
@@ -225,19 +226,15 @@ def assemble(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mapping[s
     places = pc.if_else(ok, found, pa.scalar(None, found.type))
     records = end_to_end(tables, RECORD_SCHEMA)
     as_it_is = places.equals(pa.array(np.arange(records.num_rows), places.type))
-    del tables  # the last reference, if the caller kept none: each column is let go once the frame has its own
+    left = dict(zip(records.column_names, records.columns, strict=True))
+    del tables, records  # the last references, if the caller kept none: a column is let go once the frame has its own
 
-    def columns() -> Iterable[tuple[Field, pa.ChunkedArray]]:
-        nonlocal records
-        for field in COLUMNS:
-            if field.name in fetch:
-                yield field, fetch[field.name]
-            else:
-                column = records[field.name]
-                records = records.drop_columns([field.name])
-                yield field, taken(column, None if as_it_is else places)
+    def column(field: Field) -> pa.Array | pa.ChunkedArray:
+        if field.name in fetch:
+            return fetch[field.name]
+        return taken(left.pop(field.name), None if as_it_is else places)
 
-    return _frame(wanted, columns())
+    return frame_of(wanted, COLUMNS, column)
 
 
 def _ids(ids: Sequence[str]) -> pa.Array:
@@ -275,25 +272,3 @@ def _archived(rows: int) -> dict[str, pa.Array]:
     """Make the columns that say how each row was had, when all are from the archive."""
     said = {"fetch_status": "ok", "http_status": None, "attempts": 0, "error": None}
     return {name: pa.repeat(pa.scalar(value, coerce.ARROW[FIELDS[name].kind]), rows) for name, value in said.items()}
-
-
-def _frame(ids: pa.Array | pa.ChunkedArray, columns: Iterable[tuple[Field, pa.ChunkedArray]]) -> pd.DataFrame:
-    """Take column after column, so that no more than one is held twice."""
-    index = pd.Index(pandas_array(ID, ids), name=ID.name)
-    arrays = {}
-    for field, column in columns:
-        arrays[field.name] = pandas_array(field, column)
-        if column.nbytes > _LARGE_BYTES:
-            pa.default_memory_pool().release_unused()  # what taking it needed; a tenth of the peak at a million rows
-    return pd.DataFrame(arrays, index=index, copy=False)
-
-
-def pandas_array(field: Field, column: pa.Array | pa.ChunkedArray) -> Any:
-    """Make a pandas array of a field's dtype, of an Arrow array of its kind. It can be written to."""
-    if field.dtype in ("string", "Int64", "boolean"):
-        dtype: Any = pd.StringDtype("pyarrow") if field.dtype == "string" else pd.api.types.pandas_dtype(field.dtype)
-        return dtype.__from_arrow__(column)
-    if field.kind == "time":
-        column = column.cast(pa.timestamp("us"))
-    values = np.require(column.to_numpy(zero_copy_only=False), requirements="W")  # a view of Arrow's cannot be written
-    return values if field.kind == "number" else pd.array(values, dtype=pd.DatetimeTZDtype("us", "UTC"))

@@ -11,8 +11,8 @@ import pandas as pd
 from orstats.api.errors import ConfigError
 from orstats.data.frame import coerce
 from orstats.data.frame.derive import provider_attempts, served
-from orstats.data.frame.frame import pandas_array
 from orstats.data.frame.schema import FIELDS, ID, Field
+from orstats.data.frame.to_pandas import pandas_array
 
 _SOURCE: Final = "API reference, ProviderResponse"
 
