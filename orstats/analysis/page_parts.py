@@ -52,15 +52,15 @@ def headline(df: pd.DataFrame) -> str:
     if totals["cost_unknown"]:  # what is known of these is in the parts, which are more than the whole then
         parts = f"{count(totals['cost_unknown'])} of unknown cost not in it; with these {parts}"
     prompt, completion = totals["native_tokens_prompt"], totals["native_tokens_completion"]
-    said = [value for value in (prompt, completion) if known(value)]
     ok = ok_rows(df)
+    total = ok["tokens_total"].sum(min_count=1)  # as the tables below add up: of what says both
     saved = ok["cache_discount"].sum(min_count=1)
     figures = [
         ("Cost", usd(spent, places) if known(spent) and spent else usd(spent), parts),
         ("Generations", count(totals["ok"]), f"of {count(totals['asked'])} asked for"),
         (
             "Tokens",
-            tokens(sum(said)) if said else "unknown",
+            tokens(total) if known(total) else "unknown",
             f"prompt {tokens(prompt)}, completion {tokens(completion)}",
         ),
         _first_token(df),

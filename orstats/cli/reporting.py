@@ -78,12 +78,12 @@ def run(
         else:
             columns = PAGE_COLUMNS if is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS, *keys)
             frame = _archived(store or Archive(archive), client, base_url, columns)
-    frame = _between(frame, *ends)
+    frame, said = _between(frame, *ends)
     if output is not None and is_page:
         write_html(frame, output, tz=zone, freq=freq or "D")
-        said = [f"Written to {output}."]
+        said.append(f"Written to {output}.")
     else:
-        said = _give(cost_by(frame, keys or None, freq=freq, tz=zone), frame, keys, top, output)
+        said += _give(cost_by(frame, keys or None, freq=freq, tz=zone), frame, keys, top, output)
     if not quiet:
         for words in said:
             say(words)
@@ -135,16 +135,22 @@ def _moment(text: str | None, zone: str) -> datetime | None:
         return moment(text, now=datetime.now(UTC))
 
 
-def _between(frame: pd.DataFrame, since: datetime | None, until: datetime | None) -> pd.DataFrame:
-    """Leave out what was created at other times. Rows that are not ok stay: nobody knows when they were."""
+def _between(frame: pd.DataFrame, since: datetime | None, until: datetime | None) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out what was created at other times, and say of how many rows nobody knows.
+
+    Rows that are not ok stay: they say how much of the answer is missing.
+    """
     if since is None and until is None:
-        return frame
-    kept = pd.Series(data=True, index=frame.index)
+        return frame, []
+    created, is_ok = frame["created_at"], frame["fetch_status"] == "ok"
+    kept = created.notna()
     if since is not None:
-        kept &= (frame["created_at"] >= pd.Timestamp(since)).fillna(value=False).astype(bool)
+        kept &= created >= pd.Timestamp(since)
     if until is not None:
-        kept &= (frame["created_at"] < pd.Timestamp(until)).fillna(value=False).astype(bool)
-    return frame.loc[kept | (frame["fetch_status"] != "ok")]
+        kept &= created < pd.Timestamp(until)
+    undated = int((created.isna() & is_ok).sum())
+    words = f"{plural(undated, 'row')} without created_at left out: nobody knows whether they belong to that time."
+    return frame.loc[kept | ~is_ok], [words] if undated else []
 
 
 def _dearest(report: pd.DataFrame, groups: pd.Index[Any]) -> pd.DataFrame:

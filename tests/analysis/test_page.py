@@ -170,6 +170,15 @@ def test_latencies_of_0_have_a_place_on_the_scale(times):
 def test_unknown_tokens_add_up_to_nothing_that_is_known():
     text = words(frame([record(native_tokens_prompt=None), record(1, native_tokens_completion=None)]))
     assert "total$1.0000100.0%2?" in text
+    assert re.search(r"Tokensunknownprompt \d+, completion \d+", text)
+
+
+def test_the_card_of_tokens_says_what_the_tables_add_up_to():
+    text = words(
+        frame([record(native_tokens_prompt=7, native_tokens_completion=5), record(1, native_tokens_prompt=None)])
+    )
+    assert "Tokens12prompt 7, completion" in text
+    assert re.search(r"total\$1\.0000100\.0%212\b", text)
 
 
 def test_times_are_the_readers():

@@ -137,6 +137,14 @@ def test_report_since_and_until_by_the_readers_days(online, orstats):
     assert made("--since", day, "--tz", "Asia/Tokyo") == made("--since", f"{day}T00:00:00+09:00")
 
 
+@pytest.mark.usefixtures("online")
+def test_rows_of_unknown_time_are_not_left_out_without_a_word(orstats, monkeypatch):
+    df = frame_of({"total_cost": 1.0, "is_byok": False}, {"total_cost": 2.0, "created_at": "2026-01-02T00:00:00Z"})
+    monkeypatch.setattr("orstats.cli.reporting.ask", lambda *_, **__: df)
+    assert "1 row without created_at left out" in orstats("report", *df.index, "--since", "2026-01-01").stderr
+    assert "created_at" not in orstats("report", *df.index).stderr
+
+
 @pytest.mark.parametrize("ending", [".html", ".csv", ".csv.gz", ".xlsx", ".md", ".json", ".parquet", ".jsonl"])
 def test_report_files(online, orstats, ending):
     done = orstats("report", *online.ids[:20], "--archive", "a", "-o", f"r{ending}", "--tz", "Europe/Lisbon")
