@@ -243,7 +243,11 @@ def fields(
 
 
 @app.command(
-    epilog=epilog("orstats sim --ids-out ids.txt", "orstats sim --faults 0.3 --rate 50 --latency 0.2 --port 0")
+    epilog=epilog(
+        "orstats sim --ids-out ids.txt",
+        "orstats sim --faults 0.3 --rate 50 --latency 0.2 --port 0",
+        "orstats sim --seed 7 --until 2026-06-30",
+    )
 )
 @command
 def sim(
@@ -260,6 +264,15 @@ def sim(
     ] = None,
     latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Time that each answer takes.")] = 0.0,
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed is another account.")] = 0,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="When the account's time ends, such as 2026-06-30 (now when not given). "
+            "The same seed and time are the same ids.",
+            show_default=False,
+        ),
+    ] = None,
     ids_out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the account's ids, one a line.", show_default=False)
     ] = None,
@@ -268,5 +281,12 @@ def sim(
     from orstats.cli.simulating import run  # noqa: PLC0415 - loads the simulator
 
     return run(
-        port=port, generations=generations, faults=faults, rate=rate, latency=latency, seed=seed, ids_out=ids_out
+        port=port,
+        generations=generations,
+        faults=faults,
+        rate=rate,
+        latency=latency,
+        seed=seed,
+        until=until,
+        ids_out=ids_out,
     )

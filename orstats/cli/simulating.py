@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import errno
+from datetime import UTC, datetime
 from pathlib import Path
 
-from orstats.cli.console import Failure, data, say
+from orstats.api.errors import ConfigError
+from orstats.cli.console import Failure, WrongUsage, data, say
 from orstats.cli.text import plural
+from orstats.data.account.timespan import moment
 from orstats.sim import SimServer
 
 
 def run(
-    *, port: int, generations: int, faults: float, rate: float | None, latency: float, seed: int, ids_out: str | None
+    *,
+    port: int,
+    generations: int,
+    faults: float,
+    rate: float | None,
+    latency: float,
+    seed: int,
+    until: str | None,
+    ids_out: str | None,
 ) -> int:
     """Serve until Ctrl-C or SIGTERM; the options are those of the command."""
-    server = SimServer(generations, seed=seed, faults=faults, rate_limit=rate, latency=latency, port=port)
+    try:
+        end = None if until is None else moment(until, now=datetime.now(UTC))
+    except ConfigError as error:
+        raise WrongUsage(f"--until: {error}") from error
+    server = SimServer(generations, seed=seed, faults=faults, rate_limit=rate, latency=latency, port=port, until=end)
     if ids_out is not None:
         with Path(ids_out).open("w", encoding="utf-8") as file:
             file.writelines(f"{one}\n" for one in server.ids)

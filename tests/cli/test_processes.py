@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -87,19 +88,28 @@ def test_it_runs_where_standard_streams_are_closed(online, spawn, tmp_path, clos
 
 
 @posix
-def test_the_simulator_serves_until_ctrl_c(spawn, orstats):
-    process = spawn("sim", "--port", "0", "--generations", "10", "--seed", "7", "--ids-out", "ids.txt")
+def test_the_simulator_serves_until_ctrl_c(spawn, orstats, tmp_path):
+    options = ("--port", "0", "--generations", "10", "--seed", "7", "--until", "2026-06-30", "--ids-out", "ids.txt")
+    process = spawn("sim", *options)
     lines = [process.stdout.readline() for _ in range(3)]
     environment = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
     assert set(environment) == {"OPENROUTER_BASE_URL", "OPENROUTER_API_KEY", "OPENROUTER_MANAGEMENT_KEY"}
     done = orstats("fetch", "--ids-from", "ids.txt", env=environment)
     assert "10 ids asked · 10 ok" in done.stderr
+    same = SimServer(10, seed=7, until=datetime(2026, 6, 30, tzinfo=UTC))
+    assert (tmp_path / "ids.txt").read_text().split() == same.ids
     assert "bought" in orstats("key", env=environment).stdout
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert (process.returncode, out) == (0, "")
     assert "orstats fetch --ids-from ids.txt" in err
     assert "Traceback" not in err
+
+
+def test_a_time_that_is_none_is_wrong_usage(orstats):
+    done = orstats("sim", "--until", "soon")
+    assert done.exit_code == 2
+    assert "--until: Not a time: 'soon'" in done.stderr
 
 
 def test_a_port_in_use_is_an_error(sim, orstats):
