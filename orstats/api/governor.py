@@ -146,6 +146,7 @@ class Governor:
             return self._next_slot - now
         if self._state == "closed":
             self._probing = True
+            self._window.skip(max(0.0, now - self._next_slot - _LOOK_UP_S))  # nobody came: that is no closed gate
             return 0.0
         if now - self._next_slot > _CATCH_UP_S:
             self._window.skip(now - self._used_at)

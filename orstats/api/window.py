@@ -38,8 +38,10 @@ class Window:
         self._accepted += 1
 
     def skip(self, seconds: float) -> None:
-        """Leave out a time in which nothing was to be sent."""
+        """Leave out a time in which nothing was to be sent, be the gate open or closed."""
         self._opened_at += seconds
+        self._closed_at += seconds
+        self._shut_at += seconds
 
     def close(self, now: float) -> None:
         """Note that the gate was closed."""

@@ -245,3 +245,23 @@ def test_waiting_ends_when_told_to_stop():
     for _ in range(8):
         governor.refused(sent_at=0.0)
     assert governor.admit(lambda: True) is None
+
+
+def test_a_gate_that_nobody_asked_for_an_hour_says_nothing_of_a_window():
+    clock = [1000.0]
+    governor = Governor(clock=lambda: clock[0])
+    for _ in range(200):
+        clock[0] += 0.005
+        governor.accepted(clock[0])
+    for _ in range(8):
+        clock[0] += 0.005
+        governor.refused(clock[0])
+    for _ in range(4):  # probes
+        while governor.reserve(clock[0]) > 0:
+            clock[0] += 0.01
+        governor.refused(clock[0])
+    assert governor.pace == 0.0
+    clock[0] += 3600.0
+    assert governor.reserve(clock[0]) == 0.0
+    governor.accepted(clock[0])
+    assert governor.pace > 50
