@@ -246,6 +246,7 @@ def fields(
     epilog=epilog(
         "orstats sim --ids-out ids.txt",
         "orstats sim --faults 0.3 --rate 50 --latency 0.2 --port 0",
+        "orstats sim --rate 20 --rate-status 503 --retry-after none",
         "orstats sim --seed 7 --until 2026-06-30",
     )
 )
@@ -260,8 +261,18 @@ def sim(
     ] = 0.0,
     rate: Annotated[
         float | None,
-        typer.Option(metavar="N", min=0.1, help="Requests a second before it refuses (429).", show_default=False),
+        typer.Option(metavar="N", min=0.1, help="Maximum number of requests per second.", show_default=False),
     ] = None,
+    rate_status: Annotated[
+        int, typer.Option(metavar="STATUS", help="Status of requests above --rate: 429, or 503 as proxies send.")
+    ] = 429,
+    retry_after: Annotated[
+        str,
+        typer.Option(
+            metavar="STYLE",
+            help="What requests above --rate are told: seconds, date, ms, both, reset, none, or a number of seconds.",
+        ),
+    ] = "seconds",
     latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Time that each answer takes.")] = 0.0,
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed is another account.")] = 0,
     until: Annotated[
@@ -276,6 +287,9 @@ def sim(
     ids_out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the account's ids, one a line.", show_default=False)
     ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve https with a certificate of a private authority. [extra: sim]")
+    ] = False,
 ) -> int:
     """Run a simulated API on this machine until Ctrl-C, to try things without a key and without cost."""
     from orstats.cli.simulating import run  # noqa: PLC0415 - loads the simulator
@@ -285,8 +299,11 @@ def sim(
         generations=generations,
         faults=faults,
         rate=rate,
+        rate_status=rate_status,
+        retry_after=retry_after,
         latency=latency,
         seed=seed,
         until=until,
         ids_out=ids_out,
+        tls=tls,
     )

@@ -93,6 +93,9 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Note that the client has said all it will say; what is under way is still answered, then it is closed."""
         self._ended = True
+        if self._transport is None or self._transport.get_extra_info("sslcontext") is not None:
+            # A TLS connection cannot be half closed.
+            return False
         return self._pending is not None or self._unread
 
     def pause_writing(self) -> None:

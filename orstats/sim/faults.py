@@ -6,13 +6,19 @@ order in which a client asks.
 
 from __future__ import annotations
 
+import math
 import time
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
+from itertools import accumulate
+from typing import Any, Literal
 
-from orstats.sim.messages import HTML, TEXT, Reply, error_reply
+from orstats.sim.messages import HTML, TEXT, Reply, error_reply, json_reply
 from orstats.sim.seeds import number
+
+RetryAfter = Literal["seconds", "date", "ms", "both", "reset", "none"]
 
 _2_64 = 1 << 64
 
@@ -35,13 +41,37 @@ MESSAGES: dict[int, str] = {
 }
 # A fault has no limit behind it, but no server says that it admits nothing.
 _LIMIT_TOLD = 20
-# These come from the CDN when it cannot reach the API: a short text, no JSON.
-_FROM_THE_CDN = (520, 521, 522, 523)
-
+# A CDN that cannot reach the API sends a short text instead of JSON.
+_CDN_STATUSES = (520, 521, 522, 523, 525, 527, 530)
+# What proxies, firewalls and hotel networks put in the API's place.
+_TITLES = {
+    "html-200": "openrouter.ai | 200: One moment, please",
+    "captive-200": "Sign in to Guest Wi-Fi",
+    "html-400": "400 Bad Request",
+    "html-403": "Access Denied: this site is blocked by your organisation",
+    "html-404": "404 Not Found",
+    "html-502": "openrouter.ai | 502: Bad gateway",
+    "html-503": "503 Service Temporarily Unavailable",
+    "html-524": "openrouter.ai | 524: A timeout occurred",
+}
 _PAGE = (
-    "<!DOCTYPE html>\n<html>\n<head><title>openrouter.ai | {status}: {title}</title></head>\n"
+    "<!DOCTYPE html>\n<html>\n<head><title>{title}</title></head>\n"
     "<body>\n<h1>{title}</h1>\n<p>Error code {status}</p>\n</body>\n</html>\n"
 )
+# JSON of other gateways: valid, but without the API's `error`.
+_FOREIGN_JSON = {
+    400: {"message": "Bad Request"},
+    403: {"message": "Forbidden"},
+    404: {"detail": "Not Found"},
+    502: {"message": "Internal server error"},
+}
+# Successful answers without a record in them.
+_HOLLOW: dict[str, Any] = {
+    "empty-200": {"data": {}},
+    "null-200": {"data": None},
+    "list-200": {"data": []},
+    "foreign-200": {"data": {"status": "ok", "version": "1.4.2"}},
+}
 
 DEFAULT_KINDS: tuple[str, ...] = (
     "408",
@@ -69,8 +99,27 @@ DEFAULT_KINDS: tuple[str, ...] = (
     "error-200",
     "html-200",
 )
-ALL_KINDS: tuple[str, ...] = (*DEFAULT_KINDS, "400", "401", "402", "403", "404", "hang", "drip", "redirect")
-_SPOILERS = {"truncated", "cut", "drip"}
+_WAITS = ("seconds", "date", "ms", "both", "reset", "bare")
+ALL_KINDS: tuple[str, ...] = tuple(
+    dict.fromkeys(
+        (
+            *DEFAULT_KINDS,
+            *map(str, MESSAGES),
+            *map(str, _CDN_STATUSES),
+            *(f"{status}-{wait}" for status in (429, 503) for wait in _WAITS),
+            *(f"{status}-metadata" for status in MESSAGES),
+            *_TITLES,
+            *(f"json-{status}" for status in _FOREIGN_JSON),
+            *_HOLLOW,
+            "blank-200",
+            "wrapped-200",
+            "hang",
+            "drip",
+            "redirect",
+        )
+    )
+)
+_SPOILERS = {"truncated", "cut", "drip", "wrapped-200"}
 _SCRIPT_KINDS = {*ALL_KINDS, "ok"}
 
 
@@ -83,13 +132,23 @@ class Faults:
     rate
         Share of the identifiers (0 to 1) whose first requests meet a fault and then succeed.
     kinds
-        The faults to choose from for these. The default leaves out what never heals by itself or takes long:
-        "400" to "404", "hang" (no answer ever), "drip" (a byte at a time) and "redirect".
+        The faults to choose from, all equally likely; or a mapping from each to its own share of the identifiers,
+        which takes the place of ``rate``. The default excludes what never heals or takes long, such as "404",
+        "html-403" and "hang".
 
-        A number is that status with the API's body; "429" has ``Retry-After`` in seconds, "429-date" as a date,
-        "429-reset" has ``X-RateLimit-*`` (epoch ms) instead, "429-bare" neither. "reset" and "close" end the
-        connection before the answer, "cut" in the middle of its body. "truncated" is half a JSON body with a
-        length that fits, "html-*" and "text-502" are pages of a proxy, "error-200" is a 200 with an ``error``.
+        * ``"502"``: that status with the API's error body; 520 to 530 with the CDN's plain text. ``"403-metadata"``:
+          with ``error.metadata``, ``openrouter_metadata`` and ``user_id``, too.
+        * ``"429"``: with ``Retry-After`` in seconds. ``"429-date"``, ``"429-ms"`` (``retry-after-ms``), ``"429-both"``,
+          ``"429-reset"`` (``X-RateLimit-*``, epoch ms) and ``"429-bare"`` (no such header). ``"503"`` has no header;
+          ``"503-seconds"`` and the others do.
+        * ``"reset"`` and ``"close"`` end the connection before the answer, ``"cut"`` in the middle of its body.
+          ``"truncated"`` is half a JSON body with a matching length, ``"drip"`` sends a byte at a time, ``"hang"``
+          nothing. ``"redirect"`` points to another host.
+        * Pages of proxies and firewalls: ``"html-403"`` (also 200, 400, 404, 502, 503, 524), ``"captive-200"``,
+          ``"text-502"``; and JSON without ``error``: ``"json-403"`` (also 400, 404, 502).
+        * A 200 without a record: ``"error-200"`` (an ``error`` body), ``"empty-200"`` (``{"data": {}}``),
+          ``"null-200"``, ``"list-200"``, ``"foreign-200"`` (no known field), ``"blank-200"`` (no body);
+          ``"wrapped-200"`` is ``{"data": {"data": {...}}}``.
     seed
         Another seed hits other identifiers.
     repeat
@@ -119,7 +178,7 @@ class Faults:
     """
 
     rate: float = 0.1
-    kinds: Sequence[str] = DEFAULT_KINDS
+    kinds: Sequence[str] | Mapping[str, float] = DEFAULT_KINDS
     seed: int = 0
     repeat: int = 1
     per_id: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -133,6 +192,8 @@ class Faults:
         unknown = sorted(named - _SCRIPT_KINDS)
         if unknown:
             raise ValueError(f"unknown kinds of fault: {', '.join(unknown)}; known are {', '.join(ALL_KINDS)}")
+        if isinstance(self.kinds, Mapping):
+            object.__setattr__(self, "rate", math.fsum(self.kinds.values()))
         if not 0 <= self.rate <= 1:
             raise ValueError(f"rate is a share from 0 to 1, not {self.rate}")
         if self.repeat < 1:
@@ -165,7 +226,11 @@ class Faults:
             return None
         if attempt > number(self.seed, "fault-count", key) % self.repeat:
             return None
-        return self.kinds[number(self.seed, "fault-kind", key, attempt) % len(self.kinds)]
+        pick = number(self.seed, "fault-kind", key, attempt)
+        if not isinstance(self.kinds, Mapping):
+            return self.kinds[pick % len(self.kinds)]
+        shares = list(accumulate(self.kinds.values()))
+        return list(self.kinds)[bisect(shares, pick / _2_64 * shares[-1])]
 
     def reply(self, kind: str) -> Reply | None:
         """Write the answer of a request that meets a fault.
@@ -180,15 +245,20 @@ class Faults:
         Reply or None
             None for a kind that :meth:`spoils` a good answer.
         """
-        if kind in _PAGES:
-            return _PAGES[kind]
-        if kind.isdigit():
-            return self._status(int(kind))
-        if kind.startswith("429-"):
-            return error_reply(429, MESSAGES[429], self._wait(kind.removeprefix("429-")))
+        if kind in _FIXED:
+            return _FIXED[kind]
         if kind == "redirect":
             return Reply(302, b"", HTML, (("location", self.redirect_to),))
-        return _NO_ANSWERS.get(kind)
+        text, _, variant = kind.partition("-")
+        if not text.isdigit():
+            return None
+        status = int(text)
+        if status in _CDN_STATUSES:
+            return Reply(status, f"error code: {status}".encode(), TEXT)
+        if status == 429:  # noqa: PLR2004 - Too Many Requests
+            variant = variant or "seconds"
+        headers = wait_headers(variant, self.retry_after_s, reset_s=self.retry_after_s, limit=_LIMIT_TOLD)
+        return error_reply(status, MESSAGES[status], headers, extras=_EXTRAS if variant == "metadata" else None)
 
     @staticmethod
     def spoils(kind: str) -> bool:
@@ -202,7 +272,7 @@ class Faults:
         Returns
         -------
         bool
-            True for "truncated", "cut" and "drip".
+            True for "truncated", "cut", "drip" and "wrapped-200".
         """
         return kind in _SPOILERS
 
@@ -212,7 +282,7 @@ class Faults:
         Parameters
         ----------
         kind
-            "truncated", "cut" or "drip".
+            One of these.
         good
             What would have been answered.
 
@@ -223,60 +293,63 @@ class Faults:
         """
         if kind == "truncated":
             return replace(good, body=good.body[: len(good.body) // 2])
+        if kind == "wrapped-200":
+            return replace(good, body=b'{"data":' + good.body + b"}") if good.status == 200 else good  # noqa: PLR2004 - OK
         if kind == "drip":
             return replace(good, manner="drip", pause_s=self.drip_s)
         return replace(good, manner="cut")
 
-    def _status(self, status: int) -> Reply:
-        if status in _FROM_THE_CDN:
-            return Reply(status, f"error code: {status}".encode(), TEXT)
-        return error_reply(status, MESSAGES[status], self._wait("seconds") if status == 429 else ())  # noqa: PLR2004
 
-    def _wait(self, style: str) -> tuple[tuple[str, str], ...]:
-        return wait_headers(style, self.retry_after_s, self.retry_after_s, limit=_LIMIT_TOLD)
-
-
-def wait_headers(style: str, wait_s: float, retry_after_s: int, *, limit: int) -> tuple[tuple[str, str], ...]:
-    """Write the headers that ask a client to wait.
+def wait_headers(style: str, wait_s: float, *, reset_s: float, limit: int) -> tuple[tuple[str, str], ...]:
+    """Build the headers that ask a client to wait.
 
     Parameters
     ----------
     style
-        "seconds" or "date" for ``Retry-After``, "reset" for ``X-RateLimit-*``; anything else for no header.
+        One of :data:`RetryAfter`. An unknown style gives no header.
     wait_s
-        When the next request will be served, in seconds from now; told by "reset".
-    retry_after_s
-        What ``Retry-After`` says, in seconds.
+        Seconds to ask for, rounded up to whole seconds or milliseconds.
+    reset_s
+        Seconds until the next request is served, sent by "reset".
     limit
-        Requests a second, told by "reset".
+        Requests per second, sent by "reset".
 
     Examples
     --------
-    >>> wait_headers("seconds", 0.2, 1, limit=10)
-    (('retry-after', '1'),)
+    >>> wait_headers("both", 0.2, reset_s=0.2, limit=10)
+    (('retry-after', '1'), ('retry-after-ms', '200'))
     """
-    if style == "seconds":
-        return (("retry-after", str(retry_after_s)),)
+    seconds = math.ceil(wait_s)
     if style == "date":
-        return (("retry-after", formatdate(time.time() + retry_after_s, usegmt=True)),)
+        return (("retry-after", formatdate(time.time() + seconds, usegmt=True)),)
     if style == "reset":
         return (
             ("x-ratelimit-limit", str(limit)),
             ("x-ratelimit-remaining", "0"),
-            ("x-ratelimit-reset", str(int((time.time() + wait_s) * 1000) + 1)),
+            ("x-ratelimit-reset", str(int((time.time() + reset_s) * 1000) + 1)),
         )
-    return ()
+    headers = (("retry-after", str(seconds)), ("retry-after-ms", str(math.ceil(wait_s * 1000))))
+    return {"seconds": headers[:1], "ms": headers[1:], "both": headers}.get(style, ())
 
 
-_NO_ANSWERS: dict[str, Reply] = {
+def _page(status: int, title: str) -> Reply:
+    return Reply(status, _PAGE.format(status=status, title=title).encode(), HTML)
+
+
+# What any error body may carry beside code and message.
+_EXTRAS: dict[str, Any] = {
+    "metadata": {"provider_name": "OpenAI", "raw": "upstream said no", "headers": {"X-Request-Id": "req_1"}},
+    "openrouter_metadata": {"region": "eu-west", "attempt": 1},
+    "user_id": "user_2aBcDeFgHiJkLmNoPqRsTuVwXyZ",
+}
+_FIXED: dict[str, Reply] = {
     "reset": Reply(0, manner="reset"),
     "close": Reply(0, manner="close"),
     "hang": Reply(0, manner="hang"),
-}
-_PAGES: dict[str, Reply] = {
-    "html-502": Reply(502, _PAGE.format(status=502, title="Bad gateway").encode(), HTML),
-    "html-524": Reply(524, _PAGE.format(status=524, title="A timeout occurred").encode(), HTML),
-    "html-200": Reply(200, _PAGE.format(status=200, title="One moment, please").encode(), HTML),
+    **{kind: _page(int(kind.rpartition("-")[2]), title) for kind, title in _TITLES.items()},
+    **{f"json-{status}": json_reply(status, body) for status, body in _FOREIGN_JSON.items()},
+    **{kind: json_reply(200, body) for kind, body in _HOLLOW.items()},
+    "blank-200": Reply(200),
     "text-502": Reply(502, b"502 Bad Gateway\n", TEXT),
     "error-200": replace(error_reply(502, MESSAGES[502]), status=200),
 }

@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import functools
 import signal
+import tempfile
 import threading
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orstats.sim.certificates import CertificateKind, create_tls_context
 from orstats.sim.connection import Connection
 
 if TYPE_CHECKING:
@@ -30,12 +33,16 @@ class Hosting:
     service
         Who answers.
     port
-        Where to listen; 0 takes a free port, anew at each start.
+        Where to listen; 0 picks a free port at each start.
+    tls
+        The kind of certificate of a TLS port; None for a plain one.
     """
 
-    def __init__(self, service: Service, port: int) -> None:
+    def __init__(self, service: Service, port: int, tls: CertificateKind | None = None) -> None:
         self._service = service
         self._wanted_port = port
+        self.tls = tls
+        self.ca_file: Path | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -94,18 +101,27 @@ class Hosting:
         self._loop, self._stopping = loop, asyncio.Event()
         self._service.open()
         make = functools.partial(Connection, self._service, loop)
-        server = await loop.create_server(make, HOST, self._wanted_port, backlog=_BACKLOG)
+        with tempfile.TemporaryDirectory(prefix="orstats-sim-") as folder:
+            context = None
+            if self.tls is not None:
+                context, self.ca_file = create_tls_context(Path(folder), self.tls)
+            server = await loop.create_server(make, HOST, self._wanted_port, backlog=_BACKLOG, ssl=context)
+            await self._serve_until_stopped(server, ready, signals=signals)
+
+    async def _serve_until_stopped(self, server: asyncio.Server, ready: Callable[[], object], *, signals: bool) -> None:
+        loop, stopping = asyncio.get_running_loop(), self._stopping
+        assert stopping is not None
         self.port = server.sockets[0].getsockname()[1]
         try:
             if signals:
                 for number in (signal.SIGINT, signal.SIGTERM):
                     # Windows has no such handlers; there Ctrl-C arrives as KeyboardInterrupt.
                     with contextlib.suppress(NotImplementedError):
-                        loop.add_signal_handler(number, self._stopping.set)
+                        loop.add_signal_handler(number, stopping.set)
             ready()
-            await self._stopping.wait()
+            await stopping.wait()
         finally:
-            self.port = None
+            self.port = self.ca_file = None
             server.close()
             await self._service.close(_STOP_S)
             await server.wait_closed()

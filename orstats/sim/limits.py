@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from orstats.sim.faults import MESSAGES, wait_headers
+from orstats.sim.faults import MESSAGES, RetryAfter, wait_headers
 from orstats.sim.messages import Reply, error_reply
 
 
@@ -23,10 +22,13 @@ class RateLimit:
     burst
         How many may come at once after a pause; default one second's worth, at least 1.
     retry_after
-        What a refusal tells: "seconds" or "date" (``Retry-After``), "reset" (``X-RateLimit-Reset``, epoch ms, the
-        exact moment) or "none".
+        What a refusal tells: "seconds" or "date" (``Retry-After``), "ms" (``retry-after-ms``), "both" (``Retry-After``
+        in seconds and ``retry-after-ms``), "reset" (``X-RateLimit-Reset``, epoch ms, the exact moment) or "none".
     retry_after_s
-        What ``Retry-After`` says, in whole seconds; None for the truth, rounded up: when one more is served.
+        Seconds that ``Retry-After`` and ``retry-after-ms`` ask for, such as 120. None asks for the time until one more
+        request is served, rounded up to whole seconds or milliseconds.
+    status
+        Status of a refusal: 429 as the API answers, or 503 as nginx and haproxy do by default.
     algorithm
         "bucket" refills steadily and refusals cost nothing; "window" counts anew each second.
 
@@ -43,8 +45,9 @@ class RateLimit:
 
     per_second: float
     burst: int | None = None
-    retry_after: Literal["seconds", "date", "reset", "none"] = "seconds"
+    retry_after: RetryAfter = "seconds"
     retry_after_s: int | None = None
+    status: Literal[429, 503] = 429
     algorithm: Literal["bucket", "window"] = "bucket"
 
     def __post_init__(self) -> None:
@@ -87,9 +90,9 @@ class Limiter:
         if wait_s is None:
             return None
         limit = self._limit
-        told_s = math.ceil(wait_s) if limit.retry_after_s is None else limit.retry_after_s
-        headers = wait_headers(limit.retry_after, wait_s, told_s, limit=max(1, int(limit.per_second)))
-        return error_reply(429, MESSAGES[429], headers)
+        told_s = wait_s if limit.retry_after_s is None else limit.retry_after_s
+        headers = wait_headers(limit.retry_after, told_s, reset_s=wait_s, limit=max(1, int(limit.per_second)))
+        return error_reply(limit.status, MESSAGES[limit.status], headers)
 
     def _bucket(self, now: float) -> float | None:
         refilled = self._tokens + (now - self._at) * self._limit.per_second

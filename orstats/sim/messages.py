@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -100,15 +101,25 @@ def json_reply(status: int, value: Any, headers: tuple[tuple[str, str], ...] = (
     return Reply(status, orjson.dumps(value), headers=headers)
 
 
-def error_reply(status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
-    """Answer with the API's error body.
+def error_reply(
+    status: int,
+    message: str,
+    headers: tuple[tuple[str, str], ...] = (),
+    *,
+    extras: Mapping[str, Any] | None = None,
+) -> Reply:
+    """Answer with the API's error body; ``extras`` are its optional fields.
 
     Examples
     --------
     >>> error_reply(404, "Resource not found").body
     b'{"error":{"code":404,"message":"Resource not found"}}'
     """
-    return json_reply(status, {"error": {"code": status, "message": message}}, headers)
+    extras = dict(extras or {})
+    error = {"code": status, "message": message}
+    if "metadata" in extras:
+        error["metadata"] = extras.pop("metadata")
+    return json_reply(status, {"error": error, **extras}, headers)
 
 
 def read_head(buffer: bytes) -> tuple[Request, int, int | None] | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from orstats.sim.certificates import CertificateKind
 from orstats.sim.corpus import Corpus
 from orstats.sim.faults import Faults
 from orstats.sim.hosting import HOST, Hosting
@@ -34,7 +36,7 @@ class SimServer(Truth):
     seed
         The same seed, number and ``until`` give the same account, keys and faults.
     faults
-        What goes wrong: a share of identifiers from 0 to 1, or :class:`Faults`.
+        What goes wrong: a share of identifiers from 0 to 1, such a share for each kind of fault, or :class:`Faults`.
     rate_limit
         Requests a second, or a :class:`RateLimit`; None for no limit.
     latency
@@ -52,6 +54,9 @@ class SimServer(Truth):
         Whether the account ever switched Input & Output Logging on. If not, no content is found.
     analytics_per_minute
         Requests a minute that ``/analytics`` answers, the vendor's published limit; None for no limit.
+    tls
+        Whether to listen with TLS, with a certificate of a private authority (see :attr:`ca_file`); "expired" and
+        "wrong-host" give certificates that clients must refuse. Requires the extra ``sim``.
 
     Examples
     --------
@@ -70,7 +75,7 @@ class SimServer(Truth):
         generations: int = 1000,
         *,
         seed: int = 0,
-        faults: float | Faults = 0.0,
+        faults: float | Mapping[str, float] | Faults = 0.0,
         rate_limit: float | RateLimit | None = None,
         latency: float | tuple[float, float] = 0.0,
         lag: float = 0.0,
@@ -79,8 +84,11 @@ class SimServer(Truth):
         gzip: bool = False,
         log_content: bool = True,
         analytics_per_minute: int | None = 64,
+        tls: bool | CertificateKind = False,
     ) -> None:
-        if not isinstance(faults, Faults):
+        if isinstance(faults, Mapping):
+            faults = Faults(kinds=faults, seed=seed)
+        elif not isinstance(faults, Faults):
             faults = Faults(rate=faults, seed=seed)
         if rate_limit is not None and not isinstance(rate_limit, RateLimit):
             rate_limit = RateLimit(rate_limit)
@@ -95,7 +103,8 @@ class SimServer(Truth):
             gzip=gzip,
             analytics_per_minute=analytics_per_minute,
         )
-        self._hosting = Hosting(self._service, port)
+        certificate: CertificateKind | None = ("valid" if tls else None) if isinstance(tls, bool) else tls
+        self._hosting = Hosting(self._service, port, certificate)
 
     def __repr__(self) -> str:
         where = f"at {self.base_url}" if self._hosting.port is not None else "not running"
@@ -157,7 +166,17 @@ class SimServer(Truth):
     @property
     def base_url(self) -> str:
         """The API's base URL, with ``/api/v1``."""
-        return f"http://{HOST}:{self.port}/api/v1"
+        return f"{'https' if self._hosting.tls else 'http'}://{HOST}:{self.port}/api/v1"
+
+    @property
+    def ca_file(self) -> str:
+        """The certificate authority that clients of the TLS port must trust; it is deleted when the server stops.
+
+        RuntimeError while it is not running, and without ``tls``.
+        """
+        if self._hosting.ca_file is None:
+            raise RuntimeError("the simulator has no TLS port: use `with SimServer(tls=True) as sim:`")
+        return str(self._hosting.ca_file)
 
     @property
     def key(self) -> str:

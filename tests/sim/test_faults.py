@@ -1,6 +1,7 @@
 """Each fault looks on the wire as it should, hits as many as it should, and heals when it should."""
 
 import socket
+from collections import Counter
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from time import time
@@ -31,9 +32,11 @@ WORDS = {
 @pytest.fixture(scope="module")
 def faulty():
     """A server where identifier number n always meets fault number n."""
-    server = SimServer(60, seed=4)
-    always = dict(zip(server.ids, ALL_KINDS, strict=False))
-    with SimServer(60, seed=4, until=server._corpus.until, faults=Faults(rate=0, always=always, drip_s=0)) as running:
+    server = SimServer(len(ALL_KINDS), seed=4)
+    always = dict(zip(server.ids, ALL_KINDS, strict=True))
+    with SimServer(
+        len(ALL_KINDS), seed=4, until=server._corpus.until, faults=Faults(rate=0, always=always, drip_s=0)
+    ) as running:
         yield running
 
 
@@ -61,7 +64,7 @@ def test_statuses_have_the_body_of_the_specification(meet, kind, path):
     assert answer.headers["content-type"].startswith("application/json")
 
 
-@pytest.mark.parametrize("kind", ["520", "521", "522", "523"])
+@pytest.mark.parametrize("kind", ["520", "521", "522", "523", "525", "527", "530"])
 def test_the_cdn_speaks_plain_text(meet, kind):
     answer = meet(kind)
     assert (answer.status, answer.data) == (int(kind), f"error code: {kind}".encode())
@@ -80,6 +83,42 @@ def test_a_429_asks_to_wait_in_four_ways(meet):
     bare = meet("429-bare")
     assert bare.status == 429
     assert not {"retry-after", "x-ratelimit-reset"} & {name.lower() for name in bare.headers}
+
+
+@pytest.mark.parametrize("status", ["429", "503"])
+def test_refusals_may_ask_to_wait_in_milliseconds(meet, status):
+    assert meet(f"{status}-ms").headers["retry-after-ms"] == "1000"
+    both = meet(f"{status}-both").headers
+    assert (both["retry-after"], both["retry-after-ms"]) == ("1", "1000")
+    assert "retry-after" not in meet("503").headers
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL_KINDS if kind.endswith("-metadata")])
+def test_error_bodies_may_carry_the_optional_fields(meet, kind):
+    body = orjson.loads(meet(kind).data)
+    assert body["error"]["code"] == int(kind.partition("-")[0])
+    assert body["error"]["metadata"]["provider_name"] == "OpenAI"
+    assert {"openrouter_metadata", "user_id"} <= body.keys()
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 502])
+def test_other_gateways_answer_json_without_an_error(meet, status):
+    answer = meet(f"json-{status}")
+    assert answer.status == status
+    assert "error" not in orjson.loads(answer.data)
+
+
+def test_a_200_may_have_no_record(meet):
+    assert orjson.loads(meet("empty-200").data) == {"data": {}}
+    assert orjson.loads(meet("null-200").data) == {"data": None}
+    assert orjson.loads(meet("list-200").data) == {"data": []}
+    assert "id" not in orjson.loads(meet("foreign-200").data)["data"]
+    assert meet("blank-200").data == b""
+
+
+def test_a_200_may_wrap_the_record(meet, faulty):
+    record = faulty.record(faulty.ids[ALL_KINDS.index("wrapped-200")])
+    assert orjson.loads(meet("wrapped-200").data) == {"data": {"data": record}}
 
 
 def test_a_reset_comes_before_any_answer(meet):
@@ -114,12 +153,16 @@ def test_a_truncated_body_is_as_long_as_announced_but_no_json(meet):
         orjson.loads(answer.data)
 
 
-@pytest.mark.parametrize(("kind", "status"), [("html-502", 502), ("html-524", 524), ("html-200", 200)])
+PAGES = [kind for kind in ALL_KINDS if kind.startswith(("html-", "captive-"))]
+
+
+@pytest.mark.parametrize(("kind", "status"), [(kind, int(kind[-3:])) for kind in PAGES])
 def test_proxies_answer_pages(meet, kind, status):
     answer = meet(kind)
     assert answer.status == status
     assert answer.headers["content-type"].startswith("text/html")
     assert answer.data.startswith(b"<!DOCTYPE html>")
+    assert b"<title>" in answer.data
 
 
 def test_proxies_answer_plain_text(meet):
@@ -193,6 +236,17 @@ def test_a_number_is_a_share_of_faults(ask):
         assert ask(server, "/key")[0] == 200
 
 
+def test_each_kind_may_have_a_share_of_its_own(ask):
+    faults = Faults(kinds={"html-403": 0.2, "429-ms": 0.1}, seed=3)
+    hit = Counter(faults.kind(f"gen-{number}", 0) for number in range(5000))
+    assert set(hit) == {None, "html-403", "429-ms"}
+    assert hit["html-403"] == pytest.approx(1000, rel=0.15)
+    assert hit["429-ms"] == pytest.approx(500, rel=0.2)
+    with SimServer(20, faults={"json-404": 1.0}) as server:
+        assert [ask(server, "/generation", id=server.ids[0])[0] for _ in range(2)] == [404, 200]
+        assert server.stats.faults == {"json-404": 1}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -200,6 +254,8 @@ def test_a_number_is_a_share_of_faults(ask):
         ({"per_id": {"x": ["418"]}}, "unknown kinds of fault: 418"),
         ({"always": {"x": "never"}}, "unknown kinds of fault: never"),
         ({"rate": 1.5}, "share from 0 to 1"),
+        ({"kinds": {"500": 0.6, "502": 0.6}}, "share from 0 to 1"),
+        ({"kinds": {"teapot": 0.1}}, "unknown kinds of fault: teapot"),
         ({"repeat": 0}, "1 or more"),
         ({"kinds": []}, "needs kinds"),
     ],
@@ -210,4 +266,5 @@ def test_mistakes_are_told(options, message):
 
 
 def test_what_takes_long_or_never_heals_is_not_drawn_by_chance():
-    assert not {"hang", "drip", "redirect", "400", "401", "402", "403", "404"} & set(DEFAULT_KINDS)
+    lasting = {"hang", "drip", "redirect", "400", "401", "402", "403", "404", "html-403", "html-404", "captive-200"}
+    assert not lasting & set(DEFAULT_KINDS)

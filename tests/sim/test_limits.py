@@ -2,6 +2,7 @@
 
 from time import time
 
+import orjson
 import pytest
 
 from orstats.sim import RateLimit, SimServer
@@ -82,6 +83,36 @@ def test_a_refusal_asks_to_wait_as_told(style, name):
     assert refusal.status == 429
     assert [header for header, _ in refusal.headers] == ([name] if name else [])
     assert style != "seconds" or refusal.headers[0][1] == "7"
+
+
+@pytest.mark.parametrize(
+    ("style", "headers"),
+    [
+        ("none", {}),
+        ("seconds", {"retry-after": "120"}),
+        ("ms", {"retry-after-ms": "120000"}),
+        ("both", {"retry-after": "120", "retry-after-ms": "120000"}),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_refusal_has_the_status_and_headers_of_its_limit(status, style, headers):
+    limiter = Limiter(RateLimit(1, status=status, retry_after=style, retry_after_s=120), Clock())
+    limiter.refusal()
+    refusal = limiter.refusal()
+    assert (refusal.status, dict(refusal.headers)) == (status, headers)
+    assert orjson.loads(refusal.body)["error"]["code"] == status
+
+
+def test_milliseconds_name_the_moment_of_the_next_request():
+    limiter = Limiter(RateLimit(4, burst=1, retry_after="both"), Clock())
+    limiter.refusal()
+    assert dict(limiter.refusal().headers) == {"retry-after": "1", "retry-after-ms": "250"}
+
+
+def test_a_server_that_refuses_with_503_counts_refusals(ask):
+    with SimServer(9, rate_limit=RateLimit(0.001, burst=2, status=503, retry_after="none")) as server:
+        assert [ask(server, "/generation", id=identifier)[0] for identifier in server.ids[:4]] == [200, 200, 503, 503]
+        assert (server.stats.refusals, server.stats.faults) == (2, {})
 
 
 @pytest.mark.parametrize(("per_second", "told"), [(200, "1"), (1, "1"), (0.5, "2"), (0.1, "10")])
