@@ -1,121 +1,102 @@
-"""A stored conversation as text for a terminal. Its words are strangers': all are cleaned."""
+"""A stored conversation as text for a terminal. All of it is untrusted input and cleaned before it is printed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import orjson
 from rich.text import Text
 
 from orstats.cli.text import clean, line, short, size
+from orstats.data.content.content import Content, StoredAttempt, StoredError
+from orstats.data.content.messages import Message
+from orstats.data.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
+from orstats.data.content.words import no_completion
 
 _ROLES = {"system": "magenta", "developer": "magenta", "user": "green", "assistant": "blue", "tool": "yellow"}
+_LONGEST_ADDRESS = 200
 
 
-def conversation(content: dict[str, Any]) -> Iterator[Text]:
-    """Make the texts to print: each turn under its role, then the completion, its reasoning and the stored error."""
-    given, output = content.get("input"), content.get("output")
-    given = given if isinstance(given, dict) else {}
-    output = output if isinstance(output, dict) else {}
-    if given.get("prompt") is not None:
-        yield from _turn("prompt", [_text(given["prompt"])])
-    messages = given.get("messages")
-    for message in messages if isinstance(messages, list) else []:
-        if isinstance(message, dict):
-            yield from _message(message)
-    if output.get("reasoning") is not None:
-        yield from _turn("reasoning", [_text(output["reasoning"])], "dim")
-    if output.get("completion") is not None:
-        yield from _turn("completion", [_text(output["completion"])], "bold blue")
-    if content.get("error") is not None:
-        yield from _turn("error", list(_error(content["error"])), "red")
+def conversation(content: Content, finish_reason: str | None = None) -> Iterator[Text]:
+    """Make the texts to print: each turn under its role, then reasoning, completion and the stored error."""
+    if content.prompt is not None:
+        yield from _section("prompt", [clean(content.prompt)])
+    for message in content.messages:
+        if message.reasoning:
+            yield from _section(f"{line(message.role or 'unknown role')} reasoning", [clean(message.reasoning)], "dim")
+        if _has_body(message) or not message.reasoning:
+            yield from _section(
+                _title(message), list(_body(message)) or ["(empty)"], _ROLES.get(message.role or "", "")
+            )
+    if content.reasoning:
+        yield from _section("reasoning", [clean(content.reasoning)], "dim")
+    answers = [message for message in content.output if _has_body(message)]
+    for message in answers:
+        yield from _section("completion", list(_body(message)), "bold blue")
+    if not answers:
+        yield from _section("completion", [f"({no_completion(finish_reason)})"], "bold blue")
+    if content.error is not None:
+        yield from _section("error", list(_error(content.error)), "red")
 
 
-def _message(message: dict[str, Any]) -> Iterator[Text]:
-    role = line(message.get("role") or "unknown role")
-    title = role
-    if message.get("name"):
-        title += f" {short(message['name'])}"
-    if message.get("tool_call_id"):
-        title += f" (answer to {short(message['tool_call_id'])})"
-    lines = list(_parts(message.get("content")))
-    calls = message.get("tool_calls")
-    lines += [_call(call) for call in calls] if isinstance(calls, list) else []
-    yield from _turn(title, lines or ["(empty)"], _ROLES.get(role, ""))
-
-
-def _turn(title: str, lines: list[str], style: str = "") -> Iterator[Text]:
+def _section(title: str, lines: list[str], style: str = "") -> Iterator[Text]:
     yield Text(f"\n── {title}", style=style)
     yield Text("\n".join(lines))
 
 
-def _parts(content: Any) -> Iterator[str]:
-    if content is None:
-        return
-    for part in content if isinstance(content, list) else [content]:
-        yield _part(part) if isinstance(part, dict) else _text(part)
+def _title(message: Message) -> str:
+    title = line(message.role or "unknown role")
+    if message.name:
+        title += f" {short(message.name)}"
+    if message.tool_call_id:
+        title += f" (answer to {short(message.tool_call_id)})"
+    return title
 
 
-def _part(part: dict[str, Any]) -> str:
-    kind = part.get("type")
-    inner = part.get(kind) if isinstance(kind, str) else None
-    if kind == "text" and isinstance(part.get("text"), str):
-        return _text(part["text"])
-    if isinstance(inner, dict):
-        if isinstance(inner.get("url"), str):
-            return f"[{line(kind)}: {_url(inner['url'])}]"
-        if kind == "input_audio":
-            return f"[input_audio: {short(inner.get('format') or 'audio')}, {_encoded(inner.get('data'))}]"
-        if kind == "file":
-            data = inner.get("file_data")
-            held = f", {_url(data)}" if isinstance(data, str) else ""
-            return f"[file: {short(inner.get('filename') or 'unnamed')}{held}]"
-    return f"[{short(_json(part), 200)}]"
+def _has_body(message: Message) -> bool:
+    return bool(message.parts or message.tool_calls)
 
 
-def _url(url: str) -> str:
+def _body(message: Message) -> Iterator[str]:
+    yield from map(_part, message.parts)
+    yield from map(_call, message.tool_calls)
+
+
+def _part(part: Part) -> str:
+    if isinstance(part, TextPart):
+        return clean(part.text)
+    if isinstance(part, ImagePart):
+        return f"[image: {_address(part.url)}]"
+    if isinstance(part, AudioPart):
+        return f"[audio: {short(part.format or 'unknown format')}, {_encoded(part.data)}]"
+    if isinstance(part, FilePart):
+        held = "" if part.data is None else f", {_address(part.data)}"
+        return f"[file: {short(part.filename or 'unnamed')}{held}]"
+    return clean(part.json)
+
+
+def _address(url: str) -> str:
     if not url.startswith("data:"):
-        return short(url, 200)
+        return short(url, _LONGEST_ADDRESS)
     head, _, body = url.partition(",")
     return f"{short(head.removeprefix('data:').partition(';')[0] or 'data')}, {_encoded(body)}"
 
 
-def _encoded(body: Any) -> str:
-    return size(len(body) * 3 / 4) if isinstance(body, str) else "no data"
+def _encoded(body: str | None) -> str:
+    return "no data" if body is None else size(len(body) * 3 / 4)
 
 
-def _call(call: Any) -> str:
-    function = call.get("function") if isinstance(call, dict) else None
-    if not isinstance(function, dict):
-        return f"[tool call: {short(_json(call), 200)}]"
-    arguments = function.get("arguments")
-    shown = arguments if isinstance(arguments, str) else _json(arguments)
-    return f"→ {short(function.get('name') or 'unnamed')}({clean(shown)})  {short(call.get('id') or '')}".rstrip()
+def _call(call: ToolCall) -> str:
+    return f"→ {short(call.name or 'unnamed')}({clean(call.arguments)})  {short(call.id or '')}".rstrip()
 
 
-def _error(error: Any) -> Iterator[str]:
-    if not isinstance(error, dict):
-        yield _text(error)
-        return
-    yield _one_error(error)
-    previous = error.get("previous_errors")
-    for one in previous if isinstance(previous, list) else []:
-        if isinstance(one, dict):
-            yield f"before: {_one_error(one)}"
-    if error.get("raw") is not None:
-        yield f"raw: {_text(error['raw'])}"
+def _error(error: StoredError) -> Iterator[str]:
+    yield _one_error(error.status, error)
+    for attempt in error.previous:
+        yield f"before: {_one_error(attempt.code, attempt)}"
+    if error.raw is not None:
+        yield f"raw: {clean(error.raw)}"
 
 
-def _one_error(error: dict[str, Any]) -> str:
-    code = error.get("status", error.get("code"))
-    named = [line(part) for part in (code, error.get("provider_name")) if part is not None]
-    return " · ".join([*named, _text(error.get("message") or "no message")])
-
-
-def _text(value: Any) -> str:
-    return clean(value if isinstance(value, str) else _json(value))
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+def _one_error(status: int | None, error: StoredError | StoredAttempt) -> str:
+    named = [line(part) for part in (status, error.provider_name) if part is not None]
+    return " · ".join([*named, clean(error.message or "no message")])

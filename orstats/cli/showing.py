@@ -17,6 +17,7 @@ from orstats.cli.console import SOME_FAILED, pairs, say, tables, write_json
 from orstats.cli.conversation import conversation
 from orstats.cli.text import clean, count, known, line, milliseconds, short, usd
 from orstats.data.archive.archive import Archive
+from orstats.data.content.content import Content
 from orstats.data.content.generation import Generation
 from orstats.data.content.words import BASIS
 from orstats.data.frame.views import ADVICE
@@ -36,9 +37,12 @@ def run(
         frame = ask([generation_id], client, store, pending_wait=0, quiet=True)  # a person waits; advice comes at once
         row = next(json_rows(frame))
         ok = row["fetch_status"] == "ok"
-        stored, missing = _content(client, frame.iloc[0], store) if content and ok else (None, None)
+        found = _content(client, frame.iloc[0], store) if content and ok else None
+    stored = found if found is not None and found.status == "stored" else None
+    missing = found.reason if found is not None and stored is None else None
     if as_json:
-        whole = row | ({"content": stored, "content_missing": missing} if content else {})
+        raw = None if stored is None else orjson.loads(stored.raw)
+        whole = row | ({"content": raw, "content_missing": missing} if content else {})
         write_json(whole)
     elif ok:
         out = tables()
@@ -46,7 +50,7 @@ def run(
         out.print(_record(row))
         out.print(Text(log_page(row["id"])), soft_wrap=True)
         if stored is not None:
-            for part in conversation(stored):
+            for part in conversation(stored, row["finish_reason"]):
                 out.print(part)
     if not ok:
         status = row["fetch_status"]
@@ -58,10 +62,8 @@ def run(
     return 0
 
 
-def _content(client: Client, row: pd.Series[Any], store: Archive | None) -> tuple[dict[str, Any] | None, str | None]:
-    """Ask for the stored content; return it as it was sent, or the reason why there is none."""
-    found = Generation.from_row(row, client=client, archive=False if store is None else store).content()
-    return (orjson.loads(found.raw), None) if found.status == "stored" else (None, found.reason)
+def _content(client: Client, row: pd.Series[Any], store: Archive | None) -> Content:
+    return Generation.from_row(row, client=client, archive=False if store is None else store).content()
 
 
 def _record(row: dict[str, Any]) -> Table:

@@ -117,7 +117,7 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             tabs.append(("Reasoning", Shown(reasoning(content.reasoning))))
         if content.error is not None:
             tabs.append(("Error", Shown(stored_error(content.error))))
-        self._fill([Conversation(content)])
+        self._fill([Conversation(content, self.generation.finish_reason)])
         self._set_tabs(tabs, raw_content(content))
 
     def _set_tabs(self, tabs: list[tuple[str, widgets.Widget]], stored: Any = None) -> None:

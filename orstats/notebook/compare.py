@@ -11,9 +11,10 @@ from hashlib import sha256
 import ipywidgets as widgets
 
 from orstats.api.errors import OrstatsError
-from orstats.data.content.content import Content, Message
+from orstats.data.content.content import Content
 from orstats.data.content.escape import Html
 from orstats.data.content.generation import Generation
+from orstats.data.content.messages import Message
 from orstats.data.content.parts import Part, TextPart, UnknownPart
 from orstats.notebook.render import notice, spinner
 from orstats.notebook.render_compare import difference, records
@@ -87,13 +88,16 @@ def _prompt(content: Content) -> str:
 
 
 def _completion(content: Content) -> str:
-    return "\n".join([content.completion or "", *map(_part, content.images)])
+    return "\n\n".join(_said(message) for message in content.output)
 
 
 def _turn(message: Message) -> str:
-    calls = "".join(f"\n→ {call.name}({call.arguments})" for call in message.tool_calls)
-    said = "\n".join(map(_part, message.parts))
-    return f"[{message.role or 'no role'}]\n{said}{calls}"
+    return f"[{message.role or 'no role'}]\n{_said(message)}"
+
+
+def _said(message: Message) -> str:
+    calls = (f"→ {call.name}({call.arguments})" for call in message.tool_calls)
+    return "\n".join([*map(_part, message.parts), *calls])
 
 
 def _part(part: Part) -> str:

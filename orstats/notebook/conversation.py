@@ -8,6 +8,7 @@ import ipywidgets as widgets
 
 from orstats.data.content.content import Content
 from orstats.data.content.escape import plain_line
+from orstats.data.content.words import no_completion
 from orstats.notebook.render import notice
 from orstats.notebook.render_content import FOLDED, OPENED, Turn, bubble, turns
 from orstats.notebook.render_markdown import has_markdown
@@ -26,10 +27,13 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
     ----------
     content
         Stored content.
+    finish_reason
+        From the generation's record; it explains a missing completion.
     """
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, finish_reason: str | None = None) -> None:
         super().__init__()
+        self._no_completion = no_completion(finish_reason)
         self._turns = turns(content)
         self._matches = list(range(len(self._turns)))
         self._opened: set[int] = set()
@@ -98,7 +102,7 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
             shown += self._bubble(place, self._turns[place], images=sent < _BUDGET)
             sent += sum(len(one.value) for one in shown[-2:] if isinstance(one, Shown))
         if page and page[-1] == len(self._turns) - 1 and not self._turns[-1].final:
-            shown.append(Shown(notice("No completion is stored.")))
+            shown.append(Shown(notice(self._no_completion)))
         if not page:
             text = f"Nothing found for “{plain_line(self._query, 60)}”." if self._query else "No messages are stored."
             shown.append(Shown(notice(text)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
-from orstats.data.content.content import Content, Message, StoredAttempt, StoredError
+from orstats.data.content.content import Content, StoredAttempt, StoredError
 from orstats.data.content.escape import Html, line
+from orstats.data.content.messages import Message
 from orstats.data.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
 from orstats.data.content.words import size
 from orstats.data.frame import coerce
@@ -49,13 +50,15 @@ class Turn:
 
 
 def turns(content: Content) -> list[Turn]:
-    """Return what was said, in order: the messages or the bare prompt, then the completion."""
+    """Return the conversation in order: the messages or the bare prompt, then the completion."""
     shown = [Turn(message, _title(message)) for message in content.messages]
     if content.prompt is not None:
         shown.insert(0, Turn(Message("user", (TextPart(content.prompt),)), "prompt"))
-    if content.completion is not None or content.images:
-        parts: tuple[Part, ...] = (TextPart(content.completion),) if content.completion else ()
-        shown.append(Turn(Message("assistant", parts + content.images), "completion", final=True))
+    for message in content.output:
+        # Reasoning has a tab of its own; it is shown here only where there is nothing else.
+        alone = not message.parts and not message.tool_calls
+        turn = message if alone else replace(message, reasoning=None)
+        shown.append(Turn(turn, "reasoning" if alone else "completion", final=True))
     return shown
 
 
@@ -91,9 +94,10 @@ def _is_whole(turn: Turn, limit: int) -> bool:
 
 
 def searchable(message: Message) -> str:
-    """Return all text of a message: its words and its tool calls."""
+    """Return all text of a message: its parts, tool calls and reasoning."""
     words = [_words(part) for part in message.parts]
     words += [f"{call.name or ''} {call.arguments}" for call in message.tool_calls]
+    words += [message.reasoning] if message.reasoning else []
     return "\n".join(words)
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from orstats.cli.conversation import conversation
 from orstats.cli.showing import _attempts, _cost
 from orstats.cli.text import clean, line, usd
+from orstats.data.content.content import Content
 from orstats.sim import SimServer
 
 
@@ -15,10 +16,10 @@ def with_content(sim, reason):
     return next(one for one in sim.ids if sim.content_reason(one) == reason)
 
 
-def printed(content):
+def printed(content, finish_reason=None):
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     with console.file:
-        for part in conversation(content):
+        for part in conversation(Content.from_wire("gen-1", content), finish_reason):
             console.print(part)
         return console.export_text()
 
@@ -134,11 +135,11 @@ def test_a_conversation_with_everything_in_it():
         "── system",
         "Be [bold]brief[/bold]. ",
         "── user eve",
-        "[image_url: image/png, 3.0 kB]",
-        "[image_url: https://example.org/a.png]",
-        "[input_audio: wav, 3 B]",
+        "[image: image/png, 3.0 kB]",
+        "[image: https://example.org/a.png]",
+        "[audio: wav, 3 B]",
         "[file: a.pdf, application/pdf, 3 B]",
-        '[{"type":"new","what":1}]',
+        '{"type":"new","what":1}',
         "plain",
         '→ find({"q": 1})  call_1',
         "── tool (answer to call_1)",
@@ -153,8 +154,19 @@ def test_a_conversation_with_everything_in_it():
 
 
 @pytest.mark.parametrize("content", [{}, {"input": None, "output": []}, {"input": {"prompt": ""}, "output": {}}])
-def test_odd_content_is_no_crash(content):
-    assert set(printed(content)) <= set("── prompt\n")
+def test_empty_content_shows_no_turns(content):
+    assert printed(content).strip() == "── completion\n(No completion is stored.)"
+
+
+def test_reasoning_stands_before_the_turn_it_belongs_to():
+    thought = {"role": "assistant", "content": None, "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]}
+    text = printed({"input": {"messages": [thought]}, "output": {"completion": "Yes."}})
+    assert "── assistant reasoning\nHm." in text
+    assert "(empty)" not in text
+
+
+def test_missing_completion_is_explained_by_the_finish_reason():
+    assert "the model called tools" in printed({"input": "Go.", "output": {"completion": None}}, "tool_calls")
 
 
 def test_a_prompt_without_messages():

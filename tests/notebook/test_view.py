@@ -140,7 +140,7 @@ def test_the_api_going_down_and_the_key_being_revoked_while_browsing():
 
 def test_an_unforeseen_failure_stays_in_the_card(sim, monkeypatch, caplog):
     made = view(first(sim, "stored"), client=sim.client())
-    monkeypatch.setattr("orstats.notebook.card.Conversation", lambda _content: 1 / 0)
+    monkeypatch.setattr("orstats.notebook.card.Conversation", lambda *_arguments: 1 / 0)
     made.load_content()
     assert "ZeroDivisionError" in text(made)
     assert "division by zero" not in text(made)

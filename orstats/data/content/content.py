@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, get_args
 import orjson
 
 from orstats.api.errors import ForbiddenError, NotFoundError
-from orstats.data.content.parts import ImagePart, Part, TextPart, ToolCall, as_json, read_calls, read_parts
+from orstats.data.content.messages import Message, read_messages
+from orstats.data.content.parts import ImagePart, TextPart, ToolCall, as_text, is_empty
 from orstats.data.fetch.schedule import YOUNG_S
 from orstats.data.frame import coerce
 
@@ -29,29 +30,10 @@ CONTENT_STATUSES: Final[tuple[str, ...]] = get_args(ContentStatus)
 
 #: Content is kept for at least three months (vendor's documentation of Input & Output Logging).
 KEPT: Final = timedelta(days=90)
+#: Where the input of a call stands, and the instructions beside it.
+_INPUT_KEYS: Final = ("prompt", "messages", "input", "contents", "system", "instructions", "system_instruction")
+_SYSTEM_KEYS: Final = ("system", "instructions", "system_instruction")
 _YOUNG: Final = timedelta(seconds=YOUNG_S)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation.
-
-    ``role`` is as sent (system, user, assistant, tool, or any other; None when there is none). ``parts`` is empty for
-    null content, as in assistant turns that only call tools. ``tool_call_id`` names the call that a tool's result
-    answers. ``reasoning`` is what an earlier turn carried of it.
-    """
-
-    role: str | None
-    parts: tuple[Part, ...] = field(repr=False)
-    tool_calls: tuple[ToolCall, ...] = ()
-    tool_call_id: str | None = None
-    name: str | None = None
-    reasoning: str | None = field(default=None, repr=False)
-
-    @property
-    def text(self) -> str:
-        """Its text parts, joined by line breaks; media and calls are left out."""
-        return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +73,9 @@ class Content:
     prompt
         The input of calls that have a bare prompt and no messages.
     messages
-        The input as turns; empty when there is a bare prompt.
-    completion, reasoning
-        The output; None when there was none.
-    images
-        Images of the output.
+        The input as turns, whatever the dialect of the caller; empty when there is only a bare prompt.
+    output
+        What the model returned, as turns: mostly one, several from the Responses API.
     error
         What went wrong, as stored; None when nothing did.
     raw
@@ -107,30 +87,49 @@ class Content:
     reason: str = ""
     prompt: str | None = field(default=None, repr=False)
     messages: tuple[Message, ...] = field(default=(), repr=False)
-    completion: str | None = field(default=None, repr=False)
-    reasoning: str | None = field(default=None, repr=False)
-    images: tuple[ImagePart, ...] = field(default=(), repr=False)
+    output: tuple[Message, ...] = field(default=(), repr=False)
     error: StoredError | None = field(default=None, repr=False)
     raw: bytes = field(default=b"{}", repr=False)
 
     def __repr__(self) -> str:
         return f"Content(id={self.id!r}, status={self.status!r}, messages={len(self.messages)})"
 
+    @property
+    def completion(self) -> str | None:
+        """The text of the output; None when there is none, as when the model only called tools."""
+        texts = [turn.text for turn in self.output if turn.has_text]
+        return "\n".join(texts) if texts else None
+
+    @property
+    def reasoning(self) -> str | None:
+        """The reasoning of the output; None when none is stored."""
+        return "\n".join(turn.reasoning for turn in self.output if turn.reasoning) or None
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls of the output."""
+        return tuple(call for turn in self.output for call in turn.tool_calls)
+
+    @property
+    def images(self) -> tuple[ImagePart, ...]:
+        """The images of the output."""
+        return tuple(part for turn in self.output for part in turn.parts if isinstance(part, ImagePart))
+
     @classmethod
     def from_wire(cls, generation_id: str, data: Mapping[str, Any]) -> Content:
-        """Read ``data`` of ``GET /generation/content``. No value can make it fail.
+        """Read ``data`` of ``GET /generation/content``, in whichever dialect the caller wrote. No value makes it fail.
 
         Parameters
         ----------
         generation_id
-            The id asked for.
+            The requested id.
         data
-            As sent; text that is no text is kept as JSON, and what is not known is in ``raw``.
+            As sent. Values of an unknown shape are kept as JSON parts, and ``raw`` has everything.
 
         Returns
         -------
         Content
-            Stored; or, when nothing is in it, of the status "zero data retention".
+            Stored; or, when it holds nothing but nulls and empty values, of the status "zero data retention".
 
         Examples
         --------
@@ -140,24 +139,24 @@ class Content:
         >>> Content.from_wire("gen-2", {"input": {"messages": []}, "output": {"completion": None}}).status
         'zero data retention'
         """
-        given, output = _object(data.get("input")), _object(data.get("output"))
-        listed = given.get("messages")
+        given, output = data.get("input"), data.get("output")
+        if "input" not in data and "output" not in data:
+            rest = {name: value for name, value in data.items() if name not in ("id", "error")}
+            given = {name: rest.pop(name) for name in _INPUT_KEYS if name in rest}
+            output = rest
+        prompt, messages = _read_input(given)
         content = cls(
             id=generation_id,
             status="stored",
-            prompt=_words(given.get("prompt")),
-            messages=tuple(_message(item) for item in listed) if isinstance(listed, list) else (),
-            completion=_words(output.get("completion")),
-            reasoning=_words(output.get("reasoning")),
-            images=_images(output.get("images")),
+            prompt=prompt,
+            messages=messages,
+            output=_read_output(output),
             error=_error(data.get("error")),
             raw=(coerce.json_text(dict(data)) or coerce.object_text(data)).encode(),
         )
-        if any((content.prompt, content.messages, content.completion, content.reasoning, content.images)):
-            return content
-        if content.error is not None:
-            return content
-        return missing(generation_id, "zero data retention")
+        if content.prompt is None and not content.messages and not content.output and content.error is None:
+            return missing(generation_id, "zero data retention")
+        return content
 
     @classmethod
     def from_json(cls, generation_id: str, body: bytes) -> Content:
@@ -185,7 +184,8 @@ class Content:
 
 
 _REASONS: Final[Mapping[str, str]] = {
-    "zero data retention": "Nothing is stored in it: the request was made under zero data retention.",
+    "zero data retention": "The stored content is empty. A possible reason is that the request was made under zero "
+    "data retention.",
     "regional host": "It was processed in a region of its own; regional hosts store no content.",
     "forbidden": "This key may not read it. Stored content takes the key of an organisation's administrator, or a "
     "management key: set OPENROUTER_MANAGEMENT_KEY.",
@@ -243,57 +243,79 @@ def why_missing(
     return "not logged"
 
 
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _words(value: object) -> str | None:
-    """Text as it is; any other value as JSON, so that nothing is lost."""
-    if value is None:
-        return None
-    return coerce.text(value) if isinstance(value, str) else as_json(value)
-
-
-def _message(item: object) -> Message:
-    if not isinstance(item, Mapping):
-        return Message(None, read_parts(item))
-    parts = read_parts(item.get("content"))
-    if isinstance(item.get("refusal"), str):
-        parts += read_parts(item["refusal"])
-    return Message(
-        role=coerce.text(item.get("role")),
-        parts=parts + _images(item.get("images")),
-        tool_calls=read_calls(item.get("tool_calls")),
-        tool_call_id=coerce.text(item.get("tool_call_id")),
-        name=coerce.text(item.get("name")),
-        reasoning=coerce.text(item.get("reasoning")),
+def _read_input(given: object, *, wrapped: bool = False) -> tuple[str | None, tuple[Message, ...]]:
+    """Return the bare prompt, if that is what was sent, and the turns."""
+    if is_empty(given):
+        return None, ()
+    if isinstance(given, str):
+        return coerce.text(given), ()
+    if not isinstance(given, Mapping):
+        return None, read_messages(given, "user")
+    rest = {name: value for name, value in given.items() if name not in _INPUT_KEYS}
+    prompt, lead = given.get("prompt"), [read_messages(given.get(name), "system") for name in _SYSTEM_KEYS]
+    inner = given.get("input")
+    if isinstance(inner, str) and prompt is None:
+        prompt, inner = inner, None
+    listed = prompt if isinstance(prompt, list) else None
+    turns = (
+        *(turn for turns in lead for turn in turns),
+        *(
+            turn
+            for part in (listed, given.get("messages"), inner, given.get("contents"))
+            for turn in _turns(part, wrapped=wrapped)
+        ),
     )
+    text = None if prompt is None or listed is not None or is_empty(prompt) else as_text(prompt)
+    if text is None and not turns:
+        return None, read_messages(rest, None)
+    return text, turns
 
 
-def _images(listed: object) -> tuple[ImagePart, ...]:
-    if not isinstance(listed, list):
-        return ()
-    return tuple(part for part in read_parts(listed) if isinstance(part, ImagePart))
+def _turns(part: object, *, wrapped: bool) -> tuple[Message, ...]:
+    """Read a part of the input; an object may wrap it once more, as ``{"input": {"messages": […]}}`` does."""
+    if wrapped or not isinstance(part, Mapping) or not set(_INPUT_KEYS) & part.keys():
+        return read_messages(part, "user")
+    text, turns = _read_input(part, wrapped=True)
+    return turns if text is None else (Message("user", (TextPart(text),)), *turns)
+
+
+def _read_output(output: object) -> tuple[Message, ...]:
+    """Return the turns of the output. The documented form is an object with ``completion`` and ``reasoning``."""
+    if not isinstance(output, Mapping) or not {"completion", "text"} & output.keys() or is_empty(output):
+        return read_messages(output, "assistant")
+    completion = output.get("completion", output.get("text"))
+    if isinstance(completion, Mapping) and "role" not in completion:
+        completion = as_text(completion)  # structured output
+    rest = {name: value for name, value in output.items() if name not in ("completion", "text")}
+    if isinstance(completion, Mapping):
+        return read_messages([completion, rest], "assistant")
+    if is_empty(completion) and not is_empty(rest):
+        return read_messages(rest, "assistant")
+    return read_messages({"role": "assistant", "content": completion} | rest, "assistant")
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else as_text(value)
 
 
 def _error(value: object) -> StoredError | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        return StoredError(None, _words(value), None)
+        return StoredError(None, _text_or_none(value), None)
     listed = value.get("previous_errors")
     previous = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
     return StoredError(
         status=coerce.count(value.get("status", value.get("code"))),
-        message=_words(value.get("message")),
+        message=_text_or_none(value.get("message")),
         provider_name=coerce.text(value.get("provider_name")),
-        raw=_words(value.get("raw")),
+        raw=_text_or_none(value.get("raw")),
         previous=tuple(
             StoredAttempt(
                 code=coerce.count(one.get("code", one.get("status"))),
-                message=_words(one.get("message")),
+                message=_text_or_none(one.get("message")),
                 provider_name=coerce.text(one.get("provider_name")),
-                raw=_words(one.get("raw")),
+                raw=_text_or_none(one.get("raw")),
             )
             for one in previous
         ),

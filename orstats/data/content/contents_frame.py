@@ -9,8 +9,9 @@ from typing import Any, Final, Literal
 import orjson
 import pandas as pd
 
-from orstats.data.content.content import Content, Message
-from orstats.data.content.parts import TextPart, as_json
+from orstats.data.content.content import Content
+from orstats.data.content.messages import Message
+from orstats.data.content.parts import TextPart, ToolCall, as_json
 from orstats.data.frame.schema import PANDAS_DTYPE, Kind
 
 Rows = Literal["generation", "message"]
@@ -31,6 +32,7 @@ COLUMNS: Final[Mapping[Rows, Mapping[str, Kind]]] = {
         "message_count": "count",
         "completion": "text",
         "reasoning": "text",
+        "tool_calls": "json",
         "stored_error": "json",
     },
     "message": {
@@ -98,13 +100,14 @@ def _by_generation(content: Content | None) -> Iterator[dict[str, Any]]:
         return
     data = orjson.loads(content.raw)
     given, error = data.get("input"), data.get("error")
-    messages = given.get("messages") if isinstance(given, dict) else None
+    messages = given.get("messages", given) if isinstance(given, dict) else given
     yield {
         "prompt": content.prompt,
-        "messages": None if messages is None else as_json(messages),
+        "messages": as_json(messages) if content.messages else None,
         "message_count": len(content.messages),
         "completion": content.completion,
         "reasoning": content.reasoning,
+        "tool_calls": _calls(content.tool_calls),
         "stored_error": None if error is None else as_json(error),
     }
 
@@ -116,22 +119,22 @@ def _by_message(content: Content | None) -> Iterator[dict[str, Any]]:
     turns = [("input", message) for message in content.messages]
     if content.prompt is not None:
         turns.insert(0, ("input", Message(None, (TextPart(content.prompt),))))
-    if content.completion is not None or content.reasoning is not None or content.images:
-        parts = () if content.completion is None else (TextPart(content.completion),)
-        turns.append(("output", Message("assistant", parts + content.images, reasoning=content.reasoning)))
+    turns += [("output", message) for message in content.output]
     if not turns:  # only an error is stored
         yield {}
     for position, (side, message) in enumerate(turns):
-        has_text = any(isinstance(part, TextPart) for part in message.parts)
-        calls = [{"id": one.id, "name": one.name, "arguments": one.arguments} for one in message.tool_calls]
         yield {
             "position": position,
             "side": side,
             "role": message.role,
             "name": message.name,
-            "text": message.text if has_text else None,
+            "text": message.text if message.has_text else None,
             "reasoning": message.reasoning,
-            "tool_calls": as_json(calls) if calls else None,
+            "tool_calls": _calls(message.tool_calls),
             "tool_call_id": message.tool_call_id,
             "media": sum(not isinstance(part, TextPart) for part in message.parts),
         }
+
+
+def _calls(calls: Sequence[ToolCall]) -> str | None:
+    return as_json([{"id": one.id, "name": one.name, "arguments": one.arguments} for one in calls]) if calls else None

@@ -1,15 +1,21 @@
-"""What one message is made of: typed parts, read from the wire without ever failing on a stranger's value."""
+"""The parts of a message, and the reader that turns any stored value into them.
+
+Stored content keeps the dialect in which the caller wrote it: chat completions, the Responses API, Anthropic messages
+or Gemini contents. Their shapes are documented in the vendors' API references. Nothing here fails on a value: what no
+dialect explains becomes an :class:`UnknownPart` with its JSON.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orstats.data.frame import coerce
 
-_TEXT_KINDS: Final = frozenset({"text", "input_text", "output_text"})
-_IMAGE_KINDS: Final = frozenset({"image_url", "input_image", "image"})
+_AUDIO_KINDS: Final = frozenset({"input_audio", "output_audio", "audio"})
+_IMAGE_KINDS: Final = frozenset({"image_url", "input_image", "output_image", "image"})
+_FILE_KINDS: Final = frozenset({"file", "input_file", "document", "video_url", "input_video", "video"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True)
 class UnknownPart:
-    """A part of a kind that is not known here: its ``type`` and all of it, as JSON text."""
+    """A value that orstats does not interpret: its ``type`` and all of it, as JSON text."""
 
     kind: str | None
     json: str = field(repr=False)
@@ -55,7 +61,7 @@ Part = TextPart | ImagePart | AudioPart | FilePart | UnknownPart
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function that the model wants called. ``arguments`` is text, as the model wrote it: it may be no JSON."""
+    """A call that the model requested. ``arguments`` is text as the model wrote it, which may not be valid JSON."""
 
     id: str | None
     name: str | None
@@ -63,7 +69,7 @@ class ToolCall:
 
 
 def read_parts(content: object) -> tuple[Part, ...]:
-    """Read the ``content`` of a message: null, a string, or a list of parts of any kind.
+    """Read the ``content`` of a message: null, a string, one part, or a list of parts of any kind.
 
     Examples
     --------
@@ -74,18 +80,47 @@ def read_parts(content: object) -> tuple[Part, ...]:
     """
     if content is None:
         return ()
-    return tuple(_part(item) for item in (content if isinstance(content, list) else [content]))
+    return tuple(part for item in (content if isinstance(content, list) else [content]) for part in _parts(item))
 
 
-def read_calls(calls: object) -> tuple[ToolCall, ...]:
-    """Read ``tool_calls``; what is no list is none.
+def read_images(listed: object) -> tuple[ImagePart, ...]:
+    """Return the images in a list of parts, ignoring anything else."""
+    return tuple(part for part in read_parts(listed) if isinstance(part, ImagePart)) if isinstance(listed, list) else ()
+
+
+def read_call(call: object) -> ToolCall:
+    """Read one tool call of any dialect; a call without a name keeps all of its JSON as arguments.
 
     Examples
     --------
-    >>> read_calls([{"id": "call_1", "function": {"name": "find", "arguments": "{}"}}])
-    (ToolCall(id='call_1', name='find'),)
+    >>> read_call({"id": "call_1", "function": {"name": "find", "arguments": "{}"}})
+    ToolCall(id='call_1', name='find')
+    >>> read_call({"type": "tool_use", "id": "toolu_1", "name": "find", "input": {"q": 1}}).arguments
+    '{"q":1}'
     """
-    return tuple(_call(call) for call in calls) if isinstance(calls, list) else ()
+    if not isinstance(call, Mapping):
+        return ToolCall(None, None, as_json(call))
+    call_id = coerce.text(call.get("call_id")) or coerce.text(call.get("id"))
+    nested = (call.get(name) for name in ("function", "custom", "functionCall", "function_call"))
+    inner: Mapping[str, Any] = next((one for one in nested if isinstance(one, Mapping)), call)
+    name = coerce.text(inner.get("name"))
+    if name is None:
+        return ToolCall(call_id, None, as_json(dict(call)))
+    given = (inner.get(key) for key in ("arguments", "input", "args", "parameters"))
+    return ToolCall(call_id, name, as_text(next((one for one in given if one is not None), "")))
+
+
+def read_calls(calls: object) -> tuple[ToolCall, ...]:
+    """Read ``tool_calls``: a list of calls, a single call, or null.
+
+    Examples
+    --------
+    >>> read_calls([{"id": "call_1", "function": {"name": "find", "arguments": "{}"}}]), read_calls(None)
+    ((ToolCall(id='call_1', name='find'),), ())
+    """
+    if calls is None or calls == "":
+        return ()
+    return tuple(read_call(call) for call in (calls if isinstance(calls, list) else [calls]))
 
 
 def as_json(value: object) -> str:
@@ -93,39 +128,100 @@ def as_json(value: object) -> str:
     return coerce.json_text(value) or coerce.TOO_DEEP
 
 
-def _part(item: object) -> Part:
+def as_text(value: object) -> str:
+    """Return text unchanged and any other value as JSON, so that nothing is lost."""
+    text = coerce.text(value) if isinstance(value, str) else None
+    return as_json(value) if text is None else text
+
+
+def is_empty(value: object) -> bool:
+    """Whether a value holds nothing but nulls, empty strings and empty containers.
+
+    Examples
+    --------
+    >>> is_empty({"messages": [], "prompt": None}), is_empty({"completion": 0}), is_empty([{"role": "user"}])
+    (True, False, False)
+    """
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, Mapping):
+            pending.extend(one.values())
+        elif isinstance(one, list):
+            pending.extend(one)
+        elif one is not None and one != "":
+            return False
+    return True
+
+
+def _parts(item: object) -> Iterator[Part]:
     if isinstance(item, str):
-        return TextPart(coerce.text(item) or "")
+        yield TextPart(coerce.text(item) or "")
+        return
     if not isinstance(item, Mapping):
-        return UnknownPart(None, as_json(item))
+        yield UnknownPart(None, as_json(item))
+        return
     kind = coerce.text(item.get("type"))
-    if kind in _TEXT_KINDS and isinstance(item.get("text"), str):
-        return TextPart(coerce.text(item["text"]) or "")
-    if kind in _IMAGE_KINDS and (url := _image_url(item)) is not None:
+    words = item.get("text", item.get("refusal"))
+    if isinstance(words, str) and (kind is None or kind == "refusal" or "text" in kind):
+        yield TextPart(coerce.text(words) or "")
+    elif kind in _AUDIO_KINDS:
+        yield from read_audio(item.get(kind) if isinstance(item.get(kind), Mapping) else item)
+    elif kind == "document" and isinstance(source := item.get("source"), Mapping) and source.get("type") == "text":
+        yield TextPart(as_text(source.get("data")))
+    elif (part := _media(kind, item)) is not None:
+        yield part
+    else:
+        yield UnknownPart(kind, as_json(dict(item)))
+
+
+def read_audio(sound: object) -> Iterator[Part]:
+    """Read a recording; its transcript is text of its own, so that search and comparison find it."""
+    if not isinstance(sound, Mapping):
+        return
+    data = coerce.text(sound.get("data")) or coerce.text(sound.get("url"))
+    transcript = coerce.text(sound.get("transcript"))
+    if data is not None or transcript is not None or "format" in sound:
+        yield AudioPart(coerce.text(sound.get("format")), data)
+        if transcript is not None:
+            yield TextPart(transcript)
+    else:
+        yield UnknownPart("audio", as_json(dict(sound)))
+
+
+def _media(kind: str | None, item: Mapping[str, Any]) -> Part | None:
+    """Read an image or a file; None for what is neither, or does not say where its data is."""
+    inline = item.get("inline_data", item.get("inlineData", item.get("fileData", item.get("file_data"))))
+    if kind is None and isinstance(inline, Mapping):  # Gemini
+        url = _address(inline)
+        is_image = (coerce.text(inline.get("mime_type", inline.get("mimeType"))) or "").startswith("image/")
+        if url is not None:
+            return ImagePart(url) if is_image else FilePart(None, url)
+    if kind in _IMAGE_KINDS and (url := _address(item.get("image_url"), item.get("source"), item)) is not None:
         return ImagePart(url)
-    return _attachment(kind, item) or UnknownPart(kind, as_json(dict(item)))
-
-
-def _attachment(kind: str | None, item: Mapping[str, Any]) -> AudioPart | FilePart | None:
-    if kind == "input_audio" and isinstance(sound := item.get("input_audio"), Mapping):
-        return AudioPart(coerce.text(sound.get("format")), coerce.text(sound.get("data")))
-    if kind == "file" and isinstance(file := item.get("file"), Mapping):
-        data = file.get("file_data") or file.get("file_url") or file.get("file_id")
-        return FilePart(coerce.text(file.get("filename")), coerce.text(data))
+    if kind in _FILE_KINDS:
+        inner = item.get(kind)
+        described = inner if isinstance(inner, Mapping) else item
+        name = coerce.text(described.get("filename")) or coerce.text(described.get("title"))
+        url = _address(inner, item.get("video_url"), described.get("source"), described)
+        if name is not None or url is not None:
+            return FilePart(name or (kind.split("_")[-1] if "video" in kind else None), url)
     return None
 
 
-def _image_url(item: Mapping[str, Any]) -> str | None:
-    """Find the address: ``image_url`` is an object with a ``url``, or the address itself."""
-    inner = item.get("image_url")
-    return coerce.text(inner.get("url") if isinstance(inner, Mapping) else inner)
+_ADDRESSES: Final = ("url", "file_data", "file_url", "uri", "fileUri", "file_uri", "file_id", "content")
 
 
-def _call(call: object) -> ToolCall:
-    call_id = coerce.text(call.get("id")) if isinstance(call, Mapping) else None
-    function = call.get("function") if isinstance(call, Mapping) else None
-    if not isinstance(function, Mapping):
-        return ToolCall(call_id, None, as_json(call))
-    arguments = function.get("arguments")
-    text = coerce.text(arguments)
-    return ToolCall(call_id, coerce.text(function.get("name")), as_json(arguments) if text is None else text)
+def _address(*places: object) -> str | None:
+    """Return the first address or ``data:`` URL among some values: a string, or an object that holds one."""
+    for place in places:
+        if isinstance(place, str):
+            return coerce.text(place)
+        if isinstance(place, Mapping):
+            data = coerce.text(place.get("data"))
+            media_type = next((place[key] for key in ("media_type", "mime_type", "mimeType") if key in place), None)
+            if data is not None and isinstance(media_type, str):
+                return data if data.startswith("data:") else f"data:{media_type};base64,{data}"
+            if (found := next((text for key in _ADDRESSES if (text := coerce.text(place.get(key)))), None)) is not None:
+                return found
+    return None

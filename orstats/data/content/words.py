@@ -22,6 +22,28 @@ BASIS: Final[Mapping[str, str]] = {
 }
 
 
+_NO_COMPLETION: Final[Mapping[str, str]] = {
+    "tool_calls": "the model called tools instead of writing text, and the calls are not stored",
+    "content_filter": "a content filter stopped the response",
+    "length": "the token limit was reached before any text was written, for example by reasoning",
+    "error": "the provider ended the response with an error",
+}
+
+
+def no_completion(finish_reason: str | None) -> str:
+    """Explain a stored content without completion by the record's finish reason.
+
+    Examples
+    --------
+    >>> no_completion("error")
+    'No completion is stored: the provider ended the response with an error (finish_reason "error").'
+    >>> no_completion(None)
+    'No completion is stored.'
+    """
+    why = _NO_COMPLETION.get(finish_reason or "")
+    return f'No completion is stored: {why} (finish_reason "{finish_reason}").' if why else "No completion is stored."
+
+
 def usd(value: float | None) -> str:
     """Return dollars with all digits that matter. "USD", as two dollar signs would be read as mathematics.
 

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from orstats.data.frame import coerce
 from orstats.data.frame.schema import DERIVED
 
-# Calls whose product is not counted in completion tokens: that there are none says nothing.
-_NO_COMPLETION_TOKENS: Final = pa.array(["embeddings", "rerank", "tts", "stt", "video", "image"])
+# The one kind of call that always has completion tokens. Others may have none, and new kinds appear without notice.
+_COUNTS_COMPLETION: Final = "completions"
 _PROMPT_ONLY: Final = pa.array(["embeddings", "rerank"])
 _SERVED: Final = range(200, 300)
 
@@ -66,8 +66,8 @@ def _basis(table: pa.Table, cost: pa.ChunkedArray) -> pa.ChunkedArray:
     """Who was paid, or why the cost is 0; the first that holds."""
     tokens = table["native_tokens_completion"]
     reason = pc.utf8_lower(pc.utf8_trim_whitespace(pc.fill_null(table["finish_reason"], "")))
-    uncounted = pc.is_in(table["api_type"], value_set=_NO_COMPLETION_TOKENS)
-    without_reason = pc.and_(pc.equal(reason, ""), pc.invert(uncounted))
+    counted = pc.equal(pc.fill_null(table["api_type"], _COUNTS_COMPLETION), _COUNTS_COMPLETION)
+    without_reason = pc.and_(pc.equal(reason, ""), counted)
     nothing = pc.and_(
         pc.equal(pc.fill_null(tokens, 0), 0),
         pc.or_(pc.equal(reason, "error"), without_reason),

@@ -105,7 +105,12 @@ WIRE: Final[tuple[Field, ...]] = (
     _wire("created_at", "time", "When the generation was requested.", "UTC", nullable=False),
     _wire("model", "text", "Model slug that served the request.", nullable=False),
     _wire("provider_name", "text", "Provider that answered in the end; missing when none did."),
-    _wire("api_type", "text", "Kind of call: completions, embeddings, rerank, tts, stt, video, image."),
+    _wire(
+        "api_type",
+        "text",
+        "Kind of call: completions, embeddings, rerank, decisions, tools_invoke, tts, stt, video, image. "
+        "New kinds appear without notice.",
+    ),
     _wire("total_cost", "number", "Charged to the account's credits.", "USD", nullable=False),
     _wire("usage", "number", "The same charge under its older name.", "USD", nullable=False),
     _wire(
@@ -232,8 +237,7 @@ DERIVED: Final[tuple[Field, ...]] = (
         "text",
         "Who was paid, or why the cost is 0; the first that holds. unknown: cost_usd is missing. byok: your own "
         "provider key. credits: a charge. Then, of a charge of 0: response_cache: a stored response. cancelled: broken "
-        "off. no_completion: no completion tokens, and a finish_reason of error or (for calls that count completion "
-        "tokens) none. free: none of these; a price of 0, as of models that end in :free.",
+        "off. no_completion: no completion tokens, and a finish_reason of error or (for completions only) none. free: none of these; a price of 0, as of models that end in :free.",
         "",
         "API reference; zero-completion insurance as the vendor documents it",
         nullable=False,
