@@ -237,7 +237,8 @@ DERIVED: Final[tuple[Field, ...]] = (
         "text",
         "Who was paid, or why the cost is 0; the first that holds. unknown: cost_usd is missing. byok: your own "
         "provider key. credits: a charge. Then, of a charge of 0: response_cache: a stored response. cancelled: broken "
-        "off. no_completion: no completion tokens, and a finish_reason of error or (for completions only) none. free: none of these; a price of 0, as of models that end in :free.",
+        "off. no_completion: no completion tokens, and a finish_reason of error or (for completions only) none. "
+        "free: none of these; a price of 0, as of models that end in :free.",
         "",
         "API reference; zero-completion insurance as the vendor documents it",
         nullable=False,
