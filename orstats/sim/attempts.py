@@ -100,6 +100,14 @@ def agree(row: dict[str, Any]) -> None:
                 attempt[field] = told[field]
 
 
+def prolong(row: dict[str, Any], duration_ms: int) -> None:
+    """Let the call of a record run for ``duration_ms``; its first token does not come later than before."""
+    row["generation_time"] = duration_ms
+    if row["latency"] is not None and not row["streamed"]:
+        row["latency"] = duration_ms
+    agree(row)
+
+
 def refusals(rng: random.Random, model: Model, last: Endpoint | None, count: int) -> list[dict[str, Any]]:
     """Make ``count`` failed attempts at the model's endpoints, the one that will answer (``last``) left out."""
     others = [endpoint for endpoint in model.endpoints if endpoint is not last] or list(model.endpoints)

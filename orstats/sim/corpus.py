@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from orstats.sim.attempts import milliseconds
+from orstats.sim.attempts import milliseconds, prolong
 from orstats.sim.contents import write_content
 from orstats.sim.ids import IdCodec
 from orstats.sim.plan import Plan, plan_of
 from orstats.sim.records import region_of, write_record
 from orstats.sim.seeds import stream
-from orstats.sim.timeline import DAYS, Slot, Timeline, microseconds
+from orstats.sim.timeline import DAYS, KINDS, SECOND_US, Slot, Timeline, microseconds
 
 ContentReason = Literal["stored", "logging_off", "zero_data_retention", "regional", "too_old"]
 
@@ -66,6 +66,7 @@ class Corpus:
         self._log_content = log_content
         self._known_slot = functools.lru_cache(maxsize=4096)(self._timeline.slot)
         self._added: list[Slot] = []
+        self._ran_ms: dict[int, int] = {}
 
     def identifier(self, index: int) -> str:
         """Give the identifier of generation ``index``."""
@@ -90,9 +91,12 @@ class Corpus:
     def record(self, index: int) -> dict[str, Any]:
         """Write the metadata of generation ``index``: ``data`` of the API's answer."""
         slot = self._slot(index)
-        if slot.kind != "replayed":
-            return write_record(self.seed, slot, self._plan(slot), self.identifier(index))
-        return self._replayed(slot)
+        if slot.kind == "replayed":
+            return self._replayed(slot)
+        row = write_record(self.seed, slot, self._plan(slot), self.identifier(index))
+        if index in self._ran_ms:
+            prolong(row, self._ran_ms[index])
+        return row
 
     def content(self, index: int) -> dict[str, Any] | None:
         """Write the stored content of generation ``index``; None when there is none.
@@ -121,11 +125,25 @@ class Corpus:
             return "zero_data_retention"
         return "stored"
 
-    def add(self, moment: datetime) -> int:
-        """Add a generation beyond the account's own, created at ``moment``; gives its number."""
+    def add(self, created_s: float, *, ran_s: float = 0.0, kind: str = "chat") -> int:
+        """Add a generation beyond the account's own; return its number.
+
+        Parameters
+        ----------
+        created_s
+            When its call began, in seconds since 1970.
+        ran_s
+            How long the call ran, in seconds; 0 for a duration drawn as for any other.
+        kind
+            One of :data:`orstats.sim.timeline.KINDS`.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"Unknown kind {kind!r}. Use one of {', '.join(KINDS)}.")
         index = self.generations + len(self._added)
-        created = microseconds(moment)
-        self._added.append(Slot(index, created, "chat", f"added-{index}", 0, ("chat",), (created,)))
+        created = int(created_s * SECOND_US)
+        self._added.append(Slot(index, created, kind, f"added-{index}", 0, (kind,), (created,)))
+        if ran_s:
+            self._ran_ms[index] = int(ran_s * 1000)
         return index
 
     def unknown(self, number: int, moment: datetime | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ def content(world: World, request: Request, role: Role) -> Reply:
         return error_reply(400, MESSAGES[400])
     if role is Role.PLAIN:
         return error_reply(403, MESSAGES[403])
-    index = world.find(identifier)
+    index = world.find(identifier, content=True)
     stored = world.corpus.content(index) if index is not None else None
     if stored is None:
         return error_reply(404, MESSAGES[404])
@@ -82,7 +82,7 @@ def key_data(world: World, role: Role) -> dict[str, Any]:
     spent = world.spent(role.value)
     monthly = spent["usage_monthly"]
     limit = 100 if role is Role.PLAIN else None
-    budget = _budget(monthly, limit) if limit is not None else None
+    budget = _budget(world.now, monthly, limit) if limit is not None else None
     management = role is Role.MANAGEMENT
     return {
         "label": label_of(text),
@@ -110,8 +110,7 @@ def key_data(world: World, role: Role) -> dict[str, Any]:
     }
 
 
-def _budget(spent: float, limit: float) -> dict[str, Any]:
-    now = datetime.now(UTC)
+def _budget(now: datetime, spent: float, limit: float) -> dict[str, Any]:
     turn = (now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)
     return {
         "scope": "key_limit",

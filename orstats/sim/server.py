@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +17,6 @@ from orstats.sim.service import Service
 from orstats.sim.truth import Truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from orstats.sim.stats import Stats
@@ -42,7 +42,7 @@ class SimServer(Truth):
     latency
         Seconds that each answer takes, or the least and the most.
     lag
-        Seconds after a generation's moment before it is found; until then 404. For single identifiers see
+        Seconds after the end of a generation's call before it is found; until then 404. For single ids see
         :meth:`young_ids`.
     until
         When the account ends: its traffic fills the 60 days before, a few records are older. Default: now.
@@ -57,6 +57,8 @@ class SimServer(Truth):
     tls
         Whether to listen with TLS, with a certificate of a private authority (see :attr:`ca_file`); "expired" and
         "wrong-host" give certificates that clients must refuse. Requires the extra ``sim``.
+    clock
+        The server's time in seconds since 1970. A test that passes its own need not sleep until a record appears.
 
     Examples
     --------
@@ -85,6 +87,7 @@ class SimServer(Truth):
         log_content: bool = True,
         analytics_per_minute: int | None = 64,
         tls: bool | CertificateKind = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         if isinstance(faults, Mapping):
             faults = Faults(kinds=faults, seed=seed)
@@ -92,7 +95,9 @@ class SimServer(Truth):
             faults = Faults(rate=faults, seed=seed)
         if rate_limit is not None and not isinstance(rate_limit, RateLimit):
             rate_limit = RateLimit(rate_limit)
-        self._corpus = Corpus(generations, seed=seed, until=until or datetime.now(UTC), log_content=log_content)
+        self._corpus = Corpus(
+            generations, seed=seed, until=until or datetime.fromtimestamp(clock(), UTC), log_content=log_content
+        )
         idle = not (faults.rate or faults.per_id or faults.always)
         self._service = Service(
             self._corpus,
@@ -102,6 +107,7 @@ class SimServer(Truth):
             lag=lag,
             gzip=gzip,
             analytics_per_minute=analytics_per_minute,
+            clock=clock,
         )
         certificate: CertificateKind | None = ("valid" if tls else None) if isinstance(tls, bool) else tls
         self._hosting = Hosting(self._service, port, certificate)

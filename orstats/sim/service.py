@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from orstats.sim.endpoints import ROUTES, Role, Route
@@ -37,11 +37,13 @@ class Service:
     latency
         Seconds that every answer takes, or the least and the most.
     lag
-        Seconds after its moment before a generation is found.
+        Seconds after the end of its call before a generation is found.
     gzip
         Whether answers are compressed for clients that accept it.
     analytics_per_minute
         The limit of analytics; None for none.
+    clock
+        Seconds since 1970.
     """
 
     def __init__(
@@ -54,8 +56,9 @@ class Service:
         lag: float,
         gzip: bool,
         analytics_per_minute: int | None,
+        clock: Callable[[], float],
     ) -> None:
-        self.world = World(corpus, lag=lag)
+        self.world = World(corpus, lag=lag, clock=clock)
         self.recorder = Recorder()
         self.connections: set[Connection] = set()
         self._analytics_limiter = (

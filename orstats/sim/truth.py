@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from orstats.sim.corpus import ContentReason, Corpus
@@ -89,22 +89,39 @@ class Truth:
             raise KeyError(generation_id)
         return index
 
-    def young_ids(self, count: int, *, found_after: float) -> list[str]:
-        """Add generations of this second, which are not found at first.
+    def young_ids(
+        self,
+        count: int,
+        *,
+        found_after: float,
+        ran_for: float = 0.0,
+        content_after: float | None = None,
+        kind: str = "chat",
+    ) -> list[str]:
+        """Add generations whose calls have just ended, and whose records are not yet available.
 
         Parameters
         ----------
         count
             How many.
         found_after
-            Seconds from now during which they answer 404.
+            Seconds from now during which their records answer 404.
+        ran_for
+            Seconds that the calls ran. The second in the ids, and ``created_at``, is when they began;
+            ``generation_time`` is this long.
+        content_after
+            Seconds from now during which their content answers 404; None for as long as the records.
+        kind
+            "chat"; "video" for ``gen-vid-`` ids; "cancelled", "tools", "embeddings" and so on.
 
         Returns
         -------
         list of str
-            Their identifiers.
+            Their ids.
         """
-        return [self._service.world.add_young(found_after) for _ in range(count)]
+        wait = found_after if content_after is None else content_after
+        add = self._service.world.add_young
+        return [add(found_after=found_after, content_after=wait, ran_for=ran_for, kind=kind) for _ in range(count)]
 
     def unknown_ids(self, count: int, *, age: float | None = None) -> list[str]:
         """Make identifiers that are never found.
@@ -122,5 +139,5 @@ class Truth:
             The identifiers.
         """
         first, self._unknown = self._unknown, self._unknown + count
-        moment = None if age is None else datetime.now(UTC) - timedelta(seconds=age)
+        moment = None if age is None else self._service.world.now - timedelta(seconds=age)
         return [self._corpus.unknown(number, moment) for number in range(first, self._unknown)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -32,17 +31,21 @@ class World:
     corpus
         The account.
     lag
-        Seconds after its moment before a generation is found.
+        Seconds after the end of its call before a generation is found.
+    clock
+        Seconds since 1970.
     """
 
-    def __init__(self, corpus: Corpus, *, lag: float) -> None:
+    def __init__(self, corpus: Corpus, *, lag: float, clock: Callable[[], float]) -> None:
         self.corpus = corpus
         self.keys = keys_of(corpus.seed)
         self.out_of_credits = False
         self.spent = functools.cache(self._spent)
         self.record_body = functools.lru_cache(maxsize=_READY)(self._record_body)
         self._lag = lag
+        self._clock = clock
         self._found_at: dict[int, float] = {}
+        self._content_at: dict[int, float] = {}
         self._adding = threading.Lock()
         self._stopping = threading.Event()
         self._ledger: list[Entry] | None = None
@@ -57,22 +60,28 @@ class World:
         """Stop reading the books."""
         self._stopping.set()
 
-    def find(self, identifier: str) -> int | None:
-        """Find a generation that can be found by now; None for the others, as the API does not tell them apart."""
+    @property
+    def now(self) -> datetime:
+        """The server's time."""
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def find(self, identifier: str, *, content: bool = False) -> int | None:
+        """Find a generation whose record (or content) is available by now; the API does not tell the others apart."""
         index = self.corpus.find(identifier)
         if index is None:
             return None
-        if index in self._found_at:
-            return index if time.monotonic() >= self._found_at[index] else None
-        if self._lag and time.time() < self.corpus.created_us(index) / 1e6 + self._lag:
-            return None
-        return index
+        available_at = (self._content_at if content else self._found_at).get(index)
+        if available_at is None and self._lag:
+            duration_ms = self.corpus.record(index)["generation_time"] or 0
+            available_at = self.corpus.created_us(index) / 1e6 + duration_ms / 1e3 + self._lag
+        return None if available_at is not None and self._clock() < available_at else index
 
-    def add_young(self, found_after: float) -> str:
-        """Add a generation of this second, to be found after some seconds; any thread may call this."""
+    def add_young(self, *, found_after: float, content_after: float, ran_for: float, kind: str) -> str:
+        """Add a generation whose call has just ended; any thread may call this. For arguments see ``young_ids``."""
+        now = self._clock()
         with self._adding:
-            index = self.corpus.add(datetime.now(UTC))
-            self._found_at[index] = time.monotonic() + found_after
+            index = self.corpus.add(now - ran_for, ran_s=ran_for, kind=kind)
+            self._found_at[index], self._content_at[index] = now + found_after, now + content_after
         return self.corpus.identifier(index)
 
     async def with_ledger(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply:
