@@ -23,7 +23,7 @@ def coverage(frame: Any) -> dict[str, int | float | None]:
     Returns
     -------
     dict
-        ``asked`` (rows), ``ok``, ``pending`` (too young to be found), ``missing`` (neither ok nor pending); of the ok
+        ``asked`` (rows), ``ok``, ``pending`` (not yet available), ``missing`` (neither ok nor pending); of the ok
         ones ``cost_unknown``, ``byok`` (with your own provider keys) and ``byok_share`` (0 to 1; None when none is
         ok). Plain numbers: they go into JSON as they are.
 

@@ -38,7 +38,7 @@ _OWN_WORDS: Final = (
     ("p50, p90, p95, p99", "Half, 90 %, 95 % and 99 % of the generations took at most so long."),
     ("Refused", "An attempt at a provider that did not give the answer. Its time is not in the latency."),
     ("Failed", "Generations that ended with the finish reason error."),
-    ("Pending", "Ids too young to be found yet; they are in no figure."),
+    ("Pending", "Ids too recent to be available; excluded from all figures."),
     ("Missing", "Ids whose record could not be had; they are in no figure."),
 )
 

@@ -14,6 +14,7 @@ from orstats.cli.options import (
     AsJson,
     BaseUrl,
     Column,
+    Deadline,
     Ids,
     IdsFrom,
     NoArchive,
@@ -105,6 +106,7 @@ def fetch(
     no_archive: NoArchive = False,
     refresh: Refresh = False,
     pending_wait: PendingWait = 30.0,
+    deadline: Deadline = None,
     raw_text: RawText = False,
     quiet: Quiet = False,
 ) -> int:
@@ -126,6 +128,7 @@ def fetch(
         no_archive=no_archive,
         refresh=refresh,
         pending_wait=pending_wait,
+        deadline=deadline,
         raw_text=raw_text,
         quiet=quiet,
     )

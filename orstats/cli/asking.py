@@ -54,6 +54,7 @@ def ask(
     workers: int = 16,
     refresh: bool = False,
     pending_wait: float = 30.0,
+    deadline: float | None = None,
     quiet: bool = False,
 ) -> pd.DataFrame:
     """Fetch; Ctrl-C becomes a sentence on what is kept."""
@@ -65,10 +66,11 @@ def ask(
             workers=workers,
             refresh=refresh,
             pending_wait=pending_wait,
+            deadline=deadline,
             progress=False if quiet else None,
         )
     except KeyboardInterrupt:
         if archive is None:
-            raise Interrupted("There was no archive, so nothing is kept; the same command starts anew.") from None
-        kept = f"What was fetched is in the archive ({archive.path})"
-        raise Interrupted(f"{kept}; run the same command again for the rest.") from None
+            raise Interrupted("No archive in use, so nothing was saved; re-running starts from scratch.") from None
+        kept = f"The fetched records are in the archive ({archive.path})"
+        raise Interrupted(f"{kept}; run the same command again to resume.") from None

@@ -34,6 +34,7 @@ def run(
     no_archive: bool,
     refresh: bool,
     pending_wait: float,
+    deadline: float | None,
     raw_text: bool,
     quiet: bool,
 ) -> int:
@@ -47,7 +48,16 @@ def run(
     with Client(base_url=base_url) as client:
         store = place(archive, no_archive, client)
         try:
-            frame = ask(wanted, client, store, workers=workers, refresh=refresh, pending_wait=pending_wait, quiet=quiet)
+            frame = ask(
+                wanted,
+                client,
+                store,
+                workers=workers,
+                refresh=refresh,
+                pending_wait=pending_wait,
+                deadline=deadline,
+                quiet=quiet,
+            )
         except (AccountError, ArchiveError) as error:
             _save_rest(error, output, raw_text=raw_text)
             raise
@@ -116,4 +126,12 @@ def _tell_failures(frame: pd.DataFrame) -> None:
         words().print(
             Text(f"  {status} {len(rows):,}: ", style="yellow").append(line(rows["advice"].iloc[0]), style="")
         )
+        if (error := _most_frequent_error(rows["error"])) is not None:
+            words().print(Text(f"    {line(error)}"))
         words().print(Text(f"    {examples}{more}", style="dim"))
+
+
+def _most_frequent_error(errors: pd.Series[str]) -> str | None:
+    """Return an example of the error that most of the rows have, apart from the id that each of them names."""
+    kinds = pd.Series([str(error).replace(str(name), "") for name, error in errors.items()], errors.index)
+    return None if errors.isna().all() else str(errors[kinds == kinds[errors.notna()].mode()[0]].iloc[0])

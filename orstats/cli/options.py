@@ -43,7 +43,11 @@ Workers = Annotated[
 Refresh = Annotated[bool, typer.Option("--refresh", metavar="", help="Ask for archived ids, too.")]
 PendingWait = Annotated[
     float,
-    typer.Option(metavar="SECONDS", min=0, help="How long to look again for ids too young to be found."),
+    typer.Option(metavar="SECONDS", min=0, help="How long to keep retrying ids that are too recent to be available."),
+]
+Deadline = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", min=0, help="Stop after this time; the remaining ids are marked not_attempted."),
 ]
 RawText = Annotated[
     bool,

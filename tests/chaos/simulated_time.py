@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from orstats.api import client as client_module
 from orstats.api import governor as governor_module
+from orstats.data.fetch import batch as batch_module
 from orstats.data.fetch import crew as crew_module
 from orstats.data.fetch import fetch as fetch_module
 
@@ -111,7 +112,7 @@ class World:
         )
         self._patches = [
             patch.object(module, "time", clock)
-            for module in (crew_module, fetch_module, governor_module, client_module)
+            for module in (batch_module, crew_module, fetch_module, governor_module, client_module)
         ]
         self._patches += [patch.object(module, "threading", threads) for module in (crew_module, governor_module)]
         for one in self._patches:

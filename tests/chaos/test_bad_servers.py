@@ -164,7 +164,7 @@ def test_a_clock_that_jumps_changes_no_wait_no_status_and_no_time(hours, jumping
     faults = Faults(rate=0.3, kinds=["429", "429-date", "429-reset", "503", "reset"], retry_after_s=0, seed=2)
     with SimServer(200, faults=faults) as sim:
         client = sim.client(retry=orstats.Retry(first_wait=0.01, max_wait=2))
-        young, old = sim.young_ids(3, found_after=0.5), sim.unknown_ids(3, age=1800)
+        young, old = sim.young_ids(3, found_after=0.5), sim.unknown_ids(3, age=7200)
         soon = sim.unknown_ids(3, age=0)
         started = time.monotonic()
         df = orstats.fetch([*sim.ids, *young, *old, *soon], client=client, archive=tmp_path, pending_wait=1.5)

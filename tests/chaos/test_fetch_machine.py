@@ -8,6 +8,7 @@ import tempfile
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import orjson
@@ -22,7 +23,7 @@ import orstats
 from orstats.api import errors
 from orstats.api.governor import Governor
 from orstats.api.transport import Answer
-from orstats.data.fetch import crew, fetch
+from orstats.data.fetch import batch, crew, fetch
 
 KEY = "sk-or-v1-" + "0" * 64
 HOST = "api.example.com"
@@ -51,6 +52,11 @@ class FakeTransport:
         self.world, self.scripts, self.found_at = world, scripts, found_at or {}
         self.refusal, self.refused_after = refusal
         self.sent, self.ok, self.fatal_at = [], [], None
+        self.wall_ahead = None
+
+    def wall(self):
+        """Tell the time by the server's clock, which may be another than the client's."""
+        return self.world.wall() if self.wall_ahead is None else self.world.now + self.wall_ahead
 
     def get(self, path, *, key, limit, patience):  # noqa: ARG002 - as the real one is called
         name = path.rpartition("id=")[2]
@@ -58,7 +64,7 @@ class FakeTransport:
         transient, lasting, latency = self.scripts[name]
         refused = self.refusal is not None and len(self.sent) >= self.refused_after
         kind, told = transient.pop(0) if transient else (lasting, None)
-        if kind == "ok" and self.world.wall() < self.found_at.get(name, 0.0):
+        if kind == "ok" and self.wall() < self.found_at.get(name, 0.0):
             kind = "404"
         if kind in ("reset", "html"):  # these have no say
             told = None
@@ -71,7 +77,7 @@ class FakeTransport:
         return self.answer(kind, told, name)
 
     def answer(self, kind, told, name):
-        headers = {"Date": http_date(self.world.wall())}
+        headers = {"Date": http_date(self.wall())}
         if told is not None and kind != "503":
             headers["Retry-After"] = str(told)
         if kind == "503" and told is not None:
@@ -119,7 +125,8 @@ def interrupted(function, opcode):
 
     def at_call(frame, _event, _):
         code = frame.f_code
-        if code.co_filename not in (fetch.__file__, crew.__file__) or function not in ("*", code.co_name):
+        files = (batch.__file__, fetch.__file__, crew.__file__)
+        if code.co_filename not in files or function not in ("*", code.co_name):
             return None
         frame.f_trace = at_instruction  # Python 3.13 heeds the next line only where this is set
         frame.f_trace_opcodes = True
@@ -142,7 +149,19 @@ answers = st.tuples(
 )
 interrupts = st.none() | st.tuples(
     st.sampled_from(
-        ["*", "_collect", "_collected", "_take", "_keep", "results", "ask", "start", "_add", "read_archive"]
+        [
+            "*",
+            "run_batch",
+            "_work_off",
+            "_collected",
+            "_take",
+            "_save",
+            "results",
+            "ask",
+            "start",
+            "_add",
+            "read_archive",
+        ]
     ),
     st.integers(0, 60) | st.integers(0, 20_000),
 )
@@ -257,7 +276,7 @@ class Fetching(RuleBasedStateMachine):
                 assert status == STATUS[last.kind]
             elif last.kind == "404":
                 assert status in ("pending", "not_found")
-                young = self.wall - int(one.split("-")[1]) < 55
+                young = self.wall - int(one.split("-")[1]) < 3_500
                 if young and last.answered - requests[0].at >= pending_wait:
                     assert status == "pending"
             else:
@@ -291,7 +310,7 @@ Fetching.TestCase.settings = settings(
 TestFetching = Fetching.TestCase
 
 
-@pytest.mark.parametrize("function", ["_take", "_collected", "_keep", "_collect"])
+@pytest.mark.parametrize("function", ["_take", "_collected", "_save", "run_batch", "finish", "_work_off"])
 def test_an_interrupt_at_every_instruction_of_a_function_loses_nothing(function):
     """The machine meets these by chance; here each is met for sure."""
     ids = [f"gen-1780000000-{number:020d}" for number in range(5)]
@@ -340,3 +359,60 @@ def test_ids_that_are_each_refused_once_do_not_close_the_gate_for_each_other(tol
     assert (frame["fetch_status"] == "ok").all()
     assert len(wire.sent) == 120
     assert ended < 60
+
+
+@pytest.mark.parametrize("age", [90, 135, 240, 3000])
+@pytest.mark.parametrize("hours_ahead", [-7, 0, 7])
+def test_records_that_appear_after_the_end_of_a_long_call_are_fetched(age, hours_ahead):
+    old = [f"gen-1780000000-{number:020d}" for number in range(50)]
+    with World() as world:
+        recent = [f"gen-{int(world.wall()) - age}-{number:020d}" for number in range(3)]
+        ids = [*recent, *old, "gen-mistyped"]
+        scripts = {one: ([], "404" if one == "gen-mistyped" else "ok", 0.02) for one in ids}
+        found_at = dict.fromkeys(recent, world.wall() + 8)
+        client, wire = account(world, orstats.Retry(), FakeTransport(world, scripts, found_at))
+        wire.wall_ahead = world.wall_ahead  # the server's clock is right
+        world.wall_ahead += 3600 * hours_ahead
+        frame = orstats.fetch(ids, client=client, archive=False, workers=4, progress=False)
+        ended = world.now
+    assert (frame.loc[[*recent, *old], "fetch_status"] == "ok").all()
+    assert frame.loc["gen-mistyped", ["fetch_status", "attempts"]].tolist() == ["not_found", 1]
+    assert ended < 15
+
+
+@pytest.mark.parametrize("how", ["deadline", "cancel"])
+def test_deadline_and_cancel_keep_what_was_fetched(how):
+    ids = [f"gen-1780000000-{number:020d}" for number in range(40)]
+    with tempfile.TemporaryDirectory(dir=MEMORY) as place, World() as world:
+        archive = orstats.Archive(place)
+        scripts = {one: ([], "ok", 1.0) for one in ids}
+        scripts[ids[0]] = ([("429", 60)] * 9, "ok", 1.0)
+        client, wire = account(world, orstats.Retry(), FakeTransport(world, scripts))
+        early = {"deadline": 4.9}
+        if how == "cancel":
+            early = {"cancel": SimpleNamespace(is_set=lambda: world.now >= 4.9)}
+        frame = orstats.fetch(ids, client=client, archive=archive, workers=4, progress=False, **early)
+        ended = world.now
+        requests = len(wire.sent)
+        with pytest.raises(errors.IncompleteFetchError):
+            orstats.fetch(ids, client=client, archive=archive, progress=False, deadline=0, errors="raise")
+        stored = archive.read(HOST)["id"].to_pylist()
+    assert ended < 7.5
+    status = frame["fetch_status"]
+    assert set(status) == {"ok", "not_attempted"}
+    assert 10 < (status == "ok").sum() < 25
+    assert set(stored) == set(status.index[status == "ok"])
+    assert frame.loc[ids[0], "fetch_status"] == "not_attempted"
+    assert "HTTP 429" in frame.loc[ids[0], "error"]
+    assert ("4.9 s passed" if how == "deadline" else "was cancelled") in frame["error"].iloc[-1]
+    assert len(wire.sent) == requests, "deadline=0 sends nothing"
+
+
+def test_deadline_leaves_recent_ids_pending():
+    with World() as world:
+        (recent,) = ids = [f"gen-{int(world.wall()) - 100}-{1:020d}"]
+        client, _ = account(world, orstats.Retry(), FakeTransport(world, {recent: ([], "404", 0.1)}))
+        frame = orstats.fetch(ids, client=client, archive=False, progress=False, deadline=5)
+        ended = world.now
+    assert frame["fetch_status"].tolist() == ["pending"]
+    assert ended < 6

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -12,7 +13,9 @@ from orstats.cli.fetching import cost_line
 from orstats.data.archive.archive import Archive
 from orstats.data.frame.frame import assemble, to_table
 from orstats.data.frame.totals import summary
-from orstats.sim import SimServer
+from orstats.sim import Faults, SimServer
+
+UNTIL = datetime(2026, 10, 1, tzinfo=UTC)
 
 
 def rows(text):
@@ -53,7 +56,7 @@ def test_failed_ids_keep_their_line_are_told_with_advice_and_give_3(online, orst
     done = orstats("fetch", online.ids[0], *lost, "chatcmpl-abc123def456")
     assert done.exit_code == 3
     assert [row["fetch_status"] for row in rows(done.stdout)] == ["ok", *["not_found"] * 7, "invalid_id"]
-    assert "not_found 7: Check that the id is whole" in done.stderr
+    assert "not_found 7: Check that the id is complete" in done.stderr
     assert f"{', '.join(lost[:5])} and 2 more" in done.stderr
     assert "chatcmpl-abc123def456" in done.stderr
 
@@ -196,7 +199,7 @@ def test_young_ids_are_pending(online, orstats):
     (young,) = online.young_ids(1, found_after=3600)
     done = orstats("fetch", young, "--pending-wait", "0")
     assert done.exit_code == 3
-    assert "pending 1: Run the same again in a minute" in done.stderr
+    assert "pending 1: Try again in a minute" in done.stderr
 
 
 @pytest.mark.usefixtures("online")
@@ -233,3 +236,28 @@ def test_several_hosts_in_one_archive_must_be_told_apart(orstats):
     assert "--host" in done.stderr
     assert orstats("archive", "export", "x.csv", "--archive", "a", "--host", host).exit_code == 0
     assert len(pd.read_csv("x.csv")) == 3
+
+
+def test_most_frequent_error_of_each_status_is_printed_in_the_words_of_the_csv(orstats, monkeypatch):
+    victims = SimServer(12, seed=3, until=UNTIL).ids[:4]
+    faults = Faults(rate=0, always=dict(zip(victims, ["400", "500", "redirect", "redirect"], strict=True)))
+    with SimServer(12, seed=3, until=UNTIL, faults=faults) as sim:
+        lost = sim.unknown_ids(2, age=90_000)
+        monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
+        monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
+        done = orstats("fetch", *victims, *lost, "-o", "x.csv", "--deadline", "3", env={"COLUMNS": "400"})
+    table = pd.read_csv("x.csv", index_col="id")
+    assert done.exit_code == 3
+    for generation_id in (victims[0], victims[2], lost[0]):
+        assert table.loc[generation_id, "error"] in done.stderr
+
+
+def test_deadline_ends_with_the_code_for_partial_results(orstats, monkeypatch):
+    with SimServer(200, latency=0.1, until=UNTIL) as sim:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
+        monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
+        done = orstats("fetch", *sim.ids, "-o", "x.csv", "--workers", "2", "--deadline", "0.5")
+    table = pd.read_csv("x.csv", index_col="id")
+    assert done.exit_code == 3
+    assert set(table["fetch_status"]) == {"ok", "not_attempted"}
+    assert "not_attempted" in done.stderr

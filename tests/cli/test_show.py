@@ -60,7 +60,7 @@ def test_a_missing_generation_gives_3_and_advice(online, orstats):
     (lost,) = online.unknown_ids(1, age=86_400)
     done = orstats("show", lost)
     assert (done.exit_code, done.stdout) == (3, "")
-    assert "Check that the id is whole" in done.stderr
+    assert "Check that the id is complete" in done.stderr
     done = orstats("show", lost, "--json")
     assert done.exit_code == 3
     assert json.loads(done.stdout)["fetch_status"] == "not_found"

@@ -23,7 +23,7 @@ def test_there_are_examples():
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_examples_run(block, tmp_path, monkeypatch, capsys):
     with SimServer(60, until=datetime(2026, 10, 1, tzinfo=UTC)) as sim:
-        log = [f"2026-09-30 12:00:00 INFO done generation={i}" for i in (*sim.ids, *sim.unknown_ids(1, age=900))]
+        log = [f"2026-09-30 12:00:00 INFO done generation={i}" for i in (*sim.ids, *sim.unknown_ids(1, age=7200))]
         (tmp_path / "app.log").write_text("\n".join(log))
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)

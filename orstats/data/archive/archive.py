@@ -101,8 +101,8 @@ class Archive(Relations):
         ids
             Those wanted; all when None. Ids that are not stored are simply not in the result.
         settled_only
-            Leave out ids whose newest record was fetched less than 60 seconds after its creation (or whose creation
-            is unknown): it may have changed since.
+            Leave out ids whose newest record was fetched less than 60 seconds after the end of its call,
+            ``created_at`` plus ``generation_time`` (or whose creation time is missing): it may have changed since.
         columns
             Those wanted, beside ``id``; all when None. Few are read in a fraction of the time and memory.
         encoded

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from orstats.data.archive.parts import Chosen, Keys, Rows
 
-#: Records younger than this when they were fetched may still change (costs of BYOK, late fields).
+#: A record fetched sooner than this after the end of its call may still change (costs of BYOK, late fields).
 SETTLED_AFTER_S: Final = 60
 
 
@@ -19,7 +19,7 @@ def choose(keys: Sequence[Keys], wanted: pa.Array | None, *, settled_only: bool)
     """Return for each part the rows that are the newest of their id.
 
     Of equally new records the one in the last part wins. With ``settled_only`` an id whose newest record was fetched
-    less than a minute after its creation has none.
+    less than a minute after the end of its call (``created_at`` is its beginning) has none.
     """
     if not keys:
         return []
@@ -38,9 +38,10 @@ def choose(keys: Sequence[Keys], wanted: pa.Array | None, *, settled_only: bool)
         newest = np.append(ordered[1:] != ordered[:-1], True)
         rows = np.sort(rows[order[newest]])
     if settled_only and "created_at" in table.column_names:
-        age = pc.subtract(table["fetched_at"], table["created_at"])
-        settled = pc.greater_equal(age, pa.scalar(SETTLED_AFTER_S * 1_000_000, age.type)).fill_null(False)
-        rows = rows[settled.to_numpy()[rows]]
+        age_ms = pc.subtract(table["fetched_at"], table["created_at"]).cast(pa.int64()).to_numpy() / 1000
+        ran_ms = np.nan_to_num(table["generation_time"].to_numpy()).clip(min=0)
+        settled = age_ms - ran_ms >= SETTLED_AFTER_S * 1000  # a missing time is NaN, and never settled
+        rows = rows[settled[rows]]
     lengths = [one.table.num_rows for one in keys]
     ends = np.cumsum(lengths)
     pieces = np.split(rows, np.searchsorted(rows, ends[:-1]))

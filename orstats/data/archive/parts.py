@@ -65,7 +65,7 @@ class Dataset:
     @property
     def keys(self) -> list[str]:
         """The columns that decide which records are wanted."""
-        return [name for name in ("id", "fetched_at", "created_at") if name in self.schema.names]
+        return [name for name in ("id", "fetched_at", "created_at", "generation_time") if name in self.schema.names]
 
 
 class UnreadablePartError(Exception):

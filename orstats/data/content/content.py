@@ -12,7 +12,6 @@ import orjson
 from orstats.api.errors import ForbiddenError, NotFoundError
 from orstats.data.content.messages import Message, read_messages
 from orstats.data.content.parts import ImagePart, TextPart, ToolCall, as_text, is_empty
-from orstats.data.fetch.schedule import YOUNG_S
 from orstats.data.frame import coerce
 
 ContentStatus = Literal[
@@ -33,7 +32,6 @@ KEPT: Final = timedelta(days=90)
 #: Where the input of a call stands, and the instructions beside it.
 _INPUT_KEYS: Final = ("prompt", "messages", "input", "contents", "system", "instructions", "system_instruction")
 _SYSTEM_KEYS: Final = ("system", "instructions", "system_instruction")
-_YOUNG: Final = timedelta(seconds=YOUNG_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +190,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "too old": "It is older than three months, for which content is surely kept; or Input & Output Logging was not on "
     "before the request.",
     "not found": "Nothing is stored under this id: it is unknown, of another account, or was not logged.",
-    "not yet": "It is less than a minute old, and may not be stored yet; try again soon.",
+    "not yet": "Not available yet: its call may still be running, or has just ended. Try again in a minute.",
     "not logged": "Most likely Input & Output Logging was not on before the request, or is off for its workspace; it "
     "cannot be had afterwards.",
 }
@@ -210,6 +208,7 @@ def why_missing(
     created_at: datetime | None,
     data_region: str | None,
     known: bool,
+    recent: bool = False,
 ) -> ContentStatus:
     """Tell why a generation has no content: what the API's 403 or 404 means, as far as the record tells.
 
@@ -218,11 +217,13 @@ def why_missing(
     error
         What asking for it ended with.
     now, created_at
-        Times with a zone; the age tells "not yet" from "not logged" and "too old".
+        Times with a zone; the age tells "not logged" from "too old".
     data_region
         From the record: all but ``global`` store nothing.
     known
         Whether the generation's record is known, so that the id is a good one.
+    recent
+        Whether the call may still be running or has just ended, so that content may still be stored.
 
     Examples
     --------
@@ -234,7 +235,7 @@ def why_missing(
         return "forbidden"
     if data_region not in (None, "", "global"):
         return "regional host"
-    if created_at is not None and now - created_at < _YOUNG:
+    if recent:
         return "not yet"
     if not known:
         return "not found"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -17,9 +18,10 @@ from orstats.data.archive.archive import Archive
 from orstats.data.content.content import Content, missing, why_missing
 from orstats.data.content.contents_frame import Rows, Stored, contents_frame
 from orstats.data.fetch.asked import ArchiveChoice, check_choices, choose_archive, distinct, why_foreign
+from orstats.data.fetch.batch import StopRule, run_batch
 from orstats.data.fetch.crew import Ask, Crew, Result
 from orstats.data.fetch.progress import Progress
-from orstats.data.fetch.schedule import Schedule, tally
+from orstats.data.fetch.schedule import Schedule, call_ended_at, may_appear, tally
 from orstats.data.ids.shapes import id_created_at
 
 log = logging.getLogger("orstats.contents")
@@ -27,8 +29,6 @@ log = logging.getLogger("orstats.contents")
 #: Contents are archived when there are so many bytes of them, or after so many seconds.
 _BATCH_BYTES: Final = 32 << 20
 _BATCH_S: Final = 2.0
-#: After an interrupt, what is on its way may still come in for so long, seconds.
-_GRACE_S: Final = 1.0
 
 
 def fetch_contents(
@@ -41,6 +41,9 @@ def fetch_contents(
     rows: Rows = "generation",
     progress: bool | None = None,
     errors: Literal["coerce", "raise"] = "coerce",
+    pending_wait: float = 30.0,
+    deadline: float | None = None,
+    cancel: threading.Event | None = None,
 ) -> pd.DataFrame:
     """Fetch the stored prompts and completions of many generations.
 
@@ -72,6 +75,11 @@ def fetch_contents(
     errors
         ``"coerce"``: return the frame with failed rows in it. ``"raise"``: raise if some content could not be asked
         for, after everything was tried. That there is none is an answer, not a failure.
+    pending_wait
+        Seconds during which missing content is retried, if its call may still be running or has just ended. After that
+        the row is ``pending``, and its ``content_status`` is "not yet".
+    deadline, cancel
+        When to end early, as in :func:`orstats.fetch`.
 
     Returns
     -------
@@ -99,7 +107,8 @@ def fetch_contents(
     (50, {'ok'})
     """
     asked = distinct(ids)
-    check_choices(workers, errors)
+    check_choices(workers, errors, pending_wait)
+    rule = StopRule.of(deadline, cancel)
     if rows not in ("generation", "message"):
         raise ConfigError(f'rows={rows!r}: "generation" or "message".')
     with ExitStack() as stack:
@@ -110,7 +119,7 @@ def fetch_contents(
             raise ConfigError("store_content=True needs an archive: name one as archive=… or in ORSTATS_ARCHIVE.")
         run = _Run(asked, client, kept, store=store_content)
         run.read_archive()
-        run.ask(workers, progress, rows)
+        run.ask(workers, pending_wait, progress, rows, rule)
         frame = contents_frame(asked, run.got, rows)
     if errors == "raise":
         _require_answers(frame)
@@ -138,6 +147,7 @@ class _Run:
         self.got: dict[str, Stored] = {}
         self._store = store
         self._known: dict[str, tuple[datetime | None, str | None]] = {}
+        self._ended_at: dict[str, float] = {}
         self._unsaved: list[tuple[str, bytes, float]] = []
         self._unsaved_bytes = 0
         self._saved_at = time.monotonic()
@@ -148,11 +158,15 @@ class _Run:
         for generation_id, body in self.archive.read_contents(self.host, self.ids).items():
             self.got[generation_id] = Stored("ok", Content.from_json(generation_id, body))
         if len(self.got) < len(self.ids):
-            records = self.archive.read(self.host, self.ids).select(["id", "created_at", "data_region"])
-            self._known = {one["id"]: (one["created_at"], one["data_region"]) for one in records.to_pylist()}
+            columns = ["id", "created_at", "generation_time", "data_region"]
+            for one in self.archive.read(self.host, self.ids, settled_only=False, columns=columns).to_pylist():
+                self._known[one["id"]] = (one["created_at"], one["data_region"])
+                ended_at = call_ended_at(one["created_at"], one["generation_time"])
+                if ended_at is not None:
+                    self._ended_at[one["id"]] = ended_at
         log.info("%d of %d contents are in the archive", len(self.got), len(self.ids))
 
-    def ask(self, workers: int, progress: bool | None, rows: Rows) -> None:
+    def ask(self, workers: int, pending_wait: float, progress: bool | None, rows: Rows, rule: StopRule) -> None:
         """Ask for what is not archived. However it ends, what came in is stored first."""
         to_ask = [i for i in self.ids if i not in self.got and not self._is_foreign(i)]
         if not to_ask:
@@ -160,37 +174,19 @@ class _Run:
         ask = _asker(self.client)
         if self._store and self.archive is not None:
             self.archive.check_writable(self.host)
-        # A content that is not there is not waited for: it is said to be "not yet", and can be asked for again.
-        crew = Crew(self.client, Schedule(to_ask, self.client.retry, 0.0), workers, ask)
-        try:
-            with Progress(len(self.ids), len(self.ids) - len(to_ask), progress) as bar:
-                self._collect(crew, len(to_ask), bar)
-        finally:
-            crew.stop()
-            try:
-                for result in crew.drain(_GRACE_S):
-                    self._take(result)
-            finally:
-                self._save()
+        schedule = Schedule(to_ask, self.client.retry, pending_wait, self._ended_at)
+        crew = Crew(self.client, schedule, workers, ask)
+        with Progress(len(self.ids), len(self.ids) - len(to_ask), progress) as bar:
+            reason = run_batch(crew, len(to_ask), bar, rule, take=self._take, save=self._save)
         if crew.fatal is not None:
             crew.fatal.frame = contents_frame(self.ids, self.got, rows)
             raise crew.fatal
-        crew.join()
+        if reason is not None:
+            rest = Stored("not_attempted", None, 0, f"{reason} before this id was requested.")
+            self.got = dict.fromkeys(self.ids, rest) | self.got
 
-    def _collect(self, crew: Crew, number: int, bar: Progress) -> None:
-        crew.start()
-        while number and not crew.stopped:
-            for result in crew.results():
-                number -= 1
-                self._take(result)
-                bar.add(ok=self.got[result.task.id].status == "ok")
-            bar.show(crew.retries)
-            if self._unsaved_bytes > _BATCH_BYTES or time.monotonic() - self._saved_at > _BATCH_S:
-                self._save()
-        if crew.hopeless:
-            crew.give_up()
-
-    def _take(self, result: Result) -> None:
+    def _take(self, result: Result) -> bool:
+        """Store one result. Interrupted anywhere, it can be called again."""
         task, error = result.task, result.error
         if error is None:
             content = Content.from_wire(task.id, result.record or {})
@@ -199,9 +195,12 @@ class _Run:
                 self._unsaved.append((task.id, content.raw, result.at))
                 self._unsaved_bytes += len(content.raw)
         elif isinstance(error, ForbiddenError | NotFoundError):
-            self.got[task.id] = Stored("ok", self._none(task.id, error, result.at), task.attempts)
+            content = self._none(task.id, error, result.at)
+            status = "pending" if content.status == "not yet" else "ok"
+            self.got[task.id] = Stored(status, content, task.attempts)
         else:
             self.got[task.id] = Stored(result.status, None, task.attempts, str(error))
+        return self.got[task.id].status == "ok"
 
     def _none(self, generation_id: str, error: ForbiddenError | NotFoundError, at: float) -> Content:
         created_at, region = self._known.get(generation_id, (None, None))
@@ -214,10 +213,13 @@ class _Run:
             created_at=created_at,
             data_region=region,
             known=generation_id in self._known,
+            recent=may_appear(generation_id, at, self._ended_at.get(generation_id)),
         )
         return missing(generation_id, status)
 
-    def _save(self) -> None:
+    def _save(self, final: bool) -> None:
+        if not final and self._unsaved_bytes <= _BATCH_BYTES and time.monotonic() - self._saved_at <= _BATCH_S:
+            return
         self._saved_at = time.monotonic()
         if self.archive is None or not self._unsaved:
             return

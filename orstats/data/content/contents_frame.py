@@ -60,7 +60,7 @@ class Stored:
     error: str | None = None
 
 
-_NOT_ATTEMPTED: Final = Stored("not_attempted", None, 0, "The fetch was stopped before this id was asked for.")
+_NOT_ATTEMPTED: Final = Stored("not_attempted", None, 0, "The fetch stopped before this id was requested.")
 
 
 def contents_frame(ids: Sequence[str], got: Mapping[str, Stored], rows: Rows) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from orstats.data.content.row import read_row
 from orstats.data.content.static_card import static_card
 from orstats.data.fetch.asked import ArchiveChoice, choose_archive
 from orstats.data.fetch.fetch import fetch
+from orstats.data.fetch.schedule import call_ended_at, may_appear
 from orstats.data.ids.shapes import log_page
 
 _ERRORS: Final[Mapping[str, type[errors.ApiError]]] = {
@@ -142,7 +143,7 @@ def get(generation_id: str, *, client: Client | None = None, archive: ArchiveCho
     Raises
     ------
     NotFoundError
-        Unknown, of another account, or too young to be found (it is looked for during half a minute).
+        Unknown id, id from another account, or too recent to be available (retried for half a minute).
     ApiError
         Any other failure, after what may help was tried again.
     ConfigError
@@ -189,12 +190,14 @@ def _asker(client: Client | None, archive: ArchiveChoice) -> Callable[[Generatio
             try:
                 return Content.from_wire(generation.id, asked.content(generation.id))
             except (errors.ForbiddenError, errors.NotFoundError) as error:
+                created_at, now = generation.created_at, asked.now()
                 status = why_missing(
                     error,
-                    now=datetime.now(UTC),
-                    created_at=generation.created_at,
+                    now=datetime.fromtimestamp(now, UTC),
+                    created_at=created_at,
                     data_region=generation.data_region,
                     known=generation.fetch_status == "ok",
+                    recent=may_appear(generation.id, now, call_ended_at(created_at, generation.generation_time)),
                 )
                 return missing(generation.id, status)
 

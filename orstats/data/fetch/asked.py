@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterable
 from typing import Final, Literal
@@ -68,18 +69,20 @@ def choose_archive(archive: ArchiveChoice, client: Client) -> Archive | None:
     return archive if isinstance(archive, Archive) else Archive(archive)
 
 
-def check_choices(workers: int, errors: str) -> None:
-    """Refuse what no fetch can work with.
+def check_choices(workers: int, errors: str, pending_wait: float) -> None:
+    """Check the arguments that every fetch has.
 
     Raises
     ------
     ConfigError
-        A number of workers below 1 or above what the connection pool has; another word for ``errors``.
+        A number of workers below 1 or above the connections of the pool; another word for ``errors``; not a wait.
     """
     if not 1 <= workers <= MAX_CONNECTIONS:
-        raise ConfigError(f"workers={workers}: from 1 to {MAX_CONNECTIONS}.")
+        raise ConfigError(f"workers must be between 1 and {MAX_CONNECTIONS}, got {workers!r}.")
     if errors not in ("coerce", "raise"):
-        raise ConfigError(f'errors={errors!r}: "coerce" or "raise".')
+        raise ConfigError(f'errors must be "coerce" or "raise", got {errors!r}.')
+    if not 0 <= pending_wait < math.inf:
+        raise ConfigError(f"pending_wait must be a non-negative number of seconds, got {pending_wait!r}.")
 
 
 def why_foreign(generation_id: str) -> str | None:

@@ -41,6 +41,10 @@ class Result(NamedTuple):
     error: ApiError | None = None
 
 
+def _status_so_far(error: ApiError) -> str:
+    return "pending" if isinstance(error, NotFoundError) else status_of(error)
+
+
 class Crew:
     """Up to ``size`` daemon threads that ask for the ids of a schedule through one client.
 
@@ -123,10 +127,14 @@ class Crew:
     def give_up(self) -> None:
         """Wait for what is on its way, then let :meth:`drain` give what each id that was tried ended with."""
         self.join()
-        for task in self._schedule.put_off_tasks():
-            if task.error is not None:
-                status = "pending" if isinstance(task.error, NotFoundError) else status_of(task.error)
-                self._results.append(Result(task, None, self._client.now(), status, task.error))
+        self._results.extend(self.unfinished())
+
+    def unfinished(self) -> list[Result]:
+        """Return what each id that waits for its next try has ended with so far."""
+        now = self._client.now()
+        with self._changed:
+            tasks = self._schedule.put_off_tasks()
+        return [Result(task, None, now, _status_so_far(task.error), task.error) for task in tasks if task.error]
 
     def _collected(self) -> Iterator[Result]:
         for _ in range(len(self._results)):
@@ -136,9 +144,7 @@ class Crew:
             elif not self._stop.is_set():
                 self._results.popleft()
                 raise result
-            else:  # whoever stopped it has an error of his own to raise, and wants the results behind this one
-                log.error("a thread broke while the fetch was stopped: %r", result)
-            self._results.popleft()
+            self._results.popleft()  # a crash after a stop was logged; the results behind it are wanted
 
     def _grow(self) -> None:
         self._quiet.clear()
@@ -157,8 +163,9 @@ class Crew:
         try:
             while (task := self._take()) is not None and self._ask(task, slot):
                 pass
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for results
-            self._results.append(error)
+        except BaseException as error:
+            log.exception("A worker thread crashed")
+            self._results.append(error)  # raised again in the thread that waits for results
 
     def _take(self) -> Task | None:
         with self._changed:

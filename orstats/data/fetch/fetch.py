@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -13,9 +13,10 @@ import pandas as pd
 import pyarrow as pa
 
 from orstats.api.client import Client
-from orstats.api.errors import ArchiveError, ConfigError, IncompleteFetchError
+from orstats.api.errors import ArchiveError, IncompleteFetchError
 from orstats.data.archive.archive import Archive
 from orstats.data.fetch.asked import ArchiveChoice, check_choices, choose_archive, distinct, why_foreign
+from orstats.data.fetch.batch import StopRule, run_batch
 from orstats.data.fetch.crew import Crew, Result
 from orstats.data.fetch.progress import Progress
 from orstats.data.fetch.schedule import Schedule, tally
@@ -27,12 +28,9 @@ log = logging.getLogger("orstats.fetch")
 _BATCH, _BATCH_S = 4_000, 1.0
 #: So many files of one host in the archive are merged into few at the end of a fetch.
 _MANY_FILES: Final = 64
-#: After a stop, requests that are out get so many seconds to come in.
-_GRACE_S: Final = 2.0
 
 #: Memory worth giving back before the frame needs as much again; for less it costs more than it brings.
 _LARGE_BYTES: Final = 256_000_000
-_NOT_ATTEMPTED: Final = Outcome("not_attempted", None, 0, "The fetch was stopped before this id was asked for.")
 
 
 def fetch(
@@ -45,6 +43,8 @@ def fetch(
     errors: Literal["coerce", "raise"] = "coerce",
     pending_wait: float = 30.0,
     progress: bool | None = None,
+    deadline: float | None = None,
+    cancel: threading.Event | None = None,
 ) -> pd.DataFrame:
     """Fetch the metadata of many generations into one typed frame.
 
@@ -70,9 +70,16 @@ def fetch(
         ``"coerce"``: return the frame, with failed rows in it. ``"raise"``: if any row is not ok, raise after
         everything was tried.
     pending_wait
-        Seconds during which an id that is not found, and younger than a minute, is looked for again.
+        Seconds during which an id that is not found is retried, if its call may still be running or has just ended: the
+        second in an id is when its request began. Ids that began more than an hour ago, or without a time in them, are
+        ``not_found`` at once.
     progress
         A progress bar: True, False, or None for "if a person is watching".
+    deadline
+        Seconds for the whole call. When they are over, no more requests are sent: the fetched rows are kept, and the
+        others are ``not_attempted``. 0 reads the archive only.
+    cancel
+        An event that ends the call in the same way as soon as another thread, or a signal handler, sets it.
 
     Returns
     -------
@@ -99,15 +106,14 @@ def fetch(
     (50, 'id', {'ok'})
     """
     asked = distinct(ids)
-    check_choices(workers, errors)
-    if not 0 <= pending_wait < math.inf:
-        raise ConfigError(f"pending_wait={pending_wait}: seconds, 0 or more.")
+    check_choices(workers, errors, pending_wait)
+    rule = StopRule.of(deadline, cancel)
     with ExitStack() as stack:
         if client is None:
             client = stack.enter_context(Client())
         run = _Run(asked, client, choose_archive(archive, client))
         run.read_archive(refresh=refresh)
-        run.ask(workers, pending_wait, progress)
+        run.ask(workers, pending_wait, progress, rule)
         frame = run.frame()
     if errors == "raise":
         _require_complete(frame)
@@ -135,7 +141,7 @@ class _Run:
         self.outcomes: dict[str, Outcome] = {}
         self.to_ask: Sequence[str] = ids
         self._got: dict[str, Result] = {}
-        self._kept_at = time.monotonic()
+        self._saved_at = time.monotonic()
 
     def read_archive(self, *, refresh: bool) -> None:
         if self.archive is None or refresh or not self.ids:
@@ -152,7 +158,7 @@ class _Run:
             have = set(known.column("id").to_pylist())
             self.to_ask = [i for i in self.ids if i not in have]
 
-    def ask(self, workers: int, pending_wait: float, progress: bool | None) -> None:
+    def ask(self, workers: int, pending_wait: float, progress: bool | None, rule: StopRule) -> None:
         """Ask for what is not archived. However it ends, what came in is kept first."""
         to_ask = [i for i in self.to_ask if not self._is_foreign(i)]
         if not to_ask:
@@ -163,20 +169,18 @@ class _Run:
         crew = Crew(self.client, Schedule(to_ask, self.client.retry, pending_wait), workers)
         try:
             with Progress(len(self.ids), len(self.ids) - len(to_ask), progress) as bar:
-                self._collect(crew, len(to_ask), bar)
-            self._keep()
+                reason = run_batch(crew, len(to_ask), bar, rule, take=self._take, save=self._save)
         except ArchiveError as error:
-            self._put_down(crew, archived=False)
+            self._save(final=True)
             error.frame = self.stopped_frame()
-            raise
-        except BaseException:
-            self._put_down(crew, archived=True)
             raise
         if crew.fatal is not None:
             crew.fatal.frame = self.stopped_frame()
             raise crew.fatal
-        crew.join()
-        self._tidy()
+        if reason is not None:
+            self._mark_not_attempted(reason)
+        else:
+            self._tidy()
 
     def frame(self) -> pd.DataFrame:
         """Return a row for each id asked for. Gives the records away: holding them would double the memory."""
@@ -187,51 +191,40 @@ class _Run:
         return tables
 
     def stopped_frame(self) -> pd.DataFrame:
-        """Return a row for each id, after a stop that left some of them out."""
-        have = self.outcomes.keys() | {i for table in self.tables for i in table.column("id").to_pylist()}
-        self.outcomes.update(dict.fromkeys((i for i in self.ids if i not in have), _NOT_ATTEMPTED))
+        """Return a row for each id after a stop."""
+        self._mark_not_attempted("The fetch stopped")
         return self.frame()
 
-    def _collect(self, crew: Crew, number: int, bar: Progress) -> None:
-        crew.start()
-        while number and not crew.stopped:
-            for result in crew.results():
-                number -= 1
-                self._take(result)
-                bar.add(ok=result.record is not None)
-            bar.show(crew.retries)
-            if len(self._got) >= _BATCH or time.monotonic() - self._kept_at > _BATCH_S:
-                self._keep()
-        if crew.hopeless:
-            crew.give_up()
-        if crew.stopped:
-            for result in crew.drain(_GRACE_S):
-                self._take(result)
+    def _mark_not_attempted(self, reason: str) -> None:
+        have = self.outcomes.keys() | {i for table in self.tables for i in table.column("id").to_pylist()}
+        rest = Outcome("not_attempted", None, 0, f"{reason} before this id was requested.")
+        self.outcomes.update(dict.fromkeys((i for i in self.ids if i not in have), rest))
 
-    def _put_down(self, crew: Crew, *, archived: bool) -> None:
-        crew.stop()
-        for result in crew.drain(_GRACE_S):
-            self._take(result)
-        self._keep(archived=archived)
-
-    def _take(self, result: Result) -> None:
-        """Put one result away. Interrupted anywhere, it can be called again."""
+    def _take(self, result: Result) -> bool:
+        """Store one result. Interrupted anywhere, it can be called again."""
         task, error = result.task, result.error
         if error is None:
             self._got[task.id] = result
             self.outcomes[task.id] = _ok(task.attempts)
         else:
             self.outcomes[task.id] = Outcome(result.status, error.status, task.attempts, str(error))
+        return error is None
 
-    def _keep(self, *, archived: bool = True) -> None:
-        """Turn what came in into a table, and archive it. Interrupted anywhere, it can be called again."""
-        self._kept_at = time.monotonic()
+    def _save(self, final: bool) -> None:
+        """Turn the results into a table and archive it. Interrupted anywhere, it can be called again."""
+        if not final and len(self._got) < _BATCH and time.monotonic() - self._saved_at <= _BATCH_S:
+            return
+        self._saved_at = time.monotonic()
         got = list(self._got.values())
         if not got:
             return
         table = to_table([r.task.id for r in got], [r.record or {} for r in got], [r.at for r in got])
-        if self.archive is not None and archived:
-            self.archive.append(self.host, table)
+        if self.archive is not None:
+            try:
+                self.archive.append(self.host, table)
+            except ArchiveError:
+                self.archive = None  # the results stay in memory
+                raise
         self.tables.append(table)
         for result in got:
             del self._got[result.task.id]

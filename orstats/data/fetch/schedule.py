@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from orstats.api import errors
 from orstats.api.retry import Retry
 from orstats.data.ids.shapes import id_created_at
 
-#: An id younger than this may not be found *yet* (seconds). Lags of 5 to 10 s are usual, more after a broken stream.
-YOUNG_S: Final = 60.0
+#: The second in an id is when its request began, and its record appears after the call ended. Calls of reasoning models
+#: run for minutes, video jobs for 4 minutes and more, agents' calls for up to an hour.
+LONGEST_CALL_S: Final = 3600.0
+#: A record or content appears this many seconds after the end of its call at the latest: lags of 5 to 10 s were
+#: observed, longer ones after an interrupted stream.
+AVAILABILITY_LAG_S: Final = 60.0
 
 _LOOK_AGAIN_FIRST_S, _LOOK_AGAIN_MAX_S = 0.5, 5.0
 
@@ -34,6 +39,35 @@ def status_of(error: errors.ApiError) -> str:
     return next(status for kind, status in _STATUS if isinstance(error, kind))
 
 
+def may_appear(generation_id: str, now: float, ended_at: float | None = None) -> bool:
+    """Tell whether what is not found now may become available: the call may still be running or has just ended.
+
+    Parameters
+    ----------
+    generation_id
+        An id without a time in it (mistyped, cut, of the legacy shape) is never waited for.
+    now
+        Unix seconds by the server's clock.
+    ended_at
+        When the call ended, if its record is known.
+
+    Examples
+    --------
+    >>> [may_appear("gen-1790000000-AbCdEfGhIjKlMnOpQrSt", 1_790_000_000.0 + age) for age in (240, 7200)]
+    [True, False]
+    """
+    if ended_at is not None:
+        return now - ended_at < AVAILABILITY_LAG_S
+    began_at = id_created_at(generation_id)
+    # An id from the future is a typing error too, unless a clock is off by less than that.
+    return began_at is not None and abs(now - began_at) < LONGEST_CALL_S
+
+
+def call_ended_at(created_at: datetime | None, generation_time_ms: float | None) -> float | None:
+    """Return the end of a call in Unix seconds by its record, whose ``created_at`` is its beginning."""
+    return None if created_at is None else created_at.timestamp() + (generation_time_ms or 0.0) / 1000.0
+
+
 @dataclass(slots=True, eq=False)
 class Task:
     """One id on its way: what was tried so far. Times are monotonic seconds."""
@@ -41,7 +75,7 @@ class Task:
     id: str
     attempts: int = 0
     first_sent: float = 0.0
-    failures: int = 0  # those that the retry policy counts: a 404 of a young id is none
+    failures: int = 0  # those that the retry policy counts; a 404 of a recent id is not one
     looks: int = 0
     error: errors.ApiError | None = None  # of the last request
 
@@ -56,10 +90,14 @@ class Schedule:
     retry
         When to give up on an id.
     pending_wait
-        Seconds from its first request during which a young id is looked for again.
+        Seconds from its first request during which a recent id that is not found is retried.
+    ended_at
+        When the calls of some ids ended, Unix seconds, where that is known.
     """
 
-    def __init__(self, ids: Sequence[str], retry: Retry, pending_wait: float) -> None:
+    def __init__(
+        self, ids: Sequence[str], retry: Retry, pending_wait: float, ended_at: Mapping[str, float] | None = None
+    ) -> None:
         self._fresh: Iterator[str] = iter(ids)
         self._untried = len(ids)
         self._later: list[tuple[float, int, Task]] = []
@@ -67,6 +105,7 @@ class Schedule:
         self._out = 0
         self._retry = retry
         self._pending_wait = pending_wait
+        self._ended_at = ended_at or {}
 
     @property
     def left(self) -> int:
@@ -131,16 +170,13 @@ class Schedule:
         elapsed = now - task.first_sent
         task.error = error
         if isinstance(error, errors.NotFoundError):
-            return self._look_again(task, elapsed, wall)
+            return self._retry_not_found(task, elapsed, wall)
         task.failures += 1
         wait = self._retry.next_wait(error, attempt=task.failures, elapsed=elapsed)
         return status_of(error) if wait is None else wait
 
-    def _look_again(self, task: Task, elapsed: float, wall: float) -> str | float:
-        """Tell a 404 that means "not yet" from one that means "never" by the age: by the id's second, else as seen."""
-        born = id_created_at(task.id)
-        age = elapsed if born is None else wall - born
-        if age >= YOUNG_S or not task.id.startswith("gen"):  # what is no generation id at all will not become one
+    def _retry_not_found(self, task: Task, elapsed: float, wall: float) -> str | float:
+        if not may_appear(task.id, wall, self._ended_at.get(task.id)):
             return "not_found"
         remaining = self._pending_wait - elapsed
         if remaining <= 0:

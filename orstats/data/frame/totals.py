@@ -83,7 +83,7 @@ def _coverage(df: pd.DataFrame, is_ok: pd.Series[bool]) -> list[Row]:
         ("asked", len(df), "ids", ""),
         ("ok", counts["ok"], "ids", ""),
         ("from_archive", cached, "ids", "of the ok ones: no request was needed"),
-        ("pending", counts["pending"], "ids", "too young to be found yet: run the same again in a minute"),
+        ("pending", counts["pending"], "ids", "not yet available: try again in a minute"),
         ("missing", missing, "ids", "neither ok nor pending: see orstats.failures"),
         *((name, count, "ids", "of the missing ones") for name, count in others.items()),
     ]

@@ -33,15 +33,15 @@ ATTEMPT_FIELDS: Final[tuple[Field, ...]] = (
 #: What to do about a row, by its ``fetch_status``.
 ADVICE: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "pending": "Run the same again in a minute: a record appears some seconds after its generation ended.",
-        "not_found": "Check that the id is whole and that the key belongs to the account that made the generation.",
+        "pending": "Try again in a minute: records become available a few seconds after the generation finishes.",
+        "not_found": "Check that the id is complete, not too recent, and from the account that the key belongs to.",
         "forbidden": "Use a key of the same organisation, or ask an administrator for one that may read it.",
         "rate_limited": "Run the same again later: the account's limit was reached, and more keys do not raise it.",
         "server_error": "Run the same again later: the API could not answer.",
         "network_error": "Check the connection and the base URL, then run the same again.",
         "bad_response": "Check the base URL: the answer was not one that the API documents.",
         "invalid_id": "Look up the generation id (gen-…) of this request: this id is of another kind.",
-        "not_attempted": "Run the same again: the fetch stopped before this id was asked for.",
+        "not_attempted": "Re-run the fetch: it stopped before this id was fetched.",
     }
 )
 
@@ -133,7 +133,7 @@ def failures(df: pd.DataFrame) -> pd.DataFrame:
     >>> from orstats.data.frame.frame import Outcome, assemble
     >>> frame = assemble(["gen-1"], [], {"gen-1": Outcome("pending", 404, 3, "Not found yet.")})
     >>> failures(frame).loc["gen-1", "advice"]
-    'Run the same again in a minute: a record appears some seconds after its generation ended.'
+    'Try again in a minute: records become available a few seconds after the generation finishes.'
     """
     require(df, _FAILURE_COLUMNS, indexed=True)
     failed = df.loc[~is_(df["fetch_status"], "ok"), list(_FAILURE_COLUMNS)].copy()

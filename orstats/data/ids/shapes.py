@@ -48,7 +48,7 @@ _SHAPE = re.compile(
     r"|gen_[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}"
 )
 _KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{8}", re.IGNORECASE | re.ASCII)
-_SECOND = re.compile(r"gen-(?:[a-z]{2,8}-)?([0-9]{10})-[A-Za-z0-9]")
+_TIME = re.compile(r"gen-(?:[A-Za-z][A-Za-z0-9]*-)?([0-9]{10})((?:[0-9]{3}){0,3})-[A-Za-z0-9]", re.ASCII)
 _ULID = re.compile(r"gen_([0-7][0-9A-HJKMNP-TV-Z]{25})", re.IGNORECASE | re.ASCII)
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID_TIME_DIGITS: Final = 10
@@ -131,8 +131,8 @@ def id_created_at(id: str) -> float | None:  # noqa: A002 - the public argument 
     -------
     float or None
         Unix seconds: whole for ``gen-<second>-…`` (where it equals the second of the record's ``created_at``,
-        observed), with milliseconds for ``gen_<ULID>``. None when the id carries no time, or one outside the
-        years 2023 to 2100.
+        observed), with decimals where the id counts milliseconds or finer, as ``gen_<ULID>`` does. None when
+        the id carries no time, or one outside the years 2023 to 2100.
 
     Examples
     --------
@@ -144,8 +144,8 @@ def id_created_at(id: str) -> float | None:  # noqa: A002 - the public argument 
     True
     """
     seconds: float
-    if match := _SECOND.match(id):
-        seconds = float(match[1])
+    if match := _TIME.match(id):
+        seconds = float(f"{match[1]}.{match[2] or 0}")
     elif match := _ULID.fullmatch(id):
         milliseconds = 0
         for digit in match[1][:_ULID_TIME_DIGITS].upper():

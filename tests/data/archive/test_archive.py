@@ -1,6 +1,7 @@
 """What is stored comes back: the newest record of each id, settled or not, of all versions, also compacted."""
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -111,6 +112,14 @@ def test_a_record_without_a_creation_time_is_not_settled(archive):
     archive.append(HOST, records("gen-1", at=SETTLED + 1e6, created=None))
     assert archive.read(HOST).num_rows == 0
     assert archive.read(HOST, settled_only=False).num_rows == 1
+
+
+def test_record_is_settled_a_minute_after_the_end_of_its_call(archive):
+    started = datetime.fromtimestamp(CREATED, UTC).isoformat()
+    for name, took_s, fetched_after in (("gen-1", 240, 250), ("gen-2", 240, 301), ("gen-3", None, 61)):
+        record = {"created_at": started, "generation_time": took_s and took_s * 1000}
+        archive.append(HOST, to_table([name], [record], [CREATED + fetched_after]))
+    assert ids_of(archive.read(HOST)) == ["gen-2", "gen-3"]
 
 
 def test_compaction_changes_no_answer(archive):

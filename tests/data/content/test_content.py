@@ -115,20 +115,21 @@ def test_no_value_can_make_it_fail(messages, output, error):
 
 
 @pytest.mark.parametrize(
-    ("error", "age", "region", "known", "status"),
+    ("error", "age", "region", "known", "recent", "status"),
     [
-        (errors.ForbiddenError(""), 10, "europe", True, "forbidden"),
-        (errors.NotFoundError(""), 10, "europe", True, "regional host"),
-        (errors.NotFoundError(""), 1 / 86400, "global", True, "not yet"),
-        (errors.NotFoundError(""), 10, "global", True, "not logged"),
-        (errors.NotFoundError(""), 100, "global", True, "too old"),
-        (errors.NotFoundError(""), 10, None, False, "not found"),
-        (errors.NotFoundError(""), None, None, True, "not logged"),
+        (errors.ForbiddenError(""), 10, "europe", True, True, "forbidden"),
+        (errors.NotFoundError(""), 10, "europe", True, False, "regional host"),
+        (errors.NotFoundError(""), 0, "global", True, True, "not yet"),
+        (errors.NotFoundError(""), 0, None, False, True, "not yet"),
+        (errors.NotFoundError(""), 10, "global", True, False, "not logged"),
+        (errors.NotFoundError(""), 100, "global", True, False, "too old"),
+        (errors.NotFoundError(""), 10, None, False, False, "not found"),
+        (errors.NotFoundError(""), None, None, True, False, "not logged"),
     ],
 )
-def test_why_there_is_none(error, age, region, known, status):
+def test_why_there_is_none(error, age, region, known, recent, status):
     created = None if age is None else NOW - timedelta(days=age)
-    assert why_missing(error, now=NOW, created_at=created, data_region=region, known=known) == status
+    assert why_missing(error, now=NOW, created_at=created, data_region=region, known=known, recent=recent) == status
     assert missing("gen-1", status).reason
 
 

@@ -1,6 +1,7 @@
 """fetch_contents against the simulator: governed, resumable, and private unless told otherwise."""
 
 import threading
+import time
 from datetime import UTC, datetime
 
 import orjson
@@ -9,6 +10,7 @@ import pytest
 import orstats
 from orstats import errors
 from orstats.data.content.contents_frame import COLUMNS
+from orstats.data.frame.frame import to_table
 from orstats.data.frame.schema import PANDAS_DTYPE
 from orstats.sim import Faults, RateLimit, SimServer
 
@@ -165,6 +167,25 @@ def test_errors_raise_only_for_what_was_not_answered(sim):
     with pytest.raises(errors.IncompleteFetchError) as caught:
         orstats.fetch_contents(["chatcmpl-1", *unknown], client=sim.client(), errors="raise")
     assert caught.value.frame["fetch_status"].tolist() == ["invalid_id", "ok"]
+
+
+def test_content_of_a_recent_id_is_retried_and_then_pending(sim):
+    found, lost = sim.young_ids(1, found_after=1.0), sim.unknown_ids(1, age=240)
+    contents = orstats.fetch_contents([*found, *lost], client=sim.client(), pending_wait=2.5)
+    assert contents.loc[found[0], "attempts"] > 1
+    assert contents.loc[found[0], "fetch_status"] == "ok"
+    assert contents.loc[lost[0], ["fetch_status", "content_status"]].tolist() == ["pending", "not yet"]
+    assert orstats.Generation.from_row({"id": lost[0]}, client=sim.client()).content().status == "not yet"
+
+
+def test_content_of_a_call_that_ended_long_ago_is_not_retried(sim, tmp_path):
+    (lost,) = sim.unknown_ids(1, age=240)
+    created = datetime.fromtimestamp(int(lost.split("-")[1]), UTC)
+    record = {"id": lost, "created_at": created.isoformat(), "generation_time": 20_000, "data_region": "global"}
+    archive = orstats.Archive(tmp_path)
+    archive.append(sim.client().settings.host, to_table([lost], [record], [time.time()]))
+    contents = orstats.fetch_contents([lost], client=sim.client(), archive=archive)
+    assert contents.loc[lost, ["attempts", "content_status"]].tolist() == [1, "not logged"]
 
 
 @pytest.mark.parametrize("bad", [{"workers": 0}, {"rows": "word"}, {"errors": "ignore"}])

@@ -85,7 +85,12 @@ def test_single_id_as_text_series_generator_and_missing_values(sim):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"workers": 0}, {"workers": 10_000}, {"errors": "ignore"}, {"pending_wait": -1}, {"pending_wait": float("nan")}],
+    [
+        {"workers": 0},
+        {"workers": 10_000},
+        {"errors": "ignore"},
+        *({name: value} for name in ("pending_wait", "deadline") for value in (-1, float("nan"), float("inf"))),
+    ],
 )
 def test_arguments_that_make_no_sense_are_refused(sim, bad):
     with pytest.raises(errors.ConfigError):
@@ -154,7 +159,7 @@ def test_raise_raises_after_all_was_tried_and_carries_the_frame(sim):
 
 
 def test_old_unknown_ids_cost_one_request_each(sim):
-    ids = sim.unknown_ids(10, age=120)
+    ids = sim.unknown_ids(10, age=7200)
     started = time.monotonic()
     df = orstats.fetch(ids, client=sim.client())
     assert set(df["fetch_status"]) == {"not_found"}
@@ -189,8 +194,8 @@ def test_ids_of_another_kind_are_named_and_not_asked_for(sim):
 
 def test_odd_ids_are_asked_for_quoted(sim):
     odd = ["gen-../../key", "gen-a?b=c&id=d#e", "gen-ünï%41", "gen-" + "x" * 300]
-    df = orstats.fetch(odd, client=sim.client(), pending_wait=0)
-    assert set(df["fetch_status"]) == {"pending"}
+    df = orstats.fetch(odd, client=sim.client())
+    assert set(df["fetch_status"]) == {"not_found"}
     assert set(sim.stats.ids) == set(odd)
     assert set(sim.stats.paths) == {"/api/v1/generation"} or all("generation" in path for path in sim.stats.paths)
 
@@ -255,7 +260,7 @@ def test_refresh_asks_again(sim, tmp_path):
 
 
 def test_misses_and_young_records_are_not_kept_as_settled(sim, tmp_path):
-    young, unknown = sim.young_ids(2, found_after=0), sim.unknown_ids(2, age=600)
+    young, unknown = sim.young_ids(2, found_after=0), sim.unknown_ids(2, age=7200)
     orstats.fetch([*young, *unknown], client=sim.client(), archive=tmp_path)
     sim.reset_stats()
     df = orstats.fetch([*young, *unknown], client=sim.client(), archive=tmp_path)
@@ -337,7 +342,7 @@ def test_no_thread_is_left_behind(sim):
 
 def test_progress_counts_what_matters(sim, tmp_path, capsys):
     orstats.fetch(sim.ids[:100], client=sim.client(), archive=tmp_path)
-    orstats.fetch([*sim.ids[:120], *sim.unknown_ids(1, age=600)], client=sim.client(), archive=tmp_path, progress=True)
+    orstats.fetch([*sim.ids[:120], *sim.unknown_ids(1, age=7200)], client=sim.client(), archive=tmp_path, progress=True)
     shown = capsys.readouterr().err
     assert "121/121" in shown
     assert "failed=1" in shown
@@ -429,3 +434,33 @@ def test_server_that_goes_away_and_comes_back_loses_nothing():
         sim.start()
         worker.join()
     assert (frames[0]["fetch_status"] == "ok").all()
+
+
+def test_event_set_by_another_thread_ends_a_fetch_of_records_and_of_contents():
+    with SimServer(400, latency=0.05, until=UNTIL) as sim:
+        for fetch in (orstats.fetch, orstats.fetch_contents):
+            cancel = threading.Event()
+            timer = threading.Timer(0.4, cancel.set)
+            timer.start()
+            df = fetch(sim.ids, client=sim.client(), workers=4, cancel=cancel)
+            timer.join()
+            status = df["fetch_status"]
+            assert set(status) == {"ok", "not_attempted"}
+            assert df["error"][status == "not_attempted"].str.contains("was cancelled").all()
+
+
+def test_deadline_of_a_server_that_never_answers_is_kept():
+    with SimServer(30, faults=Faults(rate=1.0, kinds=["hang"]), until=UNTIL) as sim:
+        df = orstats.fetch(sim.ids, client=sim.client(timeout=60), deadline=0.2)
+    assert set(df["fetch_status"]) == {"not_attempted"}
+
+
+def test_crash_of_a_worker_is_logged_with_its_traceback(sim, monkeypatch, caplog):
+    def crash(*_, **__):
+        raise ZeroDivisionError("a bug")
+
+    client = sim.client()
+    monkeypatch.setattr(client, "ask_generation", crash)
+    with pytest.raises(ZeroDivisionError):
+        orstats.fetch(sim.ids, client=client, workers=1)
+    assert "in crash" in caplog.text

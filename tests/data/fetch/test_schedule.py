@@ -58,7 +58,15 @@ def test_with_nothing_untried_the_wait_is_that_of_the_next_due():
 
 def test_old_id_that_is_absent_is_not_found_at_once():
     schedule = Schedule([ID], Retry(), 30)
-    assert schedule.verdict(sent(schedule, 10.0), ABSENT, 10.0, BORN + 61) == "not_found"
+    assert schedule.verdict(sent(schedule, 10.0), ABSENT, 10.0, BORN + 3601) == "not_found"
+
+
+@pytest.mark.parametrize("age", [90, 135, 240, 1800, 3500, -5, -600])
+def test_id_whose_call_may_still_run_is_retried(age):
+    schedule = Schedule([ID], Retry(), 30)
+    task = sent(schedule, 10.0)
+    assert isinstance(schedule.verdict(task, ABSENT, 10.0, BORN + age), float)
+    assert schedule.verdict(task, ABSENT, 40.0, BORN + age + 30) == "pending"
 
 
 def test_young_id_is_looked_for_again_and_then_pending():
@@ -77,22 +85,32 @@ def test_young_id_is_looked_for_again_and_then_pending():
 def test_young_id_that_gets_old_while_waiting_is_not_found():
     schedule = Schedule([ID], Retry(), 3600)
     task = sent(schedule, 0.0)
-    assert isinstance(schedule.verdict(task, ABSENT, 0.0, BORN + 50.0), float)
-    assert schedule.verdict(task, ABSENT, 11.0, BORN + 61.0) == "not_found"
+    assert isinstance(schedule.verdict(task, ABSENT, 0.0, BORN + 3590.0), float)
+    assert schedule.verdict(task, ABSENT, 11.0, BORN + 3601.0) == "not_found"
 
 
-def test_id_without_a_time_is_as_old_as_it_has_been_seen():
-    schedule = Schedule([LEGACY], Retry(), 30)
-    task = sent(schedule, 5.0)
-    assert isinstance(schedule.verdict(task, ABSENT, 5.0, BORN), float)
-    assert schedule.verdict(task, ABSENT, 35.0, BORN) == "pending"
-    schedule = Schedule([LEGACY], Retry(), 3600)
-    assert schedule.verdict(sent(schedule, 5.0), ABSENT, 66.0, BORN) == "not_found"
-
-
-def test_what_does_not_even_begin_like_an_id_is_not_waited_for():
-    schedule = Schedule(["nonsense"], Retry(), 30)
+@pytest.mark.parametrize(
+    "mistyped",
+    [
+        LEGACY,
+        "gen-1790000",
+        f"gen-{BORN}",
+        f"gen-{BORN}0-AbCdEfGhIjKlMnOpQrSt",
+        f"gen-{BORN + 90_000}-AbCdEfGhIjKlMnOpQrSt",  # a day ahead
+        "gen_0123456789",
+        "gen-vid-",
+        "nonsense",
+    ],
+)
+def test_id_without_a_possible_time_is_not_waited_for(mistyped):
+    schedule = Schedule([mistyped], Retry(), 30)
     assert schedule.verdict(sent(schedule, 5.0), ABSENT, 5.0, BORN) == "not_found"
+
+
+def test_known_end_of_the_call_decides_what_may_still_appear():
+    schedule = Schedule([ID, "gen-old"], Retry(), 30, ended_at={ID: BORN + 200.0, "gen-old": BORN + 0.0})
+    assert isinstance(schedule.verdict(sent(schedule, 5.0), ABSENT, 5.0, BORN + 210.0), float)
+    assert schedule.verdict(sent(schedule, 5.0), ABSENT, 5.0, BORN + 210.0) == "not_found"
 
 
 def test_no_waiting_for_young_ids_when_told_so():

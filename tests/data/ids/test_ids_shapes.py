@@ -73,6 +73,18 @@ def test_time_is_read_from_ids_of_an_unknown_length():
 
 
 @pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("gen-1790000000123-AbCdEfGhIjKlMnOpQrSt", 1_790_000_000.123),
+        ("gen-vid-1790000000123456-AbCd", 1_790_000_000.123456),
+        ("gen-Image2-1790000000-AbCdEfGhIjKlMnOpQrSt", 1_790_000_000.0),
+    ],
+)
+def test_time_is_read_in_any_unit_and_behind_any_kind_of_job(text, seconds):
+    assert id_created_at(text) == seconds
+
+
+@pytest.mark.parametrize(
     "text",
     [
         LEGACY,
