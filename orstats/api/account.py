@@ -206,11 +206,10 @@ class AccountCalls(ABC):
         try:
             return call(key)
         except ForbiddenError as error:
-            raise ForbiddenError(_NEEDED, status=error.status) from None
+            raise error.reworded(_NEEDED) from None
         except AuthenticationError as error:
             name = "OPENROUTER_MANAGEMENT_KEY" if self.settings.management_key else "OPENROUTER_API_KEY"
-            text = f"HTTP 401: {name} is wrong, disabled or expired. {_NEEDED}"
-            raise AuthenticationError(text, status=error.status) from None
+            raise error.reworded(f"HTTP 401: {name} is wrong, disabled or expired. {_NEEDED}") from None
 
     @abstractmethod
     def _ask(

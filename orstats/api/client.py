@@ -255,16 +255,15 @@ class Client(AccountCalls):
                 answer.headers,
                 answer.body,
                 generation_id=generation_id,
-                is_record=path == "/generation",
-                is_private=path == "/generation/content",
+                path=path,
                 shape=shape,
                 now=time.time(),
                 secret=key,
             )
         except NetworkError as error:
             about = path.partition("?")[0] if generation_id is None else wire.quote(generation_id)
-            message = f"No answer for {about}: {error}."
-            raise NetworkError(message, generation_id=generation_id, retryable=error.retryable) from None
+            error.generation_id = generation_id
+            raise error.reworded(f"No response for {about}: {error}.") from None
         except ApiError as error:
             if _is_refusal(error):
                 refusal = error

@@ -5,17 +5,28 @@
     OrstatsError
     ├── ConfigError (ValueError)       a setting cannot be used: base URL, key, argument
     │   └── MissingKeyError            a request needs a key and none is set
-    ├── ApiError                       one request failed; carries status, id, retryable, retry_after
-    │   ├── BadRequestError            400: the id is not one the API can read
-    │   ├── AccountError               the key or the account is refused: nothing else would succeed
+    ├── ApiError                       one request failed; carries status, id, body, headers, retryable, retry_after
+    │   ├── BadRequestError            400: the API cannot read the id or the query
+    │   ├── AccountError               the key or the account is refused: no other request would succeed
     │   │   ├── AuthenticationError    401
     │   │   └── PaymentRequiredError   402
     │   ├── ForbiddenError             403: this key may not read this
-    │   ├── NotFoundError              404: not there, or not there yet
+    │   ├── NotFoundError              404: unknown, or not yet available
     │   ├── RateLimitError             429
-    │   ├── ServerError                408, 5xx, or a 200 that carries a server's error
-    │   ├── NetworkError               no whole answer: refused, reset, cut, timed out
-    │   └── BadResponseError           an answer that is not what the API documents
+    │   ├── ServerError                5xx, or a 200 that carries a server's error
+    │   │   ├── RequestTimeoutError        408
+    │   │   ├── InternalServerError        500
+    │   │   ├── BadGatewayError            502
+    │   │   ├── ServiceUnavailableError    503
+    │   │   ├── GatewayTimeoutError        504
+    │   │   ├── EdgeNetworkTimeoutError    524
+    │   │   └── ProviderOverloadedError    529
+    │   ├── NetworkError               no complete response: reset, cut short, timed out
+    │   │   ├── NoConnectionError      no connection at all: refused, unknown host name, dead proxy
+    │   │   └── NetworkSetupError      certificate, proxy or scheme: every request would fail until a setting changes
+    │   └── BadResponseError           a response that the API does not document for this request
+    │       ├── ConflictError          409
+    │       └── NotApiResponseError    something else answered: a block page, another service, a redirect
     ├── IncompleteFetchError           fetch(errors="raise") could not get every row; carries the frame
     ├── ArchiveError                   the archive cannot be read or written; carries the path
     ├── IdSourceError (ValueError)     a source of ids cannot be read; carries path and line
@@ -28,28 +39,41 @@ No message contains a key.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from copy import copy
+from typing import Any, Self
 
 __all__ = [
     "AccountError",
     "ApiError",
     "ArchiveError",
     "AuthenticationError",
+    "BadGatewayError",
     "BadRequestError",
     "BadResponseError",
     "ConfigError",
+    "ConflictError",
+    "EdgeNetworkTimeoutError",
     "ExportError",
     "ForbiddenError",
+    "GatewayTimeoutError",
     "IdSourceError",
     "IncompleteFetchError",
+    "InternalServerError",
     "MissingExtraError",
     "MissingKeyError",
     "NetworkError",
+    "NetworkSetupError",
+    "NoConnectionError",
+    "NotApiResponseError",
     "NotFoundError",
     "OrstatsError",
     "PaymentRequiredError",
+    "ProviderOverloadedError",
     "RateLimitError",
+    "RequestTimeoutError",
     "ServerError",
+    "ServiceUnavailableError",
 ]
 
 
@@ -84,14 +108,31 @@ class ApiError(OrstatsError):
     message
         What happened, to which id, and what to do.
     status
-        HTTP status of the answer (or the code inside the body of a 200); None when there was no answer.
+        HTTP status of the response (or the code inside the body of a 200); None when there was no response.
     generation_id
-        The id that was asked for; None for calls that are not about one generation.
+        The requested id; None for calls that are not about one generation.
     retryable
         Whether the same request may succeed later.
     retry_after
-        Seconds the server asked to wait before the next try; None when it did not say.
+        Seconds the server asked to wait before the next try; None when it named no wait.
+    body
+        The response's body, without any key that the server echoed: parsed JSON, else its first 64 KiB as text. None
+        when there was no response.
+    metadata
+        ``error.metadata`` of the body, else its ``openrouter_metadata``; None when there is neither.
+    headers
+        The response's headers, looked up in any case; empty when there was no response.
+
+    Attributes
+    ----------
+    stops_batch
+        Whether every other id is certain to fail in the same way, so that a fetch stops at once.
+    frame
+        The results of the fetch that this error stopped (its other rows are ``not_attempted``); None outside a fetch.
     """
+
+    stops_batch: bool = False
+    frame: Any = None
 
     def __init__(
         self,
@@ -101,12 +142,24 @@ class ApiError(OrstatsError):
         generation_id: str | None = None,
         retryable: bool = False,
         retry_after: float | None = None,
+        body: Any = None,
+        metadata: dict[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.generation_id = generation_id
         self.retryable = retryable
         self.retry_after = retry_after
+        self.body = body
+        self.metadata = metadata
+        self.headers: Mapping[str, str] = {} if headers is None else headers
+
+    def reworded(self, message: str) -> Self:
+        """Return the same error with another message."""
+        error = copy(self)
+        error.args = (message,)
+        return error
 
 
 class BadRequestError(ApiError):
@@ -114,12 +167,9 @@ class BadRequestError(ApiError):
 
 
 class AccountError(ApiError):
-    """The key or the account is refused, so every other request would fail too: a fetch stops at once.
+    """The key or the account is refused, so every other request would fail too: a fetch stops at once."""
 
-    ``frame`` holds what the stopped fetch had (its other rows are ``not_attempted``); None outside a fetch.
-    """
-
-    frame: Any = None
+    stops_batch = True
 
 
 class AuthenticationError(AccountError):
@@ -135,23 +185,72 @@ class ForbiddenError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """404: the id is unknown, belongs to another account, or is too young to be found yet."""
+    """404: the id is unknown, belongs to another account, or is not yet available."""
 
 
 class RateLimitError(ApiError):
-    """429: too many requests for the account. ``retry_after`` is what the server asked for."""
+    """429: too many requests for the account. ``retry_after`` is the wait that the server asked for."""
 
 
 class ServerError(ApiError):
     """The vendor or something in front of it failed: 408, 5xx, or a 200 with a server's error inside."""
 
 
+class RequestTimeoutError(ServerError):
+    """408: the API did not finish in its own time. For analytics: request a shorter range."""
+
+
+class InternalServerError(ServerError):
+    """500: the API failed."""
+
+
+class BadGatewayError(ServerError):
+    """502: the provider, or the API behind the edge network, returned an invalid response."""
+
+
+class ServiceUnavailableError(ServerError):
+    """503: the API is overloaded or down. Some proxies also send it as a rate limit."""
+
+
+class GatewayTimeoutError(ServerError):
+    """504: a gateway waited for the API in vain."""
+
+
+class EdgeNetworkTimeoutError(ServerError):
+    """524: the edge network waited for the API in vain."""
+
+
+class ProviderOverloadedError(ServerError):
+    """529: the provider is overloaded."""
+
+
 class NetworkError(ApiError):
-    """There was no whole answer: connection refused or reset, body cut short, time-out."""
+    """There was no complete response: connection refused or reset, body cut short, time-out."""
+
+
+class NoConnectionError(NetworkError):
+    """The host, or the proxy, could not be reached: refused, unknown host name, no route, connect time-out."""
+
+
+class NetworkSetupError(NetworkError):
+    """Every request fails until a setting changes: certificate, CA bundle, proxy, http or https."""
+
+    stops_batch = True
 
 
 class BadResponseError(ApiError):
-    """The answer is not what the API documents: no JSON, no ``data``, another id, a redirect."""
+    """The response is not what the API documents: not JSON, no ``data``, another id, an unknown status."""
+
+
+class ConflictError(BadResponseError):
+    """409: the request conflicts with an earlier one, such as feedback that was given before."""
+
+
+class NotApiResponseError(BadResponseError):
+    """Something other than the API answered: a block page, a login page, another service, a redirect.
+
+    Check the base URL and the network; the key and the id are not to blame.
+    """
 
 
 class IncompleteFetchError(OrstatsError):

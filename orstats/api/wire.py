@@ -10,19 +10,40 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from html import unescape
+from typing import Any, Final, NamedTuple
 
 import orjson
+from urllib3 import HTTPHeaderDict
 
 from orstats.api import errors
 
-#: Statuses after which the same request may succeed. 520-523 are the edge network's own faults.
-RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+#: Statuses after which the same request may succeed. 520 to 527 and 530 are the edge network's own faults.
+RETRYABLE: Final = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 528), 529, 530})
+
+GENERATION: Final = "/generation"
+CONTENT: Final = "/generation/content"
+#: A `data` object of these paths has one of these fields, or it is something else.
+_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    GENERATION: (
+        *("id", "model", "total_cost", "tokens_prompt", "tokens_completion", "native_tokens_prompt"),
+        *("native_tokens_completion", "generation_time", "latency", "finish_reason", "provider_name"),
+        *("api_type", "upstream_id", "is_byok", "upstream_inference_cost"),
+    ),
+    CONTENT: ("input", "output", "error"),
+    "/key": ("label", "limit", "limit_remaining", "usage"),
+    "/credits": ("total_credits", "total_usage"),
+    "/analytics/meta": ("metrics", "dimensions"),
+}
 
 _OK: Final = 200
 _SHAPE_NAMES: Final[dict[type, str]] = {dict: "object", list: "list"}
 _LONGEST_QUOTE: Final = 200
+#: Longer bodies are cut in errors: characters, and levels of JSON.
+_LONGEST_BODY: Final = 1 << 16
+_DEEPEST: Final = 100
 _LONGEST_WHOLE: Final = 20  # digits of what 64 bits hold
 _CLOCK_SLACK_S: Final = 2.0
 #: A reset below this is in seconds, above in milliseconds (1e11 ms is the year 1973).
@@ -34,6 +55,23 @@ _SECRET = re.compile(r"sk-or-[\w-]+|(?i:bearer)\s+[\w.~+/=-]+")
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
+#: What nginx, Go, Apache and Tomcat say to a plain http request at their https port.
+_HTTPS_PORT = re.compile(
+    r"HTTP request was sent to HTTPS|HTTP request to an HTTPS|plain HTTP to an SSL|requires TLS", re.IGNORECASE
+)
+_TITLE = re.compile(r"<(title|h1|message)\b[^>]*>(.*?)</\1", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+_NOT_JSON: Final = object()
+
+
+class _Response(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    path: str
+    generation_id: str | None
+    now: float
+    secret: str | None
 
 
 def decode(
@@ -41,113 +79,105 @@ def decode(
     headers: Mapping[str, str],
     body: bytes,
     *,
+    path: str = GENERATION,
     generation_id: str | None = None,
-    is_record: bool = True,
-    is_private: bool = False,
     shape: type[dict[str, Any] | list[Any]] = dict,
     now: float,
     secret: str | None = None,
 ) -> Any:
-    """Return the ``data`` of an answer, or raise the error that the answer is.
+    """Return the ``data`` of a response, or raise the error that the response is.
 
     Parameters
     ----------
     status, headers, body
-        The answer. The mapping of headers must ignore case by itself, as those of HTTP libraries do.
+        The response. The mapping of headers must ignore case by itself, as those of HTTP libraries do.
+    path
+        The requested path, without a query. It decides which fields ``data`` has; no message quotes stored content.
     generation_id
-        The id asked for.
-    is_record
-        Whether ``data`` is a generation's record: one that names another id is refused.
-    is_private
-        Whether the answer holds a conversation: then no error quotes what is not JSON.
+        The requested id; a record of another id is refused.
     shape
         What ``data`` must be: an object (``dict``), or a ``list``.
     now
         Unix seconds, to turn dates into waits.
     secret
-        The key that was sent: cut from any text that the server echoes.
+        The key that was sent: cut from everything that the server echoes.
 
     Raises
     ------
     ApiError
         The subclass that fits; see :mod:`orstats.api.errors`.
     """
-    if status == _OK:
-        data = _decode_ok(headers, body, shape, generation_id, now, secret, is_private=is_private)
-        if is_record and generation_id is not None and isinstance(data, dict):
-            _check_record(data, generation_id, secret)
-        return data
-    message, _ = _error_body(body)  # the status line is what proxies and the API agree on
-    raise _error(status, message, headers, generation_id, now, secret)
-
-
-def _decode_ok(
-    headers: Mapping[str, str],
-    body: bytes,
-    shape: type[dict[str, Any] | list[Any]],
-    generation_id: str | None,
-    now: float,
-    secret: str | None,
-    *,
-    is_private: bool,
-) -> Any:
+    response = _Response(status, headers, body, path, generation_id, now, secret)
     try:
         answer = _parsed(body)
     except orjson.JSONDecodeError:
-        said = "" if is_private else f": {quote(body, secret)!r}"
-        what = f"no JSON{said}" if body.strip() else "an empty body"
-        raise errors.BadResponseError(
-            f"HTTP 200 for {_name(generation_id)} with {what}.",
-            status=_OK,
-            generation_id=generation_id,
-            retryable=True,
-        ) from None
+        answer = _NOT_JSON
+    if status != _OK:
+        raise _failure(response, answer)
     data = answer.get("data") if isinstance(answer, dict) else None
-    if isinstance(data, shape):
-        return data
-    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
-        message, code = _error_body(body)
-        raise _error(code or _OK, message, headers, generation_id, now, secret)
-    raise errors.BadResponseError(
-        f"HTTP 200 for {_name(generation_id)} without a `data` {_SHAPE_NAMES[shape]}.",
-        status=_OK,
-        generation_id=generation_id,
+    if not isinstance(data, shape):
+        raise _not_data(response, answer, shape)
+    if isinstance(data, dict):
+        _check_fields(response, data)
+    return data
+
+
+def _not_data(response: _Response, answer: Any, shape: type[dict[str, Any] | list[Any]]) -> errors.ApiError:
+    """Return the error of a 200 without ``data``."""
+    if answer is _NOT_JSON:
+        if _is_markup(response):
+            return _not_api(response, answer, retryable=True)  # a challenge or an error page may go away
+        said = "" if response.path == CONTENT else f": {quote(response.body, response.secret)!r}"
+        what = f"not valid JSON{said}" if response.body.strip() else "an empty body"
+        return _bad_response(response, f"HTTP 200 for {{name}} with {what}.", retryable=True)
+    if not isinstance(answer, dict):
+        return _not_api(response, answer)
+    if isinstance(answer.get("error"), dict):
+        _, code = _error_body(response, answer)
+        return _failure(response._replace(status=code or _OK), answer)
+    if "data" not in answer:
+        return _not_api(response, answer)
+    return _bad_response(response, f"HTTP 200 for {{name}} without a `data` {_SHAPE_NAMES[shape]}.")
+
+
+def _check_fields(response: _Response, data: dict[str, Any]) -> None:
+    """Refuse another id's record, an empty one, and an object that is something else: kept, it would stay."""
+    asked, fields = response.generation_id, _FIELDS.get(response.path)
+    if fields is None:
+        return
+    if response.path == GENERATION:
+        got = data.get("id")
+        if isinstance(got, str) and got != asked and asked is not None:
+            got = quote(got, response.secret)
+            raise _bad_response(response, f"Requested {{name}}, got the record of {got!r}: not kept.")
+        if not data:
+            raise _bad_response(response, "HTTP 200 for {name} with an empty record.", retryable=True)
+        if all(data.get(name) is None for name in fields):
+            raise _bad_response(response, "HTTP 200 for {name} without any field of a generation's record.")
+    elif data and not any(name in data for name in fields):
+        raise _bad_response(response, f"HTTP 200 for {{name}} without {' or '.join(fields)}.")
+
+
+def _bad_response(response: _Response, text: str, *, retryable: bool = False) -> errors.ApiError:
+    return errors.BadResponseError(
+        text.replace("{name}", _name(response)), retryable=retryable, **_attributes(response)
     )
 
 
-def _check_record(record: dict[str, Any], asked: str, secret: str | None) -> None:
-    if not record:  # kept, it would never be asked for again
-        raise errors.BadResponseError(
-            f"HTTP 200 for {_name(asked)} with an empty record.", status=_OK, generation_id=asked, retryable=True
-        )
-    got = record.get("id")
-    if isinstance(got, str) and got != asked:
-        raise errors.BadResponseError(
-            f"Asked for {_name(asked)}, got a record of {quote(got, secret)!r}: not kept.",
-            status=_OK,
-            generation_id=asked,
-        )
-
-
-def _error_body(body: bytes) -> tuple[str | bytes, int | None]:
+def _error_body(response: _Response, answer: Any) -> tuple[str | bytes, int | None]:
     """Return what the body says and its code; proxies answer with HTML or text, which is quoted as it is."""
-    try:
-        answer = _parsed(body)
-    except orjson.JSONDecodeError:
-        return body, None
     error = answer.get("error") if isinstance(answer, dict) else None
     if isinstance(error, str):
         return error, None
     if not isinstance(error, dict):
-        return body, None
+        return response.body, None
     code = error.get("code")
     if isinstance(code, str) and code.isdecimal():
         code = int(code[:4])
-    is_status = isinstance(code, int) and not isinstance(code, bool)
     message = error.get("message")
     if message is not None and not isinstance(message, str):
-        message = body  # as it is: Python cannot write out what is nested deep
-    return message or "", code if is_status else None
+        message = response.body  # as it is: Python cannot write out what is nested deep
+    return message or "", code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
 def _parsed(body: bytes) -> Any:
@@ -168,62 +198,142 @@ def _number(digits: str) -> int | float:
     return whole if whole is not None and -(1 << 63) <= whole < 1 << 64 else float(digits)
 
 
-def _error(
-    status: int,
-    message: str | bytes,
-    headers: Mapping[str, str],
-    generation_id: str | None,
-    now: float,
-    secret: str | None,
-) -> errors.ApiError:
-    said = quote(message, secret)
+def _failure(response: _Response, answer: Any) -> errors.ApiError:
+    """Return the error of a response that is not a success."""
+    status = response.status
     retryable = status in RETRYABLE
-    cls, advice = _KIND.get(status, (None, ""))
-    if generation_id is None and status in _ABOUT_AN_ID:
+    speaks_for_itself = retryable or _FIRST_SERVER_STATUS <= status != _LOGIN_REQUIRED
+    if status in _ABOUT_THE_ACCOUNT:  # gateways in front of the API word their own refusals of a key
+        speaks_for_itself = not _is_markup(response)
+    if not (speaks_for_itself or _is_api_error(response, answer)):
+        return _not_api(response, answer)
+    kind, advice = _KINDS.get(status, (errors.ServerError if retryable else None, ""))
+    if kind is None:
+        kind = errors.ServerError if status >= _FIRST_SERVER_STATUS else errors.BadResponseError
+    if response.generation_id is None and status in _ABOUT_AN_ID:
         advice = ""
-    if cls is None:
-        if retryable:
-            cls = errors.ServerError
-        elif 300 <= status < 400:  # noqa: PLR2004 - the redirect statuses
-            target = quote(headers.get("Location", "nowhere"), secret)
-            cls, advice = (
-                errors.BadResponseError,
-                f"A redirect to {target} was not followed; check the base URL.",
-            )
-        elif status >= 500:  # noqa: PLR2004 - the server's own statuses
-            cls = errors.ServerError
-        else:
-            cls = errors.BadResponseError
-    parts = [f"HTTP {status} for {_name(generation_id)}"]
-    if said:
-        parts.append(f": {said}")
-    text = "".join(parts).rstrip(".") + "."
-    return cls(
-        f"{text} {advice}".rstrip(),
-        status=status,
-        generation_id=generation_id,
+    told = retry_after(response.headers, response.now) if retryable else None
+    if told is not None and told >= 1:
+        advice = f"Try again in {told:,.0f} s."
+    said = quote(_error_body(response, answer)[0], response.secret)
+    text = f"HTTP {status} for {_name(response)}{f': {said}' if said else ''}".rstrip(".")
+    return kind(f"{text}. {advice}".rstrip(), retryable=retryable, retry_after=told, **_attributes(response, answer))
+
+
+def _not_api(response: _Response, answer: Any, *, retryable: bool = False) -> errors.ApiError:
+    """Return the error of a response that something other than the API sent: what it is, and from whom."""
+    status, headers = response.status, response.headers
+    said = quote(response.body, response.secret)
+    kind: type[errors.ApiError] = errors.NotApiResponseError
+    advice = "Check the base URL and the network (proxy, VPN, login page)."
+    if 300 <= status < 400:  # noqa: PLR2004 - the redirect statuses
+        what = f"a redirect to {quote(headers.get('Location', 'nowhere'), response.secret)}, which was not followed"
+    elif _HTTPS_PORT.search(said) or _HTTPS_PORT.search(_title(response)):
+        kind, what, advice = errors.NetworkSetupError, "the port speaks https", "Use https:// in the base URL."
+    elif _is_markup(response):
+        title = _title(response)
+        what = f"a page titled {title!r}" if title else "a page without a title"
+    elif response.path == CONTENT and status == _OK:
+        what = "JSON without `data`"
+    elif said:
+        what = f"{'text' if answer is _NOT_JSON else 'JSON'}: {said!r}"
+    else:
+        what = "an empty body"
+    server = quote(headers.get("Server", ""), response.secret)
+    return kind(
+        f"HTTP {status} for {_name(response)} is not a response of the API{f' but of {server}' if server else ''}: "
+        f"{what}. {advice}",
         retryable=retryable,
-        retry_after=retry_after(headers, now) if retryable else None,
+        **_attributes(response, answer),
     )
 
 
-_KIND: Final[dict[int, tuple[type[errors.ApiError], str]]] = {
+def _is_api_error(response: _Response, answer: Any) -> bool:
+    """Whether this is an error as the API writes them. Those of OpenAI's form and of web frameworks differ."""
+    if answer is _NOT_JSON:
+        return response.body.lstrip().startswith(b"{")  # cut short on its way
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if isinstance(error, str):
+        return not answer.keys() & {"status", "path", "timestamp", "statusCode"}
+    return isinstance(error, dict) and not ("type" in error and error.get("code") is None)
+
+
+def _is_markup(response: _Response) -> bool:
+    is_html = "html" in response.headers.get("Content-Type", "").lower()
+    return is_html or response.body[:_LONGEST_QUOTE].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+
+
+def _title(response: _Response) -> str:
+    found = _TITLE.search(response.body[:_LONGEST_BODY].decode("utf-8", "replace"))
+    return quote(" ".join(unescape(_TAG.sub(" ", found[2])).split()), response.secret) if found else ""
+
+
+def _attributes(response: _Response, answer: Any = _NOT_JSON) -> dict[str, Any]:
+    """Return what every error carries of its response, without the key."""
+    secret, raw = response.secret, response.body
+    body: Any
+    if answer is _NOT_JSON or len(raw) > _LONGEST_BODY:
+        body = _redacted(raw[:_LONGEST_BODY].decode("utf-8", "replace"), secret)
+        if secret and len(raw) > _LONGEST_BODY:
+            body = body[: -len(secret)]  # it may end within the key
+    else:
+        body = _redacted(answer, secret)
+    metadata = None
+    if isinstance(body, dict):
+        error = body.get("error")
+        metadata = error.get("metadata") if isinstance(error, dict) else None
+        metadata = metadata if isinstance(metadata, dict) else body.get("openrouter_metadata")
+    return {
+        "status": response.status,
+        "generation_id": response.generation_id,
+        "body": body,
+        "metadata": metadata if isinstance(metadata, dict) else None,
+        "headers": HTTPHeaderDict((name, _redacted(value, secret)) for name, value in response.headers.items()),
+    }
+
+
+def _redacted(value: Any, secret: str | None, depth: int = 0) -> Any:
+    """Return JSON without keys: neither the one that was sent, nor any other."""
+    if isinstance(value, str):
+        return _SECRET.sub("[key]", value.replace(secret, "[key]") if secret else value)
+    if not isinstance(value, dict | list):
+        return value
+    if depth > _DEEPEST:
+        return "…"
+    if isinstance(value, list):
+        return [_redacted(one, secret, depth + 1) for one in value]
+    return {_redacted(name, secret): _redacted(one, secret, depth + 1) for name, one in value.items()}
+
+
+_KINDS: Final[dict[int, tuple[type[errors.ApiError] | None, str]]] = {
     400: (errors.BadRequestError, "The API cannot read this id."),
     401: (errors.AuthenticationError, "Check OPENROUTER_API_KEY: the key is wrong, disabled or expired."),
-    402: (errors.PaymentRequiredError, "Add credits to the account, then run the same again."),
+    402: (errors.PaymentRequiredError, "Add credits to the account and re-run."),
     403: (errors.ForbiddenError, "This key may not read it; an organisation admin's or management key may."),
-    404: (errors.NotFoundError, "Unknown, of another account, or too young to be found yet."),
+    404: (errors.NotFoundError, "Unknown id, id from another account, or too recent to be available."),
+    408: (errors.RequestTimeoutError, ""),
+    409: (errors.ConflictError, ""),
     429: (errors.RateLimitError, ""),
+    500: (errors.InternalServerError, ""),
+    502: (errors.BadGatewayError, ""),
+    503: (errors.ServiceUnavailableError, ""),
+    504: (errors.GatewayTimeoutError, ""),
+    524: (errors.EdgeNetworkTimeoutError, ""),
+    529: (errors.ProviderOverloadedError, ""),
 }
-#: What is advised after these is about a generation.
+#: The advice after these is about a generation.
 _ABOUT_AN_ID: Final = frozenset({400, 403, 404})
+_ABOUT_THE_ACCOUNT: Final = frozenset({401, 402})
+_FIRST_SERVER_STATUS: Final = 500
+#: The network wants a login: a captive portal.
+_LOGIN_REQUIRED: Final = 511
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds that the server asks to wait, or None when it does not say.
 
-    Reads ``Retry-After`` (seconds, or an HTTP date) first and ``X-RateLimit-Reset`` (epoch milliseconds)
-    second. A moment that has passed is 0.
+    Reads ``retry-after-ms``, as the vendor's clients do, then ``Retry-After`` (seconds, or an HTTP date), then
+    ``X-RateLimit-Reset`` (epoch milliseconds). A moment that has passed is 0.
 
     Parameters
     ----------
@@ -240,12 +350,13 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     >>> retry_after({"X-RateLimit-Reset": "1700000001500"}, now=1700000000.0)
     1.5
     """
+    for name, unit in (("retry-after-ms", 1000.0), ("Retry-After", 1.0)):
+        with suppress(ValueError):
+            told = _finite(float(headers.get(name, "")) / unit)
+            if told is not None:
+                return told
     said = headers.get("Retry-After")
     if said is not None:
-        try:
-            return _finite(float(said))
-        except ValueError:
-            pass
         moment = http_date(said)
         if moment is not None:
             return max(0.0, moment - _their_now(headers, now))
@@ -285,7 +396,7 @@ def http_date(text: str) -> float | None:
 
 
 def quote(text: str | bytes, secret: str | None = None) -> str:
-    r"""Make a stranger's text fit for one line of an error: no control characters, no key, not long.
+    r"""Make untrusted text fit for one line of an error: no control characters, no key, not long.
 
     Examples
     --------
@@ -293,10 +404,8 @@ def quote(text: str | bytes, secret: str | None = None) -> str:
     'bad key [key] second line'
     """
     if isinstance(text, bytes):
-        text = text[: 4 * _LONGEST_QUOTE].decode("utf-8", "replace")
-    if secret:
-        text = text.replace(secret, "[key]")
-    text = _SECRET.sub("[key]", _CONTROL.sub(" ", text)).strip()
+        text = text[:_LONGEST_BODY].decode("utf-8", "replace")
+    text = _CONTROL.sub(" ", _redacted(text, secret)).strip()
     return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…"
 
 
@@ -305,5 +414,5 @@ def _finite(seconds: float) -> float | None:
     return max(0.0, seconds) if abs(seconds) < float("inf") else None
 
 
-def _name(generation_id: str | None) -> str:
-    return "the request" if generation_id is None else quote(generation_id)
+def _name(response: _Response) -> str:
+    return "the request" if response.generation_id is None else quote(response.generation_id)

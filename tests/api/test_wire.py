@@ -1,3 +1,5 @@
+import pickle
+
 import orjson
 import pytest
 from hypothesis import given
@@ -41,14 +43,34 @@ def test_success_gives_the_data_object():
     ],
 )
 def test_what_most_readers_take_for_json_is_read(wire, value):
-    assert answer(200, wire)["a"] == value
+    assert answer(200, wire, path="/other")["a"] == value
 
 
 def test_empty_record_is_not_kept():
     error = failure(200, {"data": {}})
     assert isinstance(error, errors.BadResponseError)
     assert error.retryable
-    assert answer(200, {"data": {}}, is_record=False) == {}
+    assert answer(200, {"data": {}}, path="/generation/content") == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("/generation", {"data": {"id": ID, "model": "m"}}),
+        ("/generation", {"generation": {"id": ID}}),
+        ("/generation", {"status": "ok"}),
+        ("/generation", {"id": None, "model": None, "total_cost": None}),
+        ("/generation", {"label": "sk-or-v1-…", "usage": 3.5, "limit": None}),
+        ("/generation/content", {"data": {"input": {}, "output": {}}}),
+        ("/key", {"message": "ok"}),
+        ("/credits", {"data": {"total_credits": 5}}),
+        ("/analytics/meta", {"ok": True}),
+    ],
+)
+def test_success_without_any_known_field_is_a_bad_response(path, data):
+    error = failure(200, {"data": data}, path=path)
+    assert type(error) is errors.BadResponseError
+    assert not error.retryable
 
 
 def test_record_without_an_id_is_kept_and_one_of_another_id_is_not():
@@ -60,39 +82,110 @@ def test_record_without_an_id_is_kept_and_one_of_another_id_is_not():
     assert ID in str(error)
 
 
-@pytest.mark.parametrize(
-    ("status", "kind", "retryable"),
-    [
-        (400, errors.BadRequestError, False),
-        (401, errors.AuthenticationError, False),
-        (402, errors.PaymentRequiredError, False),
-        (403, errors.ForbiddenError, False),
-        (404, errors.NotFoundError, False),
-        (405, errors.BadResponseError, False),
-        (408, errors.ServerError, True),
-        (418, errors.BadResponseError, False),
-        (429, errors.RateLimitError, True),
-        (500, errors.ServerError, True),
-        (501, errors.ServerError, False),
-        (502, errors.ServerError, True),
-        (503, errors.ServerError, True),
-        (504, errors.ServerError, True),
-        (520, errors.ServerError, True),
-        (521, errors.ServerError, True),
-        (522, errors.ServerError, True),
-        (523, errors.ServerError, True),
-        (524, errors.ServerError, True),
-        (529, errors.ServerError, True),
-    ],
-)
-@pytest.mark.parametrize("body", [said(0), b"<html>Bad gateway</html>", b"", b"plain", b"[1]", b'{"error":"text"}'])
-def test_each_status_is_its_error_whatever_the_body(status, kind, retryable, body):
-    error = failure(status, body)
+CLASSES = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    402: errors.PaymentRequiredError,
+    403: errors.ForbiddenError,
+    404: errors.NotFoundError,
+    405: errors.BadResponseError,
+    408: errors.RequestTimeoutError,
+    409: errors.ConflictError,
+    418: errors.BadResponseError,
+    425: errors.ServerError,
+    429: errors.RateLimitError,
+    500: errors.InternalServerError,
+    501: errors.ServerError,
+    502: errors.BadGatewayError,
+    503: errors.ServiceUnavailableError,
+    504: errors.GatewayTimeoutError,
+    **dict.fromkeys((520, 521, 522, 523, 525, 526, 527, 530), errors.ServerError),
+    524: errors.EdgeNetworkTimeoutError,
+    529: errors.ProviderOverloadedError,
+}
+TRANSIENT = {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530}
+PAGE = b"<!DOCTYPE html>\n<html><head><title>Web &amp; filter: <b>blocked</b></title></head></html>"
+
+
+def check(error, status, kind):
     assert type(error) is kind
-    assert (error.status, error.retryable, error.generation_id) == (status, retryable, ID)
-    assert retryable == (status in RETRYABLE)
+    assert (error.status, error.retryable, error.generation_id) == (status, status in TRANSIENT, ID)
     assert ID in str(error)
     assert str(status) in str(error)
+
+
+@pytest.mark.parametrize("status", CLASSES)
+@pytest.mark.parametrize("body", [said(0), b'{"error":"text"}', b'{"error":{"code":404,"mess'])
+def test_each_documented_error_has_its_class(status, body):
+    check(failure(status, body), status, CLASSES[status])
+    assert {status for status in CLASSES if status in RETRYABLE} == TRANSIENT
+
+
+@pytest.mark.parametrize("status", sorted(TRANSIENT | {401, 402, 501}))
+@pytest.mark.parametrize("body", [b"", b"plain", b"[1]", b'{"message": "no"}'])
+def test_statuses_that_gateways_send_need_no_error_body(status, body):
+    check(failure(status, body), status, CLASSES[status])
+
+
+@pytest.mark.parametrize("status", sorted(TRANSIENT))
+def test_transient_status_with_a_page_stays_transient(status):
+    check(failure(status, PAGE), status, CLASSES[status])
+
+
+SPRING = b'{"timestamp": "2026-01-01", "status": 404, "error": "Not Found", "path": "/api/v1/generation"}'
+OPENAI = b'{"error": {"message": "Invalid URL", "type": "invalid_request_error", "param": null, "code": null}}'
+S3 = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
+
+
+@pytest.mark.parametrize("status", [204, 400, 403, 404, 405, 407, 410, 421, 451, 511])
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (PAGE, "a page titled 'Web & filter: blocked'"),
+        (b"\xef\xbb\xbf\n <html><h1>Sign in</h1>", "a page titled 'Sign in'"),
+        (b"<html>", "a page without a title"),
+        (S3, "a page titled 'Access Denied'"),
+        (b'{"detail": "Not Found"}', 'JSON: \'{"detail": "Not Found"}\''),
+        (SPRING, "JSON: "),
+        (OPENAI, "JSON: "),
+        (b"[]", "JSON: '[]'"),
+        (b"404 page not found", "text: '404 page not found'"),
+        (b"", "an empty body"),
+    ],
+)
+def test_response_of_something_else_blames_neither_key_nor_id(status, body, told):
+    error = failure(status, body, {"Server": "nginx/1.22"})
+    check(error, status, errors.NotApiResponseError)
+    assert f"is not a response of the API but of nginx/1.22: {told}" in str(error)
+    assert "Check the base URL and the network" in str(error)
+
+
+@pytest.mark.parametrize("status", [401, 402])
+def test_login_page_does_not_blame_the_key(status):
+    check(failure(status, PAGE), status, errors.NotApiResponseError)
+
+
+@pytest.mark.parametrize("body", [PAGE, b"[]", b"{}", b"null", b'"x"', b'{"ok": true}'])
+def test_success_of_something_else_is_not_the_apis(body):
+    error = failure(200, body)
+    assert type(error) is errors.NotApiResponseError
+    assert error.retryable is (body == PAGE)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
+        b"Client sent an HTTP request to an HTTPS server.\n",
+        b"<html><p>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br /></p></html>",
+        b"Bad Request\r\nThis combination of host and port requires TLS.\r\n",
+    ],
+)
+def test_http_at_an_https_port_names_the_setting(body):
+    error = failure(400, body)
+    assert type(error) is errors.NetworkSetupError
+    assert error.stops_batch
+    assert "https:// in the base URL" in str(error)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -106,7 +199,7 @@ def test_redirect_is_named_and_not_retryable(status):
 @pytest.mark.parametrize(
     ("code", "kind", "retryable"),
     [
-        (502, errors.ServerError, True),
+        (502, errors.BadGatewayError, True),
         (429, errors.RateLimitError, True),
         ("429", errors.RateLimitError, True),
         (404, errors.NotFoundError, False),
@@ -140,6 +233,8 @@ def test_waits_are_read_from_every_documented_header():
     assert retry_after(HTTPHeaderDict({"Retry-After": "Mon, 21 Sep 2026 15:13:25 GMT"}), 1_790_003_600.0) == 5
     assert retry_after(HTTPHeaderDict({"X-RateLimit-Reset": "1790000002500"}), NOW) == 2.5
     assert retry_after(HTTPHeaderDict({"X-RateLimit-Reset": "1790000003"}), NOW) == 3
+    assert retry_after(HTTPHeaderDict({"Retry-After-Ms": "1500", "Retry-After": "7"}), NOW) == 1.5
+    assert retry_after(HTTPHeaderDict({"retry-after-ms": "soon", "Retry-After": "7"}), NOW) == 7
     assert retry_after(HTTPHeaderDict(), NOW) is None
 
 
@@ -169,6 +264,51 @@ def test_echoed_key_is_cut_out():
     error = failure(401, said(401, f"bad key {key} or sk-or-v1-abcdef, Authorization: Bearer abc.def"), secret=key)
     for secret in (key, "sk-or-v1-abcdef", "abc.def"):
         assert secret not in str(error)
+
+
+KEY = "a/key-of-another_gateway"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        orjson.dumps({"error": {"code": 400, "message": KEY, "metadata": {KEY: [{"raw": f"Bearer {KEY}"}]}}}),
+        b'{"error": {"code": 400, "message": "a\\/key-of\\u002danother_gateway"}, "openrouter_metadata": {"k": 1}}',
+        b"<html><title>%s</title>" % KEY.encode(),
+        b"x" * ((1 << 16) - 9) + KEY.encode(),
+        b" " * 795 + KEY.encode(),
+        KEY.encode(),
+    ],
+)
+def test_body_metadata_and_headers_are_carried_without_the_key(body):
+    error = failure(400, body, {"X-Echo": f"Bearer {KEY}", "CF-Ray": "8f", "X-Other": KEY}, secret=KEY)
+    assert error.headers["cf-ray"] == "8f"
+    shown = f"{error.body} {error.metadata} {dict(error.headers)} {error} {error!r}"
+    assert KEY not in shown
+    assert KEY[:6] not in shown
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.body, again.metadata, again.headers) == (error.body, error.metadata, error.headers)
+
+
+def test_body_is_the_parsed_json_else_bounded_text():
+    error = failure(
+        429, {"error": {"code": 429, "message": "slow", "metadata": {"provider_name": "X"}}, "user_id": "u"}
+    )
+    assert error.body["user_id"] == "u"
+    assert error.metadata == {"provider_name": "X"}
+    assert failure(500, {"error": {"code": 500}, "openrouter_metadata": {"region": "eu"}}).metadata == {"region": "eu"}
+    assert failure(502, b"<h1>" + b"x" * (1 << 20)).body == "<h1>" + "x" * ((1 << 16) - 4)
+    assert failure(200, b"").body == ""
+
+
+def test_stored_conversation_is_in_no_message():
+    for body in (b'{"data": {"input": "a secret pl', b'{"input": "a secret plan"}', b'["a secret plan"]'):
+        error = failure(200, body, path="/generation/content")
+        assert "secret" not in str(error)
+
+
+def test_message_names_the_wait_that_the_server_asked_for():
+    assert str(failure(429, said(429), {"Retry-After": "1200"})).endswith("Said. Try again in 1,200 s.")
 
 
 def test_quoted_text_stays_on_one_short_line():

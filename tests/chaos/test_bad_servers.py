@@ -94,7 +94,7 @@ BEHAVIOURS = {
     "drips its body": (drip(b"HTTP/1.1 200 OK\r\n\r\n", b" "), TIME_OUT),
     "resets": (reset, "the connection was closed before the answer"),
     "hangs up": (hang_up, "the connection was closed before the answer"),
-    "is no web server": (talk_nonsense, "No answer for"),
+    "is no web server": (talk_nonsense, "No response for"),
 }
 
 
