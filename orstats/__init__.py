@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orstats.api.client import Client
     from orstats.api.retry import Retry
     from orstats.data.account.discover import list_ids
-    from orstats.data.account.recorder import labels, record
+    from orstats.data.account.recorder import labels, record, unrecord
     from orstats.data.archive.archive import Archive
     from orstats.data.content.content import Content
     from orstats.data.content.contents import fetch_contents
@@ -63,6 +63,7 @@ __all__ = [
     "sim",
     "summary",
     "tokens_by",
+    "unrecord",
     "view",
     "what_if",
     "write_csv",
@@ -98,6 +99,7 @@ _HOME: Final = {
     "record": "orstats.data.account.recorder",
     "summary": "orstats.data.frame.totals",
     "tokens_by": "orstats.analysis.report",
+    "unrecord": "orstats.data.account.recorder",
     "view": "orstats.notebook.view",
     "what_if": "orstats.analysis.what_if",
     "write_csv": "orstats.analysis.export",
