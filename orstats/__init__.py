@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orstats.api.client import Client
     from orstats.api.retry import Retry
     from orstats.data.account.discover import list_ids
+    from orstats.data.account.litellm_callback import litellm_callback
     from orstats.data.account.recorder import labels, record, unrecord
     from orstats.data.archive.archive import Archive
     from orstats.data.content.content import Content
@@ -54,6 +55,7 @@ __all__ = [
     "labels",
     "latency_by",
     "list_ids",
+    "litellm_callback",
     "plot_cost",
     "plot_latency",
     "plot_tokens",
@@ -91,6 +93,7 @@ _HOME: Final = {
     "labels": "orstats.data.account.recorder",
     "latency_by": "orstats.analysis.report",
     "list_ids": "orstats.data.account.discover",
+    "litellm_callback": "orstats.data.account.litellm_callback",
     "plot_cost": "orstats.analysis.plots",
     "plot_latency": "orstats.analysis.plots",
     "plot_tokens": "orstats.analysis.plots",

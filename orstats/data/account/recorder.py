@@ -138,7 +138,7 @@ def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
     names: dict[str, None] = {}
     malformed = 0
     for row in read_records(_chunks(Path(path))):
-        if row is None:
+        if isinstance(row, bytes):
             malformed += 1
             continue
         found[row[_ID]] = row | found.get(row[_ID], {})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from orstats.data.ids.columns import ID_NAMES, plain_name
+from orstats.data.ids.recorded import has_records, without_labels
 from orstats.data.ids.shapes import API_KEY, FOREIGN_KINDS, is_generation_id
 
 if TYPE_CHECKING:
@@ -120,6 +121,9 @@ def read_text(chunks: Iterator[bytes], found: Found) -> None:
     array of nothing but strings (up to 64 MB) is a list too. The entries of a list are kept whatever their shape.
     """
     first = next(chunks, b"")
+    if has_records(first):
+        search_text(without_labels(itertools.chain([first], chunks)), found)
+        return
     if _JSON_LIST.match(first):
         chunks = iter(_read_json_list(itertools.chain([first], chunks), found))
         first = next(chunks, b"")

@@ -9,25 +9,26 @@ from typing import Any, Final
 
 import orjson
 
-__all__ = ["is_recorded", "read_records"]
+__all__ = ["has_records", "read_records", "without_labels"]
 
-_FIRST: Final = re.compile(rb'\s*\{\s*"id"\s*:\s*"[^"\\]*"\s*,\s*"recorded_at"\s*:')
+_RECORD: Final = re.compile(rb'\{\s*"id"\s*:\s*"[^"\\]*"\s*,\s*"recorded_at"\s*:')
+_HEAD: Final = 1 << 16
 #: Quotes inside of text are escaped, so that this matches the start of a record only.
 _START: Final = re.compile(rb'(?=\{\s*"id"\s*:)')
 
 
-def is_recorded(head: bytes) -> bool:
-    """Tell whether a text begins with a record."""
-    return _FIRST.match(head) is not None
+def has_records(head: bytes) -> bool:
+    """Tell whether there are records at the beginning of a text."""
+    return _RECORD.search(head, 0, _HEAD) is not None
 
 
-def read_records(chunks: Iterable[bytes]) -> Iterator[dict[str, Any] | None]:
-    r"""Read records line by line; None stands for a line, or the part of one, that is not a record.
+def read_records(chunks: Iterable[bytes]) -> Iterator[dict[str, Any] | bytes]:
+    r"""Read records line by line. A line, or the part of one, that is not a record is returned as it is.
 
     Examples
     --------
     >>> list(read_records([b'{"id":"a","re{"id":"b"}{"id"', b':"c"}\n[1]']))
-    [None, {'id': 'b'}, {'id': 'c'}, None]
+    [b'{"id":"a","re', {'id': 'b'}, {'id': 'c'}, b'[1]']
     """
     rest = b""
     for chunk in itertools.chain(chunks, [b"\n"]):
@@ -37,11 +38,17 @@ def read_records(chunks: Iterable[bytes]) -> Iterator[dict[str, Any] | None]:
                 yield from _parse(line)
 
 
-def _parse(line: bytes) -> list[dict[str, Any] | None]:
+def without_labels(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Reduce records to their ids, and keep everything between them."""
+    for row in read_records(chunks):
+        yield (row if isinstance(row, bytes) else orjson.dumps({"id": row["id"]})) + b"\n"
+
+
+def _parse(line: bytes) -> list[dict[str, Any] | bytes]:
     """Read a line. After an interrupted write, the next record continues the same line."""
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
         parts = [part for part in _START.split(line) if part.strip()]
-        return [row for part in parts for row in _parse(part)] if len(parts) > 1 else [None]
-    return [row if isinstance(row, dict) and isinstance(row.get("id"), str) else None]
+        return [row for part in parts for row in _parse(part)] if len(parts) > 1 else [line]
+    return [row if isinstance(row, dict) and isinstance(row.get("id"), str) else line]
