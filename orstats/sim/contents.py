@@ -84,9 +84,13 @@ def _messages(plan: Plan, turn: int) -> list[dict[str, Any]]:
 def _assistant(plan: Plan, turn: int) -> dict[str, Any]:
     if plan.kinds[turn] != "tools":
         return {"role": "assistant", "content": _answer(plan, turn)}
+    return {"role": "assistant", "content": None, "tool_calls": tool_calls(plan, turn)}
+
+
+def tool_calls(plan: Plan, turn: int) -> list[dict[str, Any]]:
+    """Write the tool calls of a turn that calls tools."""
     function = {"name": plan.subject.tool, "arguments": plan.subject.call}
-    call = {"id": _call_id(plan, turn), "type": "function", "function": function}
-    return {"role": "assistant", "content": None, "tool_calls": [call]}
+    return [{"id": _call_id(plan, turn), "type": "function", "function": function}]
 
 
 def _call_id(plan: Plan, turn: int) -> str:

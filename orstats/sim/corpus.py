@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from orstats.sim.attempts import milliseconds, prolong
-from orstats.sim.contents import write_content
+from orstats.sim.content_formats import FORMATS, TOOL_FORMATS, reformat
+from orstats.sim.contents import tool_calls, write_content
 from orstats.sim.ids import IdCodec
 from orstats.sim.plan import Plan, plan_of
 from orstats.sim.records import region_of, write_record
-from orstats.sim.seeds import stream
+from orstats.sim.seeds import number, stream
 from orstats.sim.timeline import DAYS, KINDS, SECOND_US, Slot, Timeline, microseconds
 
 ContentReason = Literal["stored", "logging_off", "zero_data_retention", "regional", "too_old"]
@@ -36,6 +37,8 @@ class Corpus:
         The moment that it ends at; aware. Its 60 days before are busy, a few records are older.
     log_content
         Whether Input & Output Logging was ever switched on.
+    awkward
+        Whether the account has what real ones sometimes have, see :class:`orstats.sim.SimServer`.
 
     Raises
     ------
@@ -52,7 +55,9 @@ class Corpus:
     True
     """
 
-    def __init__(self, generations: int, *, seed: int, until: datetime, log_content: bool = True) -> None:
+    def __init__(
+        self, generations: int, *, seed: int, until: datetime, log_content: bool = True, awkward: bool = False
+    ) -> None:
         if generations < 0:
             raise ValueError(f"generations must be 0 or more, not {generations}")
         if until.tzinfo is None:
@@ -64,6 +69,7 @@ class Corpus:
         self._codec = IdCodec(seed)
         self._logging_us = microseconds(until - timedelta(days=LOGGING_DAYS))
         self._log_content = log_content
+        self._awkward = awkward
         self._known_slot = functools.lru_cache(maxsize=4096)(self._timeline.slot)
         self._added: list[Slot] = []
         self._ran_ms: dict[int, int] = {}
@@ -109,7 +115,18 @@ class Corpus:
         if reason != "stored":
             return None
         slot = self._slot(self._source(index))
-        return write_content(slot, self._plan(slot), self.record(slot.index))
+        plan, record = self._plan(slot), self.record(slot.index)
+        calls = tool_calls(plan, slot.turn) if record["finish_reason"] == "tool_calls" else []
+        return reformat(write_content(slot, plan, record), self.content_format(index), calls)
+
+    def content_format(self, index: int) -> str:
+        """Name the format in which the content of generation ``index`` is stored."""
+        if not self._awkward:
+            return "chat"
+        slot = self._slot(self._source(index))
+        # Half of the conversations are plain; few call tools, so those have a format that shows.
+        names = TOOL_FORMATS if "tools" in slot.kinds else (*FORMATS, *["chat"] * len(FORMATS))
+        return names[number(self.seed, "content-format", slot.talk) % len(names)]
 
     def content_reason(self, index: int) -> ContentReason:
         """Tell why generation ``index`` has content, or why not."""

@@ -6,7 +6,7 @@ import importlib
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from orstats.sim.certificates import CertificateKind
 from orstats.sim.corpus import Corpus
@@ -50,6 +50,9 @@ class SimServer(Truth):
         Where to listen; 0 takes a free port.
     gzip
         Whether to compress answers for clients that accept it, as the real API's CDN does.
+    account
+        "plain", or "awkward" for one with what the documentation does not promise and real accounts have: content in
+        the formats of other APIs.
     log_content
         Whether the account ever switched Input & Output Logging on. If not, no content is found.
     analytics_per_minute
@@ -84,6 +87,7 @@ class SimServer(Truth):
         until: datetime | None = None,
         port: int = 0,
         gzip: bool = False,
+        account: Literal["plain", "awkward"] = "plain",
         log_content: bool = True,
         analytics_per_minute: int | None = 64,
         tls: bool | CertificateKind = False,
@@ -95,8 +99,14 @@ class SimServer(Truth):
             faults = Faults(rate=faults, seed=seed)
         if rate_limit is not None and not isinstance(rate_limit, RateLimit):
             rate_limit = RateLimit(rate_limit)
+        if account not in ("plain", "awkward"):
+            raise ValueError(f"account must be 'plain' or 'awkward', got {account!r}.")
         self._corpus = Corpus(
-            generations, seed=seed, until=until or datetime.fromtimestamp(clock(), UTC), log_content=log_content
+            generations,
+            seed=seed,
+            until=until or datetime.fromtimestamp(clock(), UTC),
+            log_content=log_content,
+            awkward=account == "awkward",
         )
         idle = not (faults.rate or faults.per_id or faults.always)
         self._service = Service(

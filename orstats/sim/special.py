@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orstats.sim.attempts import milliseconds, refusals
 from orstats.sim.catalogue import native_finish
 from orstats.sim.money import DECIMALS, charge, price_of
-from orstats.sim.seeds import chance, one_of
+from orstats.sim.seeds import chance, number, one_of
 
 if TYPE_CHECKING:
     import random
@@ -20,6 +20,8 @@ Special = Callable[[Row, "random.Random", "Plan", int], None]
 
 _SEARCH_USD = 0.004
 _IMAGE_TOKENS = 1290
+# Later than the specification, at no cost and without a completion; no list names the last one.
+_NEWER_API_TYPES = ("decisions", "tools_invoke", "memory_lookup")
 _NOTHING_COUNTED = (
     "tokens_prompt",
     "tokens_completion",
@@ -64,6 +66,9 @@ def _embeddings(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
     row["total_cost"] = round(price_of(row, plan.endpoint), DECIMALS)
     row["upstream_inference_cost"] = row["cache_discount"] = None
     _quick(row, rng, plan)
+    newer = number(plan.seed, "api-type", plan.talk) % 15
+    if newer < len(_NEWER_API_TYPES):
+        row["api_type"], row["total_cost"] = _NEWER_API_TYPES[newer], 0
 
 
 def _rerank(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:

@@ -62,6 +62,21 @@ class Truth:
         """
         return self._corpus.content(self._index(generation_id))
 
+    def content_format(self, generation_id: str) -> str:
+        """Tell in which API's format the content of a generation is stored.
+
+        Parameters
+        ----------
+        generation_id
+            One of ``ids``.
+
+        Returns
+        -------
+        str
+            "chat", or in an awkward account one of :data:`orstats.sim.content_formats.FORMATS`.
+        """
+        return self._corpus.content_format(self._index(generation_id))
+
     def content_reason(self, generation_id: str) -> ContentReason:
         """Tell why a generation has content or not.
 

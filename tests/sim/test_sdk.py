@@ -34,7 +34,8 @@ def sdk(sim):
 def test_it_reads_the_metadata_of_the_first_thousand(sim, sdk):
     for identifier in sim.ids:
         read = sdk.generations.get_generation(id=identifier, retries=None).data
-        assert read.model_dump(exclude_unset=True) == sim.record(identifier)
+        # It warns of values of `api_type` that it does not list.
+        assert read.model_dump(exclude_unset=True, warnings=False) == sim.record(identifier)
 
 
 def test_it_reads_all_content(sim, sdk):
