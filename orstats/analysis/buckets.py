@@ -1,42 +1,56 @@
-"""Hours, days, weeks and months on the reader's clock, for each engine.
+"""Hours, days, weeks, months, quarters and years on the clock of a time zone, for each engine.
 
-Two steps, because only a few buckets come out of many rows: :func:`cut` adds to each row the wall-clock time at which
-its bucket starts, and :func:`place` turns these, after grouping, into moments. A day is 23 or 25 hours long where the
-clock is changed. Hours are moments from the beginning, as one of them comes twice then. narwhals cannot do it: it
-knows no other time zone for DuckDB and Spark than that of the connection.
+Two steps, because few periods come out of many rows. :func:`add_period` gives each row the wall-clock time at which its
+period starts, and :func:`localize_period` turns these into moments after grouping. Hours are moments from the
+beginning, as one of them comes twice when summer time ends. The offsets are those of :mod:`orstats.data.zones` in every
+engine, so neither an engine's own time zone data nor the time zone of its session has an influence.
 """
 
 from __future__ import annotations
 
 import difflib
-import zoneinfo
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import narwhals as nw
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from orstats.analysis.cells import PERIOD
 from orstats.analysis.engines import Frame, require, rewrap
 from orstats.api.errors import ConfigError
+from orstats.data.zones import Times, clock, offsets
 
-Freq = Literal["hour", "day", "week", "month"]
+Freq = Literal["hour", "day", "week", "month", "quarter", "year"]
 
-#: The column that names the bucket.
-PERIOD: Final = "period"
-
-_FREQS: Final[dict[str, Freq]] = {"h": "hour", "d": "day", "w": "week", "m": "month"}
-_POLARS: Final[dict[Freq, str]] = {"hour": "1h", "day": "1d", "week": "1w", "month": "1mo"}
+_FREQS: Final[dict[str, Freq]] = {
+    "h": "hour",
+    "d": "day",
+    "w": "week",
+    "m": "month",
+    "q": "quarter",
+    "y": "year",
+}
 _CREATED: Final = "created_at"
+_UTC: Final = "orstats_utc_us"
+_LOCAL: Final = "orstats_local_us"
 _HOUR_US: Final = 3_600_000_000
 _DAY_US: Final = 24 * _HOUR_US
+_EPOCH_US: Final = "datetime64[us]"
+#: numpy's weeks start on the day of 1970-01-01, a Thursday.
+_THURSDAY: Final = np.timedelta64(3, "D")
+_MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 
 
 def freq_of(freq: str) -> Freq:
-    """Return which buckets are meant.
+    """Return the kind of period that a word or letter means.
 
     Parameters
     ----------
     freq
-        ``hour``, ``day``, ``week`` (from Monday) or ``month``, or their first letters, small or capital.
+        ``hour``, ``day``, ``week`` (from Monday), ``month``, ``quarter`` or ``year``, or their first letters, in lower
+        or upper case.
 
     Raises
     ------
@@ -48,34 +62,65 @@ def freq_of(freq: str) -> Freq:
     >>> freq_of("D"), freq_of("week")
     ('day', 'week')
     """
-    found = _FREQS.get(str(freq).lower()) or next((f for f in _FREQS.values() if f == str(freq).lower()), None)
-    if found is None:
-        raise ConfigError(f"freq is hour, day, week or month (or h, D, W, M); not {str(freq)[:80]!r}.")
-    return found
+    words: dict[str, Freq] = _FREQS | {name: name for name in _FREQS.values()}
+    word = str(freq).lower()
+    if (found := words.get(word)) is not None:
+        return found
+    near = difflib.get_close_matches(word, words, 1, 0.5)
+    hint = f" Did you mean {words[near[0]]!r}?" if near else ""
+    raise ConfigError(
+        f"freq must be hour, day, week, month, quarter or year (or h, D, W, M, Q, Y), got {str(freq)[:80]!r}.{hint}"
+    )
 
 
-def zone_of(tz: str) -> str:
-    """Check the name of a time zone.
+def starts(utc: Times, freq: Freq, zone: str) -> Times:
+    """Return when the period of each time starts: in UTC for hours, on the wall clock of the zone for all others."""
+    table = offsets(zone)
+    place = table.at(utc)
+    local = utc + table.offsets[place]
+    if freq == "hour":
+        # Where the clock is changed by half an hour, that is where the new offset begins.
+        hours: Times = np.maximum(utc - (local - local.astype("datetime64[h]")), table.starts[place])
+        return hours
+    found: Any
+    if freq == "day":
+        found = local.astype("datetime64[D]")
+    elif freq == "week":
+        found = (local + _THURSDAY).astype("datetime64[W]").astype("datetime64[D]") - _THURSDAY
+    else:
+        months = local.astype("datetime64[M]")
+        found = months - months.astype("timedelta64[M]") % np.timedelta64(_MONTHS[freq], "M")
+    wall: Times = found.astype(_EPOCH_US)
+    return wall
 
-    Raises
-    ------
-    ConfigError
-        There is none of that name; the message lists names that are near.
 
-    Examples
-    --------
-    >>> zone_of("Europe/Berlin")
-    'Europe/Berlin'
+def all_starts(started: Times, freq: Freq, zone: str) -> Times:
+    """Return the starts of all periods from the first to the last of :func:`starts`, and of the one after that."""
+    if not len(started):
+        return started
+    first, last = started.min(), started.max()
+    if freq == "hour":
+        # Clocks are changed at quarters of an hour at most.
+        quarters = np.arange(first, last + np.timedelta64(2, "h"), np.timedelta64(15, "m"))
+        hours = np.unique(starts(quarters, freq, zone))
+        return hours[: np.searchsorted(hours, last) + 2]
+    if freq in _MONTHS:
+        months = np.timedelta64(_MONTHS[freq], "M")
+        end = last.astype("datetime64[M]") + 2 * months
+        return np.arange(first.astype("datetime64[M]"), end, months).astype(_EPOCH_US)
+    step = np.timedelta64(7 if freq == "week" else 1, "D")
+    return np.arange(first, last + 2 * step, step)
+
+
+def moments(started: Times, freq: Freq, zone: str) -> Times:
+    """Turn the results of :func:`starts` into times in UTC.
+
+    Where midnight is skipped the day starts when the clock jumps, and where it comes twice at the first.
     """
-    try:
-        return zoneinfo.ZoneInfo(tz).key
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        near = difflib.get_close_matches(str(tz), zoneinfo.available_timezones(), 3, 0.6)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ", such as Europe/Berlin or UTC."
-        raise ConfigError(f"tz is the name of a time zone{hint} Not {str(tz)[:80]!r}.") from None
+    return started if freq == "hour" else offsets(zone).first_moment(started)
 
 
-def cut(frame: Frame, freq: Freq, zone: str) -> Frame:
+def add_period(frame: Frame, freq: Freq, zone: str) -> Frame:
     """Add the column ``period``, to group by.
 
     Parameters
@@ -83,7 +128,7 @@ def cut(frame: Frame, freq: Freq, zone: str) -> Frame:
     frame
         With ``created_at``.
     freq, zone
-        From :func:`freq_of` and :func:`zone_of`.
+        From :func:`freq_of` and :func:`orstats.data.zones.zone_of`.
 
     Raises
     ------
@@ -91,81 +136,119 @@ def cut(frame: Frame, freq: Freq, zone: str) -> Frame:
         ``created_at`` is not a time with a time zone.
     """
     require(frame, [_CREATED])
+    kind = frame.implementation
+    native: Any = frame.to_native()
+    if kind.is_pandas():
+        return rewrap(native.assign(**{PERIOD: starts(utc_times(native[_CREATED]), freq, zone)}))
     dtype = frame.collect_schema()[_CREATED]
     if not isinstance(dtype, nw.Datetime) or dtype.time_zone is None:
-        raise ConfigError(f"To report over time, {_CREATED} must be a time with a time zone; it is {dtype}.")
-    native: Any = frame.to_native()
-    kind = frame.implementation
-    if kind.is_pandas():
-        return rewrap(native.assign(**{PERIOD: _pandas(native[_CREATED], freq, zone)}))
+        raise _not_aware(dtype)
     if kind.is_polars():
-        created = nw.get_native_namespace(frame).col(_CREATED)
-        local = created.dt.convert_time_zone(zone).dt.replace_time_zone(None)
-        start = local.dt.truncate(_POLARS[freq])
-        if freq == "hour":
-            start = created.dt.convert_time_zone("UTC") - (local - start)
-        return rewrap(native.with_columns(start.alias(PERIOD)))
+        pl = nw.get_native_namespace(frame)
+        utc = pl.col(_CREATED).dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        return rewrap(native.with_columns(_mapped(pl, utc, starts, freq, zone).alias(PERIOD)))
+    table = offsets(zone)
+    local = f"{_UTC} + {_case(_UTC, _us(table.starts[1:]), _us(table.offsets))}"
     if kind.is_duckdb():
-        local = f"({_CREATED} AT TIME ZONE '{zone}')"
-        start = f"date_trunc('{freq}', {local})"
-        start = f"{_CREATED} - ({local} - {start})" if freq == "hour" else f"CAST({start} AS TIMESTAMP)"
-        return rewrap(native.project(f'*, {start} AS "{PERIOD}"'))
-    # Microseconds since 1970 of the wall clock: the time zone of the session has no part in them.
-    local = f"unix_micros(from_utc_timestamp({_CREATED}, '{zone}'))"
+        rows = native.project(f'*, epoch_us("{_CREATED}") AS {_UTC}').project(f"*, {local} AS {_LOCAL}")
+        into_hour = f"({_LOCAL} % {_HOUR_US} + {_HOUR_US}) % {_HOUR_US}"
+        start = f"epoch_us(date_trunc('{freq}', make_timestamp({_LOCAL})))"
+        start = _hour(into_hour, zone) if freq == "hour" else start
+        return rewrap(rows.project(f'* EXCLUDE ({_UTC}, {_LOCAL}), {start} AS "{PERIOD}"'))
+    rows = native.selectExpr("*", f"unix_micros({_CREATED}) as {_UTC}").selectExpr("*", f"{local} as {_LOCAL}")
     if freq == "hour":
-        start = f"timestamp_micros(unix_micros({_CREATED}) - pmod({local}, {_HOUR_US}L))"
+        start = _hour(f"pmod({_LOCAL}, {_HOUR_US}L)", zone)
     else:
-        date = f"date_from_unix_date(cast(floor({local} / {_DAY_US}L) as int))"
-        start = date if freq == "day" else f"trunc({date}, '{freq}')"
-    return rewrap(native.selectExpr("*", f"{start} as {PERIOD}"))
+        date = f"date_from_unix_date(cast(({_LOCAL} - pmod({_LOCAL}, {_DAY_US}L)) div {_DAY_US}L as int))"
+        date = date if freq == "day" else f"trunc({date}, '{freq}')"
+        start = f"unix_date({date}) * {_DAY_US}L"
+    return rewrap(rows.selectExpr("*", f"{start} as {PERIOD}").drop(_UTC, _LOCAL))
 
 
-def place(frame: Frame, freq: Freq, zone: str) -> Frame:
-    """Turn ``period`` into the moment at which each bucket starts.
+def localize_period(frame: Frame, freq: Freq, zone: str) -> Frame:
+    """Turn ``period`` into the moment at which each period starts.
 
-    pandas and Polars say it in the reader's time zone; DuckDB and Spark keep that of their connection or session, and
-    mean the same moment. Where midnight is skipped the day starts at one o'clock, where it comes twice at the first.
+    pandas and Polars show it in the given time zone. DuckDB and Spark show that of their connection or session, and
+    mean the same moment.
     """
     native: Any = frame.to_native()
     kind = frame.implementation
     if kind.is_pandas():
-        starts, clock = native[PERIOD], zoneinfo.ZoneInfo(zone)
-        if freq == "hour":
-            starts = starts.dt.tz_convert(clock)
-        else:
-            first = pd.Series(data=True, index=starts.index).to_numpy()
-            starts = starts.dt.tz_localize(clock, ambiguous=first, nonexistent="shift_forward")
-        return rewrap(native.assign(**{PERIOD: starts}))
+        utc = moments(native[PERIOD].to_numpy(dtype=_EPOCH_US), freq, zone)
+        return rewrap(native.assign(**{PERIOD: pd.DatetimeIndex(utc, tz="UTC").tz_convert(clock(zone))}))
     if kind.is_polars():
         pl = nw.get_native_namespace(frame)
-        start = pl.col(PERIOD)
-        if freq == "hour":
-            start = start.dt.convert_time_zone(zone)
-        else:
-            later = start.dt.offset_by("1h").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-            there = start.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-            start = pl.coalesce(there, later)
-        return rewrap(native.with_columns(start.alias(PERIOD)))
-    if freq == "hour":
-        return frame
+        utc = _mapped(pl, pl.col(PERIOD), moments, freq, zone).dt.replace_time_zone("UTC")
+        return rewrap(native.with_columns(utc.dt.convert_time_zone(zone).alias(PERIOD)))
+    moment = PERIOD
+    if freq != "hour":
+        table = offsets(zone)
+        ends = _us(table.local_ends())
+        first = _case(PERIOD, ends, [f"{PERIOD} - {offset}" for offset in _us(table.offsets)])
+        moment = f"greatest({first}, {_case(PERIOD, ends, _us(table.starts))})"
     if kind.is_duckdb():
-        start = f"(\"{PERIOD}\" AT TIME ZONE '{zone}')"
-        before = f"({start} - INTERVAL 1 HOUR)"  # DuckDB takes the second of two equal wall-clock times
-        moment = f"CASE WHEN ({before} AT TIME ZONE '{zone}') = \"{PERIOD}\" THEN {before} ELSE {start} END"
-        return rewrap(native.project(f'* REPLACE ({moment} AS "{PERIOD}")'))
-    days = f"unix_date({PERIOD}) * {_DAY_US}L"
+        moment = f"CASE WHEN {PERIOD} IS NOT NULL THEN make_timestamptz({moment}) END"
+        return rewrap(native.project(f"* REPLACE ({moment} AS {PERIOD})"))
     others = [name for name in native.columns if name != PERIOD]
-    moment = f"to_utc_timestamp(timestamp_micros({days}), '{zone}') as {PERIOD}"
+    moment = f"case when {PERIOD} is not null then timestamp_micros({moment}) end as {PERIOD}"
     return rewrap(native.selectExpr(moment, *(f"`{name}`" for name in others)))
 
 
-def _pandas(created: Any, freq: Freq, zone: str) -> Any:
-    local = created.dt.tz_convert(zoneinfo.ZoneInfo(zone)).dt.tz_localize(None)  # of a mere name pandas 2 asks pytz
-    if freq == "hour":
-        return (created - (local - local.dt.floor("h"))).dt.as_unit("us")
-    start = local.dt.normalize()
-    if freq == "week":
-        start -= pd.to_timedelta(start.dt.day_of_week, unit="D")
-    elif freq == "month":
-        start -= pd.to_timedelta(start.dt.day - 1, unit="D")
-    return start.dt.as_unit("us")  # pandas 2 counts nanoseconds here
+def utc_times(created: pd.Series[Any]) -> Times:
+    """Return the times of a pandas column in UTC.
+
+    Raises
+    ------
+    ConfigError
+        They are not times with a time zone.
+    """
+    dtype = created.dtype
+    if isinstance(dtype, pd.ArrowDtype) and getattr(dtype.pyarrow_dtype, "tz", None) is not None:
+        created = created.astype(pd.DatetimeTZDtype("us", "UTC"))
+    elif not isinstance(dtype, pd.DatetimeTZDtype):
+        raise _not_aware(dtype)
+    utc: Times = created.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype=_EPOCH_US)
+    return utc
+
+
+def _not_aware(dtype: object) -> ConfigError:
+    return ConfigError(
+        f"{_CREATED} must be a time with a time zone to report over time, got {dtype}. "
+        f'In pandas, pd.to_datetime(df["{_CREATED}"], utc=True) converts it.'
+    )
+
+
+def _mapped(pl: Any, values: Any, function: Any, freq: Freq, zone: str) -> Any:
+    """Apply :func:`starts` or :func:`moments` to a Polars expression."""
+
+    def apply(series: Any) -> Any:
+        return pl.Series(function(series.to_numpy().astype(_EPOCH_US), freq, zone))
+
+    us = pl.Datetime("us")
+    return values.cast(us).map_batches(apply, return_dtype=us, is_elementwise=True)
+
+
+def _us(values: npt.NDArray[Any]) -> list[int]:
+    counted: list[int] = values.astype("int64").tolist()
+    return counted
+
+
+def _hour(into_hour: str, zone: str) -> str:
+    """Return SQL for when an hour starts; a change of the clock by less than an hour begins another one."""
+    table = offsets(zone)
+    steps = _us(np.diff(table.offsets, prepend=table.offsets[:1]))
+    first = [
+        start if step % _HOUR_US else _us(table.starts)[0] for start, step in zip(_us(table.starts), steps, strict=True)
+    ]
+    start = f"greatest({_UTC} - {into_hour}, {_case(_UTC, _us(table.starts[1:]), first)})"
+    return f"CASE WHEN {_UTC} IS NOT NULL THEN {start} END"  # DuckDB's greatest() passes over missing values
+
+
+def _case(value: str, ends: Sequence[int], results: Sequence[object]) -> str:
+    """Return SQL for the result of the first end that a value is below, or the last one; as a balanced tree."""
+    if len(set(results)) == 1:
+        return str(results[0])
+    middle = (len(ends) - 1) // 2
+    below = _case(value, ends[:middle], results[: middle + 1])
+    above = _case(value, ends[middle + 1 :], results[middle + 1 :])
+    return f"CASE WHEN {value} < {ends[middle]} THEN {below} ELSE {above} END"

@@ -6,11 +6,16 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any, Final
 
+import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orstats.data.zones import offset_text, offsets
+
+#: The column of a report over time that names the hour, day, week or whatever it was made by.
+PERIOD: Final = "period"
 #: What a spreadsheet takes for a formula: = + - @ and their full-width forms, also behind what is blank or invisible.
 _SIGN: Final = r"[=+\-@\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
 _FORMULA: Final = rf"\A([\p{{Z}}\p{{C}}]*{_SIGN}|[\t\r\n])"
@@ -25,6 +30,7 @@ def named_columns(frame: pd.DataFrame) -> list[tuple[str, pd.Series[Any]]]:
     """Return the columns of a frame with their names as text, those of the index first.
 
     An index that only counts the rows (unnamed, 0, 1, 2 …) is left out. Names of several levels are joined by a dot.
+    The periods of a report over time are named as :func:`period_labels` does.
 
     Examples
     --------
@@ -42,7 +48,42 @@ def named_columns(frame: pd.DataFrame) -> list[tuple[str, pd.Series[Any]]]:
     for position, name in enumerate(frame.columns):
         parts = name if isinstance(name, tuple) else (name,)
         columns.append((".".join(str(part) for part in parts if part != ""), frame.iloc[:, position]))
-    return columns
+    freq = frame.attrs.get("coverage", {}).get("freq")
+    return [
+        (name, pd.Series(period_labels(column, freq), dtype=object))
+        if freq is not None and name == PERIOD and isinstance(column.dtype, pd.DatetimeTZDtype)
+        else (name, column)
+        for name, column in columns
+    ]
+
+
+def period_labels(periods: pd.Series[Any], freq: str) -> list[str | None]:
+    """Name periods by their year, quarter, month, day or Monday, or by their hour with its UTC offset.
+
+    Parameters
+    ----------
+    periods
+        When each starts, in the time zone of the report; missing ones have no name.
+    freq
+        ``hour``, ``day``, ``week``, ``month``, ``quarter`` or ``year``.
+
+    Examples
+    --------
+    >>> months = pd.Series(pd.DatetimeIndex(["2026-10-01"]).tz_localize("Europe/Lisbon"))
+    >>> [period_labels(months, freq)[0] for freq in ("year", "quarter", "month", "day", "hour")]
+    ['2026', '2026-Q4', '2026-10', '2026-10-01', '2026-10-01T00:00+01:00']
+    """
+    utc = periods.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+    table = offsets(str(periods.dt.tz))
+    offset = table.offsets[table.at(utc)]
+    local = utc + offset
+    unit: Any = {"hour": "m", "quarter": "M", "month": "M", "year": "Y"}.get(freq, "D")
+    texts = np.datetime_as_string(local, unit=unit).tolist()
+    if freq == "quarter":
+        texts = [f"{text[:-3]}-Q{(int(text[-2:]) + 2) // 3}" if text != "NaT" else text for text in texts]
+    elif freq == "hour":
+        texts = [text + offset_text(shift) for text, shift in zip(texts, offset, strict=True)]
+    return [None if missing else text for missing, text in zip(np.isnat(utc), texts, strict=True)]
 
 
 def cell_texts(column: pd.Series[Any], *, safe: bool) -> pa.Array:
@@ -101,11 +142,23 @@ def safe_text(text: pa.Array) -> pa.Array:
 
 
 def iso_times(moments: pa.Array) -> pa.Array:
-    """Write moments as ISO 8601, in UTC with a Z; those without a time zone stay as they are, without one."""
-    zone = "" if moments.type.tz is None else "Z"
-    text = moments.cast(pa.timestamp(moments.type.unit)).cast(_TEXT)
-    text = pc.replace_substring(text, " ", "T", max_replacements=1)
-    return pc.binary_join_element_wise(text, pa.scalar(zone, _TEXT), pa.scalar("", _TEXT))
+    """Write moments as ISO 8601: UTC with a Z, other time zones with their offset; those without one stay as they are.
+
+    Examples
+    --------
+    >>> iso_times(pa.array(pd.DatetimeIndex(["2026-10-01"]).tz_localize("Europe/Lisbon"))).to_pylist()
+    ['2026-10-01T00:00:00.000000+01:00']
+    """
+    zone, plain = moments.type.tz, moments.cast(pa.timestamp(moments.type.unit))
+    suffix: Any = pa.scalar("" if zone is None else "Z", _TEXT)
+    if zone not in {None, "UTC", "Etc/UTC"} and "/" in zone:
+        table = offsets(zone)
+        shift = table.offsets[table.at(plain.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False))]
+        plain = pc.add(plain, pa.array(shift).cast(pa.duration(plain.type.unit)))
+        suffixes = {one: offset_text(one) for one in np.unique(shift)}
+        suffix = pa.array([suffixes[one] for one in shift], _TEXT)
+    text = pc.replace_substring(plain.cast(_TEXT), " ", "T", max_replacements=1)
+    return pc.binary_join_element_wise(text, suffix, pa.scalar("", _TEXT))
 
 
 def plain_decimal(number: str) -> str:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from orstats.analysis.buckets import Freq, freq_of, zone_of
+from orstats.analysis.buckets import Freq, all_starts, freq_of, moments, starts, utc_times
+from orstats.analysis.engines import keys_of, wrap
 from orstats.analysis.engines import require as require_in
-from orstats.analysis.engines import wrap
 from orstats.analysis.wording import visible
 from orstats.data.frame.views import require_pandas
+from orstats.data.zones import clock, zone_of
 
 By = str | Sequence[str]
 
@@ -33,8 +35,11 @@ _TOKEN_COLUMNS: Final = (
     "native_tokens_cached",
     "native_tokens_reasoning",
 )
-_PERIODS: Final[dict[Freq, str]] = {"hour": "h", "day": "D", "week": "W-SUN", "month": "M"}
-_LONGER: Final[dict[Freq, Freq]] = {"hour": "day", "day": "week", "week": "month"}
+_LONGER: Final[dict[Freq, tuple[np.timedelta64, Freq]]] = {
+    "hour": (np.timedelta64(1, "h"), "day"),
+    "day": (np.timedelta64(1, "D"), "week"),
+    "week": (np.timedelta64(7, "D"), "month"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Values of groups in time buckets without gaps; ``starts`` is the wall clock of the reader's zone."""
+    """Values of groups in periods without gaps; ``starts`` and ``ends`` are moments in the reader's time zone."""
 
     starts: pd.DatetimeIndex
     ends: pd.DatetimeIndex
@@ -77,10 +82,7 @@ def keys(frame: pd.DataFrame, by: By | None, default: By = "model") -> list[str]
     ConfigError
         One is not there; the message has names that are near.
     """
-    chosen = default if by is None else by
-    names = [chosen] if isinstance(chosen, str) else list(chosen)
-    require(frame, names)
-    return names
+    return keys_of(wrap(frame), default if by is None else by)
 
 
 def require(frame: pd.DataFrame, names: Sequence[str]) -> None:
@@ -130,7 +132,7 @@ def timeline(
     """
     require(rows, [measure, "created_at"])
     usable = rows.loc[rows[measure].notna() & rows["created_at"].notna()]
-    ordinals, unit = buckets(usable["created_at"], freq=freq, tz=tz)
+    ordinals, edges, unit = periods(usable["created_at"], freq=freq, tz=tz)
     if usable.empty:
         return None
     values = usable[measure].to_numpy(dtype="float64")
@@ -139,13 +141,12 @@ def timeline(
     kept = len(order) if len(order) <= most else most - 1
     place = np.empty(len(order), dtype=int)
     place[order] = np.minimum(np.arange(len(order)), kept)
-    first, span = int(ordinals.min()), int(ordinals.max() - ordinals.min()) + 1
-    sums = np.zeros((kept + (len(order) > kept), span))
-    np.add.at(sums, (place[number], ordinals - first), values)
+    sums = np.zeros((kept + (len(order) > kept), len(edges) - 1))
+    np.add.at(sums, (place[number], ordinals), values)
     shown = [names[at] for at in order[:kept]]
     if folded := len(order) - kept:
         shown.append(f"{OTHER} ({folded} more)")
-    return Timeline(*_edges(first, span, unit), unit, tuple(shown), sums, folded)
+    return Timeline(edges[:-1], edges[1:], unit, tuple(shown), sums, folded)
 
 
 def percentiles_over_time(
@@ -157,12 +158,11 @@ def percentiles_over_time(
     """
     require(rows, [measure, "created_at"])
     usable = rows.loc[rows[measure].notna() & rows["created_at"].notna()]
-    ordinals, unit = buckets(usable["created_at"], freq=freq, tz=tz)
+    ordinals, edges, unit = periods(usable["created_at"], freq=freq, tz=tz)
     if usable.empty:
         return None
-    first, span = int(ordinals.min()), int(ordinals.max() - ordinals.min()) + 1
     values = pd.Series(usable[measure].to_numpy(dtype="float64"))
-    every = range(first, first + span)
+    every = range(len(edges) - 1)
     if columns is None:
         table = values.groupby(ordinals).quantile(np.array(PERCENTILES)).unstack()  # noqa: PD010 - nothing to sum
         table = table.reindex(every)
@@ -173,7 +173,7 @@ def percentiles_over_time(
         table = values.groupby([ordinals, number]).median().unstack()  # noqa: PD010 - nothing to sum
         table = table.reindex(index=every, columns=chosen)
         names, left_out = [groups[at] for at in chosen], len(groups) - len(chosen)
-    return Timeline(*_edges(first, span, unit), unit, tuple(names), table.to_numpy(dtype="float64").T, left_out)
+    return Timeline(edges[:-1], edges[1:], unit, tuple(names), table.to_numpy(dtype="float64").T, left_out)
 
 
 def token_parts(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -202,22 +202,24 @@ def stacks(parts: pd.DataFrame, columns: Sequence[str], bars: Sequence[Bar]) -> 
     return np.concatenate(shown, axis=1)
 
 
-def buckets(moments: pd.Series[Any], *, freq: str, tz: str) -> tuple[np.ndarray[Any, np.dtype[np.int64]], Freq]:
-    """Give numbers to the time buckets of moments by the wall clock of a zone; weeks start on Monday.
+def periods(created: pd.Series[Any], *, freq: str, tz: str) -> tuple[npt.NDArray[np.intp], pd.DatetimeIndex, Freq]:
+    """Give numbers to the periods of times by the clock of a zone.
 
     Returns
     -------
     tuple
-        Ordinals of pandas periods, and the frequency: a longer one than asked for beyond :data:`MOST_BUCKETS`.
+        The number of each time's period; when each period starts, without gaps, and when the last one ends; and what
+        they are: longer ones than asked for beyond :data:`MOST_BUCKETS`.
     """
-    unit = freq_of(freq)
-    local = moments.dt.tz_convert(zone_of(tz)).dt.tz_localize(None)
-    while True:
-        ordinals = pd.PeriodIndex(local, freq=_PERIODS[unit]).asi8
-        longer = _LONGER.get(unit)
-        if longer is None or not len(ordinals) or int(ordinals.max() - ordinals.min()) < MOST_BUCKETS:
-            return ordinals, unit
-        unit = longer
+    unit, zone = freq_of(freq), zone_of(tz)
+    utc = utc_times(created)
+    started = starts(utc, unit, zone)
+    while len(utc) and unit in _LONGER and (started.max() - started.min()) / _LONGER[unit][0] >= MOST_BUCKETS:
+        unit = _LONGER[unit][1]
+        started = starts(utc, unit, zone)
+    every = all_starts(started, unit, zone)
+    edges = pd.DatetimeIndex(moments(every, unit, zone), tz="UTC").tz_convert(clock(zone))
+    return np.searchsorted(every, started), edges, unit
 
 
 def lanes(rows: pd.DataFrame, columns: Sequence[str], measure: str, most: int) -> tuple[list[Lane], int]:
@@ -258,9 +260,3 @@ def _numbered(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray[An
     firsts = np.unique(number, return_index=True)[1]
     values = [rows[name].iloc[firsts].to_list() for name in columns]
     return np.asarray(number), [_name(key) for key in zip(*values, strict=True)]
-
-
-def _edges(first: int, span: int, unit: Freq) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
-    begin = pd.Period(ordinal=first, freq=_PERIODS[unit])
-    periods = pd.period_range(begin, periods=span)
-    return periods.start_time, (periods + 1).start_time

@@ -7,7 +7,7 @@ written here for one engine.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -36,20 +36,39 @@ def wrap(frame: Any) -> Frame:
     ConfigError
         Of another kind.
     """
+    if isinstance(frame, pd.DataFrame) or type(frame).__module__.startswith("pyspark."):
+        _check_columns(frame.columns)  # columns of the others cannot have the same name
     wrapped = nw.from_native(frame, pass_through=True)
     if isinstance(wrapped, nw.DataFrame | nw.LazyFrame):
         kind = wrapped.implementation
         if kind.is_pandas():
-            # Rows are counted instead of named by id: to keep a million names takes longer than a report.
-            numbered: Any = wrapped.to_native().copy(deep=False)
-            numbered.index = pd.RangeIndex(len(numbered))
-            return rewrap(numbered)
+            return rewrap(_numbered(wrapped.to_native()))
         if kind.is_polars() or kind.is_duckdb() or kind.is_pyspark() or kind.is_pyspark_connect():
             return wrapped
     raise ConfigError(
         f"A report is made of a pandas or Polars frame, a DuckDB relation or a PySpark DataFrame, not of "
         f"{type(frame).__module__}.{type(frame).__qualname__}."
     )
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Make columns of the index, and number the rows: to keep a million names takes longer than a report."""
+    numbered = frame.copy(deep=False)
+    numbered.index = pd.RangeIndex(len(frame))
+    for level, name in enumerate(frame.index.names):
+        if name is not None and name not in frame.columns:
+            numbered[name] = frame.index.get_level_values(level)
+    return numbered
+
+
+def _check_columns(names: pd.Index[Any] | Sequence[str]) -> None:
+    """Raise :class:`ConfigError` for names of several levels, and for one that occurs twice."""
+    if isinstance(names, pd.MultiIndex):
+        raise ConfigError("A report needs columns with one level of names; flatten df.columns first.")
+    columns = pd.Index(list(names))
+    if not columns.is_unique:
+        doubled = columns[columns.duplicated()][0]
+        raise ConfigError(f"Column names must be unique, but {doubled!r} occurs more than once.")
 
 
 def rewrap(native: Any) -> Frame:
@@ -87,9 +106,69 @@ def keys_of(frame: Frame, by: By) -> list[str]:
     ConfigError
         One is not there.
     """
-    keys = [by] if isinstance(by, str) else list(dict.fromkeys(by or ()))
+    keys = list(dict.fromkeys(columns_of(by)))
     require(frame, keys)
+    schema = frame.collect_schema()
+    for name in keys:
+        _check_key(frame, name, schema[name])
     return keys
+
+
+def columns_of(by: By) -> list[str]:
+    """Return the names in a ``by`` argument.
+
+    Raises
+    ------
+    ConfigError
+        They are not names.
+    """
+    if by is None or isinstance(by, str):
+        return [] if by is None else [by]
+    names: list[Any] = list(by) if isinstance(by, Iterable) else [by]
+    if not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"by must be the name of a column or a list of names, got {repr(by)[:80]}.")
+    return names
+
+
+def _check_key(frame: Frame, name: str, dtype: Any) -> None:
+    """Refuse to group by what not every engine can compare."""
+    native: Any = frame.to_native()
+    if isinstance(dtype, nw.Object | nw.Unknown) and frame.implementation.is_pandas():
+        several = pd.api.types.infer_dtype(native[name], skipna=True) in {"mixed", "mixed-integer"}
+    else:
+        several = dtype.is_nested() or isinstance(dtype, nw.Object)
+        several = several or (isinstance(dtype, nw.Unknown) and not frame.implementation.is_duckdb())
+    if several:
+        raise ConfigError(
+            f"Cannot group by {name!r}: its values are lists, mappings or of several kinds ({dtype}). "
+            "Convert them to text first."
+        )
+
+
+def with_plain_names(frame: Frame, names: Sequence[str]) -> tuple[Frame, list[str]]:
+    """Rename columns that Spark would take for fields of a struct; return the frame and the names that they have."""
+    plain = list(names)
+    if frame.implementation.is_pyspark() or frame.implementation.is_pyspark_connect():
+        native: Any = frame.to_native()
+        for at, name in enumerate(names):
+            if "." in name or "`" in name:
+                plain[at] = f"orstats_name_{at}"
+                native = native.withColumnRenamed(name, plain[at])
+        frame = rewrap(native)
+    return frame, plain
+
+
+def comparable(frame: Frame, name: str) -> nw.Expr:
+    """Return a column to group by: categories as text, so that every engine sorts them alike."""
+    dtype = frame.collect_schema()[name]
+    if not isinstance(dtype, nw.Categorical | nw.Enum):
+        return nw.col(name)
+    if frame.implementation.is_pandas():
+        native: Any = frame.to_native()
+        categories = getattr(native[name].dtype, "categories", None)
+        if categories is not None and categories.inferred_type != "string":
+            return nw.col(name)  # numbers and intervals, as pandas.cut makes them
+    return nw.col(name).cast(nw.String)
 
 
 def ok_rows(frame: Frame) -> Frame:

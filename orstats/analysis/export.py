@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from orstats.analysis.cells import cell_texts, iso_times, named_columns, one_value
+from orstats.analysis.cells import PERIOD, cell_texts, iso_times, named_columns, one_value
 from orstats.analysis.target import Target
 from orstats.api.errors import ExportError
 from orstats.data.frame.schema import FIELDS
@@ -33,8 +33,12 @@ def write_csv(frame: pd.DataFrame, path: str | os.PathLike[str] | TextIO, *, spr
 
     CSV is written for people who open it in a spreadsheet and for programs alike: UTF-8 without a byte-order mark
     (for Excel: Data, From Text/CSV), comma, LF, quotes where needed; plain decimals with the fewest digits that read
-    back the same (``0.00000042``), whole numbers without a point, times as ``2026-11-23T10:00:00.123456Z``, flags
-    ``true`` and ``false``, an empty cell where a value is missing.
+    back the same (``0.00000042``), whole numbers without a point, times as ``2026-11-23T10:00:00.123456Z`` (those in
+    another time zone with its offset), flags ``true`` and ``false``, an empty cell where a value is missing.
+
+    The periods of a report over time are written as ``2026`` (year), ``2026-Q4``, ``2026-10``, ``2026-10-05`` (day, or
+    the Monday of a week) or ``2026-10-25T01:00+01:00`` (hour), in CSV and JSON Lines; a last column ``tz`` names their
+    time zone. Parquet keeps the moment at which each starts, and its time zone.
 
     Parameters
     ----------
@@ -70,6 +74,9 @@ def write_csv(frame: pd.DataFrame, path: str | os.PathLike[str] | TextIO, *, spr
     '=evil(),
     """
     require_pandas(frame)
+    zone = frame.attrs.get("coverage", {}).get("tz")
+    if zone is not None and PERIOD in (*frame.index.names, *frame.columns) and "coverage_tz" not in frame.columns:
+        frame = frame.assign(tz=zone)
     if isinstance(path, str | os.PathLike):
         target = Target(os.fspath(path), _ENDINGS)
         if target.ending in _CSV:

@@ -82,7 +82,8 @@ def lines(axes: Axes, over_time: Timeline, tz: str) -> None:
 
 def _time_axis(axes: Axes, over_time: Timeline, tz: str) -> None:
     axes.set_xlim(*style.day_numbers(over_time.starts[0], over_time.ends[-1]))
-    style.dates(axes)
+    shifted = over_time.starts[0].utcoffset() != over_time.ends[-1].utcoffset()
+    style.dates(axes, over_time.starts.tz, offsets=over_time.unit == "hour" and shifted)
     style.grid(axes, "y")
     axes.set_xlabel(f"{over_time.unit} in {tz}", color=style.INK)
 

@@ -11,7 +11,7 @@ from typing import Final
 import pandas as pd
 
 from orstats.analysis import page_parts as parts
-from orstats.analysis.buckets import freq_of, zone_of
+from orstats.analysis.buckets import freq_of
 from orstats.analysis.drawn import ok_rows
 from orstats.analysis.page_html import escape, name
 from orstats.analysis.report import COST_COLUMNS
@@ -19,6 +19,7 @@ from orstats.analysis.target import Target
 from orstats.analysis.wording import count, visible
 from orstats.data.frame.totals import SUMMARY_COLUMNS
 from orstats.data.frame.views import require
+from orstats.data.zones import zone_of
 
 #: What :func:`write_html` reads. Frames that have only these need a third of the memory.
 COLUMNS: Final = tuple(
@@ -62,8 +63,8 @@ def write_html(
     tz
         Time zone of all times, and in which days begin.
     freq
-        ``h``, ``D``, ``W`` (from Monday) or ``M``: length of the bars over time. A longer one is taken where there
-        would be more than 200 bars.
+        ``h``, ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``: length of the bars over time. A longer one is taken
+        where there would be more than 200 bars.
 
     Raises
     ------

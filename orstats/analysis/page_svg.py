@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-import pandas as pd
-
 from orstats.analysis.drawn import Timeline
 from orstats.analysis.page_html import escape, name
 from orstats.analysis.wording import usd, usd_places
@@ -62,17 +60,16 @@ def stacked_dollars(over_time: Timeline, about: str) -> str:
                 path.append(f"M{x:.1f} {y:.1f}h{width - gap:.1f}v{height:.1f}h-{width - gap:.1f}z")
                 heights[at] += height
         lines.append(f'<path class="{_colour(over_time, row)}" d="{"".join(path)}"/>')
+    labels = _labels(over_time)
     for at, total in enumerate(totals):
-        start = _day(over_time.starts[at], over_time.unit)
         x = _LEFT + at * width
         box = f'<rect class="hover" x="{x:.1f}" y="{_TOP}" width="{width:.1f}" height="{inner}">'
-        lines.append(f"{box}<title>{start}: {usd(float(total), places)}</title></rect>")
+        lines.append(f"{box}<title>{labels[at]}: {usd(float(total), places)}</title></rect>")
     every = max(1, math.ceil(_DATE_WIDTH / width))
     for at in range(0, len(totals), every):
         x = _LEFT + (at + 0.5) * width
         if x <= _WIDTH - _DATE_WIDTH / 2:
-            date = _day(over_time.starts[at], over_time.unit)
-            lines.append(f'<text x="{x:.1f}" y="{_HEIGHT - 7}" text-anchor="middle">{date}</text>')
+            lines.append(f'<text x="{x:.1f}" y="{_HEIGHT - 7}" text-anchor="middle">{labels[at]}</text>')
     return "".join(lines) + "</svg>" + _legend(over_time)
 
 
@@ -117,5 +114,12 @@ def _legend(over_time: Timeline) -> str:
     return f'<ul class="key">{"".join(items)}</ul>'
 
 
-def _day(start: pd.Timestamp, unit: str) -> str:
-    return start.strftime({"hour": "%d %b %H:%M", "month": "%b %Y"}.get(unit, "%d %b %Y"))
+def _labels(over_time: Timeline) -> list[str]:
+    """Name the periods; hours with their UTC offset where one comes twice."""
+    if over_time.unit == "quarter":
+        return [f"Q{start.quarter} {start.year}" for start in over_time.starts]
+    form = {"hour": "%d %b %H:%M", "month": "%b %Y", "year": "%Y"}.get(over_time.unit, "%d %b %Y")
+    labels: list[str] = over_time.starts.strftime(form).to_list()
+    if len(set(labels)) == len(labels):
+        return labels
+    return [f"{label} {start.isoformat()[-6:]}" for label, start in zip(labels, over_time.starts, strict=True)]

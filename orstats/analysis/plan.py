@@ -8,10 +8,23 @@ from typing import Any, Final
 
 import narwhals as nw
 
-from orstats.analysis.buckets import PERIOD, cut, freq_of, place, zone_of
+from orstats.analysis.buckets import add_period, freq_of, localize_period
+from orstats.analysis.cells import PERIOD
 from orstats.analysis.coverage import coverage_of
-from orstats.analysis.engines import By, Frame, aggregate, keys_of, names_of, ok_rows, require, wrap
+from orstats.analysis.engines import (
+    By,
+    Frame,
+    aggregate,
+    comparable,
+    keys_of,
+    names_of,
+    ok_rows,
+    require,
+    with_plain_names,
+    wrap,
+)
 from orstats.api.errors import ConfigError
+from orstats.data.zones import zone_of
 
 #: A column that is the same in all groups: over it a figure may sum all of them. Spark warns of sums over nothing.
 EVERYTHING: Final = "everything"
@@ -84,27 +97,22 @@ def group(
 ) -> Grouped:
     """Choose the ok rows, and put what they are grouped by into columns that no other is named like."""
     names = keys_of(frame, by)
-    require(frame, needs)
     if not names and freq is None:
-        raise ConfigError("A report needs groups: by=… a column, freq=… a time, or both.")
+        raise ConfigError("Pass by= (a column), freq= (a period), or both.")
     if taken := next((name for name in names if name in figures or name == PERIOD), None):
-        raise ConfigError(f"A report by {taken!r} cannot be: one of its figures has this name.")
-    wanted = list(dict.fromkeys((*names, *needs)))
-    if freq is not None:
-        require(frame, ["created_at"])
-        wanted = list(dict.fromkeys((*wanted, "created_at")))
-    status = [name for name in ("fetch_status",) if name in names_of(frame) and name not in wanted]
-    rows = ok_rows(frame.select(*wanted, *status))
+        raise ConfigError(f"Cannot group by {taken!r}: the report already has a column with that name.")
+    frame, columns = with_plain_names(frame, names)
+    needs = list(dict.fromkeys((*needs, *(["created_at"] if freq is not None else []))))
+    require(frame, needs)
+    status = [name for name in ("fetch_status",) if name in names_of(frame)]
+    rows = ok_rows(frame.select(*dict.fromkeys((*columns, *needs, *status))))
     keys = tuple(_KEY.format(number) for number in range(len(names)))
-    period = None
-    if freq is not None:
-        period = (freq_of(freq), zone_of(tz))
-        rows = cut(rows, *period)
-        keys, names = (PERIOD, *keys), [PERIOD, *names]
-    else:
-        zone_of(tz)
-    rows = rows.with_columns(nw.col(name).alias(key) for key, name in zip(keys, names, strict=True) if name != PERIOD)
-    return Grouped(rows, keys, tuple(names), period)
+    rows = rows.select(*needs, *(comparable(rows, name).alias(key) for key, name in zip(keys, columns, strict=True)))
+    zone = zone_of(tz)
+    if freq is None:
+        return Grouped(rows, keys, tuple(names), None)
+    period = (freq_of(freq), zone)
+    return Grouped(add_period(rows, *period), (PERIOD, *keys), (PERIOD, *names), period)
 
 
 def finish(frame: Frame, groups: Frame, grouped: Grouped, plan: Plan) -> Any:
@@ -116,11 +124,12 @@ def finish(frame: Frame, groups: Frame, grouped: Grouped, plan: Plan) -> Any:
     down = [False] * len(before) + [True] + [False] * len(after)
     result = result.sort(*before, plan.first, *after, descending=down, nulls_last=True)
     if grouped.period is not None:
-        result = place(result, *grouped.period)
+        result = localize_period(result, *grouped.period)
     result = result.rename(dict(zip(grouped.keys, grouped.names, strict=True)))
     native: Any = result.to_native()
     if result.implementation.is_pandas():
         types = {name: "Int64" if dtype.is_integer() else "float64" for name, dtype in result.schema.items()}
         native = native.astype({name: types[name] for name in plan.figures}).set_index(list(grouped.names))
-        native.attrs = {"coverage": coverage_of(frame)}
+        over_time = {} if grouped.period is None else dict(zip(("freq", "tz"), grouped.period, strict=True))
+        native.attrs = {"coverage": coverage_of(frame) | over_time}
     return native

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from orstats.analysis import marks, style
-from orstats.analysis.buckets import zone_of
 from orstats.analysis.drawn import (
     TOKEN_PARTS,
     By,
@@ -23,6 +22,7 @@ from orstats.analysis.drawn import (
     token_parts,
 )
 from orstats.analysis.wording import tokens, usd, usd_places
+from orstats.data.zones import zone_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,8 +47,9 @@ def plot_cost(
         One or several columns that make the groups; ``model`` by default. Beyond a dozen groups (seven over time)
         the least are shown together as other.
     freq
-        ``h``, ``D``, ``W`` (from Monday) or ``M``: one bar for each hour, day, week or month. Longer ones are taken
-        where there would be more than 200 bars; the axis says which. None ranks the groups over the whole time.
+        ``h``, ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``: one bar for each hour, day, week and so on. Longer
+        ones are taken where there would be more than 200 bars; the axis says which. None ranks the groups over the
+        whole time.
     tz
         Time zone in which days begin.
     ax

@@ -10,7 +10,7 @@ from typing import Any, Final
 import narwhals as nw
 
 from orstats.analysis.coverage import coverage
-from orstats.analysis.engines import By, number, percentile, positive, ratio, whole
+from orstats.analysis.engines import By, columns_of, number, percentile, positive, ratio, whole
 from orstats.analysis.failures import failures_by
 from orstats.analysis.plan import EVERYTHING, Plan, report
 
@@ -213,7 +213,6 @@ def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str
     >>> int(row["latency_n"]), float(row["latency_p50"])
     (2, 200.0)
     """
-    names = [by] if isinstance(by, str) else list(by or ())
     plan = Plan(
         needs=("streamed", *_TIMES),
         clean={name: positive(name) for name in _TIMES},
@@ -230,4 +229,4 @@ def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str
         },
         first="generations",
     )
-    return report(frame, plan, [*names, "streamed"], freq, tz)
+    return report(frame, plan, [*columns_of(by), "streamed"], freq, tz)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 import math
 import os
@@ -13,7 +14,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from orstats.analysis.cells import named_columns, one_value
+from orstats.analysis.cells import PERIOD, named_columns, one_value
 from orstats.analysis.export import json_rows, write_csv
 from orstats.analysis.target import Target
 from orstats.analysis.wording import count, known, milliseconds, percent, usd, visible
@@ -27,6 +28,9 @@ _JSON: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_
 # What Excel's files cannot hold, and how much of a text one cell can.
 _NOT_IN_XLSX: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _XLSX_CELL: Final = 32_767
+_XLSX_YEAR: Final = 1900
+#: How Excel shows periods that are days to it; others are text.
+_XLSX_DATES: Final = {"day": "yyyy-mm-dd", "week": "yyyy-mm-dd", "month": "yyyy-mm"}
 _XLSX_ROWS: Final = 1_048_576
 # What Markdown, or GitHub's kind of it, would not take for plain text.
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]#|~$@!(){}])")
@@ -46,7 +50,8 @@ def write_report(report: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
         - ``.csv``, ``.csv.gz``, ``.parquet``, ``.jsonl`` or ``.ndjson``: as :func:`orstats.write_csv`, with the
           coverage in columns ``coverage_asked``, ``coverage_ok`` … at the end, the same in each row. An empty report
-          has one row then, with nothing but its coverage.
+          has one row then, with nothing but its coverage. The coverage of a report over time names the time zone of
+          its periods (``coverage_tz``), here and in the other formats.
         - ``.xlsx``: sheets ``report`` and ``coverage``. Text is text, never a formula. Needs ``orstats[excel]``.
         - ``.md``: a table for people, amounts rounded, and the coverage below. Strangers' text is escaped.
         - ``.json``: an object with ``report``, a list of rows, and ``coverage``.
@@ -125,7 +130,7 @@ def cell(name: str, value: Any) -> str:
         case bool() | np.bool_():
             return "yes" if value else "no"
         case pd.Timestamp():
-            return value.strftime("%Y-%m-%d" if value == value.normalize() else "%Y-%m-%d %H:%M")
+            return value.isoformat(" ", "minutes")
         case int() | float() | np.number():
             return (figure or count)(value)
         case _:
@@ -183,6 +188,8 @@ def _write_xlsx(report: pd.DataFrame, coverage: Mapping[str, Any], file: IO[byte
         for value in values:
             made = WriteOnlyCell(sheet)
             made.value = value
+            if type(value) is dt.date and date_format is not None:
+                made.number_format = date_format
             if isinstance(value, str):
                 made.data_type = "s"  # openpyxl takes text that begins with = for a formula
                 made.quotePrefix = True  # and so would Excel, once somebody edits the cell
@@ -190,15 +197,31 @@ def _write_xlsx(report: pd.DataFrame, coverage: Mapping[str, Any], file: IO[byte
         sheet.append(cells)
 
     columns = named_columns(report)
+    date_format = _XLSX_DATES.get(str(coverage.get("freq")))
     sheet = book.create_sheet("report")
     sheet.freeze_panes = "A2"
     add(sheet, (_xlsx(name) for name, _ in columns))
-    for row in zip(*(column.to_list() for _, column in columns), strict=True):
-        add(sheet, map(_xlsx, row))
+    values = [
+        _dates(column) if name == PERIOD and date_format is not None else map(_xlsx, column.to_list())
+        for name, column in columns
+    ]
+    for row in zip(*values, strict=True):
+        add(sheet, iter(row))
     about = book.create_sheet("coverage")
     for name, value in coverage.items():
         add(about, iter((_xlsx(name), _xlsx(value))))
     book.save(file)
+
+
+def _dates(periods: pd.Series[Any]) -> Iterator[Any]:
+    """Return the days on which periods start, from their names; names stay where Excel has no such day."""
+    for name in periods:
+        try:
+            day = dt.date.fromisoformat(f"{name}-01"[:10])
+        except ValueError:
+            yield _xlsx(name)
+        else:
+            yield day if day.year >= _XLSX_YEAR else _xlsx(name)
 
 
 def _xlsx(value: Any) -> Any:

@@ -8,6 +8,7 @@ those of Okabe and Ito (https://jfly.uni-koeln.de/color/) without the yellow, wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
@@ -185,12 +186,14 @@ def tick_time(value: float) -> str:
     return f"{value:g} ms"
 
 
-def dates(ax: Axes) -> None:
-    """Write a time axis with few words."""
+def dates(ax: Axes, tz: tzinfo | None, *, offsets: bool) -> None:
+    """Write a time axis with few words, in a time zone; hours with their UTC offset where one comes twice."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 - an extra
 
-    locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
-    formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(tz, minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    formatter = ConciseDateFormatter(locator, tz)  # type: ignore[no-untyped-call]
+    if offsets:
+        formatter.formats[3:5] = ["%H:%M%z"] * 2
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(formatter)
     ax.xaxis.get_offset_text().set_color(INK)

@@ -12,7 +12,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from orstats.analysis.buckets import PERIOD, freq_of, zone_of
+from orstats.analysis.buckets import freq_of
+from orstats.analysis.cells import PERIOD, named_columns
 from orstats.analysis.export import json_rows, write_csv
 from orstats.analysis.page import COLUMNS as PAGE_COLUMNS
 from orstats.analysis.page import write_html
@@ -33,6 +34,7 @@ from orstats.data.archive.archive import Archive
 from orstats.data.frame.frame import empty_frame
 from orstats.data.frame.totals import SUMMARY_COLUMNS
 from orstats.data.frame.views import field_table
+from orstats.data.zones import zone_of
 
 
 def run(
@@ -189,8 +191,9 @@ def cost_table(report: pd.DataFrame, most: int | None = None, *, total: pd.DataF
     ]
     for name, footer in columns:
         table.add_column(name, footer, justify="right", no_wrap=True, footer_style="bold")
-    for key, row in report.head(len(report) if most is None else most).iterrows():
-        names = key if isinstance(key, tuple) else (key,)
+    shown = report.head(len(report) if most is None else most)
+    keys = [column.to_list() for _, column in named_columns(shown)[: report.index.nlevels]]
+    for names, (_, row) in zip(zip(*keys, strict=True), shown.iterrows(), strict=True):
         cells = [
             count(row["generations"]),
             usd(row["cost_usd"], places),
@@ -206,9 +209,7 @@ def cost_table(report: pd.DataFrame, most: int | None = None, *, total: pd.DataF
 def _name(value: Any) -> str:
     if not known(value):
         return "(none)"
-    if isinstance(value, pd.Timestamp):
-        return value.strftime("%Y-%m-%d" if value == value.normalize() else "%Y-%m-%d %H:%M")
-    return short(value, 200)
+    return short(value.isoformat(" ", "minutes") if isinstance(value, pd.Timestamp) else value, 200)
 
 
 def dictionary(names: Sequence[str], *, as_json: bool, output: str | None) -> int:

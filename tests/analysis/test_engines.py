@@ -154,6 +154,29 @@ def test_spark_gives_the_same_report(archived, data, report, groups):
     compare(report, archived, data.df, *groups)
 
 
+@pytest.mark.parametrize(
+    ("freq", "tz"), [("hour", "Australia/Lord_Howe"), ("day", "America/Havana"), ("quarter", "Africa/Casablanca")]
+)
+def test_spark_has_the_periods_of_every_engine(archived, data, freq, tz):
+    compare(cost_by, archived, data.df, None, freq, tz)
+
+
+def test_spark_groups_by_names_with_dots(archived, data):
+    dotted = archived.withColumnRenamed("provider_name", "team.name")
+    names, rows = table(cost_by(dotted, "team.name", freq="month"))
+    expected = table(cost_by(data.df, "provider_name", freq="month"))
+    assert names == ["team.name" if name == "provider_name" else name for name in expected[0]]
+    assert [row[:3] for row in rows] == [row[:3] for row in expected[1]]
+
+
+def test_spark_refuses_what_cannot_be_compared(archived):
+    for column in ("array(model)", "map(model, 1)", "struct(model)"):
+        with pytest.raises(ConfigError, match="Cannot group by 'odd'"):
+            cost_by(archived.selectExpr("*", f"{column} as odd"), "odd")
+    with pytest.raises(ConfigError, match="'model' occurs more than once"):
+        cost_by(archived.selectExpr("*", "model"))
+
+
 def test_totals_of_every_engine(frame, data):
     agree_in_total(frame, data)
 

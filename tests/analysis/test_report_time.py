@@ -1,28 +1,59 @@
 """Hours, days, weeks and months on the reader's clock, whatever it does."""
 
-from datetime import UTC, datetime, timedelta
+import pickle
+from datetime import UTC, datetime, timedelta, timezone
+from importlib import resources
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import duckdb
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import pytz
 from recomputed import frame_of
 
-from orstats.analysis.buckets import freq_of, zone_of
+from orstats.analysis.buckets import freq_of
 from orstats.analysis.report import cost_by
 from orstats.api.errors import ConfigError
+from orstats.data.zones import offsets, zone_of
 
 ZONES = (
     "UTC",
     "Europe/Berlin",  # an hour is skipped on 2024-03-31 and comes twice on 2024-10-27, at night
     "America/Havana",  # midnight is skipped on 2024-03-10 and comes twice on 2024-11-03
     "America/Santiago",  # midnight is skipped on 2024-09-08
+    "Africa/Cairo",  # midnight is skipped on 2024-04-26; 23 o'clock comes twice on 2024-10-31
+    "Asia/Beirut",  # midnight is skipped on 2024-03-31
+    "Africa/Casablanca",  # another offset during Ramadan
     "Asia/Kolkata",  # half an hour beside the others
     "Pacific/Auckland",
+    "Australia/Lord_Howe",  # half an hour is skipped on 2024-10-06 and comes twice on 2024-04-07
+    "Pacific/Apia",  # the whole of 2011-12-30 is skipped
 )
-# Of the past: what governments decide for the future differs from one engine's time zone data to the other's.
-CHANGES = ((2024, 3, 10), (2024, 3, 31), (2024, 4, 7), (2024, 9, 8), (2024, 10, 27), (2024, 11, 3), (2024, 12, 31))
+CHANGES = (
+    (2011, 12, 30),
+    (2024, 3, 10),
+    (2024, 3, 31),
+    (2024, 4, 7),
+    (2024, 4, 14),
+    (2024, 4, 26),
+    (2024, 9, 8),
+    (2024, 10, 6),
+    (2024, 10, 27),
+    (2024, 10, 31),
+    (2024, 11, 3),
+    (2024, 12, 31),
+    (2026, 2, 15),
+    (2026, 3, 22),
+)
+
+
+def newest(zone):
+    """The zone from the tzdata package, which is newer than what this machine may have."""
+    with resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).open("rb") as file:
+        return ZoneInfo.from_file(file, key=zone)
 
 
 def moments():
@@ -33,15 +64,21 @@ def moments():
 
 
 def start_of(moment, freq, zone):
-    """When the bucket of a moment begins, found on the clock itself: minute by minute, back to where it began."""
+    """When the period of a moment begins, found on the clock itself, minute by minute."""
     local = moment.astimezone(zone)
     if freq == "hour":
-        return (moment - timedelta(minutes=local.minute, seconds=local.second)).timestamp()
+        first = moment.replace(second=0)
+        while (before := (first - timedelta(minutes=1)).astimezone(zone)).hour == local.hour and (
+            before.date(),
+            before.utcoffset(),
+        ) == (local.date(), local.utcoffset()):
+            first -= timedelta(minutes=1)
+        return first.timestamp()
     day = local.date()
     if freq == "week":
         day -= timedelta(days=day.weekday())
-    elif freq == "month":
-        day = day.replace(day=1)
+    elif freq != "day":
+        day = day.replace(day=1, month={"month": day.month, "quarter": (day.month - 1) // 3 * 3 + 1, "year": 1}[freq])
     first = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=15)
     while first.astimezone(zone).date() < day:
         first += timedelta(minutes=15)
@@ -58,10 +95,20 @@ def df():
     )
 
 
-@pytest.mark.parametrize("freq", ["hour", "day", "week", "month"])
+@pytest.fixture(scope="module")
+def engines(df):
+    plain = df.reset_index()
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'Asia/Tokyo'")
+    connection.register("plain", plain)
+    arrow = plain.convert_dtypes(dtype_backend="pyarrow")
+    return SimpleNamespace(arrow=arrow, lazy=pl.from_pandas(plain).lazy(), relation=connection.sql("FROM plain"))
+
+
+@pytest.mark.parametrize("freq", ["hour", "day", "week", "month", "quarter", "year"])
 @pytest.mark.parametrize("zone", ZONES)
-def test_buckets_begin_where_the_clock_says(df, freq, zone):
-    clock = ZoneInfo(zone)
+def test_periods_begin_where_the_clock_says(df, engines, freq, zone):
+    clock = newest(zone)
     expected = {}
     for moment in moments():
         start = start_of(moment, freq, clock)
@@ -71,15 +118,44 @@ def test_buckets_begin_where_the_clock_says(df, freq, zone):
     assert report.index.is_monotonic_increasing
     counted = {start.timestamp(): count for start, count in report["generations"].items()}
     assert counted == expected
-    plain = df.reset_index()
-    lazy = cost_by(pl.from_pandas(plain).lazy(), None, freq=freq, tz=zone).collect()
+    assert cost_by(engines.arrow, None, freq=freq, tz=zone)["generations"].to_list() == list(counted.values())
+    lazy = cost_by(engines.lazy, None, freq=freq, tz=zone).collect()
     assert lazy["period"].dtype.time_zone == zone
     assert {start.timestamp(): count for start, count in lazy.select("period", "generations").rows()} == expected
-    connection = duckdb.connect()
-    connection.register("plain", plain)
-    relation = cost_by(connection.sql("FROM plain"), None, freq=freq, tz=zone)
-    found = relation.project("epoch(period), generations").fetchall()
-    assert dict(found) == expected
+    relation = cost_by(engines.relation, None, freq=freq, tz=zone)
+    assert dict(relation.project("epoch(period), generations").fetchall()) == expected
+
+
+def test_every_zone_has_the_offsets_of_the_newest_data():
+    noons = np.arange("1970-01-02T12", "2100-01-01T12", 24 * 3, dtype="datetime64[h]").astype("datetime64[us]")
+    for zone in ZONES:
+        clock, table = newest(zone), offsets(zone)
+        expected = [moment.replace(tzinfo=UTC).astimezone(clock).utcoffset() for moment in noons.tolist()]
+        assert table.offsets[table.at(noons)].tolist() == expected
+
+
+def test_a_zone_of_the_package_can_be_copied_and_pickled():
+    index = cost_by(
+        frame_of({"1": {"created_at": "2026-02-20T12:00:00Z"}}), None, freq="D", tz="Africa/Casablanca"
+    ).index
+    again = pickle.loads(pickle.dumps(index))
+    assert again.equals(index)
+    assert again.dtype == index.dtype == "datetime64[us, Africa/Casablanca]"
+
+
+FAR = ("0001-01-01T00:00:00", "1677-09-21T00:00:00", "1969-12-31T23:59:59", "9999-12-31T23:59:59")
+
+
+@pytest.mark.parametrize("freq", ["hour", "day", "week", "month", "quarter", "year"])
+def test_times_far_from_now_are_the_same_in_every_engine(freq):
+    df = frame_of({str(number): {"model": "m"} for number in range(len(FAR))}).reset_index()
+    df["created_at"] = pd.Series(np.array(FAR, "datetime64[us]")).dt.tz_localize("UTC")
+    periods = cost_by(df, None, freq=freq, tz="Asia/Tokyo").index.tz_convert("UTC").tz_localize(None)
+    expected = periods.to_numpy(dtype="datetime64[us]").astype("int64").tolist()
+    lazy = cost_by(pl.from_pandas(df).lazy(), None, freq=freq, tz="Asia/Tokyo")
+    assert lazy.select(pl.col("period").dt.timestamp("us")).collect()["period"].to_list() == expected
+    relation = cost_by(duckdb.from_df(df), None, freq=freq, tz="Asia/Tokyo").project("epoch_us(period)")
+    assert [value for (value,) in relation.fetchall()] == expected
 
 
 def test_days_have_23_and_25_hours(df):
@@ -134,13 +210,42 @@ def test_names_of_buckets(name):
     assert freq_of(name) == "hour"
 
 
-@pytest.mark.parametrize("name", ["", "ME", "2D", None, 7, "days"])
-def test_other_names_of_buckets(name):
-    with pytest.raises(ConfigError, match="hour, day, week or month"):
+@pytest.mark.parametrize("name", ["", "2D", None, 7, "15min"])
+def test_an_unknown_freq_lists_those_there_are(name):
+    with pytest.raises(ConfigError, match="freq must be hour, day, week, month, quarter or year"):
         freq_of(name)
 
 
-@pytest.mark.parametrize("name", ["", None, "Mars/Olympus", "/etc/localtime", "x" * 10_000, "a\0b"])
-def test_time_zones_that_are_none(name):
-    with pytest.raises(ConfigError, match="name of a time zone"):
+@pytest.mark.parametrize(("name", "meant"), [("days", "day"), ("ME", "month"), ("daily", "day"), ("QS", "quarter")])
+def test_a_misspelt_freq_suggests_the_nearest(name, meant):
+    with pytest.raises(ConfigError, match=f"Did you mean '{meant}'"):
+        freq_of(name)
+
+
+@pytest.mark.parametrize("name", ["", None, 7, "Mars/Olympus", "/etc/localtime", "localtime", "x" * 10_000, "a\0b"])
+def test_an_unknown_time_zone_is_refused(name):
+    with pytest.raises(ConfigError, match="tz must be the name of a time zone"):
         zone_of(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("utc", "UTC"),
+        ("europe/berlin", "Europe/Berlin"),
+        ("Berlin", "Europe/Berlin"),
+        ("New York", "America/New_York"),
+        ("Asia/Tokio", "Asia/Tokyo"),
+        ("+02:00", "Etc/GMT-2"),
+        (timezone(timedelta(hours=-3)), r"Etc/GMT\+3"),
+    ],
+)
+def test_a_misspelt_time_zone_suggests_the_nearest(name, meant):
+    with pytest.raises(ConfigError, match=f"Did you mean .*'{meant}'"):
+        zone_of(name)
+
+
+@pytest.mark.parametrize("zone", [UTC, ZoneInfo("UTC"), pytz.UTC])
+def test_zone_objects_are_taken_for_their_names(zone):
+    assert zone_of(zone) == "UTC"
+    assert zone_of(pytz.timezone("Asia/Tokyo")) == zone_of(ZoneInfo("Asia/Tokyo")) == "Asia/Tokyo"

@@ -6,7 +6,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 #: Where conda-forge's name differs from the one in pyproject.toml.
-CONDA_NAME = {"matplotlib": "matplotlib-base", "duckdb": "python-duckdb"}
+CONDA_NAME = {"matplotlib": "matplotlib-base", "duckdb": "python-duckdb", "tzdata": "python-tzdata"}
 #: Extras that environment.yml leaves to those who need them.
 LEFT_OUT = {"spark", "dev"}
 
