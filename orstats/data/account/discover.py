@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
 from orstats.api.client import Client
-from orstats.api.errors import BadResponseError, ServerError
-from orstats.data.account.listings import Listings
+from orstats.api.errors import ApiError, BadResponseError, MissingKeyError, ServerError
+from orstats.data.account.listings import Listing, Listings
 from orstats.data.account.telling import tell
 from orstats.data.account.timespan import Moment, span
 from orstats.data.account.usage import MOST_ROWS, Filters, Usage, as_filters, count_of, time_of
-from orstats.data.account.windows import MINUTE, Window, cut, disjoint, gaps, halves, plan
+from orstats.data.account.windows import MINUTE, Window, cut, disjoint, gaps, halves, plan, stretches
 from orstats.data.fetch.asked import ArchiveChoice, choose_archive
 from orstats.data.ids.shapes import id_created_at
 
@@ -29,8 +31,8 @@ log = logging.getLogger("orstats.discover")
 _LONGEST: Final = timedelta(days=31)
 _HOUR: Final = timedelta(hours=1)
 _MINUTES_REACH: Final = timedelta(hours=3)
-#: What ended so long ago has all its generations in the analytics, and is kept.
-_SETTLED: Final = timedelta(hours=1)
+#: Analytics come late: only a window that ended so long ago is cached.
+_SETTLED: Final = timedelta(days=1)
 
 
 def list_ids(
@@ -45,8 +47,8 @@ def list_ids(
 ) -> list[str]:
     """List the ids of all generations of the account in a time range. Needs a management key.
 
-    Interrupted, run the same again: windows that were listed, and ended more than an hour ago, are kept beside the
-    archive and not asked for again.
+    To resume an interrupted listing, run it again: windows that ended more than a day ago are cached beside the
+    archive. A cached window is listed again if the account counts more generations in it now.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ def list_ids(
         Beside which finished windows are kept; as for :func:`orstats.fetch`: None is the default place, but nothing for
         servers on this machine; False keeps nothing.
     refresh
-        Ask again for what is kept, too.
+        Also list cached windows again.
     progress
         A progress bar: True, False, or None for "if a person is watching".
 
@@ -84,14 +86,13 @@ def list_ids(
         A filter's field or value that the API does not take; the message names it.
     ApiError
         What the last try ended with. What was listed before is kept.
-    ArchiveError
-        The kept windows cannot be read or written.
 
     Warns
     -----
     UserWarning
-        A naive datetime; what the API warns of; an answer from the vendor's cache that may miss the latest; a minute
-        with more generations than one answer can have: then the list is not complete.
+        A naive datetime; a warning of the API; a response from the vendor's cache, which may miss the latest
+        generations; an incomplete list, because a minute has more generations than one response can hold, or because
+        the account counts more than it lists; a cache that cannot be read or written.
 
     Examples
     --------
@@ -122,21 +123,24 @@ class _Run:
         self._kept = kept
         self._usage = Usage(client, filters)
         self._found: dict[str, float] = {}  # id: its second, or that of its window
+        self._written: dict[Window, Listing] = {}
         self._dense = False  # answers were cut: count before asking
 
     def ids(self) -> list[str]:
         return [one for _, one in sorted((second, one) for one, second in self._found.items())]
 
     def go(self, start: datetime, end: datetime, bar: _Bar, *, refresh: bool) -> None:
-        covered = []
-        for window in disjoint([] if self._kept is None or refresh else self._kept.windows(), start, end):
-            ids = self._kept.read(window) if self._kept is not None else None
-            if ids is not None:
-                covered.append(window)
-                self._take(window, ids)
-                bar.add(window, len(self._found), self._usage.requests)
+        cached = {}
+        if self._kept is not None and not refresh:
+            windows = disjoint(self._kept.windows(), start, end)
+            cached = {window: listing for window in windows if (listing := self._kept.read(window)) is not None}
+        grown = self._grown(cached)
+        covered = [window for window in cached if not any(run.start <= window.start < run.end for run in grown)]
+        for window in covered:
+            self._take(window, cached[window].ids)
+            bar.add(window, len(self._found), self._usage.requests)
         if covered:
-            log.info("%d windows with %d ids were kept from before", len(covered), len(self._found))
+            log.info("%d windows with %d ids come from the cache", len(covered), len(self._found))
         to_ask = [piece for gap in gaps(start, end, covered) for piece in cut(gap.start, gap.end, _LONGEST)]
         while to_ask:
             window = to_ask.pop(0)
@@ -147,7 +151,40 @@ class _Run:
                 to_ask[:0] = self._smaller(window)
             else:
                 bar.add(window, len(self._found), self._usage.requests)
+        self._check_counts(grown)
         self._mention_cache(end)
+
+    def _grown(self, cached: Mapping[Window, Listing]) -> dict[Window, int]:
+        """Return the ranges in which the account counts more generations than are cached, with its counts."""
+        grown = {}
+        try:
+            for stretch in stretches(cached, _LONGEST):
+                counts = self._count(Window(stretch[0].start, stretch[-1].end), "hour") or {}
+                begin, known = stretch[0].start, 0
+                for window in stretch:
+                    known += cached[window].counted
+                    if window.end == _to_hour(window.end) or window is stretch[-1]:
+                        counted = sum(n for at, n in counts.items() if _to_hour(begin) <= at < window.end)
+                        if counted > known:
+                            grown[Window(begin, window.end)] = counted
+                        begin, known = window.end, 0
+        except (ApiError, MissingKeyError) as error:
+            tell(f"The cached listings could not be compared with the account's counts and may be incomplete: {error}")
+        return grown
+
+    def _check_counts(self, grown: Mapping[Window, int]) -> None:
+        """Say which ranges are still incomplete. Their new counts are cached, so that they are not listed each time."""
+        for run, counted in grown.items():
+            parts = [window for window in self._written if run.start <= window.start and window.end <= run.end]
+            lacking = counted - sum(self._written[window].counted for window in parts)
+            if lacking > 0 and self._kept is not None and parts:
+                tell(
+                    f"The account counts {counted:,} generations from {run.start:%Y-%m-%d %H:%M} to "
+                    f"{run.end:%Y-%m-%d %H:%M} UTC, but lists only {counted - lacking:,}. "
+                    "The rest may not be available yet."
+                )
+                last = self._written[parts[-1]]
+                self._kept.write(parts[-1], replace(last, counted=last.counted + lacking))
 
     def _list(self, window: Window) -> bool:
         """Ask for the ids of a window; False when it must be cut first."""
@@ -175,7 +212,8 @@ class _Run:
                 "bring the rest."
             )
         elif self._kept is not None and self._is_settled(window):
-            self._kept.write(window, ids)
+            self._written[window] = Listing(ids, sum(count_of(row, "request_count") for row in rows))
+            self._kept.write(window, self._written[window])
         return True
 
     def _smaller(self, window: Window) -> list[Window]:
@@ -190,17 +228,21 @@ class _Run:
     def _plan(self, window: Window) -> list[Window]:
         """Count what is in a window, by hours or by minutes, and cut it so that each piece fits."""
         by_minutes = window.length <= _MINUTES_REACH
-        answer = self._usage.ask(window, ["request_count"], granularity="minute" if by_minutes else "hour")
+        counts = self._count(window, "minute" if by_minutes else "hour")
+        return halves(window) if counts is None else plan(window, counts, MINUTE if by_minutes else _HOUR, MOST_ROWS)
+
+    def _count(self, window: Window, granularity: str) -> dict[datetime, int] | None:
+        """Return how many generations the account counts, by time; None when that takes the API too long."""
+        answer = self._usage.ask(window, ["request_count"], granularity=granularity)
         if answer is None:
-            return halves(window)
-        rows, _ = answer
+            return None
         counts: dict[datetime, int] = {}
-        for row in rows:
+        for row in answer[0]:
             at = time_of(row)
             if at is None:
                 raise BadResponseError("The API's counts by time do not name their time.", status=200)
             counts[at] = counts.get(at, 0) + count_of(row, "request_count")
-        return plan(window, counts, MINUTE if by_minutes else _HOUR, MOST_ROWS)
+        return counts
 
     def _take(self, window: Window, ids: list[str]) -> None:
         begin = window.start.timestamp()
@@ -230,6 +272,10 @@ def _ids_of(rows: list[dict[str, Any]]) -> list[str]:
             raise BadResponseError("The API's rows by generation do not name their generation.", status=200)
         tell(f"{len(ids) - len(named):,} of {len(ids):,} rows of the account's usage name no generation; left out.")
     return named
+
+
+def _to_hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 class _Bar:

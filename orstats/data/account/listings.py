@@ -1,7 +1,8 @@
-"""What was listed is kept: the ids of a time window that is long over do not change.
+"""Cache listings: the generation ids of time windows whose analytics are complete.
 
 Small gzipped text files beside the archive, one per window: ``listings/host=…/<account and filters>/<from>-<to>.gz``,
-with microseconds since 1970 in the name and one id a line. They can be deleted at any time.
+with microseconds since 1970 in the name. The first line says what the file is, so that a truncated, empty or misplaced
+file is noticed; one id per line follows. The files can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import logging
 import re
 import zlib
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any, Final
 from urllib.parse import quote
@@ -19,7 +21,7 @@ import orjson
 import platformdirs
 
 from orstats.api.client import Client
-from orstats.api.errors import ArchiveError
+from orstats.data.account.telling import tell
 from orstats.data.account.windows import Window
 from orstats.data.archive.archive import Archive
 from orstats.data.archive.store import LocalStore
@@ -30,15 +32,23 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME: Final = re.compile(r"(\d{15,17})-(\d{15,17})\.gz")
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The ids of a window, and how many generations the account counted in it at that time."""
+
+    ids: list[str]
+    counted: int
+
+
 class Listings:
-    """The windows listed before, of one account with the same filters.
+    """The cached windows of one account with the same filters.
 
     Parameters
     ----------
     archive
-        Beside which they are kept; where that is an object store, in the user's cache directory.
+        The cache is beside it; for an object store, in the user's cache directory.
     client
-        Whose account. Its key enters as a hash only.
+        The client of the account. Its key enters the directory name as a hash only.
     filters
         As sent.
     """
@@ -48,56 +58,53 @@ class Listings:
         self._store = LocalStore(str(platformdirs.user_cache_path("orstats")) if remote else archive.path)
         key = client.settings.management_key or client.settings.api_key or ""
         same = hashlib.sha256(key.encode() + b"\0" + orjson.dumps(filters, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        self._warned = False
         self._directory = f"listings/host={quote(client.settings.host.lower(), safe='')}/{same[:24]}"
 
     def windows(self) -> list[Window]:
-        """Return the windows that are kept.
-
-        Raises
-        ------
-        ArchiveError
-            The place cannot be read.
-        """
+        """Return the cached windows; none, with a warning, when the cache cannot be read."""
         try:
             names = [_NAME.fullmatch(entry.name) for entry in self._store.files(self._directory)]
         except OSError as error:
-            raise self._error("read", error) from error
+            self._warn("read", error)
+            return []
         return [Window(_moment(name[1]), _moment(name[2])) for name in names if name]
 
-    def read(self, window: Window) -> list[str] | None:
-        """Return the ids of a kept window; None when its file cannot be read (it is asked for again then)."""
+    def read(self, window: Window) -> Listing | None:
+        """Return the listing of a cached window; None when its file is damaged."""
+        path = f"{self._directory}/{_name(window)}"
+        reason: object = "its content is not what its first line says"
         try:
-            with self._store.open(f"{self._directory}/{_name(window)}") as file:
-                return gzip.decompress(file.read()).decode().splitlines()
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-            log.warning("a kept listing cannot be read and is asked for again: %s (%s)", _name(window), error)
-            return None
+            with self._store.open(path) as file:
+                head, *ids = gzip.decompress(file.read()).decode().split("\n")
+            header = orjson.loads(head)
+            if (header["listing"], header["ids"]) == (path, len(ids)):
+                return Listing(ids, int(header["counted"]))
+        except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
+            reason = error
+        log.warning("The cached listing %s is damaged and is requested again: %s", self._store.full(path), reason)
+        return None
 
-    def write(self, window: Window, ids: list[str]) -> None:
-        """Keep the ids of a window.
-
-        Raises
-        ------
-        ArchiveError
-            The place cannot be written.
-        """
+    def write(self, window: Window, listing: Listing) -> None:
+        """Cache the listing of a window, replacing an older one; warn when that is not possible."""
+        path = f"{self._directory}/{_name(window)}"
+        header = orjson.dumps({"listing": path, "ids": len(listing.ids), "counted": listing.counted}).decode()
 
         def produce(sink: IO[bytes]) -> None:
-            sink.write(gzip.compress("\n".join(ids).encode(), compresslevel=3))
+            sink.write(gzip.compress("\n".join([header, *listing.ids]).encode(), compresslevel=3))
 
         try:
             self._store.write(self._directory, _name(window), produce)
-        except FileExistsError:  # another process keeps the same
-            return
         except OSError as error:
-            raise self._error("write", error) from error
+            self._warn("written", error)
 
-    def _error(self, doing: str, error: OSError) -> ArchiveError:
-        return ArchiveError(
-            f"Cannot {doing} the listings beside the archive: {error.strerror or error}. "
-            "Make the place accessible, name another one as archive=…, or keep nothing with archive=False.",
-            path=str(error.filename or self._directory),
-        )
+    def _warn(self, action: str, error: OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            tell(
+                f"Cached listings in {self._store.full(self._directory)} cannot be {action}: "
+                f"{error.strerror or error}. The listing continues without a cache."
+            )
 
 
 def _name(window: Window) -> str:

@@ -75,6 +75,17 @@ def disjoint(windows: Iterable[Window], start: datetime, end: datetime) -> list[
     return chosen
 
 
+def stretches(windows: Iterable[Window], longest: timedelta) -> list[list[Window]]:
+    """Group sorted windows that follow each other without a gap, into ranges of at most ``longest``."""
+    found: list[list[Window]] = []
+    for window in windows:
+        if found and found[-1][-1].end == window.start and window.end - found[-1][0].start <= longest:
+            found[-1].append(window)
+        else:
+            found.append([window])
+    return found
+
+
 def plan(window: Window, counts: Mapping[datetime, int], step: timedelta, most: int) -> list[Window]:
     """Cut a window into few that hold at most ``most`` each, as far as the counts tell.
 

@@ -119,7 +119,8 @@ class LocalStore:
     def write(self, directory: str, name: str, produce: Produce) -> None:
         """Make a whole, durable file: a hidden temporary one, synced to disk, then renamed."""
         folder = self._folder(directory)
-        temporary = folder / f".{name}.tmp"
+        # Unique, so that neither another process nor what a crash left is in the way.
+        temporary = folder / f".{name}.{os.urandom(4).hex()}.tmp"
         try:
             with open(temporary, "xb", opener=_open_private) as sink:
                 produce(sink)

@@ -1,6 +1,8 @@
+import gzip
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -169,7 +171,7 @@ def test_finished_windows_are_kept_and_asked_for_once(sim, tmp_path, small_answe
     first = orstats.list_ids(START, UNTIL, client=client, archive=tmp_path)
     sim.reset_stats()
     assert orstats.list_ids(START, UNTIL, client=client, archive=tmp_path) == first
-    assert sim.requests == 0
+    assert sim.requests == 1  # compares the counts
     assert orstats.list_ids(START, UNTIL, client=client, archive=tmp_path, refresh=True) == first
     assert sim.requests > 10
     sim.reset_stats()
@@ -202,19 +204,78 @@ def test_an_interrupted_listing_goes_on(sim, tmp_path, small_answers, monkeypatc
     assert again <= sim.requests - 4
 
 
-def test_a_damaged_listing_is_asked_for_again(sim, tmp_path, caplog):
+def gzipped(text):
+    return gzip.compress(text.encode())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda kept: kept[:40],
+        lambda kept: kept[:-1],
+        lambda kept: kept[:100] + b"\0" + kept[101:],
+        lambda kept: bytes(len(kept)),
+        lambda _: b"nonsense",
+        lambda _: gzipped(""),
+        lambda _: gzipped("gen-1\ngen-2"),
+        lambda _: gzipped("[]"),
+        lambda _: gzipped('{"listing": "elsewhere", "ids": 0, "counted": 0}'),
+        lambda kept: gzip.compress(gzip.decompress(kept).rsplit(b"\n", 3)[0]),
+        lambda kept: gzip.compress(gzip.decompress(kept).replace(b"host=127.0.0.1", b"host=example.org")),
+    ],
+)
+def test_damaged_listing_is_reported_requested_again_and_replaced(sim, tmp_path, caplog, damage):
     client = sim.client()
     first = orstats.list_ids(START, UNTIL, client=client, archive=tmp_path)
     (kept,) = tmp_path.rglob("*.gz")
-    kept.write_bytes(b"nonsense")
+    whole = kept.read_bytes()
+    kept.write_bytes(damage(whole))
     assert orstats.list_ids(START, UNTIL, client=client, archive=tmp_path) == first
-    assert "cannot be read and is asked for again" in caplog.text
+    assert f"{kept} is damaged and is requested again" in caplog.text
+    assert gzip.decompress(kept.read_bytes()) == gzip.decompress(whole)
 
 
-def test_what_just_ended_is_not_kept(tmp_path):
+def test_listing_of_another_window_is_damaged(sim, tmp_path, caplog):
+    client = sim.client()
+    orstats.list_ids(START, UNTIL - timedelta(days=3), client=client, archive=tmp_path)
+    (kept,) = tmp_path.rglob("*.gz")
+    kept.rename(kept.with_name(f"{kept.name.partition('-')[0]}-{int(UNTIL.timestamp()) * 1_000_000}.gz"))
+    assert set(orstats.list_ids(START, UNTIL, client=client, archive=tmp_path)) == expected(sim)
+    assert "is damaged" in caplog.text
+
+
+def test_file_left_by_a_crash_does_not_prevent_caching(sim, tmp_path):
+    client = sim.client()
+    orstats.list_ids(START, UNTIL, client=client, archive=tmp_path)
+    (kept,) = tmp_path.rglob("*.gz")
+    kept.with_name(f".{kept.name}.tmp").write_bytes(b"")
+    kept.unlink()
+    orstats.list_ids(START, UNTIL, client=client, archive=tmp_path)
+    assert kept.stat().st_size
+
+
+@pytest.mark.parametrize("method", ["write", "files"])
+def test_cache_that_cannot_be_used_is_reported_and_the_listing_continues(sim, tmp_path, monkeypatch, method):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(f"orstats.data.account.listings.LocalStore.{method}", refuse)
+    with pytest.warns(UserWarning, match=r"Permission denied\. The listing continues without a cache") as warned:
+        ids = orstats.list_ids(UNTIL - timedelta(days=90), UNTIL, client=sim.client(), archive=tmp_path)
+    assert set(ids) == expected(sim, start=UNTIL - timedelta(days=90))
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+
+
+def test_what_ended_within_a_day_is_not_cached(tmp_path):
+    now = datetime.now(UTC)
     with SimServer(100) as server:
-        orstats.list_ids("2d", "now", client=server.client(), archive=tmp_path)
-    assert not list(tmp_path.rglob("*.gz"))
+        client = server.client()
+        orstats.list_ids("3d", now - timedelta(hours=23), client=client, archive=tmp_path)
+        assert not list(tmp_path.rglob("*.gz"))
+        orstats.list_ids("3d", now - timedelta(hours=25), client=client, archive=tmp_path)
+        assert len(list(tmp_path.rglob("*.gz"))) == 1
 
 
 def test_loopback_servers_write_nothing_unless_told(sim, tmp_path, monkeypatch):
@@ -317,3 +378,62 @@ def test_rows_without_an_id_are_counted(scripted):
     answers.append(answer([{"generation_id": None}, {"generation_id": "gen-1"}]))
     with pytest.warns(UserWarning, match="1 of 2 rows"):
         assert orstats.list_ids(START, UNTIL, client=client) == ["gen-1"]
+
+
+def listed(*names, **more):
+    return answer([{"generation_id": name, "request_count": "1"} for name in names], **more)
+
+
+def hours(**counts):
+    times = {name: f"2026-06-01T{name.removeprefix('h')}:00:00Z" for name in counts}
+    return answer([{"created_at__hour": times[name], "request_count": str(n)} for name, n in counts.items()])
+
+
+FIRST, LAST = datetime(2026, 6, 1, 8, tzinfo=UTC), datetime(2026, 6, 1, 10, tzinfo=UTC)
+
+
+def test_cached_window_is_listed_again_where_the_account_counts_more(scripted, tmp_path):
+    client, answers, asked = scripted
+    answers += [listed("gen-1", "gen-2")]
+    ask = partial(orstats.list_ids, client=client, archive=tmp_path)
+    assert ask(FIRST, LAST) == ["gen-1", "gen-2"]
+    answers += [hours(h08=1, h09=1)]
+    assert ask(FIRST, LAST) == ["gen-1", "gen-2"]
+    assert asked[-1]["granularity"] == "hour"
+    answers += [hours(h08=1, h09=2), listed("gen-1", "gen-2", "gen-3")]
+    assert ask(FIRST, LAST) == ["gen-1", "gen-2", "gen-3"]
+    answers += [hours(h08=1, h09=2)]
+    assert ask(FIRST, LAST) == ["gen-1", "gen-2", "gen-3"]
+    assert not answers
+
+
+def test_only_the_hours_that_the_account_counts_more_in_are_listed_again(scripted, tmp_path):
+    client, answers, asked = scripted
+    ask = partial(orstats.list_ids, client=client, archive=tmp_path)
+    answers += [listed("gen-1"), listed("gen-2")]
+    nine = LAST - timedelta(hours=1)
+    assert ask(FIRST, nine) + ask(nine, LAST) == ["gen-1", "gen-2"]
+    answers += [hours(h08=1, h09=2), listed("gen-2", "gen-3")]
+    assert ask(FIRST, LAST) == ["gen-1", "gen-2", "gen-3"]
+    assert asked[-1]["time_range"]["start"] == "2026-06-01T09:00:00Z"
+    assert not answers
+
+
+def test_generations_that_the_account_counts_but_does_not_list_are_reported_once(scripted, tmp_path):
+    client, answers, _ = scripted
+    ask = partial(orstats.list_ids, client=client, archive=tmp_path)
+    answers += [listed("gen-1"), hours(h08=3), listed("gen-1"), hours(h08=3)]
+    assert ask(FIRST, LAST) == ["gen-1"]
+    with pytest.warns(UserWarning, match=r"counts 3 generations from .* but lists only 1\. .* not be available yet"):
+        assert ask(FIRST, LAST) == ["gen-1"]
+    assert ask(FIRST, LAST) == ["gen-1"]
+    assert not answers
+
+
+def test_cache_is_used_when_the_counts_cannot_be_compared(scripted, tmp_path):
+    client, answers, _ = scripted
+    ask = partial(orstats.list_ids, client=client, archive=tmp_path)
+    answers += [listed("gen-1"), answer([{"request_count": "1"}])]
+    assert ask(FIRST, LAST) == ["gen-1"]
+    with pytest.warns(UserWarning, match="could not be compared with the account's counts"):
+        assert ask(FIRST, LAST) == ["gen-1"]
