@@ -65,13 +65,13 @@ def ids(
     archive: ArchiveDir = None,
     no_archive: NoArchive = False,
     refresh: Annotated[
-        bool, typer.Option("--refresh", metavar="", help="Ask for what was listed before, too.")
+        bool, typer.Option("--refresh", metavar="", help="Ignore cached listings and query again.")
     ] = False,
     quiet: Quiet = False,
 ) -> int:
     """List the ids of all generations of the account in a time range, one a line.
 
-    Stop it at any time: the same command goes on where it was.
+    Safe to interrupt: run the same command again to resume.
     """
     from orstats.cli.discovering import run  # noqa: PLC0415 - loads pandas
 

@@ -203,6 +203,7 @@ def report(
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
     no_archive: NoArchive = False,
+    refresh: Refresh = False,
     quiet: Quiet = False,
 ) -> int:
     """Report the cost per model, provider, user or any other column, and over time.
@@ -228,6 +229,7 @@ def report(
         base_url=base_url,
         archive=archive,
         no_archive=no_archive,
+        refresh=refresh,
         quiet=quiet,
     )
 

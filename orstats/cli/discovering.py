@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,10 @@ from orstats.data.account.windows import Window
 from orstats.data.archive.archive import Archive
 
 _LONGEST: Final = timedelta(days=31)
-_MODELS_NAMED: Final = 5
+_NAMES_SHOWN: Final = 5
+#: How late the account's analytics may be.
+_LATE: Final = timedelta(days=1)
+_NOT_YET: Final = "Recent ones may not be available yet: try again later."
 
 
 def run(
@@ -44,7 +47,7 @@ def run(
     with Client(base_url=base_url) as client:
         store = place(archive, no_archive, client)
         ids = ids_between(client, first, last, archive=store, filters=wanted, refresh=refresh, quiet=quiet)
-        hint = _hint(client, first, last, wanted) if not ids and not quiet else None
+        hint = _why_empty(client, first, last, wanted) if not ids and not quiet else None
     _write(ids, output)
     if not quiet:
         asked = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
@@ -95,8 +98,8 @@ def ids_between(
     except KeyboardInterrupt:
         if archive is None:
             raise
-        kept = "What was listed and is more than an hour old is kept beside the archive"
-        raise Interrupted(f"{kept}; run the same command again for the rest.") from None
+        kept = "Completed windows (older than one day) are cached"
+        raise Interrupted(f"{kept}; run the same command again to resume.") from None
 
 
 @contextmanager
@@ -127,19 +130,22 @@ def _write(ids: Sequence[str], output: str | None) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _hint(client: Client, since: datetime, until: datetime, filters: Mapping[str, Sequence[str]]) -> str:
-    """Say why there may be none: no traffic at all, or a model that the account did not use."""
-    if not filters:
-        return "The account has no generations in this time, or they are too young to be in its analytics."
-    if "model" not in filters:
-        return "None match the filters."
+def _why_empty(client: Client, since: datetime, until: datetime, filters: Mapping[str, Sequence[str]]) -> str:
+    """Say which filter excludes everything, or that the account has nothing, or not yet."""
     window = Window(max(since, until - _LONGEST), until)
-    answer = Usage(client, []).ask(window, ["request_count"], dimensions=["model"])
-    models = [str(row["model"]) for row in answer[0] if row.get("model")] if answer is not None else []
-    if not models:
-        return "The account has no generations in this time."
-    unknown = [name for name in filters["model"] if name not in models]
-    if not unknown:
-        return "None match all of the filters."
-    near = difflib.get_close_matches(unknown[0], models, n=_MODELS_NAMED, cutoff=0.4) or sorted(models)[:_MODELS_NAMED]
-    return f"The account did not use {line(unknown[0])} in this time, but for example {line(', '.join(near))}."
+    for field, wanted in (filters or {"model": []}).items():
+        answer = Usage(client, []).ask(window, ["request_count"], dimensions=[field])
+        if answer is None:  # too much to add up in time
+            continue
+        used = sorted(str(row[field]) for row in answer[0] if row.get(field))
+        if not used:
+            break
+        unknown = [name for name in wanted if name not in used]
+        if unknown and field != "api_key_id":
+            near = difflib.get_close_matches(unknown[0], used, n=_NAMES_SHOWN, cutoff=0.4) or used[:_NAMES_SHOWN]
+            return f"No usage of {line(unknown[0])} in this range. Used, for example: {line(', '.join(near))}."
+    else:
+        return "No generation matches the filters. An API key is given by its number or hash." if filters else _NOT_YET
+    if until > datetime.now(UTC) - _LATE:
+        return f"The account has no generations in this range. {_NOT_YET}"
+    return "The account has no generations in this range."

@@ -40,7 +40,9 @@ Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port on 
 Workers = Annotated[
     int, typer.Option(metavar="N", min=1, max=256, help="Requests at once, at most; the pace is learnt anyway.")
 ]
-Refresh = Annotated[bool, typer.Option("--refresh", metavar="", help="Ask for archived ids, too.")]
+Refresh = Annotated[
+    bool, typer.Option("--refresh", metavar="", help="Fetch archived ids and list cached time ranges again.")
+]
 PendingWait = Annotated[
     float,
     typer.Option(metavar="SECONDS", min=0, help="How long to keep retrying ids that are too recent to be available."),

@@ -44,7 +44,7 @@ def run(
         if ids or files:
             wanted = gather(ids, files, column)
         else:
-            wanted = ids_between(client, first, last, archive=store, quiet=quiet)
+            wanted = ids_between(client, first, last, archive=store, refresh=refresh, quiet=quiet)
         frame = ask(wanted, client, store, refresh=refresh, quiet=quiet)
         with said_warnings():
             compared = reconcile(frame, start=first, end=last, client=client, tolerance=tolerance)

@@ -52,6 +52,7 @@ def run(
     base_url: str | None,
     archive: str | None,
     no_archive: bool,
+    refresh: bool,
     quiet: bool,
 ) -> int:
     """Report; the options are those of the command."""
@@ -70,13 +71,14 @@ def run(
     with Client(base_url=base_url) as client:
         store = place(archive, no_archive, client)
         if ids or files:
-            frame = ask(gather(ids, files, column), client, store, quiet=quiet)
+            frame = ask(gather(ids, files, column), client, store, refresh=refresh, quiet=quiet)
         elif ends[0] is not None and client.settings.management_key is not None:
             first, last = span(ends[0], ends[1] or datetime.now(UTC))
-            listed = ids_between(client, first, last, archive=store, quiet=quiet)
-            frame = ask(listed, client, store, quiet=quiet) if listed else empty_frame()
-        elif no_archive:
-            raise WrongUsage("no ids, and no archive to report on. Give ids, or --ids-from FILE.")
+            listed = ids_between(client, first, last, archive=store, refresh=refresh, quiet=quiet)
+            frame = ask(listed, client, store, refresh=refresh, quiet=quiet) if listed else empty_frame()
+        elif no_archive or refresh:
+            lacking = ", and no archive to report on" if no_archive else " to fetch again"
+            raise WrongUsage(f"no ids{lacking}. Give ids, or --ids-from FILE.")
         else:
             columns = PAGE_COLUMNS if is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS, *keys)
             frame = _archived(store or Archive(archive), client, base_url, columns)

@@ -38,15 +38,48 @@ def test_listing_again_takes_what_is_kept(managed, orstats, tmp_path):
         managed.reset_stats()
         result = orstats("ids", "--since", since, "--until", until, "--archive", tmp_path / "archive")
         assert result.exit_code == 0
-    assert managed.requests == 0
+    assert managed.requests == 1  # compares the counts
+
+
+@pytest.mark.parametrize("command", ["report", "reconcile"])
+def test_refresh_lists_again_too(managed, orstats, tmp_path, command):
+    since, until = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}" for days in (30, 1))
+    args = (command, "--since", since, "--until", until, "--archive", tmp_path / "archive", "-q")
+    assert orstats(*args).exit_code == 0
+    (kept,) = (tmp_path / "archive").rglob("*.gz")
+    before = kept.stat().st_ino
+    assert orstats(*args).exit_code == 0
+    assert kept.stat().st_ino == before
+    managed.reset_stats()
+    assert orstats(*args, "--refresh").exit_code == 0
+    assert kept.stat().st_ino != before
+    assert managed.requests > 10  # the records too
 
 
 @pytest.mark.usefixtures("managed")
-def test_a_model_that_was_not_used(orstats):
-    result = orstats("ids", "--since", "30d", "--model", "openai/gpt-9")
+def test_refresh_of_a_report_without_ids_is_wrong_usage(orstats, tmp_path):
+    result = orstats("report", "--refresh", "--archive", tmp_path)
+    assert result.exit_code == 2
+    assert "no ids to fetch again" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--since", "30d", "--model", "openai/gpt-9"], "No usage of openai/gpt-9 in this range. Used, for example:"),
+        (["--since", "30d", "--user", "nobody"], "No usage of nobody in this range"),
+        (["--since", "2020-01-01", "--until", "2020-01-02"], "The account has no generations in this range."),
+        (["--since", "2020-01-01", "--until", "2020-01-02", "--model", "x"], "has no generations in this range."),
+        (["--since", "1m"], "Recent ones may not be available yet"),
+    ],
+)
+@pytest.mark.usefixtures("managed")
+def test_empty_list_says_why(orstats, args, words):
+    result = orstats("ids", *args)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "did not use openai/gpt-9" in result.stderr
-    assert "openai/gpt" in result.stderr.partition("for example")[2]
+    said = " ".join(result.stderr.split())
+    assert words in said
+    assert ("not be available yet" in said) == ("1m" in args)
 
 
 def test_an_account_without_traffic(orstats, monkeypatch):
@@ -56,7 +89,7 @@ def test_an_account_without_traffic(orstats, monkeypatch):
         result = orstats("ids", "--since", "7d")
         compared = orstats("reconcile", "--since", "7d", "--no-archive")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "no generations in this time" in result.stderr
+    assert "no generations in this range" in result.stderr
     assert compared.exit_code == 0
     assert "Nothing to compare" in compared.stderr
 
