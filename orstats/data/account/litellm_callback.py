@@ -15,9 +15,8 @@ __all__ = ["litellm_callback"]
 def litellm_callback(path: str | os.PathLike[str], /, **labels: str | float) -> Any:
     """Return a LiteLLM callback that records the id of every generation, as :func:`record` does.
 
-    Use it with ``litellm.callbacks = [orstats.litellm_callback("ids.jsonl", team="search")]``, or name it in the
-    configuration of a LiteLLM proxy. LiteLLM reports successes, failures and streams. It does not report an
-    asynchronous stream that your code does not read to its end.
+    Add it to ``litellm.callbacks``, or name it in the configuration of a LiteLLM proxy. LiteLLM reports successes,
+    failures and streams. It does not report an asynchronous stream that your code does not read to its end.
 
     Parameters
     ----------
@@ -37,6 +36,11 @@ def litellm_callback(path: str | os.PathLike[str], /, **labels: str | float) -> 
         As for :func:`record`.
     ModuleNotFoundError
         LiteLLM is not installed.
+
+    Examples
+    --------
+    >>> import orstats
+    >>> litellm.callbacks = [orstats.litellm_callback("ids.jsonl", team="search")]  # doctest: +SKIP
     """
     from litellm.integrations.custom_logger import CustomLogger  # noqa: PLC0415 - only users of LiteLLM have it
 
