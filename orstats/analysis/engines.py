@@ -15,6 +15,7 @@ import narwhals as nw
 import pandas as pd
 
 from orstats.api.errors import ConfigError
+from orstats.data.frame import money
 
 #: Counts beyond this are no counts of one generation; sums of them would overflow.
 _MOST: Final = 10**12
@@ -215,6 +216,7 @@ def aggregate(
     sums: Sequence[str],
     counts: Sequence[str] = (),
     percentiles: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    usd: Sequence[str] = (),
 ) -> Frame:
     """Group rows; a missing key is a group, too.
 
@@ -226,6 +228,8 @@ def aggregate(
         Columns to group by, to sum, and to count the known values of.
     percentiles
         Columns, and which of their percentiles (0 to 1, linear between the two nearest values).
+    usd
+        Columns of amounts to sum, as :mod:`orstats.data.frame.money` does.
 
     Returns
     -------
@@ -233,6 +237,12 @@ def aggregate(
         The keys; ``rows``, how many; for each sum ``x`` the sum of what is known, missing when nothing is; for each
         count ``x_n``; for percentiles ``x_p50`` and so on, with ``x_n``. Spark and Polars may have more.
     """
+    if usd:
+        parts = {name: (f"{name}_micro", f"{name}_femto") for name in usd}
+        split = {part: expr for name in usd for part, expr in zip(parts[name], money.split(nw.col(name)), strict=True)}
+        groups = aggregate(frame.with_columns(**split), keys, (*sums, *split), counts, percentiles)
+        joined = (money.join(nw.col(micro), nw.col(femto)).alias(name) for name, (micro, femto) in parts.items())
+        return groups.with_columns(*joined).drop(*split)
     counted = list(dict.fromkeys((*counts, *percentiles)))
     if frame.implementation.is_pandas():
         return _pandas(frame.to_native(), list(keys), list(sums), counted, percentiles)

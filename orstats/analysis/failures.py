@@ -69,13 +69,19 @@ def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: st
         "lost_ms": nw.col("lost_ms"),
     }
     plan = Plan(
-        needs=_NEEDS, clean={}, values={}, sums=(*_ENDS, "lost_usd", *_ATTEMPTS), figures=figures, first="refused"
+        needs=_NEEDS,
+        clean={},
+        values={},
+        sums=(*_ENDS, *_ATTEMPTS),
+        figures=figures,
+        first="refused",
+        usd=("lost_usd",),
     )
     grouped = group(wrapped, _NEEDS, by, freq, tz, figures=figures)
     # What groups have of either is summed, one below the other; so a group may have only one of them.
     parts: list[Any] = [_ended(grouped), _attempted(grouped)]
     both = nw.concat(parts, how="vertical")
-    return finish(wrapped, aggregate(both, grouped.keys, plan.sums), grouped, plan)
+    return finish(wrapped, aggregate(both, grouped.keys, plan.sums, usd=plan.usd), grouped, plan)
 
 
 _ENDS: Final = ("generations", *(f"finish_{reason}" for reason in (*_REASONS, "other", "missing")), "cancelled")
@@ -84,7 +90,7 @@ _ENDS: Final = ("generations", *(f"finish_{reason}" for reason in (*_REASONS, "o
 def _ended(grouped: Grouped) -> Frame:
     """Count how generations ended; texts are compared once for each different one, not for each generation."""
     rows = grouped.rows.select(*grouped.keys, "finish_reason", "cancelled", cost=number("cost_usd"))
-    kinds = aggregate(rows, [*grouped.keys, "finish_reason", "cancelled"], ["cost"])
+    kinds = aggregate(rows, [*grouped.keys, "finish_reason", "cancelled"], [], usd=["cost"])
     reason = nw.col("finish_reason").cast(nw.String).str.strip_chars().str.to_lowercase()
     missing = reason.is_null() | (reason == "")
     named = reduce(lambda some, one: some | (reason == one), _REASONS[1:], reason == _REASONS[0])

@@ -13,7 +13,7 @@ from orstats.analysis.drawn import ok_rows, timeline
 from orstats.analysis.failures import failures_by
 from orstats.analysis.page_html import Column, cards, log_link, name, note, section, table, words
 from orstats.analysis.report import cost_by, latency_by
-from orstats.analysis.wording import count, known, milliseconds, percent, tokens, usd, usd_places
+from orstats.analysis.wording import cost_parts, count, known, milliseconds, percent, tokens, usd, usd_places
 from orstats.data.frame.schema import FIELDS
 from orstats.data.frame.totals import summary
 from orstats.data.frame.views import ADVICE
@@ -27,7 +27,7 @@ _SHORTEST_MS: Final = 1.0
 _WORDS: Final = (
     ("Cost", "cost_usd", "Rows of unknown cost are counted, never taken for 0."),
     ("From credits", "total_cost", ""),
-    ("Own provider keys", "upstream_inference_cost", ""),
+    ("Charged by providers", "upstream_inference_cost", ""),
     ("Saved by caching", "cache_discount", "Negative where writing to the cache cost more than it saved."),
     ("Tokens", "tokens_total", "Native tokens: what is billed."),
     ("$/Mtok", "usd_per_mtok", "Over generations of which both are known."),
@@ -48,7 +48,7 @@ def headline(df: pd.DataFrame) -> str:
     totals = summary(df)["value"]
     spent = totals["cost_usd"]
     places = usd_places(spent if known(spent) else totals["charged_usd"])
-    parts = f"{usd(totals['charged_usd'], places)} from credits, {usd(totals['byok_usd'], places)} by own provider keys"
+    parts = cost_parts(totals.to_dict(), places)
     if totals["cost_unknown"]:  # what is known of these is in the parts, which are more than the whole then
         parts = f"{count(totals['cost_unknown'])} of unknown cost not in it; with these {parts}"
     prompt, completion = totals["native_tokens_prompt"], totals["native_tokens_completion"]

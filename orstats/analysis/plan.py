@@ -24,6 +24,7 @@ from orstats.analysis.engines import (
     wrap,
 )
 from orstats.api.errors import ConfigError
+from orstats.data.frame.money import RATE_PLACES, rounded
 from orstats.data.zones import zone_of
 
 #: A column that is the same in all groups: over it a figure may sum all of them. Spark warns of sums over nothing.
@@ -54,6 +55,8 @@ class Plan:
         Those of both whose known values are counted.
     percentiles
         Those of both of which percentiles are taken, and which; they are counted, too.
+    usd
+        Those of both that are amounts of money, and summed as such.
     """
 
     needs: Sequence[str]
@@ -64,6 +67,7 @@ class Plan:
     first: str
     counts: Sequence[str] = ()
     percentiles: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    usd: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,8 @@ def report(frame: Any, plan: Plan, by: By, freq: str | None, tz: str) -> Any:
     rows = grouped.rows.select(*grouped.keys, **plan.clean)
     if plan.values:
         rows = rows.with_columns(**plan.values)
-    return finish(wrapped, aggregate(rows, grouped.keys, plan.sums, plan.counts, plan.percentiles), grouped, plan)
+    groups = aggregate(rows, grouped.keys, plan.sums, plan.counts, plan.percentiles, plan.usd)
+    return finish(wrapped, groups, grouped, plan)
 
 
 def group(
@@ -118,6 +123,8 @@ def group(
 def finish(frame: Frame, groups: Frame, grouped: Grouped, plan: Plan) -> Any:
     """Compute the figures of the groups, sort, name, and give the kind of frame that was given."""
     result = groups.with_columns(nw.lit(1).alias(EVERYTHING)).select(*grouped.keys, **plan.figures)
+    floats = [name for name in plan.figures if result.collect_schema()[name].is_float()]
+    result = result.with_columns(rounded(nw.col(name), RATE_PLACES) for name in floats)
     # Equal ones are sorted by their names, so that every engine gives the same order.
     before = [key for key in grouped.keys if key == PERIOD]
     after = [key for key in grouped.keys if key != PERIOD]

@@ -13,6 +13,7 @@ from orstats.api.account import AccountCalls
 from orstats.api.errors import ConfigError
 from orstats.data.account.timespan import Moment, span
 from orstats.data.account.totals import account_totals
+from orstats.data.frame.money import round_columns
 from orstats.data.frame.views import require_pandas
 from orstats.data.ids.shapes import id_created_at
 
@@ -200,6 +201,7 @@ def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], toleranc
     both["usd"] = both["credits_usd"] + both["byok_usd"]
     both["account_usd"] = both["account_credits_usd"] + both["account_byok_usd"]
     both["difference_usd"] = both["account_usd"] - both["usd"]
+    both = round_columns(both, [str(name) for name in both.columns if str(name).endswith("usd")])
     both["missing"] = both["account_requests"] - both["requests"]
     # What activity leaves out is neither missing nor too many.
     both["missing"] += both["unserved"].clip(upper=(-both["missing"]).clip(lower=0))

@@ -101,8 +101,9 @@ def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = 
             "rated_usd": nw.when(~tokens.is_null()).then(cost),
             "rated_tokens": nw.when(~cost.is_null()).then(tokens),
         },
-        sums=("cost", "charged", "byok", "tokens", "rated_usd", "rated_tokens", "saved"),
+        sums=("tokens", "rated_tokens"),
         percentiles={"cost": (0.5, 0.95)},
+        usd=("cost", "charged", "byok", "rated_usd", "saved"),
         figures={
             "generations": nw.col("rows"),
             "cost_usd": nw.col("cost"),

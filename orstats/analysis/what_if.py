@@ -12,6 +12,7 @@ import pandas as pd
 from orstats.analysis.coverage import coverage_of
 from orstats.analysis.engines import aggregate, number, ok_rows, require, whole, wrap
 from orstats.api.errors import ConfigError
+from orstats.data.frame.money import round_columns
 
 _PRICES: Final = ("prompt", "cached", "completion")
 _NEEDS: Final = ("model", "cost_usd", "native_tokens_prompt", "native_tokens_completion", "native_tokens_cached")
@@ -89,6 +90,7 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
         }
     )
     result = result.sort_index(na_position="last").sort_values("difference_usd", kind="stable", na_position="last")
+    result = round_columns(result, ["what_if_usd", "difference_usd"])
     result.attrs = {"coverage": coverage_of(wrapped)}
     return result
 
@@ -110,7 +112,7 @@ def _sums(rows: Any) -> pd.DataFrame:
         **{name: nw.col(f"{name}_tokens") for name in _PRICES},
     }
     columns = columns.select("key", "cost", **{name: nw.when(usable).then(value) for name, value in values.items()})
-    groups: Any = aggregate(columns, ["key"], ["cost", *values], ["priced_cost"])
+    groups: Any = aggregate(columns, ["key"], _PRICES, ["priced_cost"], usd=["cost", "priced_cost"])
     groups = groups.select("key", "cost", *values, generations=nw.col("rows"), priced=nw.col("priced_cost_n"))
     if isinstance(groups, nw.LazyFrame):
         groups = groups.collect("pyarrow")

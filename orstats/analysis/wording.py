@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -68,6 +69,23 @@ def usd_places(total: Any) -> int:
         if size >= least:
             return places
     return 9
+
+
+def cost_parts(totals: Mapping[Any, Any], places: int) -> str:
+    """Say who charged what, from the values of a summary.
+
+    Fees for calls with your own keys are charged to credits, so that this part is larger than the cost of the calls
+    whose ``cost_basis`` is credits.
+
+    Examples
+    --------
+    >>> cost_parts({"charged_usd": 5.0, "byok_fee_usd": 0.25, "byok_usd": 2.0}, 2)
+    '$5.00 from credits ($0.25 of it fees for calls with your own keys), $2.00 charged by providers to your own keys'
+    """
+    fee = totals["byok_fee_usd"]
+    fees = f" ({usd(fee, places)} of it fees for calls with your own keys)" if known(fee) and fee else ""
+    charged, byok = usd(totals["charged_usd"], places), usd(totals["byok_usd"], places)
+    return f"{charged} from credits{fees}, {byok} charged by providers to your own keys"
 
 
 def count(value: Any) -> str:

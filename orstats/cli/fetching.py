@@ -10,6 +10,7 @@ import pandas as pd
 from rich.text import Text
 
 from orstats.analysis.export import check_target, write_csv
+from orstats.analysis.wording import cost_parts
 from orstats.api.client import Client
 from orstats.api.errors import AccountError, ArchiveError
 from orstats.cli.asking import ask, gather, place
@@ -111,9 +112,9 @@ def cost_line(figures: pd.Series[Any]) -> str:
     unknown = f"; unknown for {count(figures['cost_unknown'])}, which are not in it" if figures["cost_unknown"] else ""
     if not figures["byok_share"]:
         return f"Cost {usd(figures['cost_usd'])}{unknown}."
-    cost, charged, byok = figures[["cost_usd", "charged_usd", "byok_usd"]]
-    places = usd_places(cost if known(cost) else charged)
-    parts = f"{usd(charged, places)} from credits, {usd(byok, places)} by your own provider keys"
+    cost = figures["cost_usd"]
+    places = usd_places(cost if known(cost) else figures["charged_usd"])
+    parts = cost_parts(figures.to_dict(), places)
     # What is known of a cost that is unknown is in the parts, and they are more than the whole then.
     return f"Cost {usd(cost, places)}{unknown}" + (f". Charged, with these: {parts}." if unknown else f": {parts}.")
 

@@ -113,6 +113,8 @@ def _give(whole: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int | 
     else:
         write_report(report, output)
         said.append(f"Written to {output}: {plural(len(report), 'row')}.")
+    if "cost_basis" in keys:
+        said.append("cost_basis byok: what providers charged to your own keys, plus the fees for these calls.")
     if len(report) < len(whole):
         said.append(f"{plural(len(whole) - len(report), 'row')} of less costly groups left out by --top.")
     return said

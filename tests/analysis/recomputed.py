@@ -68,8 +68,10 @@ def grouped(records, *names):
 
 def cost(record):
     charged, byok, upstream = (record.get(n) for n in ("total_cost", "is_byok", "upstream_inference_cost"))
-    if charged is None or byok is None:
+    if charged is None:
         return None
+    if byok is None:
+        return None if upstream else charged  # without upstream cost both readings agree
     if not byok:
         return charged
     return None if upstream is None else charged + upstream

@@ -2,13 +2,18 @@
 
 import json
 import math
+from decimal import Decimal
 
+import duckdb
+import narwhals as nw
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from recomputed import cost, frame_of, grouped, percentile, simulated, total
 
 import orstats
+from orstats import summary, what_if, write_csv, write_html, write_report
 from orstats.analysis.engines import wrap
 from orstats.analysis.report import cost_by, coverage, failures_by, latency_by, tokens_by
 from orstats.api.errors import ConfigError
@@ -334,3 +339,40 @@ def test_ids_are_not_carried_along(df):
     assert df.index.name == "id"
     twice = pd.concat([df, df])
     assert cost_by(twice)["generations"].sum() == 2 * cost_by(df)["generations"].sum()
+
+
+def test_sums_of_money_are_decimal_sums_on_every_engine():
+    prices = [0.07, 0.02, 0.7, 4.2e-07, -0.000123] * 401 + [1500.0]
+    records = {
+        f"gen-{at}": {"model": "m", "is_byok": True, "total_cost": price, "upstream_inference_cost": 0.02}
+        for at, price in enumerate(prices)
+    }
+    df = frame_of(records)
+    flat = df.reset_index()
+    for frame in (df, pl.from_pandas(flat), pl.from_pandas(flat).lazy(), duckdb.sql("SELECT * FROM flat")):
+        report = nw.from_native(cost_by(frame)).lazy().collect("pandas").to_native().iloc[0]
+        charged = sum(map(Decimal, map(repr, prices)), Decimal(0))
+        assert report["charged_usd"] == float(charged)
+        assert report["byok_usd"] == 40.12
+        assert report["cost_usd"] == float(charged + Decimal("40.12"))
+    assert summary(df).loc["cost_usd", "value"] == float(charged + Decimal("40.12"))
+    assert what_if(df.assign(native_tokens_prompt=1, native_tokens_completion=1), {"m": (1.0, 1.0, 1.0)})[
+        "cost_usd"
+    ].item() == float(charged + Decimal("40.12"))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl", ".md", ".html"])
+def test_exports_have_no_binary_noise(ending, tmp_path):
+    record = {"model": "m", "is_byok": True, "total_cost": 0.07, "upstream_inference_cost": 0.02}
+    df = frame_of({f"gen-{at}": record for at in range(7)})
+    file = tmp_path / f"report{ending}"
+    if ending == ".html":
+        write_html(df, file)
+    else:
+        write_report(cost_by(df), file)
+    text = file.read_text("utf-8")
+    assert "0.63" in text
+    assert "00000000" not in text.replace("-00000000", "")
+    assert "99999" not in text
+    write_csv(df, file.with_suffix(".csv"))
+    assert ",0.09,byok," in file.with_suffix(".csv").read_text("utf-8")

@@ -68,12 +68,16 @@ def test_parts_are_not_said_to_make_up_a_cost_that_leaves_some_of_them_out():
 
     own = {"total_cost": 0.5, "is_byok": True, "upstream_inference_cost": 2.0}
     half = {"total_cost": 0.25, "is_byok": True}
-    assert told(own) == "Cost $2.5000: $0.5000 from credits, $2.0000 by your own provider keys."
+    assert told(own) == (
+        "Cost $2.5000: $0.5000 from credits ($0.5000 of it fees for calls with your own keys), "
+        "$2.0000 charged by providers to your own keys."
+    )
     assert told(own, half) == (
         "Cost $2.5000; unknown for 1, which are not in it. "
-        "Charged, with these: $0.7500 from credits, $2.0000 by your own provider keys."
+        "Charged, with these: $0.7500 from credits ($0.7500 of it fees for calls with your own keys), "
+        "$2.0000 charged by providers to your own keys."
     )
-    assert "$0.250000 from credits, unknown by" in told(half)
+    assert "$0.250000 from credits ($0.250000 of it fees for calls with your own keys), unknown charged" in told(half)
     assert told({"total_cost": 0.5, "is_byok": False}, {"is_byok": False}) == (
         "Cost $0.5; unknown for 1, which are not in it."
     )

@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orstats.data.frame import coerce
+from orstats.data.frame import coerce, money
 from orstats.data.frame.schema import DERIVED
 
 # The one kind of call that always has completion tokens. Others may have none, and new kinds appear without notice.
@@ -55,11 +55,16 @@ def derive(table: pa.Table) -> dict[str, pa.ChunkedArray]:
 
 
 def _cost(table: pa.Table) -> pa.ChunkedArray:
-    """Charged, plus the provider's own charge only for BYOK; missing when a part of it or ``is_byok`` is unknown."""
-    charged = table["total_cost"]
-    with_upstream = pc.add(charged, table["upstream_inference_cost"])
-    cost = pc.if_else(table["is_byok"], with_upstream, charged)
-    return _where(pc.is_finite(cost), cost)
+    """Charged, plus the provider's own charge only for BYOK; missing when a part of it is unknown.
+
+    Without ``is_byok`` the cost is known where the provider charged nothing or does not say: both readings agree.
+    """
+    charged, upstream = table["total_cost"], table["upstream_inference_cost"]
+    may_add = pc.fill_null(pc.not_equal(upstream, 0.0), False)
+    cost = pc.if_else(
+        pc.coalesce(table["is_byok"], pc.if_else(may_add, None, False)), pc.add(charged, upstream), charged
+    )
+    return money.round_array(_where(pc.is_finite(cost), cost))
 
 
 def _basis(table: pa.Table, cost: pa.ChunkedArray) -> pa.ChunkedArray:

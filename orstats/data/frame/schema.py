@@ -227,8 +227,8 @@ DERIVED: Final[tuple[Field, ...]] = (
     _derived(
         "cost_usd",
         "number",
-        "What it cost you: total_cost, plus upstream_inference_cost only if is_byok. Missing when a part of it, or "
-        "is_byok itself, is unknown.",
+        "What it cost you: total_cost, plus upstream_inference_cost only if is_byok. Missing when a part of it is "
+        "unknown, or when is_byok is and the provider charged something. At most 12 decimals.",
         "USD",
         "API reference: the upstream cost is part of the true cost only for BYOK",
     ),
@@ -236,9 +236,10 @@ DERIVED: Final[tuple[Field, ...]] = (
         "cost_basis",
         "text",
         "Who was paid, or why the cost is 0; the first that holds. unknown: cost_usd is missing. byok: your own "
-        "provider key. credits: a charge. Then, of a charge of 0: response_cache: a stored response. cancelled: broken "
-        "off. no_completion: no completion tokens, and a finish_reason of error or (for completions only) none. "
-        "free: none of these; a price of 0, as of models that end in :free.",
+        "provider key; the cost is the provider's charge plus the fee from credits. credits: a charge. Then, of a "
+        "charge of 0: response_cache: a stored response. cancelled: broken off. no_completion: no completion tokens, "
+        "and a finish_reason of error or (for completions only) none. free: none of these; a price "
+        "of 0, as of models that end in :free.",
         "",
         "API reference; zero-completion insurance as the vendor documents it",
         nullable=False,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final
 
 import pandas as pd
 
+from orstats.data.frame import money
 from orstats.data.frame.schema import STATUSES
 from orstats.data.frame.views import is_, require
 
@@ -44,13 +45,14 @@ def summary(df: pd.DataFrame) -> pd.DataFrame:
         - coverage, in ids: ``asked``, ``ok``, ``from_archive`` (of the ok ones), ``pending``, ``missing`` (neither ok
           nor pending), then each status that occurs among the missing;
         - money, in USD: ``cost_usd`` = what is known of charged plus BYOK cost, ``charged_usd`` (to the account's
-          credits), ``byok_usd`` (by providers to your own keys), ``mean_cost_usd`` per row of known cost; in ids,
+          credits), ``byok_fee_usd`` (the part of it that is fees for calls with your own keys), ``byok_usd`` (by
+          providers to your own keys), ``mean_cost_usd`` per row of known cost; in ids,
           ``cost_unknown`` (not in ``cost_usd``) and ``cost_zero``; ``byok_share`` of the ok rows;
         - native tokens, with how many rows do not say;
         - ``models`` and ``providers``, ``first_created_at`` and ``last_created_at`` (UTC).
 
-        A total of which nothing is known is missing, not 0; that of no ids is 0. Sums are correctly rounded, so they
-        do not depend on the order of the rows.
+        A total of which nothing is known is missing, not 0; that of no ids is 0. Sums of money are
+        what a decimal sum gives, to at most 12 decimals.
 
     Raises
     ------
@@ -93,22 +95,33 @@ def _money(ok: pd.DataFrame, asked: int) -> list[Row]:
     cost = ok["cost_usd"]
     byok = is_(ok["is_byok"], value=True)
     unknown, known = int(cost.isna().sum()), int(cost.notna().sum())
-    total = _total(cost, ok, asked)
+    spent = _total(cost, ok, asked)
     return [
         (
             "cost_usd",
-            total,
+            spent,
             "USD",
-            "charged plus BYOK" + (f"; not in it, of unknown cost: {unknown} ids" if unknown else ""),
+            "charged plus BYOK" + (f"; {unknown} ids with unknown cost excluded" if unknown else ""),
         ),
-        ("charged_usd", _total(ok["total_cost"], ok, asked), "USD", "charged to the account's credits"),
+        ("charged_usd", _total(ok["total_cost"], ok, asked), "USD", "charged to the account's credits, fees included"),
+        (
+            "byok_fee_usd",
+            money.total(ok.loc[byok, "total_cost"]),
+            "USD",
+            "part of charged_usd: fees for calls with your own keys; cost_basis counts these calls as byok",
+        ),
         (
             "byok_usd",
             _total(ok.loc[byok, "upstream_inference_cost"], ok, asked),
             "USD",
-            "charged by providers to your own keys, where known",
+            "charged by providers to your own keys, where known; fees not included",
         ),
-        ("mean_cost_usd", total / known if known else pd.NA, "USD", "per ok row of known cost"),
+        (
+            "mean_cost_usd",
+            round(spent / known, money.RATE_PLACES) if known else pd.NA,
+            "USD",
+            "per ok row of known cost",
+        ),
         ("cost_unknown", unknown, "ids", "ok, but a part of the cost is unknown"),
         ("cost_zero", int(is_(cost, 0).sum()), "ids", "ok and cost nothing: cost_basis says why"),
         ("byok_share", int(byok.sum()) / len(ok) if len(ok) else pd.NA, "share 0..1", "of the ok rows"),
@@ -118,9 +131,9 @@ def _money(ok: pd.DataFrame, asked: int) -> list[Row]:
 def _tokens(ok: pd.DataFrame, asked: int) -> list[Row]:
     rows: list[Row] = []
     for name, note in _SUMMED_TOKENS.items():
-        total, silent = _total(ok[name], ok, asked), int(ok[name].isna().sum())
-        whole = total if total is pd.NA else int(total)
-        rows.append((name, whole, "tokens", f"{note}; not in it, not said: {silent} ids" if silent else note))
+        silent = int(ok[name].isna().sum())
+        tokens = _total(ok[name], ok, asked, lambda known: int(known.sum()))
+        rows.append((name, tokens, "tokens", f"{note}; not in it, not said: {silent} ids" if silent else note))
     return rows
 
 
@@ -135,8 +148,10 @@ def _span(ok: pd.DataFrame) -> list[Row]:
     ]
 
 
-def _total(values: pd.Series[Any], ok: pd.DataFrame, asked: int) -> Any:
-    """Sum what is known, correctly rounded; missing when rows were asked for and none says anything."""
+def _total(
+    values: pd.Series[Any], ok: pd.DataFrame, asked: int, add: Callable[[pd.Series[Any]], Any] = money.total
+) -> Any:
+    """Sum the known values; missing when rows were requested and none has a value."""
     known = values.dropna()
     says_nothing = known.empty and (len(values) > 0 or (asked > 0 and ok.empty))
-    return pd.NA if says_nothing else math.fsum(known.to_numpy(dtype="float64").tolist())
+    return pd.NA if says_nothing else add(known)
