@@ -181,23 +181,88 @@ HOSTILE_REFERERS: tuple[str, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """The account's keys: an organisation administrator's, a plain one, and one for management."""
+class Member:
+    """A member of the organisation."""
 
-    admin: str
-    plain: str
+    name: str
+    email: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key, the applications that use it, and who created it.
+
+    Analytics name keys and members, and filter by ``hash`` and ``user_id``.
+    """
+
+    name: str
+    hash: str
+    secret: str
+    creator: Member
+    workspace: str
+    apps: tuple[App, ...] = ()
+    limit: float | None = None
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The account's keys: an administrator's and a plain one that clients may use, others, and one for management."""
+
+    admin: ApiKey
+    plain: ApiKey
+    others: tuple[ApiKey, ...]
     management: str
 
+    @property
+    def listed(self) -> tuple[ApiKey, ...]:
+        """All but the management key."""
+        return (self.admin, self.plain, *self.others)
 
-def keys_of(seed: int) -> Keys:
+
+def keys_of(seed: int, *, awkward: bool = False) -> Keys:
     """Make the account's keys, shaped like real ones.
+
+    Parameters
+    ----------
+    seed
+        The account's.
+    awkward
+        Whether two keys have the same name.
 
     Examples
     --------
-    >>> keys_of(0).admin.startswith("sk-or-v1-"), len(keys_of(0).admin)
+    >>> keys_of(0).admin.secret.startswith("sk-or-v1-"), len(keys_of(0).admin.secret)
     (True, 73)
     """
-    return Keys(*(f"sk-or-v1-{hexadecimal(64, seed, 'key', name)}" for name in ("admin", "plain", "management")))
+
+    def member(name: str) -> Member:
+        return Member(
+            name, f"{name.partition(' ')[0].lower()}@northwind.example", f"user_2{hexadecimal(26, seed, name)}"
+        )
+
+    def secret(name: str) -> str:
+        return f"sk-or-v1-{hexadecimal(64, seed, 'key', name)}"
+
+    def key(ident: str, name: str, creator: Member, *apps: App, limit: float | None = None) -> ApiKey:
+        workspace = apps[0].workspace if apps else RESEARCH
+        hashed = hexadecimal(64, seed, "key-hash", ident)
+        return ApiKey(name, hashed, secret(ident), creator, workspace, apps, limit, disabled=not apps)
+
+    ana, jonas, mei = member("Ana Silva"), member("Jonas Weber"), member("Mei Tanaka")
+    return Keys(
+        admin=key("admin", "Notebooks", ana, ANALYST, SCRIPTS),
+        plain=key("plain", "Campaign studio", mei, DESIGN, limit=100),
+        others=(
+            key("helpdesk", "Production", jonas, HELPDESK),
+            key("jobs", "Production" if awkward else "Batch jobs", jonas, ENRICHMENT),
+            key("ci", "CI", jonas, REVIEWER),
+            key("legal", "Legal", mei, CONTRACTS, limit=500),
+            key("laptop", "Old laptop", ana),
+        ),
+        management=secret("management"),
+    )
 
 
 def label_of(key: str) -> str:

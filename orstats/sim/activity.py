@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 _DAYS = 30
 _TOP_UP_USD = 25
 _DECIMALS = 10
+# What an awkward account's activity lacks, as was reported of the vendor's.
+OMITTED_MODEL = "google/gemini-2.5-flash"
+# What the activity can be filtered by.
+_OWNERS: dict[str, Callable[[Entry], str | None]] = {
+    "workspace_id": lambda entry: entry.workspace,
+    "api_key_hash": lambda entry: entry.key.hash if entry.key else None,
+    "user_id": lambda entry: entry.key.creator.user_id if entry.key else None,
+}
 
 
 def activity(world: World, request: Request, _role: object) -> Reply | Awaitable[Reply]:
@@ -25,7 +33,7 @@ def activity(world: World, request: Request, _role: object) -> Reply | Awaitable
 
     Generations that no provider served have no endpoint and are not in it; they cost nothing.
     """
-    today = world.corpus.until.astimezone(UTC).date()
+    awkward, today = world.corpus.awkward, world.today.astimezone(UTC).date()
     days = {today - timedelta(days=age) for age in range(1, _DAYS + 1)}
     wanted = request.parameter("date")
     by_workspace = request.parameter("group_by") == "workspace"
@@ -38,17 +46,19 @@ def activity(world: World, request: Request, _role: object) -> Reply | Awaitable
             days = set()
         if not days:
             return error_reply(400, "Date must be within the last 30 (completed) UTC days")
-    workspace = request.parameter("workspace_id")
-    # The keys and members that paid are not told apart in this account: no hash or user has any activity.
-    nobody = request.parameter("api_key_hash") is not None or request.parameter("user_id") is not None
+    asked = {name: value for name in _OWNERS if (value := request.parameter(name)) is not None}
 
     def add_up(entries: Sequence[Entry]) -> Reply:
-        groups: dict[tuple[str, str, str, str], list[Entry]] = {}
+        groups: dict[tuple[str, str, str, str, str], list[Entry]] = {}
         for entry in entries:
-            day = datetime.fromtimestamp(entry.created_us // SECOND_US, UTC).date()
-            if nobody or day not in days or not entry.provider or workspace not in (None, entry.workspace):
+            counted_us = entry.ended_us if awkward else entry.created_us
+            day = datetime.fromtimestamp(counted_us // SECOND_US, UTC).date()
+            if day not in days or not entry.provider or (awkward and entry.model == OMITTED_MODEL):
                 continue
-            key = (day.isoformat(), entry.model, entry.endpoint_id, entry.workspace if by_workspace else "")
+            if any(_OWNERS[name](entry) != value for name, value in asked.items()):
+                continue
+            own = entry.workspace if by_workspace else ""
+            key = (day.isoformat(), entry.model, entry.slug, entry.endpoint_id, own)
             groups.setdefault(key, []).append(entry)
         rows = [_row(*key, members) for key, members in sorted(groups.items(), reverse=True)]
         return json_reply(200, {"data": rows})
@@ -56,10 +66,10 @@ def activity(world: World, request: Request, _role: object) -> Reply | Awaitable
     return world.with_ledger(add_up)
 
 
-def _row(day: str, model: str, endpoint_id: str, workspace: str, members: list[Entry]) -> dict[str, Any]:
+def _row(day: str, model: str, slug: str, endpoint_id: str, workspace: str, members: list[Entry]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "date": day,
-        "model": members[0].slug,
+        "model": slug,
         "model_permaslug": model,
         "endpoint_id": endpoint_id,
         "provider_name": members[0].provider,

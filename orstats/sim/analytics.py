@@ -12,7 +12,7 @@ import re
 import time
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,9 @@ def query(world: World, request: Request, _role: object) -> Reply | Awaitable[Re
     """Answer ``POST /analytics/query``."""
     dimensions = dimensions_of(world.corpus.identifier)
     try:
-        asked = read_query(orjson.loads(request.body), dimensions, world.corpus.until)
+        asked = read_query(orjson.loads(request.body), dimensions, world.today)
+        if world.analytics_until_us is not None:
+            asked = replace(asked, end_us=max(asked.start_us, min(asked.end_us, world.analytics_until_us)))
     except QueryError as error:
         return error_reply(400, str(error))
     except (orjson.JSONDecodeError, KeyError, ValueError):
@@ -169,7 +171,8 @@ def read_query(body: dict[str, Any], dimensions: dict[str, Dimension], until: da
 
 def run_query(asked: Query, entries: Sequence[Entry], dimensions: dict[str, Dimension]) -> list[dict[str, Any]]:
     """Give all rows of a query, in order; the limit of rows is not applied yet."""
-    shows = [dimensions[name].show for name in asked.dimensions]
+    # Grouped by ids, as two keys may have one name.
+    by = [dimensions[name] for name in asked.dimensions]
     groups: dict[tuple[Any, ...], list[Entry]] = {}
     # The ledger is in time order.
     first = bisect_left(entries, asked.start_us, key=lambda entry: entry.created_us)
@@ -177,11 +180,15 @@ def run_query(asked: Query, entries: Sequence[Entry], dimensions: dict[str, Dime
     for entry in entries[first:last]:
         if all(keep(entry) for keep in asked.keep):
             bucket = _bucket(entry.created_us, asked.granularity) if asked.granularity else ""
-            groups.setdefault((bucket, *(show(entry) for show in shows)), []).append(entry)
+            key = (bucket, *((one.show(entry), one.raw and one.raw(entry)) for one in by))
+            groups.setdefault(key, []).append(entry)
     rows = []
-    for (bucket, *key), members in groups.items():
+    for (bucket, *_), members in groups.items():
         row: dict[str, Any] = {asked.time_key: bucket} if asked.granularity else {}
-        row |= zip(asked.dimensions, key, strict=True)
+        for name, dimension in zip(asked.dimensions, by, strict=True):
+            row[name] = dimension.show(members[0])
+            if dimension.beside is not None:
+                row[dimension.beside[0]] = dimension.beside[1](members[0])
         row |= {name: METRICS[name].make(members) for name in asked.metrics}
         rows.append((row, METRICS["request_count"].make(members)))
     return _limit_groups(asked, _sort(asked, rows))

@@ -15,13 +15,16 @@ from orstats.sim.ids import IdCodec
 from orstats.sim.plan import Plan, plan_of
 from orstats.sim.records import region_of, write_record
 from orstats.sim.seeds import number, stream
-from orstats.sim.timeline import DAYS, KINDS, SECOND_US, Slot, Timeline, microseconds
+from orstats.sim.timeline import BEFORE_MIDNIGHT_US, DAY_US, DAYS, KINDS, SECOND_US, Slot, Timeline, microseconds
 
 ContentReason = Literal["stored", "logging_off", "zero_data_retention", "regional", "too_old"]
 
 # Input & Output Logging was switched on this many days before the end, so the oldest tenth has no content.
 LOGGING_DAYS = DAYS * 0.9
 _REPLAY_REACH = 400
+# One in so many conversations of an awkward account.
+_NITRO = 8
+_FOREIGN = 0x5EED
 
 
 class Corpus:
@@ -65,11 +68,12 @@ class Corpus:
         self.seed = seed
         self.generations = generations
         self.until = until
-        self._timeline = Timeline(seed, generations, until)
+        self._timeline = Timeline(seed, generations, until, around_midnight=awkward)
         self._codec = IdCodec(seed)
+        self._foreign_codec = IdCodec(seed ^ _FOREIGN)
         self._logging_us = microseconds(until - timedelta(days=LOGGING_DAYS))
         self._log_content = log_content
-        self._awkward = awkward
+        self.awkward = awkward
         self._known_slot = functools.lru_cache(maxsize=4096)(self._timeline.slot)
         self._added: list[Slot] = []
         self._ran_ms: dict[int, int] = {}
@@ -90,7 +94,7 @@ class Corpus:
     def find(self, identifier: str) -> int | None:
         """Find the number of an identifier; None if the account has no such generation."""
         index = self._codec.decode(identifier)
-        if index is None or index >= self.generations + len(self._added) or self.identifier(index) != identifier:
+        if index is None or index >= self.size or self.identifier(index) != identifier:
             return None
         return index
 
@@ -102,7 +106,17 @@ class Corpus:
         row = write_record(self.seed, slot, self._plan(slot), self.identifier(index))
         if index in self._ran_ms:
             prolong(row, self._ran_ms[index])
+        elif self.awkward:
+            self._make_awkward(slot, row)
         return row
+
+    def _make_awkward(self, slot: Slot, row: dict[str, Any]) -> None:
+        """Let calls from just before midnight end after it, and route some conversations to the nitro variant."""
+        to_midnight_us = DAY_US - slot.created_us % DAY_US
+        if to_midnight_us < BEFORE_MIDNIGHT_US and row["generation_time"] is not None:
+            prolong(row, to_midnight_us // 1000 + 20_000 + number(self.seed, "past-midnight", slot.index) % 90_000)
+        if slot.kind in {"chat", "tools"} and number(self.seed, "nitro", slot.talk) % _NITRO == 0:
+            row["model"] += ":nitro"
 
     def content(self, index: int) -> dict[str, Any] | None:
         """Write the stored content of generation ``index``; None when there is none.
@@ -121,7 +135,7 @@ class Corpus:
 
     def content_format(self, index: int) -> str:
         """Name the format in which the content of generation ``index`` is stored."""
-        if not self._awkward:
+        if not self.awkward:
             return "chat"
         slot = self._slot(self._source(index))
         # Half of the conversations are plain; few call tools, so those have a format that shows.
@@ -156,12 +170,25 @@ class Corpus:
         """
         if kind not in KINDS:
             raise ValueError(f"Unknown kind {kind!r}. Use one of {', '.join(KINDS)}.")
-        index = self.generations + len(self._added)
+        index = self.size
         created = int(created_s * SECOND_US)
         self._added.append(Slot(index, created, kind, f"added-{index}", 0, (kind,), (created,)))
         if ran_s:
             self._ran_ms[index] = int(ran_s * 1000)
         return index
+
+    @property
+    def size(self) -> int:
+        """How many generations there are, with those added."""
+        return self.generations + len(self._added)
+
+    def foreign(self, number: int, moment: datetime) -> str:
+        """Make an id of a generation that belongs to another user."""
+        return self._foreign_codec.encode(number, microseconds(moment))
+
+    def is_foreign(self, identifier: str) -> bool:
+        """Tell whether an id belongs to another user."""
+        return self._foreign_codec.decode(identifier) is not None
 
     def unknown(self, number: int, moment: datetime | None) -> str:
         """Make an identifier that no generation has, of the given moment, or legacy without one."""

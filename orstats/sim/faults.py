@@ -30,6 +30,7 @@ MESSAGES: dict[int, str] = {
     403: "Only management keys can perform this operation",
     404: "Resource not found",
     405: "Method Not Allowed",
+    409: "Feedback was already submitted for this generation",
     408: "Operation timed out. Please try again later.",
     429: "Rate limit exceeded",
     500: "Internal Server Error",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orstats.sim import catalogue as models
-from orstats.sim.account import APPS, WORKSPACE_NAMES
+from orstats.sim.account import APPS, WORKSPACE_NAMES, ApiKey, Keys
+from orstats.sim.special import SEARCH_USD
 
 if TYPE_CHECKING:
     import threading
@@ -29,6 +30,7 @@ class Entry:
     endpoint_id: str
     provider: str
     app: int | None
+    key: ApiKey | None
     origin: str
     workspace: str
     finish_reason: str
@@ -45,6 +47,12 @@ class Entry:
     cached: int
     latency: float | None
     generation_time: float | None
+    web: float | None
+
+    @property
+    def ended_us(self) -> int:
+        """When the call ended, in microseconds since 1970."""
+        return self.created_us + int((self.generation_time or 0) * 1000)
 
     @property
     def app_name(self) -> str:
@@ -57,12 +65,12 @@ class Entry:
         return WORKSPACE_NAMES.get(self.workspace, "")
 
 
-def read_ledger(corpus: Corpus, stop: threading.Event) -> list[Entry]:
+def read_ledger(corpus: Corpus, keys: Keys, stop: threading.Event) -> list[Entry]:
     """Read all generations of an account, in time order; takes about 0.1 ms each.
 
     Parameters
     ----------
-    corpus
+    corpus, keys
         The account.
     stop
         Ends the reading early, with what has been read so far, when the server is stopped meanwhile.
@@ -71,23 +79,28 @@ def read_ledger(corpus: Corpus, stop: threading.Event) -> list[Entry]:
     for index in range(corpus.generations):
         if stop.is_set():
             break
-        entries.append(_entry(index, corpus.created_us(index), corpus.record(index)))
+        entries.append(read_entry(corpus, keys, index))
     return entries
 
 
-def _entry(index: int, created_us: int, row: dict[str, Any]) -> Entry:
-    model = _models()[row["model"]]
+def read_entry(corpus: Corpus, keys: Keys, index: int) -> Entry:
+    """Read one generation of an account."""
+    row = corpus.record(index)
+    base, _, variant = row["model"].partition(":")
+    model = _models().get(row["model"]) or _models()[base]
     provider = row["provider_name"] or ""
     served = [endpoint for endpoint in model.endpoints if endpoint.provider == provider]
     discount = row["cache_discount"]
     return Entry(
         index=index,
-        created_us=created_us,
-        model=row["model"],
-        slug=model.slug,
+        created_us=corpus.created_us(index),
+        # An awkward account counts variants under the one permaslug that they share.
+        model=base if corpus.awkward else row["model"],
+        slug=f"{model.slug.partition(':')[0]}:{variant}" if variant else model.slug,
         endpoint_id=model.endpoint_id(served[0]) if served else "",
         provider=provider,
         app=row["app_id"],
+        key=_key_of_app(keys).get((row["app_id"], row["origin"])),
         origin=row["origin"],
         workspace=row["workspace_id"] or "",
         finish_reason=row["finish_reason"] or "",
@@ -104,7 +117,13 @@ def _entry(index: int, created_us: int, row: dict[str, Any]) -> Entry:
         cached=row["native_tokens_cached"] or 0,
         latency=row["latency"],
         generation_time=row["generation_time"],
+        web=row["num_search_results"] * SEARCH_USD if row["num_search_results"] else None,
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _key_of_app(keys: Keys) -> dict[tuple[int | None, str], ApiKey]:
+    return {(app.app_id, app.origin): key for key in keys.listed for app in key.apps}
 
 
 @functools.cache

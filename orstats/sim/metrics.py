@@ -7,15 +7,21 @@ numbers, and a component that no generation has as null.
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from orstats.sim.seeds import number
 
 if TYPE_CHECKING:
     from orstats.sim.ledger import Entry
 
 Entries = Sequence["Entry"]
 _DECIMALS = 10
+_COUNTRIES = ("PT", "DE", "US", "GB", "FR", "")
+_BUCKET_STARTS = (1_000, 8_000, 32_000, 128_000)
+_BUCKETS = ("<1K", "1K-8K", "8K-32K", "32K-128K", "128K+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +37,16 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One way to break down: what is shown of an entry, and what filters compare with (where that differs)."""
+    """One way to break down: what is shown of an entry, and what filters compare with (where that differs).
+
+    ``beside`` is a second column and what it shows.
+    """
 
     label: str
     show: Callable[[Entry], Any]
     raw: Callable[[Entry], Any] | None = None
     recent: bool = False
+    beside: tuple[str, Callable[[Entry], Any]] | None = None
 
     def value(self, entry: Entry) -> Any:
         """Give what a filter compares with."""
@@ -85,6 +95,23 @@ def _throughput(entry: Entry) -> float | None:
     return entry.completion / entry.generation_time * 1000 if entry.generation_time and entry.completion else None
 
 
+def _guarded(entry: Entry) -> int:
+    return entry.finish_reason == "content_filter"
+
+
+def _data_discount(entry: Entry) -> float | None:
+    """Give the (negative) discount of applications that let the vendor use their data."""
+    return -0.01 * entry.usage if entry.app is None and entry.usage else None
+
+
+def _country(entry: Entry) -> str:
+    return _COUNTRIES[number("country", entry.external_user or entry.origin) % len(_COUNTRIES)]
+
+
+def _context_length(entry: Entry) -> str:
+    return _BUCKETS[bisect(_BUCKET_STARTS, entry.prompt)]
+
+
 def _timed(name: str, show: str, of: Callable[[Entry], float | None]) -> dict[str, Metric]:
     spreads = {"avg": None, "p50": 0.5, "p90": 0.9, "p99": 0.99}
     return {
@@ -123,6 +150,22 @@ METRICS: dict[str, Metric] = {
         rate=True,
         recent=True,
     ),
+    "guardrail_invoked_count": Metric("Guardrails Invoked", "number", _count(_guarded), recent=True),
+    "guardrail_invoked_rate": Metric(
+        "Guardrail Rate", "percent", _ratio(_guarded, lambda _entry: 1), rate=True, recent=True
+    ),
+    "usage_data": Metric("Data Discount", "currency", _part(_data_discount)),
+    "usage_web": Metric("Web Search Cost", "currency", _part(lambda entry: entry.web)),
+    "usage_upstream_web": Metric("Upstream Web Search Cost", "currency", _part(lambda entry: entry.web)),
+    **{
+        name: Metric(label, "currency", _part(lambda _entry: None))
+        for name, label in (
+            ("usage_file", "File Cost"),
+            ("usage_upstream_file", "Upstream File Cost"),
+            ("usage_web_fetch", "Web Fetch Cost"),
+            ("usage_upstream_web_fetch", "Upstream Web Fetch Cost"),
+        )
+    },
     **_timed("latency", "latency", lambda entry: entry.latency),
     **_timed("throughput", "throughput", _throughput),
 }
@@ -135,9 +178,22 @@ def dimensions_of(identifier: Callable[[int], str]) -> dict[str, Dimension]:
         "variant": Dimension("Variant", lambda entry: entry.slug.partition(":")[2] or "standard"),
         "workspace": Dimension("Workspace", lambda entry: entry.workspace_name, lambda entry: entry.workspace),
         "app": Dimension("App", lambda entry: entry.app_name, lambda entry: entry.app),
+        "api_key_id": Dimension(
+            "API Key",
+            lambda entry: entry.key.name if entry.key else "",
+            lambda entry: entry.key.hash if entry.key else "",
+        ),
+        "user": Dimension(
+            "User",
+            lambda entry: entry.key.creator.name if entry.key else "",
+            lambda entry: entry.key.creator.user_id if entry.key else "",
+            beside=("user_email", lambda entry: entry.key.creator.email if entry.key else ""),
+        ),
         "generation_id": Dimension("Generation ID", lambda entry: identifier(entry.index), recent=True),
         "provider": Dimension("Provider", lambda entry: entry.provider, recent=True),
         "origin": Dimension("Origin", lambda entry: entry.origin, recent=True),
+        "country": Dimension("Country", _country, recent=True),
+        "context_length_bucket": Dimension("Context Length", _context_length, recent=True),
         "finish_reason": Dimension("Finish Reason", lambda entry: entry.finish_reason, recent=True),
         "external_user": Dimension("External User", lambda entry: entry.external_user, recent=True),
     }

@@ -52,7 +52,9 @@ class SimServer(Truth):
         Whether to compress answers for clients that accept it, as the real API's CDN does.
     account
         "plain", or "awkward" for one with what the documentation does not promise and real accounts have: content in
-        the formats of other APIs.
+        the formats of other APIs; calls that begin before midnight, end after it, and are counted by ``/activity`` on
+        that day; a model that ``/activity`` omits; ``:free`` and ``:nitro`` variants counted under one permaslug;
+        analytics three hours late; two keys of one name; a workspace budget that blocks a key without a limit.
     log_content
         Whether the account ever switched Input & Output Logging on. If not, no content is found.
     analytics_per_minute
@@ -61,7 +63,8 @@ class SimServer(Truth):
         Whether to listen with TLS, with a certificate of a private authority (see :attr:`ca_file`); "expired" and
         "wrong-host" give certificates that clients must refuse. Requires the extra ``sim``.
     clock
-        The server's time in seconds since 1970. A test that passes its own need not sleep until a record appears.
+        The server's time in seconds since 1970; None for the machine's. A test that passes its own need not sleep until
+        a record appears or a day is over.
 
     Examples
     --------
@@ -91,7 +94,7 @@ class SimServer(Truth):
         log_content: bool = True,
         analytics_per_minute: int | None = 64,
         tls: bool | CertificateKind = False,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         if isinstance(faults, Mapping):
             faults = Faults(kinds=faults, seed=seed)
@@ -104,7 +107,7 @@ class SimServer(Truth):
         self._corpus = Corpus(
             generations,
             seed=seed,
-            until=until or datetime.fromtimestamp(clock(), UTC),
+            until=until or datetime.fromtimestamp((clock or time.time)(), UTC),
             log_content=log_content,
             awkward=account == "awkward",
         )
@@ -197,12 +200,12 @@ class SimServer(Truth):
     @property
     def key(self) -> str:
         """The key of an organisation's administrator: reads metadata and content."""
-        return self._service.world.keys.admin
+        return self._service.world.keys.admin.secret
 
     @property
     def plain_key(self) -> str:
         """A key that reads metadata; content is forbidden (403)."""
-        return self._service.world.keys.plain
+        return self._service.world.keys.plain.secret
 
     @property
     def management_key(self) -> str:

@@ -43,7 +43,7 @@ class Service:
     analytics_per_minute
         The limit of analytics; None for none.
     clock
-        Seconds since 1970.
+        Seconds since 1970; None for the machine's.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Service:
         lag: float,
         gzip: bool,
         analytics_per_minute: int | None,
-        clock: Callable[[], float],
+        clock: Callable[[], float] | None,
     ) -> None:
         self.world = World(corpus, lag=lag, clock=clock)
         self.recorder = Recorder()
@@ -68,8 +68,8 @@ class Service:
         )
         keys = self.world.keys
         self._roles = {
-            keys.admin: Role.ADMIN,
-            keys.plain: Role.PLAIN,
+            keys.admin.secret: Role.ADMIN,
+            keys.plain.secret: Role.PLAIN,
             keys.management: Role.MANAGEMENT,
         }
         self._faults = faults

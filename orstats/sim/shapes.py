@@ -7,6 +7,7 @@ from typing import Any
 _SCALAR = (str, int, float)
 _FILTER = {"field": str, "operator": str, "value": (*_SCALAR, [_SCALAR]), "include_unset": bool}
 _CLASSIFIED = {"classifier_id": str, "dimension_names": [str], "include_nulls": bool, "filters": [_FILTER]}
+FEEDBACK = {"generation_id": str, "category": str, "comment": str}
 QUERY = {
     "metrics": [str],
     "dimensions": [str],

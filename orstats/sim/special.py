@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Special = Callable[[Row, "random.Random", "Plan", int], None]
 
-_SEARCH_USD = 0.004
+SEARCH_USD = 0.004
 _IMAGE_TOKENS = 1290
 # Later than the specification, at no cost and without a completion; no list names the last one.
 _NEWER_API_TYPES = ("decisions", "tools_invoke", "memory_lookup")
@@ -43,7 +43,7 @@ def _web(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
     row["num_search_results"] = found
     row["num_fetches"] = int(rng.random() * 3)
     row["web_search_engine"] = one_of(rng, ("exa", "exa", "firecrawl", "parallel", "native"))
-    row["total_cost"] = round(row["total_cost"] + found * _SEARCH_USD, DECIMALS)
+    row["total_cost"] = round(row["total_cost"] + found * SEARCH_USD, DECIMALS)
 
 
 def _prompt(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:

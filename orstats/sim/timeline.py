@@ -25,7 +25,10 @@ DAYS = 60
 PAGE = 500
 SECOND_US = 1_000_000
 _HOUR_US = 3600 * SECOND_US
-_DAY_US = 24 * _HOUR_US
+DAY_US = 24 * _HOUR_US
+# Where an awkward account's calls of the last hour and a half of a day begin.
+BEFORE_MIDNIGHT_US = 240 * SECOND_US
+_LATE_US = 90 * 60 * SECOND_US
 
 # How busy an hour of the day (UTC) and a day of the week (Monday first) are: European offices, some Americas.
 _HOURS = (5, 4, 3, 3, 3, 5, 11, 24, 46, 62, 68, 64, 52, 60, 72, 76, 70, 58, 44, 34, 26, 18, 12, 8)
@@ -102,6 +105,8 @@ class Timeline:
         How many there are. The first few are legacy records, the others fill the 60 days before ``until``.
     until
         No generation is later than this.
+    around_midnight
+        Whether the calls of the last hour and a half of each day begin in its last minutes.
 
     Examples
     --------
@@ -111,12 +116,13 @@ class Timeline:
     True
     """
 
-    def __init__(self, seed: int, generations: int, until: datetime) -> None:
+    def __init__(self, seed: int, generations: int, until: datetime, *, around_midnight: bool = False) -> None:
+        self._around_midnight = around_midnight
         self.seed = seed
         self.generations = generations
         self.until_us = microseconds(until)
         self.legacy = min(_LEGACY_MOST, generations // _LEGACY_SHARE)
-        self._start_us = self.until_us - DAYS * _DAY_US
+        self._start_us = self.until_us - DAYS * DAY_US
         self._heights = _intensity(self._start_us)
         self._page = functools.lru_cache(maxsize=4096)(self._make_page)
 
@@ -152,7 +158,7 @@ class Timeline:
     def _legacy_us(self, index: int) -> int:
         share = (index + stream(self.seed, "legacy", index).random()) / self.legacy
         age = _LEGACY_OLDEST_DAYS - share * (_LEGACY_OLDEST_DAYS - _LEGACY_NEWEST_DAYS)
-        return self.until_us - int(age * _DAY_US)
+        return self.until_us - int(age * DAY_US)
 
     def _moment(self, share: float) -> int:
         """Give the moment before which ``share`` of the traffic has happened."""
@@ -177,6 +183,8 @@ class Timeline:
                 break
             share = (begin + rng.random() * (end - begin)) / everything
             moments = _turn_moments(rng, self._moment(share), length, earliest, latest)
+            if self._around_midnight:
+                moments = [_toward_midnight(moment) for moment in moments]
             deck = turns if length > 1 or not singles else singles
             rows.extend((moment, talk, turn, deck.pop()) for turn, moment in enumerate(moments))
         rows.sort()
@@ -227,3 +235,9 @@ def _turn_moments(rng: random.Random, first: int, turns: int, earliest: int, lat
     if late > 0:
         moments = [max(earliest, moment - late) for moment in moments]
     return moments
+
+
+def _toward_midnight(moment: int) -> int:
+    """Move a moment of the last hour and a half of a day into its last minutes; the order of moments stays."""
+    left = DAY_US - moment % DAY_US
+    return moment if left > _LATE_US else moment + left - max(left * BEFORE_MIDNIGHT_US // _LATE_US, 1)

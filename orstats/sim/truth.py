@@ -138,6 +138,24 @@ class Truth:
         add = self._service.world.add_young
         return [add(found_after=found_after, content_after=wait, ran_for=ran_for, kind=kind) for _ in range(count)]
 
+    def foreign_ids(self, count: int, *, age: float = 3600.0) -> list[str]:
+        """Make ids of generations that belong to another user: the API answers 403.
+
+        Parameters
+        ----------
+        count
+            How many; each call makes the same ones first.
+        age
+            How many seconds ago the second in them lies.
+
+        Returns
+        -------
+        list of str
+            The ids.
+        """
+        moment = self._service.world.now - timedelta(seconds=age)
+        return [self._corpus.foreign(number, moment) for number in range(count)]
+
     def unknown_ids(self, count: int, *, age: float | None = None) -> list[str]:
         """Make identifiers that are never found.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING
 import orjson
 
 from orstats.sim.account import keys_of
-from orstats.sim.ledger import Entry, read_ledger
-from orstats.sim.spending import share_of, spent_on
+from orstats.sim.ledger import Entry, read_entry, read_ledger
+from orstats.sim.timeline import SECOND_US
 
 if TYPE_CHECKING:
     from orstats.sim.corpus import Corpus
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # Answers kept ready as bytes: some 25 MB.
 _READY = 16_384
+_ANALYTICS_LAG_S = 3 * 3600
 
 
 class World:
@@ -33,17 +35,18 @@ class World:
     lag
         Seconds after the end of its call before a generation is found.
     clock
-        Seconds since 1970.
+        Seconds since 1970; None for the machine's.
     """
 
-    def __init__(self, corpus: Corpus, *, lag: float, clock: Callable[[], float]) -> None:
+    def __init__(self, corpus: Corpus, *, lag: float, clock: Callable[[], float] | None) -> None:
         self.corpus = corpus
-        self.keys = keys_of(corpus.seed)
+        self.keys = keys_of(corpus.seed, awkward=corpus.awkward)
         self.out_of_credits = False
-        self.spent = functools.cache(self._spent)
+        self.rated: set[str] = set()
         self.record_body = functools.lru_cache(maxsize=_READY)(self._record_body)
         self._lag = lag
-        self._clock = clock
+        self._clock = clock or time.time
+        self._moves = clock is not None
         self._found_at: dict[int, float] = {}
         self._content_at: dict[int, float] = {}
         self._adding = threading.Lock()
@@ -64,6 +67,16 @@ class World:
     def now(self) -> datetime:
         """The server's time."""
         return datetime.fromtimestamp(self._clock(), UTC)
+
+    @property
+    def today(self) -> datetime:
+        """The account's time: when it ends, or later where a clock was given that moves on."""
+        return max(self.corpus.until, self.now) if self._moves else self.corpus.until
+
+    @property
+    def analytics_until_us(self) -> int | None:
+        """The newest moment that the analytics of an awkward account know of, as they come late."""
+        return int((self._clock() - _ANALYTICS_LAG_S) * SECOND_US) if self.corpus.awkward else None
 
     def find(self, identifier: str, *, content: bool = False) -> int | None:
         """Find a generation whose record (or content) is available by now; the API does not tell the others apart."""
@@ -88,13 +101,21 @@ class World:
         """Answer from the whole account. It is read once, and added up each time, in a thread: others need not wait."""
         if self._ledger is None:
             if self._reading is None:
-                self._reading = asyncio.ensure_future(asyncio.to_thread(read_ledger, self.corpus, self._stopping))
+                self._reading = asyncio.ensure_future(
+                    asyncio.to_thread(read_ledger, self.corpus, self.keys, self._stopping)
+                )
             # Shielded: a client that hangs up must not end the reading for the others.
             self._ledger = await asyncio.shield(self._reading)
-        return await asyncio.to_thread(then, self._ledger)
+        return await asyncio.to_thread(then, self._with_added(self._ledger))
 
-    def _spent(self, key: str) -> dict[str, float]:
-        return spent_on(self.corpus, share_of(key, self.corpus.generations))
+    def _with_added(self, entries: list[Entry]) -> list[Entry]:
+        """Add the generations that were added to the account and are available by now, in time order."""
+        now = self._clock()
+        added = [index for index, found_at in self._found_at.items() if found_at <= now]
+        if not added:
+            return entries
+        more = [read_entry(self.corpus, self.keys, index) for index in added]
+        return sorted([*entries, *more], key=lambda entry: entry.created_us)
 
     def _record_body(self, index: int) -> bytes:
         # A copy: what orjson returns keeps its scratch space, some 8 kB for a record of 1.5 kB.

@@ -93,33 +93,13 @@ def test_credits_are_what_all_generations_cost(books, ask):
     assert data["total_credits"] >= data["total_usage"]
 
 
-def test_keys_spent_a_part_of_what_the_account_spent(books, ask):
-    account = ask(books, "/credits", key=books.management_key)[1]["data"]["total_usage"]
-    admin, plain, management = (
-        ask(books, "/key", key=key)[1]["data"] for key in (books.key, books.plain_key, books.management_key)
-    )
-    assert admin["usage"] + plain["usage"] == pytest.approx(account)
-    assert management["usage"] == 0
-    for key in (admin, plain):
-        for name in ("usage", "byok_usage"):
-            assert key[f"{name}_daily"] <= key[f"{name}_weekly"] <= key[name]
-            assert key[f"{name}_monthly"] <= key[name]
-    assert admin["usage_daily"] > 0
-    assert plain["limit_remaining"] == plain["limit"] - plain["usage_monthly"]
-
-
-def test_a_key_of_a_large_account_is_told_of_at_once(ask):
-    with SimServer(1_000_000, until=UNTIL) as server:
-        assert 0 < ask(server, "/key")[1]["data"]["usage"] < 1000
-
-
 def test_the_server_answers_others_while_it_adds_up(ask, monkeypatch):
     begun, go_on = Event(), Event()
 
-    def slow(corpus, stop):
+    def slow(corpus, keys, stop):
         begun.set()
         assert go_on.wait(20)
-        return read_ledger(corpus, stop)
+        return read_ledger(corpus, keys, stop)
 
     monkeypatch.setattr(world, "read_ledger", slow)
     with SimServer(50, until=UNTIL) as server, ThreadPoolExecutor(1) as pool:
@@ -163,7 +143,7 @@ def test_stopping_does_not_wait_for_a_million_generations(ask):
 
 
 def test_a_failure_of_the_simulator_is_logged_and_drops_the_connection(ask, monkeypatch, caplog):
-    def fail(_corpus, _stop):
+    def fail(_corpus, _keys, _stop):
         raise ZeroDivisionError("on purpose")
 
     monkeypatch.setattr(world, "read_ledger", fail)

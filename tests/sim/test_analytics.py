@@ -273,7 +273,7 @@ def test_meta_names_what_can_be_asked_for(books, ask, query):
     assert [g["name"] for g in data["granularities"]] == ["minute", "hour", "day", "week", "month"]
 
 
-@pytest.mark.parametrize("path", ["/analytics/query", "/analytics/meta", "/activity", "/credits"])
+@pytest.mark.parametrize("path", ["/analytics/query", "/analytics/meta", "/activity", "/credits", "/keys"])
 def test_only_management_keys_may_add_up(books, ask, path):
     body = {"metrics": ["request_count"]} if path.endswith("query") else None
     for key in (books.key, books.plain_key):

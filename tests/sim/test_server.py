@@ -47,7 +47,7 @@ def test_an_answer_has_the_headers_of_a_real_one(sim):
     assert parsedate_to_datetime(answer.headers["date"]).year >= 2025
 
 
-@pytest.mark.parametrize("path", ["/generations", "/generation/", "/nope", "/keys"])
+@pytest.mark.parametrize("path", ["/generations", "/generation/", "/nope", "/key/"])
 def test_unknown_paths_are_not_found(sim, ask, path):
     assert ask(sim, path) == (404, {"error": {"code": 404, "message": "Not Found"}})
 
@@ -286,7 +286,7 @@ def test_who_does_not_read_answers_gets_no_more_and_is_not_read_for_ever(sim):
     connection = Connection(sim._service, None)
     pipe = FullPipe(connection)
     connection.connection_made(pipe)
-    request = request_bytes(sim, "/api/v1/key")
+    request = request_bytes(sim, f"/api/v1/generation?id={sim.ids[0]}")
     connection.data_received(request * 3)
     assert (len(pipe.written), pipe.reading) == (1, True)
     many = 2**20 // len(request)
