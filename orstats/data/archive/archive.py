@@ -217,7 +217,9 @@ class Archive(Relations):
             for name in hosts_of(self._store, CONTENTS) if host is None else [host]:
                 directory = directory_of(CONTENTS, name)
                 # Again until nothing is left: a compaction may just have made a new part of the old ones.
-                while entries := [entry for entry in self._store.files(directory) if entry.is_ours]:
+                while entries := [
+                    entry for entry in self._store.files(directory) if entry.name.startswith(("part-", ".part-"))
+                ]:
                     for entry in entries:
                         self._store.delete(f"{directory}/{entry.name}")
                 self._store.remove_directory(directory)
@@ -263,7 +265,10 @@ class Archive(Relations):
         hosts = self.hosts()
         with self._location.explained("read", ""):
             return info_frame(
-                self._store, hosts, [(dataset, partial(directory_of, dataset)) for dataset in (GENERATIONS, CONTENTS)]
+                self._store,
+                self._checked,
+                hosts,
+                [(dataset, partial(directory_of, dataset)) for dataset in (GENERATIONS, CONTENTS)],
             )
 
     def compact(self, host: str | None = None, *, min_files: int = 1) -> list[Compaction]:
@@ -297,7 +302,9 @@ class Archive(Relations):
                 for name in hosts_of(self._store, dataset) if host is None else [host]:
                     directory = directory_of(dataset, name)
                     if len(self._store.files(directory)) >= max(1, min_files):
-                        done.append(until_stable(self._store, partial(compact, self._store, dataset, directory, name)))
+                        done.append(
+                            until_stable(partial(compact, self._store, self._checked, dataset, directory, name))
+                        )
         return done
 
     def _append(self, dataset: Dataset, host: str, table: pa.Table) -> None:

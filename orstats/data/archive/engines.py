@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
@@ -17,9 +17,11 @@ import numpy as np
 import pyarrow as pa
 
 from orstats.api.errors import ArchiveError, ConfigError, MissingExtraError
+from orstats.data.archive.casts import stored_type
+from orstats.data.archive.checked import Checked
 from orstats.data.archive.newest import until_stable, warn_unreadable
-from orstats.data.archive.parts import Dataset, parts_of
-from orstats.data.archive.reader import read_keys
+from orstats.data.archive.parts import Dataset, Part, UnreadablePartError, irregular_parts, parts_of
+from orstats.data.archive.reader import Reader, read_keys
 from orstats.data.archive.store import LocalStore, Store
 
 if TYPE_CHECKING:
@@ -41,22 +43,37 @@ _HOST: Final = "host"
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The whole parts of one host, and which columns some of them have."""
+class HostParts:
+    """The whole parts of one host.
+
+    Parameters
+    ----------
+    host
+        Of the API.
+    paths
+        Parts that an engine can read as they are.
+    columns
+        That some of them have.
+    alike
+        Whether all of them have the same columns.
+    others
+        The rows of parts that other programs wrote with other types, with ``filename`` and ``file_row_number``.
+    """
 
     host: str
     paths: tuple[str, ...]
     columns: frozenset[str]
     alike: bool
+    others: pa.Table
 
 
-def parts(store: Store, dataset: Dataset, directories: Mapping[str, str]) -> list[Parts]:
-    """List the parts that can be read; others are logged and left out.
+def parts(store: Store, checked: Checked, dataset: Dataset, directories: Mapping[str, str]) -> list[HostParts]:
+    """List the parts that are whole; others are logged and excluded, because engines add up damaged pages.
 
     Parameters
     ----------
-    store, dataset
-        Where, and what.
+    store, checked, dataset
+        Where, which parts are known to be whole, and what.
     directories
         Of each host.
 
@@ -66,17 +83,45 @@ def parts(store: Store, dataset: Dataset, directories: Mapping[str, str]) -> lis
         The place cannot be read.
     """
 
-    def look(host: str, directory: str, skip: frozenset[str]) -> Parts:
-        paths = [path for entry in parts_of(store, directory) if (path := f"{directory}/{entry.name}") not in skip]
+    def look(host: str, directory: str, skip: Mapping[str, UnreadablePartError]) -> HostParts:
+        problems = [*irregular_parts(store, directory), *skip.values()]
+        entries = [entry for entry in parts_of(store, directory) if f"{directory}/{entry.name}" not in skip]
+        problems += checked.check(store, dataset, directory, entries)
+        unusable = {problem.path for problem in problems}
+        paths = [path for entry in entries if (path := f"{directory}/{entry.name}") not in unusable]
         # No id is wanted: only the footers are read.
         found, broken = read_keys(store, dataset, paths, pa.array([], pa.string()))
-        for error in broken:
-            warn_unreadable(store, error)
-        names = [frozenset(keys.part.metadata.schema.names) for keys in found]
-        paths = [keys.part.path for keys in found]
-        return Parts(host, tuple(paths), frozenset().union(*names), alike=len(set(names)) == 1)
+        others = [keys.part for keys in found if not _is_readable(keys.part.schema, dataset)]
+        tables = [_read_all(store, dataset, part) for part in others]
+        warn_unreadable(store, [*problems, *broken])
+        direct = [keys.part for keys in found if keys.part not in others]
+        names = [frozenset(part.schema.names) for part in direct]
+        return HostParts(
+            host,
+            tuple(part.path for part in direct),
+            frozenset().union(*names),
+            alike=len({tuple(part.schema.names) for part in direct}) == 1,
+            others=pa.concat_tables([_placed(dataset.schema.empty_table(), ""), *tables]),
+        )
 
-    return [until_stable(store, partial(look, *one)) for one in directories.items()]
+    return [until_stable(partial(look, *one)) for one in directories.items()]
+
+
+def _is_readable(schema: pa.Schema, dataset: Dataset) -> bool:
+    """Whether engines read the dataset's types from a part: Parquet knows one kind of text and no dictionaries."""
+    types = {field.name: stored_type(field.type) for field in schema}
+    return all(types.get(field.name, field.type) == stored_type(field.type) for field in dataset.schema)
+
+
+def _read_all(store: Store, dataset: Dataset, part: Part) -> pa.Table:
+    with Reader(store, dataset, part.path, part.metadata) as reader:
+        return _placed(reader.read(range(part.metadata.num_row_groups), dataset.schema.names), part.path)
+
+
+def _placed(table: pa.Table, path: str) -> pa.Table:
+    names = pa.array([path] * table.num_rows, pa.string())
+    rows = pa.array(range(table.num_rows), pa.int64())
+    return table.append_column("filename", names).append_column("file_row_number", rows)
 
 
 def connect() -> DuckDBPyConnection:
@@ -92,9 +137,9 @@ def connect() -> DuckDBPyConnection:
 
 
 def relation(
-    connection: DuckDBPyConnection, store: Store, dataset: Dataset, hosts: Sequence[Parts]
+    connection: DuckDBPyConnection, store: Store, dataset: Dataset, hosts: Sequence[HostParts]
 ) -> DuckDBPyRelation:
-    """Make a relation of the newest records: ``host`` and the columns of the dataset.
+    """Make a relation of the newest record of each id over all hosts: ``host`` and the columns of the dataset.
 
     Raises
     ------
@@ -105,10 +150,16 @@ def relation(
     """
     duckdb = _duckdb()
     prefix = _mount(connection, store)
-    stored = [(one, [prefix + store.full(path) for path in one.paths]) for one in hosts if one.paths]
+    queries = [_nothing(dataset)]
+    for one in hosts:
+        if one.paths:
+            queries.append(_records(dataset, one, [prefix + store.full(path) for path in one.paths]))
+        if one.others.num_rows:
+            name = f"orstats_others_{secrets.token_hex(8)}"
+            connection.register(name, one.others)
+            queries.append(_select(one.host, (f'"{field.name}"' for field in dataset.schema), name))
     try:
-        queries = [_newest(connection, dataset, one, paths) for one, paths in stored]
-        return connection.sql(" UNION ALL ".join([_nothing(dataset), *queries]))
+        return connection.sql(_newest(connection, dataset, " UNION ALL ".join(queries)))
     except duckdb.Error as error:
         raise ArchiveError(f"DuckDB cannot read the archive: {error}", path=store.full("")) from error
 
@@ -131,8 +182,8 @@ def query(connection: DuckDBPyConnection, records: DuckDBPyRelation, sql: str) -
     return answer
 
 
-def frame(session: SparkSession, store: Store, scheme: str, dataset: Dataset, hosts: Sequence[Parts]) -> DataFrame:
-    """Make a Spark DataFrame of the newest records: ``host`` and the columns of the dataset.
+def frame(session: SparkSession, store: Store, scheme: str, dataset: Dataset, hosts: Sequence[HostParts]) -> DataFrame:
+    """Make a Spark DataFrame of the newest record of each id over all hosts: ``host`` and the dataset's columns.
 
     Parameters
     ----------
@@ -153,17 +204,20 @@ def frame(session: SparkSession, store: Store, scheme: str, dataset: Dataset, ho
         raise ConfigError(f"Spark's name for {scheme}:// is not known here: use session.read.parquet on generations/.")
     schema = ", ".join(f"`{field.name}` {_TYPES[field.type][1]}" for field in dataset.schema)
     names = [f"`{field.name}`" for field in dataset.schema]
-    newest = "row_number() over (partition by id order by fetched_at desc nulls last, part desc, place desc)"
-    result = session.createDataFrame([], f"`{_HOST}` string, {schema}")
+    result = session.createDataFrame([], f"`{_HOST}` string, {schema}, part string, place bigint")
     for parts in hosts:
+        host = parts.host.replace("\\", "\\\\").replace("'", "\\'")
         if parts.paths:
             paths = [base + _GLOB.sub(r"\\\1", store.full(path)) for path in parts.paths]
             records = session.read.schema(schema).parquet(*paths)
-            records = records.selectExpr("*", "_metadata.file_name as part", "_metadata.row_index as place")
-            records = records.selectExpr(*names, f"{newest} as newer").where("newer = 1")
-            host = parts.host.replace("\\", "\\\\").replace("'", "\\'")
-            result = result.unionAll(records.selectExpr(f"'{host}' as `{_HOST}`", *names))
-    return result
+            places = ("_metadata.file_name as part", "_metadata.row_index as place")
+            result = result.unionAll(records.selectExpr(f"'{host}' as `{_HOST}`", *names, *places))
+        if parts.others.num_rows:
+            rows = session.createDataFrame(parts.others)
+            places = ("filename as part", "file_row_number as place")
+            result = result.unionAll(rows.selectExpr(f"'{host}' as `{_HOST}`", *names, *places))
+    newest = "row_number() over (partition by id order by fetched_at desc nulls last, part desc, place desc)"
+    return result.selectExpr("*", f"{newest} as newer").where("newer = 1").selectExpr(f"`{_HOST}`", *names)
 
 
 def _duckdb() -> ModuleType:
@@ -176,27 +230,38 @@ def _duckdb() -> ModuleType:
 
 
 def _nothing(dataset: Dataset) -> str:
-    """Select no rows: what makes an empty archive have its columns, too."""
+    """Select no rows: what gives an empty archive its columns."""
     columns = [f"CAST(NULL AS VARCHAR) AS {_HOST}"]
     columns += [f'CAST(NULL AS {_TYPES[field.type][0]}) AS "{field.name}"' for field in dataset.schema]
-    return f"SELECT {', '.join(columns)} WHERE false"
+    return f"SELECT {', '.join(columns)}, CAST(NULL AS VARCHAR) AS filename, 0 AS file_row_number WHERE false"
 
 
-def _newest(connection: DuckDBPyConnection, dataset: Dataset, parts: Parts, paths: Sequence[str]) -> str:
-    """Select the newest record of each id, from files that may hold older ones, too.
+def _records(dataset: Dataset, parts: HostParts, paths: Sequence[str]) -> str:
+    """Select the rows of a host's parts, with their places."""
+    columns = (
+        f'"{field.name}"' if field.name in parts.columns else f'CAST(NULL AS {_TYPES[field.type][0]}) AS "{field.name}"'
+        for field in dataset.schema
+    )
+    listed = ", ".join(_quoted(path) for path in paths)
+    union = "" if parts.alike else ", union_by_name = true"
+    files = f"read_parquet([{listed}], filename = true, file_row_number = true, hive_partitioning = false{union})"
+    return _select(parts.host, columns, files)
+
+
+def _select(host: str, columns: Iterable[str], source: str) -> str:
+    select = f"SELECT {_quoted(host)} AS {_HOST}, {', '.join(columns)}"
+    return f"{select}, filename, file_row_number FROM {source}"
+
+
+def _newest(connection: DuckDBPyConnection, dataset: Dataset, records: str) -> str:
+    """Select the newest record of each id, from records that may hold older ones, too.
 
     Old ones are few or none, so they are looked for once, by hashes that take 8 bytes for each row, and then left out
     by their place. To compare all rows in each query would take more memory than the query.
     """
-    columns = [
-        f'"{field.name}"' if field.name in parts.columns else f'CAST(NULL AS {_TYPES[field.type][0]}) AS "{field.name}"'
-        for field in dataset.schema
-    ]
-    listed = ", ".join(_quoted(path) for path in paths)
-    union = "" if parts.alike else ", union_by_name = true"
-    files = f"read_parquet([{listed}], filename = true, file_row_number = true, hive_partitioning = false{union})"
-    select = f"SELECT {_quoted(parts.host)} AS {_HOST}, {', '.join(columns)} FROM {files} AS part"  # noqa: S608 - quoted
-    hashes = np.sort(connection.sql(f"SELECT hash(id) AS h FROM {files}").fetchnumpy()["h"])  # noqa: S608 - quoted
+    columns = ", ".join((_HOST, *(f'"{field.name}"' for field in dataset.schema)))
+    select = f"SELECT {columns} FROM ({records}) AS part"  # noqa: S608 - quoted
+    hashes = np.sort(connection.sql(f"SELECT hash(id) AS h FROM ({records})").fetchnumpy()["h"])  # noqa: S608 - quoted
     twice = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     if not len(twice):
         return select
@@ -204,9 +269,9 @@ def _newest(connection: DuckDBPyConnection, dataset: Dataset, parts: Parts, path
     connection.register(wanted, pa.table({"h": twice}))
     connection.execute(
         f"""CREATE TEMP TABLE {old} AS SELECT filename, file_row_number FROM (
-            SELECT filename, file_row_number, row_number() OVER (
-                PARTITION BY id ORDER BY fetched_at DESC NULLS LAST, filename DESC, file_row_number DESC) AS newer
-            FROM {files} WHERE hash(id) IN (SELECT h FROM {wanted})) WHERE newer > 1"""  # noqa: S608 - quoted
+            SELECT filename, file_row_number, row_number() OVER (PARTITION BY id ORDER BY fetched_at DESC NULLS LAST,
+                parse_filename(filename) DESC, file_row_number DESC) AS newer
+            FROM ({records}) WHERE hash(id) IN (SELECT h FROM {wanted})) WHERE newer > 1"""  # noqa: S608 - quoted
     )
     connection.unregister(wanted)
     return (

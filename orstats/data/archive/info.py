@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -11,14 +11,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orstats.data.archive.newest import until_stable
-from orstats.data.archive.parts import Dataset, parts_of
+from orstats.data.archive.checked import Checked
+from orstats.data.archive.newest import until_stable, warn_unreadable
+from orstats.data.archive.parts import Dataset, UnreadablePartError, irregular_parts, parts_of
 from orstats.data.archive.reader import read_keys
 from orstats.data.archive.store import Store
 
 _DTYPES: Final = {
     "parts": "Int64",
     "damaged": "Int64",
+    "ignored": "Int64",
     "rows": "Int64",
     "ids": "Int64",
     "bytes": "Int64",
@@ -33,6 +35,7 @@ _DTYPES: Final = {
 class _Holding:
     parts: int
     damaged: int
+    ignored: int
     rows: int
     ids: int
     size: int
@@ -41,14 +44,14 @@ class _Holding:
 
 
 def info_frame(
-    store: Store, hosts: Sequence[str], datasets: Sequence[tuple[Dataset, Callable[[str], str]]]
+    store: Store, checked: Checked, hosts: Sequence[str], datasets: Sequence[tuple[Dataset, Callable[[str], str]]]
 ) -> pd.DataFrame:
     """Return one row per host: see :meth:`orstats.data.archive.archive.Archive.info`.
 
     Parameters
     ----------
-    store
-        Where.
+    store, checked
+        Where, and which parts are known to be whole.
     hosts
         Of which hosts.
     datasets
@@ -62,12 +65,13 @@ def info_frame(
     rows = []
     for host in hosts:
         records, contents = (
-            until_stable(store, partial(_holding, store, dataset, directory(host))) for dataset, directory in datasets
+            until_stable(partial(_holding, store, checked, dataset, directory(host))) for dataset, directory in datasets
         )
         rows.append(
             (
                 records.parts,
                 records.damaged + contents.damaged,
+                records.ignored + contents.ignored,
                 records.rows,
                 records.ids,
                 records.size,
@@ -81,16 +85,25 @@ def info_frame(
     return pd.DataFrame(rows, columns=list(_DTYPES), index=index).astype(_DTYPES)
 
 
-def _holding(store: Store, dataset: Dataset, directory: str, skip: frozenset[str]) -> _Holding:
-    entries = parts_of(store, directory)
-    paths = [f"{directory}/{entry.name}" for entry in entries]
-    keys, broken = read_keys(store, dataset, [path for path in paths if path not in skip], None)
+def _holding(
+    store: Store, checked: Checked, dataset: Dataset, directory: str, skip: Mapping[str, UnreadablePartError]
+) -> _Holding:
+    problems = [*irregular_parts(store, directory), *skip.values()]
+    entries = [entry for entry in parts_of(store, directory) if f"{directory}/{entry.name}" not in skip]
+    problems += checked.check(store, dataset, directory, entries)
+    unusable = {problem.path for problem in problems}
+    paths = [path for entry in entries if (path := f"{directory}/{entry.name}") not in unusable]
+    keys, broken = read_keys(store, dataset, paths, None)
+    problems += broken
+    warn_unreadable(store, problems)
+    ignored = sum(problem.foreign for problem in problems)
+    counts = (len(keys), len(problems) - ignored, ignored)
+    size = sum(entry.size for entry in parts_of(store, directory))
     tables = [one.table for one in keys]
-    size = sum(entry.size for entry in entries)
     rows = sum(table.num_rows for table in tables)
     if not rows:
-        return _Holding(len(keys), len(broken) + len(skip), 0, 0, size, None, None)
+        return _Holding(*counts, 0, 0, size, None, None)
     table = pa.concat_tables(tables)
     span = pc.min_max(table["created_at"]).as_py() if "created_at" in table.column_names else {"min": None, "max": None}
     ids = pc.count_distinct(table["id"]).as_py()
-    return _Holding(len(keys), len(broken) + len(skip), rows, ids, size, span["min"], span["max"])
+    return _Holding(*counts, rows, ids, size, span["min"], span["max"])

@@ -29,6 +29,7 @@ CONTENTS: Final = Dataset(
     group_rows=256,
     batch_rows=1_024,
     part_rows=65_536,
+    required=("id", "body", "fetched_at"),
 )
 
 _HOST: Final = "host="

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 import pyarrow as pa
 
 from orstats.data.archive.choose import choose
-from orstats.data.archive.parts import Chosen, Dataset, Keys, UnreadablePartError, parts_of
+from orstats.data.archive.parts import Chosen, Dataset, Keys, UnreadablePartError, irregular_parts, parts_of
 from orstats.data.archive.reader import WORKERS, only, read_keys, read_rows
 from orstats.data.archive.store import Store
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: Key of a table's metadata: the files whose records are not in it because they cannot be read.
+UNREADABLE: Final = b"orstats:unreadable_files"
 
 #: A compaction may replace a part between listing and reading: list again. More often than this is a fault.
 _TRIES: Final = 20
@@ -37,8 +41,8 @@ def newest(
 ) -> pa.Table:
     """Return the newest record of each id (of all when None) in one directory, or only some columns of it.
 
-    With ``encoded``, text that repeats comes as dictionaries.
-    Parts that cannot be read are logged and left out.
+    With ``encoded``, text that repeats comes as dictionaries. Parts that cannot be read are logged and excluded; the
+    metadata of the table's schema names them as a JSON list under :data:`UNREADABLE`.
 
     Raises
     ------
@@ -50,60 +54,58 @@ def newest(
     as_dictionary = [name for name in dataset.repeating if encoded and name in names]
     nothing = dataset.types(as_dictionary).empty_table().select(names)
 
-    def read(skip: frozenset[str]) -> pa.Table:
+    def read(skip: Mapping[str, UnreadablePartError]) -> pa.Table:
+        irregular = irregular_parts(store, directory)
         parts = [(f"{directory}/{entry.name}", entry.size) for entry in parts_of(store, directory)]
         at_once = wanted is not None and sum(size for _, size in parts) <= _BYTES_AN_ID * len(wanted)
         columns_too, encoded_too = (names, as_dictionary) if at_once else ((), ())
         paths = [path for path, _ in parts if path not in skip]
         keys, broken = read_keys(store, dataset, paths, wanted, columns=columns_too, encoded=encoded_too)
-        for error in broken:
-            warn_unreadable(store, error)
         chosen = choose(keys, wanted, settled_only=settled_only)
         if at_once:
-            return pa.concat_tables([nothing, *_at_hand(keys, chosen, names)])
-        del keys  # a million of them take 60 MB, which the rows can use
-        return pa.concat_tables([nothing, *_rows_of(store, dataset, chosen, names, as_dictionary)])
+            table = pa.concat_tables([nothing, *_at_hand(keys, chosen, names)])
+        else:
+            del keys  # a million of them take 60 MB, which the rows can use
+            table = pa.concat_tables([nothing, *_rows_of(store, dataset, chosen, names, as_dictionary)])
+        problems = [*irregular, *broken, *skip.values()]
+        warn_unreadable(store, problems)
+        unreadable = [store.full(problem.path) for problem in problems if not problem.foreign]
+        return table.replace_schema_metadata({UNREADABLE: json.dumps(unreadable)}) if unreadable else table
 
-    return until_stable(store, read)
+    return until_stable(read)
 
 
-def until_stable(store: Store, action: Callable[[frozenset[str]], T]) -> T:
+def until_stable(action: Callable[[Mapping[str, UnreadablePartError]], T]) -> T:
     """Run an action on the parts until none of them vanishes or breaks under it.
 
     Parameters
     ----------
-    store
-        Where the parts are.
     action
-        Gets the paths of parts to leave alone because they turned out to be broken inside.
+        Gets the parts to skip because they turned out to be broken inside, by path.
 
     Raises
     ------
     OSError
         The parts keep vanishing.
     """
-    skip: frozenset[str] = frozenset()
+    skip: dict[str, UnreadablePartError] = {}
     vanished = 0
     while True:
         try:
             return action(skip)
         except UnreadablePartError as error:
-            warn_unreadable(store, error)
-            skip |= {error.path}
+            skip[error.path] = error
         except FileNotFoundError as error:
             vanished += 1
             if vanished == _TRIES:
                 raise OSError(f"files kept vanishing while they were read, {error} among them") from error
 
 
-def warn_unreadable(store: Store, error: UnreadablePartError) -> None:
-    """Say which part is not used and why."""
-    logger.warning(
-        "%s is not a whole archive file and is not used: %s. Delete it, or restore it from a backup; "
-        "what it held will be fetched again.",
-        store.full(error.path),
-        error,
-    )
+def warn_unreadable(store: Store, problems: Iterable[UnreadablePartError]) -> None:
+    """Name each file that is not used, why, and what to do."""
+    for problem in problems:
+        meaning = "ignored" if problem.foreign else "skipped; its records count as not archived"
+        logger.warning("Archive file %s is %s. %s", store.full(problem.path), meaning, problem)
 
 
 def _at_hand(keys: Sequence[Keys], chosen: Sequence[Chosen], columns: Sequence[str]) -> Iterator[pa.Table]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,11 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orstats.data.archive.seal import UNSEALED, seal
 from orstats.data.archive.store import Entry, Store
 
 #: Written into each part, for people and tools that ask where a file is from.
 METADATA: Final = {b"orstats:archive": b"1"}
 SUFFIX: Final = ".parquet"
+_PREFIX: Final = "part-"
+_PANDAS_INDEX: Final = "__index_level_"
 
 Rows = npt.NDArray[np.int64]
 
@@ -42,6 +46,8 @@ class Dataset:
         Rows that a compaction has in memory at a time.
     part_rows
         Rows of a part at most, after a compaction.
+    required
+        Columns without which a file is not a part.
     """
 
     folder: str
@@ -51,6 +57,7 @@ class Dataset:
     group_rows: int
     batch_rows: int
     part_rows: int
+    required: tuple[str, ...] = ("id", "fetched_at")
 
     @property
     def repeating(self) -> list[str]:
@@ -67,22 +74,55 @@ class Dataset:
         """The columns that decide which records are wanted."""
         return [name for name in ("id", "fetched_at", "created_at", "generation_time") if name in self.schema.names]
 
+    def is_part(self, name: str, columns: Collection[str], *, sealed: bool) -> bool:
+        """Return whether a whole Parquet file belongs to the archive: only such files are read, merged and deleted.
+
+        A part keeps its place when other programs rewrite it under its name, and when it is renamed as it is. Any other
+        file must look like a complete part, so that a table that the user put there stays the user's own.
+
+        Parameters
+        ----------
+        name
+            Of the file.
+        columns
+            That it has.
+        sealed
+            Whether its bytes are as the archive wrote them.
+        """
+        if not set(self.required) <= set(columns):
+            return False
+        known = self.schema.names
+        complete = set(columns) <= set(known) and 10 * len(columns) >= 9 * len(known)
+        return complete or sealed or name.startswith(_PREFIX)
+
 
 class UnreadablePartError(Exception):
-    """A file among the parts is not a whole part of this dataset. ``path`` names it."""
+    """A file among the parts cannot be used.
 
-    def __init__(self, path: str, why: str) -> None:
+    Parameters
+    ----------
+    path
+        Of the file, in the store.
+    why
+        What is wrong with it, with what to do, as one or more sentences.
+    foreign
+        Whether it is a whole file that does not belong to the archive.
+    """
+
+    def __init__(self, path: str, why: str, *, foreign: bool = False) -> None:
         super().__init__(why)
         self.path = path
+        self.foreign = foreign
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part, by its path and footer, and those of its row groups that may hold something wanted."""
+    """A part, by its path and footer, those of its row groups that may hold something wanted, and its schema."""
 
     path: str
     metadata: Any
     groups: list[int]
+    schema: pa.Schema
 
     @property
     def sizes(self) -> list[int]:
@@ -118,25 +158,58 @@ def part_name() -> str:
     return f"part-{now:%Y%m%dT%H%M%S%f}Z-{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
 
 
+def renamed(name: str) -> str:
+    """Return a new name for the successor of a part, which sorts where the part did.
+
+    Examples
+    --------
+    >>> renamed("part-20260101T000000000000Z-1-00000000.parquet")[:-16]
+    'part-20260101T000000000000Z-1-'
+    """
+    same_place, found = re.subn(r"(?<=-)[0-9a-f]{8}(?=\.parquet$)", os.urandom(4).hex(), name)
+    return same_place if found else part_name()
+
+
 def parts_of(store: Store, directory: str) -> list[Entry]:
-    """Return the parts in a directory, oldest first; files being written are not among them."""
+    """Return the files in a directory that may be parts, oldest first; files being written are not among them."""
+    return [entry for entry in _named_like_parts(store, directory) if entry.is_file]
+
+
+def irregular_parts(store: Store, directory: str) -> list[UnreadablePartError]:
+    """Return what is named like a part and is not a file."""
+    return [
+        UnreadablePartError(f"{directory}/{entry.name}", "It is a directory or a broken link, not a file.")
+        for entry in _named_like_parts(store, directory)
+        if not entry.is_file
+    ]
+
+
+def _named_like_parts(store: Store, directory: str) -> list[Entry]:
     return [entry for entry in store.files(directory) if entry.name.endswith(SUFFIX) and not entry.is_hidden]
 
 
-def producer(dataset: Dataset, batches: Iterable[pa.Table]) -> Callable[[Any], None]:
-    """Return a function that writes the tables as one Parquet file."""
+def unknown_fields(dataset: Dataset, schema: pa.Schema) -> list[pa.Field]:
+    """Return the fields that this version does not know; they are carried over when a part is rewritten."""
+    known = {*dataset.schema.names}
+    return [f for f in schema if f.name not in known and not f.name.startswith(_PANDAS_INDEX)]
+
+
+def producer(dataset: Dataset, batches: Iterable[pa.Table], more: Sequence[pa.Field] = ()) -> Callable[[Any], None]:
+    """Return a function that writes the tables as one Parquet file, with more fields than the dataset's own."""
 
     def produce(sink: Any) -> None:
-        schema = dataset.schema.with_metadata(METADATA)
+        schema = pa.schema([*dataset.schema, *more], METADATA)
         with pq.ParquetWriter(
             sink,
             schema,
             compression="zstd",
             write_statistics=list(dataset.statistics),
-            use_dictionary=[name for name in schema.names if name not in dataset.various],
+            use_dictionary=[f.name for f in dataset.schema if f.name not in dataset.various],
             write_page_checksum=True,
         ) as writer:
             for batch in batches:
                 writer.write_table(batch.replace_schema_metadata(METADATA), row_group_size=dataset.group_rows)
+            writer.add_key_value_metadata(UNSEALED)
+        seal(sink)
 
     return produce

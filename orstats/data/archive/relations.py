@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orstats.data.archive import engines
+from orstats.data.archive.checked import Checked
 from orstats.data.archive.layout import GENERATIONS
 from orstats.data.archive.layout import directory as directory_of
 from orstats.data.archive.layout import hosts as hosts_of
@@ -31,7 +32,7 @@ class Relations:
         Parameters
         ----------
         host
-            Host of the API; all of them when None.
+            Host of the API; all of them when None: then an id that several hosts have is there once, the newest.
         connection
             Of DuckDB, to join with other tables; a new one in memory when None.
 
@@ -39,7 +40,7 @@ class Relations:
         -------
         duckdb.DuckDBPyRelation
             ``host``, and the columns of :data:`orstats.data.frame.frame.RECORD_SCHEMA`. Damaged files are logged as a
-            warning and left out.
+            warning and excluded: each file is read to its end once, since DuckDB and Spark do not compare checksums.
 
         Raises
         ------
@@ -117,10 +118,15 @@ class Relations:
         with self._location.explained("read", GENERATIONS.folder):
             return engines.frame(session, self._store, self._location.scheme, GENERATIONS, self._parts(host))
 
-    def _parts(self, host: str | None) -> list[engines.Parts]:
+    def _parts(self, host: str | None) -> list[engines.HostParts]:
         hosts = hosts_of(self._store, GENERATIONS) if host is None else [host]
-        return engines.parts(self._store, GENERATIONS, {one: directory_of(GENERATIONS, one) for one in hosts})
+        directories = {one: directory_of(GENERATIONS, one) for one in hosts}
+        return engines.parts(self._store, self._checked, GENERATIONS, directories)
 
     @cached_property
     def _store(self) -> Store:
         return self._location.open()
+
+    @cached_property
+    def _checked(self) -> Checked:
+        return Checked(self._location.shown)

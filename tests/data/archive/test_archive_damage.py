@@ -107,8 +107,7 @@ def test_compaction_names_damaged_files_and_leaves_them(archive, kind):
     assert bad.read_bytes() == broken
     assert sorted(archive.read(HOST)["id"].to_pylist()) == ["gen-1", "gen-2"]
     info = archive.info().loc[HOST]
-    assert info["damaged"] == (kind != "one bit of a value")  # info reads no values
-    assert info["ids"] == 2 + (kind == "one bit of a value")
+    assert (info["damaged"], info["ids"]) == (1, 2)
 
 
 def test_every_file_damaged_reads_as_nothing(archive):
@@ -141,7 +140,6 @@ def test_other_files_and_directories_are_not_parts(archive):
     (folder / "notes.txt").write_text("mine")
     (folder / ".part-x.parquet.tmp").write_bytes(b"half a f")
     (folder / ".hidden.parquet").write_bytes(b"half a f")
-    (folder / "part-directory.parquet").mkdir()
     (folder.parent / "host=%zz").mkdir()
     (folder.parent / "elsewhere").mkdir()
     assert archive.read(HOST).num_rows == 1
@@ -149,13 +147,13 @@ def test_other_files_and_directories_are_not_parts(archive):
     assert archive.info()["damaged"].tolist() == [0]
 
 
-def test_leftovers_are_removed_when_they_are_an_hour_old(archive):
+def test_leftovers_are_removed_when_they_are_a_day_old(archive):
     archive.append(HOST, records("gen-1"))
     folder = parts(archive)[0].parent
     old, young = folder / ".part-old.parquet.tmp", folder / ".part-young.parquet.tmp"
     for path in (old, young):
         path.write_bytes(b"half a f")
-    os.utime(old, (time.time() - 3700,) * 2)
+    os.utime(old, (time.time() - 86_500,) * 2)
     archive.compact()
     assert (old.exists(), young.exists()) == (False, True)
 

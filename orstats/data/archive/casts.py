@@ -1,0 +1,80 @@
+"""Columns of parts that other programs rewrote, in the types of the archive: without loss, or not at all.
+
+pandas, Polars, DuckDB and Spark write the same values as other types: text as large strings, views or dictionaries,
+whole numbers as floats where some are missing, times in other units or without the zone UTC, amounts as decimals.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+
+def is_native(schema: pa.Schema, wanted: pa.Schema) -> bool:
+    """Return whether all columns that a schema shares with the wanted one have its types."""
+    if schema.equals(wanted):
+        return True
+    found = {field.name: field.type for field in schema}
+    return all(found.get(field.name, field.type) == field.type for field in wanted)
+
+
+def stored_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type as Parquet stores it: it knows one kind of text, and none of dictionaries.
+
+    Examples
+    --------
+    >>> stored_type(pa.dictionary(pa.int8(), pa.large_string()))
+    DataType(string)
+    """
+    if types.is_dictionary(kind):
+        return stored_type(kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):  # such as JSON
+        return stored_type(kind.storage_type)
+    if types.is_large_string(kind) or types.is_string_view(kind):
+        return pa.string()
+    if types.is_binary(kind) or types.is_binary_view(kind):
+        return pa.large_binary()
+    if types.is_timestamp(kind) and kind.tz is not None:
+        return pa.timestamp(kind.unit, "UTC")
+    return kind
+
+
+def is_castable(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Return whether values of a type can be those of the wanted one; :func:`cast` knows whether all of them are."""
+    found = stored_type(found)
+    if types.is_null(found) or found == wanted:
+        return True
+    if types.is_string(wanted):
+        return False
+    if types.is_large_binary(wanted):
+        return bool(types.is_string(found))
+    if types.is_timestamp(wanted):
+        return bool(types.is_timestamp(found) or types.is_string(found))
+    if types.is_boolean(wanted):
+        return bool(types.is_integer(found))
+    return bool(types.is_integer(found) or types.is_floating(found) or types.is_decimal(found))
+
+
+def cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """Return a column with the wanted type and the same values. Times without a zone are taken for UTC.
+
+    Raises
+    ------
+    pyarrow.ArrowException, ValueError
+        A value would not be the same.
+    """
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.cast(column.type.storage_type)
+    if column.type == wanted or types.is_null(column.type):
+        return column.cast(wanted)
+    if types.is_integer(wanted) and types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)  # how some programs write a missing number
+    elif types.is_decimal(column.type):
+        column = column.cast(pa.string())  # the nearest float, which Arrow's own cast may miss by a little
+    done = column.cast(wanted)
+    if types.is_boolean(wanted) and not done.cast(column.type).equals(column):
+        raise ValueError("a value is neither 0 nor 1")
+    return done
