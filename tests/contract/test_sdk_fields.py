@@ -5,8 +5,6 @@ import typing
 from datetime import datetime
 
 import pytest
-from openrouter.analytics import Analytics
-from openrouter.api_keys import APIKeys
 from openrouter.components import (
     ActivityItem,
     GenerationContentError,
@@ -16,8 +14,6 @@ from openrouter.components import (
 from openrouter.components import generationcontentdata as content
 from openrouter.components.generationresponse import GenerationResponseData
 from openrouter.components.providerresponse import ProviderResponse
-from openrouter.credits import Credits
-from openrouter.generations import Generations
 from openrouter.operations import getanalyticsmeta as meta
 from openrouter.operations import queryanalytics as analytics
 from openrouter.operations.getcredits import GetCreditsData
@@ -219,10 +215,3 @@ def test_the_comparison_finds_each_kind_of_difference():
         "total_usage: may be null: True in the SDK, False in orstats",
         "total_usage: text in the SDK, number in orstats",
     ]
-
-
-def test_the_sdk_has_the_calls_that_orstats_replaces():
-    assert {"get_generation", "list_generation_content"} <= set(dir(Generations))
-    assert {"get_user_activity", "get_analytics_meta", "query_analytics"} <= set(dir(Analytics))
-    assert "get_credits" in dir(Credits)
-    assert "get_current_key_metadata" in dir(APIKeys)
