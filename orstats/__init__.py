@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from orstats.notebook.explore import explore
     from orstats.notebook.view import view
 
+#: Stands here rather than in the package's metadata, which a zipapp or a copied folder does not have.
+__version__ = "0.1.0"
+
 __all__ = [
     "Archive",
     "Client",

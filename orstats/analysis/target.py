@@ -90,16 +90,15 @@ class Target:
             raise ExportError(f"{self.path} cannot be written: {self._reason(error)}.", path=self.path) from error
 
     def _reason(self, error: OSError) -> str:
-        match error.errno:
-            case errno.ENOENT:
-                return f"there is no directory {self._real.parent}"
-            case errno.EACCES | errno.EPERM:
-                return "no permission, or it is open in another program"
-            case errno.ENOSPC | errno.EDQUOT:
-                return "the disk is full"
-            case errno.EROFS:
-                return "the disk is read-only"
-            case errno.ENOTDIR:
-                return f"{self._real.parent} is not a directory"
-            case _:
-                return error.strerror or str(error)
+        folder = self._real.parent
+        is_there = f"no file can be created in {folder}"  # as in /proc
+        reasons = {
+            errno.ENOENT: is_there if folder.is_dir() else f"there is no directory {folder}",
+            errno.EACCES: "no permission, or it is open in another program",
+            errno.EPERM: "no permission, or it is open in another program",
+            errno.ENOSPC: "the disk is full",
+            errno.EDQUOT: "the disk is full",
+            errno.EROFS: "the disk is read-only",
+            errno.ENOTDIR: f"{folder} is not a directory",
+        }
+        return reasons.get(error.errno or 0, error.strerror or str(error))

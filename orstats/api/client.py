@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote as percent
 
+from orstats import __version__
 from orstats.api import wire
 from orstats.api.account import AccountCalls
 from orstats.api.errors import ApiError, ConfigError, ForbiddenError, NetworkError, RateLimitError, ServerError
@@ -80,7 +80,7 @@ class Client(AccountCalls):
         pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         if len(pair) != 2 or not all(seconds > 0 for seconds in pair):  # noqa: PLR2004 - a pair
             raise ConfigError(f"timeout={timeout!r}: one positive number of seconds, or (connect, read).")
-        self._transport = Transport(self.settings, pair, f"orstats/{version('orstats')}")
+        self._transport = Transport(self.settings, pair, f"orstats/{__version__}")
 
     def __repr__(self) -> str:
         return f"Client(base_url={self.settings.base_url!r})"

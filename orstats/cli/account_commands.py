@@ -50,7 +50,10 @@ def _filter(name: str, what: str) -> typer.models.OptionInfo:
         more=_KEY,
     )
 )
-@command
+@command(
+    "List the ids of all generations of the account in a time range, one a line.\n\n"
+    "Safe to interrupt: run the same command again to resume."
+)
 def ids(
     since: Since,
     until: Until = "now",
@@ -69,10 +72,6 @@ def ids(
     ] = False,
     quiet: Quiet = False,
 ) -> int:
-    """List the ids of all generations of the account in a time range, one a line.
-
-    Safe to interrupt: run the same command again to resume.
-    """
     from orstats.cli.discovering import run  # noqa: PLC0415 - loads pandas
 
     return run(
@@ -95,7 +94,11 @@ def ids(
         more=_KEY,
     )
 )
-@command
+@command(
+    "Compare what your ids cost with the account's own totals, per day and model.\n\n"
+    "Of the ids given, or, without any, of all that the account lists in this time. Shows what does not agree, "
+    "and why. Exit code 3 when more than the tolerance is unexplained."
+)
 def reconcile(
     since: Since,
     ids: Ids = None,
@@ -114,11 +117,6 @@ def reconcile(
     refresh: Refresh = False,
     quiet: Quiet = False,
 ) -> int:
-    """Compare what your ids cost with the account's own totals, per day and model.
-
-    Of the ids given, or, without any, of all that the account lists in this time. Shows what does not agree, and why.
-    Exit code 3 when more than the tolerance is unexplained.
-    """
     from orstats.cli.reconciling import run  # noqa: PLC0415 - loads pandas
 
     return run(
@@ -139,9 +137,8 @@ def reconcile(
 
 
 @app.command()
-@command
+@command("Show what the key may spend and has spent, and, with a management key, the account's credits.")
 def key(as_json: AsJson = False, base_url: BaseUrl = None) -> int:
-    """Show what the key may spend and has spent, and, with a management key, the account's credits."""
     from orstats.cli.key import run  # noqa: PLC0415 - loads requests
 
     return run(as_json=as_json, base_url=base_url)

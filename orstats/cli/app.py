@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from orstats import __version__
 from orstats.cli import account_commands, archive_commands, explore_command
 from orstats.cli.console import command
 from orstats.cli.options import (
@@ -56,7 +56,7 @@ app.add_typer(archive_commands.app, name="archive")
 
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"orstats {version('orstats')}")
+        typer.echo(f"orstats {__version__}")
         raise typer.Exit
 
 
@@ -71,16 +71,15 @@ def root(
 
 
 @app.command(epilog=epilog("orstats demo", "orstats demo --generations 5000 --out /tmp/demo"))
-@command
+@command(
+    "See the whole job in seconds, without a key.\n\n"
+    "Starts a simulated API with faults and a rate limit, finds the ids in an application's log, fetches them, "
+    "reports their cost, writes a CSV."
+)
 def demo(
     generations: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many generations.")] = 1000,
     out: Annotated[str, typer.Option(metavar="DIR", help="Where its files go.")] = "orstats-demo",
 ) -> int:
-    """See the whole job in seconds, without a key.
-
-    Starts a simulated API with faults and a rate limit, finds the ids in an application's log, fetches them, reports
-    their cost, writes a CSV.
-    """
     from orstats.cli.demo import run  # noqa: PLC0415 - loads pandas
 
     return run(generations, out)
@@ -94,7 +93,11 @@ def demo(
         more=f"{_KEYS}\n\n{_CODES}",
     )
 )
-@command
+@command(
+    "Fetch cost, tokens and latency of many generations: one line for each id.\n\n"
+    "Without [bold]-o[/bold], CSV on standard output. Ids that fail keep their line, with the reason. Stop it at "
+    "any time: the same command goes on where it was."
+)
 def fetch(
     ids: Ids = None,
     ids_from: IdsFrom = None,
@@ -110,11 +113,6 @@ def fetch(
     raw_text: RawText = False,
     quiet: Quiet = False,
 ) -> int:
-    """Fetch cost, tokens and latency of many generations: one line for each id.
-
-    Without [bold]-o[/bold], CSV on standard output. Ids that fail keep their line, with the reason. Stop it at any
-    time: the same command goes on where it was.
-    """
     from orstats.cli.fetching import run  # noqa: PLC0415 - loads pandas
 
     return run(
@@ -140,7 +138,10 @@ def fetch(
         "orstats show gen-1790000000-AbCdEfGhIjKlMnOpQrSt --json | jq .cost_usd",
     )
 )
-@command
+@command(
+    "Show everything about one generation.\n\n"
+    "What it cost and why, tokens, speed, the providers tried; with [bold]--content[/bold] the conversation."
+)
 def show(
     generation_id: Annotated[str, typer.Argument(metavar="ID", help="A generation id.", show_default=False)],
     content: Annotated[
@@ -151,10 +152,6 @@ def show(
     archive: ArchiveDir = None,
     no_archive: NoArchive = False,
 ) -> int:
-    """Show everything about one generation.
-
-    What it cost and why, tokens, speed, the providers tried; with [bold]--content[/bold] the conversation.
-    """
     from orstats.cli.showing import run  # noqa: PLC0415 - loads pandas
 
     return run(generation_id, base_url, archive, no_archive=no_archive, content=content, as_json=as_json)
@@ -169,7 +166,13 @@ def show(
         more="The columns to report by: orstats fields.",
     )
 )
-@command
+@command(
+    "Report the cost per model, provider, user or any other column, and over time.\n\n"
+    "Of the ids given, or, without any, of all that is in the archive; with [bold]--since[/bold] and a management "
+    "key (OPENROUTER_MANAGEMENT_KEY), of all that the account made in that time, which is listed and fetched "
+    "first. The page ([bold]-o x.html[/bold]) also has latency, failures, and the costliest and slowest "
+    "generations; it needs no [bold]--by[/bold]."
+)
 def report(
     ids: Ids = None,
     ids_from: IdsFrom = None,
@@ -206,13 +209,6 @@ def report(
     refresh: Refresh = False,
     quiet: Quiet = False,
 ) -> int:
-    """Report the cost per model, provider, user or any other column, and over time.
-
-    Of the ids given, or, without any, of all that is in the archive; with [bold]--since[/bold] and a management key
-    (OPENROUTER_MANAGEMENT_KEY), of all that the account made in that time, which is listed and fetched first. The page
-    ([bold]-o x.html[/bold]) also has latency, failures, and the costliest and slowest generations; it needs no
-    [bold]--by[/bold].
-    """
     from orstats.cli.reporting import run  # noqa: PLC0415 - loads pandas
 
     return run(
@@ -235,13 +231,12 @@ def report(
 
 
 @app.command(epilog=epilog("orstats fields", "orstats fields latency cost_usd", "orstats fields -o dictionary.csv"))
-@command
+@command("Explain the columns: unit and meaning; as JSON or in a file also type and source.")
 def fields(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Only these columns.")] = None,
     as_json: AsJson = False,
     output: Annotated[str | None, output_option("the dictionary")] = None,
 ) -> int:
-    """Explain the columns: unit and meaning; as JSON or in a file also type and source."""
     from orstats.cli.reporting import dictionary  # noqa: PLC0415 - loads pandas
 
     return dictionary(names or [], as_json=as_json, output=output)
@@ -255,7 +250,7 @@ def fields(
         "orstats sim --seed 7 --until 2026-06-30",
     )
 )
-@command
+@command("Run a simulated API on this machine until Ctrl-C, to try things without a key and without cost.")
 def sim(
     port: Port = 8377,
     generations: Annotated[
@@ -296,7 +291,6 @@ def sim(
         bool, typer.Option("--tls", help="Serve https with a certificate of a private authority. [extra: sim]")
     ] = False,
 ) -> int:
-    """Run a simulated API on this machine until Ctrl-C, to try things without a key and without cost."""
     from orstats.cli.simulating import run  # noqa: PLC0415 - loads the simulator
 
     return run(

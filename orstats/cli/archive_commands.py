@@ -17,30 +17,27 @@ app = typer.Typer(
 
 
 @app.command("path")
-@command
+@command("Print where the archive is.")
 def archive_path(archive: ArchiveDir = None) -> int:
-    """Print where the archive is."""
     from orstats.cli.archiving import path  # noqa: PLC0415 - loads pyarrow
 
     return path(archive)
 
 
 @app.command("info")
-@command
+@command("Show what is stored, for each API host.")
 def archive_info(archive: ArchiveDir = None, as_json: AsJson = False) -> int:
-    """Show what is stored, for each API host."""
     from orstats.cli.archiving import info  # noqa: PLC0415 - loads pandas
 
     return info(archive, as_json=as_json)
 
 
 @app.command("compact")
-@command
+@command("Merge many small files into few big ones; reading gets faster.")
 def archive_compact(
     archive: ArchiveDir = None,
     host: Annotated[str | None, typer.Option(metavar="HOST", help="Only this host.", show_default=False)] = None,
 ) -> int:
-    """Merge many small files into few big ones; reading gets faster."""
     from orstats.cli.archiving import compact  # noqa: PLC0415 - loads pyarrow
 
     return compact(archive, host)
@@ -50,7 +47,7 @@ def archive_compact(
     "export",
     epilog=epilog("orstats archive export all.parquet", "orstats archive export eu.csv --host eu.openrouter.ai"),
 )
-@command
+@command("Write every record of the archive to one file.")
 def archive_export(
     output: Annotated[
         str, typer.Argument(metavar="FILE", help="To write: .csv, .csv.gz, .parquet, .jsonl.", show_default=False)
@@ -61,7 +58,6 @@ def archive_export(
     ] = None,
     raw_text: RawText = False,
 ) -> int:
-    """Write every record of the archive to one file."""
     from orstats.cli.archiving import export  # noqa: PLC0415 - loads pandas
 
     return export(output, archive, host, raw_text=raw_text)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from orstats.api.client import Client
-from orstats.cli.console import Interrupted, WrongUsage
+from orstats.cli.console import Interrupted, WrongUsage, say
 from orstats.data.archive.archive import Archive
 from orstats.data.fetch.asked import choose_archive
 from orstats.data.fetch.fetch import fetch
@@ -34,6 +34,8 @@ def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list
         if not one.startswith(("gen-", "gen_")) and (one == "-" or os.path.exists(one)):  # noqa: PTH110
             raise WrongUsage(f"{one} is a file, not an id; use --ids-from {one}")
     found = dict.fromkeys(ids)
+    if "-" in files and sys.stdin.isatty():
+        say("Reading ids from the terminal. End with Ctrl-D on an empty line.")
     for name in files:
         found |= dict.fromkeys(read_ids(sys.stdin.buffer if name == "-" else Path(name), column=column))
     return list(found)
@@ -69,8 +71,9 @@ def ask(
             deadline=deadline,
             progress=False if quiet else None,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if archive is None:
-            raise Interrupted("No archive in use, so nothing was saved; re-running starts from scratch.") from None
-        kept = f"The fetched records are in the archive ({archive.path})"
-        raise Interrupted(f"{kept}; run the same command again to resume.") from None
+            message = "No archive in use, so nothing was saved; re-running starts from scratch."
+        else:
+            message = f"Fetched records are in the archive ({archive.path}); run the same command again to resume."
+        raise Interrupted(message) from interrupt

@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import io
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any, Final, ParamSpec, TextIO
 
 import orjson
@@ -20,6 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orstats.api.errors import OrstatsError
+from orstats.cli import exit_code
+from orstats.cli.streams import OutputError
 from orstats.cli.text import clean, line
 
 P = ParamSpec("P")
@@ -27,7 +27,8 @@ P = ParamSpec("P")
 FAILED: Final = 1
 USAGE: Final = 2
 SOME_FAILED: Final = 3
-INTERRUPTED: Final = 130
+#: Codes from here on tell which signal ended the program; 130 is Ctrl-C.
+INTERRUPTED_FROM: Final = 128
 
 
 class Interrupted(Exception):  # noqa: N818 - no error: the user wanted it
@@ -59,7 +60,6 @@ def warn(text: object) -> None:
 
 def tables() -> Console:
     """Return the console for what people read on standard output."""
-    _never_refuse(sys.stdout)
     return Console(highlight=False)
 
 
@@ -123,12 +123,17 @@ class _Terminal:
         self._stream.flush()
 
 
-def command(run: Callable[P, int | None]) -> Callable[P, None]:
-    """Make a command of a function: its errors become a line and an exit code, its result the exit code."""
+def command(text: str) -> Callable[[Callable[P, int | None]], Callable[P, None]]:
+    """Make a command of a function: its errors become a line and an exit code, its result the exit code.
 
+    The text of ``--help`` is an argument, because ``python -OO`` removes docstrings.
+    """
+    return functools.partial(_command, text)
+
+
+def _command(text: str, run: Callable[P, int | None]) -> Callable[P, None]:
     @functools.wraps(run)
-    def door(*args: P.args, **kwargs: P.kwargs) -> None:
-        _never_refuse(sys.stderr)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         handler = _Warnings()
         logger = logging.getLogger("orstats")
         logger.addHandler(handler)
@@ -138,9 +143,8 @@ def command(run: Callable[P, int | None]) -> Callable[P, None]:
             logger.removeHandler(handler)
         raise typer.Exit(code)
 
-    paragraphs = (run.__doc__ or "").split("\n\n")
-    door.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)  # the terminal wraps it
-    return door
+    wrapper.__doc__ = text
+    return wrapper
 
 
 def _run(run: Callable[[], int | None]) -> int:
@@ -148,42 +152,26 @@ def _run(run: Callable[[], int | None]) -> int:
     try:
         code = run()
         sys.stdout.flush()
-    except BrokenPipeError:
-        _drop_stdout()  # who read it has enough, as with | head
-        code = 0
-    except KeyboardInterrupt:
-        code = _end(INTERRUPTED, "interrupted.")
+    except KeyboardInterrupt as interrupt:
+        code = _end(exit_code(interrupt), "interrupted.")
     except Interrupted as error:
-        code = _end(INTERRUPTED, f"interrupted. {error}")
+        code = _end(exit_code(error.__cause__), f"interrupted. {error}")
     except WrongUsage as error:
         code = _end(USAGE, f"error: {error}")
     except (OrstatsError, Failure) as error:
         code = _end(FAILED, f"error: {error}")
+    except OutputError as error:
+        code = _end(FAILED, f"error: standard output: {error.strerror}")
     except OSError as error:
-        _drop_stdout()
-        place = error.filename if error.filename is not None else "standard output"
-        code = _end(FAILED, f"error: {place}: {error.strerror or error}")
+        place = "" if error.filename is None else f"{error.filename}: "
+        code = _end(FAILED, f"error: {place}{error.strerror or error}")
     return code or 0
 
 
 def _end(code: int, text: str) -> int:
-    style = "" if code == INTERRUPTED else "red"
+    style = "" if code >= INTERRUPTED_FROM else "red"
     words().print(Text("orstats: ", style="bold").append(line(text), style=style))
     return code
-
-
-def _drop_stdout() -> None:
-    """Send what is still to be flushed nowhere, or Python complains about it at its end."""
-    with suppress(OSError, io.UnsupportedOperation):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-
-
-def _never_refuse(stream: Any) -> None:
-    """Print ? for what the terminal's encoding lacks, instead of failing."""
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="replace")
 
 
 class _Warnings(logging.Handler):

@@ -20,7 +20,11 @@ app = typer.Typer(rich_markup_mode="rich")
         more="Needs the extra notebook. Prompts and completions are asked for one by one, when you open them.",
     )
 )
-@command
+@command(
+    "Explore generations in the browser: filter, sort, compare, and see what happened in each.\n\n"
+    "Of the ids given, or, without any, of all that is in the archive. Served on this machine only, to who has "
+    "the address that is printed; until Ctrl-C."
+)
 def explore(
     ids: Ids = None,
     ids_from: IdsFrom = None,
@@ -33,11 +37,6 @@ def explore(
     dark: Annotated[bool, typer.Option("--dark", metavar="", help="Dark colours.")] = False,
     quiet: Quiet = False,
 ) -> int:
-    """Explore generations in the browser: filter, sort, compare, and see what happened in each.
-
-    Of the ids given, or, without any, of all that is in the archive. Served on this machine only, to who has the
-    address that is printed; until Ctrl-C.
-    """
     from orstats.cli.exploring import run  # noqa: PLC0415 - loads pandas
 
     return run(

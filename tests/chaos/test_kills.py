@@ -20,7 +20,7 @@ LOST_AT_MOST = 2 * WORKERS / LATENCY_S + WORKERS
 
 
 def start(sim, ids, archive, workers):
-    command = [sys.executable, "-m", "orstats.cli", "fetch", "--ids-from", ids, "--archive", archive, "-q"]
+    command = [sys.executable, "-m", "orstats", "fetch", "--ids-from", ids, "--archive", archive, "-q"]
     command += ["-o", f"{archive}.csv", "--workers", str(workers), "--base-url", sim.base_url]
     environment = os.environ | {"OPENROUTER_API_KEY": sim.key}
     return subprocess.Popen([*map(str, command)], env=environment, stderr=subprocess.PIPE, encoding="utf-8")

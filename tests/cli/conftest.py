@@ -48,7 +48,7 @@ def spawn():
 
     def start(*args, **options):
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"} | options
-        process = subprocess.Popen([sys.executable, "-m", "orstats.cli", *map(str, args)], **options)
+        process = subprocess.Popen([sys.executable, "-m", "orstats", *map(str, args)], **options)
         started.append(process)
         return process
 

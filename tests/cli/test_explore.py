@@ -19,7 +19,7 @@ def explorer(tmp_path):
         env = {name: value for name, value in os.environ.items() if not name.startswith(("OPENROUTER_", "ORSTATS_"))}
         env |= {"OPENROUTER_API_KEY": sim.key, "OPENROUTER_BASE_URL": sim.base_url, "TMPDIR": str(tmp_path)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "orstats.cli", "explore", *sim.ids, "--no-browser", "--quiet"],
+            [sys.executable, "-m", "orstats", "explore", *sim.ids, "--no-browser", "--quiet"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

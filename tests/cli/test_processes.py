@@ -15,8 +15,8 @@ posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and devices")
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_keeps_what_was_fetched_and_the_same_command_goes_on(spawn, orstats, tmp_path, monkeypatch, number):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_fetch_keeps_its_records_and_resumes(spawn, orstats, tmp_path, monkeypatch, number):
     with SimServer(300, seed=5, latency=0.05) as sim:
         monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
         monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
@@ -28,7 +28,7 @@ def test_ctrl_c_keeps_what_was_fetched_and_the_same_command_goes_on(spawn, orsta
             time.sleep(0.01)
         process.send_signal(number)
         out, err = process.communicate()
-        assert process.returncode == 130
+        assert process.returncode == 128 + number
         assert out == ""
         assert f"archive ({tmp_path / 'a'})" in err
         assert "same command again" in err
@@ -51,7 +51,7 @@ def test_ctrl_c_without_an_archive_says_that_nothing_is_kept(spawn, monkeypatch)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
     assert process.returncode == 130
-    assert "nothing is kept" in err
+    assert "nothing was saved" in err
 
 
 @posix
@@ -62,6 +62,34 @@ def test_a_reader_that_has_enough_ends_it_quietly(online, spawn):
     process.stdout = None
     _, err = process.communicate()
     assert (process.returncode, err) == (0, "")
+
+
+@posix
+def test_failed_ids_are_told_by_the_exit_code_also_without_a_reader(online, spawn):
+    ids = [*online.ids, "gen-1760000000-AbCdEfGhIjKlMnOpQrSt"]
+    process = spawn("fetch", *ids)
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate()
+    assert process.returncode == 3, err
+
+
+@posix
+def test_signal_that_the_caller_ignores_stays_ignored(spawn):
+    process = spawn("--version", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    assert process.wait() == 0
+    code = (
+        "import signal; from orstats.cli import _end_on_signals as end; end(); "
+        "print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "True\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110

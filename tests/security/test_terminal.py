@@ -92,7 +92,7 @@ DATA = [
 @pytest.mark.parametrize("arguments", DATA, ids=lambda arguments: " ".join(arguments).replace(BAD, "bad"))
 def test_data_on_a_terminal_holds_no_orders(arguments, archived):
     theirs, ours = os.openpty()
-    run = [sys.executable, "-m", "orstats.cli", *arguments]
+    run = [sys.executable, "-m", "orstats", *arguments]
     with subprocess.Popen(run, stdin=ours, stdout=ours, stderr=subprocess.DEVNULL, cwd=archived) as process:
         os.close(ours)
         shown = b""

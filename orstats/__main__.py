@@ -1,0 +1,5 @@
+"""``python -m orstats``, for machines where the scripts directory is not on the path."""
+
+from orstats.cli import main
+
+main()

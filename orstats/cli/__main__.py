@@ -1,5 +1,0 @@
-"""``python -m orstats.cli``, for machines where the scripts directory is not on the path."""
-
-from orstats.cli import main
-
-main()
