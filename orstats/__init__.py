@@ -9,6 +9,8 @@ import importlib
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from orstats._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from orstats import sim
     from orstats.analysis.export import write_csv
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
     from orstats.data.ids.read import read_ids
     from orstats.notebook.explore import explore
     from orstats.notebook.view import view
-
-#: Stands here rather than in the package's metadata, which a zipapp or a copied folder does not have.
-__version__ = "0.1.0"
 
 __all__ = [
     "Archive",

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote as percent
 
-from orstats import __version__
+from orstats._version import __version__
 from orstats.api import wire
 from orstats.api.account import AccountCalls
 from orstats.api.errors import ApiError, ConfigError, ForbiddenError, NetworkError, RateLimitError, ServerError

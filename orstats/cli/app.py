@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orstats import __version__
+from orstats._version import __version__
 from orstats.cli import account_commands, archive_commands, explore_command
 from orstats.cli.console import command
 from orstats.cli.options import (
