@@ -284,6 +284,13 @@ def sim(
             show_default=False,
         ),
     ] = None,
+    awkward: Annotated[
+        bool,
+        typer.Option(
+            "--awkward",
+            help="Simulate an account with content in other APIs' formats, calls across midnight and late analytics.",
+        ),
+    ] = False,
     ids_out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the account's ids, one a line.", show_default=False)
     ] = None,
@@ -303,6 +310,7 @@ def sim(
         latency=latency,
         seed=seed,
         until=until,
+        awkward=awkward,
         ids_out=ids_out,
         tls=tls,
     )

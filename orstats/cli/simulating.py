@@ -26,6 +26,7 @@ def run(
     latency: float,
     seed: int,
     until: str | None,
+    awkward: bool,
     ids_out: str | None,
     tls: bool,
 ) -> int:
@@ -36,7 +37,15 @@ def run(
         raise WrongUsage(f"--until: {error}") from error
     limit = None if rate is None else _rate_limit(rate, rate_status, retry_after)
     server = SimServer(
-        generations, seed=seed, faults=faults, rate_limit=limit, latency=latency, port=port, until=end, tls=tls
+        generations,
+        seed=seed,
+        faults=faults,
+        rate_limit=limit,
+        latency=latency,
+        account="awkward" if awkward else "plain",
+        port=port,
+        until=end,
+        tls=tls,
     )
     if ids_out is not None:
         with Path(ids_out).open("w", encoding="utf-8") as file:

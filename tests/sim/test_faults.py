@@ -192,9 +192,9 @@ def test_a_redirect_points_elsewhere(meet):
 
 
 def test_after_a_fault_the_next_answer_is_good(ask):
-    server = SimServer(40)
+    server = SimServer(len(DEFAULT_KINDS))
     script = {identifier: [kind] for identifier, kind in zip(server.ids, DEFAULT_KINDS, strict=False)}
-    with SimServer(40, until=server._corpus.until, faults=Faults(rate=0, per_id=script)) as faulty:
+    with SimServer(len(DEFAULT_KINDS), until=server._corpus.until, faults=Faults(rate=0, per_id=script)) as faulty:
         for identifier in script:
             with suppress(ProtocolError, orjson.JSONDecodeError):
                 ask(faulty, "/generation", id=identifier)
