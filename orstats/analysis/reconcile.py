@@ -51,7 +51,13 @@ _Figures = tuple[pd.Timestamp, int, float, float]
 
 
 def reconcile(
-    df: pd.DataFrame, *, start: Moment, end: Moment, client: AccountCalls | None = None, tolerance: float = 0.001
+    df: pd.DataFrame,
+    *,
+    start: Moment,
+    end: Moment,
+    client: AccountCalls | None = None,
+    tolerance: float = 0.001,
+    tz: str = "UTC",
 ) -> pd.DataFrame:
     """Set the sums of a frame beside the account's own totals. Needs a management key.
 
@@ -68,6 +74,9 @@ def reconcile(
         An :class:`orstats.Client`. None makes one from the environment.
     tolerance
         Share of the account's amount by which ours may differ and still agree.
+    tz
+        Time zone of `start` and `end`, as for :func:`orstats.list_ids`. The days compared are UTC days, which are the
+        account's.
 
     Returns
     -------
@@ -101,7 +110,7 @@ def reconcile(
     require_pandas(df)
     if lacking := [name for name in _NEEDED if name not in df.columns]:
         raise ConfigError(f"reconcile() needs a frame as fetch() gives it; there is no column {lacking[0]}.")
-    first, last = span(start, end)
+    first, last = span(start, end, tz=tz)
     ours = _ours(df, first, last)
     account = account_totals(first, last, client, models=frozenset(df["model"].dropna().unique()))
     account = _renamed(account, ours)

@@ -17,6 +17,7 @@ from orstats.cli.options import (
     NoArchive,
     Quiet,
     Refresh,
+    TimeZone,
     epilog,
     output_option,
 )
@@ -27,11 +28,11 @@ Since = Annotated[
     str,
     typer.Option(
         metavar="TIME",
-        help="From: 2026-03-01, 2026-03-01T08:00+01:00, yesterday, today, 7d, 24h. UTC unless it names an offset.",
+        help="Start of the range: 2026-03-01, 2026-03-01T08:00+01:00, yesterday, today, 7d, 24h, 3mo.",
         show_default=False,
     ),
 ]
-Until = Annotated[str, typer.Option(metavar="TIME", help="Until then, which is not included.")]
+Until = Annotated[str, typer.Option(metavar="TIME", help="End of the range, which is not included.")]
 
 _KEY = "Needs a management key in [bold]OPENROUTER_MANAGEMENT_KEY[/bold]: openrouter.ai/settings/management-keys"
 
@@ -57,6 +58,7 @@ def _filter(name: str, what: str) -> typer.models.OptionInfo:
 def ids(
     since: Since,
     until: Until = "now",
+    tz: TimeZone = "UTC",
     model: Annotated[list[str] | None, _filter("model", "model")] = None,
     user: Annotated[list[str] | None, _filter("user", "end user, as your application named it (external_user)")] = None,
     key: Annotated[list[str] | None, _filter("key", "API key: its number or hash (api_key_id)")] = None,
@@ -77,6 +79,7 @@ def ids(
     return run(
         since=since,
         until=until,
+        tz=tz,
         filters={"model": model or [], "external_user": user or [], "api_key_id": key or []},
         output=output,
         base_url=base_url,
@@ -103,6 +106,7 @@ def reconcile(
     since: Since,
     ids: Ids = None,
     until: Until = "now",
+    tz: TimeZone = "UTC",
     ids_from: IdsFrom = None,
     column: Column = None,
     tolerance: Annotated[
@@ -125,6 +129,7 @@ def reconcile(
         column=column,
         since=since,
         until=until,
+        tz=tz,
         tolerance=tolerance,
         output=output,
         as_json=as_json,

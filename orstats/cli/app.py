@@ -23,6 +23,7 @@ from orstats.cli.options import (
     Quiet,
     RawText,
     Refresh,
+    TimeZone,
     Workers,
     epilog,
     output_option,
@@ -180,15 +181,23 @@ def report(
     by: Annotated[str, typer.Option(metavar="COLUMNS", help="What makes a group; several with commas.")] = "model",
     freq: Annotated[
         str | None,
-        typer.Option(metavar="h|D|W|M", help="Also by hour, day, week (from Monday) or month.", show_default=False),
+        typer.Option(
+            metavar="h|D|W|M|Q|Y",
+            help="Also by hour, day, week (from Monday), month, quarter or year.",
+            show_default=False,
+        ),
     ] = None,
-    tz: Annotated[str, typer.Option(metavar="ZONE", help="Time zone of days, such as Europe/Lisbon.")] = "UTC",
+    tz: TimeZone = "UTC",
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Only what was created from then on: 2026-03-01, 7d.", show_default=False),
+        typer.Option(
+            metavar="TIME",
+            help="Only generations created at or after TIME: 2026-03-01, today, 7d, 3mo.",
+            show_default=False,
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only what was created before then.", show_default=False)
+        str | None, typer.Option(metavar="TIME", help="Only generations created before TIME.", show_default=False)
     ] = None,
     top: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Only the N dearest groups.", show_default=False)

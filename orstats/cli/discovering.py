@@ -17,10 +17,11 @@ from orstats.cli.asking import place
 from orstats.cli.console import Interrupted, WrongUsage, data, say, warn
 from orstats.cli.text import line, plural
 from orstats.data.account.discover import list_ids
-from orstats.data.account.timespan import span
+from orstats.data.account.timespan import moment, span
 from orstats.data.account.usage import Usage
 from orstats.data.account.windows import Window
 from orstats.data.archive.archive import Archive
+from orstats.data.zones import clock, zone_of
 
 _LONGEST: Final = timedelta(days=31)
 _NAMES_SHOWN: Final = 5
@@ -33,6 +34,7 @@ def run(
     *,
     since: str,
     until: str,
+    tz: str,
     filters: Mapping[str, Sequence[str]],
     output: str | None,
     base_url: str | None,
@@ -43,15 +45,14 @@ def run(
 ) -> int:
     """List and write; the options are those of the command."""
     wanted = {name: list(values) for name, values in filters.items() if values}
-    first, last = between(since, until)
+    first, last = between(since, until, tz)
     with Client(base_url=base_url) as client:
         store = place(archive, no_archive, client)
         ids = ids_between(client, first, last, archive=store, filters=wanted, refresh=refresh, quiet=quiet)
         hint = _why_empty(client, first, last, wanted) if not ids and not quiet else None
     _write(ids, output)
     if not quiet:
-        asked = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
-        say(f"{plural(len(ids), 'id')} from {asked}.", "bold green" if ids else "bold yellow")
+        say(f"{plural(len(ids), 'id')} from {on_clock(first, last, tz)}.", "bold green" if ids else "bold yellow")
         if hint is not None:
             say(hint)
         if output is not None:
@@ -59,7 +60,31 @@ def run(
     return 0
 
 
-def between(since: str, until: str) -> tuple[datetime, datetime]:
+def time_option(option: str, text: str, *, now: datetime, tz: str) -> datetime:
+    """Read the time that an option gives, in the zone of ``--tz``.
+
+    Raises
+    ------
+    WrongUsage
+        It cannot be read, or the zone is unknown.
+    """
+    try:
+        zone = zone_of(tz)
+    except ConfigError as error:
+        raise WrongUsage(f"--{error}") from None
+    try:
+        return moment(text, now=now, tz=zone)
+    except ConfigError as error:
+        raise WrongUsage(f"{option}: {error}") from None
+
+
+def on_clock(first: datetime, last: datetime, tz: str) -> str:
+    """Write a time range as the clock of a zone shows it."""
+    ends = [f"{end.astimezone(clock(tz)):%Y-%m-%d %H:%M}" for end in (first, last)]
+    return f"{ends[0]} to {ends[1]} ({tz})"
+
+
+def between(since: str, until: str, tz: str) -> tuple[datetime, datetime]:
     """Read the two ends of a time range, as ``--since`` and ``--until`` give them.
 
     Raises
@@ -67,8 +92,10 @@ def between(since: str, until: str) -> tuple[datetime, datetime]:
     WrongUsage
         They cannot be read, are inverted, or lie in the future.
     """
+    now = datetime.now(UTC)
+    ends = time_option("--since", since, now=now, tz=tz), time_option("--until", until, now=now, tz=tz)
     try:
-        return span(since, until)
+        return span(*ends, now=now)
     except ConfigError as error:
         raise WrongUsage(f"--since {since} --until {until}: {error}") from None
 

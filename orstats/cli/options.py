@@ -57,6 +57,10 @@ RawText = Annotated[
         "--raw-text", metavar="", help="Leave text as it is, even where a spreadsheet would run it as a formula."
     ),
 ]
+TimeZone = Annotated[
+    str,
+    typer.Option("--tz", metavar="ZONE", help="Time zone of dates, of times without an offset and of periods."),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", metavar="", help="No progress bar and no summary; warnings and errors only.")
 ]

@@ -26,6 +26,7 @@ def run(
     column: str | None,
     since: str,
     until: str,
+    tz: str,
     tolerance: float,
     output: str | None,
     as_json: bool,
@@ -36,7 +37,7 @@ def run(
     quiet: bool,
 ) -> int:
     """Compare and tell; the options are those of the command."""
-    first, last = between(since, until)
+    first, last = between(since, until, tz)
     if output is not None:
         check_target(output)
     with Client(base_url=base_url) as client:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from orstats.analysis.buckets import freq_of
+from orstats.analysis.buckets import freq_of, moments, starts
 from orstats.analysis.cells import PERIOD, named_columns
 from orstats.analysis.export import json_rows, write_csv
 from orstats.analysis.page import COLUMNS as PAGE_COLUMNS
@@ -26,15 +26,15 @@ from orstats.api.errors import ConfigError
 from orstats.cli.archiving import stored
 from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import SOME_FAILED, Name, WrongUsage, say, tables, write_json
-from orstats.cli.discovering import ids_between
+from orstats.cli.discovering import ids_between, time_option
 from orstats.cli.fetching import tell
 from orstats.cli.text import count, known, plural, short, tokens, usd, usd_places
-from orstats.data.account.timespan import moment, span
+from orstats.data.account.timespan import span
 from orstats.data.archive.archive import Archive
 from orstats.data.frame.frame import empty_frame
 from orstats.data.frame.totals import SUMMARY_COLUMNS
 from orstats.data.frame.views import field_table
-from orstats.data.zones import zone_of
+from orstats.data.zones import clock, zone_of
 
 
 def run(
@@ -62,9 +62,9 @@ def run(
     _check(keys)
     try:
         zone, _ = zone_of(tz), freq is None or freq_of(freq)
-        ends = _ends(since, until, zone)
     except ConfigError as error:
-        raise WrongUsage(str(error)) from error
+        raise WrongUsage(f"--{error}") from error
+    ends = _ends(since, until, zone)
     if output is not None:
         Target(output, _ENDINGS).check()
     is_page = output is not None and output.lower().endswith(_PAGES)
@@ -83,6 +83,7 @@ def run(
             columns = PAGE_COLUMNS if is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS, *keys)
             frame = _archived(store or Archive(archive), client, base_url, columns)
     frame, said = _between(frame, *ends)
+    said += _times(*ends, freq, zone)
     if output is not None and is_page:
         write_html(frame, output, tz=zone, freq=freq or "D")
         said.append(f"Written to {output}.")
@@ -125,20 +126,30 @@ _ENDINGS: Final = (*FILE_ENDINGS, *_PAGES)
 
 
 def _ends(since: str | None, until: str | None, zone: str) -> tuple[datetime | None, datetime | None]:
-    first, last = _moment(since, zone), _moment(until, zone)
+    now = datetime.now(UTC)
+    first = None if since is None else time_option("--since", since, now=now, tz=zone)
+    last = None if until is None else time_option("--until", until, now=now, tz=zone)
     if first is not None and last is not None and first >= last:
-        raise ConfigError(f"--since {since} --until {until}: the range must begin before its end.")
+        raise WrongUsage(f"--since {since} --until {until}: the range must begin before its end.")
     return first, last
 
 
-def _moment(text: str | None, zone: str) -> datetime | None:
-    """Return the moment that is meant; a bare date begins when it begins for the reader."""
-    if text is None:
-        return None
-    try:
-        return datetime.combine(date.fromisoformat(text.strip()), time(), ZoneInfo(zone))
-    except ValueError:
-        return moment(text, now=datetime.now(UTC))
+def _times(since: datetime | None, until: datetime | None, freq: str | None, zone: str) -> list[str]:
+    """Say which times and time zone a report has, and that its first period is not a whole one."""
+    ends = [
+        f" {word} {end.astimezone(clock(zone)):%Y-%m-%d %H:%M}"
+        for word, end in (("from", since), ("to", until))
+        if end is not None
+    ]
+    said = [f"Times in {zone}{''.join(ends)}."] if ends or freq is not None else []
+    if since is not None and freq is not None:
+        unit = freq_of(freq)
+        started = starts(np.array([since.replace(tzinfo=None)], "datetime64[us]"), unit, zone)
+        (start,) = pd.DatetimeIndex(moments(started, unit, zone), tz="UTC").tz_convert(clock(zone))
+        if start < since:
+            whole = start.isoformat(timespec="minutes")
+            said.append(f"The first {unit} is incomplete: it begins before --since. For all of it use --since {whole}.")
+    return said
 
 
 def _between(frame: pd.DataFrame, since: datetime | None, until: datetime | None) -> tuple[pd.DataFrame, list[str]]:

@@ -99,7 +99,7 @@ def test_an_account_without_traffic(orstats, monkeypatch):
     [
         (["--since", "2099-01-01"], "in the future"),
         (["--since", "today", "--until", "yesterday"], "before its end"),
-        (["--since", "soon"], "Not a time"),
+        (["--since", "soon"], "Unknown time"),
         (["--since", "7d", "--archive", "a", "--no-archive"], "exclude"),
         ([], "Missing option"),
     ],

@@ -137,7 +137,7 @@ def test_the_simulator_serves_until_ctrl_c(spawn, orstats, tmp_path):
 def test_a_time_that_is_none_is_wrong_usage(orstats):
     done = orstats("sim", "--until", "soon")
     assert done.exit_code == 2
-    assert "--until: Not a time: 'soon'" in done.stderr
+    assert "--until: Unknown time: 'soon'" in done.stderr
 
 
 def test_a_port_in_use_is_an_error(sim, orstats):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -135,6 +136,53 @@ def test_report_since_and_until_by_the_readers_days(online, orstats):
     assert 0 < made("--since", day) < len(online.ids)
     assert made("--since", day) == made("--since", f"{day}T00:00:00Z")
     assert made("--since", day, "--tz", "Asia/Tokyo") == made("--since", f"{day}T00:00:00+09:00")
+
+
+class _Clock(datetime):
+    """A clock that stands at 02:30 of 2026-03-30 in Tokyo."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime(2026, 3, 29, 17, 30, tzinfo=UTC).astimezone(tz)
+
+
+@pytest.mark.usefixtures("online")
+def test_since_and_until_are_words_of_the_readers_zone(orstats, monkeypatch):
+    hours = pd.date_range("2026-03-27T15:30Z", "2026-03-29T17:00Z", freq="h")
+    df = frame_of(*({"total_cost": 1.0, "is_byok": False, "created_at": hour.isoformat()} for hour in hours))
+    monkeypatch.setattr("orstats.cli.reporting.ask", lambda *_, **__: df)
+    monkeypatch.setattr("orstats.cli.reporting.datetime", _Clock)
+
+    def days(*args):
+        done = orstats("report", *df.index, "--freq", "D", "--by", "", "--tz", "Asia/Tokyo", "-o", "r.csv", *args)
+        table = pd.read_csv("r.csv")
+        assert set(table["coverage_tz"]) == {"Asia/Tokyo"}
+        table = table.dropna(subset=["period"])
+        return dict(zip(table["period"], table["generations"], strict=True)), " ".join(done.stderr.split())
+
+    counts, said = days("--since", "yesterday", "--until", "today")
+    assert counts == {"2026-03-29": 24}
+    assert "Times in Asia/Tokyo from 2026-03-29 00:00 to 2026-03-30 00:00." in said
+    assert "incomplete" not in said
+    assert days("--since", "2026-03-29", "--until", "2026-03-29T12:00")[0] == {"2026-03-29": 12}
+    counts, said = days("--since", "1d")
+    assert counts == {"2026-03-29": 22, "2026-03-30": 2}
+    assert "The first day is incomplete" in said
+    assert "use --since 2026-03-29T00:00+09:00." in said
+
+
+def test_times_and_zones_that_cannot_be_name_their_option(orstats):
+    for args, words in {
+        ("report", "--since", "yesterdy"): "--since: Unknown time 'yesterdy'. Did you mean 'yesterday'?",
+        ("report", "--until", "7 days"): "--until: Unknown time '7 days'. Did you mean '7d'?",
+        ("report", "--tz", "utc"): "--tz must be the name of a time zone, got 'utc'. Did you mean 'UTC'?",
+        ("report", "--freq", "monthly"): "Did you mean 'month'?",
+        ("ids", "--since", "2026-3-1"): "--since: Unknown time '2026-3-1'. Did you mean '2026-03-01'?",
+        ("reconcile", "--since", "7d", "--tz", "tokyo"): "Did you mean 'Asia/Tokyo'?",
+    }.items():
+        done = orstats(*args)
+        assert done.exit_code == 2
+        assert words in " ".join(done.stderr.split())
 
 
 @pytest.mark.usefixtures("online")

@@ -44,6 +44,7 @@ def list_ids(
     archive: ArchiveChoice = None,
     refresh: bool = False,
     progress: bool | None = None,
+    tz: str = "UTC",
 ) -> list[str]:
     """List the ids of all generations of the account in a time range. Needs a management key.
 
@@ -53,8 +54,8 @@ def list_ids(
     Parameters
     ----------
     start, end
-        From, and up to but without. A datetime (a naive one is read as UTC, with a warning), a date, ISO 8601
-        text, or ``now``, ``today``, ``yesterday``, ``7d``, ``24h``. An end in the future is now.
+        From, and up to but without. A datetime, a date, ISO 8601 text, ``now``, ``today``, ``yesterday``, or how long
+        ago: ``24h``, ``7d``, ``3mo``. An end in the future is now.
     filters
         Only these: ``{"model": "openai/gpt-4.1", "external_user": ["ana", "bo"]}``, or a list of the vendor's filters
         (``field``, ``operator``, ``value``). Fields are the dimensions that ``Client.analytics_meta()`` names.
@@ -67,6 +68,9 @@ def list_ids(
         Also list cached windows again.
     progress
         A progress bar: True, False, or None for "if a person is watching".
+    tz
+        Time zone of dates, words and times that name no offset. Without it, a naive datetime is read as UTC with a
+        warning.
 
     Returns
     -------
@@ -102,7 +106,7 @@ def list_ids(
     >>> set(ids) <= set(sim.ids), len(ids) == len(set(ids))
     (True, True)
     """
-    first, last = span(start, end)
+    first, last = span(start, end, tz=tz)
     wanted = as_filters(filters)
     with ExitStack() as stack:
         if client is None:

@@ -1,4 +1,5 @@
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -92,11 +93,83 @@ def test_a_naive_datetime_is_utc_and_said_so():
     assert said[0].filename == __file__
 
 
+def test_words_and_times_without_an_offset_are_in_the_zone():
+    """The clocks of Berlin were put forward on the day before."""
+    now = datetime(2026, 3, 30, 12, 30, tzinfo=UTC)
+    for value, expected in {
+        "now": "2026-03-30T14:30+02:00",
+        "today": "2026-03-30T00:00+02:00",
+        "yesterday": "2026-03-29T00:00+01:00",
+        "Yesterday ": "2026-03-29T00:00+01:00",
+        "24h": "2026-03-29T14:30+02:00",
+        "90m": "2026-03-30T13:00+02:00",
+        "90min": "2026-03-30T13:00+02:00",
+        "1d": "2026-03-29T14:30+02:00",
+        "2d": "2026-03-28T14:30+01:00",
+        "1W": "2026-03-23T14:30+01:00",
+        "1M": "2026-02-28T14:30+01:00",
+        "3mo": "2025-12-30T14:30+01:00",
+        "2026-03-29": "2026-03-29T00:00+01:00",
+        "20260329": "2026-03-29T00:00+01:00",
+        "2026-03-29T02:30": "2026-03-29T03:00+02:00",
+        "2025-10-26T02:30": "2025-10-26T02:30+02:00",
+        "2026-03-29T02:30Z": "2026-03-29T04:30+02:00",
+        "2026-03-29T02:30-05:00": "2026-03-29T09:30+02:00",
+        date(2026, 3, 29): "2026-03-29T00:00+01:00",
+        datetime(2026, 3, 29, 12): "2026-03-29T12:00+02:00",  # noqa: DTZ001 - naive
+        pd.Timestamp("2026-03-29T12:00"): "2026-03-29T12:00+02:00",
+        pd.Timestamp("2026-03-29T12:00Z"): "2026-03-29T14:00+02:00",
+    }.items():
+        assert moment(value, now=now, tz="Europe/Berlin") == datetime.fromisoformat(expected), value
+
+
+@pytest.mark.parametrize(
+    ("day", "zone", "begins"),
+    [
+        ("2026-03-08", "America/Havana", "2026-03-08T01:00-04:00"),
+        ("2026-11-01", "America/Havana", "2026-11-01T00:00-04:00"),
+        ("2011-12-30", "Pacific/Apia", "2011-12-31T00:00+14:00"),
+        ("2026-02-16", "Africa/Casablanca", "2026-02-16T00:00+00:00"),
+    ],
+)
+def test_a_day_begins_when_the_clock_first_shows_it_or_jumps_past_it(day, zone, begins):
+    assert moment(day, now=NOON, tz=zone) == datetime.fromisoformat(begins)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("yesterdy", "yesterday"),
+        ("Todya", "today"),
+        ("7 days", "7d"),
+        ("last week", "1w"),
+        ("a week ago", "1w"),
+        ("past 24 hours", "24h"),
+        ("-7d", "7d"),
+        ("7d ago", "7d"),
+        ("3 Months", "3mo"),
+        ("1y", "12mo"),
+        ("2026-13-01", "2026-01-13"),
+        ("2026-3-1", "2026-03-01"),
+        ("2026-02-30", "2026-02-28"),
+        ("2026-03", "2026-03-01"),
+        ("2026/3/1 08:00", "2026-03-01T08:00"),
+        ("01.12.2026", "2026-12-01"),
+        ("12/31/2026", "2026-12-31"),
+        ("31/12/2026", "2026-12-31"),
+    ],
+)
+def test_an_unknown_time_suggests_the_nearest(text, meant):
+    with pytest.raises(ConfigError, match=f"Unknown time '{re.escape(text)}'. Did you mean '{meant}'"):
+        moment(text, now=NOON)
+    moment(meant, now=NOON)
+
+
 @pytest.mark.parametrize(
     "value", ["", "soon", "2026-13-01", "7y", "0001-01-01T00:00:00+14:00", None, 7, pd.NaT, np.datetime64("2026-03-01")]
 )
 def test_what_is_no_time_is_refused(value):
-    with pytest.raises(ConfigError, match="Not a time"):
+    with pytest.raises(ConfigError, match="Unknown time"):
         moment(value, now=NOON)
 
 
