@@ -58,6 +58,7 @@ __all__ = [
     "ForbiddenError",
     "GatewayTimeoutError",
     "IdSourceError",
+    "IdSourceWarning",
     "IncompleteFetchError",
     "InternalServerError",
     "MissingExtraError",
@@ -284,6 +285,10 @@ class IdSourceError(OrstatsError, ValueError):
         super().__init__(message)
         self.path = path
         self.line = line
+
+
+class IdSourceWarning(UserWarning):
+    """Part of a source of ids was skipped or could not be read, or it holds no id."""
 
 
 class ExportError(OrstatsError):

@@ -108,6 +108,7 @@ def test_a_big_log_that_is_one_is_read():
     assert orstats.read_ids(io.BytesIO(packed)) == [ID]
 
 
+@pytest.mark.filterwarnings("ignore::orstats.api.errors.IdSourceWarning")
 @pytest.mark.parametrize("column", [None, "id", "a.a.a", ".".join(["a"] * 1000)])
 @pytest.mark.parametrize("text", ["[" * 100_000, "[" * 1000 + "]" * 1000, '{"a":' * 1000 + "1" + "}" * 1000])
 def test_sources_nested_deep_are_read_or_refused(column, text):

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from orstats.api.errors import IdSourceError
-from orstats.data.ids.shapes import API_KEY, GENERATION_ID_HINT, foreign_kind
+from orstats.api.errors import IdSourceError, IdSourceWarning
+from orstats.api.warn import warn_caller
+from orstats.data.ids.shapes import API_KEY, GENERATION_ID_HINT, clean_id, foreign_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Found"]
+__all__ = ["Found", "is_null_mark"]
+
+_NULL_MARKS: Final = frozenset(
+    ("n", "null", "none", "nan", "nat", "na", "n/a", "n.a", "#n/a", "nil", "undefined", "-", "--", "\u2013", "\u2014")
+)
+_LONGEST_NULL_MARK: Final = 12
 
 logger = logging.getLogger("orstats.ids")
 
@@ -28,17 +35,20 @@ class Found:
         What resembles a generation id, but is too long or too short, and was met inside a text.
     blanks : int
         Missing or empty values that were skipped.
+    notes : list of str
+        Other sentences that the user should read, such as which files were skipped.
     """
 
     def __init__(self) -> None:
         self.ids: dict[str, None] = {}
         self.odd: dict[str, None] = {}
         self.blanks = 0
+        self.notes: list[str] = []
         self._listed: Counter[str] = Counter()
         self._searched: Counter[str] = Counter()
 
     def add_listed(self, values: Iterable[str]) -> None:
-        """Add the values of a list as they are, stripped; only API keys are left out.
+        """Add the values of a list as they are, cleaned; only API keys are left out.
 
         Parameters
         ----------
@@ -46,8 +56,8 @@ class Found:
             One text per id. Their shape is not checked: fetch says which of them cannot be had.
         """
         for value in values:
-            token = value.strip()
-            if not token:
+            token = clean_id(value)
+            if not token or is_null_mark(token):
                 self.blanks += 1
             elif token not in self.ids:
                 kind = foreign_kind(token)
@@ -92,7 +102,7 @@ class Found:
         return IdSourceError(message, path=path)
 
     def conclude(self, name: str, *, path: str | None = None) -> list[str]:
-        """Log what the user should know, and return the ids.
+        """Warn of what the user should know, and return the ids.
 
         Parameters
         ----------
@@ -115,25 +125,40 @@ class Found:
             raise self.only_foreign(name, path=path)
         foreign = _counts(self._searched)
         if foreign:
-            logger.warning("%s also holds %s. %s", name, foreign, GENERATION_ID_HINT)
+            _warn(f"{name} also holds {foreign}. {GENERATION_ID_HINT}")
         if self._listed:
-            listed = _counts(self._listed)
-            logger.warning("%s lists what is no generation id: %s. %s", name, listed, GENERATION_ID_HINT)
-        if self.odd:
-            logger.warning(
-                "%s: %d x like a generation id, but of an unknown length, skipped; the first is %r. "
-                "If it is whole, give the ids as a list.",
-                name,
-                len(self.odd),
-                next(iter(self.odd)),
+            _warn(f"{name} lists values that are not generation ids: {_counts(self._listed)}. {GENERATION_ID_HINT}")
+        ids = sorted(self.ids)
+        odd = [text for text in self.odd if not _begins_one(text, ids)]
+        if odd:
+            _warn(
+                f"{name}: skipped {len(odd)} x text like a generation id, but of an unknown length; the first is "
+                f"{odd[0]!r}. If these ids are complete, pass them as a list."
             )
         if self.blanks:
-            logger.warning("%s: %d missing or empty values skipped", name, self.blanks)
+            _warn(f"{name}: {self.blanks} missing or empty values skipped")
+        for note in self.notes:
+            _warn(note)
         if self.ids:
             logger.info("%s: %d distinct ids", name, len(self.ids))
         else:
-            logger.warning("%s holds no id", name)
+            _warn(f"{name} holds no id")
         return list(self.ids)
+
+
+def is_null_mark(text: str) -> bool:
+    """Tell whether a text stands for a missing value, as databases and spreadsheets write it."""
+    return len(text) <= _LONGEST_NULL_MARK and clean_id(text).lower() in _NULL_MARKS  # \\N is cleaned to N
+
+
+def _warn(message: str) -> None:
+    warn_caller(message, IdSourceWarning)
+
+
+def _begins_one(text: str, ids: list[str]) -> bool:
+    """Tell whether a cut id is the beginning of one of the sorted ids that were found whole."""
+    place = bisect_left(ids, text)
+    return place < len(ids) and ids[place].startswith(text)
 
 
 def _counts(kinds: Counter[str]) -> str:

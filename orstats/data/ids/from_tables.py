@@ -1,41 +1,38 @@
-"""Take ids from one column of CSV, Parquet, Excel or a pandas frame."""
+"""Take ids from one column of a pandas frame, Arrow data, Parquet or an Excel workbook."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-import zipfile
+from collections.abc import Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from orstats.api.errors import IdSourceError, MissingExtraError
-from orstats.data.ids.bombs import check_growth
-from orstats.data.ids.columns import looks_like_id, pick_column
+from orstats.data.ids.columns import SAMPLE_ROWS, ColumnSearch, name_columns, pick_column, plausible
+from orstats.data.ids.from_text import search_text
+from orstats.data.ids.shapes import looks_like_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    import zipfile
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
     import pandas as pd
+    import pyarrow as pa
 
     from orstats.data.ids.found import Found
 
-__all__ = ["read_csv", "read_excel", "read_frame", "read_parquet", "texts"]
+__all__ = ["id_of", "read_arrow", "read_excel", "read_feather", "read_frame", "read_parquet", "texts"]
 
-_SAMPLE_ROWS: Final = 200
 _ROWS_AT_ONCE: Final = 50_000
-_DELIMITERS: Final = ",;\t|"
-_LINE = re.compile(r"(?:row|line) (\d+)")
 
 
 def texts(values: Iterable[Any], found: Found) -> Iterator[str]:
-    """Pass texts on, count missing values, and refuse anything else.
+    """Pass texts on, take the ids of response objects, count missing values, and refuse anything else.
 
     Parameters
     ----------
     values
-        Texts, with None, NaN, NaT or NA where one is missing.
+        Texts, with None, NaN, NaT or NA where one is missing; mappings and objects that have an id.
     found
         Counts the missing ones.
 
@@ -54,8 +51,25 @@ def texts(values: Iterable[Any], found: Found) -> Iterator[str]:
             yield value
         elif _is_missing(value):
             found.blanks += 1
+        elif (id_ := id_of(value)) is not None:
+            yield id_
         else:
             raise TypeError(f"position {position}: an id must be text, not {type(value).__name__}")
+
+
+def id_of(response: Any) -> str | None:
+    """Return the generation id of a response object or mapping of any client; None when it has no id."""
+    # LangChain keeps the id in the first of these parts.
+    parts = [response, *(_get(response, name) for name in ("response_metadata", "response", "data"))]
+    ids = [value for part in parts for name in _ID_FIELDS if isinstance(value := _get(part, name), str)]
+    return next(filter(looks_like_id, ids), ids[0] if ids else None)
+
+
+_ID_FIELDS: Final = ("generation_id", "gen_id", "generationId", "id")
+
+
+def _get(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
 
 
 def _is_missing(value: Any) -> bool:
@@ -66,8 +80,13 @@ def _is_missing(value: Any) -> bool:
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
+def _add_column(values: Iterable[str], name: str, found: Found, *, column: str | None, where: str) -> None:
+    """Add the values of the chosen column: all that the user asked for, or what can be an id."""
+    found.add_listed(plausible(values, name, found, where=where) if column is None else values)
+
+
 def read_frame(frame: pd.DataFrame, found: Found, *, column: str | None) -> None:
-    """Take the ids from a column, or a named index, of a pandas frame.
+    """Take the ids from a column, or the index, of a pandas frame.
 
     Parameters
     ----------
@@ -83,89 +102,36 @@ def read_frame(frame: pd.DataFrame, found: Found, *, column: str | None) -> None
     IdSourceError
         The column is not there, or none or several would do.
     TypeError
-        A value is neither text nor missing.
+        A value of the chosen column is neither text nor missing.
     """
-    if any(name is not None for name in frame.index.names):
+    where = "the frame"
+    if any(name is not None for name in frame.index.names) or any(map(looks_like_id, frame.index[:SAMPLE_ROWS])):
         frame = frame.reset_index()
     names = [str(name) for name in frame.columns]
-    rows = frame.head(_SAMPLE_ROWS).itertuples(index=False, name=None)
-    place = pick_column(names, rows, column=column, where="the frame")
-    found.add_listed(texts(frame.iloc[:, place].tolist(), found))
+    rows = frame.head(SAMPLE_ROWS).itertuples(index=False, name=None)
+    place = pick_column(names, rows, column=column, where=where)
+    if place is not None:
+        _add_column(texts(frame.iloc[:, place].tolist(), found), names[place], found, column=column, where=where)
+        return
+    types = [None if dtype.kind not in "biufcmM" else dtype for dtype in frame.dtypes]
+    search = ColumnSearch(names, where)
+    for at, dtype in enumerate(types):
+        if dtype is None:
+            search.add(at, frame.iloc[:, at].tolist())
+    search.conclude(found, types)
 
 
-def read_csv(stream: BinaryIO, head: bytes, found: Found, *, column: str | None, where: str) -> None:
-    """Take the ids from a column of delimited text: commas, semicolons, tabs or bars, whatever the file uses.
-
-    A file whose first row already holds an id has no header; its columns are called ``1``, ``2`` and so on.
-
-    Parameters
-    ----------
-    stream
-        UTF-8 text.
-    head
-        The start of the same text, from which delimiter and column are chosen; at most 128 KiB.
-    found
-        Receives the ids.
-    column
-        The column; None chooses as `pick_column` does.
-    where
-        What the source is called in messages.
-
-    Raises
-    ------
-    IdSourceError
-        The column is not there, none or several would do, or the text cannot be parsed.
-    """
-    import pandas as pd  # noqa: PLC0415 - keeps `import orstats` light
-
-    start = head.decode("utf-8", "replace").lstrip("\r\n")
-    first_line = re.sub(r'"[^"]*"', "", start).split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=first_line.count)
-    rows = [row for row in csv.reader(io.StringIO(start, newline=""), delimiter=delimiter) if row]
-    rows = rows[:_SAMPLE_ROWS]
-    has_header = not any(map(looks_like_id, rows[0])) if rows else False
-    names, sample = _header(rows) if has_header else _numbered(rows)
-    place = pick_column(names, sample, column=column, where=where)
-    try:
-        with pd.read_csv(
-            stream,
-            sep=delimiter,
-            header=None,  # also for files that have one: pandas must not rename or infer anything
-            usecols=[place],  # with it, rows that are longer than the first are accepted
-            dtype=str,
-            na_filter=False,
-            chunksize=_ROWS_AT_ONCE,
-            encoding="utf-8",
-            encoding_errors="replace",
-        ) as chunks:
-            values = chain.from_iterable(chunk.iloc[:, 0].tolist() for chunk in chunks)
-            found.add_listed(islice(values, int(has_header), None))
-    except pd.errors.ParserError as error:
-        match = _LINE.search(str(error))
-        line = int(match[1]) + 1 if match else None
-        message = f"{where}: broken delimited text near line {line}: {error}"
-        raise IdSourceError(message, line=line) from error
-
-
-def _header(rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    return [name.strip() for name in rows[0]], rows[1:]
-
-
-def _numbered(rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    return [str(number) for number in range(1, max(map(len, rows), default=0) + 1)], rows
-
-
-def read_parquet(source: str | BinaryIO, found: Found, *, column: str | None, where: str) -> None:
-    """Take the ids from a text column of a Parquet file.
+def read_parquet(file: BinaryIO, found: Found, *, column: str | None, where: str) -> None:
+    """Take the ids from a column of a Parquet file.
 
     Parameters
     ----------
-    source
-        A path, or an open file that can seek.
+    file
+        An open file that can seek.
     found
         Receives the ids.
     column
-        The column; None chooses as `pick_column` does.
+        The column, also one inside of a struct (``response.id``); None chooses as `pick_column` does.
     where
         What the source is called in messages.
 
@@ -178,48 +144,124 @@ def read_parquet(source: str | BinaryIO, found: Found, *, column: str | None, wh
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
-        with pq.ParquetFile(source) as file:
-            kinds = {field.name: field.type for field in file.schema_arrow}
-            names = list(kinds)
-            sample = _parquet_sample(file, kinds) if column is None else []
-            chosen = names[pick_column(names, sample, column=column, where=where)]
-            if not _is_text(kinds[chosen]):
-                raise IdSourceError(f"{where}: column {chosen!r} holds {kinds[chosen]}, not text")
-            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[chosen]):
-                found.add_listed(texts(batch.column(0).to_pylist(), found))
-    except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter of metadata that pandas reads
+        with pq.ParquetFile(file) as parquet:
+
+            def batches(names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+                yield from parquet.iter_batches(_ROWS_AT_ONCE, columns=list(names))
+
+            read_arrow(parquet.schema_arrow, batches, found, column=column, where=where)
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:  # the second of metadata that pandas reads
         raise IdSourceError(f"{where}: not a readable Parquet file: {error}") from error
 
 
-def _parquet_sample(file: Any, kinds: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Give the first rows; only text is read, other cells stay None."""
-    text = [name for name, kind in kinds.items() if _is_text(kind)]
-    for batch in file.iter_batches(_SAMPLE_ROWS, columns=text):
-        cells = batch.to_pydict()
-        return list(zip(*(cells.get(name, [None] * batch.num_rows) for name in kinds), strict=True))
-    return []
+def read_feather(file: BinaryIO, found: Found, *, column: str | None, where: str) -> None:
+    """Take the ids from a column of a Feather or Arrow file; the arguments are those of `read_parquet`.
+
+    Raises
+    ------
+    IdSourceError
+        The file is broken, the column is not there or holds no text, or none or several would do.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
+    from pyarrow import feather  # noqa: PLC0415
+
+    try:
+        table = feather.read_table(file)
+        read_arrow(table.schema, lambda names: table.select(names).to_batches(), found, column=column, where=where)
+    except (pa.ArrowException, OSError) as error:
+        raise IdSourceError(f"{where}: not a readable Arrow file: {error}") from error
 
 
-def _is_text(kind: Any) -> bool:
-    import pyarrow as pa  # noqa: PLC0415
-
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def read_excel(file: BinaryIO, found: Found, *, column: str | None, where: str) -> None:
-    """Take the ids from a column of the first sheet of an ``.xlsx`` workbook.
+def read_arrow(
+    schema: pa.Schema,
+    batches: Callable[[Sequence[str]], Iterable[pa.RecordBatch]],
+    found: Found,
+    *,
+    column: str | None,
+    where: str,
+) -> None:
+    """Take the ids from a column of Arrow data.
 
     Parameters
     ----------
-    file
-        An open file that can seek.
+    schema
+        Its columns.
+    batches
+        Reads some of the columns, in the order given.
     found
         Receives the ids.
     column
-        The column; None chooses as `pick_column` does. The first row that is not blank is the header, unless it
-        already holds an id.
+        The column; None chooses as `pick_column` does.
+    where
+        What the source is called in messages.
+
+    Raises
+    ------
+    IdSourceError
+        The column is not there or holds no text, or none or several would do.
+    """
+    flat = _flatten(schema.empty_table())
+    names, kinds = flat.column_names, flat.schema.types
+    readable = [name for name in schema.names if not _is_measure(schema.field(name).type)]
+    sample: list[tuple[Any, ...]] = []
+    if column is None:
+        first = next(iter(batches(readable)), None)
+        cells = {} if first is None else _columns(first.slice(0, SAMPLE_ROWS))
+        sample = list(zip(*(cells.get(name, [None] * SAMPLE_ROWS) for name in names), strict=False)) if cells else []
+    place = pick_column(names, sample, column=column, where=where)
+    if place is None:
+        search = ColumnSearch(names, where)
+        for batch in batches(readable):
+            for name, values in _columns(batch).items():
+                search.add(names.index(name), values)
+        search.conclude(found, [kind if _is_measure(kind) else None for kind in kinds])
+        return
+    chosen = names[place]
+    if _is_measure(kinds[place]):
+        raise IdSourceError(f"{where}: column {chosen!r} holds {kinds[place]}, not text")
+    top = next(name for name in schema.names if chosen == name or chosen.startswith(name + "."))
+    for batch in batches([top]):
+        _add_column(texts(map(_decoded, _columns(batch)[chosen]), found), chosen, found, column=column, where=where)
+
+
+def _decoded(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _columns(batch: pa.RecordBatch) -> dict[str, list[Any]]:
+    import pyarrow as pa  # noqa: PLC0415 - loaded already
+
+    flat = _flatten(pa.Table.from_batches([batch]))
+    return {name: flat.column(place).to_pylist() for place, name in enumerate(flat.column_names)}
+
+
+def _flatten(table: pa.Table) -> pa.Table:
+    """Make columns of the fields of structs, such as ``response.id``."""
+    import pyarrow as pa  # noqa: PLC0415 - loaded already
+
+    while any(map(pa.types.is_struct, table.schema.types)):
+        table = table.flatten()
+    return table
+
+
+def _is_measure(kind: pa.DataType) -> bool:
+    """Tell whether a type holds numbers, flags or times, and so no ids."""
+    import pyarrow as pa  # noqa: PLC0415 - loaded already
+
+    return bool(pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind))
+
+
+def read_excel(archive: zipfile.ZipFile, file: BinaryIO, found: Found, *, column: str | None, where: str) -> None:
+    """Take the ids from a column of each sheet of an ``.xlsx`` workbook that has ids.
+
+    Parameters
+    ----------
+    archive, file
+        The workbook, open as an archive and as a file that can seek.
+    found
+        Receives the ids.
+    column
+        The column; None chooses as `pick_column` does. Titles above the header are skipped.
     where
         What the source is called in messages.
 
@@ -230,54 +272,57 @@ def read_excel(file: BinaryIO, found: Found, *, column: str | None, where: str) 
     MissingExtraError
         openpyxl is not installed.
     """
-    sizes = _members(file)
-    if "xl/workbook.xml" not in sizes:
-        raise IdSourceError(f"{where}: a zip archive that is no .xlsx workbook; unpack it first")
-    check_growth(file.seek(0, io.SEEK_END), sum(sizes.values()), where)
     try:
         import openpyxl  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise MissingExtraError("reading an Excel workbook", extra="excel") from error
+    failures: list[IdSourceError] = []
+    before = len(found.ids)
     try:
         workbook = openpyxl.load_workbook(file, read_only=True, data_only=True)
         try:
-            sheet = workbook.worksheets[0]
-            sheet.reset_dimensions()  # some writers store a wrong size
-            numbered = enumerate(sheet.iter_rows(values_only=True), start=1)
-            rows = ((row, cells) for row, cells in numbered if any(cells))
-            first = list(islice(rows, _SAMPLE_ROWS))
-            names, first = _excel_header(first)
-            place = pick_column(names, [cells for _, cells in first], column=column, where=where)
-            found.add_listed(_excel_texts(chain(first, rows), place, where))
+            sheets = workbook.worksheets
+            for sheet in sheets:
+                sheet.reset_dimensions()  # some writers store a wrong size
+                place = where if len(sheets) == 1 else f"{where}, sheet {sheet.title!r}"
+                try:
+                    _read_sheet(sheet.iter_rows(values_only=True), found, column=column, where=place)
+                except IdSourceError as error:
+                    failures.append(error)
         finally:
             workbook.close()
-    except IdSourceError:
-        raise
     except Exception as error:  # openpyxl lets through whatever a broken file leads to: KeyError, ParseError …
         raise IdSourceError(f"{where}: not a readable .xlsx workbook: {error}") from error
+    if len(found.ids) == before and column is None:
+        for name in archive.namelist():  # links and formulas, which are no values of cells
+            if name.startswith("xl/worksheets/"):
+                search_text([archive.read(name)], found)
+    if failures and len(found.ids) == before:
+        raise failures[0]
 
 
-def _members(file: BinaryIO) -> dict[str, int]:
-    """Give the unpacked size of each file in a zip archive; none when it is none."""
-    try:
-        return {member.filename: member.file_size for member in zipfile.ZipFile(file).infolist()}
-    except zipfile.BadZipFile:
-        return {}
+def _read_sheet(sheet: Iterable[tuple[Any, ...]], found: Found, *, column: str | None, where: str) -> None:
+    numbered = ((row, cells) for row, cells in enumerate(sheet, start=1) if any(cells))
+    first = list(islice(numbered, SAMPLE_ROWS))
+    if not first:
+        return
+    names, below, header = name_columns([cells for _, cells in first], column=column)
+    place = pick_column(names, below, column=column, where=where)
+    rows = chain(first[0 if header is None else header + 1 :], numbered)
+    if place is None:
+        search = ColumnSearch(names, where)
+        while batch := list(islice(rows, _ROWS_AT_ONCE)):
+            for at in range(len(names)):
+                search.add(at, (cells[at] for _, cells in batch if at < len(cells)))
+        search.conclude(found)
+    else:
+        _add_column(_cells(rows, place, column, where), names[place], found, column=column, where=where)
 
 
-_ExcelRows = list[tuple[int, tuple[Any, ...]]]
-
-
-def _excel_header(rows: _ExcelRows) -> tuple[list[str], _ExcelRows]:
-    if rows and not any(map(looks_like_id, rows[0][1])):
-        return ["" if cell is None else str(cell).strip() for cell in rows[0][1]], rows[1:]
-    return [str(number) for number in range(1, max((len(cells) for _, cells in rows), default=0) + 1)], rows
-
-
-def _excel_texts(rows: Iterable[tuple[int, tuple[Any, ...]]], place: int, where: str) -> Iterator[str]:
+def _cells(rows: Iterable[tuple[int, tuple[Any, ...]]], place: int, column: str | None, where: str) -> Iterator[str]:
     for row, cells in rows:
         value = cells[place] if place < len(cells) else None
-        if value is not None and not isinstance(value, str):
+        if value is not None and not isinstance(value, str) and column is not None:
             message = f"{where}, row {row}: the cell holds {type(value).__name__}, not text"
             raise IdSourceError(message, line=row)
-        yield value or ""
+        yield "" if value is None else str(value)

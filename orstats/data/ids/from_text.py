@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from orstats.data.ids.columns import ID_NAMES, plain_name
+from orstats.data.ids.encoded import CONTEXT, RareForms
 from orstats.data.ids.recorded import has_records, without_labels
-from orstats.data.ids.shapes import API_KEY, FOREIGN_KINDS, is_generation_id
+from orstats.data.ids.shapes import ID_NAMES, is_generation_id, plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,36 +23,41 @@ if TYPE_CHECKING:
 
 __all__ = ["read_text", "search_text"]
 
-# Before an id stands no letter and no digit, unless it ends a colour code (ESC[32m), an escape in a quoted
-# string (\n) or an escaped character (\u0022). The test stands behind the first letters because the engine is
-# fast only when a pattern starts with a literal (1.2 GB/s, against 0.2 with a leading \b). Whole runs of letters
-# and digits are taken and judged afterwards, so that a cut id is noticed, not half read.
-_CANDIDATE = re.compile(
-    rb"gen[-_]"
-    rb"(?:(?<![A-Za-z0-9]gen[-_])|(?<=[0-9;\[][mK]gen[-_])|(?<=\\[nrtfb]gen[-_])|(?<=\\u[0-9A-Fa-f]{4}gen[-_]))"
-    rb"(?:(?:[a-z]{2,8}-)?[0-9]{10}-[A-Za-z0-9]{0,64}+|[A-Za-z0-9]{20,64}+)"
-    rb"(?=[^A-Za-z0-9])"
+# The modern shape is unmistakable, whatever escape or word it is glued to; a stripped escape such as u0022 may follow.
+# Before other shapes stands no letter and no digit, unless it ends an escape: \n, \x22, \u0022, \042, %22, =3D, #011,
+# ^I, or a colour code such as ESC[32m. These tests stand behind the first letters because the engine is fast only when
+# a pattern starts with a literal. Whole runs of letters and digits are taken and judged afterwards, so that a cut id is
+# noticed, not half read.
+_ESCAPES = (
+    rb"[0-9;\[][mKHJGhl]",
+    rb"\\[abefnrstv0]",
+    *(rb"\\[0-7]{%d}" % digits for digits in (2, 3)),
+    rb"#[0-7]{3}",
+    rb"[%='x][0-9A-Fa-f]{2}",
+    *(rb"%%%s[0-9A-Fa-f]{2}" % (b"25" * times) for times in (1, 2, 3)),
+    rb"u[0-9A-Fa-f]{4}",
+    rb"U[0-9A-Fa-f]{8}",
+    rb"\^[@-_]",
+    rb"\([AB0]",
 )
-
-
-def _foreign_pattern(prefix: bytes) -> re.Pattern[bytes]:
-    # A digit is asked for, so that names such as req_handler_name are not counted.
-    body = rb"(?=[A-Za-z-]{0,64}[0-9])[A-Za-z0-9-]{8,128}"
-    return re.compile(rb"(" + prefix + rb")(?<![A-Za-z0-9_-]" + prefix + rb")" + body)
-
-
-# Each starts with a literal, see above; one pattern for all of them would be slower than all of them.
-_FOREIGN = [_foreign_pattern(prefix) for prefix in (b"chatcmpl-", b"cmpl-", b"req[-_]", b"resp_", b"msg_", b"sk-or-")]
+_CANDIDATE = re.compile(
+    rb"gen[-_](?:"
+    rb"(?<=-)(?:[a-z]{2,8}-)?[0-9]{10}-[A-Za-z0-9]{20}(?=[^A-Za-z0-9]|u00[0-9A-Fa-f]{2}|gen[-_])"
+    rb"|(?:(?<![A-Za-z0-9]gen[-_])|%s)(?:"
+    rb"(?:[a-z]{2,8}-)?[0-9]{10}-(?:(?!gen[-_])[A-Za-z0-9]){0,64}+(?=[^A-Za-z0-9]|gen[-_])"
+    rb"|[A-Za-z0-9]{26}(?:[A-Za-z0-9]{2})?(?=u00[0-9A-Fa-f]{2}[^A-Za-z0-9])"
+    rb"|(?:(?!gen[-_])[A-Za-z0-9]){20,64}+(?=[^A-Za-z0-9]|gen[-_])))"
+    % b"|".join(rb"(?<=%sgen[-_])" % escape for escape in _ESCAPES)
+)
 
 _WORD: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 _LONGEST_WORD: Final = 1 << 20
-_CONTEXT: Final = 256  # longer than anything that the patterns match or look back at
 
 # One line of a list: blank, or one word, perhaps quoted, with a comma after it, and a comment. The possessive
-# quantifiers keep a failing match linear.
+# quantifiers keep a failing match linear. #011 is a tab as rsyslog writes it, not a comment.
 _LIST_LINE = (
     rb"[ \t\f\v]*+(?:[\"']?+([A-Za-z0-9_.:~@-]++)[\"']?+[,;]?+(?=[\s#]))?+"
-    rb"[ \t\f\v]*+(?:#[^\r\n]*+)?+(?:\r\n?+|\n)"
+    rb"[ \t\f\v]*+(?:#(?!0[0-7]{2})[^\r\n]*+)?+(?:\r\n?+|\n)"
 )
 _LIST_BLOCK = re.compile(rb"(?:" + _LIST_LINE.replace(b"([A-Z", b"(?:[A-Z") + rb")*+")
 _LIST_TOKEN = re.compile(_LIST_LINE)
@@ -73,18 +78,21 @@ def search_text(chunks: Iterable[bytes], found: Found) -> None:
     """
     buffer = b""
     start = 0
+    rare = RareForms()
     for chunk in chunks:
         buffer += chunk
         stop = len(buffer.rstrip(_WORD))  # no match crosses the end of a word
         if stop <= start:
             if len(buffer) - start <= _LONGEST_WORD:
                 continue
-            stop = len(buffer) - _CONTEXT  # a blob without any break; to keep it all would cost memory
+            stop = len(buffer) - CONTEXT  # a blob without any break; to keep it all would cost memory
         _search(buffer, start, stop, found)
-        keep = max(stop - _CONTEXT, 0)
+        rare.search(buffer, start, stop, found)
+        keep = max(stop - CONTEXT, 0)
         buffer = buffer[keep:]
         start = stop - keep
     _search(buffer + b"\n", start, len(buffer) + 1, found)
+    rare.search(buffer + b"\n", start, len(buffer) + 1, found)
 
 
 def _search(buffer: bytes, start: int, stop: int, found: Found) -> None:
@@ -98,9 +106,6 @@ def _search(buffer: bytes, start: int, stop: int, found: Found) -> None:
         elif any(character.isdigit() for character in text):
             # Without a digit it is a word of some program, such as gen_ReportForLastQuarterOnly.
             found.odd[text] = None
-    for pattern in _FOREIGN:
-        for prefix, number in Counter(pattern.findall(buffer, start, stop)).items():
-            found.count_foreign(FOREIGN_KINDS.get(prefix.decode("ascii"), API_KEY), number)
 
 
 def read_text(chunks: Iterator[bytes], found: Found) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import glob
-import logging
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from orstats.api.errors import IdSourceError
+from orstats.data.ids.archives import read_each
 from orstats.data.ids.found import Found
-from orstats.data.ids.from_tables import read_frame, texts
+from orstats.data.ids.from_tables import id_of, read_arrow, read_frame, texts
 from orstats.data.ids.from_text import search_text
 from orstats.data.ids.shapes import API_KEY, foreign_kind, id_created_at, shown
 from orstats.data.ids.streams import SUFFIXES, file_chunks, read_chunks, read_path
@@ -22,49 +23,50 @@ if TYPE_CHECKING:
 
 __all__ = ["foreign_kind", "id_created_at", "read_ids"]
 
-logger = logging.getLogger("orstats.ids")
-
-_MOST_REASONS = 5
 _FILE_NAME = re.compile(r"(?!\S*://)\S*(?:" + "|".join(map(re.escape, SUFFIXES)) + ")", re.IGNORECASE)
 _ONE_ID = re.compile(r"gen[-_][A-Za-z0-9_.:~@-]+")
 _JSON_START = re.compile(r"\s*(?:\{\s*\"|\[\s*[\"{])")
 
 
-def read_ids(
+def read_ids(  # noqa: C901 - one branch per kind of source
     source: str | os.PathLike[str] | IO[str] | IO[bytes] | pd.DataFrame | Iterable[Any],
     *,
     column: str | None = None,
 ) -> list[str]:
-    """Collect generation ids from a file, a stream, a text, a column or a list.
+    r"""Collect generation ids from a file, a stream, a text, a column or a list.
 
     Parameters
     ----------
     source
         Where the ids are:
 
-        - *a path*: a text or log file, CSV or TSV (any common delimiter), JSON or JSON Lines, Parquet, an Excel
-          workbook (``.xlsx``, first sheet; needs ``orstats[excel]``), any text kind compressed with gzip; a
-          directory, all of whose files are read in the order of their names, except hidden ones; or a pattern
-          such as ``logs/**/*.log``. UTF-8 and anything close to it, UTF-16 with its byte-order mark.
+        - *a path*: a text, log or mail file, CSV or TSV (any common delimiter), JSON or JSON Lines, HAR, Parquet,
+          Feather, an Excel workbook (``.xlsx``, all sheets; needs ``orstats[excel]``), a SQLite database; any of
+          these in a zip or tar archive or compressed (gzip, bzip2, xz, zstd, lz4); a directory, all of whose files
+          are read in the order of their names, except hidden ones; or a pattern such as ``logs/**/*.log``. Text may
+          be UTF-8 or anything close to it, UTF-16 or UTF-32, also one after the other.
         - *an open file*, text or binary, such as ``sys.stdin``. It is read to its end and left open.
         - *a text*. A string is a text if it has several lines; else it names a file if there is one, or files if
           it is a pattern that matches; else it is a text if it holds an id and does not end like a file name;
           else it is an error that names the missing file.
-        - *a pandas Series, or any iterable of texts*; missing values are skipped. Also a pandas DataFrame, read
-          like a table.
+        - *a Series, or any iterable of texts, response objects or dictionaries with an id*; missing values are
+          skipped. Also a DataFrame of pandas or Polars, or an Arrow table, read like a table.
     column
-        The column of a table, or the field of JSON records (dots lead inwards: ``response.id``). None takes a
-        column named like and holding ids, else the only one that holds ids; JSON is searched as text.
+        The column of a table or database, or the field of JSON records (dots lead inwards: ``response.id``). None
+        takes a column named like and holding ids, else the only one that holds ids, also inside of links or JSON;
+        JSON and databases are searched as text.
 
     Returns
     -------
     list of str
         The distinct ids in order of first sight.
 
-        Lists keep their entries whatever their shape (stripped): series, iterables, chosen columns, JSON arrays of
-        strings, and files with one word on every line, where ``#`` starts a comment. Only API keys are left out.
+        Lists keep their entries whatever their shape: series, iterables, chosen columns, JSON arrays of strings,
+        and files with one word on every line, where ``#`` starts a comment. Quotes, invisible characters and links
+        around an id are removed. API keys and words for a missing value (``NULL``, ``\N``, ``nan``) are skipped.
         Any other text is searched for the known shapes of ids, so that logs, prose, JSON and streamed answers
-        can be given as they are; percent-encoding is not undone. An empty source gives an empty list and a warning.
+        can be given as they are, whatever escapes stand around the ids; ids in base64, hexadecimal and byte arrays
+        are found, too. An empty source gives an empty list and a warning.
 
     Raises
     ------
@@ -79,9 +81,9 @@ def read_ids(
 
     Notes
     -----
-    Warnings go to the logger ``orstats.ids``: what was skipped, and how many ids of other kinds were met. Text is
-    read in pieces, so memory grows with the distinct ids only, except for Excel, and for JSON given with a column
-    that is one document instead of lines.
+    What was skipped, and how many ids of other kinds were met, is told by warnings of the category
+    `orstats.errors.IdSourceWarning`. Text is read in pieces, so memory grows with the distinct ids only, except for
+    Excel, and for JSON given with a column that is one document instead of lines.
 
     Examples
     --------
@@ -109,13 +111,28 @@ def read_ids(
         where = file.name if isinstance(getattr(file, "name", None), str) else "the file"
         read_chunks(file_chunks(file), found, column=column, where=where)
         return found.conclude(where)
-    if isinstance(source, bytes | bytearray | Mapping) or not isinstance(source, Iterable):
+    elif hasattr(source, "__arrow_c_stream__") and hasattr(source, "columns"):  # Polars, Arrow, DuckDB
+        _read_arrow_stream(source, found, column)
+        return found.conclude("the frame")
+    values: Any = source
+    if isinstance(source, Mapping) or id_of(source) is not None:
+        values = [source]  # one response
+    elif hasattr(values, "to_pylist"):
+        values = values.to_pylist()
+    if isinstance(source, bytes | bytearray) or not isinstance(values, Iterable):
         message = f"ids cannot be read from {type(source).__name__}; give a path, a text, a Series or a list of ids"
         raise TypeError(message)
     if column is not None:
         raise IdSourceError("column= chooses from a table; a series or list of ids has none")
-    found.add_listed(texts(source, found))
+    found.add_listed(texts(values, found))
     return found.conclude("the list")
+
+
+def _read_arrow_stream(source: Any, found: Found, column: str | None) -> None:
+    import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
+
+    table = pa.RecordBatchReader.from_stream(source).read_all()
+    read_arrow(table.schema, lambda names: table.select(names).to_batches(), found, column=column, where="the frame")
 
 
 def _read_str(source: str, found: Found, column: str | None) -> list[str]:
@@ -155,13 +172,17 @@ def _read_named(name: str, found: Found, column: str | None) -> list[str]:
     """Read a file, a directory, or the files that a pattern matches."""
     path = _path(name)
     if not _exists(path):
-        matches = _matches(path)
+        matches = _matches(path, found)
         if not matches:
             raise _missing(name, found, column)
         for match in matches:
             read_path(str(match), found, column=column)
     elif path.is_dir():
-        _read_directory(path, found, column)
+        read_each(
+            (functools.partial(read_path, str(file), found, column=column) for file in _files_in(path, found)),
+            found,
+            name,
+        )
     else:
         read_path(str(path), found, column=column)
     return found.conclude(name, path=name)
@@ -176,42 +197,24 @@ def _missing(name: str, found: Found, column: str | None) -> IdSourceError:
     return IdSourceError(message, path=None if foreign_kind(name) == API_KEY else name)
 
 
-def _matches(pattern: Path) -> list[Path]:
+def _matches(pattern: Path, found: Found) -> list[Path]:
     """Give the files that a pattern matches, those in matched directories too."""
     names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
     files: dict[Path, None] = {}
     for path in sorted(map(Path, names)):
-        files.update(dict.fromkeys(_files_in(path) if path.is_dir() else [path]))
+        files.update(dict.fromkeys(_files_in(path, found) if path.is_dir() else [path]))
     return list(files)
 
 
-def _files_in(directory: Path) -> list[Path]:
+def _files_in(directory: Path, found: Found) -> list[Path]:
     """Give the files of a directory and those below it, sorted; hidden ones are left out."""
+
+    def skipped(error: OSError) -> None:
+        found.notes.append(f"{error.filename}: folder skipped: {error.strerror}")
+
     files: list[Path] = []
-    for folder, below, names in os.walk(directory, onerror=_log_folder):
+    for folder, below, names in os.walk(directory, onerror=skipped):
         below[:] = [name for name in below if not name.startswith(".")]
         paths = [Path(folder, name) for name in names if not name.startswith(".")]
         files += [path for path in paths if path.is_file()]
     return sorted(files)
-
-
-def _log_folder(error: OSError) -> None:
-    logger.warning("%s: folder skipped: %s", error.filename, error.strerror)
-
-
-def _read_directory(directory: Path, found: Found, column: str | None) -> None:
-    """Read what can be read; the rest is named in one warning, or in an error if nothing could be read."""
-    files = _files_in(directory)
-    failures: list[IdSourceError] = []
-    for path in files:
-        try:
-            read_path(str(path), found, column=column)
-        except IdSourceError as error:
-            failures.append(error)
-    if failures and len(failures) == len(files):
-        raise failures[0]
-    if failures:
-        reasons = "; ".join(map(str, failures[:_MOST_REASONS]))
-        more = len(failures) - _MOST_REASONS
-        reasons += f"; and {more} more" if more > 0 else ""
-        logger.warning("%s: %d of %d files skipped: %s", directory, len(failures), len(files), reasons)

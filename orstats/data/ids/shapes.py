@@ -10,17 +10,24 @@ Shapes (observed and documented by the vendor; none is promised, so lists are ne
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode
 from typing import Final
-from urllib.parse import quote
+from unicodedata import category
+from urllib.parse import quote, unquote
 
 __all__ = [
     "API_KEY",
     "FOREIGN_KINDS",
     "GENERATION_ID_HINT",
+    "ID_NAMES",
+    "SHAPE",
+    "clean_id",
     "foreign_kind",
     "id_created_at",
     "is_generation_id",
     "log_page",
+    "looks_like_id",
+    "plain_name",
     "shown",
 ]
 
@@ -42,12 +49,41 @@ FOREIGN_KINDS: Final = {
 }
 """Prefix of an id that cannot be a generation id, and what it is instead."""
 
-_SHAPE = re.compile(
+SHAPE = re.compile(
     r"gen-(?:[a-z]{2,8}-)?[0-9]{10}-[A-Za-z0-9]{20}"
     r"|gen-[A-Za-z0-9]{28}"
     r"|gen_[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}"
 )
+"""The known shapes, for searches too; only a match of the whole text is an id."""
+
+_SEARCHED = re.compile(rf"(?<![A-Za-z0-9])(?:{SHAPE.pattern})(?![A-Za-z0-9])")
+_PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_:.~@-]*[A-Za-z0-9])?")
+_LITELLM: Final = "resp_bGl0ZWxsbT"  # LiteLLM's own answer ids hold "litellm:…response_id:gen-…" in base64
+_HYPHENS = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]")
+_AROUND: Final = (
+    " \t\r\n\f\v\xa0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+    "=\"'`\\<>()[]{}*|,;.:!?\xb4\xab\xbb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u2039\u203a"
+)
 _KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{8}", re.IGNORECASE | re.ASCII)
+_FILE_NAME = re.compile(
+    r"(?:.*\.)(?:csv|tsv|txt|log|out|json|jsonl|ndjson|har|parquet|feather|arrow|xlsx?|ods|db|sqlite3?|eml|mbox|zip|tar|tgz"
+    r"|gz|bz2|xz|zstd?|lz4)",
+    re.IGNORECASE,
+)
+_NOT_IDS: Final = (
+    (re.compile(r"^\s*$"), "an empty text"),
+    (
+        re.compile(rf"{_SEARCHED.pattern}(?s:.*){_SEARCHED.pattern}"),
+        "a text with several ids in it; pass them as a list",
+    ),
+    (re.compile("://"), "a web address"),
+    (re.compile(r"\S\s+\S"), "a text with spaces in it"),
+    (re.compile(rf".{_SEARCHED.pattern}|{_SEARCHED.pattern}."), "a text that holds more than an id"),
+    (
+        re.compile(rf"^{_FILE_NAME.pattern}$", re.IGNORECASE),
+        "the name of a file; pass the ids that read_ids() finds in it",
+    ),
+)
 _TIME = re.compile(r"gen-(?:[A-Za-z][A-Za-z0-9]*-)?([0-9]{10})((?:[0-9]{3}){0,3})-[A-Za-z0-9]", re.ASCII)
 _ULID = re.compile(r"gen_([0-7][0-9A-HJKMNP-TV-Z]{25})", re.IGNORECASE | re.ASCII)
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -55,6 +91,37 @@ _ULID_TIME_DIGITS: Final = 10
 _EARLIEST: Final = 1_672_531_200.0  # 2023-01-01: the API did not exist before
 _LATEST: Final = 4_133_980_800.0  # 2101-01-01
 _SHOWN_LENGTH: Final = 80
+
+
+ID_NAMES: Final = ("generationid", "xgenerationid", "genid", "id")
+"""Column names that mean the generation id, as `plain_name` writes them; the most certain first."""
+
+_SHORTEST_ID: Final = 20
+
+
+def plain_name(name: str) -> str:
+    """Reduce a column name to its letters and digits, so that ``X-Generation-Id`` meets ``generation_id``.
+
+    Examples
+    --------
+    >>> plain_name("X-Generation-Id")
+    'xgenerationid'
+    """
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+def looks_like_id(value: object) -> bool:
+    """Tell whether a cell resembles a generation id, of whatever length.
+
+    Examples
+    --------
+    >>> looks_like_id(" gen-1790000000-AbCdEfGhIjKlMnOpQrSt"), looks_like_id("general"), looks_like_id(None)
+    (True, False, False)
+    """
+    if not isinstance(value, str) or "gen" not in value:
+        return False
+    text = clean_id(value)
+    return text.startswith(("gen-", "gen_")) and len(text) >= _SHORTEST_ID and not any(map(str.isspace, text))
 
 
 def is_generation_id(text: str) -> bool:
@@ -79,7 +146,51 @@ def is_generation_id(text: str) -> bool:
     >>> is_generation_id("gen-something-new")
     False
     """
-    return _SHAPE.fullmatch(text) is not None
+    return SHAPE.fullmatch(text) is not None
+
+
+def clean_id(text: str) -> str:
+    """Remove what a copied id carries from where it was copied.
+
+    Spaces and invisible characters, quotes, brackets and punctuation around it, hyphens that only look like one, and
+    the link of a web page around it. A text that holds something more is returned as it is, except for the ends.
+
+    Parameters
+    ----------
+    text
+        One id, as a user gave it.
+
+    Returns
+    -------
+    str
+        The id.
+
+    Examples
+    --------
+    >>> clean_id('="gen-1790000000-AbCdEfGhIjKlMnOpQrSt",')
+    'gen-1790000000-AbCdEfGhIjKlMnOpQrSt'
+    >>> clean_id("https://openrouter.ai/logs?transaction=gen-1790000000-AbCdEfGhIjKlMnOpQrSt&tab=raw")
+    'gen-1790000000-AbCdEfGhIjKlMnOpQrSt'
+    >>> clean_id("gen-1790000000-AbCdEfGhIjKlMnOpQrSt and more")
+    'gen-1790000000-AbCdEfGhIjKlMnOpQrSt and more'
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    cleaned = "".join(character for character in text if category(character) not in ("Cf", "Cc") or character.isspace())
+    cleaned = cleaned.strip(_AROUND)
+    if SHAPE.fullmatch(cleaned):
+        return cleaned
+    hyphenated = _HYPHENS.sub("-", cleaned)
+    if SHAPE.fullmatch(hyphenated):
+        return hyphenated
+    if cleaned.startswith(_LITELLM):
+        wrapped = cleaned.removeprefix("resp_").encode("ascii", "replace")
+        hyphenated = urlsafe_b64decode(wrapped + b"=" * (-len(wrapped) % 4)).decode("utf-8", "replace")
+    if "://" in cleaned or cleaned.startswith((_LITELLM, "openrouter.ai/", "www.openrouter.ai/")):
+        ids = set(_SEARCHED.findall(unquote(unquote(hyphenated))))
+        if len(ids) == 1:
+            return str(ids.pop())
+    return cleaned
 
 
 def foreign_kind(id: str) -> str | None:  # noqa: A002 - the public argument is an id
@@ -105,18 +216,13 @@ def foreign_kind(id: str) -> str | None:  # noqa: A002 - the public argument is 
     >>> foreign_kind("gen-1790000000-AbCdEfGhIjKlMnOpQrSt") is None
     True
     """
-    if id.startswith(("gen-", "gen_")):
-        # The common case, made cheap; a key glued to an id is still a key.
-        return API_KEY if "sk-" in id and _KEY.search(id) else None
-    if _KEY.search(id):
-        return API_KEY
-    if not id.strip():
-        return "an empty text"
-    if "://" in id:
-        return "a web address"
-    if any(character.isspace() for character in id.strip()):
-        return "a text with spaces in it"
-    return next((kind for prefix, kind in FOREIGN_KINDS.items() if id.startswith(prefix)), None)
+    if "sk-" in id.lower() and _KEY.search(id):
+        return API_KEY  # also when it is glued to an id
+    if id.startswith(("gen-", "gen_")) and _PLAIN.fullmatch(id):
+        return None
+    return next((what for pattern, what in _NOT_IDS if pattern.search(id)), None) or next(
+        (kind for prefix, kind in FOREIGN_KINDS.items() if id.startswith(prefix)), None
+    )
 
 
 def id_created_at(id: str) -> float | None:  # noqa: A002 - the public argument is an id

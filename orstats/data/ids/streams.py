@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
+import functools
 import io
 import itertools
-import zlib
-from typing import IO, TYPE_CHECKING, Final, cast
+import re
+from typing import IO, TYPE_CHECKING, Final
 
 from orstats.api.errors import IdSourceError
-from orstats.data.ids.bombs import check_growth
+from orstats.data.ids.archives import (
+    CHUNK,
+    Budget,
+    as_file,
+    as_stream,
+    compression,
+    decompress,
+    open_zip,
+    read_each,
+    tar_members,
+    zip_members,
+)
+from orstats.data.ids.encodings import as_utf8
+from orstats.data.ids.from_csv import read_csv
 from orstats.data.ids.from_json import read_json
-from orstats.data.ids.from_tables import read_csv, read_excel, read_parquet
+from orstats.data.ids.from_sqlite import read_sqlite
+from orstats.data.ids.from_tables import read_excel, read_feather, read_parquet
 from orstats.data.ids.from_text import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
-
-    from _typeshed import WriteableBuffer
 
     from orstats.data.ids.found import Found
 
@@ -27,12 +38,20 @@ __all__ = ["SUFFIXES", "file_chunks", "read_chunks", "read_path"]
 
 SUFFIXES: Final = (
     *(".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx"),
-    *(".txt", ".log", ".out", ".gz"),
+    *(".feather", ".arrow", ".ods", ".db", ".sqlite", ".sqlite3", ".har", ".eml", ".mbox"),
+    *(".txt", ".log", ".out", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".zstd", ".lz4"),
 )
 """Endings by which a text is taken for the name of a file."""
 
-_GZIP: Final = b"\x1f\x8b"
-_CHUNK: Final = 1 << 20
+_PACKED: Final = re.compile(r"(?:\.(?:gz|bz2|xz|lzma|zst|zstd|lz4))+$")
+_KNOWN: Final = "text, CSV, JSON, Parquet, Arrow, .xlsx, SQLite, zip, tar, gzip, bzip2, xz, zstd"
+_TABLE_FILES: Final = {b"PAR1": read_parquet, b"ARROW1\0\0": read_feather, b"FEA1": read_feather}
+_UNREADABLE: Final = {
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive; extract it first",
+    b"Rar!": "a RAR archive; extract it first",
+    b"\xd0\xcf\x11\xe0": "an old Excel file (.xls) or a workbook with a password; save it as .xlsx without a password",
+    b"%PDF-": "a PDF; save its text or its table as text or CSV",
+}
 _HEAD: Final = 1 << 17
 _TABLES: Final = (".csv", ".tsv")
 _JSON: Final = (".json", ".jsonl", ".ndjson")
@@ -89,7 +108,7 @@ def file_chunks(file: IO[bytes] | IO[str]) -> Iterator[bytes]:
     if isinstance(file, io.TextIOWrapper) and _is_untouched(file):
         file = file.buffer
     try:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(CHUNK):
             yield chunk if isinstance(chunk, bytes) else chunk.encode("utf-8", "replace")
     except UnicodeDecodeError as error:
         name = getattr(file, "name", "the file")
@@ -110,11 +129,17 @@ def _is_untouched(file: io.TextIOWrapper) -> bool:
 
 
 def read_chunks(
-    chunks: Iterable[bytes], found: Found, *, column: str | None, where: str, path: str | None = None
+    chunks: Iterable[bytes],
+    found: Found,
+    *,
+    column: str | None,
+    where: str,
+    path: str | None = None,
+    budget: Budget | None = None,
 ) -> None:
     """Read a stream of any known kind.
 
-    Content decides first (gzip, Parquet, Excel, UTF-16), then the ending of the name.
+    Content decides first (compression, archive, database, table, encoding), then the ending of the name.
 
     Parameters
     ----------
@@ -129,32 +154,78 @@ def read_chunks(
         What the source is called in messages; its ending tells the kind.
     path
         A file with the same content, for kinds that need to seek; None reads them into memory.
+    budget
+        How much the source may grow; None when nothing was unpacked yet.
 
     Raises
     ------
     IdSourceError
         The stream is broken or of no known kind, or the column is not there.
     """
+    if budget is None:
+        budget = Budget()
+        chunks = budget.counted(chunks)
     head, chunks = _peek(iter(chunks))
-    suffix = _suffix(where)
-    if head.startswith(_GZIP):
-        read_chunks(_gunzip(chunks, where), found, column=column, where=where)
-    elif head.startswith(b"PAR1"):
-        source = path or io.BytesIO(b"".join(chunks))
-        read_parquet(source, found, column=column, where=where)
+    if (kind := compression(head)) is not None:
+        inner = budget.inner(kind, where)
+        unpacked = decompress(kind, chunks, where, inner)
+        read_chunks(unpacked, found, column=column, where=where, budget=inner)
+    elif head[257:262] == b"ustar":
+        inner = budget.inner("tar", where)
+        _read_members(tar_members(chunks, where, inner), found, column, where, inner)
     elif head.startswith(b"PK\x03\x04"):
-        read_excel(io.BytesIO(b"".join(chunks)), found, column=column, where=where)
-    elif head and suffix in (".parquet", ".xlsx"):
+        with _seekable(chunks, path, where, budget) as file:
+            _read_zip(file, found, column, where, budget)
+    elif (
+        reader := next((reader for magic, reader in _TABLE_FILES.items() if head.startswith(magic)), None)
+    ) is not None:
+        with _seekable(chunks, path, where, budget) as file:
+            reader(file, found, column=column, where=where)
+    elif head.startswith(b"SQLite format 3\0"):
+        read_sqlite(path or as_file(chunks, where, budget).getbuffer(), found, column=column, where=where)
+    else:
+        _read_unpacked(head, chunks, found, column=column, where=where)
+
+
+def _read_unpacked(head: bytes, chunks: Iterator[bytes], found: Found, *, column: str | None, where: str) -> None:
+    """Read text, or raise the error that fits."""
+    suffix = _suffix(where)
+    for magic, what in _UNREADABLE.items():
+        if head.startswith(magic):
+            raise IdSourceError(f"{where}: {what}")
+    if head and suffix in (".parquet", ".xlsx", ".feather"):
         raise IdSourceError(f"{where}: the content is not {suffix}")
-    elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        read_chunks(_from_utf16(chunks), found, column=column, where=where)
-    elif head.startswith(codecs.BOM_UTF8):
-        first = next(chunks).removeprefix(codecs.BOM_UTF8)
-        read_chunks(itertools.chain([first], chunks), found, column=column, where=where)
-    elif _is_binary(head):
-        raise IdSourceError(f"{where}: a binary file of no known kind (text, CSV, JSON, Parquet, .xlsx, gzip)")
-    elif head.strip():
+    head, chunks = _peek(as_utf8(chunks))
+    if _is_binary(head):
+        raise IdSourceError(f"{where}: a binary file of no known kind ({_KNOWN})")
+    if head.strip():
         _read_decoded(chunks, head, found, column=column, where=where)
+
+
+def _read_zip(file: BinaryIO, found: Found, column: str | None, where: str, budget: Budget) -> None:
+    with open_zip(file, where) as archive:
+        budget.packed = budget.packed if budget.depth else file.seek(0, io.SEEK_END)
+        inner = budget.inner("zip", where)
+        if "xl/workbook.xml" in archive.namelist():
+            inner.spend(sum(member.file_size for member in archive.infolist()), where)
+            read_excel(archive, file, found, column=column, where=where)
+        else:
+            _read_members(zip_members(archive, where, inner), found, column, where, inner)
+
+
+def _read_members(
+    members: Iterator[tuple[str, Iterator[bytes]]], found: Found, column: str | None, where: str, budget: Budget
+) -> None:
+    def readers() -> Iterator[Callable[[], None]]:
+        for name, content in members:
+            place = f"{where}/{name}"
+            yield functools.partial(read_chunks, content, found, column=column, where=place, budget=budget)
+
+    read_each(readers(), found, where)
+
+
+def _seekable(chunks: Iterator[bytes], path: str | None, where: str, budget: Budget) -> BinaryIO:
+    return as_file(chunks, where, budget) if path is None else open(path, "rb")  # noqa: PTH123 - as in read_path
 
 
 def _read_decoded(chunks: Iterator[bytes], head: bytes, found: Found, *, column: str | None, where: str) -> None:
@@ -163,13 +234,13 @@ def _read_decoded(chunks: Iterator[bytes], head: bytes, found: Found, *, column:
     if column is None and suffix not in _TABLES:
         read_text(chunks, found)
     elif column is not None and (suffix in _JSON or (suffix not in _TABLES and head.lstrip()[:1] in b"{[")):
-        read_json(_as_stream(chunks), found, column=column, where=where)
+        read_json(as_stream(chunks), found, column=column, where=where)
     else:
-        read_csv(_as_stream(chunks), head, found, column=column, where=where)
+        read_csv(as_stream(chunks), found, column=column, where=where)
 
 
 def _suffix(name: str) -> str:
-    base = name.lower().removesuffix(".gz")
+    base = _PACKED.sub("", name.lower())
     return next((suffix for suffix in SUFFIXES if base.endswith(suffix)), "")
 
 
@@ -184,62 +255,7 @@ def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 
 def _is_binary(head: bytes) -> bool:
-    """Tell random bytes from text with a few odd ones; leading NULs are the hole of a rotated log."""
-    sample = head.lstrip(b"\0")
+    """Tell random bytes from text with a few odd ones; NULs are the hole of a rotated log."""
+    sample = head.replace(b"\0", b"")
     odd = len(sample.translate(None, delete=_PRINTABLE))
     return bool(head) and (not sample or odd * 20 > len(sample))
-
-
-def _gunzip(chunks: Iterator[bytes], where: str) -> Iterator[bytes]:
-    packed = unpacked = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal packed
-        for chunk in chunks:
-            packed += len(chunk)
-            yield chunk
-
-    try:
-        with gzip.GzipFile(fileobj=_as_stream(counted())) as file:
-            while chunk := file.read(_CHUNK):
-                if not unpacked and chunk.startswith(_GZIP):
-                    raise IdSourceError(f"{where}: gzip inside gzip; unpack it first")  # there are files without an end
-                unpacked += len(chunk)
-                check_growth(packed, unpacked, where)
-                yield chunk
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise IdSourceError(f"{where}: broken or incomplete gzip: {error}") from error
-
-
-def _from_utf16(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder("utf-16")("replace")
-    for chunk in chunks:
-        yield decoder.decode(chunk).encode("utf-8", "replace")
-    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
-
-
-class _Chunks(io.RawIOBase):
-    """Chunks as a file, for readers that want one."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, target: WriteableBuffer) -> int:
-        view = memoryview(target)
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = memoryview(chunk)
-        size = min(len(view), len(self._rest))
-        view[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
-
-
-def _as_stream(chunks: Iterator[bytes]) -> BinaryIO:
-    return cast("BinaryIO", io.BufferedReader(_Chunks(chunks), _HEAD))
