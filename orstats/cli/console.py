@@ -6,6 +6,7 @@ import functools
 import io
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Final, ParamSpec, TextIO
 
@@ -138,13 +139,20 @@ def _command(text: str, run: Callable[P, int | None]) -> Callable[P, None]:
         logger = logging.getLogger("orstats")
         logger.addHandler(handler)
         try:
-            code = _run(lambda: run(*args, **kwargs))
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", UserWarning)
+                warnings.showwarning = _show_warning
+                code = _run(lambda: run(*args, **kwargs))
         finally:
             logger.removeHandler(handler)
         raise typer.Exit(code)
 
     wrapper.__doc__ = text
     return wrapper
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    warn(message)
 
 
 def _run(run: Callable[[], int | None]) -> int:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +12,7 @@ from typing import Any, Final
 from orstats.api.client import Client
 from orstats.api.errors import ConfigError
 from orstats.cli.asking import place
-from orstats.cli.console import Interrupted, WrongUsage, data, say, warn
+from orstats.cli.console import Interrupted, WrongUsage, data, say
 from orstats.cli.text import line, plural
 from orstats.data.account.discover import list_ids
 from orstats.data.account.timespan import moment, span
@@ -112,34 +110,20 @@ def ids_between(
 ) -> list[str]:
     """List the ids of a time range; warnings become lines on standard error, Ctrl-C a sentence on what is kept."""
     try:
-        with said_warnings():
-            return list_ids(
-                since,
-                until,
-                filters=filters,
-                client=client,
-                archive=False if archive is None else archive,
-                refresh=refresh,
-                progress=False if quiet else None,
-            )
+        return list_ids(
+            since,
+            until,
+            filters=filters,
+            client=client,
+            archive=False if archive is None else archive,
+            refresh=refresh,
+            progress=False if quiet else None,
+        )
     except KeyboardInterrupt:
         if archive is None:
             raise
         kept = "Completed windows (older than one day) are cached"
         raise Interrupted(f"{kept}; run the same command again to resume.") from None
-
-
-@contextmanager
-def said_warnings() -> Iterator[None]:
-    """Show the library's warnings as a person reads them."""
-
-    def show(message: Warning | str, *_: object, **__: object) -> None:
-        warn(message)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = show
-        yield
 
 
 def _write(ids: Sequence[str], output: str | None) -> None:

@@ -13,7 +13,7 @@ from orstats.analysis.reconcile import reconcile, share_explained
 from orstats.api.client import Client
 from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import SOME_FAILED, Name, say, tables, write_json
-from orstats.cli.discovering import between, ids_between, said_warnings
+from orstats.cli.discovering import between, ids_between
 from orstats.cli.text import count, line, plural, usd, usd_places
 
 _MOST_LINES = 20
@@ -47,8 +47,7 @@ def run(
         else:
             wanted = ids_between(client, first, last, archive=store, refresh=refresh, quiet=quiet)
         frame = ask(wanted, client, store, refresh=refresh, quiet=quiet)
-        with said_warnings():
-            compared = reconcile(frame, start=first, end=last, client=client, tolerance=tolerance)
+        compared = reconcile(frame, start=first, end=last, client=client, tolerance=tolerance)
     if output is not None:
         write_csv(compared, output)
     if as_json:

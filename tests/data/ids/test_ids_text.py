@@ -1,4 +1,3 @@
-import logging
 from itertools import pairwise
 
 import pytest
