@@ -68,7 +68,7 @@ class AccountCalls(ABC):
         MissingKeyError
             No key is set.
         """
-        return self.retry.call(lambda: self.ask_analytics(query))
+        return self.retry.for_one_request().call(lambda: self.ask_analytics(query))
 
     def ask_analytics(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """Send one query, without a second try. For callers that ask again in another way.
@@ -113,7 +113,9 @@ class AccountCalls(ABC):
             As for :meth:`analytics`.
         """
         answer = self._managed(
-            lambda key: self.retry.call(lambda: self._ask("/analytics/meta", None, key, pace=self.quota))
+            lambda key: self.retry.for_one_request().call(
+                lambda: self._ask("/analytics/meta", None, key, pace=self.quota)
+            )
         )
         return cast("dict[str, Any]", answer)
 
@@ -161,7 +163,9 @@ class AccountCalls(ABC):
         }
         query = urlencode({name: value for name, value in asked.items() if value is not None})
         path = f"/activity?{query}" if query else "/activity"
-        answer = self._managed(lambda key: self.retry.call(lambda: self._ask(path, None, key, shape=list)))
+        answer = self._managed(
+            lambda key: self.retry.for_one_request().call(lambda: self._ask(path, None, key, shape=list))
+        )
         if not _are_objects(answer):
             raise BadResponseError("The answer of /activity has no rows in `data`.", status=200)
         return cast("list[dict[str, Any]]", answer)
@@ -181,7 +185,7 @@ class AccountCalls(ABC):
         ApiError
             What the last try ended with.
         """
-        answer = self._managed(lambda key: self.retry.call(lambda: self._ask("/credits", None, key)))
+        answer = self._managed(lambda key: self.retry.for_one_request().call(lambda: self._ask("/credits", None, key)))
         return cast("dict[str, Any]", answer)
 
     def note_clock(self, theirs: float | None, ours: float) -> None:

@@ -11,6 +11,7 @@ import io
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 
@@ -20,7 +21,7 @@ class Deadline(threading.local):
     at: float = float("inf")
 
 
-def bounded(connection: type, deadline: Deadline) -> type:
+def bounded(connection: type, deadline: Deadline, handshake_timeout: Callable[[float | None], float | None]) -> type:
     """Return a kind of connection whose answers keep to the deadline of the thread that asks.
 
     Parameters
@@ -29,6 +30,8 @@ def bounded(connection: type, deadline: Deadline) -> type:
         A kind of :class:`http.client.HTTPConnection`.
     deadline
         Looked up once for each answer, when it begins to be read. A reading that is too late raises TimeoutError.
+    handshake_timeout
+        Returns the seconds for a TLS handshake, given those to connect.
     """
 
     class Answer(http.client.HTTPResponse):
@@ -36,7 +39,12 @@ def bounded(connection: type, deadline: Deadline) -> type:
             super().__init__(sock, *args, **options)
             self.fp: io.BufferedReader = io.BufferedReader(_Bounded(self.fp.detach(), sock, deadline.at))
 
-    return type(connection.__name__, (connection,), {"response_class": Answer})
+    def new_connection(self: Any) -> socket.socket:
+        sock: socket.socket = connection._new_conn(self)  # type: ignore[attr-defined] # noqa: SLF001 - urllib3's hook
+        sock.settimeout(handshake_timeout(sock.gettimeout()))
+        return sock
+
+    return type(connection.__name__, (connection,), {"response_class": Answer, "_new_conn": new_connection})
 
 
 class _Bounded(io.RawIOBase):

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote as percent
+
+from requests.structures import CaseInsensitiveDict
 
 from orstats._version import __version__
 from orstats.api import wire
@@ -15,7 +20,7 @@ from orstats.api.errors import ApiError, ConfigError, ForbiddenError, NetworkErr
 from orstats.api.governor import Governor
 from orstats.api.quota import Pace
 from orstats.api.retry import Retry
-from orstats.api.settings import Secret, Settings
+from orstats.api.settings import Secret, Settings, checked_headers, normalise_base_url
 from orstats.api.transport import Transport
 
 #: Seconds to connect, and between two pieces of an answer.
@@ -74,13 +79,70 @@ class Client(AccountCalls):
         api_key, management_key = Secret.of(api_key), Secret.of(management_key)  # no traceback shows them from here on
         self.settings = Settings.resolve(api_key, management_key, base_url)
         self.retry = retry or Retry()
-        self.governor = Governor()
-        self._clock_offset = math.inf  # of ours against the monotonic one, when it was last compared
-        self._server_offset: float | None = None  # of the server's
-        pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-        if len(pair) != 2 or not all(seconds > 0 for seconds in pair):  # noqa: PLR2004 - a pair
-            raise ConfigError(f"timeout={timeout!r}: one positive number of seconds, or (connect, read).")
-        self._transport = Transport(self.settings, pair, f"orstats/{__version__}")
+        self._begin(_checked_timeout(timeout), {})
+
+    def _begin(self, timeout: tuple[float, float], headers: dict[str, Secret], shared: Transport | None = None) -> None:
+        """Begin on a host, or go on with the connections of another client of the same host."""
+        if shared is None:
+            self.governor = Governor()
+            self._clock_offset = math.inf  # of ours against the monotonic one, when it was last compared
+            self._server_offset: float | None = None  # of the server's
+        self._timeout = timeout
+        self._headers = headers
+        sent = CaseInsensitiveDict({"User-Agent": f"orstats/{__version__}", "Accept": "application/json"})
+        sent.update(headers)
+        self._transport = Transport(self.settings, timeout, sent, shared)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | tuple[float, float] | None = None,
+        retry: Retry | None = None,
+        base_url: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Return a client with other options for some calls: same keys, connections and learnt rate limit.
+
+        Parameters
+        ----------
+        timeout, retry
+            As for :class:`Client`. None keeps the present one.
+        base_url
+            As for :class:`Client`. On another host the returned client has connections and a rate limit of its own,
+            and headers added before are not sent there.
+        headers
+            Added to every request, beside those added before.
+
+        Returns
+        -------
+        Client
+            This client stays as it is. Closing either closes the shared connections; a later call opens new ones.
+
+        Raises
+        ------
+        ConfigError
+            An option that cannot be used, such as an ``Authorization`` header.
+
+        Examples
+        --------
+        >>> client = Client("sk-or-v1-secret")
+        >>> patient = client.with_options(timeout=120, retry=Retry(attempts=20, max_elapsed=3600))
+        >>> patient.governor is client.governor
+        True
+        """
+        client = copy(self)
+        if base_url is not None:
+            client.settings = replace(self.settings, base_url=normalise_base_url(base_url))
+        is_same_host = client.settings.origin == self.settings.origin
+        if not is_same_host:
+            AccountCalls.__init__(client)
+        client.retry = retry or self.retry
+        client._begin(  # noqa: SLF001 - a client as well
+            self._timeout if timeout is None else _checked_timeout(timeout),
+            (self._headers if is_same_host else {}) | checked_headers(headers or {}),
+            self._transport if is_same_host else None,
+        )
+        return client
 
     def __repr__(self) -> str:
         return f"Client(base_url={self.settings.base_url!r})"
@@ -117,7 +179,7 @@ class Client(AccountCalls):
         MissingKeyError
             No key is set.
         """
-        return self.retry.call(lambda: self.ask_generation(generation_id))
+        return self.retry.for_one_request().call(lambda: self.ask_generation(generation_id))
 
     def content(self, generation_id: str) -> dict[str, Any]:
         """Return the stored prompt and completion of one generation, as the API sends them.
@@ -145,11 +207,11 @@ class Client(AccountCalls):
         """
         key, other = self.settings.key(), self.settings.management_key
         try:
-            return self.retry.call(lambda: self.ask_content(generation_id, key=key))
+            return self.retry.for_one_request().call(lambda: self.ask_content(generation_id, key=key))
         except ForbiddenError:
             if other is None or other == key:
                 raise
-        return self.retry.call(lambda: self.ask_content(generation_id, key=other))
+        return self.retry.for_one_request().call(lambda: self.ask_content(generation_id, key=other))
 
     def key(self, *, management: bool = False) -> dict[str, Any]:
         """Return the limits and usage of the key in use.
@@ -173,7 +235,7 @@ class Client(AccountCalls):
             No key is set.
         """
         key = (self.settings.management_key if management else None) or self.settings.key()
-        answer: dict[str, Any] = self.retry.call(lambda: self._ask("/key", None, key))
+        answer: dict[str, Any] = self.retry.for_one_request().call(lambda: self._ask("/key", None, key))
         return answer
 
     def ask_generation(self, generation_id: str, *, admitted: float | None = None) -> dict[str, Any]:
@@ -261,6 +323,8 @@ class Client(AccountCalls):
                 secret=key,
             )
         except NetworkError as error:
+            if error.status is not None:  # a server's own words
+                raise
             about = path.partition("?")[0] if generation_id is None else wire.quote(generation_id)
             error.generation_id = generation_id
             raise error.reworded(f"No response for {about}: {error}.") from None
@@ -295,6 +359,13 @@ class Client(AccountCalls):
         if theirs is not None or self._server_offset is None:
             self._server_offset = offset + self.clock_ahead
         self._clock_offset = offset
+
+
+def _checked_timeout(timeout: float | tuple[float, float]) -> tuple[float, float]:
+    pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    if len(pair) != 2 or not all(seconds > 0 for seconds in pair):  # noqa: PLR2004 - a pair
+        raise ConfigError(f"timeout must be a positive number of seconds, or (connect, read), got {timeout!r}.")
+    return pair
 
 
 def _is_refusal(error: ApiError) -> bool:

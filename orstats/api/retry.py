@@ -7,21 +7,26 @@ The policy is used in two ways: :meth:`Retry.call` blocks (one request), :meth:`
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
 import tenacity
 
-from orstats.api.errors import ApiError, ConfigError
+from orstats.api.errors import ApiError, ConfigError, NoConnectionError
+
+log = logging.getLogger("orstats.retry")
 
 T = TypeVar("T")
 
 #: At most this much is added to a wait that the server gave, so that the told do not all come back at once.
 _SPREAD_S = 0.1
+#: A person waits no longer than this for one request without a connection, seconds.
+_PERSON_WAITS_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,13 @@ class Retry:
         Seconds. The wait before try ``n + 1`` is drawn evenly from half of ``first_wait * 2 ** (n - 1)`` to all of it:
         by default no id is given up within half a minute. Longer if the server says so.
     max_wait
-        Seconds; caps both the drawn wait and what the server says.
+        Seconds; caps the drawn wait. A wait that the server asks for is obeyed in full, or, where it would end after
+        ``max_elapsed``, not begun: the error names it.
+    max_offline
+        Seconds after which an id is not tried again while there is no connection at all. None: ``max_elapsed``
+        holds, except that a single request, such as :func:`orstats.get`, gives up after 10 s.
+    on_retry
+        Called before each wait with the error and the seconds of the wait; by several threads at once in a fetch.
 
     Raises
     ------
@@ -55,13 +66,24 @@ class Retry:
     max_elapsed: float = 300.0
     first_wait: float = 0.5
     max_wait: float = 60.0
+    max_offline: float | None = None
+    on_retry: Callable[[ApiError, float], None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ConfigError(f"Retry(attempts={self.attempts}): at least 1 attempt is needed.")
-        for name in ("max_elapsed", "first_wait", "max_wait"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"Retry({name}={getattr(self, name)}): seconds must not be negative.")
+        for name in ("max_elapsed", "first_wait", "max_wait", "max_offline"):
+            seconds = getattr(self, name)
+            if seconds is not None and not seconds >= 0:
+                raise ConfigError(f"{name} must be a non-negative number of seconds, got {seconds!r}.")
+
+    def for_one_request(self) -> Retry:
+        """Return the policy for a request that a person waits for: without a connection it gives up after 10 s."""
+        return replace(
+            self,
+            max_offline=_PERSON_WAITS_S if self.max_offline is None else self.max_offline,
+            on_retry=self.on_retry or _log_retry,
+        )
 
     def call(self, request: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
         """Call ``request`` until it succeeds, fails for good, or the bounds are reached; then raise its error.
@@ -109,25 +131,51 @@ class Retry:
         if not self._policy.retry(state):
             return None
         state.upcoming_sleep = self._policy.wait(state)
-        return None if self._policy.stop(state) else state.upcoming_sleep
+        if self._is_over(state):
+            return None
+        self._tell(state)
+        return state.upcoming_sleep
 
     @cached_property
     def _policy(self) -> tenacity.Retrying:
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_retryable),
             wait=self._wait,
-            stop=tenacity.stop_after_attempt(self.attempts) | tenacity.stop_before_delay(self.max_elapsed),
+            stop=self._is_over,
+            before_sleep=self._tell,
             reraise=True,
         )
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
+        error = _error(state)
         told = error.retry_after if isinstance(error, ApiError) else None
         half = {"multiplier": self.first_wait / 2, "max": self.max_wait / 2}
         drawn = float((tenacity.wait_exponential(**half) + tenacity.wait_random_exponential(**half))(state))
         if told is None or told < drawn:  # who names the same short wait again and again does not know
             return drawn
-        return min(told, self.max_wait) + random.uniform(0, _SPREAD_S)  # noqa: S311 - spreads load, guards nothing
+        return told + random.uniform(0, _SPREAD_S)  # noqa: S311 - spreads load, guards nothing
+
+    def _is_over(self, state: tenacity.RetryCallState) -> bool:
+        most = self.max_elapsed
+        if self.max_offline is not None and isinstance(_error(state), NoConnectionError):
+            most = min(most, self.max_offline)
+        return (
+            state.attempt_number >= self.attempts or (state.seconds_since_start or 0.0) + state.upcoming_sleep >= most
+        )
+
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        error = _error(state)
+        if self.on_retry is not None and isinstance(error, ApiError):
+            self.on_retry(error, state.upcoming_sleep)
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def _log_retry(error: ApiError, wait: float) -> None:
+    level = logging.WARNING if isinstance(error, NoConnectionError) else logging.INFO
+    log.log(level, "%s Trying again in %.1f s.", error, wait)
 
 
 def _is_retryable(error: BaseException) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import SupportsIndex
+from typing import Final, SupportsIndex
 from urllib.parse import urlsplit
 
 from orstats.api.errors import ConfigError, MissingKeyError
@@ -88,6 +89,12 @@ class Settings:
         return urlsplit(self.base_url).netloc
 
     @property
+    def origin(self) -> tuple[str, str]:
+        """Scheme and host: where connections go."""
+        parts = urlsplit(self.base_url)
+        return parts.scheme, parts.netloc
+
+    @property
     def is_loopback(self) -> bool:
         """Whether the host is this machine, such as the simulator."""
         return is_loopback(urlsplit(self.base_url).hostname or "")
@@ -161,6 +168,40 @@ def normalise_base_url(url: str) -> str:
         path += "/v1" if last == "api" else "/api/v1"
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}{'' if port is None else f':{port}'}{path}"
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, Secret]:
+    """Return additional request headers as they are sent; their values may be secrets of a gateway.
+
+    Raises
+    ------
+    ConfigError
+        A header that cannot be sent, or that the client sets itself, such as ``Authorization``.
+
+    Examples
+    --------
+    >>> checked_headers({"X-Team": "search"})
+    {'X-Team': [key]}
+    """
+    for name, value in headers.items():
+        if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
+            raise ConfigError(f"A header name must be letters, digits and hyphens, got {name!r}.")
+        if name.lower() in _OWN_HEADERS:
+            advice = "; pass the key as api_key=" if name.lower() == "authorization" else ""
+            raise ConfigError(f"headers must not contain {name}: the client sets it itself{advice}.")
+        if not (isinstance(value, str) and _HEADER_VALUE.fullmatch(value)):
+            raise ConfigError(f"The value of the header {name} must be one line of Latin-1 text.")
+    return {name: Secret(value.strip()) for name, value in headers.items()}
+
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_OWN_HEADERS: Final = frozenset(
+    {
+        *("authorization", "proxy-authorization", "host", "connection", "accept-encoding", "content-length"),
+        *("content-type", "transfer-encoding", "te", "trailer", "upgrade", "expect"),
+    }
+)
 
 
 def _variable(name: str, environ: Mapping[str, str] | None) -> Secret:

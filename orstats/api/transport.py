@@ -1,26 +1,34 @@
 """Bytes over HTTP to one host, through requests: no retry, no redirect, no netrc, no cookie, bounded body.
 
-Everything that is the same for every request (headers, proxy, TLS settings, connection pool) is worked out once,
+Everything that is the same for every request (headers, proxy, TLS context, connection pool) is worked out once,
 which makes a request cost little more than urllib3's own work.
 """
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
 from orstats.api.bounded import Deadline, bounded
-from orstats.api.errors import NetworkError
+from orstats.api.errors import NetworkError, NetworkSetupError, NoConnectionError
+from orstats.api.network_errors import network_error, wrong_scheme
 from orstats.api.settings import Secret, Settings
-from orstats.api.wire import quote
+from orstats.api.tls import make_context, speaks_http, speaks_tls
 
 #: More workers than this would find no pooled connection.
 MAX_CONNECTIONS: Final = 256
 _CHUNK: Final = 1 << 18
+#: Seconds for the first TLS handshake: a plain http server may never answer one.
+_FIRST_HANDSHAKE_S: Final = 4.0
+#: An http connection may be closed by chance once.
+_CLOSED_BEFORE_PROBE: Final = 2
 
 
 class Answer(NamedTuple):
@@ -44,27 +52,26 @@ class Transport:
     timeout
         Seconds to connect, and seconds between two pieces of the answer. The whole answer, its head included, must
         arrive within their sum (``patience`` times that for calls with large answers).
-    user_agent
+    headers
         Sent with every request.
+    shared
+        A transport to the same host, whose connections are used.
     """
 
-    def __init__(self, settings: Settings, timeout: tuple[float, float], user_agent: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        timeout: tuple[float, float],
+        headers: Mapping[str, str],
+        shared: Transport | None = None,
+    ) -> None:
         self._base_url = settings.base_url
         self._timeout = urllib3.Timeout(connect=timeout[0], read=timeout[1])
         self._whole = sum(timeout)
-        with requests.Session() as session:
-            environment = session.merge_environment_settings(self._base_url, {}, None, None, None)
-        self._deadline = Deadline()
-        self._adapter = _OneHostAdapter(
-            self._deadline,
-            proxies={} if settings.is_loopback else dict(environment["proxies"] or {}),
-            verify=True if environment["verify"] is None else environment["verify"],
-        )
+        self.pool: _Pool = shared.pool if shared else _Pool(settings)
         # Prepared without a session: a session would let .netrc replace the key.
         self._prepared = requests.Request(
-            "GET",
-            self._base_url,
-            headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "gzip"},
+            "GET", self._base_url, headers={**headers, "Accept-Encoding": "gzip"}
         ).prepare()
         self._keyed: dict[str, requests.PreparedRequest] = {}
 
@@ -115,20 +122,21 @@ class Transport:
         return self._send(request, timeout, limit, patience)
 
     def _send(self, request: requests.PreparedRequest, timeout: urllib3.Timeout, limit: int, patience: float) -> Answer:
-        deadline = self._deadline.at = time.monotonic() + self._whole * patience
+        deadline = self.pool.deadline.at = time.monotonic() + self._whole * patience
         try:
-            response: Any = self._adapter.send(request, stream=True, timeout=timeout)  # type: ignore[arg-type] # urllib3's Timeout is taken as it is
+            response: Any = self.pool.send(request, stream=True, timeout=timeout)  # type: ignore[arg-type] # urllib3's Timeout is taken as it is
             body = _read(response, limit)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            failed = _network_error(error)
+            failed = network_error(error, self._base_url, self.pool.proxy)
             if failed.retryable and time.monotonic() >= deadline:
-                failed = NetworkError("no whole answer within the time-out", retryable=True)
-            raise failed from None
+                failed = NetworkError("no complete response within the time-out", retryable=True)
+            raise self.pool.explain(failed) from None
+        self.pool.has_answered = True
         return Answer(response.status, response.headers, body)
 
     def close(self) -> None:
         """Close the pooled connections. A later request opens new ones."""
-        self._adapter.close()
+        self.pool.close()
 
     def _for_key(self, key: str) -> requests.PreparedRequest:
         prepared = self._keyed.get(key)
@@ -140,15 +148,37 @@ class Transport:
         return prepared
 
 
-class _OneHostAdapter(HTTPAdapter):
-    """requests' adapter with what is the same for every request of one host looked up once."""
+class _Pool(HTTPAdapter):
+    """The connections to one host: requests' adapter with what is the same for every request looked up once."""
 
-    def __init__(self, deadline: Deadline, proxies: dict[str, str], verify: bool | str) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__(pool_connections=1, pool_maxsize=MAX_CONNECTIONS, max_retries=0)
-        self._deadline = deadline
-        self._proxies = proxies
-        self._verify = verify
+        self.deadline = Deadline()
+        with requests.Session() as session:
+            environment = session.merge_environment_settings(settings.base_url, {}, None, None, None)
+        self._proxies = {} if settings.is_loopback else dict(environment["proxies"] or {})
+        self.proxy = requests.utils.select_proxy(settings.base_url, self._proxies)
+        self._bundle = environment["verify"] if isinstance(environment["verify"], str) else None
+        self._address = urlsplit(settings.base_url)
+        self._lock = threading.Lock()
         self._pool: Any = None
+        self.has_answered = False
+        self._failures = 0
+        self._wrong_scheme: str | None = None
+        self._tls: dict[str, Any] = {}
+
+    def explain(self, error: NetworkError) -> NetworkError:
+        """Find out whether a server that never sent a response speaks the other one of http and https."""
+        is_tls = self._address.scheme == "https"
+        if self.has_answered or self.proxy or not error.retryable or isinstance(error, NoConnectionError):
+            return error
+        with self._lock:
+            self._failures += 1
+            if self._failures == (1 if is_tls else _CLOSED_BEFORE_PROBE):
+                host, port = self._address.hostname or "", self._address.port or (443 if is_tls else 80)
+                if (speaks_http if is_tls else speaks_tls)(host, port):
+                    self._wrong_scheme = wrong_scheme(self._address.netloc, is_tls=is_tls)
+        return error if self._wrong_scheme is None else NetworkSetupError(self._wrong_scheme)
 
     def get_connection_with_tls_context(
         self,
@@ -157,15 +187,31 @@ class _OneHostAdapter(HTTPAdapter):
         proxies: Any = None,  # noqa: ARG002 - same
         cert: Any = None,
     ) -> Any:
-        if self._pool is None:
-            pool: Any = super().get_connection_with_tls_context(request, self._verify, self._proxies, cert)
-            super().cert_verify(pool, request.url, self._verify, cert)  # type: ignore[no-untyped-call]
-            pool.ConnectionCls = bounded(pool.ConnectionCls, self._deadline)
-            self._pool = pool
-        return self._pool
+        if self._pool is not None:
+            return self._pool
+        with self._lock:
+            if self._pool is None:
+                if str(request.url).startswith("https") and not self._tls:
+                    self._tls = {"ssl_context": make_context(self._bundle)}
+                pool: Any = super().get_connection_with_tls_context(request, True, self._proxies, cert)
+                pool.ConnectionCls = bounded(pool.ConnectionCls, self.deadline, self._handshake_timeout)
+                self._pool = pool
+            return self._pool
+
+    def _handshake_timeout(self, timeout: float | None) -> float | None:
+        """Do not wait long for a server that does not speak TLS at all; once one has answered, or failed, wait."""
+        is_first = not (self.has_answered or self.proxy or self._failures)
+        return _FIRST_HANDSHAKE_S if is_first and (timeout is None or timeout > _FIRST_HANDSHAKE_S) else timeout
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, self._tls
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, proxy_ssl_context=self._tls.get("ssl_context"), **proxy_kwargs)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Done once, when the pool is made."""
+        """Leave the pool's TLS context as it is."""
 
     def request_url(self, request: Any, proxies: Any) -> str:  # noqa: ARG002 - the signature is requests'
         # All behind the host: https proxies tunnel, and plain http goes to no proxy.
@@ -201,47 +247,4 @@ def _read(raw: Any, limit: int) -> bytes:
 
 def _check(length: int, limit: int) -> None:
     if length > limit:
-        raise NetworkError(f"the answer is longer than {limit >> 20} MiB")
-
-
-_KINDS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
-    (requests.exceptions.ProxyError, "the proxy could not be reached or refused"),
-    (requests.exceptions.ConnectTimeout, "no connection within the time-out"),
-    ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "no answer within the time-out"),
-    (urllib3.exceptions.IncompleteRead, "the answer was cut short"),
-    (urllib3.exceptions.DecodeError, "the answer could not be decompressed"),
-    (requests.exceptions.InvalidHeader, "the head of the answer contradicts itself"),
-    (requests.exceptions.SSLError, "the TLS connection failed (does the host, or the proxy, speak https?)"),
-)
-
-
-def _network_error(error: Exception) -> NetworkError:
-    """Say in words what kind of failure it was; the vendor libraries' texts hold addresses of objects."""
-    text = str(error)
-    certain = _about_settings(error, text)
-    if certain is not None:
-        what = certain
-    elif kind := next((words for kinds, words in _KINDS if isinstance(error, kinds)), None):
-        what = kind
-    elif "IncompleteRead" in text:
-        what = "the answer was cut short"
-    elif "refused" in text:
-        what = "connection refused"
-    elif "resolve" in text or "getaddrinfo" in text:
-        what = "the host name could not be resolved"
-    elif "reset" in text or "aborted" in text or "closed" in text:
-        what = "the connection was closed before the answer"
-    else:
-        what = quote(type(error).__name__)
-    return NetworkError(what, retryable=certain is None)
-
-
-def _about_settings(error: Exception, text: str) -> str | None:
-    """Say what is wrong with certificates or the proxy's kind, if anything is: another try would end the same."""
-    if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
-        return "the proxy that the environment names is a SOCKS proxy, which takes: pip install pysocks"
-    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in text:
-        return "the TLS certificate of the host could not be verified (set REQUESTS_CA_BUNDLE for a private CA)"
-    if "TLS CA certificate bundle" in text or "X509" in text:
-        return "what REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names is no file of certificates"
-    return None
+        raise NetworkError(f"the response is longer than {limit >> 20} MiB")

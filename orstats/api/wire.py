@@ -215,7 +215,7 @@ def _failure(response: _Response, answer: Any) -> errors.ApiError:
     told = retry_after(response.headers, response.now) if retryable else None
     if told is not None and told >= 1:
         advice = f"Try again in {told:,.0f} s."
-    said = quote(_error_body(response, answer)[0], response.secret)
+    said = (_is_markup(response) and _title(response)) or quote(_error_body(response, answer)[0], response.secret)
     text = f"HTTP {status} for {_name(response)}{f': {said}' if said else ''}".rstrip(".")
     return kind(f"{text}. {advice}".rstrip(), retryable=retryable, retry_after=told, **_attributes(response, answer))
 

@@ -1,4 +1,6 @@
+import threading
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
@@ -101,3 +103,104 @@ def test_who_names_no_wait_leaves_it_to_the_governor(monkeypatch, said, told):
     with pytest.raises(errors.RateLimitError):
         client.ask_generation("gen-1")
     assert heard == [told]
+
+
+def test_options_share_connections_and_the_learnt_rate(sim):
+    with sim.client() as client:
+        again = client.with_options(timeout=5, retry=Retry(attempts=2), headers={"X-Team": "search"})
+        assert again.governor is client.governor
+        assert again.quota is client.quota
+        assert again._transport.pool is client._transport.pool
+        assert (again.retry.attempts, client.retry.attempts) == (2, 8)
+        assert again.generation(sim.ids[0]) == client.generation(sim.ids[0])
+        same_host = client.with_options(base_url=sim.base_url.removesuffix("/api/v1") + "/proxy/api/v1")
+        assert same_host._transport.pool is client._transport.pool
+        assert same_host.settings.base_url.endswith("/proxy/api/v1")
+        assert client.settings.base_url == sim.base_url
+
+
+@pytest.fixture
+def heard():
+    """A server of its own host that records what it is sent."""
+    requests = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            requests.append(self.headers)
+            body = b'{"data": {"label": "k", "usage": 0}}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", requests
+        server.shutdown()
+        thread.join()
+
+
+def test_headers_are_added_to_every_request_of_that_client_only(heard):
+    url, requests = heard
+    with Client("sk-or-v1-0", base_url=url) as client:
+        team = client.with_options(headers={"X-Team": "search", "user-agent": "mine"})
+        both = team.with_options(headers={"X-Run": "7", "x-team": "ads"})
+        for one in (client, team, both):
+            one.key()
+    assert [(r["X-Team"], r["X-Run"]) for r in requests] == [(None, None), ("search", None), ("ads", "7")]
+    assert [r["User-Agent"] == "mine" for r in requests] == [False, True, True]
+    assert {r["Authorization"] for r in requests} == {"Bearer sk-or-v1-0"}
+    assert {r["Accept-Encoding"] for r in requests} == {"gzip"}
+
+
+def test_another_host_has_its_own_connections_and_rate_and_gets_no_earlier_headers(sim, heard):
+    url, requests = heard
+    with sim.client().with_options(headers={"X-Gateway-Token": "secret"}) as client:
+        with client.with_options(base_url=url, headers={"X-New": "1"}) as elsewhere:
+            elsewhere.key()
+        assert elsewhere.governor is not client.governor
+        assert elsewhere.quota is not client.quota
+        assert elsewhere._transport.pool is not client._transport.pool
+    assert requests[0]["X-Gateway-Token"] is None
+    assert requests[0]["X-New"] == "1"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"base_url": "http://elsewhere.example"},
+        {"base_url": "ftp://elsewhere.example"},
+        {"timeout": 0},
+        {"headers": {"Authorization": "Bearer other"}},
+        {"headers": {"authorization": "Bearer other"}},
+        {"headers": {"Host": "elsewhere.example"}},
+        {"headers": {"X Team": "a"}},
+        {"headers": {"": "a"}},
+        {"headers": {"X-Team": "a\r\nX-Other: b"}},
+        {"headers": {"X-Team": 7}},
+        {"headers": {"X-Team": "\u4e2d"}},
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options):
+    client = Client("sk-or-v1-0", base_url="https://openrouter.ai")
+    with pytest.raises(errors.ConfigError) as caught:
+        client.with_options(**options)
+    assert "other" not in str(caught.value)
+
+
+def test_errors_of_the_account_calls_keep_what_the_server_sent():
+    with (
+        SimServer(5) as sim,
+        Client(sim.plain_key, base_url=sim.base_url) as client,
+        pytest.raises(errors.ForbiddenError) as caught,
+    ):
+        client.credits()
+    assert caught.value.status == 403
+    assert caught.value.body["error"]["code"] == 403
+    assert caught.value.headers["Content-Type"].startswith("application/json")

@@ -1,6 +1,6 @@
 import pytest
 
-from orstats.api.errors import ConfigError, NotFoundError, RateLimitError, ServerError
+from orstats.api.errors import ConfigError, NoConnectionError, NotFoundError, RateLimitError, ServerError
 from orstats.api.retry import Retry
 
 
@@ -31,10 +31,55 @@ def test_who_says_again_and_again_that_it_takes_a_moment_is_not_believed(told):
     assert all(waited(transient(told)) >= 30 for _ in range(100))
 
 
-def test_server_is_obeyed_but_not_beyond_the_cap():
-    retry = Retry(max_wait=60)
+def test_wait_that_the_server_asks_for_is_obeyed_in_full():
+    retry = Retry(max_wait=60, max_elapsed=300)
     assert 7 <= retry.next_wait(transient(7), attempt=1, elapsed=0) <= 7.1
-    assert 60 <= retry.next_wait(transient(3600), attempt=1, elapsed=0) <= 60.1
+    assert 120 <= retry.next_wait(transient(120), attempt=1, elapsed=0) <= 120.1
+
+
+def test_wait_that_is_longer_than_the_patience_is_not_begun():
+    assert Retry(max_elapsed=300).next_wait(transient(3600), attempt=1, elapsed=0) is None
+    assert Retry(max_elapsed=300).next_wait(transient(120), attempt=2, elapsed=200) is None
+
+
+def offline():
+    return NoConnectionError("connection refused", retryable=True)
+
+
+def test_single_request_without_a_connection_gives_up_within_ten_seconds():
+    for _ in range(100):
+        one, many = (
+            [retry.next_wait(offline(), attempt=attempt, elapsed=2.0 ** (attempt - 1) - 1) for attempt in range(1, 7)]
+            for retry in (Retry().for_one_request(), Retry())
+        )
+        assert one[-2:] == [None, None]
+        assert sum(wait or 0 for wait in one) <= 10
+        assert None not in many
+    assert Retry().for_one_request().next_wait(transient(), attempt=6, elapsed=60) is not None
+    assert Retry(max_offline=60).for_one_request().max_offline == 60
+
+
+def test_each_retry_is_told_before_its_wait():
+    told = []
+    retry = Retry(attempts=3, on_retry=lambda error, wait: told.append((str(error), wait)))
+    wait = retry.next_wait(transient(), attempt=1, elapsed=0)
+    assert told == [("HTTP 502", wait)]
+    assert retry.next_wait(transient(), attempt=3, elapsed=0) is None
+    assert len(told) == 1
+    slept = []
+
+    def request():
+        raise offline()
+
+    with pytest.raises(NoConnectionError):
+        retry.call(request, sleep=slept.append)
+    assert told[1:] == [("connection refused", wait) for wait in slept]
+
+
+def test_retries_of_a_single_request_are_logged(caplog):
+    Retry().for_one_request().next_wait(offline(), attempt=1, elapsed=0)
+    assert "connection refused Trying again in 0." in caplog.text
+    assert caplog.records[0].levelname == "WARNING"
 
 
 def test_gives_up_after_the_attempts():
@@ -81,7 +126,9 @@ def test_call_returns_the_first_success_and_does_not_catch_other_errors():
         Retry().call(lambda: 1 // 0, sleep=lambda _: None)
 
 
-@pytest.mark.parametrize("bad", [{"attempts": 0}, {"max_elapsed": -1}, {"first_wait": float("nan")}, {"max_wait": -1}])
+@pytest.mark.parametrize(
+    "bad", [{"attempts": 0}, {"max_elapsed": -1}, {"first_wait": float("nan")}, {"max_wait": -1}, {"max_offline": -1}]
+)
 def test_bounds_that_make_no_sense_are_refused(bad):
     with pytest.raises(ConfigError):
         Retry(**bad)

@@ -1,0 +1,172 @@
+"""What kind of failure an exception of requests and urllib3 is, in words; their own texts hold addresses of objects."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from urllib3.exceptions import LocationParseError, ProxySchemeUnknown
+
+from orstats.api.errors import NetworkError, NetworkSetupError, NoConnectionError
+from orstats.api.tls import certificate_problem
+from orstats.api.wire import quote
+
+E = TypeVar("E", bound=BaseException)
+
+_PROXY_STATUS = re.compile(r"Tunnel connection failed: (\d{3}) ?([^'\")]*)")
+_LOGIN: Final = "Set them in HTTPS_PROXY: http://user:password@host:port"
+#: A proxy that answers CONNECT with one of these may answer differently later.
+_PROXY_TRANSIENT: Final = frozenset({408, 425, 429})
+#: The server answered a TLS hello with something else.
+_NOT_TLS = re.compile(r"WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST")
+#: Client and server do not fit together: another attempt would end the same way.
+_TLS_REFUSED = re.compile(
+    r"ALERT_(PROTOCOL_VERSION|HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED|UNKNOWN_CA|ACCESS_DENIED|BAD_CERTIFICATE"
+    r"|INSUFFICIENT_SECURITY)|UNRECOGNIZED_NAME|UNSUPPORTED_PROTOCOL|NO_CIPHERS|NO_SHARED|KEY_TOO_SMALL|MD_TOO_WEAK"
+    r"|UNSAFE_LEGACY|ILLEGAL_PARAMETER|NO_PROTOCOLS"
+)
+#: The first bytes of a TLS alert, where a status line was expected.
+_TLS_ALERT: Final = "\x15\x03"
+
+
+def network_error(error: Exception, base_url: str, proxy: str | None) -> NetworkError:
+    """Return the error to raise; its text is only the reason, without a full stop.
+
+    Parameters
+    ----------
+    error
+        What sending a request raised.
+    base_url
+        Where it was sent.
+    proxy
+        The proxy in between, with its password; only its host is named.
+    """
+    found = _find(error, NetworkError)
+    if found is not None:
+        return found
+    host = urlsplit(base_url).netloc
+    setup = _proxy_problem(error, host, proxy) or _tls_problem(error, host, proxy)
+    if setup is not None:
+        return NetworkSetupError(setup)
+    kind, what = _connection_problem(error, host, proxy)
+    return kind(what, retryable=True)
+
+
+def wrong_scheme(host: str, *, is_tls: bool) -> str:
+    """Say that a server speaks http where the base URL says https, or the reverse."""
+    if is_tls:
+        return f"{host} does not speak https at this port. Check the scheme (http or https) and port of the base URL"
+    return f"{host} speaks https at this port. Use https:// in the base URL"
+
+
+def _proxy_problem(error: Exception, host: str, proxy: str | None) -> str | None:
+    """Say which setting of the proxy is wrong, if one is: another attempt would end the same way."""
+    text = str(error)
+    if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
+        return "SOCKS proxies, such as the one of HTTPS_PROXY or ALL_PROXY, require PySocks: pip install pysocks"
+    if "SOCKS5 authentication failed" in text or "requested authentication" in text:
+        return (
+            "the SOCKS proxy asks for a user and password. Set them in HTTPS_PROXY (socks5://user:password@host:port)"
+        )
+    if any(_find(error, kind) for kind in (requests.exceptions.InvalidURL, ProxySchemeUnknown, LocationParseError)):
+        return f"HTTPS_PROXY (or ALL_PROXY) must look like http://host:port, got {_host(proxy)!r}"
+    status = _PROXY_STATUS.search(text)
+    return None if status is None else _proxy_refusal(int(status[1]), host, proxy)
+
+
+def _tls_problem(error: Exception, host: str, proxy: str | None) -> str | None:
+    """Say what is wrong with certificates or schemes, if anything is: another attempt would end the same way."""
+    text = str(error)
+    via_proxy = _find(error, urllib3.exceptions.ProxyError) is not None
+    certificate = _find(error, ssl.SSLCertVerificationError)
+    if certificate is not None:
+        whose = f"the proxy {_host(proxy)}" if via_proxy else host
+        return f"the TLS certificate of {whose} {certificate_problem(certificate)}"
+    if _NOT_TLS.search(text):
+        if via_proxy:
+            return f"the proxy {_host(proxy)} does not speak https. Use http:// in HTTPS_PROXY"
+        return wrong_scheme(host, is_tls=True)
+    if _TLS_ALERT in text:
+        return wrong_scheme(host, is_tls=False)
+    refused = _find(error, ssl.SSLError)
+    if refused is not None and refused.reason and _TLS_REFUSED.search(refused.reason):
+        whose = f"The proxy {_host(proxy)}" if via_proxy else host
+        return f"{whose} refused the TLS connection ({refused.reason.lower().replace('_', ' ')})"
+    return None
+
+
+def _proxy_refusal(status: int, host: str, proxy: str | None) -> str | None:
+    """Say why a proxy did not connect; None when it may do so later."""
+    if status == 407:  # noqa: PLR2004 - Proxy Authentication Required
+        if "@" in (proxy or ""):
+            return f"the proxy {_host(proxy)} rejects the user and password in HTTPS_PROXY (407)"
+        return f"the proxy {_host(proxy)} asks for a user and password (407). {_LOGIN}"
+    if status == 403:  # noqa: PLR2004 - Forbidden
+        return f"the proxy forbids the host {host} (403). Ask its administrator, or set NO_PROXY to connect directly"
+    if status == 501 or (300 <= status < 500 and status not in _PROXY_TRANSIENT):  # noqa: PLR2004 - CONNECT is unknown or refused
+        return f"the proxy {_host(proxy)} refused to connect to {host} ({status}). Check HTTPS_PROXY"
+    return None
+
+
+def _connection_problem(error: Exception, host: str, proxy: str | None) -> tuple[type[NetworkError], str]:
+    """Say what happened to a connection; another attempt may succeed."""
+    text = str(error)
+    status = _PROXY_STATUS.search(text)
+    if status is not None:
+        return NoConnectionError, f"the proxy could not connect to {host} ({status[1]})"
+    if _find(error, urllib3.exceptions.ProxyError) or isinstance(error, requests.exceptions.ProxyError):
+        return NoConnectionError, f"the proxy {_host(proxy)} could not be reached ({_cause(text)})"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return NoConnectionError, f"no connection to {host} within the time-out"
+    if _find(error, urllib3.exceptions.NewConnectionError):  # NameResolutionError is one
+        return NoConnectionError, f"no connection to {host} ({_cause(text)})"
+    return NetworkError, next((words for kinds, words in _KINDS if isinstance(error, kinds)), None) or _cause(
+        text, error
+    )
+
+
+def _cause(text: str, error: Exception | None = None) -> str:
+    return next((words for marks, words in _CAUSES if any(mark in text for mark in marks)), None) or (
+        "no route" if error is None else quote(type(error).__name__)
+    )
+
+
+_CAUSES: Final = (
+    (("IncompleteRead",), "the response was cut short"),
+    (("refused",), "connection refused"),
+    (("resolve", "getaddrinfo"), "the host name could not be resolved"),
+    (("unreachable", "No route"), "the network is unreachable"),
+    (("timed out",), "no connection within the time-out"),
+    (("EOF occurred", "EOF_WHILE_READING"), "the connection was closed during the TLS handshake"),
+    (("reset", "aborted", "closed"), "the connection was closed before the response"),
+)
+_KINDS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
+    ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "no response within the time-out"),
+    (urllib3.exceptions.IncompleteRead, "the response was cut short"),
+    (urllib3.exceptions.DecodeError, "the response could not be decompressed"),
+    (requests.exceptions.InvalidHeader, "the response headers contradict each other"),
+    (requests.exceptions.SSLError, "the TLS connection failed"),
+)
+
+
+def _find(error: BaseException | None, kind: type[E]) -> E | None:
+    return next((one for one in _causes(error, set()) if isinstance(one, kind)), None)
+
+
+def _causes(error: Any, seen: set[int]) -> Iterator[BaseException]:
+    """Yield an exception and those that it wraps: urllib3 keeps them as ``reason``, requests as an argument."""
+    if isinstance(error, BaseException) and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        for inner in (getattr(error, "reason", None), error.__cause__, error.__context__, *error.args):
+            yield from _causes(inner, seen)
+
+
+def _host(proxy: str | None) -> str:
+    """Name a proxy without its scheme, user and password."""
+    return quote((proxy or "").rpartition("@")[2].rpartition("//")[2])

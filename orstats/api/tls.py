@@ -1,0 +1,135 @@
+"""Which certificate authorities are trusted, and what is wrong with a certificate, in words."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import truststore
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.util.ssl_ import create_urllib3_context
+
+from orstats.api.errors import NetworkSetupError
+
+#: Where distributions keep their bundle when OpenSSL was built to look elsewhere, as truststore knows them.
+_BUNDLES: Final = (
+    "/etc/ssl/cert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/cert.pem",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/ca-bundle.pem",
+)
+_PROBE_S: Final = 1.0
+_HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
+
+
+def make_context(bundle: str | None) -> ssl.SSLContext:
+    """Return a TLS context for all connections of a client; loading the authorities takes some 40 ms.
+
+    Parameters
+    ----------
+    bundle
+        A PEM file or a directory of ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE``. None: the machine's trust store, with
+        ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``; certifi's bundle on a machine without one.
+
+    Raises
+    ------
+    NetworkSetupError
+        A variable does not name a CA bundle.
+    """
+    context = create_urllib3_context()
+    paths = ssl.get_default_verify_paths()
+    file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if bundle:
+        _load(context, bundle, _named("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    elif file:
+        _load(context, file, "SSL_CERT_FILE")
+        context.load_verify_locations(capath=directory or paths.openssl_capath)
+    elif sys.platform in ("darwin", "win32") and not directory:
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    else:  # truststore would load the bundle again for each connection, and do one handshake at a time
+        directory = directory or paths.openssl_capath
+        found = next((path for path in (paths.openssl_cafile, *_BUNDLES) if Path(path).is_file()), None)
+        if found is None and not _has_certificates(directory):
+            found = DEFAULT_CA_BUNDLE_PATH
+        context.load_verify_locations(found, directory)
+    return context
+
+
+def _load(context: ssl.SSLContext, path: str, variable: str) -> None:
+    why: str | None = None
+    try:
+        if not Path(path).is_dir():
+            context.load_verify_locations(path)
+        elif _has_certificates(path):
+            context.load_verify_locations(capath=path)
+        else:
+            why = "no certificates in this directory; run openssl rehash there"
+    except OSError as error:
+        why = "not a PEM file of certificates" if isinstance(error, ssl.SSLError) else error.strerror
+    if why is not None:
+        raise NetworkSetupError(f"{variable} must name a CA bundle, got {path!r} ({why})")
+
+
+def _named(*variables: str) -> str:
+    return next((name for name in variables if os.environ.get(name)), variables[0])
+
+
+def _has_certificates(directory: str) -> bool:
+    return Path(directory).is_dir() and any(_HASHED.fullmatch(path.name) for path in Path(directory).iterdir())
+
+
+_TRUST: Final = (
+    "Add the CA to the machine's trust store, or set SSL_CERT_FILE or REQUESTS_CA_BUNDLE to a PEM file that contains it"
+)
+_CLOCK: Final = "Check the clock of this machine; else the server needs a new certificate"
+_WEAK: Final = "is too weak (its key or its signature). The server needs a new certificate"
+#: By OpenSSL's codes, X509_V_ERR_… in https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/
+_REASONS: Final[dict[int, str]] = {
+    9: f"is not yet valid. {_CLOCK}",
+    10: f"has expired. {_CLOCK}",
+    18: f"is self-signed and not trusted. {_TRUST}",
+    19: f"is signed by a private CA that is not trusted. {_TRUST}",
+    20: f"is signed by an unknown CA. {_TRUST}",
+    21: f"is signed by an unknown CA. {_TRUST}",
+    23: "was revoked. The server needs a new certificate",
+    62: "is for another host name. Check the host in the base URL",
+    64: "is for another host, not for this IP address. Use the host name in the base URL",
+    66: _WEAK,
+    67: _WEAK,
+    68: _WEAK,
+}
+
+
+def certificate_problem(error: ssl.SSLCertVerificationError) -> str:
+    """Say what is wrong with a certificate and what to do, as the end of a sentence about it."""
+    return _REASONS.get(error.verify_code) or f"was rejected ({error.verify_message or error.strerror}). {_TRUST}"
+
+
+def speaks_http(host: str, port: int) -> bool:
+    """Whether a server answers a plain http request, which carries no key."""
+    with suppress(OSError), socket.create_connection((host, port), _PROBE_S) as connection:
+        connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+        return connection.recv(5) == b"HTTP/"
+    return False
+
+
+def speaks_tls(host: str, port: int) -> bool:
+    """Whether a server answers a TLS hello, be it with an alert."""
+    context = create_urllib3_context(cert_reqs=ssl.CERT_NONE)
+    try:
+        with (
+            socket.create_connection((host, port), _PROBE_S) as connection,
+            context.wrap_socket(connection, server_hostname=host),
+        ):
+            return True
+    except ssl.SSLError as error:
+        return "ALERT" in (error.reason or "")
+    except OSError:
+        return False
