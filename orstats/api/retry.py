@@ -25,8 +25,8 @@ T = TypeVar("T")
 
 #: At most this much is added to a wait that the server gave, so that the told do not all come back at once.
 _SPREAD_S = 0.1
-#: A person waits no longer than this for one request without a connection, seconds.
-_PERSON_WAITS_S = 10.0
+#: No wait for one request ends later while there is no connection, seconds: attempts take time as well.
+_PERSON_WAITS_S = 7.5
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Retry:
         ``max_elapsed``, not begun: the error names it.
     max_offline
         Seconds after which an id is not tried again while there is no connection at all. None: ``max_elapsed``
-        holds, except that a single request, such as :func:`orstats.get`, gives up after 10 s.
+        holds, except that a single request, such as :func:`orstats.get`, gives up within 10 s.
     on_retry
         Called before each wait with the error and the seconds of the wait; by several threads at once in a fetch.
 
@@ -78,7 +78,7 @@ class Retry:
                 raise ConfigError(f"{name} must be a non-negative number of seconds, got {seconds!r}.")
 
     def for_one_request(self) -> Retry:
-        """Return the policy for a request that a person waits for: without a connection it gives up after 10 s."""
+        """Return the policy for a request that a person waits for: without a connection it gives up within 10 s."""
         return replace(
             self,
             max_offline=_PERSON_WAITS_S if self.max_offline is None else self.max_offline,

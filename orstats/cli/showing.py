@@ -33,8 +33,9 @@ def run(
 ) -> int:
     """Show one generation; the options are those of the command."""
     with Client(base_url=base_url) as client:
+        patient = client.with_options(retry=client.retry.for_one_request())
         store = place(archive, no_archive, client)
-        frame = ask([generation_id], client, store, pending_wait=0, quiet=True)  # a person waits; advice comes at once
+        frame = ask([generation_id], patient, store, pending_wait=0, quiet=True)  # a person waits; advice comes at once
         row = next(json_rows(frame))
         ok = row["fetch_status"] == "ok"
         found = _content(client, frame.iloc[0], store) if content and ok else None

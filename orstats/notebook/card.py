@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
@@ -75,7 +76,8 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
                 return
             self._say(spinner("asking for the stored prompt and completion …"))
             try:
-                content = self.generation.content()
+                with _Retries(self._say_retry):
+                    content = self.generation.content()
                 if self.comm is not None:  # closed meanwhile: nobody would close what is made now
                     self._show(content)
             except OrstatsError as error:
@@ -96,6 +98,9 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         label = "Try again" if again else "Load prompt and completion"
         self.load_button = button(label, self._load_aside, icon="refresh" if again else "download")
         self._fill([*([Shown(said)] if said else []), self.load_button])
+
+    def _say_retry(self, text: str) -> None:
+        self._say(notice(text, "warn"))
 
     def _say(self, html: Html) -> None:
         self._fill([Shown(html)])
@@ -128,3 +133,23 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.tabs.titles = [title for title, _ in tabs]
         self.tabs.selected_index = 0
         close_all(tuple(before))
+
+
+class _Retries(logging.Handler):
+    """Tells of the retries that this thread's requests wait for."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+        self._thread = threading.get_ident()
+        self._logger = logging.getLogger("orstats.retry")
+
+    def __enter__(self) -> None:
+        self._logger.addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self._tell(record.getMessage())

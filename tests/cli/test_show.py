@@ -66,6 +66,15 @@ def test_a_missing_generation_gives_3_and_advice(online, orstats):
     assert json.loads(done.stdout)["fetch_status"] == "not_found"
 
 
+def test_retries_without_a_connection_are_told_while_a_person_waits(orstats, monkeypatch):
+    monkeypatch.setattr("orstats.api.retry._PERSON_WAITS_S", 0.6)
+    monkeypatch.setenv("OPENROUTER_API_KEY", "k")
+    done = orstats("show", "gen-1700000000-AbCdEfGhIjKlMnOpQr", "--base-url", "http://127.0.0.1:1", "--no-archive")
+    assert done.exit_code == 3
+    assert "(connection refused). Trying again in 0." in done.stderr
+    assert "network_error: No response" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("reason", "word"),
     [("zero_data_retention", "zero data retention"), ("regional", "regional hosts"), ("too_old", "three months")],

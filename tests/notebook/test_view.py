@@ -138,6 +138,20 @@ def test_the_api_going_down_and_the_key_being_revoked_while_browsing():
     assert made.load_button.description == "Try again"
 
 
+def test_retries_are_shown_while_a_person_waits(sim, monkeypatch):
+    made = card({"id": first(sim, "stored"), "fetch_status": "ok"}, client=offline_client())
+    shown = []
+    monkeypatch.setattr(made, "_say", shown.append)
+    made.load_content()
+    assert any("connection refused" in str(html) and "Trying again in" in str(html) for html in shown)
+    assert "connection refused" in " ".join(texts(made))
+
+
+def offline_client():
+    retry = orstats.Retry(attempts=2, first_wait=0.01)
+    return orstats.Client("k", base_url="http://127.0.0.1:1", retry=retry)
+
+
 def test_an_unforeseen_failure_stays_in_the_card(sim, monkeypatch, caplog):
     made = view(first(sim, "stored"), client=sim.client())
     monkeypatch.setattr("orstats.notebook.card.Conversation", lambda *_arguments: 1 / 0)

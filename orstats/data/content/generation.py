@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import pandas as pd
 
@@ -17,21 +17,9 @@ from orstats.data.content.record import Record
 from orstats.data.content.row import read_row
 from orstats.data.content.static_card import static_card
 from orstats.data.fetch.asked import ArchiveChoice, choose_archive
-from orstats.data.fetch.fetch import fetch
+from orstats.data.fetch.fetch import fetch_one
 from orstats.data.fetch.schedule import call_ended_at, may_appear
 from orstats.data.ids.shapes import log_page
-
-_ERRORS: Final[Mapping[str, type[errors.ApiError]]] = {
-    "pending": errors.NotFoundError,
-    "not_found": errors.NotFoundError,
-    "forbidden": errors.ForbiddenError,
-    "rate_limited": errors.RateLimitError,
-    "server_error": errors.ServerError,
-    "network_error": errors.NetworkError,
-    "bad_response": errors.BadResponseError,
-    "invalid_id": errors.BadRequestError,
-}
-_TRY_LATER: Final = frozenset({"pending", "rate_limited", "server_error", "network_error"})
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,21 +148,10 @@ def get(generation_id: str, *, client: Client | None = None, archive: ArchiveCho
     """
     if not isinstance(generation_id, str):
         raise TypeError(f"get() takes one id, as text; not {type(generation_id).__name__}.")
-    row = fetch([generation_id], client=client, archive=archive, workers=1, progress=False).iloc[0]
-    if row["fetch_status"] != "ok":
-        raise _error(row)
+    with ExitStack() as stack:
+        asked = client or stack.enter_context(Client())
+        row = fetch_one(generation_id, client=asked, archive=archive).iloc[0]
     return Generation.from_row(row, client=client, archive=archive)
-
-
-def _error(row: pd.Series[Any]) -> errors.ApiError:
-    status = row["fetch_status"]
-    http_status = row["http_status"]
-    return _ERRORS[status](
-        str(row["error"]),
-        status=None if pd.isna(http_status) else int(http_status),
-        generation_id=str(row.name),
-        retryable=status in _TRY_LATER,
-    )
 
 
 def _asker(client: Client | None, archive: ArchiveChoice) -> Callable[[Generation], Content]:

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from orstats.api.client import Client
-from orstats.api.errors import ArchiveError, IncompleteFetchError
+from orstats.api.errors import ApiError, ArchiveError, BadRequestError, IncompleteFetchError
 from orstats.data.archive.archive import Archive
 from orstats.data.fetch.asked import ArchiveChoice, check_choices, choose_archive, distinct, why_foreign
 from orstats.data.fetch.batch import StopRule, run_batch
@@ -120,6 +120,28 @@ def fetch(
     return frame
 
 
+def fetch_one(generation_id: str, *, client: Client, archive: ArchiveChoice) -> pd.DataFrame:
+    """Fetch the row of one id that a person waits for.
+
+    Raises
+    ------
+    ApiError
+        What the last request ended with, with all it carries.
+    """
+    patient = client.with_options(retry=client.retry.for_one_request())
+    run = _Run(distinct([generation_id]), patient, choose_archive(archive, client))
+    run.read_archive(refresh=False)
+    run.ask(workers=1, pending_wait=30.0, progress=False, rule=StopRule.of(None, None))
+    frame = run.frame()
+    status = "ok" if frame.empty else frame["fetch_status"].iloc[0]
+    if run.error is not None:
+        run.error.retryable |= status == "pending"
+        raise run.error
+    if status != "ok":
+        raise BadRequestError(str(frame["error"].iloc[0]), generation_id=generation_id)
+    return frame
+
+
 def _require_complete(frame: pd.DataFrame) -> None:
     not_ok = frame.loc[frame["fetch_status"] != "ok", "fetch_status"]
     if len(not_ok):
@@ -140,6 +162,7 @@ class _Run:
         self.tables: list[pa.Table] = []
         self.outcomes: dict[str, Outcome] = {}
         self.to_ask: Sequence[str] = ids
+        self.error: ApiError | None = None  # the latest that an id ended with
         self._got: dict[str, Result] = {}
         self._saved_at = time.monotonic()
 
@@ -208,6 +231,7 @@ class _Run:
             self.outcomes[task.id] = _ok(task.attempts)
         else:
             self.outcomes[task.id] = Outcome(result.status, error.status, task.attempts, str(error))
+            self.error = error
         return error is None
 
     def _save(self, final: bool) -> None:

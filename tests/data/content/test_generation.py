@@ -88,6 +88,25 @@ def test_each_failure_is_a_typed_error(kind, error):
     assert caught.value.status == int(kind)
 
 
+def test_each_failure_carries_what_the_server_sent():
+    faults = Faults(rate=1.0, kinds=["502-metadata"])
+    with SimServer(5, faults=faults) as sim, pytest.raises(errors.BadGatewayError) as caught:
+        orstats.get(sim.ids[0], client=sim.client(retry=orstats.Retry(attempts=1)))
+    assert caught.value.body["error"]["code"] == 502
+    assert caught.value.metadata
+    assert caught.value.headers["Content-Type"].startswith("application/json")
+
+
+def test_get_without_a_connection_is_logged_and_given_up_early(caplog, monkeypatch):
+    monkeypatch.setattr("orstats.api.retry._PERSON_WAITS_S", 0.05)
+    client = orstats.Client("k", base_url="http://127.0.0.1:1", retry=orstats.Retry(first_wait=0.02))
+    with client, pytest.raises(errors.NoConnectionError, match="connection refused"):
+        orstats.get("gen-1700000000-AbCdEfGhIjKlMnOpQr", client=client)
+    told = [record for record in caplog.records if record.name == "orstats.retry"]
+    assert told
+    assert all("connection refused" in record.getMessage() for record in told)
+
+
 def test_what_is_not_one_id_or_one_row_is_refused(sim):
     with pytest.raises(TypeError, match="one id"):
         orstats.get([sim.ids[0]], client=sim.client())
