@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BOTH: Final = 2
+#: Bars over time have gaps between them up to this number; beyond it they would fade.
+_WITH_GAPS: Final = 120
 _STREAMED, _WHOLE = style.COLOURS[0], style.COLOURS[1]
 
 
@@ -23,10 +25,11 @@ def rank(axes: Axes, bars: list[Bar]) -> None:
     colours = [style.OTHER_COLOUR if bar.folded else style.COLOURS[0] for bar in bars]
     axes.barh(range(len(bars)), [bar.value for bar in bars], height=0.7, color=colours)
     places = min(usd_places(total), 6) if total >= 0.01 else None  # noqa: PLR2004 - a cent
-    for at, bar in enumerate(bars):
-        share = f" · {percent(bar.value / total)}" if total > 0 and bar.value else ""
-        beside(axes, at, bar.value, usd(bar.value, places) + share)
-    axes.set_xlim(min(0.0, *(bar.value for bar in bars), 0.0), (largest or 1.0) * 1.3)  # room for what is beside
+    shares = [f" · {percent(bar.value / total)}" if total > 0 and bar.value else "" for bar in bars]
+    texts = [usd(bar.value, places) + share for bar, share in zip(bars, shares, strict=True)]
+    for at, (bar, text) in enumerate(zip(bars, texts, strict=True)):
+        beside(axes, at, bar.value, text)
+    axes.set_xlim(min(0.0, *(bar.value for bar in bars), 0.0), (largest or 1.0) * style.room_for(axes, texts))
     style.dollars(axes.xaxis, largest)
 
 
@@ -48,7 +51,7 @@ def named(axes: Axes, bars: list[Bar], title: str, label: str) -> Axes:
     """Name lying bars, their axis and the whole."""
     style.name_rows(axes, [bar.name for bar in bars])
     style.grid(axes, "x")
-    axes.set_xlabel(label, color=style.INK)
+    style.x_label(axes, label)
     style.title(axes, title)
     return axes
 
@@ -57,10 +60,11 @@ def stack(axes: Axes, over_time: Timeline, tz: str) -> None:
     """Draw standing bars over time, groups one on the other."""
     colours = style.colours(len(over_time.names), folded=bool(over_time.folded))
     starts = over_time.starts.to_pydatetime()
-    widths = (over_time.ends - over_time.starts).to_pytimedelta() * 0.9
+    gap = 0.9 if len(starts) <= _WITH_GAPS else 1.0
+    widths = (over_time.ends - over_time.starts).to_pytimedelta() * gap
     bottom = np.zeros(len(starts))
     for line, colour in zip(over_time.amounts, colours, strict=True):
-        axes.bar(starts, line, width=widths, bottom=bottom, align="edge", color=colour)
+        axes.bar(starts, line, width=widths, bottom=bottom, align="edge", color=colour, linewidth=0)
         bottom += line
     _time_axis(axes, over_time, tz)
     style.legend(axes, over_time.names, colours)
@@ -85,7 +89,7 @@ def _time_axis(axes: Axes, over_time: Timeline, tz: str) -> None:
     shifted = over_time.starts[0].utcoffset() != over_time.ends[-1].utcoffset()
     style.dates(axes, over_time.starts.tz, offsets=over_time.unit == "hour" and shifted)
     style.grid(axes, "y")
-    axes.set_xlabel(f"{over_time.unit} in {tz}", color=style.INK)
+    style.x_label(axes, f"{over_time.unit} in {tz}")
 
 
 def lanes(axes: Axes, found: list[Lane]) -> int:
@@ -111,8 +115,8 @@ def lanes(axes: Axes, found: list[Lane]) -> int:
     style.log_milliseconds(axes.xaxis, smallest, largest)
     style.name_rows(axes, [f"{row[0].name} ({count(sum(lane.count for lane in row))})" for row in rows])
     style.grid(axes, "x")
-    axes.set_xlabel("latency: dot at 50 %, thick line to 90 %, thin to 99 %", color=style.INK)
+    style.x_label(axes, "latency: dot at 50 %, thick line to 90 %, thin to 99 %")
     flags = sorted({lane.streamed for lane in found}, reverse=True)
     names = {True: "streamed: first token", False: "other: whole answer"}
-    style.legend(axes, [names[flag] for flag in flags], [_STREAMED if flag else _WHOLE for flag in flags], inside=True)
+    style.legend(axes, [names[flag] for flag in flags], [_STREAMED if flag else _WHOLE for flag in flags], below=True)
     return len(rows)

@@ -47,9 +47,9 @@ def plot_cost(
         One or several columns that make the groups; ``model`` by default. Beyond a dozen groups (seven over time)
         the least are shown together as other.
     freq
-        ``h``, ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``: one bar for each hour, day, week and so on. Longer
-        ones are taken where there would be more than 200 bars; the axis says which. None ranks the groups over the
-        whole time.
+        ``h``, ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``: one bar for each hour, day, week and so on. Where
+        there would be more than 1,000 bars, longer periods are drawn and a warning says so. None ranks the groups over
+        the whole time.
     tz
         Time zone in which days begin.
     ax
@@ -78,7 +78,7 @@ def plot_cost(
     rows, columns = ok_rows(df), keys(df, by)
     zone_of(tz)
     if freq is not None:
-        over_time = timeline(rows, columns, "cost_usd", freq=freq, tz=tz, most=_MOST_STACKED)
+        over_time = timeline(rows, columns, "cost_usd", freq=freq, tz=tz, most=style.most_groups(ax, _MOST_STACKED))
         axes = style.new_axes(ax)
         if over_time is None:
             return style.say_empty(axes, _NOTHING)
@@ -87,7 +87,7 @@ def plot_cost(
         axes.set_ylabel("cost, USD", color=style.INK)
         style.title(axes, f"Cost by {over_time.unit} and {_and(columns)}: {_total(float(over_time.amounts.sum()))}")
         return axes
-    bars = ranking(rows, columns, "cost_usd", _MOST_BARS)
+    bars = ranking(rows, columns, "cost_usd", style.most_rows(ax, _MOST_BARS))
     axes = style.new_axes(ax, rows=len(bars))
     if not bars:
         return style.say_empty(axes, _NOTHING)
@@ -136,9 +136,11 @@ def plot_tokens(
     zone_of(tz)
     if freq is not None:
         over_time = (
-            timeline(token_parts(rows, []), ["part"], "tokens", freq=freq, tz=tz, most=_MOST_STACKED)
+            timeline(
+                token_parts(rows, []), ["part"], "tokens", freq=freq, tz=tz, most=style.most_groups(ax, _MOST_STACKED)
+            )
             if by is None
-            else timeline(rows, columns, "tokens_total", freq=freq, tz=tz, most=_MOST_STACKED)
+            else timeline(rows, columns, "tokens_total", freq=freq, tz=tz, most=style.most_groups(ax, _MOST_STACKED))
         )
         axes = style.new_axes(ax)
         if over_time is None:
@@ -150,7 +152,7 @@ def plot_tokens(
         style.title(axes, f"Tokens by {over_time.unit} and {'part' if by is None else _and(columns)}: {total}")
         return axes
     parts = token_parts(rows, columns)
-    bars = ranking(parts, columns, "tokens", _MOST_BARS)
+    bars = ranking(parts, columns, "tokens", style.most_rows(ax, _MOST_BARS))
     axes = style.new_axes(ax, rows=len(bars))
     if not bars:
         return style.say_empty(axes, _NOTHING)
@@ -160,14 +162,14 @@ def plot_tokens(
         axes.barh(range(len(bars)), line, left=left, height=0.7, color=style.COLOURS[at])
         left += line
     largest = max(bar.value for bar in bars)
-    for at, bar in enumerate(bars):
-        marks.beside(axes, at, bar.value, f"{style.tick_count(float(f'{bar.value:.3g}'))}")
-    axes.set_xlim(0, (largest or 1) * 1.12)
+    texts = [style.tick_count(float(f"{bar.value:.3g}")) for bar in bars]
+    for at, (bar, text) in enumerate(zip(bars, texts, strict=True)):
+        marks.beside(axes, at, bar.value, text)
+    axes.set_xlim(0, (largest or 1) * style.room_for(axes, texts))
     style.counts(axes.xaxis)
-    style.legend(axes, TOKEN_PARTS, style.COLOURS[: len(TOKEN_PARTS)], inside=True)
-    return marks.named(
-        axes, bars, f"Tokens by {_and(columns)}: {tokens(sum(bar.value for bar in bars))}", "native tokens"
-    )
+    marks.named(axes, bars, f"Tokens by {_and(columns)}: {tokens(sum(bar.value for bar in bars))}", "native tokens")
+    style.legend(axes, TOKEN_PARTS, style.COLOURS[: len(TOKEN_PARTS)], below=True)
+    return axes
 
 
 def plot_latency(
@@ -213,7 +215,7 @@ def plot_latency(
     require(rows, ["latency", "streamed"])
     rows = rows.loc[rows["latency"].gt(0).fillna(value=False).astype(bool)]  # a logarithmic axis has no 0
     if freq is None:
-        found, left_out = lanes(rows, columns, "latency", _MOST_LANES)
+        found, left_out = lanes(rows, columns, "latency", style.most_rows(ax, _MOST_LANES))
         axes = style.new_axes(ax, rows=len({lane.name for lane in found}) * 1.3)
         if not found:
             return style.say_empty(axes, _NOTHING)
@@ -228,7 +230,7 @@ def plot_latency(
         "latency",
         freq=freq,
         tz=tz,
-        most=_MOST_LINES,
+        most=style.most_groups(ax, _MOST_LINES),
     )
     axes = style.new_axes(ax)
     if over_time is None:

@@ -87,9 +87,66 @@ def test_time_is_stacked_in_the_readers_days():
     assert "day in Europe/Berlin" in axes.get_xlabel()
 
 
-def test_too_many_buckets_become_longer_ones():
+def test_requested_periods_are_drawn_for_more_than_a_year():
+    df = frame(["a"] * 2, created_at=["2025-01-01T00:00:00Z", "2026-02-17T00:00:00Z"])
+    axes = plot_cost(df, freq="D")
+    assert axes.get_xlabel() == "day in UTC"
+    assert len(axes.patches) == 413
+
+
+def test_longer_periods_than_requested_are_drawn_with_a_warning():
     df = frame(["a"] * 2, created_at=["2020-01-01T00:00:00Z", "2026-01-01T00:00:00Z"])
-    assert plot_cost(df, freq="h").get_xlabel() == "month in UTC"
+    with pytest.warns(UserWarning, match="more than 1,000 periods; drawing one for each week") as caught:
+        assert plot_cost(df, freq="h").get_xlabel() == "week in UTC"
+    assert caught[0].filename == __file__
+
+
+def boxes(axes):
+    """Where axes and everything around them lie, and where their bars do, in pixels."""
+    axes.figure.canvas.draw()
+    return axes.get_tightbbox(), [patch.get_window_extent() for patch in axes.patches]
+
+
+@pytest.mark.parametrize("size", [(6.4, 4.8), (10, 4), (14, 6)])
+@pytest.mark.parametrize("freq", [None, "D"])
+@pytest.mark.parametrize("plot", PLOTS)
+def test_neighbouring_plots_never_overlap(plot, freq, size):
+    df = frame([f"a-vendor-with-a-long-name/model-{at}-instruct-preview" for at in range(20)], streamed=[True] * 20)
+    figure, (left, right) = mpl.pyplot.subplots(1, 2, figsize=size)
+    for axes in (left, right):
+        plot(df, by="model", freq=freq, ax=axes)
+    (one, _), (two, _) = boxes(left), boxes(right)
+    assert not one.overlaps(two)
+    assert figure.bbox.x0 <= one.x0
+    assert two.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize("freq", [None, "D"])
+def test_legend_covers_no_bar(freq):
+    axes = plot_tokens(frame([f"m{at}" for at in range(12)]), freq=freq)
+    _, bars = boxes(axes)
+    legend = axes.get_legend().get_window_extent()
+    assert not any(legend.overlaps(bar) for bar in bars)
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("freq", [None, "D"])
+def test_notebooks_put_no_box_behind_a_plot(plot, freq):
+    metadata = pytest.importorskip("matplotlib_inline.backend_inline")._fetch_figure_metadata
+    assert metadata(draw(plot(frame(["a", "b"]), freq=freq)).figure) is None
+
+
+def test_characters_of_a_fallback_font_are_drawn(monkeypatch):
+    monkeypatch.setitem(mpl.rcParams, "font.family", ["DejaVu Sans Mono", "STIXGeneral"])
+    only_in_the_second = next(
+        chr(code)
+        for code in mpl.font_manager.get_font(mpl.font_manager.findfont("STIXGeneral")).get_charmap()
+        if code not in mpl.font_manager.get_font(mpl.font_manager.findfont("DejaVu Sans Mono")).get_charmap()
+        and chr(code).isprintable()
+    )
+    assert only_in_the_second in labels(draw(plot_cost(frame([f"m{only_in_the_second}"]))))[0]
+    monkeypatch.setitem(mpl.rcParams, "font.family", ["DejaVu Sans Mono"])
+    assert labels(draw(plot_cost(frame([f"m{only_in_the_second}"])))) == ["m□"]
 
 
 def test_tokens_have_four_parts_that_add_up():
