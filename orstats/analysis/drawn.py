@@ -14,7 +14,6 @@ from orstats.analysis.buckets import Freq, all_starts, freq_of, moments, starts,
 from orstats.analysis.engines import keys_of, wrap
 from orstats.analysis.engines import require as require_in
 from orstats.analysis.wording import visible
-from orstats.data.account.telling import tell as warn_caller
 from orstats.data.frame.views import require_pandas
 from orstats.data.zones import clock, zone_of
 
@@ -24,7 +23,7 @@ By = str | Sequence[str]
 OTHER: Final = "other"
 #: The percentiles of a distribution.
 PERCENTILES: Final = (0.5, 0.9, 0.95, 0.99)
-#: More periods than this are narrower than a pixel of an ordinary plot: longer ones are drawn, with a warning.
+#: More periods than this are narrower than a pixel of an ordinary plot: longer ones are drawn.
 MOST_BUCKETS: Final = 1_000
 
 #: What native tokens consist of, in the order of a stack.
@@ -218,10 +217,6 @@ def periods(created: pd.Series[Any], *, freq: str, tz: str) -> tuple[npt.NDArray
     while len(utc) and unit in _LONGER and (started.max() - started.min()) / _LONGER[unit][0] >= MOST_BUCKETS:
         unit = _LONGER[unit][1]
         started = starts(utc, unit, zone)
-    if unit != freq_of(freq):
-        warn_caller(
-            f'freq="{freq}" would draw more than {MOST_BUCKETS:,} periods; drawing one for each {unit} instead.'
-        )
     every = all_starts(started, unit, zone)
     edges = pd.DatetimeIndex(moments(every, unit, zone), tz="UTC").tz_convert(clock(zone))
     return np.searchsorted(every, started), edges, unit

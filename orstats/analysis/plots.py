@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from orstats.analysis import marks, style
+from orstats.analysis.buckets import freq_of
 from orstats.analysis.drawn import (
+    MOST_BUCKETS,
     TOKEN_PARTS,
     By,
     keys,
@@ -22,6 +24,7 @@ from orstats.analysis.drawn import (
     token_parts,
 )
 from orstats.analysis.wording import tokens, usd, usd_places
+from orstats.api.warn import warn_caller
 from orstats.data.zones import zone_of
 
 if TYPE_CHECKING:
@@ -82,6 +85,7 @@ def plot_cost(
         axes = style.new_axes(ax)
         if over_time is None:
             return style.say_empty(axes, _NOTHING)
+        _warn_of_longer(over_time.unit, freq)
         marks.stack(axes, over_time, tz)
         style.dollars(axes.yaxis, float(over_time.amounts.sum(axis=0).max()))
         axes.set_ylabel("cost, USD", color=style.INK)
@@ -145,6 +149,7 @@ def plot_tokens(
         axes = style.new_axes(ax)
         if over_time is None:
             return style.say_empty(axes, _NOTHING)
+        _warn_of_longer(over_time.unit, freq)
         marks.stack(axes, over_time, tz)
         style.counts(axes.yaxis)
         axes.set_ylabel("native tokens", color=style.INK)
@@ -235,11 +240,19 @@ def plot_latency(
     axes = style.new_axes(ax)
     if over_time is None:
         return style.say_empty(axes, _NOTHING)
+    _warn_of_longer(over_time.unit, freq)
     marks.lines(axes, over_time, tz)
     what = "all answers" if streamed.empty else "first token, streamed"
     of_what = "" if by is None else f", median by {_and(columns)}"
     style.title(axes, f"Latency by {over_time.unit}{of_what} ({what})")
     return axes
+
+
+def _warn_of_longer(unit: str, freq: str) -> None:
+    if unit != freq_of(freq):
+        warn_caller(
+            f'freq="{freq}" would draw more than {MOST_BUCKETS:,} periods; drawing one for each {unit} instead.'
+        )
 
 
 def _and(columns: list[str]) -> str:

@@ -190,7 +190,7 @@ def test_times_are_the_readers():
 
 def test_too_many_days_are_said():
     df = frame([record(created_at="2020-01-01T00:00:00Z"), record()])
-    assert "Cost by month in UTC and model (by day there would be too many bars)." in words(df)
+    assert "Cost by week in UTC and model (by day there would be too many bars)." in words(df)
 
 
 def test_many_groups_are_summed_as_other():
