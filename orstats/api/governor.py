@@ -47,6 +47,9 @@ _CLUSTER = (5, 8)
 _FEW, _LOOK_BACK = 5, 64
 #: So many of the latest answers are remembered: a first window that admits more is thought to admit these.
 _REMEMBERED = 4096
+#: A refusal that may be a fault (a 503) needs more evidence while no limit is known: faults by chance must not slow a
+#: fetch down, and a limit that is met at full speed refuses most requests.
+_UNSURE_CLUSTER, _UNSURE_MANY, _UNSURE_FEW = (7, 8), 28, 16
 #: While searching, so many of the latest answers are compared with those before them.
 _SEARCHED = 32
 #: An estimate of the rate rests on at least so many accepted requests, and on so many seconds.
@@ -177,8 +180,18 @@ class Governor:
             else:
                 self._is_chance(now, refused=False)
 
-    def refused(self, sent_at: float, told: float | None = None) -> None:
-        """Record a refusal (429) of a request sent at ``sent_at``; ``told`` is its wait in seconds, if any."""
+    def refused(self, sent_at: float, told: float | None = None, *, is_sure: bool = True) -> None:
+        """Record the refusal of a request.
+
+        Parameters
+        ----------
+        sent_at
+            What :meth:`admit` returned for it.
+        told
+            Seconds that the server asked to wait, if it did.
+        is_sure
+            Whether the refusal is about the pace (429); a 503 may also be a fault or an outage.
+        """
         with self._lock:
             now = self._clock()
             self._latest.append((sent_at, True))
@@ -190,10 +203,13 @@ class Governor:
                 self._window.refuse(sent_at)
                 self._probe_gap = min(self._probe_gap * _PROBE_GROWS, _LONGEST_PROBE_S)
                 self._await_probe(now, told)
-            elif self._is_clustered() or (self._state == "search" and self._is_more_than_before()):
+            elif self._is_clustered(is_sure) or (self._state == "search" and self._is_more_than_before()):
                 self._close(now, told)
             elif self._state == "free":
-                self._look_back(now)
+                if is_sure:
+                    self._look_back(now)
+                elif self._is_more_than_usual():
+                    self._close(now, told)
             elif not self._is_chance(now, refused=True) and self._chance.is_exceeded(self._refusals, self._answers):
                 self._step_back(now)
 
@@ -245,10 +261,19 @@ class Governor:
         latest = list(self._latest)[-_SEARCHED:]
         return self._chance.is_more(sum(refused for _, refused in latest), len(latest))
 
-    def _is_clustered(self) -> bool:
-        many, of = _CLUSTER
+    def _is_clustered(self, is_sure: bool) -> bool:
+        many, of = _CLUSTER if is_sure or self._state == "paced" else _UNSURE_CLUSTER
         latest = list(self._latest)[-of:]
         return self._chance.is_cluster(sum(refused for _, refused in latest), many, of)
+
+    def _is_more_than_usual(self) -> bool:
+        """Tell whether many are refused now that were not refused before, as when a bucket was drained."""
+        answers = [refused for _, refused in self._latest]
+        before, refusals = answers[:-_LOOK_BACK], sum(answers[-_LOOK_BACK:])
+        usual = Chance()
+        usual.note(sum(before), len(before))
+        many = _UNSURE_FEW if len(before) >= _LOOK_BACK else _UNSURE_MANY
+        return len(answers) >= _LOOK_BACK and usual.is_cluster(refusals, many, _LOOK_BACK)
 
     def _look_back(self, now: float) -> None:
         latest = list(self._latest)[-_LOOK_BACK:]

@@ -26,8 +26,8 @@ class Pace(Protocol):
     def accepted(self, sent_at: float) -> None:
         """Record an answer that was no refusal."""
 
-    def refused(self, sent_at: float, told: float | None = None) -> None:
-        """Record a refusal; ``told`` is its wait in seconds, if any."""
+    def refused(self, sent_at: float, told: float | None = None, *, is_sure: bool = ...) -> None:
+        """Record a refusal, which is surely about the pace or may be a fault; ``told`` is its wait, if any."""
 
 
 class Quota:
@@ -83,7 +83,7 @@ class Quota:
     def accepted(self, sent_at: float) -> None:
         """Do nothing: the limit is known."""
 
-    def refused(self, sent_at: float, told: float | None = None) -> None:  # noqa: ARG002 - one is as good as another
+    def refused(self, sent_at: float, told: float | None = None, *, is_sure: bool = True) -> None:  # noqa: ARG002 - a known limit needs no evidence
         """Hold everybody for as long as told, else for one request's share of the time."""
         with self._lock:
             wait = self._seconds / (self._sent.maxlen or 1) if told is None else min(told, self._seconds)

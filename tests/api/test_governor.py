@@ -62,7 +62,7 @@ class Window:
         return ((number - 1) // self.number) * self.seconds
 
 
-def simulate(limiter, number, *, workers=8, cpu=0.0004, latency=0.001, chance=0.0, told=True, seed=0, jitter=0.2):
+def simulate(limiter, number, *, workers=8, cpu=0.0004, latency=0.001, chance=0.0, told=True, is_sure=True, seed=0, jitter=0.2):
     """Return (seconds, refusals, requests) of ``number`` ids through ``workers`` that share one interpreter."""
     least, most = 0.5 - jitter, 0.5 + jitter
     rnd, clock = random.Random(seed), [0.0]
@@ -101,7 +101,7 @@ def simulate(limiter, number, *, workers=8, cpu=0.0004, latency=0.001, chance=0.
                 governor.accepted(sent_at)
                 done += 1
             else:
-                governor.refused(sent_at, wait)
+                governor.refused(sent_at, wait, is_sure=is_sure)
                 refused += 1
                 heapq.heappush(later, now + (rnd.uniform(0, 0.5) if wait is None else wait) + rnd.uniform(0, 0.1))
             at(now, "free")
