@@ -16,7 +16,15 @@ from requests.structures import CaseInsensitiveDict
 from orstats._version import __version__
 from orstats.api import wire
 from orstats.api.account import AccountCalls
-from orstats.api.errors import ApiError, ConfigError, ForbiddenError, NetworkError, RateLimitError, ServerError
+from orstats.api.errors import (
+    ApiError,
+    ConfigError,
+    ForbiddenError,
+    NetworkError,
+    ProviderOverloadedError,
+    RateLimitError,
+    ServiceUnavailableError,
+)
 from orstats.api.governor import Governor
 from orstats.api.quota import Pace
 from orstats.api.retry import Retry
@@ -329,14 +337,15 @@ class Client(AccountCalls):
             error.generation_id = generation_id
             raise error.reworded(f"No response for {about}: {error}.") from None
         except ApiError as error:
-            if _is_refusal(error):
+            if is_refusal(error):
                 refusal = error
             raise
         finally:
             if refusal is None:
                 pace.accepted(sent_at)
             else:
-                pace.refused(sent_at, refusal.retry_after or None)  # 0 is what those say who do not know
+                told = refusal.retry_after or None  # a server that says 0 does not know
+                pace.refused(sent_at, told, is_sure=isinstance(refusal, RateLimitError) or told is not None)
 
     def now(self) -> float:
         """Tell the time by the server's clock, which also says when a generation was created; ours may be off or jump.
@@ -368,8 +377,6 @@ def _checked_timeout(timeout: float | tuple[float, float]) -> tuple[float, float
     return pair
 
 
-def _is_refusal(error: ApiError) -> bool:
-    """Whether the answer was about our pace. A 503 is, when it names a wait."""
-    return isinstance(error, RateLimitError) or (
-        isinstance(error, ServerError) and error.status == 503 and error.retry_after is not None  # noqa: PLR2004
-    )
+def is_refusal(error: ApiError) -> bool:
+    """Tell whether a request may have failed because of the request rate: nginx and HAProxy answer 503 by default."""
+    return isinstance(error, RateLimitError | ServiceUnavailableError | ProviderOverloadedError)

@@ -37,7 +37,7 @@ log = logging.getLogger("orstats.governor")
 
 State = Literal["free", "closed", "search", "paced"]
 
-_FIRST_PROBE_S, _PROBE_GROWS, _LONGEST_PROBE_S = 0.05, 1.5, 30.0
+_FIRST_PROBE_S, _PROBE_GROWS, _LONGEST_PROBE_S = 0.05, 1.5, 5.0
 _SEARCH_FROM, _SEARCH_DOUBLES_S, _SEARCH_DOUBLINGS = 20.0, 0.05, 12.0
 #: Of the rate: where a step back leads to; a deeper one; and below which every refusal is chance.
 _BACK, _DEEP, _SURELY_BELOW = 0.98, 0.9, 0.95
@@ -52,6 +52,8 @@ _REMEMBERED = 4096
 _UNSURE_CLUSTER, _UNSURE_MANY, _UNSURE_FEW = (7, 8), 28, 16
 #: While searching, so many of the latest answers are compared with those before them.
 _SEARCHED = 32
+#: Such a part of them refused is more than a known limit refuses.
+_REFUSING = 0.25
 #: An estimate of the rate rests on at least so many accepted requests, and on so many seconds.
 _ENOUGH, _ENOUGH_S = 10, 0.05
 #: An estimate counts half when it rests on so many; a lower one needs more, for it may come from refusals by chance.
@@ -61,14 +63,18 @@ _HALF, _HALF_DOWN = 20, 100
 _UNIT_REQUESTS, _SHORTEST_UNIT_S, _LONGEST_UNIT_S, _FEWEST_UNIT_REQUESTS = 200.0, 0.2, 1.0, 20.0
 #: CUBIC's constant, in units.
 _GROWTH = 0.02
+#: The rate is not thought to be less than this (per second): growing again would take minutes, and the closed gate's
+#: probes hold back for a limit that is really so low.
+_SLOWEST = 1.0
 #: So many steps back in a row before the rate was reached: measure chance before the pace is raised as fast.
 _EARLY_IN_A_ROW = 3
 #: Estimates agree within this ratio; so many that agree make a rate sure.
 _AGREE, _SURE_AFTER = 1.2, 3
 #: Work for so many seconds is the end of the work.
 _LAST_S = 1.5
-#: A late wake-up may be made up for by this many seconds' worth of requests.
-_CATCH_UP_S = 0.02
+#: A late wake-up may be made up for by this many seconds' worth of requests; by less at paces below the one beside it,
+#: where waking up late costs little and servers often admit nothing early.
+_CATCH_UP_S, _CATCH_UP_FROM = 0.02, 200.0
 #: Waiters look up this often, so that a stop or a new pace reaches them.
 _LOOK_UP_S = 0.05
 
@@ -110,6 +116,14 @@ class Governor:
         """Requests per second at this moment; None while no limit is known, 0 while the gate is closed."""
         with self._lock:
             return self._pace(self._clock())
+
+    @property
+    def is_limiting(self) -> bool:
+        """Whether a limit refuses so many requests that a refusal says nothing about its id."""
+        with self._lock:
+            latest = [refused for _, refused in self._latest][-_SEARCHED:]
+            is_refusing = sum(latest) >= _REFUSING * len(latest)
+            return self._state in ("closed", "search") or (self._state == "paced" and is_refusing)
 
     def admit(self, stop: Callable[[], bool] = lambda: False, *, left: int | None = None) -> float | None:
         """Block until a request may be sent; return the moment, to be handed back with its answer.
@@ -160,7 +174,8 @@ class Governor:
             return 0.0
         if left is not None and self._rate is not None and left < _LAST_S * self._rate:
             pace = min(pace, _BACK * self._rate)
-        self._next_slot = max(self._next_slot, now - _CATCH_UP_S) + 1.0 / pace
+        catch_up = _CATCH_UP_S * min(1.0, pace / _CATCH_UP_FROM)
+        self._next_slot = max(self._next_slot, now - catch_up) + 1.0 / pace
         return 0.0
 
     def accepted(self, sent_at: float) -> None:
@@ -310,6 +325,8 @@ class Governor:
             self._rate /= 2
         else:  # too few to tell: let them add up
             return
+        if not self._in_windows:
+            self._rate = max(self._rate, _SLOWEST)
         self._drained_at, self._accepted = now, 0
 
     def _close(self, now: float, told: float | None) -> None:
@@ -340,7 +357,10 @@ class Governor:
             self._window.begin(now, list(self._latest))
         if state != self._state:
             self._latest.clear()
-        self._state, self._since, self._cut_at, self._next_slot, self._used_at = state, now, now, now, now
+        # A step back does not send the next request at once: many limits admit nothing early. Chance knows no slots.
+        if (state, self._state) != ("paced", "paced") or self._chance.share:
+            self._next_slot = now
+        self._state, self._since, self._cut_at, self._used_at = state, now, now, now
         self._answers = self._refusals = self._low_answers = self._low_refusals = 0
         self._probing = False
         log.debug("%s, rate %s/s", state, None if self._rate is None else round(self._rate, 1))

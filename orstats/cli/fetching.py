@@ -12,7 +12,7 @@ from rich.text import Text
 from orstats.analysis.export import check_target, write_csv
 from orstats.analysis.wording import cost_parts
 from orstats.api.client import Client
-from orstats.api.errors import AccountError, ArchiveError
+from orstats.api.errors import ApiError, ArchiveError
 from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, words
 from orstats.cli.text import count, known, line, plural, short, usd, usd_places
@@ -59,7 +59,7 @@ def run(
                 deadline=deadline,
                 quiet=quiet,
             )
-        except (AccountError, ArchiveError) as error:
+        except (ApiError, ArchiveError) as error:
             _save_rest(error, output, raw_text=raw_text)
             raise
     write(frame, output, raw_text=raw_text)
@@ -78,13 +78,13 @@ def write(frame: pd.DataFrame, output: str | None, *, raw_text: bool) -> None:
     write_csv(frame, data() if output is None else output, spreadsheet_safe=not raw_text)
 
 
-def _save_rest(error: AccountError | ArchiveError, output: str | None, *, raw_text: bool) -> None:
+def _save_rest(error: ApiError | ArchiveError, output: str | None, *, raw_text: bool) -> None:
     """Write what a stopped fetch has. Not when it has nothing: that would overwrite a good file with empty lines."""
     frame: pd.DataFrame | None = error.frame
     if frame is None:
         return
     had = int((frame["fetch_status"] == "ok").sum())
-    if not had or (output is None and isinstance(error, AccountError)):
+    if not had or (output is None and isinstance(error, ApiError)):
         return
     write(frame, output, raw_text=raw_text)
     where = "standard output" if output is None else output

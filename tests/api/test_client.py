@@ -99,7 +99,7 @@ def test_who_names_no_wait_leaves_it_to_the_governor(monkeypatch, said, told):
     answer = Answer(429, HTTPHeaderDict({"Retry-After": said}), b"")
     monkeypatch.setattr(client._transport, "get", lambda *_, **__: answer)
     heard = []
-    monkeypatch.setattr(client.governor, "refused", lambda sent_at, told=None: heard.append(told))  # noqa: ARG005
+    monkeypatch.setattr(client.governor, "refused", lambda sent_at, told=None, **_: heard.append(told))  # noqa: ARG005
     with pytest.raises(errors.RateLimitError):
         client.ask_generation("gen-1")
     assert heard == [told]

@@ -91,8 +91,9 @@ def fetch_contents(
     ------
     IncompleteFetchError
         ``errors="raise"``, and some row is not answered; ``.frame`` has them all.
-    AccountError
-        The key (401) or the credits (402) are refused; ``.frame`` has what came before.
+    ApiError
+        Every other request would fail too: the key (401) or the credits (402) are refused, a setting is wrong, or
+        something other than the API answers. ``.frame`` has the rows fetched before that.
     ArchiveError
         The archive cannot be read or written.
     ConfigError

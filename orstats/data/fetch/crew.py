@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from orstats.api.client import Client
-from orstats.api.errors import AccountError, ApiError, NotFoundError
+from orstats.api.client import Client, is_refusal
+from orstats.api.errors import ApiError, NotApiResponseError, NotFoundError
 from orstats.data.fetch.schedule import Schedule, Task, status_of
 
 log = logging.getLogger("orstats.fetch")
@@ -24,6 +24,8 @@ _LOOKS: Final = 6
 _NAP_S: Final = 0.1
 #: Nothing but failures that another try might mend, from whomever is asked: after so long the rest is not asked for.
 _HOPELESS_S: Final = 300.0
+#: So many responses in a row from something other than the API stop the batch, or fewer where there are fewer workers.
+_NOT_API_AT_MOST: Final = 17
 
 
 #: Sends the request for an id that the governor has admitted, at the moment given; returns the data or raises an
@@ -75,7 +77,8 @@ class Crew:
         self._quiet: deque[bool] = deque(maxlen=_LOOKS)
         self._good_at = 0.0  # when somebody last got an answer that stands
         self.retries = 0
-        self.fatal: AccountError | None = None
+        self._not_api = 0  # responses in a row that did not come from the API
+        self.fatal: ApiError | None = None
         self.hopeless = False
 
     @property
@@ -188,7 +191,7 @@ class Crew:
         with self._changed:
             task = self._schedule.rather(task, admitted)
         if not task.attempts:
-            task.first_sent = admitted
+            task.first_sent = task.failed_at = admitted
         task.attempts += 1
         self._sending[slot] = True
         try:
@@ -200,6 +203,7 @@ class Crew:
             self._settle(task, error)
         else:
             self._good_at = time.monotonic()
+            self._not_api = 0
             self._results.append(Result(task, record, self._client.now()))
             with self._changed:
                 self._schedule.done()
@@ -212,19 +216,27 @@ class Crew:
 
     def _settle(self, task: Task, error: ApiError) -> None:
         now, wall = time.monotonic(), self._client.now()
-        if isinstance(error, AccountError):
+        self._not_api = self._not_api + 1 if isinstance(error, NotApiResponseError) else 0
+        # With the requests on their way these are at most two for each worker. A retry may replace some pages.
+        concurrent = self._size + 1 if error.retryable else max(2, len(self._threads))
+        if error.stops_batch or self._not_api >= min(concurrent, _NOT_API_AT_MOST):
             self.fatal = error
             self.stop()
         elif not error.retryable:
             self._good_at = now
         elif now - self._good_at > max(_HOPELESS_S, self._client.retry.max_elapsed) and not self.stopped:
             log.warning(
-                "nothing but failures for %d s: the rest is not asked for. The last: %s", now - self._good_at, error
+                "No successful response for %d s; giving up on the remaining ids. Last error: %s",
+                now - self._good_at,
+                error,
             )
             self.hopeless = True
             self.stop()
         with self._changed:
-            verdict = self._schedule.verdict(task, error, now, wall)
+            # A rate limit that lets other requests pass refuses this one by chance: that is not a failure of the id.
+            excused = is_refusal(error) and self._good_at > task.failed_at and self._client.governor.is_limiting
+            task.failed_at = now
+            verdict = self._schedule.verdict(task, error, now, wall, excused=excused)
             if isinstance(verdict, str):
                 self._schedule.done()
                 self._results.append(Result(task, None, wall, verdict, error))

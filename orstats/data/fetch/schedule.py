@@ -75,6 +75,7 @@ class Task:
     id: str
     attempts: int = 0
     first_sent: float = 0.0
+    failed_at: float = 0.0  # the last failure; when it was first sent before that
     failures: int = 0  # those that the retry policy counts; a 404 of a recent id is not one
     looks: int = 0
     error: errors.ApiError | None = None  # of the last request
@@ -150,7 +151,9 @@ class Schedule:
         """Return what was put off and is not handed out yet."""
         return [task for _, _, task in self._later]
 
-    def verdict(self, task: Task, error: errors.ApiError, now: float, wall: float) -> str | float:
+    def verdict(
+        self, task: Task, error: errors.ApiError, now: float, wall: float, *, excused: bool = False
+    ) -> str | float:
         """Say what a failed request means.
 
         Parameters
@@ -161,6 +164,8 @@ class Schedule:
             What it ended with.
         now, wall
             Monotonic and unix seconds.
+        excused
+            Whether it does not count as an attempt, because it was the rate limit; time bounds it all the same.
 
         Returns
         -------
@@ -171,8 +176,8 @@ class Schedule:
         task.error = error
         if isinstance(error, errors.NotFoundError):
             return self._retry_not_found(task, elapsed, wall)
-        task.failures += 1
-        wait = self._retry.next_wait(error, attempt=task.failures, elapsed=elapsed)
+        task.failures += not excused
+        wait = self._retry.next_wait(error, attempt=max(task.failures, 1), elapsed=elapsed)
         return status_of(error) if wait is None else wait
 
     def _retry_not_found(self, task: Task, elapsed: float, wall: float) -> str | float:

@@ -143,3 +143,15 @@ def test_absences_do_not_use_up_the_tries_that_faults_have():
 )
 def test_each_error_has_its_status(kind, status):
     assert status_of(kind("said")) == status
+
+
+def test_excused_refusals_do_not_use_up_attempts_but_time_bounds_them():
+    schedule = Schedule([ID], Retry(attempts=2, max_elapsed=60), 30)
+    task, now = sent(schedule, 1.0), 1.0
+    while not isinstance(wait := schedule.verdict(task, FAULT, now, BORN, excused=True), str):
+        now += max(wait, 1.0)
+        task.attempts += 1
+    assert wait == "server_error"
+    assert 50 < now <= 62
+    schedule = Schedule([ID], Retry(attempts=1), 30)
+    assert schedule.verdict(sent(schedule, 1.0), FAULT, 1.0, BORN, excused=True) == "server_error"
