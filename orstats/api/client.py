@@ -367,7 +367,8 @@ class Client(AccountCalls):
         self.note_clock(theirs, ours)
         if theirs is not None or self._server_offset is None:
             self._server_offset = offset + self.clock_ahead
-        self._clock_offset = offset
+        if theirs is not None:  # a proxy may have removed the date: look again at the next response
+            self._clock_offset = offset
 
 
 def _checked_timeout(timeout: float | tuple[float, float]) -> tuple[float, float]:

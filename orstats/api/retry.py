@@ -36,7 +36,8 @@ class Retry:
     Parameters
     ----------
     attempts
-        Requests per id at most, the first included. 1 never tries again.
+        Requests per id at most, the first included. 1 never tries again. In a fetch, refusals by a rate limit do not
+        count while other ids pass; ``max_elapsed`` bounds them.
     max_elapsed
         Seconds from the first request of an id after which it is not tried again; a wait that would end later
         is not begun.
