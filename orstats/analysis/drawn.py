@@ -14,6 +14,7 @@ from orstats.analysis.buckets import Freq, all_starts, freq_of, moments, starts,
 from orstats.analysis.engines import keys_of, wrap
 from orstats.analysis.engines import require as require_in
 from orstats.analysis.wording import visible
+from orstats.api.errors import ConfigError
 from orstats.data.frame.views import require_pandas
 from orstats.data.zones import clock, zone_of
 
@@ -74,15 +75,20 @@ class Lane:
     percentiles: tuple[float, ...]
 
 
-def keys(frame: pd.DataFrame, by: By | None, default: By = "model") -> list[str]:
-    """Return the columns to group by.
+def rows_by(df: pd.DataFrame, by: By | None) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows that were fetched, with the levels of the index as columns, and the columns to group by.
 
     Raises
     ------
     ConfigError
-        One is not there; the message has names that are near.
+        Not a pandas frame, or a column is not there; the message has names that are near.
     """
-    return keys_of(wrap(frame), default if by is None else by)
+    require_pandas(df)
+    frame = wrap(df)
+    columns = keys_of(frame, "model" if by is None else by)
+    if not columns:
+        raise ConfigError("by must name a column, got an empty list.")
+    return ok_rows(frame.to_native()), columns
 
 
 def require(frame: pd.DataFrame, names: Sequence[str]) -> None:

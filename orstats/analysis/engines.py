@@ -16,6 +16,7 @@ import pandas as pd
 
 from orstats.api.errors import ConfigError
 from orstats.data.frame import money
+from orstats.data.frame.views import check_names
 
 #: Counts beyond this are no counts of one generation; sums of them would overflow.
 _MOST: Final = 10**12
@@ -38,7 +39,7 @@ def wrap(frame: Any) -> Frame:
         Of another kind.
     """
     if isinstance(frame, pd.DataFrame) or type(frame).__module__.startswith("pyspark."):
-        _check_columns(frame.columns)  # columns of the others cannot have the same name
+        check_names(frame.columns)  # columns of the others cannot have the same name
     wrapped = nw.from_native(frame, pass_through=True)
     if isinstance(wrapped, nw.DataFrame | nw.LazyFrame):
         kind = wrapped.implementation
@@ -60,16 +61,6 @@ def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
         if name is not None and name not in frame.columns:
             numbered[name] = frame.index.get_level_values(level)
     return numbered
-
-
-def _check_columns(names: pd.Index[Any] | Sequence[str]) -> None:
-    """Raise :class:`ConfigError` for names of several levels, and for one that occurs twice."""
-    if isinstance(names, pd.MultiIndex):
-        raise ConfigError("A report needs columns with one level of names; flatten df.columns first.")
-    columns = pd.Index(list(names))
-    if not columns.is_unique:
-        doubled = columns[columns.duplicated()][0]
-        raise ConfigError(f"Column names must be unique, but {doubled!r} occurs more than once.")
 
 
 def rewrap(native: Any) -> Frame:

@@ -11,7 +11,7 @@ from typing import Final
 import pandas as pd
 
 from orstats.analysis import page_parts as parts
-from orstats.analysis.buckets import freq_of
+from orstats.analysis.buckets import freq_of, utc_times
 from orstats.analysis.drawn import ok_rows
 from orstats.analysis.page_html import escape, name
 from orstats.analysis.report import COST_COLUMNS
@@ -19,7 +19,7 @@ from orstats.analysis.target import Target
 from orstats.analysis.wording import count, visible
 from orstats.data.frame.totals import SUMMARY_COLUMNS
 from orstats.data.frame.views import require
-from orstats.data.zones import zone_of
+from orstats.data.zones import clock, zone_of
 
 #: What :func:`write_html` reads. Frames that have only these need a third of the memory.
 COLUMNS: Final = tuple(
@@ -129,10 +129,10 @@ def page(df: pd.DataFrame, *, title: str | None = None, tz: str = "UTC", freq: s
 
 
 def _about(df: pd.DataFrame, zone: str) -> str:
-    created = ok_rows(df)["created_at"].dropna()
     made = f"{count(len(ok_rows(df)))} generations"
+    created = pd.Series(utc_times(ok_rows(df)["created_at"])).dt.tz_localize("UTC").dropna()
     if created.empty:
         return f"{made}. Times in {zone}."
-    first, last = (moment.tz_convert(zone).strftime("%d %B %Y") for moment in (created.min(), created.max()))
+    first, last = (moment.tz_convert(clock(zone)).strftime("%d %B %Y") for moment in (created.min(), created.max()))
     span = first if first == last else f"{first} to {last}"
     return f"{made}, {span}. Times in {zone}."

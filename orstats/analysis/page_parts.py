@@ -17,6 +17,7 @@ from orstats.analysis.wording import cost_parts, count, known, milliseconds, per
 from orstats.data.frame.schema import FIELDS
 from orstats.data.frame.totals import summary
 from orstats.data.frame.views import ADVICE
+from orstats.data.zones import clock
 
 _MOST_GROUPS: Final = 15
 _MOST_ROWS: Final = 10
@@ -212,7 +213,7 @@ def most_by(df: pd.DataFrame, measure: str, title: str, tz: str) -> str:
     columns = [Column("Generation"), Column("Created"), Column("Model"), Column("Provider")]
     rows = []
     for generation_id, row in chosen.iterrows():
-        created = row["created_at"].tz_convert(tz).strftime("%Y-%m-%d %H:%M") if known(row["created_at"]) else "?"
+        created = row["created_at"].tz_convert(clock(tz)).isoformat(" ", "minutes") if known(row["created_at"]) else "?"
         rows.append(
             [
                 log_link(generation_id) if df.index.name == "id" else name(generation_id),

@@ -13,12 +13,11 @@ from orstats.analysis.drawn import (
     MOST_BUCKETS,
     TOKEN_PARTS,
     By,
-    keys,
     lanes,
-    ok_rows,
     percentiles_over_time,
     ranking,
     require,
+    rows_by,
     stacks,
     timeline,
     token_parts,
@@ -78,7 +77,7 @@ def plot_cost(
     >>> plot_cost(df, by="provider_name").get_xlabel()
     'cost, USD'
     """
-    rows, columns = ok_rows(df), keys(df, by)
+    rows, columns = rows_by(df, by)
     zone_of(tz)
     if freq is not None:
         over_time = timeline(rows, columns, "cost_usd", freq=freq, tz=tz, most=style.most_groups(ax, _MOST_STACKED))
@@ -136,7 +135,7 @@ def plot_tokens(
     >>> plot_tokens(df, freq="W").get_ylabel()
     'native tokens'
     """
-    rows, columns = ok_rows(df), keys(df, by)
+    rows, columns = rows_by(df, by)
     zone_of(tz)
     if freq is not None:
         over_time = (
@@ -215,7 +214,7 @@ def plot_latency(
     >>> plot_latency(df, by="provider_name").get_xlabel()
     'latency: dot at 50 %, thick line to 90 %, thin to 99 %'
     """
-    rows, columns = ok_rows(df), keys(df, by)
+    rows, columns = rows_by(df, by)
     zone_of(tz)
     require(rows, ["latency", "streamed"])
     rows = rows.loc[rows["latency"].gt(0).fillna(value=False).astype(bool)]  # a logarithmic axis has no 0

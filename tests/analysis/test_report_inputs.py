@@ -8,8 +8,10 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from matplotlib import pyplot as plt
 from recomputed import frame_of, simulated
 
+import orstats
 from orstats.analysis.report import cost_by, failures_by, latency_by, tokens_by
 from orstats.api.errors import ConfigError
 
@@ -174,3 +176,25 @@ def test_creation_times_without_a_zone_are_refused_in_other_engines(df):
     for engine in ("polars", "lazy", "duckdb"):
         with pytest.raises(ConfigError, match="created_at must be a time with a time zone"):
             cost_by(in_engine(naive, engine), freq="D")
+
+
+@pytest.mark.parametrize("plot", [orstats.plot_cost, orstats.plot_tokens, orstats.plot_latency])
+def test_plots_take_the_same_frames_and_keys(df, plot):
+    categories = df.astype({"provider_name": "category"})
+    for frame in (in_engine(df, "pyarrow"), categories, df.set_index("external_user", append=True)):
+        for arguments in ({"by": "id"}, {"by": ("provider_name",), "freq": "D", "tz": "Africa/Casablanca"}):
+            assert plot(frame, **arguments).get_title(loc="left")
+            plt.close("all")
+    for by in (7, [], "modell"):
+        with pytest.raises(ConfigError):
+            plot(df, by=by)
+
+
+def test_page_and_summary_refuse_names_and_times_that_reports_refuse(df, tmp_path):
+    orstats.write_html(in_engine(df, "pyarrow"), tmp_path / "page.html", tz="Africa/Casablanca")
+    two = pd.concat([df, df[["model"]]], axis=1)
+    for use in (orstats.summary, orstats.plot_cost, lambda frame: orstats.write_html(frame, tmp_path / "page.html")):
+        with pytest.raises(ConfigError, match="'model' occurs more than once"):
+            use(two)
+    with pytest.raises(ConfigError, match="created_at must be a time with a time zone"):
+        orstats.write_html(df.assign(created_at=1), tmp_path / "page.html")

@@ -175,8 +175,18 @@ def require(df: pd.DataFrame, columns: Sequence[str], *, indexed: bool = False) 
     absent = [name for name in columns if name not in df.columns]
     if absent:
         raise ConfigError(f"The frame lacks {', '.join(absent)}: give one of orstats.fetch, with all its columns.")
+    check_names(df.columns)
     if indexed and df.index.name != ID.name:
         raise ConfigError("The frame is not indexed by id; give it as df.set_index('id').")
+
+
+def check_names(columns: pd.Index[Any] | Sequence[str]) -> None:
+    """Raise ConfigError for column names of several levels, and for one that occurs twice."""
+    if isinstance(columns, pd.MultiIndex):
+        raise ConfigError("Columns must have one level of names; flatten df.columns first.")
+    names = pd.Index(list(columns))
+    if not names.is_unique:
+        raise ConfigError(f"Column names must be unique, but {names[names.duplicated()][0]!r} occurs more than once.")
 
 
 def require_pandas(df: object) -> None:
