@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pandas as pd
 
+from orstats.analysis.day_shifts import ROUNDING_USD, Notes, merge_variants, move_past_midnight
 from orstats.api.account import AccountCalls
 from orstats.api.errors import ConfigError
 from orstats.data.account.timespan import Moment, span
 from orstats.data.account.totals import account_totals
-from orstats.data.frame.money import round_columns
 from orstats.data.frame.views import require_pandas
 from orstats.data.ids.shapes import id_created_at
 
-#: Amounts are sent with ten decimals, and are sums of numbers with fewer.
-_ROUNDING_USD: Final = 1e-6
-_DECIMALS: Final = 9
+#: The account's totals may be so late.
+_LATE: Final = timedelta(days=1)
+_MS: Final = timedelta(milliseconds=1)
+#: Amounts are sent with ten decimals.
+_PLACES: Final = 10
 _NEEDED: Final = (
     "fetch_status",
     "created_at",
@@ -29,6 +31,8 @@ _NEEDED: Final = (
     "upstream_inference_cost",
     "is_byok",
     "cost_usd",
+    "latency",
+    "generation_time",
 )
 _SCHEMA: Final = {
     "account_requests": "Int64",
@@ -59,15 +63,16 @@ def reconcile(
     tolerance: float = 0.001,
     tz: str = "UTC",
 ) -> pd.DataFrame:
-    """Set the sums of a frame beside the account's own totals. Needs a management key.
+    """Compare the sums of a DataFrame with the account's own totals. Needs a management key.
 
-    Completed days of the last 30 are compared with ``/activity``, others and parts of days with the account's
-    analytics.
+    Completed days of the last 30 are compared with ``/activity`` or the account's analytics, whichever has the larger
+    total of a model; others and partial days with the analytics. Days are UTC days. A call that ran past midnight
+    counts on the day on which the account counts it.
 
     Parameters
     ----------
     df
-        From :func:`orstats.fetch`. Rows outside the range are left out.
+        From :func:`orstats.fetch`. Rows outside the range are excluded.
     start, end
         As for :func:`orstats.list_ids`.
     client
@@ -84,8 +89,10 @@ def reconcile(
         Index ``day`` (UTC) and ``model``. ``account_requests``, ``requests`` (ours), ``missing`` (the difference);
         ``account_usd``, ``usd`` (ours: credits, and the providers' charges for your own keys), ``difference_usd``
         (account less ours); ``explained``: the share of the account's amount that ours accounts for, 0 to 1 (of its
-        requests where it charged nothing); ``agrees``; ``reason`` why not, as far as it can be told; the amounts'
-        parts, and the ``source`` of the account's figures.
+        requests where it charged nothing); ``agrees``; ``reason``: why not, as far as it is known, and which calls were
+        counted on another day; the amounts' parts, and the ``source`` of the account's figures. Variants of a model,
+        such as ``:free``, have rows of their own, or one row for "(all variants)" where the account does not tell them
+        apart.
 
     Raises
     ------
@@ -111,11 +118,17 @@ def reconcile(
     if lacking := [name for name in _NEEDED if name not in df.columns]:
         raise ConfigError(f"reconcile() needs a frame as fetch() gives it; there is no column {lacking[0]}.")
     first, last = span(start, end, tz=tz)
-    ours = _ours(df, first, last)
+    calls = _calls(df, first, last)
     account = account_totals(first, last, client, models=frozenset(df["model"].dropna().unique()))
-    account = _renamed(account, ours)
-    both = account.join(ours, how="outer").sort_index()
-    return _compared(both, _not_fetched(df, first, last), tolerance)
+    account = _renamed(account, _summed(calls[calls["created_at"] >= first])).reset_index()
+    if names := merge_variants(calls, account):
+        calls["model"], account["model"] = (side["model"].replace(names).astype("string") for side in (calls, account))
+    calls, account, notes = move_past_midnight(calls, account, first)
+    calls = calls[(calls["day"] >= pd.Timestamp(first).floor("D")) & (calls["day"] < last)]
+    figures = {"requests": "sum", "credits_usd": "sum", "byok_usd": "sum", "source": "first"}
+    account = account.groupby(["day", "model"]).agg(figures).add_prefix("account_")
+    both = account.join(_summed(calls), how="outer").sort_index()
+    return _compared(both, _not_fetched(df, first, last), notes, tolerance)
 
 
 def share_explained(compared: pd.DataFrame) -> float:
@@ -135,23 +148,34 @@ def share_explained(compared: pd.DataFrame) -> float:
     return float(1.0 - compared["difference_usd"].abs().sum() / larger) if larger else 1.0
 
 
-def _ours(df: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
-    """Add up the rows of the range, per day and model."""
-    rows = df.loc[(df["fetch_status"] == "ok") & (df["created_at"] >= start) & (df["created_at"] < end)]
+def _calls(df: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
+    """Select the rows of the range, and those from the day before it that ended within it."""
+    rows = df.loc[(df["fetch_status"] == "ok") & (df["created_at"] < end)]
+    lasted = rows[["latency", "generation_time"]].astype("float64").max(axis=1).fillna(0.0).clip(0, _LATE / _MS)
+    ends_at = rows["created_at"] + pd.to_timedelta(lasted, unit="ms")
     byok = rows["upstream_inference_cost"].where(rows["is_byok"].fillna(value=False).astype(bool), 0.0)
-    parts = pd.DataFrame(
+    calls = pd.DataFrame(
         {
             "day": rows["created_at"].dt.floor("D"),
             "model": rows["model"].fillna("").astype("string"),
+            "created_at": rows["created_at"],
+            "ends_at": ends_at,
             "requests": 1,
-            # The account's activity leaves out what no provider served.
+            # The account's activity omits what no provider served.
             "unserved": (rows["provider_name"].isna() & (rows["cost_usd"] == 0)).astype("int64"),
             "credits_usd": rows["total_cost"].fillna(0.0),
             "byok_usd": byok.fillna(0.0),
             "cost_unknown": rows["cost_usd"].isna().astype("int64"),
+            "recent": (rows["created_at"] > datetime.now(UTC) - _LATE).astype("int64"),
         }
     )
-    return parts.groupby(["day", "model"]).sum()
+    return calls[(calls["created_at"] >= start) | ((ends_at >= start) & (calls["day"] < start))].reset_index(drop=True)
+
+
+def _summed(calls: pd.DataFrame) -> pd.DataFrame:
+    return calls.groupby(["day", "model"])[
+        ["requests", "unserved", "credits_usd", "byok_usd", "cost_unknown", "recent"]
+    ].sum()
 
 
 def _renamed(account: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
@@ -170,14 +194,14 @@ def _renamed(account: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
         for title, model in zip(same, strangers[figures], strict=True)
     }
     if not names:
-        return account.add_prefix("account_")
+        return account
     keys = [(day, names.get((day, model), model)) for (day, model), _ in _rows(account)]
     index = pd.MultiIndex.from_tuples(keys, names=account.index.names)
-    return account.set_axis(index).add_prefix("account_")
+    return account.set_axis(index)
 
 
 def _figures(day: pd.Timestamp, row: dict[str, Any]) -> _Figures:
-    credits_usd, byok_usd = (round(float(row[name]), _DECIMALS) for name in ("credits_usd", "byok_usd"))
+    credits_usd, byok_usd = (round(float(row[name]), _PLACES - 1) for name in ("credits_usd", "byok_usd"))
     return day, int(row["requests"]), credits_usd, byok_usd
 
 
@@ -202,15 +226,15 @@ def _not_fetched(df: pd.DataFrame, start: datetime, end: datetime) -> dict[pd.Ti
     }
 
 
-def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], tolerance: float) -> pd.DataFrame:
-    for name in ("requests", "unserved", "cost_unknown", "account_requests"):
+def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], notes: Notes, tolerance: float) -> pd.DataFrame:
+    for name in ("requests", "unserved", "cost_unknown", "recent", "account_requests"):
         both[name] = both[name].fillna(0).astype("int64")
     for name in ("credits_usd", "byok_usd", "account_credits_usd", "account_byok_usd"):
         both[name] = both[name].fillna(0.0).astype("float64")
     both["usd"] = both["credits_usd"] + both["byok_usd"]
     both["account_usd"] = both["account_credits_usd"] + both["account_byok_usd"]
     both["difference_usd"] = both["account_usd"] - both["usd"]
-    both = round_columns(both, [str(name) for name in both.columns if str(name).endswith("usd")])
+    both = both.round(dict.fromkeys((name for name in both.columns if name.endswith("usd")), _PLACES))
     both["missing"] = both["account_requests"] - both["requests"]
     # What activity leaves out is neither missing nor too many.
     both["missing"] += both["unserved"].clip(upper=(-both["missing"]).clip(lower=0))
@@ -219,30 +243,34 @@ def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], toleranc
     requests = both[["requests", "account_requests"]].max(axis=1).where(lambda n: n > 0, 1)
     by_amount = 1.0 - off / larger.where(larger > 0, 1.0)
     both["explained"] = by_amount.where(larger > 0, 1.0 - both["missing"].abs() / requests)
-    allowed = (both["account_usd"] * tolerance).clip(lower=_ROUNDING_USD)
+    allowed = (both["account_usd"] * tolerance).clip(lower=ROUNDING_USD)
     both["agrees"] = (off <= allowed) & (both["missing"] == 0)
-    both["reason"] = [_reason(day, row, not_fetched) for (day, _), row in _rows(both)]
+    both["reason"] = [_reason(key, row, not_fetched, notes) for key, row in _rows(both)]
     both["source"] = both["account_source"]
     return both[list(_SCHEMA)].astype(_SCHEMA)
 
 
-def _reason(day: pd.Timestamp, row: dict[str, Any], not_fetched: dict[pd.Timestamp, str]) -> str | None:
-    if row["agrees"]:
-        return None
+def _reason(
+    key: tuple[pd.Timestamp, str], row: dict[str, Any], not_fetched: dict[pd.Timestamp, str], notes: Notes
+) -> str | None:
+    parts = list(notes.get(key, ()))
     missing = int(row["missing"])
-    parts = []
-    if missing > 0:
+    if row["agrees"]:
+        pass
+    elif missing > 0:
         parts.append(f"{missing:,} missing from the ids (not logged, or of another workspace)")
-        if day in not_fetched:
-            parts.append(f"of this day were not fetched: {not_fetched[day]}")
+        if key[0] in not_fetched:
+            parts.append(f"of this day were not fetched: {not_fetched[key[0]]}")
+    elif missing < 0 and row["recent"] >= -missing:
+        parts.append(f"{-missing:,} not yet counted by the account (compare again tomorrow)")
     elif missing < 0:
-        parts.append(f"{-missing:,} more than the account counts (ids of another account, or its totals lag)")
+        parts.append(f"{-missing:,} more than the account counts (ids of another account)")
     elif row["cost_unknown"]:
         parts.append(f"cost unknown for {int(row['cost_unknown']):,}")
-    elif abs(row["account_credits_usd"] - row["credits_usd"]) <= _ROUNDING_USD:
+    elif abs(row["account_credits_usd"] - row["credits_usd"]) <= ROUNDING_USD:
         parts.append("BYOK: the account counts the providers' own charges differently")
-    elif abs(row["difference_usd"]) <= _ROUNDING_USD * row["requests"]:
+    elif abs(row["difference_usd"]) <= ROUNDING_USD * row["requests"]:
         parts.append("rounding")
     else:
         parts.append("the same requests were charged differently (records fetched too early? fetch with refresh)")
-    return "; ".join(parts)
+    return "; ".join(parts) or None

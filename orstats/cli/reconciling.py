@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import time, timedelta
 
 import pandas as pd
 from rich.table import Table
@@ -17,6 +18,7 @@ from orstats.cli.discovering import between, ids_between
 from orstats.cli.text import count, line, plural, usd, usd_places
 
 _MOST_LINES = 20
+_LONG_CALL = timedelta(hours=1)
 
 
 def run(
@@ -45,7 +47,9 @@ def run(
         if ids or files:
             wanted = gather(ids, files, column)
         else:
-            wanted = ids_between(client, first, last, archive=store, refresh=refresh, quiet=quiet)
+            # A call from before midnight that ended after it may be counted on the first day.
+            begin = first - _LONG_CALL if first.time() == time() else first
+            wanted = ids_between(client, begin, last, archive=store, refresh=refresh, quiet=quiet)
         frame = ask(wanted, client, store, refresh=refresh, quiet=quiet)
         compared = reconcile(frame, start=first, end=last, client=client, tolerance=tolerance)
     if output is not None:

@@ -148,3 +148,246 @@ def test_what_cannot_be_compared(sim, df):
         orstats.reconcile(df, start="3d", end="now", client=sim.client(), tolerance=-1)
     with pytest.raises(orstats.errors.ForbiddenError, match="management key"):
         orstats.reconcile(df, start="3d", end="now", client=sim.client(management_key=sim.plain_key))
+
+
+# An account whose books are awkward
+
+
+@pytest.fixture(scope="module")
+def awkward():
+    with SimServer(1500, seed=4, account="awkward", analytics_per_minute=None) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def awkward_df(awkward):
+    return orstats.fetch(awkward.ids, client=awkward.client())
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("20d", "now"), ("yesterday", "today"), ("60d", "10d"), ("7d", "yesterday"), ("400d", "now")]
+)
+def test_awkward_account_agrees_and_says_what_ran_past_midnight(awkward, awkward_df, start, end):
+    compared = orstats.reconcile(awkward_df, start=start, end=end, client=awkward.client())
+    late = compared["agrees"].eq(other=False)
+    assert not late.any() or end == "now"
+    assert compared.loc[late, "reason"].str.contains("not yet counted").all()
+    assert compared.loc[~late, "reason"].dropna().str.contains("next day|previous day").all()
+    assert share_explained(compared[~late]) == pytest.approx(1.0)
+
+
+def test_model_that_activity_omits_comes_from_the_analytics(awkward, awkward_df):
+    compared = orstats.reconcile(awkward_df, start=MIDNIGHT - timedelta(days=25), end=MIDNIGHT, client=awkward.client())
+    omitted = compared.xs("google/gemini-2.5-flash", level="model")
+    assert set(omitted["source"]) == {"analytics"}
+    assert omitted["account_requests"].gt(0).all()
+    assert "activity" in set(compared["source"])
+
+
+def test_lost_ids_of_an_awkward_account_are_still_found(awkward, awkward_df):
+    rows = awkward_df[awkward_df["created_at"].between(MIDNIGHT - timedelta(days=20), MIDNIGHT - timedelta(days=3))]
+    lost = set(random.Random(1).sample(list(rows.index[rows["created_at"].dt.hour < 20]), 20))
+    compared = orstats.reconcile(
+        awkward_df[~awkward_df.index.isin(lost)], start="25d", end="yesterday", client=awkward.client()
+    )
+    expected = rows[rows.index.isin(lost)].groupby([rows["created_at"].dt.floor("D"), "model"]).size()
+    assert compared.loc[~compared["agrees"], "missing"].to_dict() == expected.to_dict()
+
+
+class Account:
+    """An account of which activity and analytics say what a test wants."""
+
+    clock_ahead = 0.0
+    retry = orstats.Retry()
+
+    def __init__(self, activity=(), analytics=()):
+        self._activity, self._analytics = activity, analytics
+
+    def activity(self):
+        return [
+            {
+                "date": f"{day:%Y-%m-%d}",
+                "model": model,
+                "model_permaslug": model.partition(":")[0],
+                "requests": requests,
+                "usage": usd,
+                "byok_usage_inference": 0,
+            }
+            for day, model, requests, usd in self._activity
+        ]
+
+    def ask_analytics(self, query):
+        start, end = (pd.Timestamp(query["time_range"][name]) for name in ("start", "end"))
+        rows = [
+            {
+                "date__day": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+                "model": model,
+                "request_count": str(requests),
+                "credits_usage": usd,
+                "byok_usage": None,
+                **more,
+            }
+            for at, model, requests, usd, *rest in self._analytics
+            if start <= at < end
+            for more in [dict(rest)]
+        ]
+        return {"data": rows, "metadata": {"truncated": False}}
+
+
+def made(*calls):
+    """A DataFrame of calls: when, model, USD and seconds."""
+    rows = [
+        {
+            "fetch_status": "ok",
+            "created_at": pd.Timestamp(at),
+            "model": model,
+            "provider_name": "P",
+            "total_cost": usd,
+            "upstream_inference_cost": None,
+            "is_byok": False,
+            "cost_usd": usd,
+            "latency": None,
+            "generation_time": seconds and seconds * 1000.0,
+        }
+        for at, model, usd, seconds in calls
+    ]
+    df = pd.DataFrame(rows, index=[f"gen-{n}" for n in range(len(rows))])
+    types = {"created_at": "datetime64[us, UTC]", "model": "string", "fetch_status": "string", "is_byok": "boolean"}
+    types |= dict.fromkeys(["upstream_inference_cost", "latency", "generation_time"], "float64")
+    return df.astype(types)
+
+
+MONDAY, TUESDAY, WEDNESDAY = (pd.Timestamp(MIDNIGHT) - timedelta(days=days) for days in (9, 8, 7))
+NOON = timedelta(hours=12)
+LATE = timedelta(hours=23, minutes=59)
+
+
+def reasons(df, account, start=MONDAY, end=WEDNESDAY):
+    compared = orstats.reconcile(df, start=start, end=end, client=account)
+    names = {MONDAY: "Monday", TUESDAY: "Tuesday"}
+    return {(names.get(day), model): row["reason"] for (day, model), row in compared.T.items()}, compared
+
+
+def both(*rows):
+    return Account(activity=rows, analytics=rows)
+
+
+def test_call_past_midnight_has_one_true_reason_and_the_lost_one_another():
+    df = made((MONDAY + NOON, "a/b", 0.5, 1), (MONDAY + LATE, "a/b", 0.25, 90), (TUESDAY + NOON, "a/b", 0.125, 1))
+    said, compared = reasons(df, both((MONDAY, "a/b", 1, 0.5), (TUESDAY, "a/b", 2, 0.375)))
+    assert compared["agrees"].all()
+    assert said == {
+        ("Monday", "a/b"): "1 counted on the next day (ran past midnight)",
+        ("Tuesday", "a/b"): "1 from the previous day (ran past midnight)",
+    }
+    said, compared = reasons(df.iloc[:2], both((MONDAY, "a/b", 1, 0.5), (TUESDAY, "a/b", 2, 0.375)))
+    assert compared["missing"].to_list() == [0, 1]
+    assert said["Tuesday", "a/b"].startswith("1 from the previous day (ran past midnight); 1 missing from the ids")
+
+
+def test_calls_past_each_midnight_are_moved_in_turn():
+    df = made((MONDAY + LATE, "a/b", 0.5, 90), (TUESDAY + LATE, "a/b", 0.25, 90), (WEDNESDAY + LATE, "a/b", 0.125, 90))
+    account = both((TUESDAY, "a/b", 1, 0.5), (WEDNESDAY, "a/b", 1, 0.25))
+    _, compared = reasons(df, account, end=WEDNESDAY + timedelta(days=1))
+    assert compared["agrees"].all()
+    assert compared["requests"].to_list() == [1, 1]
+
+
+def test_call_past_midnight_that_is_counted_on_its_first_day_stays():
+    df = made((MONDAY + LATE, "a/b", 0.5, 90), (TUESDAY + NOON, "a/b", 0.25, 1))
+    said, _ = reasons(df, both((MONDAY, "a/b", 1, 0.5), (TUESDAY, "a/b", 1, 0.25)))
+    assert set(said.values()) == {pd.NA}
+
+
+def test_of_several_late_calls_the_one_that_explains_the_difference_is_moved():
+    calls = [(MONDAY + LATE, "a/b", usd, 90) for usd in (0.5, 0.25, 0.125)]
+    _, compared = reasons(made(*calls), both((MONDAY, "a/b", 2, 0.625), (TUESDAY, "a/b", 1, 0.25)))
+    assert compared["agrees"].all()
+
+
+@pytest.mark.parametrize(("at", "word"), [(LATE, "counted on the next day"), (NOON, "more than the account counts")])
+def test_days_that_cancel_need_a_call_near_midnight(at, word):
+    df = made((MONDAY + at, "a/b", 0.5, None))
+    said, compared = reasons(df, both((TUESDAY, "a/b", 1, 0.5)))
+    assert word in said["Monday", "a/b"]
+    assert compared["agrees"].all() == ("next" in word)
+
+
+def test_call_of_the_day_before_the_range_is_not_missing():
+    df = made((MONDAY - timedelta(seconds=30), "a/b", 0.5, 90), (MONDAY + NOON, "a/b", 0.25, 1))
+    _, compared = reasons(df, both((MONDAY, "a/b", 2, 0.75)))
+    assert compared["agrees"].all()
+    assert compared["requests"].to_list() == [2]
+    _, compared = reasons(df, both((MONDAY, "a/b", 1, 0.25)))
+    assert compared["requests"].to_list() == [1]
+
+
+def test_larger_of_both_sources_counts():
+    df = made((MONDAY + NOON, "a/b", 0.5, 1), (MONDAY + NOON, "c/d", 0.25, 1), (MONDAY + NOON, "e/f", 0.125, 1))
+    account = Account(
+        activity=[(MONDAY, "a/b", 1, 0.5), (MONDAY, "e/f", 1, 0.1)],
+        analytics=[(MONDAY, "c/d", 1, 0.25), (MONDAY, "e/f", 1, 0.125)],
+    )
+    _, compared = reasons(df, account)
+    assert compared["agrees"].all()
+    assert compared["source"].to_list() == ["activity", "analytics", "analytics"]
+
+
+def test_title_of_a_model_is_not_counted_beside_its_name():
+    df = made((MONDAY + NOON, "a/b", 0.5, 1))
+    account = Account(activity=[(MONDAY, "a/b", 1, 0.5)], analytics=[(MONDAY, "Model B", 1, 0.5)])
+    _, compared = reasons(df, account)
+    assert list(compared.index.get_level_values("model")) == ["a/b"]
+    assert compared["agrees"].all()
+
+
+@pytest.mark.parametrize("suffix", ["free", "nitro", "thinking", "online", "extended"])
+def test_variants_are_told_apart(suffix):
+    name = f"a/b:{suffix}"
+    df = made((MONDAY + NOON, "a/b", 0.5, 1), (MONDAY + NOON, name, 0.25, 1), (MONDAY + NOON, name, 0.25, 1))
+    days_ago = MONDAY - timedelta(days=40)  # analytics only
+    account = Account(
+        activity=[(MONDAY, "a/b", 1, 0.5), (MONDAY, name, 2, 0.5)],
+        analytics=[
+            (day, "a/b", count, 0.5, ("variant", variant))
+            for day in (MONDAY, days_ago)
+            for count, variant in ((1, "standard"), (2, suffix))
+        ],
+    )
+    for frame, start in ((df, MONDAY), (df.assign(created_at=days_ago + NOON), days_ago)):
+        _, compared = reasons(frame, account, start=start, end=start + timedelta(days=1))
+        assert compared["requests"].droplevel("day").to_dict() == {"a/b": 1, name: 2}
+        assert compared["agrees"].all()
+
+
+def test_variants_that_the_account_does_not_tell_apart_are_compared_together():
+    df = made((MONDAY + NOON, "a/b", 0.5, 1), (MONDAY + NOON, "a/b:nitro", 0.25, 1), (MONDAY + NOON, "c/d", 1.0, 1))
+    _, compared = reasons(df, both((MONDAY, "a/b", 2, 0.75), (MONDAY, "c/d", 1, 1.0)))
+    assert compared["requests"].droplevel("day").to_dict() == {"a/b (all variants)": 2, "c/d": 1}
+    assert compared["agrees"].all()
+
+
+def test_variant_of_which_no_id_is_known_is_missing_by_name():
+    df = made((MONDAY + NOON, "a/b", 0.5, 1))
+    said, _ = reasons(df, both((MONDAY, "a/b", 1, 0.5), (MONDAY, "a/b:free", 2, 0.0)))
+    assert said["Monday", "a/b:free"].startswith("2 missing from the ids")
+
+
+def test_recent_calls_are_not_yet_counted():
+    now = pd.Timestamp.now(tz="UTC")
+    df = made((now - timedelta(minutes=5), "a/b", 0.5, 1), (MONDAY + NOON, "a/b", 0.25, 1))
+    compared = orstats.reconcile(df, start="20d", end="now", client=Account())
+    assert compared["reason"].to_list() == [
+        "1 more than the account counts (ids of another account)",
+        "1 not yet counted by the account (compare again tomorrow)",
+    ]
+    assert not compared["agrees"].any()
+
+
+def test_range_may_begin_and_end_in_any_zone():
+    df = made((MONDAY + timedelta(hours=2), "a/b", 0.5, 1), (MONDAY + timedelta(hours=4), "a/b", 0.25, 1))
+    account = Account(analytics=[(MONDAY + timedelta(hours=n), "a/b", 1, usd) for n, usd in ((2, 0.5), (4, 0.25))])
+    start = (MONDAY + timedelta(hours=3)).tz_convert("Asia/Tokyo")
+    compared = orstats.reconcile(df, start=start, end=start + timedelta(hours=5), client=account)
+    assert compared["usd"].to_list() == [0.25]
+    assert compared["agrees"].all()

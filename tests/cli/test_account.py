@@ -182,3 +182,14 @@ def test_amounts_that_are_no_numbers_are_unknown(online, orstats, monkeypatch): 
     assert "unknown; unknown left" in result.stdout
     assert "$25.5000 in all" in result.stdout
     assert "unknown left: $100.50 bought, unknown used" in result.stdout
+
+
+def test_awkward_account_is_explained_by_what_it_lists_itself(orstats, monkeypatch):
+    with SimServer(1500, seed=4, account="awkward", analytics_per_minute=None) as sim:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
+        monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", sim.management_key)
+        for days in (1, 2, 9, 20):
+            since, until = (f"{datetime.now(UTC) - timedelta(days=n):%Y-%m-%d}" for n in (days + 1, 1))
+            result = orstats("reconcile", "--since", since, "--until", until)
+            assert (result.exit_code, result.stdout) == (0, "")
+            assert "100 % explained" in result.stderr

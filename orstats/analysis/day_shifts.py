@@ -1,0 +1,156 @@
+"""Calls that the account counts on another day, because they ran past midnight, or under another variant's name."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import combinations, islice
+from typing import Any, Final, cast
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["ROUNDING_USD", "merge_variants", "move_past_midnight"]
+
+#: Amounts are sent with ten decimals, and are sums of numbers with fewer.
+ROUNDING_USD: Final = 1e-6
+
+Key = tuple[pd.Timestamp, str]
+Notes = dict[Key, list[str]]
+Groups = Iterator[tuple[Key, pd.DataFrame]]
+_Gaps = dict[Key, np.ndarray[Any, np.dtype[np.float64]]]
+
+_DAY: Final = pd.Timedelta(days=1)
+#: A call may have run longer than its record says, because of failed attempts.
+_UNKNOWN_END: Final = pd.Timedelta(hours=1)
+_MAX_COMBINATIONS: Final = 5000
+_PARTS: Final = ["requests", "credits_usd", "byok_usd"]
+
+
+def merge_variants(calls: pd.DataFrame, account: pd.DataFrame) -> dict[str, str]:
+    """Return new names for models of which one side counts a variant, such as ``:free``, as another one.
+
+    Parameters
+    ----------
+    calls, account
+        With ``model`` and ``requests``.
+    """
+    sums = [side.groupby("model")["requests"].sum() for side in (account, calls)]
+    gaps = sums[0].sub(sums[1], fill_value=0)
+    names: dict[str, str] = {}
+    for base, group in gaps.groupby(gaps.index.str.replace(r":.*", "", regex=True)):
+        differ = any((name in sums[0]) != (name in sums[1]) for name in group.index)
+        # What one name has too many is what another has too few.
+        if differ and abs(group.sum()) < group.abs().sum():
+            names |= dict.fromkeys(group.index, f"{base} (all variants)")
+    return names
+
+
+def move_past_midnight(
+    calls: pd.DataFrame, account: pd.DataFrame, start: datetime
+) -> tuple[pd.DataFrame, pd.DataFrame, Notes]:
+    """Compare calls on the day on which the account counts them, where that explains a difference.
+
+    Activity counts a call on the day on which it ended, and analytics on the day on which it began. Between days of
+    different sources, a call is counted twice or not at all.
+
+    Parameters
+    ----------
+    calls
+        One row each, with ``day``, ``model``, ``created_at``, ``ends_at``, ``requests`` (1), ``unserved``,
+        ``credits_usd`` and ``byok_usd``. It may contain calls from before ``start``.
+    account
+        ``day``, ``model``, ``requests``, ``credits_usd``, ``byok_usd`` and ``source``.
+    start
+        The start of the range.
+
+    Returns
+    -------
+    tuple
+        The calls and the account's totals, to be summed again, and what to say about a day and model.
+    """
+    first = pd.Timestamp(start).floor("D")
+    inside = calls[calls["created_at"] >= start]
+    gaps = _gaps(inside, account)
+    unserved = inside.groupby(["day", "model"])["unserved"].sum().to_dict()
+    sources = dict(zip(zip(account["day"], account["model"], strict=True), account["source"], strict=True))
+    days_by_end = {day for (day, _), source in sources.items() if source == "activity"}
+    notes: Notes = defaultdict(list)
+    days, twice = calls["day"].copy(), []
+    late = calls[calls["ends_at"] >= calls["day"] + _DAY]
+    for (day, model), candidates in cast("Groups", late.groupby(["day", "model"])):
+        here, there = (day, model), (day + _DAY, model)
+        by_end = [
+            sources.get(key) == "activity" or (key not in sources and key[0] in days_by_end) for key in (here, there)
+        ]
+        counted_before = day >= first and here in sources and by_end == [False, True]
+        # What the account has too much on the next day, or too little on this one.
+        gap = gaps[there] if counted_before or day < first else -gaps[here]
+        moved = _explaining(candidates, gap, unserved.get(here, 0))
+        if moved is None:
+            continue
+        parts = moved[_PARTS].sum()
+        if counted_before:
+            twice.append(pd.DataFrame([{"day": there[0], "model": model, **-parts}]))
+            notes[there].append(f"{len(moved):,} from the previous day, on which they are counted, excluded")
+        elif by_end == [True, False]:
+            days[moved.index] = pd.NaT
+            notes[here].append(f"{len(moved):,} would count on the next day (ran past midnight); excluded")
+        else:
+            days[moved.index] = there[0]
+            gaps[there] = gaps[there] - parts.to_numpy("float64")
+            _note(notes, here, there, len(moved))
+        gaps[here] = gaps[here] + parts.to_numpy("float64")
+    moved_calls = pd.concat([calls.assign(day=days), *_cancelled(inside, gaps, notes)])
+    return moved_calls, pd.concat([account, *twice]), notes
+
+
+def _gaps(calls: pd.DataFrame, account: pd.DataFrame) -> _Gaps:
+    """Return by how much the account has more, by day and model."""
+    sums = [side.groupby(["day", "model"])[_PARTS].sum() for side in (account, calls)]
+    table = sums[0].sub(sums[1], fill_value=0.0)
+    known = {(day, str(model)): row for (day, model), row in zip(table.index, table.to_numpy("float64"), strict=True)}
+    return defaultdict(lambda: np.zeros(len(_PARTS)), known)
+
+
+def _explaining(
+    candidates: pd.DataFrame, gap: np.ndarray[Any, np.dtype[np.float64]], unserved: int
+) -> pd.DataFrame | None:
+    """Choose the calls whose number and cost explain a difference. The account may exclude some unserved requests."""
+    most = min(round(gap[0]), len(candidates))
+    amount = gap[1] + gap[2]
+    costs = (candidates["credits_usd"] + candidates["byok_usd"]).to_list()
+    sizes = range(most, max(most - unserved, 1) - 1, -1)
+    choices = [one for size in sizes for one in islice(combinations(range(len(costs)), size), _MAX_COMBINATIONS)]
+    if not choices:
+        return None
+    best = min(choices, key=lambda chosen: abs(amount - sum(costs[n] for n in chosen)))
+    left = abs(amount - sum(costs[n] for n in best))
+    return candidates.iloc[list(best)] if left <= max(abs(amount), ROUNDING_USD) else None
+
+
+def _cancelled(calls: pd.DataFrame, gaps: _Gaps, notes: Notes) -> Iterator[pd.DataFrame]:
+    """Balance two days whose differences cancel, with calls near midnight whose end the records do not tell."""
+    for here in sorted(gaps):
+        there = (here[0] + _DAY, here[1])
+        gap = gaps[here]
+        cost, rest = abs(gap[1] + gap[2]), np.abs(gap + gaps.get(there, np.zeros(len(_PARTS))))
+        if not round(gap[0]) or cost <= ROUNDING_USD or rest[0] or rest[1:].sum() > ROUNDING_USD:
+            continue
+        forward = gap[0] < 0
+        least, most = (-_UNKNOWN_END, pd.Timedelta(0)) if forward else (pd.Timedelta(0), _UNKNOWN_END)
+        near = (calls["created_at"] - there[0]).between(least, most)
+        if (near & (calls["model"] == here[1])).sum() >= abs(gap[0]):
+            _note(notes, here, there, round(abs(gap[0])), forward=forward)
+            for key, change in ((here, gap), (there, -gap)):
+                row = {"day": key[0], "model": key[1], "unserved": 0, "cost_unknown": 0, "recent": 0}
+                yield pd.DataFrame([row | dict(zip(_PARTS, change, strict=True))])
+            gaps[here] = gaps[there] = np.zeros(len(_PARTS))
+
+
+def _note(notes: Notes, here: Key, there: Key, number: int, *, forward: bool = True) -> None:
+    begun, counted = (here, there) if forward else (there, here)
+    near = ("next", "previous") if forward else ("previous", "next")
+    notes[begun].append(f"{number:,} counted on the {near[0]} day (ran past midnight)")
+    notes[counted].append(f"{number:,} from the {near[1]} day (ran past midnight)")
