@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterable
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
 import pandas as pd
 
@@ -14,44 +14,89 @@ from orstats.api.client import Client
 from orstats.api.errors import ConfigError
 from orstats.api.transport import MAX_CONNECTIONS
 from orstats.data.archive.archive import Archive
-from orstats.data.ids.shapes import API_KEY, GENERATION_ID_HINT, foreign_kind
+from orstats.data.ids.from_tables import id_of, is_table
+from orstats.data.ids.read import read_ids
+from orstats.data.ids.shapes import API_KEY, FILE_NAME, GENERATION_ID_HINT, clean_id, foreign_kind
 
 log = logging.getLogger("orstats.fetch")
 
 #: Ids that are looked through at a time for keys: as many as the processor's cache holds.
 _LOOKED_AT: Final = 1_000
 
+#: Characters of ids that need no cleaning, and words that a table has for a missing value.
+_PLAIN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_MISSING_WORDS: Final = {
+    case(word)
+    for word in ("none", "nan", "null", "na", "n/a", "nat", "nil")
+    for case in (str.lower, str.upper, str.title)
+} | {"NaN", "NaT", "N", "-"}
+
 #: An archive, the place of one, None for the usual one, False for none.
 ArchiveChoice = Archive | str | os.PathLike[str] | Literal[False] | None
 
 
-def distinct(ids: str | Iterable[str]) -> list[str]:
-    """Return each id once, in the order first asked; missing values are skipped, keys and frames are refused."""
-    if isinstance(ids, pd.DataFrame):
-        raise TypeError("fetch() takes ids, not a frame; pass a column, e.g. frame['id'].")
-    found: dict[str, None] = {}
-    skipped = 0
-    items = [ids] if isinstance(ids, str) else list(ids)
-    if set(map(type, items)) == {str}:
-        found = dict.fromkeys(map(str.strip, items))  # nothing but text: in a third of the time
-        items = []
-    for position, item in enumerate(items):
-        if isinstance(item, str):
-            found[item.strip()] = None
-        elif item is None or item is pd.NA or item != item:  # noqa: PLR0124 - NaN
-            skipped += 1
-        else:
-            raise TypeError(f"ids must be text; item {position} is {type(item).__name__}.")
+def distinct(ids: Any) -> list[str]:
+    """Return each id once, cleaned, in the order first asked; skip missing values, refuse keys and files."""
+    if is_table(ids):
+        return read_ids(ids)
+    items = _items(ids)
+    texts = [item for item in items if isinstance(item, str)]
+    found = dict.fromkeys(map(str.strip, texts))
+    stripped = list(found)
+    # A look at many at once first: a hundred thousand ids are seen through twenty times as fast.
+    for start in range(0, len(stripped), _LOOKED_AT):
+        some = stripped[start : start + _LOOKED_AT]
+        joined = "\n".join(some)
+        if "sk-" in joined.lower():
+            _refuse_keys(some, start)
+        if not joined.isascii() or len(joined.encode().translate(None, _PLAIN)) >= len(some):
+            stripped[start : start + _LOOKED_AT] = [clean_id(item) or item for item in some]
+            found = {}
+    skipped = len(items) - len(texts)
+    if not found or _MISSING_WORDS & found.keys():
+        found = dict.fromkeys(item for item in stripped if item not in _MISSING_WORDS)
+        skipped += sum(clean_id(item) in _MISSING_WORDS for item in texts)
     if skipped:
         log.warning("%d missing values among the ids were skipped", skipped)
-    asked = list(found)
-    # A look at many at once first: a hundred thousand ids are seen through twenty times as fast.
-    for start in range(0, len(asked), _LOOKED_AT):
-        some = asked[start : start + _LOOKED_AT]
-        for position, item in enumerate(some if "sk-" in "\n".join(some).lower() else (), start):
-            if foreign_kind(item) == API_KEY:
-                raise ConfigError(f"The ids contain an API key (distinct item {position}); take it out, and off disk.")
-    return asked
+    return list(found)
+
+
+def _items(ids: Any) -> list[str | None]:
+    """Return ids as texts, with None for a missing value; response objects give their ids."""
+    if isinstance(ids, os.PathLike) or (isinstance(ids, str) and _is_file(ids)):
+        name = os.fspath(ids)
+        raise ConfigError(f"{name!r} is the name of a file, not an id. Use fetch(read_ids({name!r})).")
+    if hasattr(ids, "to_pylist"):
+        ids = ids.to_pylist()  # Arrow
+    elif isinstance(ids, str | Mapping) or id_of(ids) is not None:
+        ids = [ids]
+    items = list(ids)
+    if set(map(type, items)) <= {str}:
+        return items
+    return [_item(item, position) for position, item in enumerate(items)]
+
+
+def _item(item: Any, position: int) -> str | None:
+    if isinstance(item, str):
+        return item
+    if item is None or item is pd.NA or item != item:  # noqa: PLR0124 - NaN
+        return None
+    if (id_ := id_of(item)) is not None:
+        return id_
+    raise TypeError(f"ids must be text; item {position} is {type(item).__name__}.")
+
+
+def _is_file(text: str) -> bool:
+    if text.startswith(("gen-", "gen_")) or "\0" in text:
+        return False
+    # os.path: a text may be too long for the name of a file
+    return bool((foreign_kind(text) or "").startswith(FILE_NAME) or (text and os.path.exists(text)))  # noqa: PTH110
+
+
+def _refuse_keys(ids: Sequence[str], start: int) -> None:
+    for position, item in enumerate(ids, start):
+        if foreign_kind(item) == API_KEY:
+            raise ConfigError(f"The ids contain an API key (item {position}). Remove it, and delete it from disk.")
 
 
 def choose_archive(archive: ArchiveChoice, client: Client) -> Archive | None:

@@ -42,6 +42,8 @@ _LEAST: Final = 256 << 20  # from here on the growth is checked; so much can be 
 _MOST_GROWTH: Final = 250  # logs and tables shrink by 5 to 50 times; the formats can do 1,000
 _XZ_MEMORY: Final = 256 << 20
 _MOST_REASONS: Final = 5
+_BLOCK_HEADER: Final = 3  # of zstd
+_FRAME_HEADER: Final = 8
 _BROKEN: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, ValueError)
 
 _MAGIC: Final = {
@@ -110,7 +112,7 @@ def _is_sure(kind: str, head: bytes) -> bool:
 def decompress(kind: str, chunks: Iterator[bytes], where: str, budget: Budget) -> Iterator[bytes]:
     """Unpack a compressed stream; the pieces stay small however much a file grows."""
     try:
-        with _open(kind, as_stream(chunks)) as file:
+        with _open(kind, as_stream(_whole_frames(chunks) if kind == "zstd" else chunks)) as file:
             while chunk := file.read(CHUNK):
                 budget.spend(len(chunk), where)
                 yield chunk
@@ -131,6 +133,36 @@ def _open(kind: str, stream: BinaryIO) -> Any:
     import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
 
     return pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), kind)
+
+
+def _whole_frames(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass zstd data on, and raise EOFError when the last frame is not complete, which Arrow does not notice.
+
+    The format is https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.
+    """
+    rest, skip, checksum, inside = b"", 0, 0, False
+    for chunk in chunks:
+        yield chunk
+        rest += chunk
+        while rest and skip < len(rest):
+            rest, skip = rest[skip:], 0
+            if inside and len(rest) >= _BLOCK_HEADER:
+                header = int.from_bytes(rest[:_BLOCK_HEADER], "little")
+                inside = not header & 1
+                size = 1 if header >> 1 & 3 == 1 else header >> 3  # a repeated byte, or a block
+                skip = _BLOCK_HEADER + size + (0 if inside else checksum)
+            elif not inside and len(rest) >= _FRAME_HEADER and not rest.startswith(_MAGIC["zstd"]):
+                skip = _FRAME_HEADER + int.from_bytes(rest[4:8], "little")  # a frame to skip
+            elif not inside and len(rest) >= _FRAME_HEADER:
+                flags = rest[4]
+                single = flags >> 5 & 1
+                sizes = (0, 1, 2, 4)[flags & 3] + (single, 2, 4, 8)[flags >> 6]
+                skip, checksum, inside = 6 - single + sizes, flags & 4, True
+            else:
+                break
+        rest, skip = rest[min(skip, len(rest)) :], max(skip - len(rest), 0)
+    if rest or skip or inside:
+        raise EOFError("the file ends in the middle of a frame")
 
 
 class _Xz(io.RawIOBase):

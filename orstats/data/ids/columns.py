@@ -35,8 +35,9 @@ def find_header(rows: Sequence[Sequence[object]], *, column: str | None) -> int 
             return place
     if end == 0:
         return None
-    filled = (place for place, row in enumerate(rows[:end]) if sum(bool(_text(cell)) for cell in row) > 1)
-    return next(filled, 0 if end == len(rows) else end - 1)
+    filled = [place for place, row in enumerate(rows[:end]) if sum(bool(_text(cell)) for cell in row) > 1]
+    as_wide = [place for place in filled if end < len(rows) and len(rows[place]) == len(rows[end])]
+    return next(iter(as_wide + filled), 0 if end == len(rows) else end - 1)
 
 
 def name_columns(
@@ -120,10 +121,13 @@ class ColumnSearch:
         self._whole: dict[int, dict[str, None]] = {}
         self._inside: dict[int, Found] = {}
         self._others: dict[int, int] = {}
+        self._blanks: dict[int, int] = {}
 
     def add(self, place: int, values: Iterable[Any]) -> None:
         """Search some values of one column."""
-        cells = [text for text in map(_text, values) if text and not is_null_mark(text)]
+        texts = list(map(_text, values))
+        cells = [text for text in texts if text and not is_null_mark(text)]
+        self._blanks[place] = self._blanks.get(place, 0) + len(texts) - len(cells)
         if self._named and place == self._named[0]:
             self._values += cells
         whole = dict.fromkeys(filter(looks_like_id, cells))
@@ -143,6 +147,7 @@ class ColumnSearch:
             place = _choose(self._names, sorted(inside), self._where)
         if place is not None:
             found.ids.update(self._inside[place].ids)
+            found.blanks += self._blanks[place]
             if others := self._others[place] if place in self._whole else 0:
                 found.notes.append(
                     f"{self._where}: {others} other values in column {shown(self._names[place])} skipped"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from orstats.api.errors import IdSourceError, IdSourceWarning
 from orstats.api.warn import warn_caller
-from orstats.data.ids.shapes import API_KEY, GENERATION_ID_HINT, clean_id, foreign_kind
+from orstats.data.ids.shapes import API_KEY, GENERATION_ID_HINT, clean_id, foreign_kind, ids_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,6 +65,10 @@ class Found:
                     self._listed[kind] += 1
                 if kind != API_KEY:
                     self.ids[token] = None
+
+    def add_cells(self, values: Iterable[str]) -> None:
+        """Add the values of a column like a list, and of longer texts, such as JSON, the ids that they contain."""
+        self.add_listed(id_ for value in values for id_ in ids_in(value))
 
     def count_foreign(self, kind: str, number: int = 1) -> None:
         """Count ids of another kind that were met inside a text.

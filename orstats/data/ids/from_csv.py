@@ -114,7 +114,7 @@ def _read_table(source: _Source, found: Found, *, column: str | None, where: str
         source.skip(len(b"".join(source.pending.splitlines(keepends=True)[: ends[header - 1]])))
     line = source.line
     header_place = _header_finder(names, delimiter) if header is not None else lambda _: -1
-    width = max(len(names), *map(len, rows))
+    width = max(len(names), *map(len, rows[header or 0 :]))
     places = range(len(names)) if place is None else [place]
     search = ColumnSearch(names, where)
     try:
@@ -137,7 +137,7 @@ def _read_table(source: _Source, found: Found, *, column: str | None, where: str
                         search.add(at, cells[at].tolist())
                 else:
                     values = cells[place].tolist()
-                    found.add_listed(values if column else plausible(values, names[place], found, where=where))
+                    found.add_cells(values if column else plausible(values, names[place], found, where=where))
     except pd.errors.ParserError as error:
         match = _LINE.search(str(error))
         at_line = line + int(match[1]) + 1 if match else None

@@ -50,7 +50,7 @@ def read_json(stream: BinaryIO, found: Found, *, column: str, where: str) -> Non
         met = met or bool(values)
         if not met and count < _RECORDS_NAMED:
             names.update(dict.fromkeys(_names(record)))
-        found.add_listed(_as_text(value, column=column, where=where, line=line) for value in values)
+        found.add_cells(_as_text(value, column=column, where=where, line=line) for value in values)
     if not met:
         raise no_such_column(column, list(names), where=where)
 

@@ -86,7 +86,7 @@ def _read_tables(database: sqlite3.Connection, found: Found, column: str | None,
         places = [place for place, name in enumerate(columns) if column in (name, f"{table}.{name}")]
         for row in rows if places else ():
             met = True
-            found.add_listed("" if row[place] is None else str(row[place]) for place in places)
+            found.add_cells("" if row[place] is None else str(row[place]) for place in places)
         met = met or bool(places)
     if column is not None and not met:
         raise no_such_column(column, list(dict.fromkeys(names)), where=where)

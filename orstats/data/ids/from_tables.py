@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from orstats.data.ids.found import Found
 
-__all__ = ["id_of", "read_arrow", "read_excel", "read_feather", "read_frame", "read_parquet", "texts"]
+__all__ = ["id_of", "is_table", "read_excel", "read_feather", "read_parquet", "read_table", "texts"]
 
 _ROWS_AT_ONCE: Final = 50_000
 
@@ -82,7 +82,28 @@ def _is_missing(value: Any) -> bool:
 
 def _add_column(values: Iterable[str], name: str, found: Found, *, column: str | None, where: str) -> None:
     """Add the values of the chosen column: all that the user asked for, or what can be an id."""
-    found.add_listed(plausible(values, name, found, where=where) if column is None else values)
+    found.add_cells(plausible(values, name, found, where=where) if column is None else values)
+
+
+def is_table(source: Any) -> bool:
+    """Tell whether this is a frame of pandas or Polars, an Arrow table, or a DuckDB relation."""
+    if type(source).__module__.startswith("pandas"):
+        return hasattr(source, "columns") and hasattr(source, "iloc")
+    if hasattr(source, "collect_schema"):
+        return True  # Polars; its lazy frames warn when asked for columns
+    return hasattr(source, "__arrow_c_stream__") and hasattr(source, "columns")
+
+
+def read_table(source: Any, found: Found, *, column: str | None) -> None:
+    """Take the ids from a column of what `is_table` accepts; pandas frames, which hold any object, without Arrow."""
+    if type(source).__module__.startswith("pandas"):
+        read_frame(source, found, column=column)
+        return
+    import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
+
+    frame = source if hasattr(source, "__arrow_c_stream__") else source.collect()  # a lazy frame of Polars
+    table = pa.RecordBatchReader.from_stream(frame).read_all()
+    read_arrow(table.schema, lambda names: table.select(names).to_batches(), found, column=column, where="the frame")
 
 
 def read_frame(frame: pd.DataFrame, found: Found, *, column: str | None) -> None:
@@ -207,7 +228,11 @@ def read_arrow(
     if column is None:
         first = next(iter(batches(readable)), None)
         cells = {} if first is None else _columns(first.slice(0, SAMPLE_ROWS))
-        sample = list(zip(*(cells.get(name, [None] * SAMPLE_ROWS) for name in names), strict=False)) if cells else []
+        sample = (
+            list(zip(*(map(_decoded, cells.get(name, [None] * SAMPLE_ROWS)) for name in names), strict=False))
+            if cells
+            else []
+        )
     place = pick_column(names, sample, column=column, where=where)
     if place is None:
         search = ColumnSearch(names, where)

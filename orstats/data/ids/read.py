@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from orstats.api.errors import IdSourceError
 from orstats.data.ids.archives import read_each
 from orstats.data.ids.found import Found
-from orstats.data.ids.from_tables import id_of, read_arrow, read_frame, texts
+from orstats.data.ids.from_tables import id_of, is_table, read_table, texts
 from orstats.data.ids.from_text import search_text
 from orstats.data.ids.shapes import API_KEY, foreign_kind, id_created_at, shown
 from orstats.data.ids.streams import SUFFIXES, file_chunks, read_chunks, read_path
@@ -28,7 +28,7 @@ _ONE_ID = re.compile(r"gen[-_][A-Za-z0-9_.:~@-]+")
 _JSON_START = re.compile(r"\s*(?:\{\s*\"|\[\s*[\"{])")
 
 
-def read_ids(  # noqa: C901 - one branch per kind of source
+def read_ids(
     source: str | os.PathLike[str] | IO[str] | IO[bytes] | pd.DataFrame | Iterable[Any],
     *,
     column: str | None = None,
@@ -100,25 +100,19 @@ def read_ids(  # noqa: C901 - one branch per kind of source
         return _read_str(source, found, column)
     if isinstance(source, os.PathLike):
         return _read_named(os.fspath(source), found, column)
-    if type(source).__module__.startswith("pandas"):  # first, because a column may be called "read"
-        import pandas as pd  # noqa: PLC0415 - loaded already, or the source would not be of it
-
-        if isinstance(source, pd.DataFrame):
-            read_frame(source, found, column=column)
-            return found.conclude("the frame")
-    elif hasattr(source, "read"):
+    if is_table(source):  # first, because a column may be called "read"
+        read_table(source, found, column=column)
+        return found.conclude("the frame")
+    if hasattr(source, "read") and not type(source).__module__.startswith("pandas"):
         file = cast("IO[bytes]", source)
         where = file.name if isinstance(getattr(file, "name", None), str) else "the file"
         read_chunks(file_chunks(file), found, column=column, where=where)
         return found.conclude(where)
-    elif hasattr(source, "__arrow_c_stream__") and hasattr(source, "columns"):  # Polars, Arrow, DuckDB
-        _read_arrow_stream(source, found, column)
-        return found.conclude("the frame")
     values: Any = source
-    if isinstance(source, Mapping) or id_of(source) is not None:
+    if hasattr(values, "to_pylist"):
+        values = values.to_pylist()  # Arrow
+    elif isinstance(source, Mapping) or id_of(source) is not None:
         values = [source]  # one response
-    elif hasattr(values, "to_pylist"):
-        values = values.to_pylist()
     if isinstance(source, bytes | bytearray) or not isinstance(values, Iterable):
         message = f"ids cannot be read from {type(source).__name__}; give a path, a text, a Series or a list of ids"
         raise TypeError(message)
@@ -126,13 +120,6 @@ def read_ids(  # noqa: C901 - one branch per kind of source
         raise IdSourceError("column= chooses from a table; a series or list of ids has none")
     found.add_listed(texts(values, found))
     return found.conclude("the list")
-
-
-def _read_arrow_stream(source: Any, found: Found, column: str | None) -> None:
-    import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
-
-    table = pa.RecordBatchReader.from_stream(source).read_all()
-    read_arrow(table.schema, lambda names: table.select(names).to_batches(), found, column=column, where="the frame")
 
 
 def _read_str(source: str, found: Found, column: str | None) -> list[str]:

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 
 __all__ = [
     "API_KEY",
+    "FILE_NAME",
     "FOREIGN_KINDS",
     "GENERATION_ID_HINT",
     "ID_NAMES",
@@ -24,6 +25,7 @@ __all__ = [
     "clean_id",
     "foreign_kind",
     "id_created_at",
+    "ids_in",
     "is_generation_id",
     "log_page",
     "looks_like_id",
@@ -38,6 +40,9 @@ GENERATION_ID_HINT: Final = (
 
 API_KEY: Final = "sk-… (an API key, not shown: keep keys out of lists and logs)"
 """What `foreign_kind` says of a key."""
+
+FILE_NAME: Final = "the name of a file"
+"""How the phrase of `foreign_kind` for a file begins."""
 
 FOREIGN_KINDS: Final = {
     "chatcmpl-": "chatcmpl-… (the provider's own completion id)",
@@ -57,6 +62,7 @@ SHAPE = re.compile(
 """The known shapes, for searches too; only a match of the whole text is an id."""
 
 _SEARCHED = re.compile(rf"(?<![A-Za-z0-9])(?:{SHAPE.pattern})(?![A-Za-z0-9])")
+_DECORATED = re.compile(rf"[\W_]*({SHAPE.pattern})[\W_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_:.~@-]*[A-Za-z0-9])?")
 _LITELLM: Final = "resp_bGl0ZWxsbT"  # LiteLLM's own answer ids hold "litellm:…response_id:gen-…" in base64
 _HYPHENS = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]")
@@ -81,7 +87,7 @@ _NOT_IDS: Final = (
     (re.compile(rf".{_SEARCHED.pattern}|{_SEARCHED.pattern}."), "a text that holds more than an id"),
     (
         re.compile(rf"^{_FILE_NAME.pattern}$", re.IGNORECASE),
-        "the name of a file; pass the ids that read_ids() finds in it",
+        f"{FILE_NAME}; pass the ids that read_ids() finds in it",
     ),
 )
 _TIME = re.compile(r"gen-(?:[A-Za-z][A-Za-z0-9]*-)?([0-9]{10})((?:[0-9]{3}){0,3})-[A-Za-z0-9]", re.ASCII)
@@ -178,19 +184,29 @@ def clean_id(text: str) -> str:
         return text
     cleaned = "".join(character for character in text if category(character) not in ("Cf", "Cc") or character.isspace())
     cleaned = cleaned.strip(_AROUND)
-    if SHAPE.fullmatch(cleaned):
-        return cleaned
     hyphenated = _HYPHENS.sub("-", cleaned)
-    if SHAPE.fullmatch(hyphenated):
-        return hyphenated
+    if match := _DECORATED.fullmatch(hyphenated):
+        return match[1]
     if cleaned.startswith(_LITELLM):
         wrapped = cleaned.removeprefix("resp_").encode("ascii", "replace")
         hyphenated = urlsafe_b64decode(wrapped + b"=" * (-len(wrapped) % 4)).decode("utf-8", "replace")
-    if "://" in cleaned or cleaned.startswith((_LITELLM, "openrouter.ai/", "www.openrouter.ai/")):
+    if "://" in unquote(cleaned) or cleaned.startswith((_LITELLM, "openrouter.ai/", "www.openrouter.ai/")):
         ids = set(_SEARCHED.findall(unquote(unquote(hyphenated))))
         if len(ids) == 1:
             return str(ids.pop())
     return cleaned
+
+
+def ids_in(text: str) -> list[str]:
+    """Return the id that a cell of a table is, or else the ids that it contains, as in JSON; or else its text.
+
+    Examples
+    --------
+    >>> ids_in('{"id": "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"}'), ids_in("custom-1")
+    (['gen-1790000000-AbCdEfGhIjKlMnOpQrSt'], ['custom-1'])
+    """
+    cleaned = clean_id(text)
+    return [cleaned] if _PLAIN.fullmatch(cleaned) else list(map(str, _SEARCHED.findall(text))) or [text]
 
 
 def foreign_kind(id: str) -> str | None:  # noqa: A002 - the public argument is an id

@@ -10,6 +10,8 @@ import textwrap
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -79,8 +81,30 @@ def test_single_id_as_text_series_generator_and_missing_values(sim):
     assert list(orstats.fetch((i for i in sim.ids[:3]), client=client).index) == sim.ids[:3]
     with pytest.raises(TypeError, match="item 1 is int"):
         orstats.fetch([sim.ids[0], 7], client=client)
-    with pytest.raises(TypeError, match="a column"):
-        orstats.fetch(pd.DataFrame({"id": sim.ids}), client=client)
+    frame = orstats.fetch(pd.DataFrame({"key": [1, 2], "id": sim.ids[:2]}), client=client)
+    assert list(frame.index) == list(orstats.fetch(frame, client=client).index) == sim.ids[:2]
+
+
+def test_ids_are_cleaned_and_what_is_more_than_an_id_is_explained(sim):
+    first, second, third, *_ = sim.ids
+    pasted = [f"\u200b{first}\u00a0", f'="{second}",', f"https://openrouter.ai/logs?transaction={third}&tab=raw"]
+    frame = orstats.fetch([*pasted, f"{first} {second}", "ids.txt"], client=sim.client())
+    assert list(frame.index)[:3] == [first, second, third]
+    assert frame["fetch_status"].tolist() == ["ok"] * 3 + ["invalid_id"] * 2
+    assert "several ids" in frame["error"].iloc[3]
+    assert "the name of a file" in frame["error"].iloc[4]
+
+
+@pytest.mark.parametrize("name", ["ids.txt", Path("logs/app.log.gz"), Path("somewhere")])
+def test_a_file_instead_of_ids_is_refused(sim, name):
+    with pytest.raises(errors.ConfigError, match=r"is the name of a file, not an id. Use fetch\(read_ids\("):
+        orstats.fetch(name, client=sim.client())
+
+
+def test_response_objects_give_their_ids(sim):
+    responses = [SimpleNamespace(id=sim.ids[0]), {"id": sim.ids[1]}]
+    assert list(orstats.fetch(responses, client=sim.client()).index) == sim.ids[:2]
+    assert list(orstats.fetch(responses[0], client=sim.client()).index) == sim.ids[:1]
 
 
 @pytest.mark.parametrize(
