@@ -30,7 +30,8 @@ options["until"] = datetime(2026, 10, 1, tzinfo=UTC)
 if "faults" in options: options["faults"] = Faults(**options["faults"])
 if "rate_limit" in options: options["rate_limit"] = RateLimit(**options["rate_limit"])
 with SimServer(**options) as sim:
-    print(json.dumps({"base_url": sim.base_url, "key": sim.key, "ids": sim.ids}), flush=True)
+    ca_file = str(sim.ca_file) if options.get("tls") else None
+    print(json.dumps({"base_url": sim.base_url, "key": sim.key, "ids": sim.ids, "ca_file": ca_file}), flush=True)
     for _ in sys.stdin:
         stats = sim.stats
         counts = {name: getattr(stats, name) for name in ("requests", "refusals", "faults")}
@@ -43,6 +44,7 @@ class Server(NamedTuple):
     key: str
     ids: list[str]
     process: subprocess.Popen[str] | None = None
+    ca_file: str | None = None
 
     def counts(self) -> dict:
         """What it was asked so far: ``requests``, ``refusals`` (429 of the limit) and ``faults`` by kind."""
