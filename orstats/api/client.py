@@ -31,8 +31,8 @@ from orstats.api.retry import Retry
 from orstats.api.settings import Secret, Settings, checked_headers, normalise_base_url
 from orstats.api.transport import Transport
 
-#: Seconds to connect, and between two pieces of an answer.
-TIMEOUT: Final = (10.0, 30.0)
+#: Seconds to connect, and between two pieces of a response. The first leaves a person to wait less than 10 s in vain.
+TIMEOUT: Final = (8.0, 30.0)
 
 _SMALL, _LARGE = 16 << 20, 256 << 20  # bytes: a record; a conversation with images
 _PATIENCE_LARGE = 10.0

@@ -30,8 +30,8 @@ _TLS_REFUSED = re.compile(
     r"|INSUFFICIENT_SECURITY)|UNRECOGNIZED_NAME|UNSUPPORTED_PROTOCOL|NO_CIPHERS|NO_SHARED|KEY_TOO_SMALL|MD_TOO_WEAK"
     r"|UNSAFE_LEGACY|ILLEGAL_PARAMETER|NO_PROTOCOLS"
 )
-#: The first bytes of a TLS alert, where a status line was expected.
-_TLS_ALERT: Final = "\x15\x03"
+#: The first bytes of a TLS alert where a status line was expected, as http.client quotes them.
+_TLS_ALERT: Final = r"\x15\x03"
 
 
 def network_error(error: Exception, base_url: str, proxy: str | None) -> NetworkError:

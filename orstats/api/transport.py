@@ -157,7 +157,7 @@ class _Pool(HTTPAdapter):
         with requests.Session() as session:
             environment = session.merge_environment_settings(settings.base_url, {}, None, None, None)
         self._proxies = {} if settings.is_loopback else dict(environment["proxies"] or {})
-        self.proxy = requests.utils.select_proxy(settings.base_url, self._proxies)
+        self.proxy = Secret.of(requests.utils.select_proxy(settings.base_url, self._proxies))  # may hold a password
         self._bundle = environment["verify"] if isinstance(environment["verify"], str) else None
         self._address = urlsplit(settings.base_url)
         self._lock = threading.Lock()

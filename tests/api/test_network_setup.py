@@ -176,6 +176,12 @@ def test_http_at_an_https_port_is_said_although_the_server_only_hangs_up(sims):
     assert "Use https:// in the base URL" in setup_error(sims["valid"].base_url.replace("https:", "http:"))
 
 
+def test_tls_alert_in_place_of_a_status_line_is_said_at_the_first_request():
+    with proxy(b"\x15\x03\x01\x00\x02\x02\x46") as (port, seen):
+        assert "Use https:// in the base URL" in setup_error(f"http://127.0.0.1:{port}")
+    assert len(seen) == 1
+
+
 @contextlib.contextmanager
 def proxy(answer):
     """A proxy that gives one answer to each CONNECT."""
