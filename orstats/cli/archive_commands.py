@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orstats.cli.console import command
-from orstats.cli.options import ArchiveDir, AsJson, RawText, epilog
+from orstats.cli.options import ArchiveDir, AsJson, Ids, IdsFrom, RawText, epilog
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,3 +61,54 @@ def archive_export(
     from orstats.cli.archiving import export  # noqa: PLC0415 - loads pandas
 
     return export(output, archive, host, raw_text=raw_text)
+
+
+@app.command(
+    "forget",
+    epilog=epilog(
+        "orstats archive forget --user alice --dry-run",
+        "orstats archive forget --before 90d --contents --yes",
+        more="What is forgotten meets all of the options given.",
+    ),
+)
+@command
+def archive_forget(
+    ids: Ids = None,
+    ids_from: IdsFrom = None,
+    user: Annotated[
+        list[str] | None, typer.Option(metavar="USER", help="Generations of this external_user.", show_default=False)
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="MODEL", help="Generations by this model.", show_default=False)
+    ] = None,
+    before: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Created before TIME: 2026-03-01, 90d (UTC).", show_default=False),
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Created at or after TIME.", show_default=False)
+    ] = None,
+    contents: Annotated[
+        bool, typer.Option("--contents", metavar="", help="Delete prompts and completions only; keep the records.")
+    ] = False,
+    host: Annotated[str | None, typer.Option(metavar="HOST", help="Only this API host.", show_default=False)] = None,
+    archive: ArchiveDir = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only count.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Delete without asking.")] = False,
+) -> int:
+    """Delete chosen generations, with all copies of their records, prompts and completions."""
+    from orstats.cli.archiving import forget  # noqa: PLC0415 - loads pyarrow
+
+    return forget(
+        archive,
+        ids=ids or [],
+        files=ids_from or [],
+        user=user or None,
+        model=model or None,
+        before=before,
+        after=after,
+        contents=contents,
+        host=host,
+        dry_run=dry_run,
+        yes=yes,
+    )

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from functools import partial
 
 import pandas as pd
+import typer
 from rich.table import Table
 from rich.text import Text
 
 from orstats.analysis.export import check_target, json_rows, write_csv
-from orstats.api.errors import ArchiveError
-from orstats.cli.console import FAILED, data, say, tables, write_json
+from orstats.api.errors import ArchiveError, ConfigError
+from orstats.cli.asking import gather
+from orstats.cli.console import FAILED, WrongUsage, data, say, tables, write_json
 from orstats.cli.text import count, line, plural, size
+from orstats.data.account.timespan import moment
 from orstats.data.archive.archive import Archive
+from orstats.data.archive.forget import Forgotten
 from orstats.data.frame.frame import stored_frame
 
 
@@ -65,6 +72,71 @@ def compact(archive: str | None, host: str | None) -> int:
     for name in unreadable:
         say(f"Left alone, because it cannot be read: {line(name)}", "yellow")
     return FAILED if unreadable else 0
+
+
+def forget(
+    archive: str | None,
+    *,
+    ids: Sequence[str],
+    files: Sequence[str],
+    user: Sequence[str] | None,
+    model: Sequence[str] | None,
+    before: str | None,
+    after: str | None,
+    contents: bool,
+    host: str | None,
+    dry_run: bool,
+    yes: bool,
+) -> int:
+    """Show what would be deleted, ask, and delete it."""
+    given = [one is not None for one in (user, model, before, after)]
+    if not (ids or files or contents or any(given)):
+        raise WrongUsage("pass what to forget: ids, --ids-from, --user, --model, --before, --after or --contents.")
+    chosen = gather(ids, files, None) if ids or files else None
+    now = datetime.now(UTC)
+    try:
+        ends = [None if text is None else moment(text, now=now) for text in (before, after)]
+    except ConfigError as error:
+        raise WrongUsage(str(error)) from error
+    store = Archive(archive)
+    run = partial(
+        store.forget,
+        ids=chosen,
+        user=user,
+        model=model,
+        before=ends[0],
+        after=ends[1],
+        host=host,
+        contents_only=contents,
+    )
+    found = run(dry_run=True)
+    say(f"Archive: {store.path}")
+    say(f"{'Found' if dry_run else 'To be deleted'}: {_counted(found)}.")
+    if found.unattributed:
+        say(
+            f"The contents of {plural(found.unattributed, 'generation')} are kept: no record in this archive tells "
+            "their user or model. Pass their ids to delete them.",
+            "yellow",
+        )
+    for name in found.unsearched:
+        say(f"Cannot be searched: {line(name)}", "yellow")
+    if dry_run:
+        return FAILED if found.unsearched else 0
+    if found.records or found.contents:
+        if not yes and not sys.stdin.isatty():
+            raise WrongUsage("nothing was deleted: pass --yes to delete without being asked.")
+        if not yes and not typer.confirm("Delete them? This cannot be undone.", err=True):
+            say("Nothing was deleted.")
+            return FAILED
+    say(f"Deleted: {_counted(run())}.")
+    return 0
+
+
+def _counted(found: Forgotten) -> str:
+    return (
+        f"{plural(found.records, 'record')} and {plural(found.contents, 'content')} "
+        f"of {plural(found.generations, 'generation')} in {plural(found.files, 'file')}"
+    )
 
 
 def export(output: str, archive: str | None, host: str | None, *, raw_text: bool) -> int:

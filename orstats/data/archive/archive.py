@@ -9,13 +9,16 @@ A directory (or object store) of Parquet files that any Parquet reader can open:
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, date, datetime
 from functools import partial
 
 import pandas as pd
 import pyarrow as pa
 
+from orstats.api.errors import ArchiveError, ConfigError
 from orstats.data.archive.compact import Compaction, compact
+from orstats.data.archive.forget import Criteria, Forgotten, forget, forget_all
 from orstats.data.archive.info import info_frame
 from orstats.data.archive.layout import CONTENTS, GENERATIONS
 from orstats.data.archive.layout import directory as directory_of
@@ -201,7 +204,8 @@ class Archive(Relations):
     def forget_contents(self, host: str | None = None) -> None:
         """Delete the stored prompts and completions of one host, or of all; the records stay.
 
-        Files that are being written meanwhile are deleted too: that :meth:`append_contents` raises.
+        Renamed, damaged and half-written files are deleted too, also those that another process is writing: its
+        :meth:`append_contents` raises.
 
         Parameters
         ----------
@@ -211,18 +215,99 @@ class Archive(Relations):
         Raises
         ------
         ArchiveError
-            They cannot be deleted.
+            They cannot be deleted, or files are left that are not the archive's own.
         """
         with self._location.explained("write", CONTENTS.folder):
-            for name in hosts_of(self._store, CONTENTS) if host is None else [host]:
-                directory = directory_of(CONTENTS, name)
-                # Again until nothing is left: a compaction may just have made a new part of the old ones.
-                while entries := [
-                    entry for entry in self._store.files(directory) if entry.name.startswith(("part-", ".part-"))
-                ]:
-                    for entry in entries:
-                        self._store.delete(f"{directory}/{entry.name}")
-                self._store.remove_directory(directory)
+            left = [
+                self._store.full(path)
+                for name in self._hosts(CONTENTS, host)
+                for path in forget_all(self._store, CONTENTS, directory_of(CONTENTS, name))
+            ]
+        if left:
+            raise ArchiveError(
+                "Prompts and completions were deleted, but not these files, which are not the archive's own: "
+                f"{', '.join(left)}. Delete them if they hold any.",
+                path=left[0],
+            )
+
+    def forget(
+        self,
+        *,
+        ids: str | Iterable[str] | None = None,
+        user: str | Iterable[str] | None = None,
+        model: str | Iterable[str] | None = None,
+        before: datetime | date | str | None = None,
+        after: datetime | date | str | None = None,
+        host: str | None = None,
+        contents_only: bool = False,
+        dry_run: bool = False,
+    ) -> Forgotten:
+        """Delete generations, with every copy of their records, prompts and completions.
+
+        For privacy requests and retention. What is deleted meets all of the given criteria in any stored copy of its
+        record. It cannot be undone, and a later :func:`orstats.fetch` of the same ids stores them again. Lists of ids
+        that :func:`orstats.list_ids` caches are not searched.
+
+        Safe at any time, also when others read, write or compact; after a crash, the same call finishes the work.
+
+        Parameters
+        ----------
+        ids : str or iterable of str, optional
+            Generation ids.
+        user : str or iterable of str, optional
+            Values of ``external_user``.
+        model : str or iterable of str, optional
+            Values of ``model``.
+        before, after : datetime, date or str, optional
+            Created before, or at or after this time (UTC unless it says otherwise). Where no record says when, the
+            time in the id counts, and for ``before`` the time of fetching.
+        host : str, optional
+            Only what was fetched from this API host.
+        contents_only : bool
+            Delete prompts and completions, and keep the records.
+        dry_run : bool
+            Delete nothing, only count.
+
+        Returns
+        -------
+        Forgotten
+            How many ``generations``, ``records``, ``contents`` and ``files``; ``unattributed``: generations whose
+            contents were kept, as no record tells their user or model; ``unsearched``: files that cannot be read.
+
+        Raises
+        ------
+        ArchiveError
+            The place cannot be read or written, or some file could not be searched: the rest is deleted.
+        ConfigError
+            No criterion, or a time that cannot be read.
+
+        Examples
+        --------
+        >>> import orstats, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     orstats.Archive(folder).forget(user="alice", before="2026-01-01", dry_run=True).records
+        0
+        """
+        criteria = Criteria(
+            _texts(ids), _texts(user), _texts(model), _moment("after", after), _moment("before", before)
+        )
+        if criteria == Criteria(None, None, None, None, None) and not contents_only:
+            raise ConfigError("Pass what to forget: ids=, user=, model=, before= or after=.")
+        with self._location.explained("read" if dry_run else "write", ""):
+            done = forget(
+                self._store,
+                lambda dataset: self._hosts(dataset, host),
+                criteria,
+                contents_only=contents_only,
+                dry_run=dry_run,
+            )
+        if done.unsearched and not dry_run:
+            raise ArchiveError(
+                f"{done.records} records and {done.contents} contents were deleted, but some files cannot be searched: "
+                f"{' '.join(done.unsearched)} Restore or delete them, then run this again.",
+                path=done.unsearched[0].partition(": ")[0],
+            )
+        return done
 
     def hosts(self) -> list[str]:
         """Return the hosts that something is stored of.
@@ -299,13 +384,16 @@ class Archive(Relations):
         done: list[Compaction] = []
         for dataset in (GENERATIONS, CONTENTS):
             with self._location.explained("write", dataset.folder):
-                for name in hosts_of(self._store, dataset) if host is None else [host]:
+                for name in self._hosts(dataset, host):
                     directory = directory_of(dataset, name)
                     if len(self._store.files(directory)) >= max(1, min_files):
                         done.append(
                             until_stable(partial(compact, self._store, self._checked, dataset, directory, name))
                         )
         return done
+
+    def _hosts(self, dataset: Dataset, host: str | None) -> list[str]:
+        return hosts_of(self._store, dataset) if host is None else [host]
 
     def _append(self, dataset: Dataset, host: str, table: pa.Table) -> None:
         if sorted(table.column_names) != sorted(dataset.schema.names):
@@ -318,3 +406,21 @@ class Archive(Relations):
         directory = directory_of(dataset, host)
         with self._location.explained("write", directory):
             self._store.write(directory, part_name(), producer(dataset, [table]))
+
+
+def _texts(values: str | Iterable[str] | None) -> list[str] | None:
+    if values is None:
+        return None
+    return [values] if isinstance(values, str) else [str(value) for value in values if not pd.isna(value)]
+
+
+def _moment(name: str, value: datetime | date | str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        moment = pd.Timestamp(value).to_pydatetime()
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{name} must be a time such as 2026-03-01, got {value!r}.") from error
+    if pd.isna(moment):
+        raise ConfigError(f"{name} must be a time such as 2026-03-01, got {value!r}.")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

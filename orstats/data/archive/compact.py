@@ -98,7 +98,7 @@ def compact(
     UnreadablePartError
         A part turned out to be broken inside: try again without it.
     """
-    _remove_stale(store, directory)
+    remove_stale(store, directory)
     problems = [*irregular_parts(store, directory), *skip.values()]
     entries = [entry for entry in parts_of(store, directory) if f"{directory}/{entry.name}" not in skip]
     problems += checked.check(store, dataset, directory, entries)
@@ -242,7 +242,8 @@ def widened(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, names=schema.names).cast(schema)
 
 
-def _remove_stale(store: Store, directory: str) -> None:
+def remove_stale(store: Store, directory: str) -> None:
+    """Remove temporary files that a crashed process left."""
     hidden = [entry for entry in store.files(directory) if entry.is_temporary]
     now = store.now(directory) if hidden else 0.0  # not by the clock of this machine, which may be ahead
     for entry in hidden:
