@@ -7,6 +7,7 @@ from typing import Any
 import narwhals as nw
 
 from orstats.analysis.engines import Frame, holds, names_of, number, ok_rows, require, wrap
+from orstats.data.frame.frame import UNREADABLE_FILES
 
 
 def coverage(frame: Any) -> dict[str, int | float | None]:
@@ -25,7 +26,8 @@ def coverage(frame: Any) -> dict[str, int | float | None]:
     dict
         ``asked`` (rows), ``ok``, ``pending`` (not yet available), ``missing`` (neither ok nor pending); of the ok
         ones ``cost_unknown``, ``byok`` (with your own provider keys) and ``byok_share`` (0 to 1; None when none is
-        ok). Plain numbers: they go into JSON as they are.
+        ok). ``unreadable_files`` only where archive files could not be read, so that their records are not counted.
+        Plain numbers: they go into JSON as they are.
 
     Raises
     ------
@@ -56,6 +58,7 @@ def coverage_of(frame: Frame) -> dict[str, int | float | None]:
     if "fetch_status" in columns:
         asked = _sums(frame, asked=nw.len(), pending=holds(nw.col("fetch_status") == "pending").sum())
         total, pending = asked["asked"], asked["pending"]
+    unreadable = getattr(nw.to_native(frame), "attrs", {}).get(UNREADABLE_FILES)
     return {
         "asked": total,
         "ok": had["ok"],
@@ -64,6 +67,7 @@ def coverage_of(frame: Frame) -> dict[str, int | float | None]:
         "cost_unknown": had["cost_unknown"],
         "byok": had["byok"],
         "byok_share": had["byok"] / had["ok"] if had["ok"] else None,
+        **({"unreadable_files": len(unreadable)} if unreadable else {}),
     }
 
 

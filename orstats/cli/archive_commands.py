@@ -71,7 +71,7 @@ def archive_export(
         more="What is forgotten meets all of the options given.",
     ),
 )
-@command
+@command("Delete chosen generations, with all copies of their records, prompts and completions.")
 def archive_forget(
     ids: Ids = None,
     ids_from: IdsFrom = None,
@@ -96,7 +96,6 @@ def archive_forget(
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only count.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Delete without asking.")] = False,
 ) -> int:
-    """Delete chosen generations, with all copies of their records, prompts and completions."""
     from orstats.cli.archiving import forget  # noqa: PLC0415 - loads pyarrow
 
     return forget(

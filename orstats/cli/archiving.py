@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -15,12 +16,13 @@ from rich.text import Text
 from orstats.analysis.export import check_target, json_rows, write_csv
 from orstats.api.errors import ArchiveError, ConfigError
 from orstats.cli.asking import gather
-from orstats.cli.console import FAILED, WrongUsage, data, say, tables, write_json
+from orstats.cli.console import FAILED, SOME_FAILED, WrongUsage, data, say, tables, write_json
 from orstats.cli.text import count, line, plural, size
 from orstats.data.account.timespan import moment
 from orstats.data.archive.archive import Archive
 from orstats.data.archive.forget import Forgotten
-from orstats.data.frame.frame import stored_frame
+from orstats.data.archive.newest import UNREADABLE
+from orstats.data.frame.frame import UNREADABLE_FILES, stored_frame
 
 
 def path(archive: str | None) -> int:
@@ -56,21 +58,25 @@ def info(archive: str | None, *, as_json: bool) -> int:
             f"{plural(damaged, 'damaged file')} cannot be read; the ids in it are fetched again when asked for.",
             "yellow",
         )
-    return 0
+    return SOME_FAILED if damaged else 0
 
 
 def compact(archive: str | None, host: str | None) -> int:
     """Merge small files."""
     store = Archive(archive)
     unreadable: list[str] = []
+    ignored: list[str] = []
     for one in store.compact(host):
         say(
             f"{line(one.host)} {one.dataset}: {plural(one.parts_before, 'file')} → {one.parts_after:,}, "
             f"{one.rows_before:,} → {plural(one.rows_after, 'row')}, {size(one.bytes_before)} → {size(one.bytes_after)}"
         )
         unreadable += one.unreadable
+        ignored += one.ignored
     for name in unreadable:
-        say(f"Left alone, because it cannot be read: {line(name)}", "yellow")
+        say(f"Skipped unreadable file: {line(name)}", "yellow")
+    for name in ignored:
+        say(f"Ignored, because it does not belong to the archive: {line(name)}")
     return FAILED if unreadable else 0
 
 
@@ -145,13 +151,14 @@ def export(output: str, archive: str | None, host: str | None, *, raw_text: bool
     frame = stored(Archive(archive), host)
     write_csv(frame, output, spreadsheet_safe=not raw_text)
     say(f"Written to {output}: {plural(len(frame), 'row')}.")
-    return 0
+    return SOME_FAILED if frame.attrs.get(UNREADABLE_FILES) else 0
 
 
 def stored(store: Archive, host: str | None, columns: Collection[str] | None = None) -> pd.DataFrame:
     """Return every record of a host in the frame's form, oldest first; without a host, of the only one there is.
 
-    With only some of the columns a million records take a third of the memory.
+    With only some of the columns a million records take a third of the memory. ``.attrs["unreadable_files"]`` names
+    the files whose records are not in it, if there are any.
 
     Raises
     ------
@@ -169,4 +176,8 @@ def stored(store: Archive, host: str | None, columns: Collection[str] | None = N
         raise ArchiveError(
             f"The archive {store.path} has nothing of {host}, but of {', '.join(hosts)}.", path=store.path
         )
-    return stored_frame(table.sort_by([("created_at", "ascending"), ("id", "ascending")]))
+    unreadable = (table.schema.metadata or {}).get(UNREADABLE)
+    frame = stored_frame(table.sort_by([("created_at", "ascending"), ("id", "ascending")]))
+    if unreadable is not None:
+        frame.attrs[UNREADABLE_FILES] = json.loads(unreadable)
+    return frame

@@ -31,7 +31,7 @@ from orstats.cli.fetching import tell
 from orstats.cli.text import count, known, plural, short, tokens, usd, usd_places
 from orstats.data.account.timespan import span
 from orstats.data.archive.archive import Archive
-from orstats.data.frame.frame import empty_frame
+from orstats.data.frame.frame import UNREADABLE_FILES, empty_frame
 from orstats.data.frame.totals import SUMMARY_COLUMNS
 from orstats.data.frame.views import field_table
 from orstats.data.zones import clock, zone_of
@@ -93,7 +93,8 @@ def run(
         for words in said:
             say(words)
         tell(frame)
-    return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0
+    incomplete = bool((frame["fetch_status"] != "ok").any()) or bool(frame.attrs.get(UNREADABLE_FILES))
+    return SOME_FAILED if incomplete else 0
 
 
 def _check(keys: Sequence[str]) -> None:

@@ -221,7 +221,10 @@ def test_an_archive_has_the_newest_of_each_id_over_all_hosts(tmp_path, spark, ca
         ("127.0.0.1:8000", "b", 20.0),
         ("127.0.0.1:8000", "c", 10.0),
     ]
-    assert sorted(archive.relation().project("host, id, cost_usd").fetchall()) == wanted
+    with pytest.warns(UserWarning, match=r"Unreadable archive files .*part-9\.parquet") as caught:
+        assert sorted(archive.relation().project("host, id, cost_usd").fetchall()) == wanted
+    assert caught[0].filename == __file__
+    (folder / "part-9.parquet").rename(folder / ".part-9.gone")
     rows = archive.spark(spark).select("host", "id", "cost_usd").collect()
     assert sorted(tuple(row) for row in rows) == wanted
     assert "part-9.parquet is skipped" in caplog.text
@@ -230,6 +233,25 @@ def test_an_archive_has_the_newest_of_each_id_over_all_hosts(tmp_path, spark, ca
     before = cost_by(archive.relation(), "host").fetchall()
     archive.compact()
     assert cost_by(archive.relation(), "host").fetchall() == before
+
+
+def test_a_part_of_another_program_has_the_same_records_in_every_engine(tmp_path, spark):
+    archive = orstats.Archive(tmp_path)
+    times = {"created_at": "2025-10-09T08:53:20.5Z", "native_tokens_prompt": 7, "is_byok": True}
+    archive.append(HOST, to_table(["a", "b"], [times, {}], [2e9, 2e9]))
+    wanted = archive.relation().project("id, created_at, native_tokens_prompt, is_byok").order("id").fetchall()
+    (part,) = tmp_path.rglob("part-*.parquet")
+    frame = pl.read_parquet(part, hive_partitioning=False)
+    frame.with_columns(
+        pl.col("created_at", "fetched_at").dt.replace_time_zone(None).cast(pl.Datetime("ns")),
+        pl.col("native_tokens_prompt").cast(pl.Float64),
+    ).write_parquet(part)
+    archive = orstats.Archive(tmp_path)
+    assert archive.relation().project("id, created_at, native_tokens_prompt, is_byok").order("id").fetchall() == wanted
+    rows = archive.spark(spark).orderBy("id").select("id", "created_at", "native_tokens_prompt", "is_byok").collect()
+    assert [row[0] for row in rows] == ["a", "b"]
+    assert [tuple(row)[2:] for row in rows] == [row[2:] for row in wanted]
+    assert archive.spark(spark).where("created_at = timestamp'2025-10-09 08:53:20.5 UTC'").count() == 1
 
 
 def test_parts_without_a_column_have_it_missing(tmp_path, spark):

@@ -301,3 +301,26 @@ def test_every_command_explains_itself_in_80_columns(orstats, path):
 )
 def test_names_without_room_go_on_after_a_dash(name, width, lines):
     assert [one.plain for one in Name(name).wrap(Console(), width)] == lines
+
+
+def test_files_that_cannot_be_read_are_counted_and_set_the_exit_code(online, orstats, tmp_path):
+    for start in (0, 5):
+        assert orstats("fetch", *online.ids[start : start + 5], "--archive", "a", "-q").exit_code == 0
+    part = next((tmp_path / "a").rglob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-1])
+    for command in (("report", "-o", "r.json"), ("archive", "export", "x.csv"), ("archive", "info")):
+        done = orstats(*command, "--archive", "a")
+        assert (done.exit_code, part.name in done.stderr) == (3, True)
+    assert json.loads((tmp_path / "r.json").read_text())["coverage"]["unreadable_files"] == 1
+
+
+def test_generations_are_forgotten_after_a_preview(online, orstats, tmp_path):
+    assert orstats("fetch", *online.ids[:5], "--archive", "a", "-q").exit_code == 0
+    preview = orstats("archive", "forget", *online.ids[:2], "--archive", "a")
+    assert (preview.exit_code, "2 records" in preview.stderr, "--yes" in preview.stderr) == (2, True, True)
+    assert orstats("archive", "forget", *online.ids[:2], "--archive", "a", "--dry-run").exit_code == 0
+    assert orstats("archive", "forget", "--archive", "a").exit_code == 2
+    assert orstats("archive", "forget", "--before", "nonsense", "--archive", "a").exit_code == 2
+    assert orstats("archive", "forget", *online.ids[:2], "--archive", "a", "--yes").exit_code == 0
+    assert orstats("report", "--archive", "a", "--by", "model", "-o", "r.csv").exit_code == 0
+    assert pd.read_csv("r.csv")["generations"].sum() == 3

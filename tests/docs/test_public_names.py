@@ -40,6 +40,7 @@ litellm_callback(path)
 labels(path)
 field_table()
 Archive(path)
+Archive.forget(self, *, ids=None, user=None, model=None, before=None, after=None, dry_run=False)
 Client(api_key=None, *, management_key=None, base_url=None, timeout=..., retry=...)
 Client.generation(self, generation_id)
 Client.content(self, generation_id)
@@ -68,6 +69,7 @@ COMMANDS = {
     "archive info": "--archive",
     "archive compact": "--archive",
     "archive export": "output --archive",
+    "archive forget": "ids --ids-from --user --model --before --after --contents --archive --dry-run --yes",
 }
 
 

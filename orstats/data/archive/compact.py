@@ -52,7 +52,9 @@ class Compaction:
     bytes_before, bytes_after
         Size of those parts on disk.
     unreadable
-        Files that cannot be read or do not belong to the archive: left as they are; their owner may know better.
+        Files that cannot be read: left as they are, because their owner may know better.
+    ignored
+        Files that do not belong to the archive: left alone.
     """
 
     host: str
@@ -64,6 +66,7 @@ class Compaction:
     bytes_before: int
     bytes_after: int
     unreadable: tuple[str, ...]
+    ignored: tuple[str, ...]
 
 
 def compact(
@@ -131,7 +134,8 @@ def compact(
         rows_after=sum(len(one.rows) for one in chosen),
         bytes_before=sum(sizes[one.part.path] for one in chosen),
         bytes_after=sum(after.get(path, 0) for path in kept),
-        unreadable=tuple(sorted(store.full(problem.path) for problem in problems)),
+        unreadable=tuple(sorted(store.full(problem.path) for problem in problems if not problem.foreign)),
+        ignored=tuple(sorted(store.full(problem.path) for problem in problems if problem.foreign)),
     )
 
 

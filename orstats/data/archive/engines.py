@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from orstats.api.errors import ArchiveError, ConfigError, MissingExtraError
+from orstats.api.warn import warn_caller
 from orstats.data.archive.casts import stored_type
 from orstats.data.archive.checked import Checked
 from orstats.data.archive.newest import until_stable, warn_unreadable
@@ -93,7 +94,10 @@ def parts(store: Store, checked: Checked, dataset: Dataset, directories: Mapping
         found, broken = read_keys(store, dataset, paths, pa.array([], pa.string()))
         others = [keys.part for keys in found if not _is_readable(keys.part.schema, dataset)]
         tables = [_read_all(store, dataset, part) for part in others]
-        warn_unreadable(store, [*problems, *broken])
+        problems += broken
+        warn_unreadable(store, problems)
+        if unreadable := [store.full(problem.path) for problem in problems if not problem.foreign]:
+            warn_caller(f"Unreadable archive files are excluded ({len(unreadable)}): {', '.join(unreadable[:3])}")
         direct = [keys.part for keys in found if keys.part not in others]
         names = [frozenset(part.schema.names) for part in direct]
         return HostParts(

@@ -30,6 +30,9 @@ RECORD_SCHEMA: Final = pa.schema(
     [(field.name, coerce.ARROW[field.kind]) for field in (ID, *WIRE, EXTRA, *DERIVED, _FETCHED_AT)]
 )
 
+#: Key of ``DataFrame.attrs``: archive files whose records are not in it, because they cannot be read.
+UNREADABLE_FILES: Final = "unreadable_files"
+
 _KNOWN: Final = frozenset({ID.name, *(field.name for field in WIRE)})
 _WIRE_VALUES: Final = operator.itemgetter(*(field.name for field in WIRE))
 _SLICE: Final = 200

@@ -14,6 +14,8 @@ from orstats.data.archive.archive import Archive
 from orstats.data.archive.seal import read_footer
 from orstats.data.frame.frame import to_table
 
+pytestmark = pytest.mark.filterwarnings("ignore:Unreadable archive files")
+
 VERSION_0_1_0 = Path(__file__).parent / "version-0.1.0"
 
 

@@ -260,7 +260,9 @@ def test_forgotten_contents_do_not_stay_in_renamed_copies(archive, caplog):
     assert not [record for record in caplog.records if record.levelno > logging.WARNING]
 
 
-@pytest.mark.parametrize("name", ["mine.parquet", "backup/part-1.parquet", ".stversions/part-1.parquet", "x.parquet.bak"])
+@pytest.mark.parametrize(
+    "name", ["mine.parquet", "backup/part-1.parquet", ".stversions/part-1.parquet", "x.parquet.bak"]
+)
 def test_files_that_may_hold_contents_and_are_left_are_an_error(archive, name):
     content(archive, "gen-1")
     folder = parts(archive)[0].parent
