@@ -314,7 +314,7 @@ def test_files_that_cannot_be_read_are_counted_and_set_the_exit_code(online, ors
     assert json.loads((tmp_path / "r.json").read_text())["coverage"]["unreadable_files"] == 1
 
 
-def test_generations_are_forgotten_after_a_preview(online, orstats, tmp_path):
+def test_generations_are_forgotten_after_a_preview(online, orstats):
     assert orstats("fetch", *online.ids[:5], "--archive", "a", "-q").exit_code == 0
     preview = orstats("archive", "forget", *online.ids[:2], "--archive", "a")
     assert (preview.exit_code, "2 records" in preview.stderr, "--yes" in preview.stderr) == (2, True, True)
