@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Collection, Sequence
@@ -27,7 +28,10 @@ from orstats.data.frame.frame import UNREADABLE_FILES, stored_frame
 
 def path(archive: str | None) -> int:
     """Print the archive's place."""
-    data().write(f"{Archive(archive).path}\n")
+    out = data()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path need not be UTF-8
+    out.write(f"{Archive(archive).path}\n")
     return 0
 
 

@@ -129,8 +129,9 @@ def _check_path(text: str) -> None:
     """Refuse what was meant to be something else than a path of this machine: it would become an odd local folder."""
     broken = _BROKEN_URL.match(text)
     if broken and not _WINDOWS_PATH.match(text):
+        shown = _redact(text.rpartition("@")[2])
         raise ConfigError(
-            f"archive must be a directory or a URL (file:///path, s3://bucket/prefix), got {_redact(text)!r}. "
+            f"archive must be a directory or a URL (file:///path, s3://bucket/prefix), got {shown!r}. "
             "For a directory of that name begin with ./"
         )
     if os.name != "nt" and _WINDOWS_PATH.match(text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from orstats.api.errors import ArchiveError
 from orstats.data.archive import engines
 from orstats.data.archive.checked import Checked
 from orstats.data.archive.layout import GENERATIONS
@@ -119,6 +120,11 @@ class Relations:
             return engines.frame(session, self._store, self._location.scheme, GENERATIONS, self._parts(host))
 
     def _parts(self, host: str | None) -> list[engines.HostParts]:
+        path = self._location.shown
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise ArchiveError(f"DuckDB and Spark need a path in UTF-8, got {path!r}.", path=path) from error
         hosts = hosts_of(self._store, GENERATIONS) if host is None else [host]
         directories = {one: directory_of(GENERATIONS, one) for one in hosts}
         return engines.parts(self._store, self._checked, GENERATIONS, directories)

@@ -356,8 +356,11 @@ class RemoteStore:
         """Make a whole object by one upload; the file is made in memory first, so that no half one is committed."""
         sink = io.BytesIO()
         produce(sink)
-        with self._fs.open_output_stream(f"{self._root}/{directory}/{name}") as stream:
+        with self._sink(f"{self._root}/{directory}/{name}") as stream:
             stream.write(sink.getbuffer())
+
+    def _sink(self, path: str) -> Any:
+        return self._fs.open_output_stream(path)
 
     def prove(self, directory: str) -> None:
         """Create the directory; write, read back and remove a small file: OSError when that does not work."""

@@ -155,6 +155,70 @@ def test_a_file_url_is_a_directory(tmp_path):
     assert ids_of(Archive(tmp_path / "with space").read(HOST)) == ["gen-1"]
 
 
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("file:///x/a%3Fb", "/x/a?b"),
+        ("FILE:///x", "/x"),
+        ("file://localhost/x", "/x"),
+        ("file:///a%20b", "/a b"),
+        ("S3://bucket/x", "s3://bucket/x"),
+        (b"/x/y", "/x/y"),
+        ("/x/s3:y", "/x/s3:y"),
+        ("/x/://y", "/x/:/y"),
+    ],
+)
+def test_places_are_what_they_say(given, path):
+    assert Archive(given).path == path
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("", " ", "a\0b", "file:///x/a?b", "file:///x#y", "file:/x", "file:x", "file://host/x", "file://"),
+        *("s3:/b", "s3:b", "S3:/b", "s3:\\b", "gs:/x", "abfs:/x", "s3a://b", "http://h/x", "hdfs:/x", "memory://x"),
+        *("~no-such-user-here/x", "C:\\x", "c:/x", "\\\\server\\share"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="some are paths of Windows")
+def test_places_that_were_meant_to_be_something_else_are_refused(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError):
+        Archive(given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_account_without_a_home_directory_is_told_to_name_a_place(monkeypatch):
+    def homeless(*_, **__):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("ORSTATS_ARCHIVE", raising=False)
+    monkeypatch.setattr(platformdirs, "user_data_path", homeless)
+    with pytest.raises(ConfigError, match="ORSTATS_ARCHIVE"):
+        Archive()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIA:s3cret@bucket/x",
+        "s3://AKIA:s3/s3cret/@bucket/x",
+        "abfs://:s3cret@account/x",
+        "abfs://c@account/x?client_secret=s3cret&tenant_id=t",
+        "s3://bucket/x?session_token=s3cret",
+        "s3:/AKIA:s3cret@bucket",
+        "ftp://user:s3cret@host/x",
+        "file://user:s3cret@host/x",
+    ],
+)
+def test_credentials_are_in_no_text(url):
+    try:
+        text = repr(Archive(url)) + Archive(url).path
+    except ConfigError as error:
+        text = str(error)
+    assert "s3cret" not in text
+
+
 def test_urls_of_other_kinds_are_refused():
     with pytest.raises(ConfigError, match="ftp"):
         Archive("ftp://example.com/x")

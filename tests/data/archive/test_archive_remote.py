@@ -90,3 +90,39 @@ def test_a_bucket_that_is_not_there_is_an_error_without_the_secret(place):
         with pytest.raises(ArchiveError, match="no-such-bucket") as caught:
             action()
         assert "s3cret" not in str(caught.value) + repr(archive) + caught.value.path + str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("kind", ["framed", "cut", "empty"])
+def test_a_store_that_returns_other_bytes_is_refused_before_anything_is_asked(place, monkeypatch, kind):
+    archive = Archive(place[0])
+    for name in ("gen-1", "gen-2"):
+        archive.append(HOST, records(name))
+    spoil = {
+        "framed": lambda data: b"e00\r\n" + data + b"\r\n0\r\n",
+        "cut": lambda data: data[:100],
+        "empty": lambda _: b"",
+    }
+    real = fs.S3FileSystem.open_output_stream
+
+    class Spoiled:
+        def __init__(self, sink):
+            self.sink = sink
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.sink.close()
+
+        def write(self, data):
+            self.sink.write(spoil[kind](bytes(data)))
+
+    store = archive._store
+    monkeypatch.setattr(type(store), "_sink", lambda self, path: Spoiled(real(self._fs, path)), raising=True)
+    with pytest.raises(
+        ArchiveError, match="AWS_REQUEST_CHECKSUM_CALCULATION" if kind == "framed" else "does not return"
+    ):
+        archive.check_writable(HOST)
+    with pytest.raises(ArchiveError, match="does not return"):
+        archive.compact()
+    assert sorted(archive.read(HOST)["id"].to_pylist()) == ["gen-1", "gen-2"]
