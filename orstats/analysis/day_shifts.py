@@ -19,7 +19,8 @@ ROUNDING_USD: Final = 1e-6
 Key = tuple[pd.Timestamp, str]
 Notes = dict[Key, list[str]]
 Groups = Iterator[tuple[Key, pd.DataFrame]]
-_Gaps = dict[Key, np.ndarray[Any, np.dtype[np.float64]]]
+_Gap = np.ndarray[Any, np.dtype[np.float64]]
+_Gaps = dict[Key, _Gap]
 
 _DAY: Final = pd.Timedelta(days=1)
 #: A call may have run longer than its record says, because of failed attempts.
@@ -79,29 +80,39 @@ def move_past_midnight(
     notes: Notes = defaultdict(list)
     days, twice = calls["day"].copy(), []
     late = calls[calls["ends_at"] >= calls["day"] + _DAY]
-    for (day, model), candidates in cast("Groups", late.groupby(["day", "model"])):
-        here, there = (day, model), (day + _DAY, model)
+    candidates = {(day, str(model)): rows for (day, model), rows in cast("Groups", late.groupby(["day", "model"]))}
+    for here, own in candidates.items():
+        there = (here[0] + _DAY, here[1])
         by_end = [
             sources.get(key) == "activity" or (key not in sources and key[0] in days_by_end) for key in (here, there)
         ]
-        counted_before = day >= first and here in sources and by_end == [False, True]
-        # What the account has too much on the next day, or too little on this one.
-        gap = gaps[there] if counted_before or day < first else -gaps[here]
-        moved = _explaining(candidates, gap, unserved.get(here, 0))
+        counted_before = here[0] >= first and here in sources and by_end == [False, True]
+        if counted_before or here[0] < first:
+            # What the account has too much on the next day, on which it may lack unserved calls and those past the
+            # next midnight.
+            excluded = unserved.get(there, 0)
+            too_many = gaps[there] + np.array([excluded, 0, 0])
+            possible = [too_many, too_many + _parts(candidates.get(there, late[:0]))]
+        else:
+            excluded = unserved.get(here, 0)
+            possible = [-gaps[here]]
+        moved = _explaining(own, possible, excluded)
         if moved is None:
             continue
-        parts = moved[_PARTS].sum()
+        parts = _parts(moved)
         if counted_before:
-            twice.append(pd.DataFrame([{"day": there[0], "model": model, **-parts}]))
+            twice.append(pd.DataFrame([{"day": there[0], "model": here[1], **dict(zip(_PARTS, -parts, strict=True))}]))
+            gaps[there] = gaps[there] - parts
             notes[there].append(f"{len(moved):,} from the previous day, on which they are counted, excluded")
-        elif by_end == [True, False]:
+            continue
+        gaps[here] = gaps[here] + parts
+        if by_end == [True, False]:
             days[moved.index] = pd.NaT
             notes[here].append(f"{len(moved):,} would count on the next day (ran past midnight); excluded")
         else:
             days[moved.index] = there[0]
-            gaps[there] = gaps[there] - parts.to_numpy("float64")
+            gaps[there] = gaps[there] - parts
             _note(notes, here, there, len(moved))
-        gaps[here] = gaps[here] + parts.to_numpy("float64")
     moved_calls = pd.concat([calls.assign(day=days), *_cancelled(inside, gaps, notes)])
     return moved_calls, pd.concat([account, *twice]), notes
 
@@ -114,20 +125,25 @@ def _gaps(calls: pd.DataFrame, account: pd.DataFrame) -> _Gaps:
     return defaultdict(lambda: np.zeros(len(_PARTS)), known)
 
 
-def _explaining(
-    candidates: pd.DataFrame, gap: np.ndarray[Any, np.dtype[np.float64]], unserved: int
-) -> pd.DataFrame | None:
-    """Choose the calls whose number and cost explain a difference. The account may exclude some unserved requests."""
-    most = min(round(gap[0]), len(candidates))
-    amount = gap[1] + gap[2]
+def _parts(calls: pd.DataFrame) -> _Gap:
+    return calls[_PARTS].sum().to_numpy("float64")
+
+
+def _explaining(candidates: pd.DataFrame, gaps: list[_Gap], unserved: int) -> pd.DataFrame | None:
+    """Choose the calls whose number and cost explain one of the differences best.
+
+    The account may exclude some unserved requests.
+    """
     costs = (candidates["credits_usd"] + candidates["byok_usd"]).to_list()
-    sizes = range(most, max(most - unserved, 1) - 1, -1)
-    choices = [one for size in sizes for one in islice(combinations(range(len(costs)), size), _MAX_COMBINATIONS)]
-    if not choices:
-        return None
-    best = min(choices, key=lambda chosen: abs(amount - sum(costs[n] for n in chosen)))
-    left = abs(amount - sum(costs[n] for n in best))
-    return candidates.iloc[list(best)] if left <= max(abs(amount), ROUNDING_USD) else None
+    found: list[tuple[float, tuple[int, ...]]] = []
+    for gap in gaps:
+        most, amount = min(round(gap[0]), len(costs)), gap[1] + gap[2]
+        for size in range(most, max(most - unserved, 1) - 1, -1):
+            for chosen in islice(combinations(range(len(costs)), size), _MAX_COMBINATIONS):
+                left = abs(amount - sum(costs[n] for n in chosen))
+                if left <= max(abs(amount), ROUNDING_USD):
+                    found.append((round(left / ROUNDING_USD), chosen))
+    return candidates.iloc[list(min(found, key=lambda one: one[0])[1])] if found else None
 
 
 def _cancelled(calls: pd.DataFrame, gaps: _Gaps, notes: Notes) -> Iterator[pd.DataFrame]:

@@ -254,15 +254,15 @@ def _reason(
     key: tuple[pd.Timestamp, str], row: dict[str, Any], not_fetched: dict[pd.Timestamp, str], notes: Notes
 ) -> str | None:
     parts = list(notes.get(key, ()))
-    missing = int(row["missing"])
+    missing, too_many = int(row["missing"]), int(row["requests"] - row["account_requests"])
     if row["agrees"]:
         pass
     elif missing > 0:
         parts.append(f"{missing:,} missing from the ids (not logged, or of another workspace)")
         if key[0] in not_fetched:
             parts.append(f"of this day were not fetched: {not_fetched[key[0]]}")
-    elif missing < 0 and row["recent"] >= -missing:
-        parts.append(f"{-missing:,} not yet counted by the account (compare again tomorrow)")
+    elif 0 < too_many <= row["recent"]:
+        parts.append(f"{too_many:,} not yet counted by the account (compare again tomorrow)")
     elif missing < 0:
         parts.append(f"{-missing:,} more than the account counts (ids of another account)")
     elif row["cost_unknown"]:

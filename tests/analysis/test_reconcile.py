@@ -322,6 +322,26 @@ def test_call_of_the_day_before_the_range_is_not_missing():
     assert compared["requests"].to_list() == [1]
 
 
+def test_calls_past_both_midnights_of_a_range_are_told_apart():
+    before, within = (MONDAY - timedelta(seconds=30), "a/b", 0.5, 90), (MONDAY + LATE, "a/b", 0.25, 90)
+    said, compared = reasons(made(before, within, (MONDAY + NOON, "a/b", 1.0, 1)), both((MONDAY, "a/b", 2, 1.5)))
+    assert compared["agrees"].all()
+    assert "previous day" in said["Monday", "a/b"]
+    assert "next day" in said["Monday", "a/b"]
+
+
+def test_call_that_both_sources_count_is_counted_once():
+    today = pd.Timestamp(MIDNIGHT)
+    first = today - timedelta(days=30)  # of activity
+    df = made((first - timedelta(seconds=30), "a/b", 0.5, 90), (first + NOON, "a/b", 0.25, 1))
+    rows = [(first - timedelta(seconds=30), "a/b", 1, 0.5), (first + NOON, "a/b", 1, 0.25)]
+    account = Account(activity=[(first, "a/b", 2, 0.75)], analytics=rows)
+    _, compared = reasons(df, account, start=first - timedelta(days=1), end=first + timedelta(days=1))
+    assert compared["agrees"].all()
+    assert compared["account_requests"].to_list() == [1, 1]
+    assert compared["reason"].to_list()[1].startswith("1 from the previous day, on which they are counted")
+
+
 def test_larger_of_both_sources_counts():
     df = made((MONDAY + NOON, "a/b", 0.5, 1), (MONDAY + NOON, "c/d", 0.25, 1), (MONDAY + NOON, "e/f", 0.125, 1))
     account = Account(

@@ -6,10 +6,9 @@ into a JSON Lines file: ``{"id": "gen-…", "recorded_at": "…", "team": "searc
 
 from __future__ import annotations
 
-import gzip
+import itertools
 import os
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -20,7 +19,10 @@ from orstats.api.errors import IdSourceError
 from orstats.data.account import recorded_clients
 from orstats.data.account.generation_log import GenerationLog
 from orstats.data.account.telling import tell
+from orstats.data.ids.archives import Budget, compression, decompress
+from orstats.data.ids.encodings import as_utf8
 from orstats.data.ids.recorded import read_records
+from orstats.data.ids.streams import file_chunks
 
 __all__ = ["labels", "record", "unrecord"]
 
@@ -155,13 +157,17 @@ def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
+    """Read a text file, compressed or not, in any encoding that has a byte-order mark."""
+    budget, where = Budget(), str(path)
     try:
-        with path.open("rb") as file:
-            packed = file.peek(2).startswith(b"\x1f\x8b")
-            with gzip.open(file) if packed else nullcontext(file) as lines:
-                yield from lines
-    except (OSError, EOFError) as error:
-        raise IdSourceError(f"{path}: {getattr(error, 'strerror', None) or error}.", path=str(path)) from error
+        with path.open("rb", buffering=0) as file:
+            first, chunks = b"", budget.counted(file_chunks(file))
+            while (kind := compression(first := next(chunks, b""))) is not None:
+                budget = budget.inner(kind, where)
+                chunks = decompress(kind, itertools.chain([first], chunks), where, budget)
+            yield from as_utf8(itertools.chain([first], chunks))
+    except OSError as error:
+        raise IdSourceError(f"{path}: {error.strerror or error}.", path=where) from error
 
 
 def _text(value: object) -> str | None:

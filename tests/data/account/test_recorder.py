@@ -1,8 +1,11 @@
 import asyncio
+import bz2
+import codecs
 import copy
 import gzip
 import json
 import logging
+import lzma
 import multiprocessing
 import pickle
 import sys
@@ -661,6 +664,22 @@ def test_only_the_id_of_a_record_is_a_generation(path, tmp_path, suffix):
     file.write_bytes(gzip.compress(path.read_bytes()) if suffix.endswith("gz") else path.read_bytes())
     assert orstats.read_ids(file) == [ID]
     assert orstats.labels(file)["parent"].to_dict() == {ID: OTHER}
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        gzip.compress,
+        bz2.compress,
+        lzma.compress,
+        lambda text: gzip.compress(gzip.compress(text)),
+        lambda text: text.decode().encode("utf-16"),
+        lambda text: codecs.BOM_UTF8 + text,
+    ],
+)
+def test_compressed_and_encoded_files_are_read(path, encode):
+    path.write_bytes(encode(b'{"id":"gen-1","team":"a"}\n'))
+    assert orstats.labels(path)["team"].to_dict() == {"gen-1": "a"}
 
 
 def test_lines_of_another_log_between_records_are_read_too(path):
