@@ -69,10 +69,10 @@ def _proxy_problem(error: Exception, host: str, proxy: str | None) -> str | None
     text = str(error)
     if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
         return "SOCKS proxies, such as the one of HTTPS_PROXY or ALL_PROXY, require PySocks: pip install pysocks"
-    if "SOCKS5 authentication failed" in text or "requested authentication" in text:
-        return (
-            "the SOCKS proxy asks for a user and password. Set them in HTTPS_PROXY (socks5://user:password@host:port)"
-        )
+    if "SOCKS5 authentication" in text:
+        return _proxy_refusal(407, host, proxy)
+    if "not allowed by ruleset" in text:
+        return _proxy_refusal(403, host, proxy)
     if any(_find(error, kind) for kind in (requests.exceptions.InvalidURL, ProxySchemeUnknown, LocationParseError)):
         return f"HTTPS_PROXY (or ALL_PROXY) must look like http://host:port, got {_host(proxy)!r}"
     status = _PROXY_STATUS.search(text)
@@ -119,7 +119,7 @@ def _connection_problem(error: Exception, host: str, proxy: str | None) -> tuple
     status = _PROXY_STATUS.search(text)
     if status is not None:
         return NoConnectionError, f"the proxy could not connect to {host} ({status[1]})"
-    if _find(error, urllib3.exceptions.ProxyError) or isinstance(error, requests.exceptions.ProxyError):
+    if _find(error, urllib3.exceptions.ProxyError) or ("[Errno" in text and (proxy or "").startswith("socks")):
         return NoConnectionError, f"the proxy {_host(proxy)} could not be reached ({_cause(text)})"
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return NoConnectionError, f"no connection to {host} within the time-out"

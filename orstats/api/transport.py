@@ -26,7 +26,7 @@ from orstats.api.tls import make_context, speaks_http, speaks_tls
 MAX_CONNECTIONS: Final = 256
 _CHUNK: Final = 1 << 18
 #: Seconds for the first TLS handshake: a plain http server may never answer one.
-_FIRST_HANDSHAKE_S: Final = 4.0
+_FIRST_HANDSHAKE_S: Final = 3.0
 #: An http connection may be closed by chance once.
 _CLOSED_BEFORE_PROBE: Final = 2
 
@@ -208,7 +208,9 @@ class _Pool(HTTPAdapter):
         return host, self._tls
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, proxy_ssl_context=self._tls.get("ssl_context"), **proxy_kwargs)
+        if proxy.lower().startswith("https"):
+            proxy_kwargs["proxy_ssl_context"] = self._tls["ssl_context"]
+        return super().proxy_manager_for(proxy, **proxy_kwargs)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Leave the pool's TLS context as it is."""

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.x509 import load_pem_x509_certificate
+from requests import adapters
+from urllib3 import HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import NewConnectionError
 
 from orstats.api import tls, transport
 from orstats.api.client import Client
@@ -261,6 +265,49 @@ def test_certificate_of_a_proxy_is_told_from_that_of_the_host(sims, monkeypatch)
     monkeypatch.setenv("HTTPS_PROXY", f"https://localhost:{sim.port}")
     monkeypatch.setenv("SSL_CERT_FILE", str(sim.ca_file))
     assert f"certificate of the proxy localhost:{sim.port} has expired" in setup_error("https://openrouter.ai")
+
+
+def test_socks_without_pysocks_says_what_to_install(monkeypatch):
+    def missing(*_arguments, **_options):
+        raise adapters.InvalidSchema("Missing dependencies for SOCKS support.")
+
+    monkeypatch.setattr(adapters, "SOCKSProxyManager", missing)
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    assert "SOCKS proxies" in setup_error("https://openrouter.ai")
+    assert "pip install pysocks" in setup_error("https://openrouter.ai")
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "words"),
+    [
+        ("[Errno 111] Connection refused", NoConnectionError, "proxy 127.0.0.1:1 could not be"),
+        ("0x02: Connection not allowed by ruleset", NetworkSetupError, "forbids the host openrouter.ai"),
+        ("All offered SOCKS5 authentication methods were rejected", NetworkSetupError, "asks for a user and password"),
+        ("SOCKS5 authentication failed", NetworkSetupError, "asks for a user and password"),
+        ("0x05: Connection refused", NoConnectionError, "no connection to openrouter.ai (connection refused)"),
+    ],
+)
+def test_socks_failures_are_told_apart(monkeypatch, said, kind, words):
+    """A stand-in for PySocks, which need not be installed; the texts are its."""
+
+    class Connection(HTTPSConnection):
+        def _new_conn(self):
+            raise NewConnectionError(self, f"Failed to establish a new connection: {said}")
+
+    class Pool(HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    class Manager(PoolManager):
+        def __init__(self, _url, username=None, password=None, **options):  # noqa: ARG002 - as urllib3's
+            super().__init__(**options)
+            self.pool_classes_by_scheme = {"https": Pool}
+
+    monkeypatch.setattr(adapters, "SOCKSProxyManager", Manager)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5h://127.0.0.1:1")
+    with pytest.raises(kind) as caught:
+        ask("https://openrouter.ai")
+    assert type(caught.value) is kind
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
