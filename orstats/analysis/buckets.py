@@ -140,6 +140,9 @@ def add_period(frame: Frame, freq: Freq, zone: str) -> Frame:
     native: Any = frame.to_native()
     if kind.is_pandas():
         return rewrap(native.assign(**{PERIOD: starts(utc_times(native[_CREATED]), freq, zone)}))
+    if kind.is_duckdb() and str(native.types[native.columns.index(_CREATED)]) == "TIMESTAMPTZ_NS":
+        native = native.project(f"* REPLACE (CAST({_CREATED} AS TIMESTAMPTZ) AS {_CREATED})")  # narwhals knows no other
+        frame = rewrap(native)
     dtype = frame.collect_schema()[_CREATED]
     if not isinstance(dtype, nw.Datetime) or dtype.time_zone is None:
         raise _not_aware(dtype)

@@ -162,6 +162,8 @@ def test_creation_times_of_other_units_and_zones_give_the_same_days(df, dtype):
     pd.testing.assert_frame_equal(cost_by(df.astype({"created_at": dtype}), freq="D", tz="Asia/Kolkata"), expected)
     arrow = df.astype({"created_at": pd.ArrowDtype(pa.timestamp("ns", "Europe/Paris"))})
     pd.testing.assert_frame_equal(cost_by(arrow, freq="D", tz="Asia/Kolkata"), expected)
+    nanoseconds = cost_by(in_engine(arrow, "duckdb"), freq="D", tz="Asia/Kolkata").df()
+    assert nanoseconds["generations"].to_list() == expected["generations"].to_list()
 
 
 @pytest.mark.parametrize("values", [None, 1, dt.date(2026, 1, 1)])
