@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Mapping
 
 
-def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
-    """Issue a warning at the first line outside of orstats."""
+def warn_caller(message: str, category: type[Warning] = UserWarning, *, through: tuple[str, ...] = ()) -> None:
+    """Issue a warning at the first line outside of orstats, and of other packages that called it."""
     level, frame = 1, sys._getframe()  # noqa: SLF001 - there is no public way
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("orstats."):
+    while frame.f_back is not None and _package(frame.f_globals) in ("orstats", *through):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def _package(names: Mapping[str, object]) -> str:
+    return str(names.get("__name__", "")).partition(".")[0]

@@ -15,7 +15,7 @@ from typing import Final
 import orjson
 
 from orstats.api.errors import ConfigError
-from orstats.data.account.telling import tell
+from orstats.api.warn import warn_caller
 from orstats.data.frame.schema import FIELDS
 
 __all__ = ["GenerationLog"]
@@ -24,6 +24,7 @@ log = logging.getLogger("orstats.recorder")
 
 _RESERVED: Final = {*FIELDS, "recorded_at"}
 _COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst", ".zip", ".parquet", ".xlsx")
+_CLIENTS: Final = ("requests", "httpx", "httpx2", "aiohttp", "openai", "openrouter", "litellm")
 #: A longer text is not a generation id.
 _MAX_ID_LENGTH: Final = 256
 #: Headers and retries may name the same generation more than once.
@@ -99,7 +100,7 @@ class GenerationLog:
         )
         log.warning(text)
         with suppress(Warning):  # where warnings are errors, the caller's request must still succeed
-            tell(text)
+            warn_caller(text, through=_CLIENTS)
 
     def _write_last(self) -> None:
         self._write()
