@@ -19,6 +19,7 @@ from orstats.api.errors import IdSourceError
 from orstats.data.account import recorded_clients
 from orstats.data.account.generation_log import GenerationLog
 from orstats.data.account.telling import tell
+from orstats.data.frame.schema import FIELDS
 from orstats.data.ids.archives import Budget, compression, decompress
 from orstats.data.ids.encodings import as_utf8
 from orstats.data.ids.recorded import read_records
@@ -125,7 +126,8 @@ def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
     Warns
     -----
     UserWarning
-        Some lines are not valid records, for example because the disk was full. They are skipped.
+        Some lines are not valid records, for example because the disk was full. They are skipped. Or a label of an
+        older file has the name of a column of the DataFrame.
 
     Examples
     --------
@@ -149,10 +151,17 @@ def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
         raise IdSourceError(f"{path}: contains no records. Pass a file that orstats.record() wrote.", path=str(path))
     if malformed:
         tell(f"Skipped {malformed:,} malformed lines in {path}.")
+    if reserved := sorted(names.keys() & FIELDS.keys()):
+        tell(f"Labels named like a column of the DataFrame get the prefix label_: {', '.join(reserved)}.")
     index = pd.Index(list(found), name=_ID, dtype="string")
     times = pd.Series([row.get(_AT) for row in found.values()], index=index, dtype="string")
     columns = {_AT: pd.to_datetime(times, utc=True, format="ISO8601", errors="coerce").astype("datetime64[us, UTC]")}
-    columns |= {name: pd.Series([_text(row.get(name)) for row in found.values()], index, "string") for name in names}
+    columns |= {
+        f"label_{name}" if name in FIELDS else name: pd.Series(
+            [_text(row.get(name)) for row in found.values()], index, "string"
+        )
+        for name in names
+    }
     return pd.DataFrame(columns, index=index)
 
 

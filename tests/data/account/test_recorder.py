@@ -27,6 +27,7 @@ import orstats
 from orstats.api.errors import ConfigError, IdSourceError
 from orstats.data.account import generation_log
 from orstats.data.account.generation_log import GenerationLog
+from orstats.data.frame.frame import empty_frame
 
 ID = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 OTHER = "gen-1790000001-AbCdEfGhIjKlMnOpQrSt"
@@ -717,6 +718,14 @@ def test_first_value_of_a_label_stays_and_missing_ones_are_missing(path):
     assert found["team"].to_list() == ["x", pd.NA]
     assert found.loc["a", "n"] == "3"
     assert found["recorded_at"].isna().all()
+
+
+def test_labels_of_an_older_file_that_are_named_like_columns_do_not_break_a_join(path):
+    written(path, '{"id": "a", "model": "x", "team": "y"}')
+    with pytest.warns(UserWarning, match="get the prefix label_: model"):
+        found = orstats.labels(path)
+    assert list(found.columns) == ["recorded_at", "label_model", "team"]
+    assert empty_frame().join(found).empty
 
 
 def test_labels_join_to_a_frame(path):
