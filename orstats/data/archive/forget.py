@@ -262,15 +262,25 @@ def _microseconds(moment: datetime) -> int:
 
 
 def forget_all(store: Store, dataset: Dataset, folder: str) -> list[str]:
-    """Delete every part in a directory, whole or not, and the files that are being written; return what else is there.
+    """Delete every part in a directory, whole or not, and the files that are being written.
 
-    Repeated until nothing is left: a compaction may just have made a new part of the old ones.
+    Return the other Parquet files below it: they may be copies.
     """
+    # Until nothing is left: a compaction may just have made a new part of the old ones.
     while entries := [entry for entry in store.files(folder) if _is_ours(store, dataset, folder, entry)]:
         for entry in entries:
             store.delete(f"{folder}/{entry.name}")
     store.remove_directory(folder)
-    return [path for path in store.tree(folder) if SUFFIX in path.rpartition("/")[2]]
+    return [path for path in store.tree(folder) if _is_parquet(store, path)]
+
+
+def _is_parquet(store: Store, path: str) -> bool:
+    """Whether a file of any name may hold what a part holds; so may one that cannot be opened."""
+    try:
+        with store.open(path) as file:
+            return bool(file.read(4) == b"PAR1")
+    except OSError:
+        return True
 
 
 def _is_ours(store: Store, dataset: Dataset, folder: str, entry: Entry) -> bool:
