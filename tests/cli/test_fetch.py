@@ -265,3 +265,12 @@ def test_deadline_ends_with_the_code_for_partial_results(orstats, monkeypatch):
     assert done.exit_code == 3
     assert set(table["fetch_status"]) == {"ok", "not_attempted"}
     assert "not_attempted" in done.stderr
+
+
+def test_warnings_about_a_source_of_ids_are_printed_once_on_standard_error(online, orstats, tmp_path):
+    (tmp_path / "x.csv").write_text(f"id,cost\n{online.ids[0]},1\nNULL,2\n")
+    result = orstats("fetch", "--ids-from", "x.csv", "--quiet")
+    assert result.exit_code == 0
+    assert result.stderr.count("1 missing or empty values skipped") == 1
+    assert "IdSourceWarning" not in result.stderr
+    assert len(result.stdout.splitlines()) == 2

@@ -1,11 +1,15 @@
 """Small things that want to become huge are given up in bounded time and memory."""
 
+import bz2
 import gzip
 import io
+import lzma
+import tarfile
 import tracemalloc
 import zipfile
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import orstats
@@ -100,6 +104,57 @@ def test_a_log_that_unpacks_to_no_end_is_refused(peak, tmp_path):
 def test_gzip_inside_gzip_is_refused(column):
     with pytest.raises(errors.IdSourceError, match="gzip inside gzip"):
         orstats.read_ids(io.BytesIO(chain(1500)), column=column)
+
+
+def arrow_zeros(codec):
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, codec) as stream:
+        for _ in range(5):
+            stream.write(b"0" * (64 * MIB))
+    return sink.getvalue().to_pybytes()
+
+
+def zipped(*members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, member in enumerate(members):
+            archive.writestr(f"{number}.zip" if member.startswith(b"PK") else f"{number}.log", member)
+    return file.getvalue()
+
+
+def tarred(*members):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for content in members:
+            member = tarfile.TarInfo("x.log")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return file.getvalue()
+
+
+BOMBS = {
+    "bzip2": lambda: bz2.compress(b"0" * (64 * MIB)) * 5,
+    "xz": lambda: lzma.compress(b"0" * (64 * MIB)) * 5,
+    "zstd": lambda: arrow_zeros("zstd"),
+    "zip": lambda: zipped(*[b"0" * (64 * MIB)] * 5),
+    "zips in a zip": lambda: zipped(*[zipped(b"0" * (64 * MIB))] * 20),
+    "tar": lambda: tarred(*[b"0" * (64 * MIB)] * 5),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_archives_that_unpack_to_no_end_are_refused(kind, peak):
+    bomb = BOMBS[kind]()
+    tracemalloc.reset_peak()
+    with pytest.raises(errors.IdSourceError, match="unpack it first"):
+        orstats.read_ids(io.BytesIO(bomb))
+    assert peak() < 160
+
+
+def test_an_xz_file_whose_dictionary_would_fill_the_memory_is_refused():
+    packed = lzma.compress(b"0" * 1000, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 29}])
+    with pytest.raises(errors.IdSourceError, match="Memory usage limit"):
+        orstats.read_ids(io.BytesIO(packed))
 
 
 def test_a_big_log_that_is_one_is_read():

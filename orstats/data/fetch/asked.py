@@ -29,7 +29,7 @@ _MISSING_WORDS: Final = {
     case(word)
     for word in ("none", "nan", "null", "na", "n/a", "nat", "nil")
     for case in (str.lower, str.upper, str.title)
-} | {"NaN", "NaT", "N", "-"}
+} | {"NaN", "NaT", "<NA>", "\\N", "-"}
 
 #: An archive, the place of one, None for the usual one, False for none.
 ArchiveChoice = Archive | str | os.PathLike[str] | Literal[False] | None

@@ -75,6 +75,8 @@ class Budget:
         self.depth: int = 0 if outer is None else outer.depth + 1
         self.packed = 0
         self.unpacked = 0
+        self.total = 0
+        self.exceeded = False
 
     def counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Count what the outermost layer reads."""
@@ -90,9 +92,19 @@ class Budget:
         return Budget(self)
 
     def spend(self, size: int, where: str) -> None:
-        """Count unpacked bytes; raise `IdSourceError` above 256 MiB and 250 times the packed size."""
+        """Count unpacked bytes; raise `IdSourceError` above 256 MiB and 250 times the packed size.
+
+        All layers together may unpack four times as much.
+        """
         self.unpacked += size
-        if self.unpacked > _LEAST and self.unpacked > _MOST_GROWTH * self.root.packed:
+        self.root.total += size
+        most = max(_LEAST, _MOST_GROWTH * self.root.packed)
+        self.root.exceeded = self.root.exceeded or self.unpacked > most or self.root.total > 4 * most
+        self.check(where)
+
+    def check(self, where: str) -> None:
+        """Raise `IdSourceError` if some layer grew too much."""
+        if self.root.exceeded:
             raise IdSourceError(f"{where}: grows more than {_MOST_GROWTH}-fold when it is unpacked; unpack it first")
 
 
@@ -201,6 +213,7 @@ def tar_members(chunks: Iterator[bytes], where: str, budget: Budget) -> Iterator
     except _BROKEN as error:
         if isinstance(error, IdSourceError):
             raise
+        budget.check(where)  # tarfile takes an error of ours for the end of the archive
         raise IdSourceError(f"{where}: broken or incomplete tar archive: {error}") from error
 
 
@@ -247,7 +260,7 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in name.removeprefix("./").split("/"))
 
 
-def read_each(sources: Iterable[Callable[[], None]], found: Found, where: str) -> None:
+def read_each(sources: Iterable[Callable[[], None]], found: Found, where: str, budget: Budget | None = None) -> None:
     """Read what can be read; the rest is named in one warning, or in an error if nothing could be read."""
     failures: list[IdSourceError] = []
     number = 0
@@ -256,6 +269,8 @@ def read_each(sources: Iterable[Callable[[], None]], found: Found, where: str) -
         try:
             read()
         except IdSourceError as error:
+            if budget is not None:
+                budget.check(where)
             failures.append(error)
     if failures and len(failures) == number:
         raise failures[0]

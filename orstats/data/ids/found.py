@@ -17,7 +17,25 @@ if TYPE_CHECKING:
 __all__ = ["Found", "is_null_mark"]
 
 _NULL_MARKS: Final = frozenset(
-    ("n", "null", "none", "nan", "nat", "na", "n/a", "n.a", "#n/a", "nil", "undefined", "-", "--", "\u2013", "\u2014")
+    (
+        "\\n",
+        "<na>",
+        "(null)",
+        "null",
+        "none",
+        "nan",
+        "nat",
+        "na",
+        "n/a",
+        "n.a.",
+        "#n/a",
+        "nil",
+        "undefined",
+        "-",
+        "--",
+        "\u2013",
+        "\u2014",
+    )
 )
 _LONGEST_NULL_MARK: Final = 12
 
@@ -152,7 +170,7 @@ class Found:
 
 def is_null_mark(text: str) -> bool:
     """Tell whether a text stands for a missing value, as databases and spreadsheets write it."""
-    return len(text) <= _LONGEST_NULL_MARK and clean_id(text).lower() in _NULL_MARKS  # \\N is cleaned to N
+    return len(text) <= _LONGEST_NULL_MARK and clean_id(text).lower() in _NULL_MARKS
 
 
 def _warn(message: str) -> None:

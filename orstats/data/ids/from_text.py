@@ -63,7 +63,7 @@ _LIST_BLOCK = re.compile(rb"(?:" + _LIST_LINE.replace(b"([A-Z", b"(?:[A-Z") + rb
 _LIST_TOKEN = re.compile(_LIST_LINE)
 _LONGEST_LIST_LINE: Final = 4096
 _JSON_LIST = re.compile(rb"\s*\[\s*\"")
-_JSON_LIST_LIMIT: Final = 64 << 20
+_LIST_LIMIT: Final = 64 << 20
 
 
 def search_text(chunks: Iterable[bytes], found: Found) -> None:
@@ -123,7 +123,8 @@ def read_text(chunks: Iterator[bytes], found: Found) -> None:
     A *list* has at most one word on every line, made of letters, digits and ``_ - . : ~ @``; quotes around it,
     a comma after it, blank lines and comments from ``#`` on are allowed, and no word has a generation id inside
     of something longer. A first line that is only a column name (``id``, ``generation_id``) is skipped. A JSON
-    array of nothing but strings (up to 64 MB) is a list too. The entries of a list are kept whatever their shape.
+    array of nothing but strings is a list too. A list has up to 64 MB. The entries of a list are kept whatever
+    their shape.
     """
     first = next(chunks, b"")
     if has_records(first):
@@ -135,10 +136,12 @@ def read_text(chunks: Iterator[bytes], found: Found) -> None:
     tokens: dict[bytes, None] = {}
     taken: list[bytes] = []  # kept whole, in case that a later line shows that this is no list
     pending = b""
+    size = 0
     for chunk in itertools.chain([first], chunks, [b"\n"]):
         pending += chunk
+        size += len(chunk)
         cut = pending.rfind(b"\n") + 1
-        if len(pending) - cut > _LONGEST_LIST_LINE or not _take_list_lines(pending[:cut], tokens):
+        if size > _LIST_LIMIT or len(pending) - cut > _LONGEST_LIST_LINE or not _take_list_lines(pending[:cut], tokens):
             search_text(itertools.chain(taken, [pending], chunks), found)
             return
         taken.append(pending[:cut])
@@ -170,7 +173,7 @@ def _read_json_list(chunks: Iterator[bytes], found: Found) -> Iterable[bytes]:
     for chunk in chunks:
         taken.append(chunk)
         size += len(chunk)
-        if size > _JSON_LIST_LIMIT:
+        if size > _LIST_LIMIT:
             return itertools.chain(taken, chunks)
     text = b"".join(taken)
     try:

@@ -68,7 +68,7 @@ _LITELLM: Final = "resp_bGl0ZWxsbT"  # LiteLLM's own answer ids hold "litellm:â€
 _HYPHENS = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]")
 _AROUND: Final = (
     " \t\r\n\f\v\xa0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
-    "=\"'`\\<>()[]{}*|,;.:!?\xb4\xab\xbb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u2039\u203a"
+    "=\"'`,;\xb4\xab\xbb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u2039\u203a"
 )
 _KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{8}", re.IGNORECASE | re.ASCII)
 _FILE_NAME = re.compile(
@@ -182,8 +182,7 @@ def clean_id(text: str) -> str:
     """
     if _PLAIN.fullmatch(text):
         return text
-    cleaned = "".join(character for character in text if category(character) not in ("Cf", "Cc") or character.isspace())
-    cleaned = cleaned.strip(_AROUND)
+    cleaned = "".join(character for character in text if category(character) != "Cf").strip(_AROUND)
     hyphenated = _HYPHENS.sub("-", cleaned)
     if match := _DECORATED.fullmatch(hyphenated):
         return match[1]

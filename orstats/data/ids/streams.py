@@ -221,7 +221,7 @@ def _read_members(
             place = f"{where}/{name}"
             yield functools.partial(read_chunks, content, found, column=column, where=place, budget=budget)
 
-    read_each(readers(), found, where)
+    read_each(readers(), found, where, budget)
 
 
 def _seekable(chunks: Iterator[bytes], path: str | None, where: str, budget: Budget) -> BinaryIO:

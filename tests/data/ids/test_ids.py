@@ -1,15 +1,20 @@
 """Which source is meant: a path, a text, a folder, a pattern, a list."""
 
 import gzip
+import io
 import logging
 import subprocess
 import sys
+import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from orstats.api.errors import IdSourceError
+from orstats.api.errors import IdSourceError, IdSourceWarning
 from orstats.data.ids.read import read_ids
 
 pytestmark = pytest.mark.filterwarnings("ignore::orstats.api.errors.IdSourceWarning")
@@ -17,6 +22,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::orstats.api.errors.IdSourceWarn
 A = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 B = "gen-1790000001-0123456789abcdefghij"
 C = "gen-3bhGkxlo4XFrqiabUM7NDtwDzWwG"
+HEADS = [
+    b"\x1f\x8b\x08\0", b"BZh91AY&SY", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"PK\3\4", b"PAR1",
+    b"ARROW1\0\0", b"FEA1", b"SQLite format 3\0", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0",
+    b'{"id":', b"[", b"id,cost\n",
+    bytes(257) + b"ustar",
+]  # fmt: skip
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
 
 
@@ -219,3 +230,16 @@ def test_the_number_of_ids_is_logged(caplog):
     caplog.set_level(logging.INFO, logger="orstats.ids")
     read_ids([A, A, B])
     assert "the list: 2 distinct ids" in caplog.text
+
+
+def test_warnings_name_the_line_of_the_caller():
+    with pytest.warns(IdSourceWarning, match="the text holds no id") as caught:
+        read_ids("nothing\nto see")
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@given(st.binary(max_size=300), st.sampled_from(["", *HEADS]))
+def test_any_bytes_are_read_or_refused_in_words(data, head):
+    with warnings.catch_warnings(), suppress(IdSourceError):
+        warnings.simplefilter("ignore")
+        read_ids(io.BytesIO((head or b"") + data))

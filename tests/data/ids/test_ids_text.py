@@ -114,7 +114,7 @@ def test_a_json_array_of_strings_is_a_list():
 
 
 def test_a_json_array_too_long_to_be_held_is_searched(monkeypatch):
-    monkeypatch.setattr("orstats.data.ids.from_text._JSON_LIST_LIMIT", 60)
+    monkeypatch.setattr("orstats.data.ids.from_text._LIST_LIMIT", 60)
     found = Found()
     read_text(iter([f'["{A}", '.encode(), f'"custom-1", "{B}"'.encode(), b"]"]), found)
     assert list(found.ids) == [A, B]
