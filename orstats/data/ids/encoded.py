@@ -96,21 +96,21 @@ def _take(matches: Iterable[bytes], decode: Callable[[bytes], bytes], found: Fou
             found.ids[id_[0].decode("ascii")] = None
 
 
-def _search_separated(buffer: bytes, start: int, _stop: int, found: Found) -> None:
-    matches = _SEPARATED.findall(buffer, max(start - CONTEXT, 0))
+def _search_separated(buffer: bytes, start: int, stop: int, found: Found) -> None:
+    matches = _SEPARATED.findall(buffer, max(start - CONTEXT, 0), stop)
     _take(matches, lambda match: _SEPARATORS.sub(b"-", match), found)
 
 
-def _search_quoted_printable(buffer: bytes, start: int, _stop: int, found: Found) -> None:
+def _search_quoted_printable(buffer: bytes, start: int, stop: int, found: Found) -> None:
     """Find ids that a soft line break of quoted-printable mail cuts in two."""
     start = max(start - CONTEXT, 0)
-    if _SOFT_BREAK.search(buffer, start):
-        _take(_UNFOLDED.findall(binascii.a2b_qp(buffer[start:])), bytes, found)
+    if _SOFT_BREAK.search(buffer, start, stop):
+        _take(_UNFOLDED.findall(binascii.a2b_qp(buffer[start:stop])), bytes, found)
 
 
-def _search_base64(buffer: bytes, start: int, _stop: int, found: Found) -> None:
+def _search_base64(buffer: bytes, start: int, stop: int, found: Found) -> None:
     for pattern, opening in _BASE64:
-        matches = pattern.findall(buffer, max(start - CONTEXT, 0))
+        matches = pattern.findall(buffer, max(start - CONTEXT, 0), stop)
         _take(matches, functools.partial(_from_base64, opening), found)
 
 
@@ -122,18 +122,18 @@ def _from_base64(opening: bytes, text: bytes) -> bytes:
 
 def _search_folded_base64(buffer: bytes, start: int, stop: int, found: Found) -> None:
     """Find ids in base64 that is wrapped after 60 to 76 characters, as in mail."""
-    unfolded, folds = _BASE64_FOLD.subn(b"", buffer[max(start - CONTEXT, 0) :])
+    unfolded, folds = _BASE64_FOLD.subn(b"", buffer[max(start - CONTEXT, 0) : stop])
     if folds:
-        _search_base64(unfolded, 0, stop, found)
+        _search_base64(unfolded, 0, len(unfolded), found)
 
 
-def _search_hex(buffer: bytes, start: int, _stop: int, found: Found) -> None:
-    _take(_HEX.findall(buffer, max(start - CONTEXT, 0)), binascii.unhexlify, found)
+def _search_hex(buffer: bytes, start: int, stop: int, found: Found) -> None:
+    _take(_HEX.findall(buffer, max(start - CONTEXT, 0), stop), binascii.unhexlify, found)
 
 
-def _search_numbers(buffer: bytes, start: int, _stop: int, found: Found) -> None:
+def _search_numbers(buffer: bytes, start: int, stop: int, found: Found) -> None:
     """Find ids in arrays of bytes, as journald writes messages that are not plain text."""
-    matches = _NUMBERS.findall(buffer, max(start - CONTEXT, 0))
+    matches = _NUMBERS.findall(buffer, max(start - CONTEXT, 0), stop)
     _take(matches, lambda match: bytes(int(number) & 255 for number in re.findall(rb"[0-9]+", match)), found)
 
 

@@ -99,7 +99,7 @@ def test_rare_forms_are_found_in_large_logs():
         b"chatcmpl-B9MHDbslfkBeAs8l4b",
     ]
     found = Found()
-    search_text((b"%s\n%s" % (noise, form) for form in [*forms, b"", *forms]), found)
+    search_text((b"%s\n%s\n" % (noise, form) for form in [*forms, b"", *forms]), found)
     assert set(found.ids) == {A, B, VIDEO, LEGACY, ULID}
     assert found.foreign
 
