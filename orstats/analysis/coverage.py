@@ -8,6 +8,7 @@ import narwhals as nw
 
 from orstats.analysis.engines import Frame, holds, names_of, number, ok_rows, require, wrap
 from orstats.data.frame.frame import UNREADABLE_FILES
+from orstats.data.frame.validation import cast_frame, count_duplicates
 
 
 def coverage(frame: Any) -> dict[str, int | float | None]:
@@ -26,8 +27,9 @@ def coverage(frame: Any) -> dict[str, int | float | None]:
     dict
         ``asked`` (rows), ``ok``, ``pending`` (not yet available), ``missing`` (neither ok nor pending); of the ok
         ones ``cost_unknown``, ``byok`` (with your own provider keys) and ``byok_share`` (0 to 1; None when none is
-        ok). ``unreadable_files`` only where archive files could not be read, so that their records are not counted.
-        Plain numbers: they go into JSON as they are.
+        ok). Only where there are some: ``unreadable_files``, archive files that could not be read, so that their
+        records are not counted, and ``duplicates``, rows that repeat an id, which sums count twice. Plain numbers:
+        they go into JSON as they are.
 
     Raises
     ------
@@ -48,15 +50,17 @@ def coverage_of(frame: Frame) -> dict[str, int | float | None]:
     """Do the same for a wrapped frame."""
     require(frame, ["cost_usd", "is_byok"])
     columns = ["cost_usd", "is_byok", *({"fetch_status"} & set(names_of(frame)))]
+    repeated = count_duplicates(frame)
+    rows = cast_frame(frame.select(*columns), columns)
     had = _sums(
-        ok_rows(frame.select(*columns)),
+        ok_rows(rows),
         ok=nw.len(),
         cost_unknown=holds(number("cost_usd").is_null()).sum(),
         byok=holds(nw.col("is_byok")).sum(),
     )
     total, pending = had["ok"], 0
     if "fetch_status" in columns:
-        asked = _sums(frame, asked=nw.len(), pending=holds(nw.col("fetch_status") == "pending").sum())
+        asked = _sums(rows, asked=nw.len(), pending=holds(nw.col("fetch_status") == "pending").sum())
         total, pending = asked["asked"], asked["pending"]
     unreadable = getattr(nw.to_native(frame), "attrs", {}).get(UNREADABLE_FILES)
     return {
@@ -68,6 +72,7 @@ def coverage_of(frame: Frame) -> dict[str, int | float | None]:
         "byok": had["byok"],
         "byok_share": had["byok"] / had["ok"] if had["ok"] else None,
         **({"unreadable_files": len(unreadable)} if unreadable else {}),
+        **({"duplicates": repeated} if repeated else {}),
     }
 
 

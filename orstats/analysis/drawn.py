@@ -15,7 +15,7 @@ from orstats.analysis.engines import keys_of, wrap
 from orstats.analysis.engines import require as require_in
 from orstats.analysis.wording import visible
 from orstats.api.errors import ConfigError
-from orstats.data.frame.views import require_pandas
+from orstats.data.frame.validation import cast_columns, check_duplicates, require_pandas
 from orstats.data.zones import clock, zone_of
 
 By = str | Sequence[str]
@@ -41,6 +41,12 @@ _LONGER: Final[dict[Freq, tuple[np.timedelta64, Freq]]] = {
     "day": (np.timedelta64(1, "D"), "week"),
     "week": (np.timedelta64(7, "D"), "month"),
 }
+
+#: What of a frame is drawn.
+_DRAWN: Final = (
+    *("fetch_status", "created_at", "cost_usd", "tokens_total", "latency", "generation_time", "streamed"),
+    *("external_user", *_TOKEN_COLUMNS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,7 @@ def ok_rows(df: pd.DataFrame) -> pd.DataFrame:
         Not a pandas frame.
     """
     require_pandas(df)
+    df = cast_columns(check_duplicates(df), _DRAWN)
     if "fetch_status" not in df.columns:
         return df
     return df.loc[df["fetch_status"].eq("ok").fillna(value=False).astype(bool)]

@@ -16,7 +16,7 @@ import pandas as pd
 
 from orstats.api.errors import ConfigError
 from orstats.data.frame import money
-from orstats.data.frame.views import check_names
+from orstats.data.frame.validation import check_duplicates, check_names, warn_duplicates
 
 #: Counts beyond this are no counts of one generation; sums of them would overflow.
 _MOST: Final = 10**12
@@ -44,8 +44,9 @@ def wrap(frame: Any) -> Frame:
     if isinstance(wrapped, nw.DataFrame | nw.LazyFrame):
         kind = wrapped.implementation
         if kind.is_pandas():
-            return rewrap(_numbered(wrapped.to_native()))
+            return rewrap(_numbered(check_duplicates(wrapped.to_native())))
         if kind.is_polars() or kind.is_duckdb() or kind.is_pyspark() or kind.is_pyspark_connect():
+            warn_duplicates(wrapped)
             return wrapped
     raise ConfigError(
         f"A report is made of a pandas or Polars frame, a DuckDB relation or a PySpark DataFrame, not of "

@@ -21,7 +21,7 @@ from orstats.analysis.cells import PERIOD, cell_texts, iso_times, named_columns,
 from orstats.analysis.target import Target
 from orstats.api.errors import ExportError
 from orstats.data.frame.schema import FIELDS
-from orstats.data.frame.views import require_pandas
+from orstats.data.frame.validation import check_duplicates, require_pandas
 
 _TEXT: Final = pa.large_string()
 #: Rows turned into text at a time: bounds the memory, and the text of one column to less than 2 GB.
@@ -74,6 +74,7 @@ def write_csv(frame: pd.DataFrame, path: str | os.PathLike[str] | TextIO, *, spr
     '=evil(),
     """
     require_pandas(frame)
+    frame = check_duplicates(frame)
     zone = frame.attrs.get("coverage", {}).get("tz")
     if zone is not None and PERIOD in (*frame.index.names, *frame.columns) and "coverage_tz" not in frame.columns:
         frame = frame.assign(tz=zone)

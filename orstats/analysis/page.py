@@ -18,7 +18,7 @@ from orstats.analysis.report import COST_COLUMNS
 from orstats.analysis.target import Target
 from orstats.analysis.wording import count, visible
 from orstats.data.frame.totals import SUMMARY_COLUMNS
-from orstats.data.frame.views import require
+from orstats.data.frame.validation import require
 from orstats.data.zones import clock, zone_of
 
 #: What :func:`write_html` reads. Frames that have only these need a third of the memory.
@@ -91,7 +91,7 @@ def write_html(
 
 def page(df: pd.DataFrame, *, title: str | None = None, tz: str = "UTC", freq: str = "D") -> str:
     """Return the text of the page that :func:`write_html` writes."""
-    require(df, COLUMNS)
+    df = require(df, COLUMNS, unique=True)
     freq_of(freq)
     zone = zone_of(tz)
     style = resources.files("orstats.analysis").joinpath("page.css").read_text("utf-8")

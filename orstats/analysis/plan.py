@@ -25,6 +25,7 @@ from orstats.analysis.engines import (
 )
 from orstats.api.errors import ConfigError
 from orstats.data.frame.money import RATE_PLACES, rounded
+from orstats.data.frame.validation import cast_frame
 from orstats.data.zones import zone_of
 
 #: A column that is the same in all groups: over it a figure may sum all of them. Spark warns of sums over nothing.
@@ -110,7 +111,8 @@ def group(
     needs = list(dict.fromkeys((*needs, *(["created_at"] if freq is not None else []))))
     require(frame, needs)
     status = [name for name in ("fetch_status",) if name in names_of(frame)]
-    rows = ok_rows(frame.select(*dict.fromkeys((*columns, *needs, *status))))
+    read = list(dict.fromkeys((*columns, *needs, *status)))
+    rows = ok_rows(cast_frame(frame.select(*read), read))
     keys = tuple(_KEY.format(number) for number in range(len(names)))
     rows = rows.select(*needs, *(comparable(rows, name).alias(key) for key, name in zip(keys, columns, strict=True)))
     zone = zone_of(tz)

@@ -14,7 +14,7 @@ from orstats.api.account import AccountCalls
 from orstats.api.errors import ConfigError
 from orstats.data.account.timespan import Moment, span
 from orstats.data.account.totals import account_totals
-from orstats.data.frame.views import require_pandas
+from orstats.data.frame.validation import require
 from orstats.data.ids.shapes import id_created_at
 
 #: The account's totals may be so late.
@@ -114,9 +114,7 @@ def reconcile(
     """
     if not tolerance >= 0:
         raise ConfigError(f"tolerance={tolerance}: a share, 0 or more.")
-    require_pandas(df)
-    if lacking := [name for name in _NEEDED if name not in df.columns]:
-        raise ConfigError(f"reconcile() needs a frame as fetch() gives it; there is no column {lacking[0]}.")
+    df = require(df, _NEEDED, unique=True)
     first, last = span(start, end, tz=tz)
     calls = _calls(df, first, last)
     account = account_totals(first, last, client, models=frozenset(df["model"].dropna().unique()))

@@ -19,7 +19,7 @@ from orstats.analysis.export import json_rows, write_csv
 from orstats.analysis.target import Target
 from orstats.analysis.wording import count, known, milliseconds, percent, usd, visible
 from orstats.api.errors import ExportError, MissingExtraError
-from orstats.data.frame.views import require_pandas
+from orstats.data.frame.validation import check_duplicates, require_pandas
 
 #: The endings that :func:`write_report` knows.
 ENDINGS: Final = (".csv", ".csv.gz", ".parquet", ".jsonl", ".ndjson", ".xlsx", ".md", ".json")
@@ -82,6 +82,7 @@ def write_report(report: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     <BLANKLINE>
     """
     require_pandas(report)
+    report = check_duplicates(report)
     target = Target(os.fspath(path), ENDINGS)
     coverage: Mapping[str, Any] = report.attrs.get("coverage", {})
     match target.ending:

@@ -13,6 +13,7 @@ from orstats.analysis.coverage import coverage_of
 from orstats.analysis.engines import aggregate, number, ok_rows, require, whole, wrap
 from orstats.api.errors import ConfigError
 from orstats.data.frame.money import round_columns
+from orstats.data.frame.validation import cast_frame
 
 _PRICES: Final = ("prompt", "cached", "completion")
 _NEEDS: Final = ("model", "cost_usd", "native_tokens_prompt", "native_tokens_completion", "native_tokens_cached")
@@ -67,7 +68,8 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
     table = _table(prices)
     wrapped = wrap(df)
     require(wrapped, _NEEDS)
-    sums = _sums(ok_rows(wrapped.select(*_NEEDS, *({"fetch_status"} & set(wrapped.collect_schema().names())))))
+    read = [*_NEEDS, *({"fetch_status"} & set(wrapped.collect_schema().names()))]
+    sums = _sums(ok_rows(cast_frame(wrapped.select(*read), read)))
     if len(sums) and not sums.index.isin(list(table)).any():
         models = ", ".join(sorted(str(model)[:80] for model in sums.index.dropna())[:5])
         raise ConfigError(f"None of the prices is of a model in the frame, which has: {models}.")

@@ -4,6 +4,7 @@
 
     OrstatsError
     ├── ConfigError (ValueError)       a setting cannot be used: base URL, key, argument
+    │   ├── ColumnError                a column of a frame holds what it cannot hold; carries column and value
     │   └── MissingKeyError            a request needs a key and none is set
     ├── ApiError                       one request failed; carries status, id, body, headers, retryable, retry_after
     │   ├── BadRequestError            400: the API cannot read the id or the query
@@ -30,6 +31,7 @@
     ├── IncompleteFetchError           fetch(errors="raise") could not get every row; carries the frame
     ├── ArchiveError                   the archive cannot be read or written; carries the path
     ├── IdSourceError (ValueError)     a source of ids cannot be read; carries path and line
+    ├── ReadError (ValueError)         a file cannot be read as a frame; carries the path
     ├── ExportError                    a file cannot be written; carries the path
     └── MissingExtraError (ImportError)  an optional dependency is not installed
 
@@ -51,8 +53,10 @@ __all__ = [
     "BadGatewayError",
     "BadRequestError",
     "BadResponseError",
+    "ColumnError",
     "ConfigError",
     "ConflictError",
+    "DuplicateIdsWarning",
     "EdgeNetworkTimeoutError",
     "ExportError",
     "ForbiddenError",
@@ -72,6 +76,7 @@ __all__ = [
     "PaymentRequiredError",
     "ProviderOverloadedError",
     "RateLimitError",
+    "ReadError",
     "RequestTimeoutError",
     "ServerError",
     "ServiceUnavailableError",
@@ -92,6 +97,15 @@ def _again(kind: type[OrstatsError], args: tuple[Any, ...]) -> OrstatsError:
 
 class ConfigError(OrstatsError, ValueError):
     """A setting cannot be used. Raised before any request is sent."""
+
+
+class ColumnError(ConfigError):
+    """A column of a frame has a value that is not of its kind. ``column`` and ``value`` say which."""
+
+    def __init__(self, message: str, *, column: str, value: Any) -> None:
+        super().__init__(message)
+        self.column = column
+        self.value = value
 
 
 class MissingKeyError(ConfigError):
@@ -289,6 +303,18 @@ class IdSourceError(OrstatsError, ValueError):
 
 class IdSourceWarning(UserWarning):
     """Part of a source of ids was skipped or could not be read, or it holds no id."""
+
+
+class DuplicateIdsWarning(UserWarning):
+    """Rows of a frame have the same id, so that sums count them twice."""
+
+
+class ReadError(OrstatsError, ValueError):
+    """A file cannot be read as a frame. ``path`` names it."""
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class ExportError(OrstatsError):

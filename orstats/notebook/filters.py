@@ -20,12 +20,19 @@ import pyarrow.compute as pc
 
 from orstats.api.errors import ConfigError
 from orstats.data.frame.schema import ID
+from orstats.data.frame.validation import by_id, cast_columns, require_pandas, warn_duplicates
 
 Mask = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 
 #: Columns in which the free text is sought.
 SEARCHED: Final = (ID.name, "request_id", "upstream_id", "session_id", "external_user")
+
+#: Columns that are computed with.
+_READ: Final = (
+    *("fetch_status", "created_at", "cost_usd", "tokens_total", "generation_time", "fallbacks"),
+    *("is_byok", "cancelled", "streamed"),
+)
 
 #: Choices offered in one list; the rest is found by the free text or in code.
 _MOST_CHOICES: Final = 300
@@ -96,12 +103,12 @@ class Rows:
     """
 
     def __init__(self, df: pd.DataFrame) -> None:
-        if not isinstance(df, pd.DataFrame):
-            raise ConfigError(f"A frame is needed, as of orstats.fetch; not a {type(df).__name__}.")
+        require_pandas(df)
+        df = by_id(df)
         if df.index.name != ID.name:
-            if ID.name not in df.columns:
-                raise ConfigError("The frame is not indexed by id, and has no id column: give one of orstats.fetch.")
-            df = df.set_index(ID.name)
+            raise ConfigError("The frame is not indexed by id, and has no id column: give one of orstats.fetch.")
+        warn_duplicates(df)
+        df = cast_columns(df, _READ)
         # Of columns of one name, as joining frames side by side makes them, the first.
         self.df = df if df.columns.is_unique else df.loc[:, ~df.columns.duplicated()]
         self._arrow: dict[str, Any] = {}

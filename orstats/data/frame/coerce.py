@@ -269,12 +269,19 @@ def _at_once(values: Sequence[Any], kind: Kind) -> pa.Array | None:
         if kind == "json":
             return pa.array([None if value is None else orjson.dumps(value) for value in values], pa.string())
         if kind == "time":
-            written = pa.array(values, pa.string())
-            usual = pc.all(pc.match_substring_regex(written, _USUAL_TIME)).as_py()
-            return written.cast(ARROW["time"]) if usual in (True, None) else None
+            return usual_times(pa.array(values, pa.string()))
         array = pa.array(values, ARROW[kind], from_pandas=kind == "number")
     except (TypeError, ValueError, OverflowError):
         return None
     if kind == "number" and pc.any(pc.is_inf(array)).as_py():
         return None
     return array
+
+
+def usual_times(written: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
+    """Read times that are all spelled as Arrow reads them; None when one is not."""
+    usual = pc.all(pc.match_substring_regex(written, _USUAL_TIME)).as_py()
+    try:
+        return written.cast(ARROW["time"]) if usual in (True, None) else None
+    except pa.ArrowInvalid:  # such as the 31st of February
+        return None

@@ -26,16 +26,21 @@ _EXACT: Final = 2.0**53
 def split(amount: nw.Expr) -> tuple[nw.Expr, nw.Expr]:
     """Split amounts into whole millionths, and what remains in whole units of 1e-15."""
     micro = (amount * 10.0**_MICRO).round()
-    return micro, ((amount - micro / 10.0**_MICRO) * 10.0**_FEMTO).round()
+    return micro, ((amount - _shift(micro, _MICRO)) * 10.0**_FEMTO).round()
 
 
 def join(micro: nw.Expr, femto: nw.Expr, most: int = PLACES) -> nw.Expr:
     """Put both parts, or sums of them, together: the float nearest to the decimal, to as many places as it holds."""
-    amount = micro / 10.0**_MICRO
+    amount = _shift(micro, _MICRO)
     for places in range(_MICRO + 1, most + 1):
-        units = micro * 10.0 ** (places - _MICRO) + (femto / 10.0 ** (_FEMTO - places)).round()
-        amount = nw.when(units.abs() < _EXACT).then(units / 10.0**places).otherwise(amount)
+        units = micro * 10.0 ** (places - _MICRO) + _shift(femto, _FEMTO - places).round()
+        amount = nw.when(units.abs() < _EXACT).then(_shift(units, places)).otherwise(amount)
     return amount
+
+
+def _shift(units: nw.Expr, places: int) -> nw.Expr:
+    """Divide by a power of ten, as a column: Polars multiplies with the inexact reciprocal of a number."""
+    return units / (units * 0.0 + 10.0**places)
 
 
 def rounded(amount: nw.Expr, most: int = PLACES) -> nw.Expr:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from orstats.data.frame import money
 from orstats.data.frame.schema import STATUSES
-from orstats.data.frame.views import is_, require
+from orstats.data.frame.validation import equals, require
 
 _SUMMED_TOKENS: Final = MappingProxyType(
     {
@@ -67,8 +67,8 @@ def summary(df: pd.DataFrame) -> pd.DataFrame:
     >>> totals.loc[["asked", "ok", "missing", "cost_usd"], ["value", "unit"]].values.tolist()
     [[2, 'ids'], [1, 'ids'], [1, 'ids'], [0.25, 'USD']]
     """
-    require(df, SUMMARY_COLUMNS)
-    is_ok = is_(df["fetch_status"], "ok")
+    df = require(df, SUMMARY_COLUMNS, unique=True)
+    is_ok = equals(df["fetch_status"], "ok")
     ok = df.loc[is_ok]
     rows = [*_coverage(df, is_ok), *_money(ok, asked=len(df)), *_tokens(ok, asked=len(df)), *_span(ok)]
     index = pd.Index([row[0] for row in rows], name="figure")
@@ -77,8 +77,8 @@ def summary(df: pd.DataFrame) -> pd.DataFrame:
 
 
 def _coverage(df: pd.DataFrame, is_ok: pd.Series[bool]) -> list[Row]:
-    counts = {status: int(is_(df["fetch_status"], status).sum()) for status in STATUSES}
-    cached = int((is_ok & is_(df["attempts"], 0)).sum())
+    counts = {status: int(equals(df["fetch_status"], status).sum()) for status in STATUSES}
+    cached = int((is_ok & equals(df["attempts"], 0)).sum())
     missing = len(df) - counts["ok"] - counts["pending"]
     others = {name: count for name, count in counts.items() if count and name not in ("ok", "pending")}
     return [
@@ -93,7 +93,7 @@ def _coverage(df: pd.DataFrame, is_ok: pd.Series[bool]) -> list[Row]:
 
 def _money(ok: pd.DataFrame, asked: int) -> list[Row]:
     cost = ok["cost_usd"]
-    byok = is_(ok["is_byok"], value=True)
+    byok = equals(ok["is_byok"], value=True)
     unknown, known = int(cost.isna().sum()), int(cost.notna().sum())
     spent = _total(cost, ok, asked)
     return [
@@ -123,7 +123,7 @@ def _money(ok: pd.DataFrame, asked: int) -> list[Row]:
             "per ok row of known cost",
         ),
         ("cost_unknown", unknown, "ids", "ok, but a part of the cost is unknown"),
-        ("cost_zero", int(is_(cost, 0).sum()), "ids", "ok and cost nothing: cost_basis says why"),
+        ("cost_zero", int(equals(cost, 0).sum()), "ids", "ok and cost nothing: cost_basis says why"),
         ("byok_share", int(byok.sum()) / len(ok) if len(ok) else pd.NA, "share 0..1", "of the ok rows"),
     ]
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from orstats.api.errors import ConfigError
 from orstats.data.frame import coerce
 from orstats.data.frame.derive import provider_attempts, served
 from orstats.data.frame.schema import FIELDS, ID, Field
 from orstats.data.frame.to_pandas import pandas_array
+from orstats.data.frame.validation import equals, require
 
 _SOURCE: Final = "API reference, ProviderResponse"
 
@@ -78,7 +78,7 @@ def attempts(df: pd.DataFrame) -> pd.DataFrame:
     [{'attempt': 1, 'provider_name': 'A', 'latency': 327.0, 'ok': False},
      {'attempt': 2, 'provider_name': 'B', 'latency': nan, 'ok': True}]
     """
-    require(df, ("provider_responses",), indexed=True)
+    df = require(df, ("provider_responses",), indexed=True)
     ids: list[str] = []
     entries: list[dict[str, Any]] = []
     places: list[int] = []
@@ -135,8 +135,8 @@ def failures(df: pd.DataFrame) -> pd.DataFrame:
     >>> failures(frame).loc["gen-1", "advice"]
     'Try again in a minute: records become available a few seconds after the generation finishes.'
     """
-    require(df, _FAILURE_COLUMNS, indexed=True)
-    failed = df.loc[~is_(df["fetch_status"], "ok"), list(_FAILURE_COLUMNS)].copy()
+    df = require(df, _FAILURE_COLUMNS, indexed=True)
+    failed = df.loc[~equals(df["fetch_status"], "ok"), list(_FAILURE_COLUMNS)].copy()
     advice = [ADVICE.get(status) for status in failed["fetch_status"]]
     failed["advice"] = pd.array(advice, dtype=pd.StringDtype("pyarrow"))
     return failed
@@ -162,44 +162,3 @@ def field_table() -> pd.DataFrame:
         for name in ("dtype", "unit", "nullable", "origin", "meaning", "source")
     }
     return pd.DataFrame(columns, index=pd.Index([field.name for field in fields], name="name"))
-
-
-def is_(values: pd.Series[Any], value: Any) -> pd.Series[bool]:
-    """Compare; a missing value is not equal."""
-    return values.eq(value).fillna(value=False).astype(bool)
-
-
-def require(df: pd.DataFrame, columns: Sequence[str], *, indexed: bool = False) -> None:
-    """Raise ConfigError if a frame lacks what is read of it, or is none of pandas."""
-    require_pandas(df)
-    absent = [name for name in columns if name not in df.columns]
-    if absent:
-        raise ConfigError(f"The frame lacks {', '.join(absent)}: give one of orstats.fetch, with all its columns.")
-    check_names(df.columns)
-    if indexed and df.index.name != ID.name:
-        raise ConfigError("The frame is not indexed by id; give it as df.set_index('id').")
-
-
-def check_names(columns: pd.Index[Any] | Sequence[str]) -> None:
-    """Raise ConfigError for column names of several levels, and for one that occurs twice."""
-    if isinstance(columns, pd.MultiIndex):
-        raise ConfigError("Columns must have one level of names; flatten df.columns first.")
-    names = pd.Index(list(columns))
-    if not names.is_unique:
-        raise ConfigError(f"Column names must be unique, but {names[names.duplicated()][0]!r} occurs more than once.")
-
-
-def require_pandas(df: object) -> None:
-    """Raise ConfigError for everything but a pandas DataFrame.
-
-    Examples
-    --------
-    >>> require_pandas([1])
-    Traceback (most recent call last):
-    orstats.api.errors.ConfigError: This takes a pandas DataFrame, not builtins.list. Convert it first: frames ...
-    """
-    if not isinstance(df, pd.DataFrame):
-        raise ConfigError(
-            f"This takes a pandas DataFrame, not {type(df).__module__}.{type(df).__qualname__}. Convert it first: "
-            "frames of Polars have to_pandas(), of DuckDB df(), of Spark toPandas(); a Series has to_frame()."
-        )
