@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orstats.analysis.export import write_csv
     from orstats.analysis.page import write_html
     from orstats.analysis.plots import plot_cost, plot_latency, plot_tokens
+    from orstats.analysis.read_frame import read
     from orstats.analysis.reconcile import reconcile
     from orstats.analysis.report import cost_by, coverage, failures_by, latency_by, tokens_by
     from orstats.analysis.report_files import write_report
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from orstats.data.content.contents import fetch_contents
     from orstats.data.content.generation import Generation, get
     from orstats.data.fetch.fetch import fetch
+    from orstats.data.frame.combine import combine
     from orstats.data.frame.totals import summary
     from orstats.data.frame.views import attempts, failures, field_table
     from orstats.data.ids.read import read_ids
@@ -44,6 +46,7 @@ __all__ = [
     "Generation",
     "Retry",
     "attempts",
+    "combine",
     "cost_by",
     "coverage",
     "errors",
@@ -61,6 +64,7 @@ __all__ = [
     "plot_cost",
     "plot_latency",
     "plot_tokens",
+    "read",
     "read_ids",
     "reconcile",
     "record",
@@ -83,6 +87,7 @@ _HOME: Final = {
     "Generation": "orstats.data.content.generation",
     "Retry": "orstats.api.retry",
     "attempts": "orstats.data.frame.views",
+    "combine": "orstats.data.frame.combine",
     "cost_by": "orstats.analysis.report",
     "coverage": "orstats.analysis.report",
     "explore": "orstats.notebook.explore",
@@ -99,6 +104,7 @@ _HOME: Final = {
     "plot_cost": "orstats.analysis.plots",
     "plot_latency": "orstats.analysis.plots",
     "plot_tokens": "orstats.analysis.plots",
+    "read": "orstats.analysis.read_frame",
     "read_ids": "orstats.data.ids.read",
     "reconcile": "orstats.analysis.reconcile",
     "record": "orstats.data.account.recorder",

@@ -18,11 +18,12 @@ from orstats.data.zones import offset_text, offsets
 PERIOD: Final = "period"
 #: What a spreadsheet takes for a formula: = + - @ and their full-width forms, also behind what is blank or invisible.
 _SIGN: Final = r"[=+\-@\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
-_FORMULA: Final = rf"\A([\p{{Z}}\p{{C}}]*{_SIGN}|[\t\r\n])"
+_FORMULA: Final = rf"\A('*(?:[\p{{Z}}\p{{C}}]*{_SIGN}|[\t\r\n]))"
 # Where cells are parted by semicolons or tabs, quotes behind a comma hold nothing together: these begin a cell.
-_INNER_FORMULA: Final = rf"([;\t\n][\p{{Z}}\p{{C}}]*)({_SIGN})"
+_INNER_FORMULA: Final = rf"([;\t\n][\p{{Z}}\p{{C}}]*)('*{_SIGN})"
 _CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
-_NEEDS_QUOTES: Final = r'[",;\t\r\n]|\A[\s\x{a0}]|[\s\x{a0}]\z'
+# Quotes also tell an empty text from a missing one.
+_NEEDS_QUOTES: Final = r'\A\z|[",;\t\r\n]|\A[\s\x{a0}]|[\s\x{a0}]\z'
 _TEXT: Final = pa.large_string()
 
 
@@ -139,6 +140,18 @@ def safe_text(text: pa.Array) -> pa.Array:
     text = pc.replace_substring_regex(text, _CONTROL, "")
     text = pc.replace_substring_regex(text, _INNER_FORMULA, r"\1'\2")
     return pc.replace_substring_regex(text, _FORMULA, r"'\1")
+
+
+def unsafe_text(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Take the apostrophes out again that :func:`safe_text` puts in.
+
+    Examples
+    --------
+    >>> unsafe_text(safe_text(pa.array(["=1+1", "'=1", "a;=1+1", "it's"]))).to_pylist()
+    ['=1+1', "'=1", 'a;=1+1', "it's"]
+    """
+    text = pc.replace_substring_regex(text, _FORMULA.replace("('*", "'('*", 1), r"\1")
+    return pc.replace_substring_regex(text, _INNER_FORMULA.replace("('*", "'('*", 1), r"\1\2")
 
 
 def iso_times(moments: pa.Array) -> pa.Array:
