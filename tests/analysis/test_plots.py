@@ -8,7 +8,7 @@ import pytest
 
 from orstats.analysis.plots import plot_cost, plot_latency, plot_tokens
 from orstats.analysis.style import COLOURS, OTHER_COLOUR
-from orstats.api.errors import ConfigError, MissingExtraError
+from orstats.api.errors import ConfigError, DuplicateIdsWarning, MissingExtraError
 from orstats.data.frame.frame import Outcome, assemble, to_table
 
 mpl.use("Agg")
@@ -254,4 +254,5 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
 
 def test_index_may_repeat():
     df = frame(["a", "b"])
-    draw(plot_latency(pd.concat([df, df])))
+    with pytest.warns(DuplicateIdsWarning, match="2 rows repeat"):
+        draw(plot_latency(pd.concat([df, df])))
