@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orstats.data.zones import offset_text, offsets
+from orstats.data.zones import offset_text, offsets, period_labels
 
 #: The column of a report over time that names the hour, day, week or whatever it was made by.
 PERIOD: Final = "period"
@@ -56,35 +56,6 @@ def named_columns(frame: pd.DataFrame) -> list[tuple[str, pd.Series[Any]]]:
         else (name, column)
         for name, column in columns
     ]
-
-
-def period_labels(periods: pd.Series[Any], freq: str) -> list[str | None]:
-    """Name periods by their year, quarter, month, day or Monday, or by their hour with its UTC offset.
-
-    Parameters
-    ----------
-    periods
-        When each starts, in the time zone of the report; missing ones have no name.
-    freq
-        ``hour``, ``day``, ``week``, ``month``, ``quarter`` or ``year``.
-
-    Examples
-    --------
-    >>> months = pd.Series(pd.DatetimeIndex(["2026-10-01"]).tz_localize("Europe/Lisbon"))
-    >>> [period_labels(months, freq)[0] for freq in ("year", "quarter", "month", "day", "hour")]
-    ['2026', '2026-Q4', '2026-10', '2026-10-01', '2026-10-01T00:00+01:00']
-    """
-    utc = periods.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
-    table = offsets(str(periods.dt.tz))
-    offset = table.offsets[table.at(utc)]
-    local = utc + offset
-    unit: Any = {"hour": "m", "quarter": "M", "month": "M", "year": "Y"}.get(freq, "D")
-    texts = np.datetime_as_string(local, unit=unit).tolist()
-    if freq == "quarter":
-        texts = [f"{text[:-3]}-Q{(int(text[-2:]) + 2) // 3}" if text != "NaT" else text for text in texts]
-    elif freq == "hour":
-        texts = [text + offset_text(shift) for text, shift in zip(texts, offset, strict=True)]
-    return [None if missing else text for missing, text in zip(np.isnat(utc), texts, strict=True)]
 
 
 def cell_texts(column: pd.Series[Any], *, safe: bool) -> pa.Array:

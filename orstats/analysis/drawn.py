@@ -13,9 +13,9 @@ import pandas as pd
 from orstats.analysis.buckets import Freq, all_starts, freq_of, moments, starts, utc_times
 from orstats.analysis.engines import keys_of, wrap
 from orstats.analysis.engines import require as require_in
-from orstats.analysis.wording import visible
 from orstats.api.errors import ConfigError
 from orstats.data.frame.validation import cast_columns, check_duplicates, require_pandas
+from orstats.data.wording import visible
 from orstats.data.zones import clock, zone_of
 
 By = str | Sequence[str]

@@ -8,7 +8,7 @@ import numpy as np
 
 from orstats.analysis import style
 from orstats.analysis.drawn import Bar, Lane, Timeline
-from orstats.analysis.wording import count, percent, usd, usd_places
+from orstats.data.wording import count, percent, usd, usd_places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

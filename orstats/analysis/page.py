@@ -16,9 +16,9 @@ from orstats.analysis.drawn import ok_rows
 from orstats.analysis.page_html import escape, name
 from orstats.analysis.report import COST_COLUMNS
 from orstats.analysis.target import Target
-from orstats.analysis.wording import count, visible
 from orstats.data.frame.totals import SUMMARY_COLUMNS
 from orstats.data.frame.validation import require
+from orstats.data.wording import count, visible
 from orstats.data.zones import clock, zone_of
 
 #: What :func:`write_html` reads. Frames that have only these need a third of the memory.

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orstats.analysis.wording import known, visible
 from orstats.data.ids.shapes import log_page
+from orstats.data.wording import known, visible
 
 #: Characters that a tooltip shows of a text that was cut.
 _TOOLTIP: Final = 1_000

@@ -13,10 +13,10 @@ from orstats.analysis.drawn import ok_rows, timeline
 from orstats.analysis.failures import failures_by
 from orstats.analysis.page_html import Column, cards, log_link, name, note, section, table, words
 from orstats.analysis.report import cost_by, latency_by
-from orstats.analysis.wording import cost_parts, count, known, milliseconds, percent, tokens, usd, usd_places
 from orstats.data.frame.schema import FIELDS
 from orstats.data.frame.totals import summary
 from orstats.data.frame.views import ADVICE
+from orstats.data.wording import cost_parts, count, known, milliseconds, percent, tokens, usd, usd_places
 from orstats.data.zones import clock
 
 _MOST_GROUPS: Final = 15

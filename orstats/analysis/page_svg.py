@@ -8,7 +8,7 @@ from typing import Final
 
 from orstats.analysis.drawn import Timeline
 from orstats.analysis.page_html import escape, name
-from orstats.analysis.wording import usd, usd_places
+from orstats.data.wording import usd, usd_places
 
 #: As many as the style sheet has colours for; the last is for all others.
 MOST: Final = 7

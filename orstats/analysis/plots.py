@@ -22,8 +22,8 @@ from orstats.analysis.drawn import (
     timeline,
     token_parts,
 )
-from orstats.analysis.wording import tokens, usd, usd_places
 from orstats.api.warn import warn_caller
+from orstats.data.wording import tokens, usd, usd_places
 from orstats.data.zones import zone_of
 
 if TYPE_CHECKING:

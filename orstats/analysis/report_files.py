@@ -17,9 +17,9 @@ import pandas as pd
 from orstats.analysis.cells import PERIOD, named_columns, one_value
 from orstats.analysis.export import json_rows, write_csv
 from orstats.analysis.target import Target
-from orstats.analysis.wording import count, known, milliseconds, percent, usd, visible
 from orstats.api.errors import ExportError, MissingExtraError
 from orstats.data.frame.validation import check_duplicates, require_pandas
+from orstats.data.wording import count, known, milliseconds, percent, usd, visible
 
 #: The endings that :func:`write_report` knows.
 ENDINGS: Final = (".csv", ".csv.gz", ".parquet", ".jsonl", ".ndjson", ".xlsx", ".md", ".json")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
 
-from orstats.analysis.wording import visible as display_text
 from orstats.api.errors import MissingExtraError
+from orstats.data.wording import visible as display_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

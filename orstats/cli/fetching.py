@@ -10,7 +10,6 @@ import pandas as pd
 from rich.text import Text
 
 from orstats.analysis.export import check_target, write_csv
-from orstats.analysis.wording import cost_parts
 from orstats.api.client import Client
 from orstats.api.errors import ApiError, ArchiveError
 from orstats.cli.asking import ask, gather, place
@@ -18,6 +17,7 @@ from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, words
 from orstats.cli.text import count, known, line, plural, short, usd, usd_places
 from orstats.data.frame.totals import summary
 from orstats.data.frame.views import failures
+from orstats.data.wording import cost_parts
 
 _EXAMPLES = 5
 _ID_WIDTH = 100
