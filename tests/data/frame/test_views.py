@@ -235,7 +235,7 @@ def test_what_is_no_frame_of_pandas_is_said(other, tmp_path):
 @pytest.mark.parametrize("view", [views.attempts, views.failures])
 def test_a_frame_without_its_index_is_refused(view):
     with pytest.raises(ConfigError, match="set_index"):
-        view(frame().reset_index())
+        view(frame().reset_index(drop=True))
 
 
 def test_views_of_a_frame_read_back_from_csv(tmp_path):
