@@ -1,14 +1,18 @@
 """What only a process of its own can show: signals, pipes, full disks, start-up."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipapp
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+import orstats as orstats_package
 from orstats.sim import SimServer
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and devices")
@@ -137,7 +141,7 @@ def test_the_simulator_serves_until_ctrl_c(spawn, orstats, tmp_path):
 def test_a_time_that_is_none_is_wrong_usage(orstats):
     done = orstats("sim", "--until", "soon")
     assert done.exit_code == 2
-    assert "--until: Unknown time: 'soon'" in done.stderr
+    assert "--until: Unknown time 'soon'" in done.stderr
 
 
 def test_a_port_in_use_is_an_error(sim, orstats):
@@ -160,3 +164,18 @@ def test_help_fits_every_encoding(spawn, encoding):
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     assert "Exit codes: 0 all" in out
+
+
+def test_zipapp_and_copied_folder_work_without_package_metadata(online, tmp_path):
+    package = Path(orstats_package.__file__).parent
+    copy = tmp_path / "app"
+    shutil.copytree(package, copy / "orstats", ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "__main__.py").write_text('import runpy\n\nrunpy.run_module("orstats", run_name="__main__")\n')
+    zipapp.create_archive(copy, tmp_path / "orstats.pyz")
+    hidden = "import importlib.metadata as m, runpy, sys; m.distribution = None; sys.argv[0] = 'orstats'; "
+    for place in (tmp_path / "orstats.pyz", copy):
+        command = [sys.executable, "-c", f"{hidden}runpy.run_path({str(place)!r}, run_name='__main__')"]
+        out = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout
+        assert out == f"orstats {orstats_package.__version__}\n"
+        subprocess.run([*command, "fetch", online.ids[0], "-q", "-o", "x.csv"], check=True)
+        subprocess.run([*command, "report", online.ids[0], "-q", "-o", "x.html"], check=True)

@@ -22,6 +22,7 @@ from orstats.data.account.telling import tell
 from orstats.data.account.timespan import Moment, span
 from orstats.data.account.usage import MOST_ROWS, Filters, Usage, as_filters, count_of, time_of
 from orstats.data.account.windows import MINUTE, Window, cut, disjoint, gaps, halves, plan, stretches
+from orstats.data.archive.archive import Archive
 from orstats.data.fetch.asked import ArchiveChoice, choose_archive
 from orstats.data.ids.shapes import id_created_at
 
@@ -112,11 +113,19 @@ def list_ids(
         if client is None:
             client = stack.enter_context(Client())
         store = choose_archive(archive, client)
-        kept = None if store is None else Listings(store, client, wanted)
+        kept = None if store is None else _cache(store, client, wanted)
         run = _Run(client, kept, wanted)
         with _Bar(first, last, progress) as bar:
             run.go(first, last, bar, refresh=refresh)
     return run.ids()
+
+
+def _cache(archive: Archive, client: Client, filters: list[dict[str, Any]]) -> Listings | None:
+    try:
+        return Listings(archive, client, filters)
+    except RuntimeError:
+        tell("The listing is not cached, because the user has no home directory. Set XDG_CACHE_HOME to a path.")
+        return None
 
 
 class _Run:

@@ -18,12 +18,12 @@ from typing import IO, Any, Final
 from urllib.parse import quote
 
 import orjson
-import platformdirs
 
 from orstats.api.client import Client
 from orstats.data.account.telling import tell
 from orstats.data.account.windows import Window
 from orstats.data.archive.archive import Archive
+from orstats.data.archive.location import user_cache
 from orstats.data.archive.store import LocalStore
 
 log = logging.getLogger("orstats.discover")
@@ -51,11 +51,15 @@ class Listings:
         The client of the account. Its key enters the directory name as a hash only.
     filters
         As sent.
+
+    Raises
+    ------
+    RuntimeError
+        The archive is in an object store, and the user has no home directory.
     """
 
     def __init__(self, archive: Archive, client: Client, filters: list[dict[str, Any]]) -> None:
-        remote = "://" in archive.path
-        self._store = LocalStore(str(platformdirs.user_cache_path("orstats")) if remote else archive.path)
+        self._store = user_cache() if "://" in archive.path else LocalStore(archive.path)
         key = client.settings.management_key or client.settings.api_key or ""
         same = hashlib.sha256(key.encode() + b"\0" + orjson.dumps(filters, option=orjson.OPT_SORT_KEYS)).hexdigest()
         self._warned = False

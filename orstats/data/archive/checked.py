@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import IO, Final
 
 import orjson
-import platformdirs
 
+from orstats.data.archive.location import user_cache
 from orstats.data.archive.parts import Dataset, UnreadablePartError
 from orstats.data.archive.reader import WORKERS, Reader
-from orstats.data.archive.store import Entry, LocalStore, Store
+from orstats.data.archive.store import Entry, Store
 
 #: A file that changed less than so many seconds ago may change again within one tick of the storage's clock.
 _TICK_S: Final = 3
@@ -80,7 +80,7 @@ class Checked:
 
     def _load(self) -> dict[str, str]:
         # A missing or broken file, and an account without a home directory, only mean to check again.
-        with suppress(OSError, ValueError, RuntimeError), self._cache().open(f"{_FOLDER}/{self._name}") as file:
+        with suppress(OSError, ValueError, RuntimeError), user_cache().open(f"{_FOLDER}/{self._name}") as file:
             found = orjson.loads(file.read())
             if isinstance(found, dict):
                 return found
@@ -91,8 +91,4 @@ class Checked:
             sink.write(orjson.dumps(self._whole))
 
         with suppress(OSError, RuntimeError):
-            self._cache().write(_FOLDER, self._name, produce)
-
-    @staticmethod
-    def _cache() -> LocalStore:
-        return LocalStore(str(platformdirs.user_cache_path("orstats", appauthor=False)))
+            user_cache().write(_FOLDER, self._name, produce)

@@ -53,7 +53,10 @@ class Location:
                 _check_path(text)
                 return cls(str(Path(text).expanduser().absolute()))
         except RuntimeError as error:  # no such user, or no home directory
-            raise ConfigError(f"Cannot find the archive's directory: {error} Set ORSTATS_ARCHIVE to a path.") from error
+            reason = str(error).rstrip(".")
+            raise ConfigError(
+                f"Cannot find the archive's directory: {reason}. Set ORSTATS_ARCHIVE to a path."
+            ) from error
         scheme = scheme.lower()
         if scheme not in _SCHEMES:
             raise ConfigError(f"An archive is a directory or a URL with one of {', '.join(_SCHEMES)}; not {scheme}://.")
@@ -119,6 +122,17 @@ class Location:
                 f"{advice}, or name another place as archive=… or in ORSTATS_ARCHIVE.",
                 path=where,
             ) from error
+
+
+def user_cache() -> LocalStore:
+    """Return the store in the user's cache directory.
+
+    Raises
+    ------
+    RuntimeError
+        The user has no home directory.
+    """
+    return LocalStore(str(platformdirs.user_cache_path("orstats", appauthor=False).expanduser()))
 
 
 def _default() -> Path:

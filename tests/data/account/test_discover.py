@@ -285,6 +285,17 @@ def test_loopback_servers_write_nothing_unless_told(sim, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_listings_of_a_bucket_without_home_directory_are_not_cached(sim, monkeypatch):
+    def no_home(*_, **__):
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr("platformdirs.user_cache_path", no_home)
+    with pytest.warns(UserWarning, match=r"no home directory\. Set XDG_CACHE_HOME"):
+        ids = orstats.list_ids(START, UNTIL, client=sim.client(), archive="s3://bucket/archive?region=us-east-1")
+    assert ids
+    assert set(ids) <= set(sim.ids)
+
+
 @pytest.fixture
 def scripted():
     """A server that answers the analytics with what the test says, and keeps the questions."""

@@ -143,6 +143,42 @@ def test_the_place_is_the_argument_else_the_environment_else_the_user_data_direc
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def no_home(monkeypatch):
+    """The environment of a container that runs as a user without a passwd entry."""
+    pwd = pytest.importorskip("pwd")
+
+    def no_entry(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", no_entry)
+    for variable in list(os.environ):
+        if variable == "HOME" or variable.startswith(("XDG_", "ORSTATS_")):
+            monkeypatch.delenv(variable)
+
+
+@pytest.mark.usefixtures("no_home")
+def test_a_user_without_home_directory_is_advised_to_name_the_archive(tmp_path, monkeypatch):
+    for path in (None, "~/archive", "~nobody-of-this-name/archive"):
+        with pytest.raises(ConfigError, match=r"[^.]\. Set ORSTATS_ARCHIVE to a path\.$"):
+            Archive(path)
+    archive = Archive(tmp_path)
+    archive.append(HOST, records("gen-1"))
+    assert ids_of(archive.read(HOST)) == ["gen-1"]
+    monkeypatch.setenv("ORSTATS_ARCHIVE", str(tmp_path))
+    assert Archive().path == str(tmp_path)
+
+
+@pytest.mark.usefixtures("no_home")
+def test_a_user_without_home_directory_can_read_large_archives(tmp_path, monkeypatch):
+    monkeypatch.setattr("orstats.data.archive.checked._WORTH_KEEPING", 0)
+    archive = Archive(tmp_path)
+    archive.append(HOST, records("gen-1"))
+    for _ in range(2):
+        assert archive.info()["damaged"].sum() == 0
+        assert ids_of(Archive(tmp_path).read(HOST)) == ["gen-1"]
+
+
 def test_an_archive_travels_to_other_processes(archive):
     archive.append(HOST, records("gen-1"))
     assert ids_of(pickle.loads(pickle.dumps(archive)).read(HOST)) == ["gen-1"]
