@@ -41,4 +41,4 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) orstats-demo build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) orstats-demo orstats-sim build dist .mypy_cache .ruff_cache .pytest_cache

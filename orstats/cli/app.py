@@ -253,7 +253,7 @@ def fields(
 
 @app.command(
     epilog=epilog(
-        "orstats sim --ids-out ids.txt",
+        "orstats sim --log-out app.log",
         "orstats sim --faults 0.3 --rate 50 --latency 0.2 --port 0",
         "orstats sim --rate 20 --rate-status 503 --retry-after none",
         "orstats sim --seed 7 --until 2026-06-30",
@@ -263,7 +263,7 @@ def fields(
 def sim(
     port: Port = 8377,
     generations: Annotated[
-        int, typer.Option(metavar="N", min=0, max=10_000_000, help="Size of the made-up account.")
+        int, typer.Option(metavar="N", min=0, max=10_000_000, help="Number of generations in the simulated account.")
     ] = 1000,
     faults: Annotated[
         float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of ids whose first request fails.")
@@ -279,17 +279,17 @@ def sim(
         str,
         typer.Option(
             metavar="STYLE",
-            help="What requests above --rate are told: seconds, date, ms, both, reset, none, or a number of seconds.",
+            help="Retry-After of requests above --rate: seconds, date, ms, both, reset, none, or a number of seconds.",
         ),
     ] = "seconds",
-    latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Time that each answer takes.")] = 0.0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed is another account.")] = 0,
+    latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Time that each response takes.")] = 0.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed; each seed simulates a different account.")] = 0,
     until: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="When the account's time ends, such as 2026-06-30 (now when not given). "
-            "The same seed and time are the same ids.",
+            help="End of the simulated period, such as 2026-06-30 (default: now). "
+            "The same seed and end always produce the same ids.",
             show_default=False,
         ),
     ] = None,
@@ -301,7 +301,15 @@ def sim(
         ),
     ] = False,
     ids_out: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the account's ids, one a line.", show_default=False)
+        str | None, typer.Option(metavar="FILE", help="Write the account's ids, one per line.", show_default=False)
+    ] = None,
+    log_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write an application's log with the account's ids, and two that it does not have.",
+            show_default=False,
+        ),
     ] = None,
     tls: Annotated[
         bool, typer.Option("--tls", help="Serve https with a certificate of a private authority. [extra: sim]")
@@ -321,5 +329,6 @@ def sim(
         until=until,
         awkward=awkward,
         ids_out=ids_out,
+        log_out=log_out,
         tls=tls,
     )

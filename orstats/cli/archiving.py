@@ -8,6 +8,7 @@ import sys
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import Final
 
 import pandas as pd
 import typer
@@ -24,6 +25,8 @@ from orstats.data.archive.archive import Archive
 from orstats.data.archive.forget import Forgotten
 from orstats.data.archive.newest import UNREADABLE
 from orstats.data.frame.frame import UNREADABLE_FILES, stored_frame
+
+_FILL: Final = "Run orstats fetch to add records."
 
 
 def path(archive: str | None) -> int:
@@ -44,7 +47,7 @@ def info(archive: str | None, *, as_json: bool) -> int:
         return 0
     say(f"Archive: {store.path}")
     if frame.empty:
-        say("It is empty: orstats fetch fills it.")
+        say(f"It is empty. {_FILL}")
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("host", overflow="fold")
@@ -158,11 +161,13 @@ def export(output: str, archive: str | None, host: str | None, *, raw_text: bool
     return SOME_FAILED if frame.attrs.get(UNREADABLE_FILES) else 0
 
 
-def stored(store: Archive, host: str | None, columns: Collection[str] | None = None) -> pd.DataFrame:
+def stored(
+    store: Archive, host: str | None, columns: Collection[str] | None = None, *, advice: str = _FILL
+) -> pd.DataFrame:
     """Return every record of a host in the frame's form, oldest first; without a host, of the only one there is.
 
     With only some of the columns a million records take a third of the memory. ``.attrs["unreadable_files"]`` names
-    the files whose records are not in it, if there are any.
+    the files whose records are not in it, if there are any. The error when nothing is stored ends with the advice.
 
     Raises
     ------
@@ -171,15 +176,15 @@ def stored(store: Archive, host: str | None, columns: Collection[str] | None = N
     """
     hosts = store.hosts()
     if not hosts:
-        raise ArchiveError(f"The archive {store.path} is empty: orstats fetch fills it.", path=store.path)
+        raise ArchiveError(f"The archive {store.path} is empty. {advice}", path=store.path)
     if host is None and len(hosts) > 1:
         choice = f"{', '.join(hosts)}. Choose one with --host, or --base-url for a report."
         raise ArchiveError(f"The archive {store.path} has several hosts: {choice}", path=store.path)
-    table = store.read(hosts[0] if host is None else host, settled_only=False, columns=columns)
+    host = hosts[0] if host is None else host
+    table = store.read(host, settled_only=False, columns=columns)
     if not table.num_rows:
-        raise ArchiveError(
-            f"The archive {store.path} has nothing of {host}, but of {', '.join(hosts)}.", path=store.path
-        )
+        available = f"Available hosts: {', '.join(hosts)}. {advice}"
+        raise ArchiveError(f"The archive {store.path} has no records of {host}. {available}", path=store.path)
     unreadable = (table.schema.metadata or {}).get(UNREADABLE)
     frame = stored_frame(table.sort_by([("created_at", "ascending"), ("id", "ascending")]))
     if unreadable is not None:

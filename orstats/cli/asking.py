@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -15,6 +16,12 @@ from orstats.data.archive.archive import Archive
 from orstats.data.fetch.asked import choose_archive
 from orstats.data.fetch.fetch import fetch
 from orstats.data.ids.read import read_ids
+
+#: Why the default archive does not have records of a simulator, and what to do.
+UNARCHIVED: Final = (
+    "Records from servers on this machine are archived only in a directory that you name: "
+    "set ORSTATS_ARCHIVE or pass --archive DIR."
+)
 
 
 def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list[str]:
@@ -46,6 +53,12 @@ def place(archive: str | None, no_archive: bool, client: Client) -> Archive | No
     if archive is not None and no_archive:
         raise WrongUsage("--archive and --no-archive exclude each other.")
     return choose_archive(False if no_archive else archive, client)
+
+
+def mention_unarchived(archive: Archive | None, no_archive: bool) -> None:
+    """Say that records were not archived because they come from a server on this machine."""
+    if archive is None and not no_archive:
+        say(f"Not archived. {UNARCHIVED}")
 
 
 def ask(

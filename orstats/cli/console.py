@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 import io
 import logging
+import os
+import shlex
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Final, ParamSpec, TextIO
 
 import orjson
@@ -52,6 +56,20 @@ def words() -> Console:
 def say(text: str, style: str = "") -> None:
     """Print a line of words; ``text`` is not markup, and what a terminal would obey is taken out of it."""
     words().print(Text(clean(text), style=style))
+
+
+def command_prefix() -> str:
+    """Return what runs this program in the user's shell: ``orstats`` if it is on the path."""
+    script = Path(sys.argv[0]).absolute()
+    if os.access(script, os.X_OK):
+        found = shutil.which(script.name)
+        return script.name if found is not None and Path(found).samefile(script) else _relative(script)
+    python = _relative(Path(sys.executable))
+    return f"{python} -m orstats" if script.suffix in ("", ".py") else f"{python} {_relative(script)}"  # a zipapp
+
+
+def _relative(path: Path) -> str:
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 def warn(text: object) -> None:

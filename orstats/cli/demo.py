@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import random
+import shlex
 import shutil
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from rich.text import Text
 
 from orstats.analysis.export import write_csv
 from orstats.analysis.report import cost_by
+from orstats.cli.app_log import write_app_log
 from orstats.cli.asking import ask
-from orstats.cli.console import say, tables, words
+from orstats.cli.console import command_prefix, say, tables, words
 from orstats.cli.fetching import tell
 from orstats.cli.reporting import cost_table
 from orstats.cli.text import count, plural
@@ -25,8 +23,7 @@ from orstats.sim import SimServer
 
 _FAULTS = 0.1
 _RATE = 400.0
-_LOST = 2
-_DEAREST = 12
+_TOP = 12
 
 
 def run(generations: int, out: str) -> int:
@@ -36,37 +33,37 @@ def run(generations: int, out: str) -> int:
     archive = _fresh_archive(folder / "archive")
     log, costs = folder / "app.log", folder / "costs.csv"
     with SimServer(generations, faults=_FAULTS, rate_limit=_RATE) as sim, sim.client() as client:
-        lost = sim.unknown_ids(_LOST, age=86_400)
-        lines = list(_log_lines([(one, sim.record(one)) for one in sim.ids], lost))
-        with log.open("w", encoding="utf-8") as file:
-            file.writelines(lines)
         _step(1, f"A simulated API runs at {sim.base_url}")
-        say(f"   It fails for {_FAULTS:.0%} of the ids at first, and refuses more than {_RATE:.0f} requests a second.")
+        say(
+            f"   The first request for {_FAULTS:.0%} of the ids fails, "
+            f"and more than {_RATE:.0f} requests per second are refused."
+        )
 
-        _step(2, "The ids are found in an application's log")
+        _step(2, "Ids are read from an application's log")
+        lines = write_app_log(sim, log)
         ids = read_ids(log)
-        say(f"   {log}: {plural(len(ids), 'id')} in {count(len(lines))} lines.")
+        say(f"   {log}: {plural(len(ids), 'id')} in {count(lines)} lines.")
 
-        _step(3, "They are fetched")
+        _step(3, "Their records are fetched")
         started = time.monotonic()
         frame = ask(ids, client, archive)
         took = time.monotonic() - started
         tell(frame, took)
         answers = sim.stats
         say(
-            f"{plural(answers.requests, 'request')}: {count(sum(answers.faults.values()))} met a fault, "
-            f"{count(answers.refusals)} came too fast; each was made good."
+            f"{plural(answers.requests, 'request')}: {count(sum(answers.faults.values()))} met an injected fault, "
+            f"{count(answers.refusals)} exceeded the rate limit; all were retried."
         )
 
         _step(4, "What it cost, by model")
         report = cost_by(frame)
-        tables().print(cost_table(report, _DEAREST))
-        if len(report) > _DEAREST:
-            say(f"   The {_DEAREST} dearest of {len(report)} models; orstats report shows all.")
+        tables().print(cost_table(report, _TOP))
+        if len(report) > _TOP:
+            say(f"   The {_TOP} most expensive of {len(report)} models.")
         write_csv(frame, costs)
-        say(f"   Every id with all its columns is in {costs}.")
+        say(f"   {costs} has a row for each id, with all columns.")
 
-        _step(5, "The same again comes from the archive")
+        _step(5, "The second fetch is served from the archive")
         sim.reset_stats()
         started = time.monotonic()
         again = ask(ids, client, archive, quiet=True)
@@ -86,43 +83,25 @@ def _step(number: int, title: str) -> None:
 
 def _next(folder: Path, costs: Path) -> None:
     words().print()
-    words().print(Text("Try next", style="bold"))
-    for line, meaning in (
-        (f"open {costs}", "in a spreadsheet"),
-        (f"orstats report --archive {folder / 'archive'} --by provider_name", "another break-down, no network"),
-        ("orstats sim --ids-out ids.txt", "keep a simulator running to play with"),
-        ("export OPENROUTER_API_KEY=...", "then, with your own log:"),
-        ("orstats fetch --ids-from your.log -o costs.csv", ""),
+    words().print(Text("Next", style="bold"))
+    archive = shlex.quote(str(folder / "archive"))
+    program = command_prefix()
+    for title, line in (
+        ("Open the CSV in a spreadsheet:", str(costs)),
+        (
+            "Another report on the same archive, without network:",
+            f"{program} report --archive {archive} --by provider_name",
+        ),
+        ("Keep a simulator running, to follow the README:", f"{program} sim --log-out app.log"),
     ):
-        words().print(Text(f"   {line}", style="cyan").append(f"   {meaning}" if meaning else "", style="dim"))
+        words().print(Text(f"   {title}", style="dim"))
+        words().print(Text(f"      {line}", style="cyan"))
 
 
 def _fresh_archive(path: Path) -> Archive:
-    """Return an empty archive. What an earlier demonstration left goes, but nothing that was really paid for."""
+    """Return an empty archive: delete the simulated records of an earlier demo, never those of a real account."""
     archive = Archive(path)
     hosts = archive.hosts()
     if hosts and all(host.startswith("127.0.0.1:") for host in hosts):
         shutil.rmtree(path)
     return archive
-
-
-def _log_lines(records: list[tuple[str, dict[str, Any]]], lost: list[str]) -> Iterator[str]:
-    """Write the log that an application might have written while it made these generations."""
-    rng = random.Random(7)  # noqa: S311 - makes up a log
-    for number, (one, record) in enumerate(records):
-        at = datetime.fromisoformat(record["created_at"])
-        if rng.random() < 0.2:  # noqa: PLR2004
-            yield f"{_stamp(at)} DEBUG http.pool     connection reused pool=llm idle={rng.randrange(1, 90)}s\n"
-        if rng.random() < 0.05:  # noqa: PLR2004
-            yield f"{_stamp(at)} WARN  billing.quota estimate for tenant {rng.randrange(40, 90)} is stale\n"
-        took = record.get("generation_time") or 0
-        done = _stamp(at + timedelta(milliseconds=took))
-        yield f'{done} INFO  llm.client    completion model="{record["model"]}" generation={one} ms={took:.0f}\n'
-        if rng.random() < 0.1:  # noqa: PLR2004
-            yield f'{done} INFO  audit         {{"event": "answer_shown", "generation_id": "{one}"}}\n'
-        if number < len(lost):
-            yield f"{done} ERROR llm.client    stream broke off generation={lost[number]}\n"
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -12,7 +12,7 @@ from rich.text import Text
 from orstats.analysis.export import check_target, write_csv
 from orstats.api.client import Client
 from orstats.api.errors import ApiError, ArchiveError
-from orstats.cli.asking import ask, gather, place
+from orstats.cli.asking import ask, gather, mention_unarchived, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, words
 from orstats.cli.text import count, known, line, plural, short, usd, usd_places
 from orstats.data.frame.totals import summary
@@ -70,6 +70,7 @@ def run(
             tell(frame, time.monotonic() - started)
             if output is not None:
                 say(f"Written to {output}: {plural(len(frame), 'row')}.")
+            mention_unarchived(store, no_archive)
     return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0
 
 

@@ -24,7 +24,7 @@ from orstats.analysis.target import Target
 from orstats.api.client import Client
 from orstats.api.errors import ConfigError
 from orstats.cli.archiving import stored
-from orstats.cli.asking import ask, gather, place
+from orstats.cli.asking import UNARCHIVED, ask, gather, place
 from orstats.cli.console import SOME_FAILED, Name, WrongUsage, say, tables, write_json
 from orstats.cli.discovering import ids_between, time_option
 from orstats.cli.fetching import tell
@@ -68,6 +68,7 @@ def run(
     if output is not None:
         Target(output, _ENDINGS).check()
     is_page = output is not None and output.lower().endswith(_PAGES)
+    said: list[str] = []
     with Client(base_url=base_url) as client:
         store = place(archive, no_archive, client)
         if ids or files:
@@ -81,9 +82,9 @@ def run(
             raise WrongUsage(f"no ids{lacking}. Give ids, or --ids-from FILE.")
         else:
             columns = PAGE_COLUMNS if is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS, *keys)
-            frame = _archived(store or Archive(archive), client, base_url, columns)
-    frame, said = _between(frame, *ends)
-    said += _times(*ends, freq, zone)
+            frame, said = _archived(store, client, base_url, columns)
+    frame, undated = _between(frame, *ends)
+    said += undated + _times(*ends, freq, zone)
     if output is not None and is_page:
         write_html(frame, output, tz=zone, freq=freq or "D")
         said.append(f"Written to {output}.")
@@ -179,10 +180,17 @@ def _dearest(report: pd.DataFrame, groups: pd.Index[Any]) -> pd.DataFrame:
     return report.loc[index.isin(groups)]
 
 
-def _archived(store: Archive, client: Client, base_url: str | None, columns: Sequence[str]) -> pd.DataFrame:
-    """Return what is stored of the host in use; when that is nothing and none was named, of the only host there is."""
-    named = base_url is not None or client.settings.host in store.hosts()
-    return stored(store, client.settings.host if named else None, columns)
+def _archived(
+    store: Archive | None, client: Client, base_url: str | None, columns: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the archived records of the host in use, or of the only host there is, and say so in that case."""
+    if store is None:  # a server on this machine, and no archive named
+        return stored(Archive(), client.settings.host, columns, advice=UNARCHIVED), []
+    host = client.settings.host
+    if base_url is not None or host in store.hosts():
+        return stored(store, host, columns), []
+    frame = stored(store, None, columns)
+    return frame, [f"No records of {host} in the archive; these are of {', '.join(store.hosts())}."]
 
 
 def cost_table(report: pd.DataFrame, most: int | None = None, *, total: pd.DataFrame | None = None) -> Table:

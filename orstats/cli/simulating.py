@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 from orstats.api.errors import ConfigError
-from orstats.cli.console import Failure, WrongUsage, data, say
+from orstats.cli.app_log import write_app_log
+from orstats.cli.console import Failure, WrongUsage, command_prefix, data, say
 from orstats.cli.text import plural
 from orstats.data.account.timespan import moment
 from orstats.sim import RateLimit, SimServer
@@ -28,6 +30,7 @@ def run(
     until: str | None,
     awkward: bool,
     ids_out: str | None,
+    log_out: str | None,
     tls: bool,
 ) -> int:
     """Serve until Ctrl-C or SIGTERM; the options are those of the command."""
@@ -50,15 +53,17 @@ def run(
     if ids_out is not None:
         with Path(ids_out).open("w", encoding="utf-8") as file:
             file.writelines(f"{one}\n" for one in server.ids)
+    if log_out is not None:
+        write_app_log(server, Path(log_out))
     try:
-        server.serve_forever(lambda running: _greet(running, generations, ids_out))
+        server.serve_forever(lambda running: _greet(running, generations, ids_out, log_out))
     except ImportError as error:
         raise Failure(str(error)) from error
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         raise Failure(f"port {port} is in use; choose another with --port, or --port 0 for a free one.") from None
-    say("The simulator has ended.")
+    say("Simulator stopped.")
     return 0
 
 
@@ -79,23 +84,28 @@ def _rate_limit(rate: float, status: int, retry_after: str) -> RateLimit:
     )
 
 
-def _greet(server: SimServer, generations: int, ids_out: str | None) -> None:
-    say(f"Simulating {plural(generations, 'generation')} at {server.base_url} (Ctrl-C ends it).", "bold green")
+def _greet(server: SimServer, generations: int, ids_out: str | None, log_out: str | None) -> None:
+    say(f"Simulating {plural(generations, 'generation')} at {server.base_url} (press Ctrl-C to stop).", "bold green")
     if ids_out is not None:
         say(f"Their ids are in {ids_out}.")
+    if log_out is not None:
+        say(f"The log of an application that made them is in {log_out}.")
     say("In another terminal:")
-    out = data()
-    for name, value in (
-        ("BASE_URL", server.base_url),
-        ("API_KEY", server.key),
-        ("MANAGEMENT_KEY", server.management_key),
-    ):
-        out.write(f"export OPENROUTER_{name}={value}\n")
+    variables = {
+        "OPENROUTER_BASE_URL": server.base_url,
+        "OPENROUTER_API_KEY": server.key,
+        "OPENROUTER_MANAGEMENT_KEY": server.management_key,
+        "ORSTATS_ARCHIVE": str(Path("orstats-sim").absolute()),
+    }
     if server.base_url.startswith("https:"):
-        out.write(f"export REQUESTS_CA_BUNDLE={server.ca_file}\n")
+        variables["REQUESTS_CA_BUNDLE"] = server.ca_file
+    out = data()
+    out.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
     out.flush()
-    say(
-        f"orstats fetch --ids-from {ids_out}"
-        if ids_out is not None
-        else "orstats fetch ID…   (ids: start with --ids-out)"
+    source = log_out or ids_out
+    ids = (
+        "ID…   (--log-out and --ids-out write files with ids)"
+        if source is None
+        else f"--ids-from {shlex.quote(source)}"
     )
+    say(f"{command_prefix()} fetch {ids}")

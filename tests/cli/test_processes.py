@@ -123,9 +123,10 @@ def test_it_runs_where_standard_streams_are_closed(online, spawn, tmp_path, clos
 def test_the_simulator_serves_until_ctrl_c(spawn, orstats, tmp_path):
     options = ("--port", "0", "--generations", "10", "--seed", "7", "--until", "2026-06-30", "--ids-out", "ids.txt")
     process = spawn("sim", *options)
-    lines = [process.stdout.readline() for _ in range(3)]
+    lines = [process.stdout.readline() for _ in range(4)]
     environment = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
-    assert set(environment) == {"OPENROUTER_BASE_URL", "OPENROUTER_API_KEY", "OPENROUTER_MANAGEMENT_KEY"}
+    credentials = {"OPENROUTER_BASE_URL", "OPENROUTER_API_KEY", "OPENROUTER_MANAGEMENT_KEY"}
+    assert set(environment) == {*credentials, "ORSTATS_ARCHIVE"}
     done = orstats("fetch", "--ids-from", "ids.txt", env=environment)
     assert "10 ids asked · 10 ok" in done.stderr
     same = SimServer(10, seed=7, until=datetime(2026, 6, 30, tzinfo=UTC))

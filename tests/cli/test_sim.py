@@ -1,15 +1,19 @@
 """The options of ``orstats sim`` reach the simulator, and mistakes in them are named."""
 
+import shlex
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 import urllib3
 
+from orstats.cli.console import command_prefix
+
 
 def start(spawn, *options):
     process = spawn("sim", "--port", "0", "--generations", "5", *options)
-    lines = [process.stdout.readline() for _ in range(4 if "--tls" in options else 3)]
+    lines = [process.stdout.readline() for _ in range(5 if "--tls" in options else 4)]
     environment = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
     url, headers = environment["OPENROUTER_BASE_URL"], {"Authorization": f"Bearer {environment['OPENROUTER_API_KEY']}"}
     return process, f"{url}/key", headers, environment.get("REQUESTS_CA_BUNDLE")
@@ -60,3 +64,65 @@ def test_sim_names_options_that_are_wrong(orstats, options, message):
     done = orstats("sim", "--rate", "5", *options)
     assert done.exit_code == 2
     assert message in " ".join(done.stderr.split())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_sim_prints_everything_that_a_second_terminal_needs(spawn, orstats, tmp_path, monkeypatch):
+    process = spawn("sim", "--port", "0", "--generations", "30", "--log-out", "app.log")
+    for _ in range(4):
+        name, value = process.stdout.readline().removeprefix("export ").strip().split("=", 1)
+        monkeypatch.setenv(name, value)
+    for archived in ("", " (30 from the archive)"):
+        done = orstats("fetch", "--ids-from", "app.log", "-o", "costs.csv")
+        assert done.exit_code == 3
+        assert f"32 ids asked · 30 ok{archived} · 2 not ok" in done.stderr
+        assert "not archived" not in done.stderr.lower()
+    assert "total" in orstats("report").stdout
+    assert (tmp_path / "orstats-sim").is_dir()
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate()
+    assert words.rstrip().endswith("-m orstats fetch --ids-from app.log\nSimulator stopped.")
+
+
+def test_fetch_from_this_machine_says_that_nothing_is_archived(orstats, online):
+    advice = "set ORSTATS_ARCHIVE or pass --archive DIR."
+    assert orstats("fetch", online.ids[0], "-o", "x.csv").stderr.count(advice) == 1
+    for option in ("--quiet", "--no-archive", "--archive=a"):
+        assert advice not in orstats("fetch", online.ids[0], option, "-o", "x.csv").stderr
+    done = orstats("report")
+    assert done.exit_code == 1
+    assert "is empty" in done.stderr
+    assert advice in done.stderr
+
+
+def test_report_never_takes_the_account_for_the_simulator(orstats, online, monkeypatch):
+    monkeypatch.setenv("ORSTATS_ARCHIVE", "a")
+    orstats("fetch", online.ids[0], "-q")
+    for variable in ("OPENROUTER_BASE_URL", "ORSTATS_ARCHIVE"):
+        monkeypatch.delenv(variable)
+    assert "these are of 127.0.0.1" in orstats("report", "--archive", "a").stderr
+    Path("data").mkdir()  # XDG_DATA_HOME
+    Path("a").rename("data/orstats")
+    monkeypatch.setenv("OPENROUTER_BASE_URL", "http://127.0.0.1:9/api/v1")
+    done = orstats("report")
+    assert done.exit_code == 1
+    assert "no records of 127.0.0.1:9" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "on_path", "prefix"),
+    [
+        ("bin/orstats", True, "orstats"),
+        ("bin/orstats", False, "bin/orstats"),
+        ("my bin/orstats", False, "'my bin/orstats'"),
+        ("orstats/__main__.py", False, "{python} -m orstats"),
+        ("apps/orstats.pyz", False, "{python} apps/orstats.pyz"),
+    ],
+)
+def test_printed_commands_start_this_program(argv, on_path, prefix, tmp_path, monkeypatch):
+    script = tmp_path / argv
+    script.parent.mkdir()
+    script.touch(0o600 if script.suffix else 0o700)
+    monkeypatch.setenv("PATH", str(script.parent) if on_path else "")
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    assert command_prefix() == prefix.format(python=shlex.quote(sys.executable))
