@@ -184,7 +184,7 @@ def _run(run: Callable[[], int | None]) -> int:
         code = _end(exit_code(error.__cause__), f"interrupted. {error}")
     except WrongUsage as error:
         code = _end(USAGE, f"error: {error}")
-    except (OrstatsError, Failure) as error:
+    except (OrstatsError, Failure, ImportError) as error:
         code = _end(FAILED, f"error: {error}")
     except OutputError as error:
         code = _end(FAILED, f"error: standard output: {error.strerror}")

@@ -57,8 +57,6 @@ def run(
         write_app_log(server, Path(log_out))
     try:
         server.serve_forever(lambda running: _greet(running, generations, ids_out, log_out))
-    except ImportError as error:
-        raise Failure(str(error)) from error
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise

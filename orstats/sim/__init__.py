@@ -10,7 +10,7 @@ Examples
 """
 
 from orstats.sim.faults import Faults
-from orstats.sim.limits import RateLimit
+from orstats.sim.rate_limit import RateLimit
 from orstats.sim.server import SimServer
 
 __all__ = ["Faults", "RateLimit", "SimServer"]

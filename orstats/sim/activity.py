@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from orstats.sim.faults import MESSAGES
-from orstats.sim.messages import Reply, Request, error_reply, json_reply
+from orstats.sim.http import Reply, Request, error_reply, json_reply
 from orstats.sim.timeline import SECOND_US
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from orstats.sim.faults import MESSAGES
-from orstats.sim.messages import Reply, Request, error_reply, json_reply
+from orstats.sim.http import Reply, Request, error_reply, json_reply
 from orstats.sim.metrics import METRICS, Dimension, dimensions_of
 from orstats.sim.shapes import QUERY, fits
 from orstats.sim.timeline import SECOND_US, microseconds

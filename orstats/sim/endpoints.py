@@ -14,7 +14,7 @@ from orstats.sim.account import RESEARCH, ApiKey, label_of
 from orstats.sim.activity import activity, credits_left
 from orstats.sim.analytics import meta, query
 from orstats.sim.faults import MESSAGES
-from orstats.sim.messages import Reply, Request, error_reply, json_reply
+from orstats.sim.http import Reply, Request, error_reply, json_reply
 from orstats.sim.records import write_time
 from orstats.sim.seeds import hexadecimal, uuid_of
 from orstats.sim.shapes import FEEDBACK, fits

@@ -15,7 +15,7 @@ from email.utils import formatdate
 from itertools import accumulate
 from typing import Any, Literal
 
-from orstats.sim.messages import HTML, TEXT, Reply, error_reply, json_reply
+from orstats.sim.http import HTML, TEXT, Reply, error_reply, json_reply
 from orstats.sim.seeds import number
 
 RetryAfter = Literal["seconds", "date", "ms", "both", "reset", "none"]
@@ -308,8 +308,8 @@ class Faults:
         if kind == "wrapped-200":
             return replace(good, body=b'{"data":' + good.body + b"}") if good.status == 200 else good  # noqa: PLR2004 - OK
         if kind == "drip":
-            return replace(good, manner="drip", pause_s=self.drip_s)
-        return replace(good, manner="cut")
+            return replace(good, delivery="drip", pause_s=self.drip_s)
+        return replace(good, delivery="cut")
 
 
 def wait_headers(style: str, wait_s: float, *, reset_s: float, limit: int) -> tuple[tuple[str, str], ...]:
@@ -355,9 +355,9 @@ _EXTRAS: dict[str, Any] = {
     "user_id": "user_2aBcDeFgHiJkLmNoPqRsTuVwXyZ",
 }
 _FIXED: dict[str, Reply] = {
-    "reset": Reply(0, manner="reset"),
-    "close": Reply(0, manner="close"),
-    "hang": Reply(0, manner="hang"),
+    "reset": Reply(0, delivery="reset"),
+    "close": Reply(0, delivery="close"),
+    "hang": Reply(0, delivery="hang"),
     **{kind: _page(int(kind.rpartition("-")[2]), title) for kind, title in _TITLES.items()},
     **{f"json-{status}": json_reply(status, body) for status, body in _FOREIGN_JSON.items()},
     **{kind: json_reply(200, body) for kind, body in _HOLLOW.items()},

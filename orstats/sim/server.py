@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from orstats.sim.certificates import CertificateKind
 from orstats.sim.corpus import Corpus
 from orstats.sim.faults import Faults
-from orstats.sim.hosting import HOST, Hosting
-from orstats.sim.limits import RateLimit
+from orstats.sim.http_server import HOST, HttpServer
+from orstats.sim.rate_limit import RateLimit
 from orstats.sim.service import Service
 from orstats.sim.truth import Truth
 
@@ -123,10 +123,10 @@ class SimServer(Truth):
             clock=clock,
         )
         certificate: CertificateKind | None = ("valid" if tls else None) if isinstance(tls, bool) else tls
-        self._hosting = Hosting(self._service, port, certificate)
+        self._http_server = HttpServer(self._service, port, certificate)
 
     def __repr__(self) -> str:
-        where = f"at {self.base_url}" if self._hosting.port is not None else "not running"
+        where = f"at {self.base_url}" if self._http_server.port is not None else "not running"
         return f"<SimServer {where}, {self._corpus.generations} generations, seed {self._corpus.seed}>"
 
     def __enter__(self) -> Self:
@@ -150,11 +150,11 @@ class SimServer(Truth):
         OSError
             If the port is taken.
         """
-        self._hosting.start()
+        self._http_server.start()
 
     def stop(self) -> None:
         """Drop all connections, stop to listen, and wait for the thread to end. May be called twice."""
-        self._hosting.stop()
+        self._http_server.stop()
 
     def serve_forever(self, on_ready: Callable[[SimServer], object] | None = None) -> None:
         """Serve in this thread, which must be the main one, until SIGINT or SIGTERM; then end cleanly.
@@ -171,21 +171,21 @@ class SimServer(Truth):
         OSError
             If the port is taken.
         """
-        self._hosting.serve_forever(lambda: on_ready(self) if on_ready is not None else None)
+        self._http_server.serve_forever(lambda: on_ready(self) if on_ready is not None else None)
 
     # ---- where and with what -------------------------------------------------------------------------------
 
     @property
     def port(self) -> int:
         """The port; RuntimeError while it is not running."""
-        if self._hosting.port is None:
+        if self._http_server.port is None:
             raise RuntimeError("the simulator is not running: use `with SimServer() as sim:`")
-        return self._hosting.port
+        return self._http_server.port
 
     @property
     def base_url(self) -> str:
         """The API's base URL, with ``/api/v1``."""
-        return f"{'https' if self._hosting.tls else 'http'}://{HOST}:{self.port}/api/v1"
+        return f"{'https' if self._http_server.tls else 'http'}://{HOST}:{self.port}/api/v1"
 
     @property
     def ca_file(self) -> str:
@@ -193,9 +193,9 @@ class SimServer(Truth):
 
         RuntimeError while it is not running, and without ``tls``.
         """
-        if self._hosting.ca_file is None:
+        if self._http_server.ca_file is None:
             raise RuntimeError("the simulator has no TLS port: use `with SimServer(tls=True) as sim:`")
-        return str(self._hosting.ca_file)
+        return str(self._http_server.ca_file)
 
     @property
     def key(self) -> str:

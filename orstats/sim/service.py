@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from orstats.sim.endpoints import ROUTES, Role, Route
 from orstats.sim.faults import MESSAGES
-from orstats.sim.limits import Limiter, RateLimit
-from orstats.sim.messages import Reply, Request, compressed, error_reply
+from orstats.sim.http import Reply, Request, accepts_gzip, compressed, error_reply
+from orstats.sim.rate_limit import Limiter, RateLimit
 from orstats.sim.seeds import stream
 from orstats.sim.stats import Recorder
 from orstats.sim.world import World
 
 if TYPE_CHECKING:
-    from orstats.sim.connection import Connection
     from orstats.sim.corpus import Corpus
     from orstats.sim.faults import Faults
+    from orstats.sim.http_connection import Connection
 
 _TOO_MANY = 429
 
@@ -139,9 +139,9 @@ class Service:
     def _admit(self, request: Request) -> tuple[Route, Role] | Reply:
         """Find the endpoint and the key's role, or the answer for those who have come to the wrong place."""
         route = ROUTES.get(request.path)
-        if route is None or request.method == "HEAD":
+        if route is None:
             return error_reply(404, "Not Found")
-        if request.method != route.method:
+        if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
             return error_reply(405, MESSAGES[405], (("allow", route.method),))
         authorization = request.headers.get("authorization", "")
         # The scheme's case is free (RFC 9110, 11.1).
@@ -175,7 +175,7 @@ class Service:
     ) -> Reply:
         if fault is not None and self._faults is not None and self._faults.spoils(fault):
             reply = self._faults.spoil(fault, reply)
-        if self._gzip and reply.body and "gzip" in request.headers.get("accept-encoding", ""):
+        if self._gzip and reply.body and accepts_gzip(request.headers.get("accept-encoding", "")):
             reply = compressed(reply)
         self.recorder.answered(request.path, identifier, reply.status, fault=fault, refused=refused)
         return reply

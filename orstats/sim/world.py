@@ -18,7 +18,7 @@ from orstats.sim.timeline import SECOND_US
 
 if TYPE_CHECKING:
     from orstats.sim.corpus import Corpus
-    from orstats.sim.messages import Reply
+    from orstats.sim.http import Reply
 
 # Answers kept ready as bytes: some 25 MB.
 _READY = 16_384

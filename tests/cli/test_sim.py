@@ -126,3 +126,11 @@ def test_printed_commands_start_this_program(argv, on_path, prefix, tmp_path, mo
     monkeypatch.setenv("PATH", str(script.parent) if on_path else "")
     monkeypatch.setattr(sys, "argv", [str(script)])
     assert command_prefix() == prefix.format(python=shlex.quote(sys.executable))
+
+
+@pytest.mark.parametrize("command", ["sim", "demo"])
+def test_a_missing_extra_is_named(orstats, monkeypatch, command):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    done = orstats(command)
+    assert done.exit_code == 1
+    assert "pip install 'orstats[sim]'" in " ".join(done.stderr.split())

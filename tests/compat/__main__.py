@@ -54,6 +54,8 @@ def smoke(uv, work, *, quick):  # noqa: ARG001 - it is quick
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", work / "wheel", ".")
     (wheel,) = (work / "wheel").glob("orstats-*.whl")
     python = environment(uv, work / "bare", sys.executable, wheel)
+    run(python, "-I", HERE / "smoke.py", "bare")
+    run(uv, "pip", "install", "--quiet", f"orstats[sim] @ {wheel.as_uri()}", VIRTUAL_ENV=str(work / "bare"), **index())
     run(python, "-I", HERE / "smoke.py")
 
 

@@ -1,4 +1,4 @@
-"""Run in an environment that has orstats without extras: what works there works, and what does not says why."""
+"""Run in an environment without extras (`bare`), then with `sim` alone: what does not work says why."""
 
 import importlib.metadata
 import importlib.util
@@ -46,6 +46,14 @@ def names(extra, call):
     assert str(said).endswith(f"needs an extra: pip install 'orstats[{extra}]'"), said
     assert "\n" not in str(said)
     print(f"  {said}")
+
+
+def bare():
+    """Check that what needs the simulator says so without its extra."""
+    for command in ("demo", "sim"):
+        said = " ".join(run(command, code=1).stderr.split())
+        assert "needs an extra: pip install 'orstats[sim]'" in said, said
+        print(f"  {said}")
 
 
 def main():
@@ -98,5 +106,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ["XDG_DATA_HOME"] = folder
-        main()
+        bare() if sys.argv[1:] == ["bare"] else main()
         os.chdir("/")

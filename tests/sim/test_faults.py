@@ -129,7 +129,9 @@ def test_a_reset_comes_before_any_answer(meet):
 def test_a_reset_is_one_on_the_wire(faulty):
     with socket.create_connection(("127.0.0.1", faulty.port), timeout=5) as sock:
         identifier = faulty.ids[ALL_KINDS.index("reset")]
-        head = f"GET /api/v1/generation?id={identifier} HTTP/1.1\r\nAuthorization: Bearer {faulty.key}\r\n\r\n"
+        head = (
+            f"GET /api/v1/generation?id={identifier} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {faulty.key}\r\n\r\n"
+        )
         sock.sendall(head.encode())
         with pytest.raises(ConnectionResetError):
             sock.recv(1)

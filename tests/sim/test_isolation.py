@@ -25,13 +25,13 @@ def test_it_imports_nothing_else_of_the_package():
         assert foreign == [], path.name
 
 
-def test_it_needs_only_the_standard_library_orjson_and_for_tls_cryptography():
-    allowed = {*sys.stdlib_module_names, "orstats", "orjson", "cryptography"}
+def test_it_needs_only_the_standard_library_orjson_and_its_extra():
+    allowed = {*sys.stdlib_module_names, "orstats", "orjson", "cryptography", "httptools"}
     assert {name.partition(".")[0] for path in FILES for name in imported(path)} <= allowed
 
 
 def test_it_loads_nothing_heavy():
-    heavy = {"pandas", "pyarrow", "requests", "numpy", "cryptography"}
+    heavy = {"pandas", "pyarrow", "requests", "numpy", "cryptography", "httptools"}
     program = f"import sys, orstats.sim; print(sorted({heavy} & sys.modules.keys()))"
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert out == "[]\n"

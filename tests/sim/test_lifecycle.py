@@ -21,7 +21,7 @@ def test_nothing_is_left_after_stopping():
         clients = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(3)]
         for client, identifier in zip(clients, "xy", strict=False):
             line = f"GET /api/v1/generation?id={identifier} HTTP/1.1"
-            client.sendall(f"{line}\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode())
+            client.sendall(f"{line}\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode())
         assert clients[1].recv(1) == b"H"
     assert threading.active_count() == before
     for client in clients:

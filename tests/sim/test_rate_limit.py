@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from orstats.sim import RateLimit, SimServer
-from orstats.sim.limits import Limiter
+from orstats.sim.rate_limit import Limiter
 
 
 class Clock:

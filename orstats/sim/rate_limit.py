@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orstats.sim.faults import MESSAGES, RetryAfter, wait_headers
-from orstats.sim.messages import Reply, error_reply
+from orstats.sim.http import Reply, error_reply
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""Runs a service on a port of this machine: in a thread of its own, or in the calling one."""
+"""Runs a service on a port of this machine, in a thread of its own or in the calling one."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import functools
+import importlib.util
 import signal
 import tempfile
 import threading
@@ -13,19 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orstats.sim.certificates import CertificateKind, create_tls_context
-from orstats.sim.connection import Connection
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from orstats.sim.service import Service
 
 HOST = "127.0.0.1"
+_HOST_IPV6 = "::1"
 _BACKLOG = 1024
 _STOP_S = 10.0
 
 
-class Hosting:
+class HttpServer:
     """Starts and stops the serving of one service.
 
     Parameters
@@ -57,8 +59,10 @@ class Hosting:
             If it runs already.
         OSError
             If the port is taken.
+        ImportError
+            If the extra ``sim`` is not installed.
         """
-        self._check_idle()
+        self._check_startable()
         started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="orstats-sim", daemon=True)
         self._thread.start()
@@ -81,12 +85,14 @@ class Hosting:
 
     def serve_forever(self, on_ready: Callable[[], object]) -> None:
         """Serve in this thread until SIGINT or SIGTERM; ``on_ready`` is called once requests are taken."""
-        self._check_idle()
+        self._check_startable()
         asyncio.run(self._serve(on_ready, signals=True))
 
-    def _check_idle(self) -> None:
+    def _check_startable(self) -> None:
         if self._thread is not None or self.port is not None:
             raise RuntimeError("the simulator is running already")
+        if importlib.util.find_spec("httptools") is None:
+            raise ImportError("The simulator needs an extra: pip install 'orstats[sim]'")
 
     def _run(self, started: Future[None]) -> None:
         try:
@@ -97,31 +103,38 @@ class Hosting:
             started.set_exception(error)
 
     async def _serve(self, ready: Callable[[], object], *, signals: bool) -> None:
-        loop = asyncio.get_running_loop()
-        self._loop, self._stopping = loop, asyncio.Event()
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._service.open()
-        make = functools.partial(Connection, self._service, loop)
-        with tempfile.TemporaryDirectory(prefix="orstats-sim-") as folder:
+        async with contextlib.AsyncExitStack() as stack:
             context = None
             if self.tls is not None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="orstats-sim-"))
                 context, self.ca_file = create_tls_context(Path(folder), self.tls)
-            server = await loop.create_server(make, HOST, self._wanted_port, backlog=_BACKLOG, ssl=context)
-            await self._serve_until_stopped(server, ready, signals=signals)
-
-    async def _serve_until_stopped(self, server: asyncio.Server, ready: Callable[[], object], *, signals: bool) -> None:
-        loop, stopping = asyncio.get_running_loop(), self._stopping
-        assert stopping is not None
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            if signals:
-                for number in (signal.SIGINT, signal.SIGTERM):
-                    # Windows has no such handlers; there Ctrl-C arrives as KeyboardInterrupt.
-                    with contextlib.suppress(NotImplementedError):
-                        loop.add_signal_handler(number, stopping.set)
+            stack.callback(self._forget)
+            server = await self._listen(HOST, self._wanted_port, context)
+            stack.push_async_callback(self._stop_serving, server)
+            self.port = server.sockets[0].getsockname()[1]
+            # The same port for IPv6, where the machine has it and the port is free there.
+            with contextlib.suppress(OSError):
+                stack.push_async_callback(self._stop_serving, await self._listen(_HOST_IPV6, self.port, context))
+            for number in (signal.SIGINT, signal.SIGTERM) if signals else ():
+                # Windows has no such handlers; there Ctrl-C arrives as KeyboardInterrupt.
+                with contextlib.suppress(NotImplementedError):
+                    self._loop.add_signal_handler(number, self._stopping.set)
             ready()
-            await stopping.wait()
-        finally:
-            self.port = self.ca_file = None
-            server.close()
-            await self._service.close(_STOP_S)
-            await server.wait_closed()
+            await self._stopping.wait()
+
+    async def _listen(self, host: str, port: int, context: ssl.SSLContext | None) -> asyncio.Server:
+        from orstats.sim.http_connection import Connection  # noqa: PLC0415 - loads what the extra installs
+
+        loop = asyncio.get_running_loop()
+        make = functools.partial(Connection, self._service, loop)
+        return await loop.create_server(make, host, port, backlog=_BACKLOG, ssl=context)
+
+    async def _stop_serving(self, server: asyncio.Server) -> None:
+        server.close()
+        await self._service.close(_STOP_S)
+        await server.wait_closed()
+
+    def _forget(self) -> None:
+        self.port = self.ca_file = None

@@ -1,0 +1,150 @@
+"""Requests and replies of the simulator, and how a reply is written. No I/O."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, Literal
+from urllib.parse import unquote_plus
+
+import orjson
+
+Delivery = Literal["whole", "cut", "drip", "close", "reset", "hang"]
+
+JSON = "application/json; charset=utf-8"
+HTML = "text/html; charset=UTF-8"
+TEXT = "text/plain; charset=UTF-8"
+
+_HEAD_END = b"\r\n\r\n"
+# Statuses that the CDN in front of the API has made up; the standard library has no words for them.
+_REASONS = {
+    520: "Web Server Returned an Unknown Error",
+    521: "Web Server Is Down",
+    522: "Connection Timed Out",
+    523: "Origin Is Unreachable",
+    524: "A Timeout Occurred",
+    529: "Site is Overloaded",
+} | {status.value: status.phrase for status in HTTPStatus}
+
+
+@dataclass(slots=True)
+class Request:
+    """One request: ``path`` without the query, header names in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    keep_alive: bool
+    body: bytes = b""
+
+    def parameter(self, name: str) -> str | None:
+        """Give the first value of a query parameter, decoded; None if it is absent."""
+        for pair in self.query.split("&"):
+            key, _, value = pair.partition("=")
+            if key == name:
+                return unquote_plus(value) if "%" in value or "+" in value else value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer, and how it reaches the client (or does not).
+
+    ``pause_s`` is the time between the bytes of a dripping one, in seconds.
+    """
+
+    status: int
+    body: bytes = b""
+    content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+    delivery: Delivery = "whole"
+    pause_s: float = 0.0
+
+
+def json_reply(status: int, value: Any, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+    """Answer with a JSON value."""
+    return Reply(status, orjson.dumps(value), headers=headers)
+
+
+def error_reply(
+    status: int,
+    message: str,
+    headers: tuple[tuple[str, str], ...] = (),
+    *,
+    extras: Mapping[str, Any] | None = None,
+) -> Reply:
+    """Answer with the API's error body; ``extras`` are its optional fields.
+
+    Examples
+    --------
+    >>> error_reply(404, "Resource not found").body
+    b'{"error":{"code":404,"message":"Resource not found"}}'
+    """
+    extras = dict(extras or {})
+    error = {"code": status, "message": message}
+    if "metadata" in extras:
+        error["metadata"] = extras.pop("metadata")
+    return json_reply(status, {"error": error, **extras}, headers)
+
+
+def write_reply(reply: Reply, now: float, *, keep_alive: bool, without_body: bool = False) -> bytes:
+    """Write a reply as it goes over the wire, with the length of its whole body.
+
+    Parameters
+    ----------
+    reply
+        What to write.
+    now
+        Seconds since 1970, for the ``Date`` header.
+    keep_alive
+        False announces that the connection will be closed.
+    without_body
+        For HEAD: the head only.
+    """
+    head = [
+        f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, '')}",
+        f"date: {_date(int(now))}",
+        f"content-type: {reply.content_type}",
+        f"content-length: {len(reply.body)}",
+        # Told in both cases: a client of HTTP/1.0 that asked to go on takes silence for a no.
+        f"connection: {'keep-alive' if keep_alive else 'close'}",
+    ]
+    head.extend(f"{name}: {value}" for name, value in reply.headers)
+    return "\r\n".join(head).encode("latin-1") + _HEAD_END + (b"" if without_body else reply.body)
+
+
+@functools.lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Tell whether a client accepts gzip (RFC 9110, 12.5.3).
+
+    Examples
+    --------
+    >>> accepts_gzip("deflate, gzip;q=0.5"), accepts_gzip("gzip;q=0, *"), accepts_gzip("*")
+    (True, False, True)
+    """
+    weights = {}
+    for item in accept_encoding.lower().split(","):
+        name, _, weight = item.replace(" ", "").partition(";q=")
+        weights[name] = weight.strip("0.") != "" if weight else True
+    return weights.get("gzip", weights.get("*", False))
+
+
+def compressed(reply: Reply) -> Reply:
+    """Give the same reply, gzip-encoded."""
+    return Reply(
+        reply.status,
+        gzip.compress(reply.body, compresslevel=1, mtime=0),
+        reply.content_type,
+        (*reply.headers, ("content-encoding", "gzip"), ("vary", "accept-encoding")),
+        reply.delivery,
+        reply.pause_s,
+    )
