@@ -7,10 +7,11 @@ more than 10,000, and ``truncated`` tells when rows are missing; 64 requests a m
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 import time
-from bisect import bisect_left
+from bisect import bisect, bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,15 +19,239 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from orstats.sim.dataset.random_streams import number
+from orstats.sim.dataset.timeline import SECOND_US, microseconds
 from orstats.sim.faults import MESSAGES
 from orstats.sim.http import Reply, Request, error_reply, json_reply
-from orstats.sim.metrics import METRICS, Dimension, dimensions_of
-from orstats.sim.shapes import QUERY, fits
-from orstats.sim.timeline import SECOND_US, microseconds
+from orstats.sim.ledger import Entry, total_usd
 
 if TYPE_CHECKING:
-    from orstats.sim.ledger import Entry
-    from orstats.sim.world import World
+    from orstats.sim.state import AccountState
+
+_JSON_SCALAR = (str, int, float)
+_FILTER = {"field": str, "operator": str, "value": (*_JSON_SCALAR, [_JSON_SCALAR]), "include_unset": bool}
+_CLASSIFIED = {"classifier_id": str, "dimension_names": [str], "include_nulls": bool, "filters": [_FILTER]}
+FEEDBACK = {"generation_id": str, "category": str, "comment": str}
+QUERY = {
+    "metrics": [str],
+    "dimensions": [str],
+    "filters": [_FILTER],
+    "granularity": str,
+    "time_range": {"start": str, "end": str},
+    "order_by": {"field": str, "direction": str},
+    "limit": int,
+    "group_limit": int,
+    "classifier_dimensions": _CLASSIFIED,
+    "classifier_filters": _CLASSIFIED,
+}
+
+
+def fits(value: Any, shape: Any) -> bool:
+    """Tell whether ``value`` has a shape.
+
+    Parameters
+    ----------
+    value
+        What a client sent.
+    shape
+        A type; a list of one shape, for an array of those; a dict, for an object whose fields have those shapes where
+        they are present (others are free); or a tuple of shapes, one of which must fit.
+
+    Examples
+    --------
+    >>> fits({"metrics": ["request_count"], "limit": 5}, QUERY), fits({"limit": True}, QUERY)
+    (True, False)
+    """
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(fits(value[name], shape[name]) for name in shape.keys() & value.keys())
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(fits(one, shape[0]) for one in value)
+    if isinstance(shape, tuple):
+        return any(fits(value, one) for one in shape)
+    # Not isinstance: a bool is an int in Python, and no number in JSON; and 5.0 is a whole number there.
+    return type(value) is shape or (shape is int and type(value) is float and value.is_integer())
+
+
+Entries = Sequence["Entry"]
+_COUNTRIES = ("PT", "DE", "US", "GB", "FR", "")
+_BUCKET_STARTS = (1_000, 8_000, 32_000, 128_000)
+_BUCKETS = ("<1K", "1K-8K", "8K-32K", "32K-128K", "128K+")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One measure: how it is shown and how it is made. ``recent`` ones reach back 31 days at most."""
+
+    label: str
+    show: str
+    make: Callable[[Entries], Any]
+    rate: bool = False
+    recent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One way to break down: what is shown of an entry, and what filters compare with (where that differs).
+
+    ``beside`` is a second column and what it shows.
+    """
+
+    label: str
+    show: Callable[[Entry], Any]
+    raw: Callable[[Entry], Any] | None = None
+    recent: bool = False
+    beside: tuple[str, Callable[[Entry], Any]] | None = None
+
+    def value(self, entry: Entry) -> Any:
+        """Give what a filter compares with."""
+        return (self.raw or self.show)(entry)
+
+
+def _count(of: Callable[[Entry], int]) -> Callable[[Entries], str]:
+    return lambda entries: str(sum(of(entry) for entry in entries))
+
+
+def _usd(of: Callable[[Entry], float]) -> Callable[[Entries], float]:
+    return lambda entries: total_usd(of(entry) for entry in entries)
+
+
+def _part(of: Callable[[Entry], float | None]) -> Callable[[Entries], float | None]:
+    def add(entries: Entries) -> float | None:
+        values = [value for entry in entries if (value := of(entry)) is not None]
+        return total_usd(values) if values else None
+
+    return add
+
+
+def _ratio(part: Callable[[Entry], int], whole: Callable[[Entry], int]) -> Callable[[Entries], float]:
+    def divide(entries: Entries) -> float:
+        total = sum(whole(entry) for entry in entries)
+        return sum(part(entry) for entry in entries) / total if total else 0
+
+    return divide
+
+
+def _spread(of: Callable[[Entry], float | None], at: float | None) -> Callable[[Entries], float | None]:
+    """Average a value, or give its quantile ``at`` (0 to 1, nearest rank)."""
+
+    def measure(entries: Entries) -> float | None:
+        values = sorted(value for entry in entries if (value := of(entry)) is not None)
+        if not values:
+            return None
+        if at is None:
+            return math.fsum(values) / len(values)
+        return values[min(len(values) - 1, math.ceil(at * len(values)) - 1)]
+
+    return measure
+
+
+def _throughput(entry: Entry) -> float | None:
+    return entry.completion / entry.generation_time * 1000 if entry.generation_time and entry.completion else None
+
+
+def _guarded(entry: Entry) -> int:
+    return entry.finish_reason == "content_filter"
+
+
+def _data_discount(entry: Entry) -> float | None:
+    """Give the (negative) discount of applications that let the vendor use their data."""
+    return -0.01 * entry.usage if entry.app is None and entry.usage else None
+
+
+def _country(entry: Entry) -> str:
+    return _COUNTRIES[number("country", entry.external_user or entry.origin) % len(_COUNTRIES)]
+
+
+def _context_length(entry: Entry) -> str:
+    return _BUCKETS[bisect(_BUCKET_STARTS, entry.prompt)]
+
+
+def _timed(name: str, show: str, of: Callable[[Entry], float | None]) -> dict[str, Metric]:
+    spreads = {"avg": None, "p50": 0.5, "p90": 0.9, "p99": 0.99}
+    return {
+        f"{prefix}_{name}": Metric(
+            f"{prefix.capitalize()} {name.capitalize()}", show, _spread(of, at), rate=True, recent=True
+        )
+        for prefix, at in spreads.items()
+    }
+
+
+METRICS: dict[str, Metric] = {
+    "request_count": Metric("Request Count", "number", _count(lambda _entry: 1)),
+    "tokens_total": Metric("Total Tokens", "number", _count(lambda entry: entry.prompt + entry.completion)),
+    "tokens_prompt": Metric("Prompt Tokens", "number", _count(lambda entry: entry.prompt)),
+    "tokens_completion": Metric("Completion Tokens", "number", _count(lambda entry: entry.completion)),
+    "reasoning_tokens": Metric("Reasoning Tokens", "number", _count(lambda entry: entry.reasoning)),
+    "cached_tokens": Metric("Cached Tokens", "number", _count(lambda entry: entry.cached)),
+    "byok_request_count": Metric("BYOK Requests", "number", _count(lambda entry: entry.byok)),
+    "response_cached_count": Metric("Cached Responses", "number", _count(lambda entry: entry.replayed), recent=True),
+    "total_usage": Metric("Total Usage", "currency", _usd(lambda entry: entry.usage + entry.byok_usage)),
+    "byok_usage": Metric("BYOK Usage", "currency", _usd(lambda entry: entry.byok_usage)),
+    "credits_usage": Metric("Credits Usage", "currency", _usd(lambda entry: entry.usage)),
+    "openrouter_usage": Metric(
+        "OpenRouter Usage", "currency", _usd(lambda entry: 0 if entry.byok else entry.usage), recent=True
+    ),
+    "byok_fees": Metric("BYOK Fees", "currency", _usd(lambda entry: entry.usage if entry.byok else 0), recent=True),
+    "usage_upstream": Metric("Upstream Cost", "currency", _part(lambda entry: entry.upstream)),
+    "usage_cache": Metric("Cache Cost", "currency", _part(lambda entry: entry.cache)),
+    "cache_hit_rate": Metric(
+        "Cache Hit Rate", "percent", _ratio(lambda entry: entry.cached, lambda entry: entry.prompt), rate=True
+    ),
+    "response_cached_rate": Metric(
+        "Response Cached Rate",
+        "percent",
+        _ratio(lambda entry: entry.replayed, lambda _entry: 1),
+        rate=True,
+        recent=True,
+    ),
+    "guardrail_invoked_count": Metric("Guardrails Invoked", "number", _count(_guarded), recent=True),
+    "guardrail_invoked_rate": Metric(
+        "Guardrail Rate", "percent", _ratio(_guarded, lambda _entry: 1), rate=True, recent=True
+    ),
+    "usage_data": Metric("Data Discount", "currency", _part(_data_discount)),
+    "usage_web": Metric("Web Search Cost", "currency", _part(lambda entry: entry.web)),
+    "usage_upstream_web": Metric("Upstream Web Search Cost", "currency", _part(lambda entry: entry.web)),
+    **{
+        name: Metric(label, "currency", _part(lambda _entry: None))
+        for name, label in (
+            ("usage_file", "File Cost"),
+            ("usage_upstream_file", "Upstream File Cost"),
+            ("usage_web_fetch", "Web Fetch Cost"),
+            ("usage_upstream_web_fetch", "Upstream Web Fetch Cost"),
+        )
+    },
+    **_timed("latency", "latency", lambda entry: entry.latency),
+    **_timed("throughput", "throughput", _throughput),
+}
+
+
+def dimensions_of(identifier: Callable[[int], str]) -> dict[str, Dimension]:
+    """Give the dimensions; ``identifier`` makes a generation's id from its number."""
+    return {
+        "model": Dimension("Model", lambda entry: entry.model),
+        "variant": Dimension("Variant", lambda entry: entry.slug.partition(":")[2] or "standard"),
+        "workspace": Dimension("Workspace", lambda entry: entry.workspace_name, lambda entry: entry.workspace),
+        "app": Dimension("App", lambda entry: entry.app_name, lambda entry: entry.app),
+        "api_key_id": Dimension(
+            "API Key",
+            lambda entry: entry.key.name if entry.key else "",
+            lambda entry: entry.key.hash if entry.key else "",
+        ),
+        "user": Dimension(
+            "User",
+            lambda entry: entry.key.creator.name if entry.key else "",
+            lambda entry: entry.key.creator.user_id if entry.key else "",
+            beside=("user_email", lambda entry: entry.key.creator.email if entry.key else ""),
+        ),
+        "generation_id": Dimension("Generation ID", lambda entry: identifier(entry.index), recent=True),
+        "provider": Dimension("Provider", lambda entry: entry.provider, recent=True),
+        "origin": Dimension("Origin", lambda entry: entry.origin, recent=True),
+        "country": Dimension("Country", _country, recent=True),
+        "context_length_bucket": Dimension("Context Length", _context_length, recent=True),
+        "finish_reason": Dimension("Finish Reason", lambda entry: entry.finish_reason, recent=True),
+        "external_user": Dimension("External User", lambda entry: entry.external_user, recent=True),
+    }
+
 
 GRANULARITIES = ("minute", "hour", "day", "week", "month")
 _SCALAR: dict[str, Callable[[Any, Any], bool]] = {
@@ -66,9 +291,9 @@ class Query:
     time_key: str
 
 
-def meta(world: World, _request: Request, _role: object) -> Reply:
+def meta(state: AccountState, _request: Request, _role: object) -> Reply:
     """Answer ``GET /analytics/meta``: what can be asked for."""
-    dimensions = dimensions_of(world.corpus.identifier)
+    dimensions = dimensions_of(state.account.identifier)
     data = {
         "metrics": [
             {"name": name, "display_label": metric.label, "is_rate": metric.rate, "display_format": metric.show}
@@ -84,13 +309,13 @@ def meta(world: World, _request: Request, _role: object) -> Reply:
     return json_reply(200, {"data": data})
 
 
-def query(world: World, request: Request, _role: object) -> Reply | Awaitable[Reply]:
+def query(state: AccountState, request: Request, _role: object) -> Reply | Awaitable[Reply]:
     """Answer ``POST /analytics/query``."""
-    dimensions = dimensions_of(world.corpus.identifier)
+    dimensions = dimensions_of(state.account.identifier)
     try:
-        asked = read_query(orjson.loads(request.body), dimensions, world.today)
-        if world.analytics_until_us is not None:
-            asked = replace(asked, end_us=max(asked.start_us, min(asked.end_us, world.analytics_until_us)))
+        asked = read_query(orjson.loads(request.body), dimensions, state.today)
+        if state.analytics_until_us is not None:
+            asked = replace(asked, end_us=max(asked.start_us, min(asked.end_us, state.analytics_until_us)))
     except QueryError as error:
         return error_reply(400, str(error))
     except (orjson.JSONDecodeError, KeyError, ValueError):
@@ -106,7 +331,7 @@ def query(world: World, request: Request, _role: object) -> Reply | Awaitable[Re
         }
         return json_reply(200, {"data": {"data": rows[: asked.limit], "metadata": metadata}})
 
-    return world.with_ledger(run)
+    return state.with_ledger(run)
 
 
 def read_query(body: dict[str, Any], dimensions: dict[str, Dimension], until: datetime) -> Query:

@@ -15,8 +15,8 @@ from email.utils import formatdate
 from itertools import accumulate
 from typing import Any, Literal
 
+from orstats.sim.dataset.random_streams import number
 from orstats.sim.http import HTML, TEXT, Reply, error_reply, json_reply
-from orstats.sim.seeds import number
 
 RetryAfter = Literal["seconds", "date", "ms", "both", "reset", "none"]
 
@@ -131,7 +131,7 @@ ALL_KINDS: tuple[str, ...] = tuple(
         )
     )
 )
-_SPOILERS = {"truncated", "cut", "drip", "wrapped-200"}
+_CORRUPTING = {"truncated", "cut", "drip", "wrapped-200"}
 _SCRIPT_KINDS = {*ALL_KINDS, "ok"}
 
 
@@ -255,7 +255,7 @@ class Faults:
         Returns
         -------
         Reply or None
-            None for a kind that :meth:`spoils` a good answer.
+            None for a kind that :meth:`corrupts` a good answer.
         """
         if kind in _FIXED:
             return _FIXED[kind]
@@ -273,8 +273,8 @@ class Faults:
         return error_reply(status, MESSAGES[status], headers, extras=_EXTRAS if variant == "metadata" else None)
 
     @staticmethod
-    def spoils(kind: str) -> bool:
-        """Tell whether a fault spoils a good answer rather than taking its place.
+    def corrupts(kind: str) -> bool:
+        """Tell whether a fault corrupts a good answer rather than taking its place.
 
         Parameters
         ----------
@@ -286,9 +286,9 @@ class Faults:
         bool
             True for "truncated", "cut", "drip" and "wrapped-200".
         """
-        return kind in _SPOILERS
+        return kind in _CORRUPTING
 
-    def spoil(self, kind: str, good: Reply) -> Reply:
+    def corrupt(self, kind: str, good: Reply) -> Reply:
         """Spoil a good answer.
 
         Parameters
@@ -344,8 +344,9 @@ def wait_headers(style: str, wait_s: float, *, reset_s: float, limit: int) -> tu
     return {"seconds": headers[:1], "ms": headers[1:], "both": headers}.get(style, ())
 
 
-def _page(status: int, title: str) -> Reply:
-    return Reply(status, _PAGE.format(status=status, title=title).encode(), HTML)
+def page_reply(status: int, title: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+    """Answer with a page of a proxy."""
+    return Reply(status, _PAGE.format(status=status, title=title).encode(), HTML, headers)
 
 
 # What any error body may carry beside code and message.
@@ -358,7 +359,7 @@ _FIXED: dict[str, Reply] = {
     "reset": Reply(0, delivery="reset"),
     "close": Reply(0, delivery="close"),
     "hang": Reply(0, delivery="hang"),
-    **{kind: _page(int(kind.rpartition("-")[2]), title) for kind, title in _TITLES.items()},
+    **{kind: page_reply(int(kind.rpartition("-")[2]), title) for kind, title in _TITLES.items()},
     **{f"json-{status}": json_reply(status, body) for status, body in _FOREIGN_JSON.items()},
     **{kind: json_reply(200, body) for kind, body in _HOLLOW.items()},
     "blank-200": Reply(200),

@@ -1,21 +1,24 @@
-"""The whole account in one table, for the endpoints that add up. Made once, when it is first needed."""
+"""The whole account in one table, for the endpoints that add up, and what one key spent."""
 
 from __future__ import annotations
 
-import functools
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from orstats.sim import catalogue as models
-from orstats.sim.account import APPS, WORKSPACE_NAMES, ApiKey, Keys
-from orstats.sim.special import SEARCH_USD
+from orstats.sim.dataset.catalogue import APPS, MODELS, WORKSPACE_NAMES, ApiKey
+from orstats.sim.dataset.records import SEARCH_USD
+from orstats.sim.dataset.timeline import microseconds
 
 if TYPE_CHECKING:
     import threading
 
-    from orstats.sim.catalogue import Model
-    from orstats.sim.corpus import Corpus
+    from orstats.sim.dataset.account import SimulatedAccount
 
+_DECIMALS = 10
+KeysByApp = Mapping[tuple[int | None, str], ApiKey]
 _APP_NAMES = {app.app_id: app.name or app.origin for app in APPS if app.app_id is not None}
 
 
@@ -65,42 +68,42 @@ class Entry:
         return WORKSPACE_NAMES.get(self.workspace, "")
 
 
-def read_ledger(corpus: Corpus, keys: Keys, stop: threading.Event) -> list[Entry]:
+def read_ledger(account: SimulatedAccount, keys: KeysByApp, stop: threading.Event) -> list[Entry]:
     """Read all generations of an account, in time order; takes about 0.1 ms each.
 
     Parameters
     ----------
-    corpus, keys
+    account, keys
         The account.
     stop
         Ends the reading early, with what has been read so far, when the server is stopped meanwhile.
     """
     entries = []
-    for index in range(corpus.generations):
+    for index in range(account.generations):
         if stop.is_set():
             break
-        entries.append(read_entry(corpus, keys, index))
+        entries.append(read_entry(account, keys, index))
     return entries
 
 
-def read_entry(corpus: Corpus, keys: Keys, index: int) -> Entry:
+def read_entry(account: SimulatedAccount, keys: KeysByApp, index: int) -> Entry:
     """Read one generation of an account."""
-    row = corpus.record(index)
+    row = account.record(index)
     base, _, variant = row["model"].partition(":")
-    model = _models().get(row["model"]) or _models()[base]
+    model = MODELS.get(row["model"]) or MODELS[base]
     provider = row["provider_name"] or ""
     served = [endpoint for endpoint in model.endpoints if endpoint.provider == provider]
     discount = row["cache_discount"]
     return Entry(
         index=index,
-        created_us=corpus.created_us(index),
+        created_us=account.created_us(index),
         # An awkward account counts variants under the one permaslug that they share.
-        model=base if corpus.awkward else row["model"],
+        model=base if account.awkward else row["model"],
         slug=f"{model.slug.partition(':')[0]}:{variant}" if variant else model.slug,
         endpoint_id=model.endpoint_id(served[0]) if served else "",
         provider=provider,
         app=row["app_id"],
-        key=_key_of_app(keys).get((row["app_id"], row["origin"])),
+        key=keys.get((row["app_id"], row["origin"])),
         origin=row["origin"],
         workspace=row["workspace_id"] or "",
         finish_reason=row["finish_reason"] or "",
@@ -121,23 +124,31 @@ def read_entry(corpus: Corpus, keys: Keys, index: int) -> Entry:
     )
 
 
-@functools.lru_cache(maxsize=8)
-def _key_of_app(keys: Keys) -> dict[tuple[int | None, str], ApiKey]:
-    return {(app.app_id, app.origin): key for key in keys.listed for app in key.apps}
+def spent_by(key: ApiKey | None, entries: Sequence[Entry], now: datetime) -> dict[str, float]:
+    """Add up what a key spent; no key spent nothing.
+
+    Returns
+    -------
+    dict
+        The fields ``usage...`` and ``byok_usage...`` of ``GET /key``, in USD: in total, and of the current UTC day,
+        week (from Monday) and month.
+    """
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    since = {
+        "": 0,
+        "_daily": microseconds(today),
+        "_weekly": microseconds(today - timedelta(days=today.weekday())),
+        "_monthly": microseconds(today.replace(day=1)),
+    }
+    own = [entry for entry in entries if key is not None and entry.key is key]
+    total: dict[str, float] = {}
+    for span, start in since.items():
+        rows = [entry for entry in own if entry.created_us >= start]
+        total[f"usage{span}"] = total_usd(entry.usage for entry in rows)
+        total[f"byok_usage{span}"] = total_usd(entry.byok_usage for entry in rows)
+    return total
 
 
-@functools.cache
-def _models() -> dict[str, Model]:
-    everything = (
-        *models.CHAT,
-        *models.FREE,
-        *models.EMBEDDINGS,
-        *models.LEGACY,
-        models.INSTRUCT,
-        models.RERANK,
-        models.IMAGE,
-        models.SPEECH,
-        models.TRANSCRIPTION,
-        models.VIDEO,
-    )
-    return {model.permaslug: model for model in everything}
+def total_usd(amounts: Iterable[float]) -> float:
+    """Add up amounts, exactly, and round as the API does."""
+    return round(math.fsum(amounts), _DECIMALS)

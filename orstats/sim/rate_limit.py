@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from orstats.sim.faults import MESSAGES, RetryAfter, wait_headers
+from orstats.sim.faults import MESSAGES, RetryAfter, page_reply, wait_headers
 from orstats.sim.http import Reply, error_reply
 
 
@@ -28,7 +28,7 @@ class RateLimit:
         Seconds that ``Retry-After`` and ``retry-after-ms`` ask for, such as 120. None asks for the time until one more
         request is served, rounded up to whole seconds or milliseconds.
     status
-        Status of a refusal: 429 as the API answers, or 503 as nginx and haproxy do by default.
+        Status of a refusal: 429 with the API's body, or 503 with a page as nginx and haproxy send by default.
     algorithm
         "bucket" refills steadily and refusals cost nothing; "window" counts anew each second.
 
@@ -92,6 +92,8 @@ class Limiter:
         limit = self._limit
         told_s = wait_s if limit.retry_after_s is None else limit.retry_after_s
         headers = wait_headers(limit.retry_after, told_s, reset_s=wait_s, limit=max(1, int(limit.per_second)))
+        if limit.status == 503:  # noqa: PLR2004 - Service Unavailable
+            return page_reply(503, "503 Service Temporarily Unavailable", headers)
         return error_reply(limit.status, MESSAGES[limit.status], headers)
 
     def _bucket(self, now: float) -> float | None:

@@ -1,20 +1,20 @@
-"""The simulator itself: starts, stops, says where it is, and counts what happened."""
+"""The simulator itself: starts, stops, says where it is, what there is, and counts what happened."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from orstats.sim.certificates import CertificateKind
-from orstats.sim.corpus import Corpus
+from orstats.sim.dataset.account import ContentReason, SimulatedAccount
 from orstats.sim.faults import Faults
 from orstats.sim.http_server import HOST, HttpServer
 from orstats.sim.rate_limit import RateLimit
-from orstats.sim.service import Service
-from orstats.sim.truth import Truth
+from orstats.sim.routes import Service
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orstats.sim.stats import Stats
 
 
-class SimServer(Truth):
+class SimServer:
     """An HTTP server on this machine that speaks the OpenRouter API about a made-up account.
 
     Used as a context manager it runs in a thread of its own; with :meth:`serve_forever` it holds the calling one.
@@ -104,7 +104,7 @@ class SimServer(Truth):
             rate_limit = RateLimit(rate_limit)
         if account not in ("plain", "awkward"):
             raise ValueError(f"account must be 'plain' or 'awkward', got {account!r}.")
-        self._corpus = Corpus(
+        self._account = SimulatedAccount(
             generations,
             seed=seed,
             until=until or datetime.fromtimestamp((clock or time.time)(), UTC),
@@ -113,7 +113,7 @@ class SimServer(Truth):
         )
         idle = not (faults.rate or faults.per_id or faults.always)
         self._service = Service(
-            self._corpus,
+            self._account,
             faults=None if idle else faults,
             rate_limit=rate_limit,
             latency=latency,
@@ -122,12 +122,13 @@ class SimServer(Truth):
             analytics_per_minute=analytics_per_minute,
             clock=clock,
         )
+        self._unknown = 0
         certificate: CertificateKind | None = ("valid" if tls else None) if isinstance(tls, bool) else tls
         self._http_server = HttpServer(self._service, port, certificate)
 
     def __repr__(self) -> str:
         where = f"at {self.base_url}" if self._http_server.port is not None else "not running"
-        return f"<SimServer {where}, {self._corpus.generations} generations, seed {self._corpus.seed}>"
+        return f"<SimServer {where}, {self._account.generations} generations, seed {self._account.seed}>"
 
     def __enter__(self) -> Self:
         self.start()
@@ -200,17 +201,17 @@ class SimServer(Truth):
     @property
     def key(self) -> str:
         """The key of an organisation's administrator: reads metadata and content."""
-        return self._service.world.keys.admin.secret
+        return self._service.state.keys.admin.secret
 
     @property
     def plain_key(self) -> str:
         """A key that reads metadata; content is forbidden (403)."""
-        return self._service.world.keys.plain.secret
+        return self._service.state.keys.plain.secret
 
     @property
     def management_key(self) -> str:
         """The key that analytics, activity and credits want."""
-        return self._service.world.keys.management
+        return self._service.state.keys.management
 
     def client(self, **options: Any) -> Any:
         """Open an :class:`orstats.Client` on this server, with both of its keys.
@@ -233,11 +234,171 @@ class SimServer(Truth):
     @property
     def out_of_credits(self) -> bool:
         """Whether the account has run out of credits: then metadata answers 402. May be set while it runs."""
-        return self._service.world.out_of_credits
+        return self._service.state.out_of_credits
 
     @out_of_credits.setter
     def out_of_credits(self, value: bool) -> None:
-        self._service.world.out_of_credits = value
+        self._service.state.out_of_credits = value
+
+    # ---- what there is -----------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def ids(self) -> list[str]:
+        """All identifiers of the account in time order (some 7 s and 90 MB for a million)."""
+        return list(self._account.identifiers())
+
+    def record(self, generation_id: str) -> dict[str, Any]:
+        """Tell the true metadata of a generation, even before it can be found.
+
+        Parameters
+        ----------
+        generation_id
+            One of ``ids``.
+
+        Returns
+        -------
+        dict
+            As ``data`` of the answer has it.
+
+        Raises
+        ------
+        KeyError
+            If the account has no such generation.
+        """
+        return self._account.record(self._index(generation_id))
+
+    def content(self, generation_id: str) -> dict[str, Any] | None:
+        """Tell the stored content of a generation.
+
+        Parameters
+        ----------
+        generation_id
+            One of ``ids``.
+
+        Returns
+        -------
+        dict or None
+            As ``data`` of the answer has it; None if there is none (see :meth:`content_reason`).
+
+        Raises
+        ------
+        KeyError
+            If the account has no such generation.
+        """
+        return self._account.content(self._index(generation_id))
+
+    def content_format(self, generation_id: str) -> str:
+        """Tell in which API's format the content of a generation is stored.
+
+        Parameters
+        ----------
+        generation_id
+            One of ``ids``.
+
+        Returns
+        -------
+        str
+            "chat", or in an awkward account one of :data:`orstats.sim.dataset.content_formats.FORMATS`.
+        """
+        return self._account.content_format(self._index(generation_id))
+
+    def content_reason(self, generation_id: str) -> ContentReason:
+        """Tell why a generation has content or not.
+
+        Parameters
+        ----------
+        generation_id
+            One of ``ids``.
+
+        Returns
+        -------
+        str
+            "stored"; or, with 404: "logging_off" (not logged at that time), "regional" (served by a regional host),
+            "too_old"; or "zero_data_retention" (200, but empty). A key that may not read gets 403 for any.
+
+        Raises
+        ------
+        KeyError
+            If the account has no such generation.
+        """
+        return self._account.content_reason(self._index(generation_id))
+
+    def _index(self, generation_id: str) -> int:
+        index = self._account.find(generation_id)
+        if index is None:
+            raise KeyError(generation_id)
+        return index
+
+    def young_ids(
+        self,
+        count: int,
+        *,
+        found_after: float,
+        ran_for: float = 0.0,
+        content_after: float | None = None,
+        kind: str = "chat",
+    ) -> list[str]:
+        """Add generations whose calls have just ended, and whose records are not yet available.
+
+        Parameters
+        ----------
+        count
+            How many.
+        found_after
+            Seconds from now during which their records answer 404.
+        ran_for
+            Seconds that the calls ran. The second in the ids, and ``created_at``, is when they began;
+            ``generation_time`` is this long.
+        content_after
+            Seconds from now during which their content answers 404; None for as long as the records.
+        kind
+            "chat"; "video" for ``gen-vid-`` ids; "cancelled", "tools", "embeddings" and so on.
+
+        Returns
+        -------
+        list of str
+            Their ids.
+        """
+        wait = found_after if content_after is None else content_after
+        add = self._service.state.add_young
+        return [add(found_after=found_after, content_after=wait, ran_for=ran_for, kind=kind) for _ in range(count)]
+
+    def foreign_ids(self, count: int, *, age: float = 3600.0) -> list[str]:
+        """Make ids of generations that belong to another user: the API answers 403.
+
+        Parameters
+        ----------
+        count
+            How many; each call makes the same ones first.
+        age
+            How many seconds ago the second in them lies.
+
+        Returns
+        -------
+        list of str
+            The ids.
+        """
+        moment = self._service.state.now - timedelta(seconds=age)
+        return [self._account.foreign(number, moment) for number in range(count)]
+
+    def unknown_ids(self, count: int, *, age: float | None = None) -> list[str]:
+        """Make identifiers that are never found.
+
+        Parameters
+        ----------
+        count
+            How many; each call makes new ones.
+        age
+            How many seconds ago the second in them lies; None for legacy ones, which have no second.
+
+        Returns
+        -------
+        list of str
+            The identifiers.
+        """
+        first, self._unknown = self._unknown, self._unknown + count
+        moment = None if age is None else self._service.state.now - timedelta(seconds=age)
+        return [self._account.unknown(number, moment) for number in range(first, self._unknown)]
 
     # ---- what happened -------------------------------------------------------------------------------------
 

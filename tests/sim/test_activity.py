@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 from urllib3.exceptions import ProtocolError
 
-from orstats.sim import SimServer, analytics, world
+from orstats.sim import SimServer, analytics, state
 from orstats.sim.analytics import run_query
 from orstats.sim.ledger import read_ledger
 
@@ -96,12 +96,12 @@ def test_credits_are_what_all_generations_cost(books, ask):
 def test_the_server_answers_others_while_it_adds_up(ask, monkeypatch):
     begun, go_on = Event(), Event()
 
-    def slow(corpus, keys, stop):
+    def slow(account, keys, stop):
         begun.set()
         assert go_on.wait(20)
-        return read_ledger(corpus, keys, stop)
+        return read_ledger(account, keys, stop)
 
-    monkeypatch.setattr(world, "read_ledger", slow)
+    monkeypatch.setattr(state, "read_ledger", slow)
     with SimServer(50, until=UNTIL) as server, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(ask, server, "/credits", key=server.management_key)
         assert begun.wait(20)
@@ -143,10 +143,10 @@ def test_stopping_does_not_wait_for_a_million_generations(ask):
 
 
 def test_a_failure_of_the_simulator_is_logged_and_drops_the_connection(ask, monkeypatch, caplog):
-    def fail(_corpus, _keys, _stop):
+    def fail(_account, _keys, _stop):
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr(world, "read_ledger", fail)
+    monkeypatch.setattr(state, "read_ledger", fail)
     with SimServer(5, until=UNTIL) as server, pytest.raises(ProtocolError):
         ask(server, "/credits", key=server.management_key)
     assert "no answer to GET /api/v1/credits" in caplog.text

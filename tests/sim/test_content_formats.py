@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from orstats.sim import SimServer
-from orstats.sim.content_formats import FORMATS
+from orstats.sim.dataset.content_formats import FORMATS
 
 UNTIL = datetime(2026, 6, 17, 14, 30, tzinfo=UTC)
 
@@ -22,9 +22,9 @@ def contents(accounts):
     plain, awkward = accounts
     pairs = {}
     for index in range(1000):
-        if awkward._corpus.content_reason(index) == "stored":
-            pair = plain._corpus.content(index), awkward._corpus.content(index)
-            pairs.setdefault(awkward._corpus.content_format(index), []).append(pair)
+        if awkward._account.content_reason(index) == "stored":
+            pair = plain._account.content(index), awkward._account.content(index)
+            pairs.setdefault(awkward._account.content_format(index), []).append(pair)
     return pairs
 
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from orstats.sim import SimServer
-from orstats.sim.corpus import Corpus
-from orstats.sim.texts import HOSTILE_ASKS, subjects, tokens_in
+from orstats.sim.dataset.account import SimulatedAccount
+from orstats.sim.dataset.conversations import HOSTILE_ASKS, subjects, tokens_in
 
 MISSING = {"logging_off": 404, "regional": 404, "too_old": 404, "zero_data_retention": 200, "stored": 200}
 
@@ -152,12 +152,12 @@ def test_bare_prompts_are_as_long_as_the_token_counts_say(stored):
 
 
 def test_reasoning_of_a_cut_stream_is_cut_too():
-    corpus = Corpus(6000, seed=0, until=datetime(2026, 6, 17, tzinfo=UTC))
+    account = SimulatedAccount(6000, seed=0, until=datetime(2026, 6, 17, tzinfo=UTC))
     checked = 0
     for index in range(1000, 6000):
-        record = corpus.record(index) if corpus.content_reason(index) == "stored" else {"cancelled": False}
+        record = account.record(index) if account.content_reason(index) == "stored" else {"cancelled": False}
         if record["cancelled"] and record["native_tokens_reasoning"]:
-            output = corpus.content(index)["output"]
+            output = account.content(index)["output"]
             assert tokens_in(output["reasoning"]) == record["native_tokens_reasoning"], record["id"]
             checked += 1
     assert checked > 5

@@ -35,7 +35,7 @@ def faulty():
     server = SimServer(len(ALL_KINDS), seed=4)
     always = dict(zip(server.ids, ALL_KINDS, strict=True))
     with SimServer(
-        len(ALL_KINDS), seed=4, until=server._corpus.until, faults=Faults(rate=0, always=always, drip_s=0)
+        len(ALL_KINDS), seed=4, until=server._account.until, faults=Faults(rate=0, always=always, drip_s=0)
     ) as running:
         yield running
 
@@ -196,7 +196,7 @@ def test_a_redirect_points_elsewhere(meet):
 def test_after_a_fault_the_next_answer_is_good(ask):
     server = SimServer(len(DEFAULT_KINDS))
     script = {identifier: [kind] for identifier, kind in zip(server.ids, DEFAULT_KINDS, strict=False)}
-    with SimServer(len(DEFAULT_KINDS), until=server._corpus.until, faults=Faults(rate=0, per_id=script)) as faulty:
+    with SimServer(len(DEFAULT_KINDS), until=server._account.until, faults=Faults(rate=0, per_id=script)) as faulty:
         for identifier in script:
             with suppress(ProtocolError, orjson.JSONDecodeError):
                 ask(faulty, "/generation", id=identifier)

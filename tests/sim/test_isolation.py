@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orstats.sim
 
-FILES = sorted(Path(orstats.sim.__file__).parent.glob("*.py"))
+FILES = sorted(Path(orstats.sim.__file__).parent.rglob("*.py"))
 
 
 def imported(path):

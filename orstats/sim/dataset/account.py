@@ -8,14 +8,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from orstats.sim.attempts import milliseconds, prolong
-from orstats.sim.content_formats import FORMATS, TOOL_FORMATS, reformat
-from orstats.sim.contents import tool_calls, write_content
-from orstats.sim.ids import IdCodec
-from orstats.sim.plan import Plan, plan_of
-from orstats.sim.records import region_of, write_record
-from orstats.sim.seeds import number, stream
-from orstats.sim.timeline import BEFORE_MIDNIGHT_US, DAY_US, DAYS, KINDS, SECOND_US, Slot, Timeline, microseconds
+from orstats.sim.dataset.content_formats import FORMATS, TOOL_FORMATS, reformat
+from orstats.sim.dataset.conversations import Plan, plan_of, tool_calls, write_content
+from orstats.sim.dataset.identifiers import IdCodec
+from orstats.sim.dataset.random_streams import number, stream
+from orstats.sim.dataset.records import milliseconds, prolong, region_of, write_record
+from orstats.sim.dataset.timeline import (
+    BEFORE_MIDNIGHT_US,
+    DAY_US,
+    DAYS,
+    KINDS,
+    SECOND_US,
+    Slot,
+    Timeline,
+    microseconds,
+)
 
 ContentReason = Literal["stored", "logging_off", "zero_data_retention", "regional", "too_old"]
 
@@ -27,7 +34,7 @@ _NITRO = 8
 _FOREIGN = 0x5EED
 
 
-class Corpus:
+class SimulatedAccount:
     """A repeatable account.
 
     Parameters
@@ -51,10 +58,10 @@ class Corpus:
     Examples
     --------
     >>> from datetime import UTC, datetime
-    >>> corpus = Corpus(1000, seed=0, until=datetime(2026, 3, 1, tzinfo=UTC))
-    >>> corpus.find(corpus.identifier(500))
+    >>> account = SimulatedAccount(1000, seed=0, until=datetime(2026, 3, 1, tzinfo=UTC))
+    >>> account.find(account.identifier(500))
     500
-    >>> corpus.record(500)["id"] == corpus.identifier(500)
+    >>> account.record(500)["id"] == account.identifier(500)
     True
     """
 
@@ -115,7 +122,7 @@ class Corpus:
         to_midnight_us = DAY_US - slot.created_us % DAY_US
         if to_midnight_us < BEFORE_MIDNIGHT_US and row["generation_time"] is not None:
             prolong(row, to_midnight_us // 1000 + 20_000 + number(self.seed, "past-midnight", slot.index) % 90_000)
-        if slot.kind in {"chat", "tools"} and number(self.seed, "nitro", slot.talk) % _NITRO == 0:
+        if slot.kind in {"chat", "tools"} and number(self.seed, "nitro", slot.conversation_id) % _NITRO == 0:
             row["model"] += ":nitro"
 
     def content(self, index: int) -> dict[str, Any] | None:
@@ -140,7 +147,7 @@ class Corpus:
         slot = self._slot(self._source(index))
         # Half of the conversations are plain; few call tools, so those have a format that shows.
         names = TOOL_FORMATS if "tools" in slot.kinds else (*FORMATS, *["chat"] * len(FORMATS))
-        return names[number(self.seed, "content-format", slot.talk) % len(names)]
+        return names[number(self.seed, "content-format", slot.conversation_id) % len(names)]
 
     def content_reason(self, index: int) -> ContentReason:
         """Tell why generation ``index`` has content, or why not."""
@@ -148,7 +155,7 @@ class Corpus:
         if slot.kind == "legacy":
             return "too_old"
         source = self._slot(self._source(index))
-        if region_of(self.seed, source.talk) != "global":
+        if region_of(self.seed, source.conversation_id) != "global":
             return "regional"
         if not self._log_content or slot.created_us < self._logging_us:
             return "logging_off"
@@ -166,7 +173,7 @@ class Corpus:
         ran_s
             How long the call ran, in seconds; 0 for a duration drawn as for any other.
         kind
-            One of :data:`orstats.sim.timeline.KINDS`.
+            One of :data:`orstats.sim.dataset.timeline.KINDS`.
         """
         if kind not in KINDS:
             raise ValueError(f"Unknown kind {kind!r}. Use one of {', '.join(KINDS)}.")

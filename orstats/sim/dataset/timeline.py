@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from orstats.sim.seeds import stream
+from orstats.sim.dataset.random_streams import stream
 
 if TYPE_CHECKING:
     import random
@@ -72,13 +72,13 @@ _LEGACY_NEWEST_DAYS = 95
 class Slot:
     """One generation's place: number, moment (µs since 1970), kind, and conversation.
 
-    ``talk`` names the conversation, ``turn`` counts in it from 0, ``kinds`` and ``moments`` tell of all its turns.
+    ``turn`` counts in the conversation from 0; ``kinds`` and ``moments`` are those of all its turns.
     """
 
     index: int
     created_us: int
     kind: str
-    talk: str
+    conversation_id: str
     turn: int
     kinds: tuple[str, ...]
     moments: tuple[int, ...]

@@ -205,7 +205,7 @@ def reformat(content: Content, name: str, calls: list[Message]) -> Content:
     Parameters
     ----------
     content
-        From :func:`orstats.sim.contents.write_content`; changed in place.
+        From :func:`orstats.sim.dataset.conversations.write_content`; changed in place.
     name
         The format.
     calls

@@ -6,8 +6,8 @@ generation, and the generation's number hidden behind the tag. So a million iden
 
 from __future__ import annotations
 
-from orstats.sim.seeds import ALPHABET, BASE, base62, number
-from orstats.sim.timeline import SECOND_US
+from orstats.sim.dataset.random_streams import ALPHABET, BASE, base62, number
+from orstats.sim.dataset.timeline import SECOND_US
 
 _HALF = 10
 _SPACE: int = BASE**_HALF

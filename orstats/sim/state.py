@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from orstats.sim.account import keys_of
+from orstats.sim.dataset.catalogue import keys_of
+from orstats.sim.dataset.timeline import SECOND_US
 from orstats.sim.ledger import Entry, read_entry, read_ledger
-from orstats.sim.timeline import SECOND_US
 
 if TYPE_CHECKING:
-    from orstats.sim.corpus import Corpus
+    from orstats.sim.dataset.account import SimulatedAccount
     from orstats.sim.http import Reply
 
 # Answers kept ready as bytes: some 25 MB.
@@ -25,12 +25,12 @@ _READY = 16_384
 _ANALYTICS_LAG_S = 3 * 3600
 
 
-class World:
+class AccountState:
     """One account as it is now. All methods but :meth:`add_young` run in the server's thread.
 
     Parameters
     ----------
-    corpus
+    account
         The account.
     lag
         Seconds after the end of its call before a generation is found.
@@ -38,9 +38,10 @@ class World:
         Seconds since 1970; None for the machine's.
     """
 
-    def __init__(self, corpus: Corpus, *, lag: float, clock: Callable[[], float] | None) -> None:
-        self.corpus = corpus
-        self.keys = keys_of(corpus.seed, awkward=corpus.awkward)
+    def __init__(self, account: SimulatedAccount, *, lag: float, clock: Callable[[], float] | None) -> None:
+        self.account = account
+        self.keys = keys_of(account.seed, awkward=account.awkward)
+        self._keys_by_app = {(app.app_id, app.origin): key for key in self.keys.listed for app in key.apps}
         self.out_of_credits = False
         self.rated: set[str] = set()
         self.record_body = functools.lru_cache(maxsize=_READY)(self._record_body)
@@ -71,38 +72,38 @@ class World:
     @property
     def today(self) -> datetime:
         """The account's time: when it ends, or later where a clock was given that moves on."""
-        return max(self.corpus.until, self.now) if self._moves else self.corpus.until
+        return max(self.account.until, self.now) if self._moves else self.account.until
 
     @property
     def analytics_until_us(self) -> int | None:
         """The newest moment that the analytics of an awkward account know of, as they come late."""
-        return int((self._clock() - _ANALYTICS_LAG_S) * SECOND_US) if self.corpus.awkward else None
+        return int((self._clock() - _ANALYTICS_LAG_S) * SECOND_US) if self.account.awkward else None
 
     def find(self, identifier: str, *, content: bool = False) -> int | None:
         """Find a generation whose record (or content) is available by now; the API does not tell the others apart."""
-        index = self.corpus.find(identifier)
+        index = self.account.find(identifier)
         if index is None:
             return None
         available_at = (self._content_at if content else self._found_at).get(index)
         if available_at is None and self._lag:
-            duration_ms = self.corpus.record(index)["generation_time"] or 0
-            available_at = self.corpus.created_us(index) / 1e6 + duration_ms / 1e3 + self._lag
+            duration_ms = self.account.record(index)["generation_time"] or 0
+            available_at = self.account.created_us(index) / 1e6 + duration_ms / 1e3 + self._lag
         return None if available_at is not None and self._clock() < available_at else index
 
     def add_young(self, *, found_after: float, content_after: float, ran_for: float, kind: str) -> str:
         """Add a generation whose call has just ended; any thread may call this. For arguments see ``young_ids``."""
         now = self._clock()
         with self._adding:
-            index = self.corpus.add(now - ran_for, ran_s=ran_for, kind=kind)
+            index = self.account.add(now - ran_for, ran_s=ran_for, kind=kind)
             self._found_at[index], self._content_at[index] = now + found_after, now + content_after
-        return self.corpus.identifier(index)
+        return self.account.identifier(index)
 
     async def with_ledger(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply:
         """Answer from the whole account. It is read once, and added up each time, in a thread: others need not wait."""
         if self._ledger is None:
             if self._reading is None:
                 self._reading = asyncio.ensure_future(
-                    asyncio.to_thread(read_ledger, self.corpus, self.keys, self._stopping)
+                    asyncio.to_thread(read_ledger, self.account, self._keys_by_app, self._stopping)
                 )
             # Shielded: a client that hangs up must not end the reading for the others.
             self._ledger = await asyncio.shield(self._reading)
@@ -114,9 +115,9 @@ class World:
         added = [index for index, found_at in self._found_at.items() if found_at <= now]
         if not added:
             return entries
-        more = [read_entry(self.corpus, self.keys, index) for index in added]
+        more = [read_entry(self.account, self._keys_by_app, index) for index in added]
         return sorted([*entries, *more], key=lambda entry: entry.created_us)
 
     def _record_body(self, index: int) -> bytes:
         # A copy: what orjson returns keeps its scratch space, some 8 kB for a record of 1.5 kB.
-        return memoryview(orjson.dumps({"data": self.corpus.record(index)})).tobytes()
+        return memoryview(orjson.dumps({"data": self.account.record(index)})).tobytes()

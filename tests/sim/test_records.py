@@ -8,13 +8,13 @@ from itertools import pairwise
 import pytest
 
 from orstats.sim import SimServer
-from orstats.sim.corpus import Corpus
+from orstats.sim.dataset.account import SimulatedAccount
 
 UNTIL = datetime(2026, 6, 17, 14, 30, tzinfo=UTC)
 
 
 def ids_of(generations, seed):
-    return list(Corpus(generations, seed=seed, until=UNTIL).identifiers())
+    return list(SimulatedAccount(generations, seed=seed, until=UNTIL).identifiers())
 
 
 def test_the_same_seed_gives_the_same_account(sim, records):
@@ -29,32 +29,32 @@ def test_another_seed_gives_another_account():
 
 
 def test_records_do_not_depend_on_what_was_asked_before():
-    one, two = (Corpus(700, seed=5, until=UNTIL) for _ in range(2))
+    one, two = (SimulatedAccount(700, seed=5, until=UNTIL) for _ in range(2))
     backwards = {index: one.record(index) for index in reversed(range(700))}
     assert [two.record(index) for index in range(700)] == [backwards[index] for index in range(700)]
 
 
 @pytest.mark.parametrize("generations", [0, 1, 2, 39, 40, 499, 500, 512, 513, 1013])
 def test_any_number_of_generations_works(generations):
-    corpus = Corpus(generations, seed=3, until=UNTIL)
-    ids = list(corpus.identifiers())
+    account = SimulatedAccount(generations, seed=3, until=UNTIL)
+    ids = list(account.identifiers())
     assert len(set(ids)) == generations
-    assert [corpus.find(identifier) for identifier in ids] == list(range(generations))
-    assert [corpus.record(index)["id"] for index in range(generations)] == ids
+    assert [account.find(identifier) for identifier in ids] == list(range(generations))
+    assert [account.record(index)["id"] for index in range(generations)] == ids
 
 
 def test_a_million_generations_are_not_made_to_read_one():
-    corpus = Corpus(1_000_000, seed=0, until=UNTIL)
-    identifier = corpus.identifier(987_654)
-    assert corpus.find(identifier) == 987_654
-    assert corpus.record(987_654)["id"] == identifier
+    account = SimulatedAccount(1_000_000, seed=0, until=UNTIL)
+    identifier = account.identifier(987_654)
+    assert account.find(identifier) == 987_654
+    assert account.record(987_654)["id"] == identifier
 
 
 def test_negative_counts_and_naive_times_are_refused():
     with pytest.raises(ValueError, match="0 or more"):
-        Corpus(-1, seed=0, until=UNTIL)
+        SimulatedAccount(-1, seed=0, until=UNTIL)
     with pytest.raises(ValueError, match="time zone"):
-        Corpus(1, seed=0, until=UNTIL.replace(tzinfo=None))
+        SimulatedAccount(1, seed=0, until=UNTIL.replace(tzinfo=None))
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def test_negative_counts_and_naive_times_are_refused():
     ],
 )
 def test_foreign_identifiers_are_not_found(text):
-    assert Corpus(1000, seed=0, until=UNTIL).find(text) is None
+    assert SimulatedAccount(1000, seed=0, until=UNTIL).find(text) is None
 
 
 def test_an_identifier_with_another_second_is_not_found(sim):
     head, second, tail = sim.ids[500].split("-")
-    assert Corpus(1000, seed=11, until=UNTIL).find(f"{head}-{int(second) + 1}-{tail}") is None
+    assert SimulatedAccount(1000, seed=11, until=UNTIL).find(f"{head}-{int(second) + 1}-{tail}") is None
 
 
 def test_identifiers_have_the_three_shapes(sim):
@@ -110,8 +110,8 @@ def test_times_come_in_both_spellings(records):
 
 
 def test_nights_and_weekends_are_quiet():
-    corpus = Corpus(6000, seed=1, until=UNTIL)
-    times = [datetime.fromtimestamp(corpus.created_us(index) / 1e6, UTC) for index in range(200, 6000)]
+    account = SimulatedAccount(6000, seed=1, until=UNTIL)
+    times = [datetime.fromtimestamp(account.created_us(index) / 1e6, UTC) for index in range(200, 6000)]
     hours, days = Counter(time.hour for time in times), Counter(time.weekday() for time in times)
     assert hours[15] > 5 * hours[3]
     assert days[2] > 2 * days[6]
@@ -213,8 +213,8 @@ _KEPT = []
 
 def _records_of_seed_0():
     if not _KEPT:
-        corpus = Corpus(1000, seed=0, until=UNTIL)
-        _KEPT.extend(corpus.record(index) for index in range(1000))
+        account = SimulatedAccount(1000, seed=0, until=UNTIL)
+        _KEPT.extend(account.record(index) for index in range(1000))
     return _KEPT
 
 
