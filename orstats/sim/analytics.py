@@ -49,13 +49,8 @@ QUERY = {
 def fits(value: Any, shape: Any) -> bool:
     """Tell whether ``value`` has a shape.
 
-    Parameters
-    ----------
-    value
-        What a client sent.
-    shape
-        A type; a list of one shape, for an array of those; a dict, for an object whose fields have those shapes where
-        they are present (others are free); or a tuple of shapes, one of which must fit.
+    A shape is a type, a list of one shape for an array, a dict for an object whose fields have those shapes where they
+    are present, or a tuple of alternatives.
 
     Examples
     --------
@@ -335,23 +330,9 @@ def query(state: AccountState, request: Request, _role: object) -> Reply | Await
 
 
 def read_query(body: dict[str, Any], dimensions: dict[str, Dimension], until: datetime) -> Query:
-    """Check a query.
+    """Check a query; without a time range it covers the 7 days before ``until``.
 
-    Parameters
-    ----------
-    body
-        The request's JSON.
-    dimensions
-        What can be broken down by.
-    until
-        The end of the default time range, which is 7 days.
-
-    Raises
-    ------
-    QueryError
-        If it breaks one of the documented rules.
-    KeyError, ValueError
-        If its shape is not that of a query.
+    A broken rule raises QueryError, a wrong shape KeyError or another ValueError.
     """
     if not fits(body, QUERY):
         raise ValueError("not a query")

@@ -14,24 +14,9 @@ _CA_FILE, _SERVER_FILE = "ca.pem", "server.pem"
 
 
 def create_tls_context(folder: Path, kind: CertificateKind) -> tuple[ssl.SSLContext, Path]:
-    """Create an authority and a server certificate signed by it.
+    """Write an authority and a server certificate that it signed to ``folder``.
 
-    Parameters
-    ----------
-    folder
-        Where both are written. The server's private key is beside its certificate.
-    kind
-        "valid" for this machine's loopback names; "expired" since yesterday; "wrong-host" for another name.
-
-    Returns
-    -------
-    tuple
-        The server's context, and the authority's certificate, which clients must trust.
-
-    Raises
-    ------
-    ImportError
-        If cryptography is not installed.
+    Returns the server's context, and the authority's certificate, which clients must trust.
     """
     try:
         from cryptography import x509  # noqa: PLC0415 - an extra, and only needed for TLS

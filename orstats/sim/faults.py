@@ -315,17 +315,6 @@ class Faults:
 def wait_headers(style: str, wait_s: float, *, reset_s: float, limit: int) -> tuple[tuple[str, str], ...]:
     """Build the headers that ask a client to wait.
 
-    Parameters
-    ----------
-    style
-        One of :data:`RetryAfter`. An unknown style gives no header.
-    wait_s
-        Seconds to ask for, rounded up to whole seconds or milliseconds.
-    reset_s
-        Seconds until the next request is served, sent by "reset".
-    limit
-        Requests per second, sent by "reset".
-
     Examples
     --------
     >>> wait_headers("both", 0.2, reset_s=0.2, limit=10)

@@ -93,19 +93,7 @@ def error_reply(
 
 
 def write_reply(reply: Reply, now: float, *, keep_alive: bool, without_body: bool = False) -> bytes:
-    """Write a reply as it goes over the wire, with the length of its whole body.
-
-    Parameters
-    ----------
-    reply
-        What to write.
-    now
-        Seconds since 1970, for the ``Date`` header.
-    keep_alive
-        False announces that the connection will be closed.
-    without_body
-        For HEAD: the head only.
-    """
+    """Write a reply as it goes over the wire, with the length of its whole body."""
     head = [
         f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, '')}",
         f"date: {_date(int(now))}",

@@ -28,17 +28,7 @@ _STOP_S = 10.0
 
 
 class HttpServer:
-    """Starts and stops the serving of one service.
-
-    Parameters
-    ----------
-    service
-        Who answers.
-    port
-        Where to listen; 0 picks a free port at each start.
-    tls
-        The kind of certificate of a TLS port; None for a plain one.
-    """
+    """Starts and stops the serving of one service; port 0 picks a free one at each start."""
 
     def __init__(self, service: Service, port: int, tls: CertificateKind | None = None) -> None:
         self._service = service
@@ -51,17 +41,7 @@ class HttpServer:
         self.port: int | None = None
 
     def start(self) -> None:
-        """Serve in a background thread; returns when requests are taken.
-
-        Raises
-        ------
-        RuntimeError
-            If it runs already.
-        OSError
-            If the port is taken.
-        ImportError
-            If the extra ``sim`` is not installed.
-        """
+        """Serve in a background thread; returns when requests are taken."""
         self._check_startable()
         started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="orstats-sim", daemon=True)

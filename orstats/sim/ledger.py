@@ -69,15 +69,7 @@ class Entry:
 
 
 def read_ledger(account: SimulatedAccount, keys: KeysByApp, stop: threading.Event) -> list[Entry]:
-    """Read all generations of an account, in time order; takes about 0.1 ms each.
-
-    Parameters
-    ----------
-    account, keys
-        The account.
-    stop
-        Ends the reading early, with what has been read so far, when the server is stopped meanwhile.
-    """
+    """Read all generations of an account, in time order; takes about 0.1 ms each. ``stop`` ends it early."""
     entries = []
     for index in range(account.generations):
         if stop.is_set():
@@ -125,13 +117,9 @@ def read_entry(account: SimulatedAccount, keys: KeysByApp, index: int) -> Entry:
 
 
 def spent_by(key: ApiKey | None, entries: Sequence[Entry], now: datetime) -> dict[str, float]:
-    """Add up what a key spent; no key spent nothing.
+    """Add up what a key spent: the fields ``usage...`` and ``byok_usage...`` of ``GET /key``, in USD.
 
-    Returns
-    -------
-    dict
-        The fields ``usage...`` and ``byok_usage...`` of ``GET /key``, in USD: in total, and of the current UTC day,
-        week (from Monday) and month.
+    They are totals, and those of the current UTC day, week (from Monday) and month.
     """
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since = {

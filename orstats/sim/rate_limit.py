@@ -63,13 +63,6 @@ class RateLimit:
 class Limiter:
     """Applies a limit to a stream of requests.
 
-    Parameters
-    ----------
-    limit
-        The limit.
-    clock
-        Seconds that only go up; another one in tests.
-
     Examples
     --------
     >>> limiter = Limiter(RateLimit(1), clock=lambda: 0.0)

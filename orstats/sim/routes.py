@@ -321,27 +321,7 @@ _TOO_MANY = 429
 
 
 class Service:
-    """Answers requests about one account. All methods but the properties run in the server's thread.
-
-    Parameters
-    ----------
-    account
-        The account.
-    faults
-        What goes wrong; None for nothing.
-    rate_limit
-        The limit of requests a second; None for none.
-    latency
-        Seconds that every answer takes, or the least and the most.
-    lag
-        Seconds after the end of its call before a generation is found.
-    gzip
-        Whether answers are compressed for clients that accept it.
-    analytics_per_minute
-        The limit of analytics; None for none.
-    clock
-        Seconds since 1970; None for the machine's.
-    """
+    """Answers requests about one account. All methods but the properties run in the server's thread."""
 
     def __init__(
         self,

@@ -26,17 +26,7 @@ _ANALYTICS_LAG_S = 3 * 3600
 
 
 class AccountState:
-    """One account as it is now. All methods but :meth:`add_young` run in the server's thread.
-
-    Parameters
-    ----------
-    account
-        The account.
-    lag
-        Seconds after the end of its call before a generation is found.
-    clock
-        Seconds since 1970; None for the machine's.
-    """
+    """One account as it is now. All methods but :meth:`add_young` run in the server's thread."""
 
     def __init__(self, account: SimulatedAccount, *, lag: float, clock: Callable[[], float] | None) -> None:
         self.account = account

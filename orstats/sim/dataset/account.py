@@ -35,25 +35,9 @@ _FOREIGN = 0x5EED
 
 
 class SimulatedAccount:
-    """A repeatable account.
+    """A repeatable account: the same arguments always give the same one.
 
-    Parameters
-    ----------
-    generations
-        How many generations it has; 0 is allowed.
-    seed
-        Everything follows from it: the same arguments give the same account for ever.
-    until
-        The moment that it ends at; aware. Its 60 days before are busy, a few records are older.
-    log_content
-        Whether Input & Output Logging was ever switched on.
-    awkward
-        Whether the account has what real ones sometimes have, see :class:`orstats.sim.SimServer`.
-
-    Raises
-    ------
-    ValueError
-        If ``generations`` is negative or ``until`` has no time zone.
+    Its 60 days before ``until`` are busy, and a few records are older.
 
     Examples
     --------
@@ -164,17 +148,7 @@ class SimulatedAccount:
         return "stored"
 
     def add(self, created_s: float, *, ran_s: float = 0.0, kind: str = "chat") -> int:
-        """Add a generation beyond the account's own; return its number.
-
-        Parameters
-        ----------
-        created_s
-            When its call began, in seconds since 1970.
-        ran_s
-            How long the call ran, in seconds; 0 for a duration drawn as for any other.
-        kind
-            One of :data:`orstats.sim.dataset.timeline.KINDS`.
-        """
+        """Add a generation whose call began at ``created_s`` and ran for ``ran_s``, or as long as others for 0."""
         if kind not in KINDS:
             raise ValueError(f"Unknown kind {kind!r}. Use one of {', '.join(KINDS)}.")
         index = self.size

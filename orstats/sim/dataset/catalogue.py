@@ -205,13 +205,6 @@ class Keys:
 def keys_of(seed: int, *, awkward: bool = False) -> Keys:
     """Make the account's keys, shaped like real ones.
 
-    Parameters
-    ----------
-    seed
-        The account's.
-    awkward
-        Whether two keys have the same name.
-
     Examples
     --------
     >>> keys_of(0).admin.secret.startswith("sk-or-v1-"), len(keys_of(0).admin.secret)

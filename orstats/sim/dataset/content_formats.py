@@ -200,16 +200,9 @@ TOOL_FORMATS = ("function_call", "responses", "responses_messages", "anthropic",
 
 
 def reformat(content: Content, name: str, calls: list[Message]) -> Content:
-    """Rewrite stored content in one of :data:`FORMATS`, or as "chat", which it is in already.
+    """Rewrite stored content, in place, in one of :data:`FORMATS`; "chat" is what it is in already.
 
-    Parameters
-    ----------
-    content
-        From :func:`orstats.sim.dataset.conversations.write_content`; changed in place.
-    name
-        The format.
-    calls
-        The tool calls that the output consists of; formats other than "chat" store them.
+    ``calls`` are the tool calls that the output consists of, which chat completions do not store.
     """
     if name == "chat":
         return content

@@ -94,15 +94,6 @@ def tokens_in(text: str) -> int:
 def fill(rng: random.Random, lines: Sequence[str], tokens: int) -> str:
     """Write about ``tokens`` tokens of text out of ``lines``; every ``{n}`` becomes a number.
 
-    Parameters
-    ----------
-    rng
-        Chooses the order of the lines, and the numbers.
-    lines
-        What to write. Each is used once before any is used again.
-    tokens
-        How long the text shall be; 0 gives no text.
-
     Examples
     --------
     >>> from orstats.sim.dataset.random_streams import stream
@@ -211,15 +202,7 @@ class Plan:
 
 
 def plan_of(seed: int, slot: Slot) -> Plan:
-    """Plan the conversation that a generation belongs to.
-
-    Parameters
-    ----------
-    seed
-        The account's.
-    slot
-        Any turn of the conversation: all give the same plan.
-    """
+    """Plan the conversation of a generation; all of its turns give the same plan."""
     rng = stream(seed, "talk", slot.conversation_id)
     kinds = slot.kinds
     app = _app(rng, kinds)
@@ -344,20 +327,7 @@ _NO_ANSWER = 504
 
 
 def write_content(slot: Slot, plan: Plan, record: dict[str, Any]) -> dict[str, Any]:
-    """Write the content of one generation.
-
-    Parameters
-    ----------
-    slot, plan
-        The generation's place and its conversation's plan.
-    record
-        Its metadata, which the content agrees with.
-
-    Returns
-    -------
-    dict
-        ``input`` (messages or a prompt), ``output`` and ``error``: the value of ``data`` in the API's answer.
-    """
+    """Write the content of one generation, which agrees with its ``record``."""
     kind, turn = slot.kind, slot.turn
     bare = kind in _PROMPTS
     stored = {"prompt": _bare(plan, kind, record["tokens_prompt"])} if bare else {"messages": _messages(plan, turn)}

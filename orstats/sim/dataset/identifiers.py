@@ -19,11 +19,6 @@ _VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
 class IdCodec:
     """Makes identifiers from numbers and finds the numbers again.
 
-    Parameters
-    ----------
-    seed
-        The account's; another seed makes other identifiers.
-
     Examples
     --------
     >>> codec = IdCodec(0)
@@ -40,17 +35,7 @@ class IdCodec:
         self._offset = number(seed, "id-offset")
 
     def encode(self, index: int, created_us: int, kind: str = "chat") -> str:
-        """Write the identifier of generation ``index``.
-
-        Parameters
-        ----------
-        index
-            Its number.
-        created_us
-            Its moment; identifiers carry the second, except those of ``kind`` "legacy".
-        kind
-            "legacy" gives ``gen-<28>``, "video" ``gen-vid-<second>-<20>``, others ``gen-<second>-<20>``.
-        """
+        """Write an id: ``gen-<second>-<20>``, for the kind "video" ``gen-vid-...``, for "legacy" ``gen-<28>``."""
         tag = self._tag(index)
         hidden = (index + tag * self._factor + self._offset) % _SPACE
         suffix = base62(hidden, _HALF) + base62(tag, _HALF)

@@ -25,16 +25,6 @@ _PAIR_BASE = len(_PAIRS)
 def number(*parts: object) -> int:
     """Give the 64-bit number that belongs to a name.
 
-    Parameters
-    ----------
-    *parts
-        The name: anything whose ``str`` tells it from others.
-
-    Returns
-    -------
-    int
-        From 0 to 2**64 - 1, always the same for the same name.
-
     Examples
     --------
     >>> number(0, "tag", 7) == number(0, "tag", 7) != number(1, "tag", 7)

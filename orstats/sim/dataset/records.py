@@ -71,19 +71,7 @@ def refused(rng: random.Random, model: Model, endpoint: Endpoint) -> dict[str, A
 def served(
     rng: random.Random, model: Model, endpoint: Endpoint, *, latency: float, byok: bool, tier: str | None
 ) -> dict[str, Any]:
-    """Make the record of the attempt that answered.
-
-    Parameters
-    ----------
-    rng, model, endpoint
-        Who answered, and the chance that draws the identifier.
-    latency
-        In ms; the generation's own, as earlier attempts do not count there.
-    byok
-        Whether it ran on the customer's own key.
-    tier
-        "flex" or "priority" when routed so.
-    """
+    """Make the record of the attempt that answered; ``latency`` is the generation's own, in ms."""
     attempt: dict[str, Any] = {
         "status": _OK,
         "provider_name": endpoint.provider,
@@ -101,13 +89,7 @@ def served(
 
 
 def sync_attempts(row: dict[str, Any]) -> None:
-    """Let the attempt that answered tell what its record tells, whose kind may have changed the time and the tier.
-
-    Parameters
-    ----------
-    row
-        The record, whole; its ``provider_responses`` are changed.
-    """
+    """Let the attempt that answered tell what its record tells, whose kind may have changed the time and the tier."""
     for attempt in row["provider_responses"] or []:
         if attempt["status"] != _OK:
             continue
@@ -155,20 +137,9 @@ def price_of(row: dict[str, Any], endpoint: Endpoint) -> float:
 
 
 def charge(row: dict[str, Any], endpoint: Endpoint, rng: random.Random, *, own_key: bool, writes_cache: bool) -> None:
-    """Write the amounts into a row whose tokens are known.
+    """Write the amounts, in USD, into a row whose tokens are known.
 
-    Parameters
-    ----------
-    row
-        The record; ``total_cost``, ``cache_discount`` and ``upstream_inference_cost`` are set, in USD.
-    endpoint
-        Whose prices hold.
-    rng
-        Decides what prices leave open.
-    own_key
-        The provider charges the customer directly: the account pays a small fee or nothing.
-    writes_cache
-        A first turn may fill the prompt cache.
+    With ``own_key`` the provider charges the customer directly, and the account pays a small fee or nothing.
     """
     total = price_of(row, endpoint)
     cached = row["native_tokens_cached"] or 0
@@ -403,22 +374,7 @@ class Draft:
 
 
 def write_record(seed: int, slot: Slot, plan: Plan, identifier: str) -> dict[str, Any]:
-    """Write the metadata record of one generation.
-
-    Parameters
-    ----------
-    seed
-        The account's.
-    slot, plan
-        The generation's place and its conversation's plan.
-    identifier
-        Its id.
-
-    Returns
-    -------
-    dict
-        The value of ``data`` in the API's answer. Times in ms, money in USD.
-    """
+    """Write the metadata record of one generation: times in ms, money in USD."""
     rng = stream(seed, "record", slot.index)
     draft = Draft(_base(rng, seed, slot, plan, identifier), rng, slot, plan)
     _tokens(draft)

@@ -95,18 +95,7 @@ class _Page:
 
 
 class Timeline:
-    """The order of an account's generations.
-
-    Parameters
-    ----------
-    seed
-        Everything follows from it.
-    generations
-        How many there are. The first few are legacy records, the others fill the 60 days before ``until``.
-    until
-        No generation is later than this.
-    around_midnight
-        Whether the calls of the last hour and a half of each day begin in its last minutes.
+    """The order of an account's generations: a few legacy ones, then those of the 60 days before ``until``.
 
     Examples
     --------
