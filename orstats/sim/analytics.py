@@ -1,8 +1,8 @@
-"""``POST /analytics/query`` and ``GET /analytics/meta``: sums over the account, and one row per generation if asked.
+"""``POST /analytics/query`` and ``GET /analytics/meta``: aggregates of the account, down to single generations.
 
 Rules from the vendor's documentation: at least one metric, at most 2 dimensions and 20 filters; some metrics and
-dimensions reach back 31 days, the others 365; minutes only within 3 hours; 1,000 rows unless more are asked for, never
-more than 10,000, and ``truncated`` tells when rows are missing; 64 requests a minute. Management keys only.
+dimensions reach back 31 days, the others 365; minutes only within 3 hours; 1,000 rows by default and never
+more than 10,000, and ``truncated`` is true when rows are missing; 64 requests a minute. Management keys only.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ QUERY = {
 
 
 def fits(value: Any, shape: Any) -> bool:
-    """Tell whether ``value`` has a shape.
+    """Return whether a JSON value has a shape.
 
     A shape is a type, a list of one shape for an array, a dict for an object whose fields have those shapes where they
     are present, or a tuple of alternatives.
@@ -63,7 +63,7 @@ def fits(value: Any, shape: Any) -> bool:
         return isinstance(value, list) and all(fits(one, shape[0]) for one in value)
     if isinstance(shape, tuple):
         return any(fits(value, one) for one in shape)
-    # Not isinstance: a bool is an int in Python, and no number in JSON; and 5.0 is a whole number there.
+    # Not isinstance: bool is a subclass of int in Python, and 5.0 is a whole number in JSON.
     return type(value) is shape or (shape is int and type(value) is float and value.is_integer())
 
 
@@ -75,7 +75,7 @@ _BUCKETS = ("<1K", "1K-8K", "8K-32K", "32K-128K", "128K+")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One measure: how it is shown and how it is made. ``recent`` ones reach back 31 days at most."""
+    """One metric and its display. ``recent`` ones reach back 31 days at most."""
 
     label: str
     show: str
@@ -86,7 +86,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One way to break down: what is shown of an entry, and what filters compare with (where that differs).
+    """One dimension: what rows show of an entry, and what filters compare with (``raw``, where that differs).
 
     ``beside`` is a second column and what it shows.
     """
@@ -98,7 +98,7 @@ class Dimension:
     beside: tuple[str, Callable[[Entry], Any]] | None = None
 
     def value(self, entry: Entry) -> Any:
-        """Give what a filter compares with."""
+        """Return what a filter compares with."""
         return (self.raw or self.show)(entry)
 
 
@@ -127,7 +127,7 @@ def _ratio(part: Callable[[Entry], int], whole: Callable[[Entry], int]) -> Calla
 
 
 def _spread(of: Callable[[Entry], float | None], at: float | None) -> Callable[[Entries], float | None]:
-    """Average a value, or give its quantile ``at`` (0 to 1, nearest rank)."""
+    """Compute the mean of a value, or its quantile ``at`` (0 to 1, nearest rank)."""
 
     def measure(entries: Entries) -> float | None:
         values = sorted(value for entry in entries if (value := of(entry)) is not None)
@@ -149,7 +149,7 @@ def _guarded(entry: Entry) -> int:
 
 
 def _data_discount(entry: Entry) -> float | None:
-    """Give the (negative) discount of applications that let the vendor use their data."""
+    """Return the (negative) discount of applications that let the vendor use their data."""
     return -0.01 * entry.usage if entry.app is None and entry.usage else None
 
 
@@ -221,7 +221,7 @@ METRICS: dict[str, Metric] = {
 
 
 def dimensions_of(identifier: Callable[[int], str]) -> dict[str, Dimension]:
-    """Give the dimensions; ``identifier`` makes a generation's id from its number."""
+    """Return all dimensions; ``identifier`` makes a generation's id from its number."""
     return {
         "model": Dimension("Model", lambda entry: entry.model),
         "variant": Dimension("Variant", lambda entry: entry.slug.partition(":")[2] or "standard"),
@@ -267,12 +267,12 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d
 
 
 class QueryError(ValueError):
-    """Raised when a query asks for what there is not; the message goes to the client."""
+    """Raised when a query breaks a rule; the message goes to the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query that has been checked."""
+    """A valid query."""
 
     metrics: list[str]
     dimensions: list[str]
@@ -287,7 +287,7 @@ class Query:
 
 
 def meta(state: AccountState, _request: Request, _role: object) -> Reply:
-    """Answer ``GET /analytics/meta``: what can be asked for."""
+    """Answer ``GET /analytics/meta``: the available metrics, dimensions, operators and granularities."""
     dimensions = dimensions_of(state.account.identifier)
     data = {
         "metrics": [
@@ -343,7 +343,7 @@ def read_query(body: dict[str, Any], dimensions: dict[str, Dimension], until: da
     _known("metric", metrics, METRICS)
     _known("dimension", [*by, *(entry["field"] for entry in filters)], dimensions)
     if body.keys() & {"classifier_dimensions", "classifier_filters"}:
-        # To pass over a wish that changes the sums would be a wrong answer.
+        # Ignoring a filter would return wrong sums.
         raise QueryError("No classifier is active")
     if granularity is not None:
         _known("granularity", [granularity], GRANULARITIES)
@@ -376,7 +376,7 @@ def read_query(body: dict[str, Any], dimensions: dict[str, Dimension], until: da
 
 
 def run_query(asked: Query, entries: Sequence[Entry], dimensions: dict[str, Dimension]) -> list[dict[str, Any]]:
-    """Give all rows of a query, in order; the limit of rows is not applied yet."""
+    """Return all rows of a query, in order, before the limit of rows."""
     # Grouped by ids, as two keys may have one name.
     by = [dimensions[name] for name in asked.dimensions]
     groups: dict[tuple[Any, ...], list[Entry]] = {}
@@ -489,12 +489,12 @@ def _filter(given: dict[str, Any], dimension: Dimension) -> Callable[[Entry], bo
 
 
 def _text(value: str | float) -> str:
-    """Write what a filter compares with; 5 and 5.0 are one number in JSON, and clients send either."""
+    """Format a filter's value; 5 and 5.0 are one number in JSON, and clients send either."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _bucket(created_us: int, granularity: str) -> str:
-    """Give the start of the time bucket that a moment falls in; weeks start on Monday."""
+    """Return the start of a moment's time bucket; weeks start on Monday."""
     moment = datetime.fromtimestamp(created_us // SECOND_US, UTC).replace(second=0)
     if granularity != "minute":
         moment = moment.replace(minute=0)

@@ -180,7 +180,7 @@ class Faults:
     Raises
     ------
     ValueError
-        If a kind is unknown or ``rate`` is no share.
+        If a kind is unknown or ``rate`` is not a share.
 
     Examples
     --------
@@ -219,9 +219,9 @@ class Faults:
         Parameters
         ----------
         key
-            The identifier asked for, or the path when the endpoint has none.
+            The requested id, or the path of an endpoint without one.
         attempt
-            How often it was asked for before, counted from 0.
+            Number of earlier requests for it.
 
         Returns
         -------

@@ -20,7 +20,7 @@ HTML = "text/html; charset=UTF-8"
 TEXT = "text/plain; charset=UTF-8"
 
 _HEAD_END = b"\r\n\r\n"
-# Statuses that the CDN in front of the API has made up; the standard library has no words for them.
+# Statuses of the CDN in front of the API, which the standard library does not list.
 _REASONS = {
     520: "Web Server Returned an Unknown Error",
     521: "Web Server Is Down",
@@ -43,7 +43,7 @@ class Request:
     body: bytes = b""
 
     def parameter(self, name: str) -> str | None:
-        """Give the first value of a query parameter, decoded; None if it is absent."""
+        """Return the first value of a query parameter, decoded; None if it is absent."""
         for pair in self.query.split("&"):
             key, _, value = pair.partition("=")
             if key == name:
@@ -93,13 +93,13 @@ def error_reply(
 
 
 def write_reply(reply: Reply, now: float, *, keep_alive: bool, without_body: bool = False) -> bytes:
-    """Write a reply as it goes over the wire, with the length of its whole body."""
+    """Serialise a reply; the announced length is that of the whole body."""
     head = [
         f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, '')}",
         f"date: {_date(int(now))}",
         f"content-type: {reply.content_type}",
         f"content-length: {len(reply.body)}",
-        # Told in both cases: a client of HTTP/1.0 that asked to go on takes silence for a no.
+        # Sent in both cases: an HTTP/1.0 client that asked for keep-alive takes a missing header for a refusal.
         f"connection: {'keep-alive' if keep_alive else 'close'}",
     ]
     head.extend(f"{name}: {value}" for name, value in reply.headers)
@@ -127,7 +127,7 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 def compressed(reply: Reply) -> Reply:
-    """Give the same reply, gzip-encoded."""
+    """Return the same reply, gzip-encoded."""
     return Reply(
         reply.status,
         gzip.compress(reply.body, compresslevel=1, mtime=0),

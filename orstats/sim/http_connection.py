@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 _HEAD_MOST = 64 * 1024
 _BODY_MOST = 4 * 1024 * 1024
-# A client that sends this many requests without reading the answers is not read from for a while.
+# Reading pauses while this many pipelined requests wait for their responses.
 _QUEUE_MOST = 100
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 # SO_LINGER: two ints, but two shorts on Windows.
@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
         self._service.connected(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it ended does not matter here
-        """Stop whatever is under way for a client that has gone."""
+        """Cancel what is in progress for a client that disconnected."""
         self._transport = None
         self._queue.clear()
         if self._pending is not None:
@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
             if self._reading_head and self._head_size > _HEAD_MOST:
                 self._refuse(431, "Request header fields too large")
         except httptools.HttpParserUpgrade as upgrade:
-            # Nothing is upgraded to: the rest is HTTP/1.1 as before.
+            # Upgrades are declined: what follows is HTTP/1.1.
             self._parser = httptools.HttpRequestParser(self)
             self.data_received(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
         self._pump()
 
     def eof_received(self) -> bool:
-        """Answer what is under way for a client that sends no more; then the connection is closed."""
+        """Finish the pending responses for a client that sends no more, then close."""
         self._ended = True
         if self._transport is None or self._transport.get_extra_info("sslcontext") is not None:
             # A TLS connection cannot be half closed.
@@ -101,11 +101,11 @@ class Connection(asyncio.Protocol):
         return self._pending is not None or bool(self._queue)
 
     def pause_writing(self) -> None:
-        """Stop to answer while the client does not read its answers."""
+        """Pause while the client does not read its responses."""
         self._unread = True
 
     def resume_writing(self) -> None:
-        """Go on when it has read them."""
+        """Resume when it has read them."""
         self._unread = False
         self._pump()
 
@@ -251,7 +251,7 @@ class Connection(asyncio.Protocol):
         self._done()
         if not keep_alive:
             self._close()
-        # What was sent at once returns to the pump; it must not nest for each of a thousand requests.
+        # A reply that was sent immediately returns to the pump, which must not recurse for each pipelined request.
         elif not self._pumping:
             self._pump()
 

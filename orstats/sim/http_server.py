@@ -41,7 +41,7 @@ class HttpServer:
         self.port: int | None = None
 
     def start(self) -> None:
-        """Serve in a background thread; returns when requests are taken."""
+        """Serve in a background thread; return when it accepts requests."""
         self._check_startable()
         started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="orstats-sim", daemon=True)
@@ -53,18 +53,18 @@ class HttpServer:
             raise
 
     def stop(self) -> None:
-        """Drop all connections, stop to listen, and wait for the thread to end. May be called twice."""
+        """Drop all connections, stop listening, and wait for the thread to end. May be called twice."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
         if self._loop is not None and self._stopping is not None:
-            # The loop is closed already if it could not listen.
+            # The loop is already closed if it could not listen.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._stopping.set)
         thread.join()
 
     def serve_forever(self, on_ready: Callable[[], object]) -> None:
-        """Serve in this thread until SIGINT or SIGTERM; ``on_ready`` is called once requests are taken."""
+        """Serve in this thread until SIGINT or SIGTERM; call ``on_ready`` once it accepts requests."""
         self._check_startable()
         asyncio.run(self._serve(on_ready, signals=True))
 

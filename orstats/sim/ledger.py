@@ -1,4 +1,4 @@
-"""The whole account in one table, for the endpoints that add up, and what one key spent."""
+"""All generations of the account in one table, for the endpoints that aggregate."""
 
 from __future__ import annotations
 
@@ -138,5 +138,5 @@ def spent_by(key: ApiKey | None, entries: Sequence[Entry], now: datetime) -> dic
 
 
 def total_usd(amounts: Iterable[float]) -> float:
-    """Add up amounts, exactly, and round as the API does."""
+    """Sum amounts exactly and round as the API does."""
     return round(math.fsum(amounts), _DECIMALS)

@@ -20,9 +20,9 @@ class RateLimit:
     per_second
         Requests served each second, more than 0.
     burst
-        How many may come at once after a pause; default one second's worth, at least 1.
+        Maximum burst after a pause; default one second's worth, at least 1.
     retry_after
-        What a refusal tells: "seconds" or "date" (``Retry-After``), "ms" (``retry-after-ms``), "both" (``Retry-After``
+        Headers of a refusal: "seconds" or "date" (``Retry-After``), "ms" (``retry-after-ms``), "both" (``Retry-After``
         in seconds and ``retry-after-ms``), "reset" (``X-RateLimit-Reset``, epoch ms, the exact moment) or "none".
     retry_after_s
         Seconds that ``Retry-After`` and ``retry-after-ms`` ask for, such as 120. None asks for the time until one more
@@ -30,7 +30,7 @@ class RateLimit:
     status
         Status of a refusal: 429 with the API's body, or 503 with a page as nginx and haproxy send by default.
     algorithm
-        "bucket" refills steadily and refusals cost nothing; "window" counts anew each second.
+        "bucket" refills steadily and refusals cost nothing; "window" resets its count each second.
 
     Raises
     ------
@@ -56,7 +56,7 @@ class RateLimit:
 
     @property
     def most(self) -> int:
-        """How many requests may come at once."""
+        """Maximum burst of requests."""
         return self.burst if self.burst is not None else max(1, int(self.per_second))
 
 

@@ -1,4 +1,4 @@
-"""The API's endpoints, and what the server decides about a request before it reaches one."""
+"""The API's endpoints, and the checks that a request passes before it reaches one."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Handler = Callable[["AccountState", Request, Role], Reply | Awaitable[Reply]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How an endpoint is reached, and who answers. ``management`` ones are for management keys only."""
+    """An endpoint; ``management`` ones need a management key."""
 
     method: str
     handler: Handler
@@ -238,7 +238,7 @@ _OWNERS: dict[str, Callable[[Entry], str | None]] = {
 def activity(state: AccountState, request: Request, _role: object) -> Reply | Awaitable[Reply]:
     """Answer ``GET /activity``: totals per day, model and endpoint of the last 30 completed UTC days.
 
-    Generations that no provider served have no endpoint and are not in it; they cost nothing.
+    Generations that no provider served have no endpoint and are excluded; they cost nothing.
     """
     awkward, today = state.account.awkward, state.today.astimezone(UTC).date()
     days = {today - timedelta(days=age) for age in range(1, _DAYS + 1)}
@@ -286,7 +286,7 @@ def _row(day: str, model: str, slug: str, endpoint_id: str, workspace: str, memb
         "prompt_tokens": sum(entry.prompt for entry in members),
         "completion_tokens": sum(entry.completion for entry in members),
         "reasoning_tokens": sum(entry.reasoning for entry in members),
-        # Not in the specification of 2026-08-22, but demanded by the vendor's SDK of November 2026.
+        # Later than the specification of 2026-08-22, required by the vendor's SDK of November 2026.
         "cached_tokens": sum(entry.cached for entry in members),
     }
     if workspace:
@@ -321,7 +321,7 @@ _TOO_MANY = 429
 
 
 class Service:
-    """Answers requests about one account. All methods but the properties run in the server's thread."""
+    """Answers requests about one account, in the server's thread."""
 
     def __init__(
         self,
@@ -357,11 +357,11 @@ class Service:
         self._gzip = gzip
 
     def open(self) -> None:
-        """Get ready to serve in a new event loop."""
+        """Prepare to serve in a new event loop."""
         self.state.open()
 
     async def close(self, within_s: float) -> None:
-        """Drop all connections; they are gone when this returns, or ``TimeoutError`` is raised."""
+        """Drop all connections and wait until they are closed; ``TimeoutError`` if they are not."""
         self.state.close()
         for connection in list(self.connections):
             connection.abort()
@@ -391,37 +391,37 @@ class Service:
         return self._conclude_later(request, identifier, answer, fault)
 
     def delay(self) -> float:
-        """Draw how long the next answer takes, in seconds."""
+        """Draw the latency of the next response, in seconds."""
         if self._most <= 0:
             return 0.0
         return self._least + (self._most - self._least) * self._delays.random()
 
     def connected(self, connection: Connection) -> None:
-        """Note a new connection."""
+        """Register a connection."""
         self.connections.add(connection)
         self.recorder.connected()
 
     def disconnected(self, connection: Connection) -> None:
-        """Note the end of one."""
+        """Unregister a connection."""
         self.connections.discard(connection)
 
     def begun(self) -> None:
-        """Note that work on a request begins."""
+        """Count the start of a request."""
         self.recorder.begun()
 
     def ended(self) -> None:
-        """Note that it ends."""
+        """Count the end of a request."""
         self.recorder.ended()
 
     def _admit(self, request: Request) -> tuple[Route, Role] | Reply:
-        """Find the endpoint and the key's role, or the answer for those who have come to the wrong place."""
+        """Find the endpoint and the key's role, or the error that answers the request."""
         route = ROUTES.get(request.path)
         if route is None:
             return error_reply(404, "Not Found")
         if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
             return error_reply(405, MESSAGES[405], (("allow", route.method),))
         authorization = request.headers.get("authorization", "")
-        # The scheme's case is free (RFC 9110, 11.1).
+        # The scheme is case-insensitive (RFC 9110, 11.1).
         scheme, _, key = authorization.partition(" ")
         role = self._roles.get(key.strip()) if scheme.lower() == "bearer" else None
         if role is None:
@@ -436,14 +436,14 @@ class Service:
         return None
 
     def _fault(self, request: Request, identifier: str) -> tuple[str | None, Reply | None]:
-        """Tell which fault a request meets, and the answer that takes the good one's place, if one does."""
+        """Choose the fault of a request, and the reply that replaces the successful one, if any."""
         if self._faults is None:
             return None, None
         key = identifier or request.path.removeprefix("/api/v1")
         place = (request.path, key)
         fault = self._faults.kind(key, self._attempts[place])
         if fault is not None or key in self._faults.per_id:
-            # Only those are counted that a fault may still meet: a million others need no memory.
+            # Counted only where another fault may follow, so that a million others need no memory.
             self._attempts[place] += 1
         return fault, None if fault is None else self._faults.reply(fault)
 

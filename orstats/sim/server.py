@@ -1,4 +1,4 @@
-"""The simulator itself: starts, stops, says where it is, what there is, and counts what happened."""
+"""The simulator: starts and stops the server, describes the account, and counts requests."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ if TYPE_CHECKING:
 
 
 class SimServer:
-    """An HTTP server on this machine that speaks the OpenRouter API about a made-up account.
+    """A local HTTP server that simulates the OpenRouter API with a made-up account.
 
-    Used as a context manager it runs in a thread of its own; with :meth:`serve_forever` it holds the calling one.
-    It listens on 127.0.0.1 only. Nothing is started before that, and nothing is left after.
+    As a context manager it runs in a background thread; :meth:`serve_forever` runs it in the calling thread.
+    It listens on loopback addresses only.
 
     Parameters
     ----------
     generations
-        How many generations the account has. A million needs no more memory than a thousand, until ``ids`` is read or
-        activity, credits or analytics are asked for (half a gigabyte).
+        Number of generations of the account. They are made on request: a million needs no more memory than a thousand
+        until ``ids``, keys, activity, credits or analytics are read (half a gigabyte).
     seed
-        The same seed, number and ``until`` give the same account, keys and faults.
+        Random seed. The same seed, number and ``until`` always give the same account, keys and faults.
     faults
-        What goes wrong: a share of identifiers from 0 to 1, such a share for each kind of fault, or :class:`Faults`.
+        Injected faults: a share of the ids from 0 to 1, a mapping from kinds of faults to shares, or :class:`Faults`.
     rate_limit
-        Requests a second, or a :class:`RateLimit`; None for no limit.
+        Requests per second, or a :class:`RateLimit`; None for no limit.
     latency
-        Seconds that each answer takes, or the least and the most.
+        Seconds that each response takes, or a range.
     lag
         Seconds after the end of a generation's call before it is found; until then 404. For single ids see
         :meth:`young_ids`.
     until
-        When the account ends: its traffic fills the 60 days before, a few records are older. Default: now.
+        End of the simulated period of 60 days; a few records are older. Default: now.
     port
-        Where to listen; 0 takes a free port.
+        Port to listen on; 0 picks a free port.
     gzip
-        Whether to compress answers for clients that accept it, as the real API's CDN does.
+        Whether to compress responses for clients that accept it, as the real API's CDN does.
     account
         "plain", or "awkward" for one with what the documentation does not promise and real accounts have: content in
         the formats of other APIs; calls that begin before midnight, end after it, and are counted by ``/activity`` on
         that day; a model that ``/activity`` omits; ``:free`` and ``:nitro`` variants counted under one permaslug;
         analytics three hours late; two keys of one name; a workspace budget that blocks a key without a limit.
     log_content
-        Whether the account ever switched Input & Output Logging on. If not, no content is found.
+        Whether the account has Input & Output Logging. If not, it has no content.
     analytics_per_minute
-        Requests a minute that ``/analytics`` answers, the vendor's published limit; None for no limit.
+        Rate limit of ``/analytics`` in requests per minute, 64 as published; None for no limit.
     tls
         Whether to listen with TLS, with a certificate of a private authority (see :attr:`ca_file`); "expired" and
         "wrong-host" give certificates that clients must refuse. Requires the extra ``sim``.
@@ -142,7 +142,7 @@ class SimServer:
     # ---- running -------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start to serve in a background thread; returns when requests are taken.
+        """Start to serve in a background thread; return when it accepts requests.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class SimServer:
         self._http_server.start()
 
     def stop(self) -> None:
-        """Drop all connections, stop to listen, and wait for the thread to end. May be called twice."""
+        """Drop all connections, stop listening, and wait for the thread to end. May be called twice."""
         self._http_server.stop()
 
     def serve_forever(self, on_ready: Callable[[SimServer], object] | None = None) -> None:
@@ -163,7 +163,7 @@ class SimServer:
         Parameters
         ----------
         on_ready
-            Called once requests are taken, with this server: ``base_url`` and ``key`` can be told to a user then.
+            Called with this server once it accepts requests.
 
         Raises
         ------

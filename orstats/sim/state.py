@@ -1,4 +1,4 @@
-"""What there is to be asked about: the account, its keys and its books. The endpoints answer from it."""
+"""The state that the endpoints answer from: the account, its keys and its ledger."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orstats.sim.dataset.account import SimulatedAccount
     from orstats.sim.http import Reply
 
-# Answers kept ready as bytes: some 25 MB.
+# Number of cached response bodies: about 25 MB.
 _READY = 16_384
 _ANALYTICS_LAG_S = 3 * 3600
 
@@ -46,12 +46,12 @@ class AccountState:
         self._reading: asyncio.Future[list[Entry]] | None = None
 
     def open(self) -> None:
-        """Get ready to be asked in a new event loop."""
+        """Prepare for a new event loop."""
         self._stopping.clear()
         self._reading = None
 
     def close(self) -> None:
-        """Stop reading the books."""
+        """Stop reading the ledger."""
         self._stopping.set()
 
     @property
@@ -61,16 +61,16 @@ class AccountState:
 
     @property
     def today(self) -> datetime:
-        """The account's time: when it ends, or later where a clock was given that moves on."""
+        """The account's current time: its end, or the injected clock's time after that."""
         return max(self.account.until, self.now) if self._moves else self.account.until
 
     @property
     def analytics_until_us(self) -> int | None:
-        """The newest moment that the analytics of an awkward account know of, as they come late."""
+        """The end of what the analytics of an awkward account include, as they lag behind."""
         return int((self._clock() - _ANALYTICS_LAG_S) * SECOND_US) if self.account.awkward else None
 
     def find(self, identifier: str, *, content: bool = False) -> int | None:
-        """Find a generation whose record (or content) is available by now; the API does not tell the others apart."""
+        """Find a generation whose record, or content, is already available."""
         index = self.account.find(identifier)
         if index is None:
             return None
@@ -89,18 +89,18 @@ class AccountState:
         return self.account.identifier(index)
 
     async def with_ledger(self, then: Callable[[Sequence[Entry]], Reply]) -> Reply:
-        """Answer from the whole account. It is read once, and added up each time, in a thread: others need not wait."""
+        """Answer from the ledger, which is read once; both in a thread, so that other requests need not wait."""
         if self._ledger is None:
             if self._reading is None:
                 self._reading = asyncio.ensure_future(
                     asyncio.to_thread(read_ledger, self.account, self._keys_by_app, self._stopping)
                 )
-            # Shielded: a client that hangs up must not end the reading for the others.
+            # Shielded: a client that disconnects must not cancel the reading for the others.
             self._ledger = await asyncio.shield(self._reading)
         return await asyncio.to_thread(then, self._with_added(self._ledger))
 
     def _with_added(self, entries: list[Entry]) -> list[Entry]:
-        """Add the generations that were added to the account and are available by now, in time order."""
+        """Insert the added generations that are already available, in time order."""
         now = self._clock()
         added = [index for index, found_at in self._found_at.items() if found_at <= now]
         if not added:
@@ -109,5 +109,5 @@ class AccountState:
         return sorted([*entries, *more], key=lambda entry: entry.created_us)
 
     def _record_body(self, index: int) -> bytes:
-        # A copy: what orjson returns keeps its scratch space, some 8 kB for a record of 1.5 kB.
+        # A copy, because orjson's bytes keep a buffer of about 8 kB for a record of 1.5 kB.
         return memoryview(orjson.dumps({"data": self.account.record(index)})).tobytes()

@@ -1,4 +1,4 @@
-"""What the simulator was asked and what it answered: counters that any thread may read."""
+"""Counters of requests and responses, readable from any thread."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Stats:
     faults
         Faults served, by kind.
     peak_concurrent
-        The most requests that were in work at once.
+        The maximum number of concurrent requests.
     connections
         Connections opened so far.
     log
@@ -54,7 +54,7 @@ class Stats:
 
 
 class Recorder:
-    """Counts; the server writes, anyone reads."""
+    """Thread-safe counters."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -72,7 +72,7 @@ class Recorder:
         self._log: deque[Hit] = deque(maxlen=LOG_LENGTH)
 
     def reset(self) -> None:
-        """Forget everything but the requests in work."""
+        """Set all counters to zero; requests in progress stay counted as such."""
         with self._lock:
             self._clear()
 
@@ -82,20 +82,20 @@ class Recorder:
             self._connections += 1
 
     def begun(self) -> None:
-        """Count a request into those in work."""
+        """Count the start of a request."""
         with self._lock:
             self._running += 1
             self._peak = max(self._peak, self._running)
 
     def ended(self) -> None:
-        """Count a request out of those in work."""
+        """Count the end of a request."""
         with self._lock:
             self._running -= 1
 
     def answered(
         self, path: str, identifier: str, status: int, *, fault: str | None = None, refused: bool = False
     ) -> None:
-        """Count an answer; called before its first byte is sent, so that a client never knows more."""
+        """Count a response, before its first byte is sent, so that a client never sees one that is not counted."""
         with self._lock:
             self._paths[path] += 1
             if identifier:

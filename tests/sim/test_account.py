@@ -63,7 +63,7 @@ def test_keys_are_listed_with_the_fields_of_the_sdk(server, ask):
     assert ask(server, "/keys", key=server.management_key, offset="x")[0] == 400
 
 
-def test_a_key_says_of_itself_what_the_list_says(server, ask):
+def test_key_and_keys_agree(server, ask):
     listed = {key["label"]: key for key in keys(ask, server)}
     for secret in (server.key, server.plain_key):
         own = ask(server, "/key", key=secret)[1]["data"]
@@ -74,7 +74,7 @@ def test_a_key_says_of_itself_what_the_list_says(server, ask):
     assert (management["usage"], management["is_management_key"]) == (0, True)
 
 
-def test_keys_and_calls_without_a_key_add_up_to_the_account(server, ask, query):
+def test_usage_by_key_adds_up_to_the_account(server, ask, query):
     total = ask(server, "/credits", key=server.management_key)[1]["data"]["total_usage"]
     year = {"start": "2025-06-18T00:00:00Z", "end": "2026-06-17T15:00:00Z"}
     rows = query(server, "credits_usage", dimensions=["api_key_id"], time_range=year)

@@ -93,7 +93,7 @@ def test_credits_are_what_all_generations_cost(books, ask):
     assert data["total_credits"] >= data["total_usage"]
 
 
-def test_the_server_answers_others_while_it_adds_up(ask, monkeypatch):
+def test_other_requests_are_answered_while_the_ledger_is_read(ask, monkeypatch):
     begun, go_on = Event(), Event()
 
     def slow(account, keys, stop):
@@ -111,7 +111,7 @@ def test_the_server_answers_others_while_it_adds_up(ask, monkeypatch):
         assert answer.result()[0] == 200
 
 
-def test_the_server_answers_others_while_it_adds_up_what_it_has_read(ask, monkeypatch):
+def test_other_requests_are_answered_while_a_query_runs(ask, monkeypatch):
     begun, go_on = Event(), Event()
 
     def slow(asked, entries, dimensions):

@@ -72,7 +72,7 @@ def test_generations_can_be_listed(books, query, recent):
     assert answer["metadata"]["row_count"] == len(recent)
 
 
-def test_more_rows_than_asked_for_are_cut_and_told(books, query):
+def test_rows_above_the_limit_are_truncated(books, query):
     body = {"metrics": ["request_count"], "dimensions": ["generation_id"], "time_range": last(days=31)}
     short = query(books, **body, limit=5)
     assert len(short["data"]) == short["metadata"]["row_count"] == 5
@@ -258,7 +258,7 @@ def test_31_days_are_allowed(books, query):
     assert query(books, metrics=["p90_latency"], time_range=FULL)["data"]
 
 
-def test_meta_names_what_can_be_asked_for(books, ask, query):
+def test_meta_lists_what_queries_accept(books, ask, query):
     status, body = ask(books, "/analytics/meta", key=books.management_key)
     data = body["data"]
     assert status == 200
@@ -274,7 +274,7 @@ def test_meta_names_what_can_be_asked_for(books, ask, query):
 
 
 @pytest.mark.parametrize("path", ["/analytics/query", "/analytics/meta", "/activity", "/credits", "/keys"])
-def test_only_management_keys_may_add_up(books, ask, path):
+def test_aggregates_need_a_management_key(books, ask, path):
     body = {"metrics": ["request_count"]} if path.endswith("query") else None
     for key in (books.key, books.plain_key):
         status, answer = ask(books, path, key=key, body=body)

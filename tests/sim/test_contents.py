@@ -30,7 +30,7 @@ def messages(stored):
 
 
 @pytest.mark.parametrize("reason", MISSING)
-def test_each_reason_occurs_and_answers_as_documented(sim, ask, reason):
+def test_each_content_reason_occurs_and_has_its_status(sim, ask, reason):
     identifiers = [identifier for identifier in sim.ids if sim.content_reason(identifier) == reason]
     assert len(identifiers) >= 10
     for identifier in identifiers[:10]:
@@ -42,7 +42,7 @@ def test_each_reason_occurs_and_answers_as_documented(sim, ask, reason):
         )
 
 
-def test_zero_data_retention_answers_but_says_nothing(sim):
+def test_zero_data_retention_has_empty_content(sim):
     identifier = next(i for i in sim.ids if sim.content_reason(i) == "zero_data_retention")
     assert sim.content(identifier) == {
         "input": {"messages": []},
@@ -169,7 +169,7 @@ def test_reasoning_is_there_when_it_was_counted(stored):
     assert all(record["native_tokens_reasoning"] > 0 for record in with_reasoning)
 
 
-def test_failures_tell_their_errors_in_order(stored):
+def test_stored_errors_are_in_order(stored):
     failed = [(record, content["error"]) for record, content in stored if content["error"] is not None]
     chains = [(record, error) for record, error in failed if error["previous_errors"]]
     assert chains
@@ -180,7 +180,7 @@ def test_failures_tell_their_errors_in_order(stored):
         assert (content["error"] is None) or (content["output"]["completion"] is None and record["total_cost"] == 0)
 
 
-def test_strangers_write_hostile_things(stored):
+def test_some_prompts_and_answers_are_hostile(stored):
     text = str([content["input"] for _, content in stored])
     assert any(repr(ask)[1:-1] in text for ask in HOSTILE_ASKS)
     answers = str([content["output"]["completion"] for _, content in stored])

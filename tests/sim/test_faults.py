@@ -262,11 +262,11 @@ def test_each_kind_may_have_a_share_of_its_own(ask):
         ({"kinds": []}, "needs kinds"),
     ],
 )
-def test_mistakes_are_told(options, message):
+def test_invalid_faults_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         Faults(**options)
 
 
-def test_what_takes_long_or_never_heals_is_not_drawn_by_chance():
+def test_lasting_faults_are_not_drawn_by_default():
     lasting = {"hang", "drip", "redirect", "400", "401", "402", "403", "404", "html-403", "html-404", "captive-200"}
     assert not lasting & set(DEFAULT_KINDS)

@@ -43,7 +43,7 @@ def test_a_bucket_serves_its_rate_over_time_whatever_is_refused():
     assert served == pytest.approx(500, abs=1)
 
 
-def test_a_window_counts_anew_each_second():
+def test_a_window_resets_each_second():
     clock = Clock()
     limiter = Limiter(RateLimit(3, algorithm="window"), clock)
     assert admitted(limiter, 10) == 3
@@ -76,7 +76,7 @@ def test_a_refusal_names_the_moment_of_the_next_chance(algorithm):
 
 
 @pytest.mark.parametrize(("style", "name"), [("seconds", "retry-after"), ("date", "retry-after"), ("none", None)])
-def test_a_refusal_asks_to_wait_as_told(style, name):
+def test_a_refusal_has_the_header_of_its_style(style, name):
     limiter = Limiter(RateLimit(1, retry_after=style, retry_after_s=7), Clock())
     limiter.refusal()
     refusal = limiter.refusal()
@@ -118,7 +118,7 @@ def test_a_server_that_refuses_with_503_counts_refusals():
 
 
 @pytest.mark.parametrize(("per_second", "told"), [(200, "1"), (1, "1"), (0.5, "2"), (0.1, "10")])
-def test_who_waits_as_long_as_told_is_served(per_second, told):
+def test_requests_after_the_announced_wait_are_served(per_second, told):
     clock = Clock()
     limiter = Limiter(RateLimit(per_second, burst=1), clock)
     limiter.refusal()
@@ -133,7 +133,7 @@ def test_limits_that_admit_nothing_are_refused(options):
         RateLimit(**options)
 
 
-def test_the_server_refuses_what_is_above_and_counts_it(ask):
+def test_requests_above_the_limit_are_refused_and_counted(ask):
     with SimServer(20, rate_limit=RateLimit(0.001, burst=5)) as server:
         statuses = [ask(server, "/generation", id=identifier)[0] for identifier in server.ids[:8]]
         assert statuses == [200] * 5 + [429] * 3

@@ -28,7 +28,7 @@ def test_another_seed_gives_another_account():
     assert not set(ids_of(500, 1)) & set(ids_of(500, 2))
 
 
-def test_records_do_not_depend_on_what_was_asked_before():
+def test_records_do_not_depend_on_earlier_requests():
     one, two = (SimulatedAccount(700, seed=5, until=UNTIL) for _ in range(2))
     backwards = {index: one.record(index) for index in reversed(range(700))}
     assert [two.record(index) for index in range(700)] == [backwards[index] for index in range(700)]
@@ -146,7 +146,7 @@ def test_a_provider_charges_for_all_that_it_made(records):
             assert 0.5 * row["total_cost"] < upstream <= row["total_cost"], row["id"]
 
 
-def test_the_attempt_that_answered_tells_what_the_record_tells(records):
+def test_the_successful_attempt_agrees_with_the_record(records):
     for row in filter(served_last, records):
         last = row["provider_responses"][-1]
         assert last.get("latency") == row["latency"], row["id"]

@@ -20,7 +20,7 @@ METADATA_ERRORS = {
     "503": errors.OpenRouterDefaultError,
     "520": errors.OpenRouterDefaultError,
 }
-CONTENT_ERRORS = {kind: METADATA_ERRORS[kind] for kind in ("401", "403", "404", "429", "500", "502", "524", "529")}
+CONTENT_ERRORS = {kind: METADATA_ERRORS[kind] for kind in METADATA_ERRORS.keys() - {"402", "408", "503", "520"}}
 # The SDK itself marks two fields of a key as deprecated, and warns of them in whatever the API answers.
 key_warnings = pytest.mark.filterwarnings(r"ignore:warning. \*\* DEPRECATED:DeprecationWarning")
 
@@ -93,6 +93,22 @@ def test_it_reads_activity_credits_and_analytics(sim):
     assert {day.provider_name for day in days} >= {"OpenAI", "Anthropic"}
     assert "generation_id" in {dimension.name for dimension in meta.dimensions}
     assert found.data.metadata.row_count == len(found.data.data) > 5
+
+
+@key_warnings
+def test_it_reads_the_list_of_keys(sim):
+    with OpenRouter(api_key=sim.management_key, server_url=sim.base_url) as client:
+        listed = client.api_keys.list(retries=None, include_disabled=True).data
+    assert [key.name for key in listed if key.disabled] == ["Old laptop"]
+    assert sum(key.usage for key in listed) > 0
+
+
+def test_it_gives_feedback_once(sim):
+    feedback = {"generation_id": sim.ids[-1], "category": "other"}
+    with OpenRouter(api_key=sim.management_key, server_url=sim.base_url) as client:
+        assert client.generations.submit_feedback(**feedback, retries=None).data.SUCCESS is True
+        with pytest.raises(errors.ConflictResponseError):
+            client.generations.submit_feedback(**feedback, retries=None)
 
 
 def test_a_plain_key_may_not_read_credits(sim):

@@ -33,7 +33,7 @@ def request_bytes(server, target, *headers, key=None):
     return "\r\n".join(lines).encode()
 
 
-def test_it_listens_on_loopback_only_and_says_where(sim):
+def test_the_base_url_is_on_loopback(sim):
     assert sim.base_url == f"http://127.0.0.1:{sim.port}/api/v1"
     assert sim.base_url in repr(sim)
     assert sim.key not in repr(sim)
@@ -152,7 +152,7 @@ def test_gzip_is_not_used_where_it_is_not_accepted(accepted):
 # ---- connections ---------------------------------------------------------------------------------------------
 
 
-def test_requests_sent_at_once_are_answered_in_order(sim):
+def test_pipelined_requests_are_answered_in_order(sim):
     wanted = sim.ids[100:130]
     last = request_bytes(sim, f"/api/v1/generation?id={sim.ids[130]}", "Connection: close")
     data = b"".join(request_bytes(sim, f"/api/v1/generation?id={identifier}") for identifier in wanted) + last
@@ -161,7 +161,7 @@ def test_requests_sent_at_once_are_answered_in_order(sim):
     assert found == [*wanted, sim.ids[130]]
 
 
-def test_requests_sent_at_once_keep_their_order_when_answers_take_time():
+def test_pipelined_requests_keep_their_order_when_responses_are_slow():
     with SimServer(40, latency=(0.0, 0.02)) as server:
         wanted = server.ids[:12]
         parts = [request_bytes(server, f"/api/v1/generation?id={identifier}") for identifier in wanted]
@@ -283,7 +283,7 @@ def test_bodies_that_are_too_large_are_refused(sim):
     assert talk(sim, request_bytes(sim, "/api/v1/key", "Connection: close")).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_client_that_waits_before_it_sends_its_body_is_told_to_go_on(sim):
+def test_expect_100_continue_is_answered(sim):
     with socket.create_connection(("127.0.0.1", sim.port), timeout=60) as sock:
         sock.sendall(query_head(sim, f"Content-Length: {len(QUERY)}", "Expect: 100-continue"))
         assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -301,7 +301,7 @@ def test_a_client_that_waits_before_it_sends_its_body_is_told_to_go_on(sim):
         ("1.0", "Keep-Alive", b"keep-alive"),
     ],
 )
-def test_a_client_is_told_whether_the_connection_stays(sim, version, wish, told):
+def test_responses_announce_whether_the_connection_stays_open(sim, version, wish, told):
     data = request_bytes(sim, "/api/v1/key", f"Connection: {wish}").replace(b"HTTP/1.1", f"HTTP/{version}".encode())
     last = request_bytes(sim, "/api/v1/key", "Connection: close")
     answer = talk(sim, data + last, half_close=False)
@@ -309,14 +309,14 @@ def test_a_client_is_told_whether_the_connection_stays(sim, version, wish, told)
     assert answer.count(b"HTTP/1.1 200 ") == (2 if told == b"keep-alive" else 1)
 
 
-def test_a_client_that_has_said_all_still_gets_answers_that_take_time():
+def test_half_closed_connections_still_get_slow_responses():
     with SimServer(3, latency=0.05) as server:
         assert talk(server, request_bytes(server, "/api/v1/key") * 2).count(b"HTTP/1.1 200 ") == 2
         body = query_head(server, f"Content-Length: {len(QUERY)}") + QUERY
         assert talk(server, body).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_client_that_hangs_up_on_a_silent_server_leaves_nothing_behind():
+def test_a_half_closed_hanging_connection_is_closed():
     with SimServer(3, faults=Faults(rate=0, always={"/key": "hang"})) as server:
         assert talk(server, request_bytes(server, "/api/v1/key")) == b""
 

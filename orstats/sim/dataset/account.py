@@ -1,4 +1,4 @@
-"""The account's generations: any record or content, by identifier or number, made when it is asked for."""
+"""The account's generations: any record or content, by id or number, made on request."""
 
 from __future__ import annotations
 

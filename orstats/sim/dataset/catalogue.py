@@ -42,13 +42,13 @@ class Model:
     hears: bool = False
 
     def endpoint_id(self, endpoint: Endpoint) -> str:
-        """Give the id of the endpoint that serves this model, the same for ever."""
+        """Return the constant id of an endpoint of this model."""
         return _endpoint_id(self.permaslug, endpoint.provider)
 
 
 @functools.cache
 def _endpoint_id(permaslug: str, provider: str) -> str:
-    # One text for all who name it: the books of a million generations would keep a million.
+    # Cached, so that the ledger of a million generations does not keep a million copies.
     return uuid_of("endpoint", permaslug, provider)
 
 

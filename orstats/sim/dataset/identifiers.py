@@ -1,4 +1,4 @@
-"""Generation identifiers that look random, and still tell which generation they name.
+"""Generation ids that look random and still encode which generation they name.
 
 The twenty characters of an identifier are two numbers: a tag that only this account could have made for the
 generation, and the generation's number hidden behind the tag. So a million identifiers need no table.

@@ -1,4 +1,4 @@
-"""Repeatable chance: everything in the simulator is drawn from named streams of one seed.
+"""Repeatable random numbers: everything in the simulator is drawn from named streams of one seed.
 
 A stream depends only on its name (seed, purpose, number), never on what was drawn before, so that the
 millionth generation can be made without making the others.
@@ -98,7 +98,7 @@ def one_of(rng: random.Random, things: Sequence[T]) -> T:
 
 
 def chance(rng: random.Random, share: float) -> bool:
-    """Throw a coin that shows heads for ``share`` (0 to 1) of the throws."""
+    """Return True with the probability ``share`` (0 to 1)."""
     return rng.random() < share
 
 

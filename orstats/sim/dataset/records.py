@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from orstats.sim.dataset.conversations import Plan
     from orstats.sim.dataset.timeline import Slot
 
-# What a provider that does not serve says; None: it never answered.
+# Statuses of failed attempts; None for one that never responded.
 REFUSALS: tuple[int | None, ...] = (429, 429, 429, 503, 502, 529, 500, 408, None)
 _FRACTIONAL = 0.15
 _OK = 200
 
 
 def milliseconds(rng: random.Random, value: float) -> float:
-    """Round a duration as the API's records have it: mostly whole, sometimes with a fraction."""
+    """Round a duration as the API does: mostly to whole ms, sometimes to µs."""
     if chance(rng, _FRACTIONAL):
         return round(value, 3)
     return int(value) + 1
 
 
 def upstream_id(rng: random.Random, provider: str) -> str | None:
-    """Make the provider's own identifier of an answer, in its style; some give none."""
+    """Make the provider's own id of a response, in its style; some have none."""
     if provider in {"OpenAI", "Azure"}:
         return f"chatcmpl-{letters(rng, 30)[:29]}"
     if provider == "Anthropic":
@@ -89,7 +89,7 @@ def served(
 
 
 def sync_attempts(row: dict[str, Any]) -> None:
-    """Let the attempt that answered tell what its record tells, whose kind may have changed the time and the tier."""
+    """Copy latency and service tier of a record to its successful attempt, after its kind has changed them."""
     for attempt in row["provider_responses"] or []:
         if attempt["status"] != _OK:
             continue
@@ -292,7 +292,7 @@ def _refused(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
 
 
 def _legacy(row: Row, _rng: random.Random, _plan: Plan, _turn: int) -> None:
-    """Take away what records had not yet learned to carry."""
+    """Remove the fields that old records do not have."""
     for field in ("request_id", "session_id", "response_cache_source_id"):
         row.pop(field, None)
     for field in ("api_type", "workspace_id", "cancelled", "provider_responses", "service_tier", "router", "preset_id"):
@@ -301,7 +301,7 @@ def _legacy(row: Row, _rng: random.Random, _plan: Plan, _turn: int) -> None:
 
 
 def _pace(row: Row, rng: random.Random, plan: Plan, *, streamed: bool) -> None:
-    """Time an answer anew that is longer, shorter or otherwise delivered than it was planned."""
+    """Recompute the durations of an answer that became longer, shorter or streamed."""
     first = row["latency"] if row["streamed"] else milliseconds(rng, plan.endpoint.ttft_ms)
     whole = milliseconds(rng, first + 1000.0 * row["native_tokens_completion"] / plan.endpoint.tokens_per_s)
     row["streamed"] = streamed
@@ -354,7 +354,7 @@ KIND_OVERRIDES: dict[str, KindOverride] = {
 }
 
 
-# Chances of things that are independent of a record's kind.
+# Probabilities of features that do not depend on a record's kind.
 _LENGTH, _FILTERED = 0.04, 0.012
 _CACHED, _CACHE_STEP, _CACHE_LEAST = 0.8, 128, 512
 _ROUTED, _PRESET, _HOSTILE = 0.05, 0.07, 0.006
