@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from orstats.sim.dataset.content_formats import FORMATS, TOOL_FORMATS, reformat
-from orstats.sim.dataset.conversations import Plan, plan_of, tool_calls, write_content
+from orstats.sim.dataset.conversations import Conversation, plan_conversation, tool_calls, write_content
 from orstats.sim.dataset.identifiers import IdCodec
 from orstats.sim.dataset.random_streams import number, stream
 from orstats.sim.dataset.records import milliseconds, prolong, region_of, write_record
@@ -94,7 +94,7 @@ class SimulatedAccount:
         slot = self._slot(index)
         if slot.kind == "replayed":
             return self._replayed(slot)
-        row = write_record(self.seed, slot, self._plan(slot), self.identifier(index))
+        row = write_record(self.seed, slot, self._conversation(slot), self.identifier(index))
         if index in self._ran_ms:
             prolong(row, self._ran_ms[index])
         elif self.awkward:
@@ -120,9 +120,9 @@ class SimulatedAccount:
         if reason != "stored":
             return None
         slot = self._slot(self._source(index))
-        plan, record = self._plan(slot), self.record(slot.index)
-        calls = tool_calls(plan, slot.turn) if record["finish_reason"] == "tool_calls" else []
-        return reformat(write_content(slot, plan, record), self.content_format(index), calls)
+        conversation, record = self._conversation(slot), self.record(slot.index)
+        calls = tool_calls(conversation, slot.turn) if record["finish_reason"] == "tool_calls" else []
+        return reformat(write_content(slot, conversation, record), self.content_format(index), calls)
 
     def content_format(self, index: int) -> str:
         """Name the format in which the content of generation ``index`` is stored."""
@@ -143,7 +143,7 @@ class SimulatedAccount:
             return "regional"
         if not self._log_content or slot.created_us < self._logging_us:
             return "logging_off"
-        if self._plan(source).app.zero_retention:
+        if self._conversation(source).app.zero_retention:
             return "zero_data_retention"
         return "stored"
 
@@ -183,8 +183,8 @@ class SimulatedAccount:
             return self._known_slot(index)
         return self._added[index - self.generations]
 
-    def _plan(self, slot: Slot) -> Plan:
-        return plan_of(self.seed, slot)
+    def _conversation(self, slot: Slot) -> Conversation:
+        return plan_conversation(self.seed, slot)
 
     def _source(self, index: int) -> int:
         """Find the generation whose answer a replayed one repeats; any other is its own source."""
@@ -204,9 +204,9 @@ class SimulatedAccount:
         if source.index == slot.index:
             # A tiny account may have nothing to repeat.
             source = replace(slot, kind="chat", kinds=("chat",))
-            return write_record(self.seed, source, self._plan(source), self.identifier(slot.index))
+            return write_record(self.seed, source, self._conversation(source), self.identifier(slot.index))
         repeated = replace(source, index=slot.index, created_us=slot.created_us)
-        row = write_record(self.seed, repeated, self._plan(source), self.identifier(slot.index))
+        row = write_record(self.seed, repeated, self._conversation(source), self.identifier(slot.index))
         original = self.record(source.index)
         rng = stream(self.seed, "replayed", slot.index)
         for field in original.keys() & row.keys():

@@ -1,6 +1,6 @@
 """What the conversations of the account are, and the stored content of each generation.
 
-Metadata and content are both written from a plan, so that a record's token counts and the text behind it agree.
+Records and contents are both written from conversations, so that token counts and texts agree.
 Token counts here are the API's normalised ones.
 """
 
@@ -149,7 +149,7 @@ _ASK_HEIGHTS = list(accumulate(app.asks for app in APPS))
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class PlannedTurn:
     """One turn: which prepared question and answer, what is added to them, and the sizes in tokens.
 
     ``hostile`` chooses a hostile text, counted from 1; 0 for none. ``media`` is what comes with
@@ -167,7 +167,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Conversation:
     """One conversation (a single request is a conversation of one turn).
 
     ``conversation_id`` names it, and ``seed`` with it makes its texts.
@@ -182,27 +182,27 @@ class Plan:
     agent: str | None
     session: str | None
     subject: Subject
-    exchanges: tuple[Exchange, ...]
+    planned_turns: tuple[PlannedTurn, ...]
     kinds: tuple[str, ...]
 
     def prompt_tokens(self, turn: int) -> int:
         """Count the tokens of the prompt of a turn: everything said before it, and its question."""
         total = tokens_in(self.subject.system) + PER_MESSAGE
-        for exchange in self.exchanges[:turn]:
-            total += exchange.asked + exchange.answered + 2 * PER_MESSAGE
-        return total + self.exchanges[turn].asked + PER_MESSAGE
+        for planned in self.planned_turns[:turn]:
+            total += planned.asked + planned.answered + 2 * PER_MESSAGE
+        return total + self.planned_turns[turn].asked + PER_MESSAGE
 
     def pictures(self, turn: int) -> int:
         """Count the pictures and files in the prompt of a turn; those of earlier turns stay in it."""
-        return sum(exchange.media in {"image", "file"} for exchange in self.exchanges[: turn + 1])
+        return sum(planned.media in {"image", "file"} for planned in self.planned_turns[: turn + 1])
 
     def sounds(self, turn: int) -> int:
         """Count the sound recordings in the prompt of a turn; those of earlier turns stay in it."""
-        return sum(exchange.media == "audio" for exchange in self.exchanges[: turn + 1])
+        return sum(planned.media == "audio" for planned in self.planned_turns[: turn + 1])
 
 
-def plan_of(seed: int, slot: Slot) -> Plan:
-    """Plan the conversation of a generation; all of its turns give the same plan."""
+def plan_conversation(seed: int, slot: Slot) -> Conversation:
+    """Plan the conversation of a generation, the same from each of its turns."""
     rng = stream(seed, "talk", slot.conversation_id)
     kinds = slot.kinds
     app = _app(rng, kinds)
@@ -217,7 +217,7 @@ def plan_of(seed: int, slot: Slot) -> Plan:
     elif chance(rng, 0.1):
         session = f"sess_{letters(rng, 16)}"
     subject = subjects()[app.subject]
-    return Plan(
+    return Conversation(
         seed=seed,
         conversation_id=slot.conversation_id,
         app=app,
@@ -227,7 +227,7 @@ def plan_of(seed: int, slot: Slot) -> Plan:
         agent=None if chance(rng, 0.03) else one_of(rng, app.agents),
         session=session,
         subject=subject,
-        exchanges=_exchanges(rng, app, model, subject, kinds),
+        planned_turns=_planned_turns(rng, app, model, subject, kinds),
         kinds=kinds,
     )
 
@@ -280,10 +280,10 @@ def _media(rng: random.Random, model: Model) -> str:
     return "image" if chance(rng, 0.7) else "file"
 
 
-def _exchanges(
+def _planned_turns(
     rng: random.Random, app: App, model: Model, subject: Subject, kinds: tuple[str, ...]
-) -> tuple[Exchange, ...]:
-    out: list[Exchange] = []
+) -> tuple[PlannedTurn, ...]:
+    out: list[PlannedTurn] = []
     for turn, kind in enumerate(kinds):
         # After a tool was called, its result takes the place of a question.
         returned = bool(turn) and kinds[turn - 1] == "tools"
@@ -308,7 +308,7 @@ def _exchanges(
         reasoned = 0
         if model.reasons and chance(rng, _THINKING):
             reasoned = int(min(rng.lognormvariate(5.4, 1.0), 9000.0)) + 16
-        out.append(Exchange(pair, attached, asked, lengthened, answered, reasoned, hostile, media))
+        out.append(PlannedTurn(pair, attached, asked, lengthened, answered, reasoned, hostile, media))
     return tuple(out)
 
 
@@ -326,124 +326,147 @@ _OK = 200
 _NO_ANSWER = 504
 
 
-def write_content(slot: Slot, plan: Plan, record: dict[str, Any]) -> dict[str, Any]:
+def write_content(slot: Slot, conversation: Conversation, record: dict[str, Any]) -> dict[str, Any]:
     """Write the content of one generation, which agrees with its ``record``."""
     kind, turn = slot.kind, slot.turn
     bare = kind in _PROMPTS
-    stored = {"prompt": _bare(plan, kind, record["tokens_prompt"])} if bare else {"messages": _messages(plan, turn)}
-    output = {"completion": _completion(plan, slot, record), "reasoning": _reasoning(plan, turn, record)}
+    stored = (
+        {"prompt": _bare(conversation, kind, record["tokens_prompt"])}
+        if bare
+        else {"messages": _messages(conversation, turn)}
+    )
+    output = {
+        "completion": _completion(conversation, slot, record),
+        "reasoning": _reasoning(conversation, turn, record),
+    }
     return {"input": stored, "output": output, "error": _error(record) if kind in {"failed", "refused"} else None}
 
 
-def _bare(plan: Plan, kind: str, tokens: int | None) -> str:
+def _bare(conversation: Conversation, kind: str, tokens: int | None) -> str:
     """Give a prompt without messages, as long as it was counted; where tokens do not count, of any length."""
-    text = {"image": IMAGE_PROMPT, "video": VIDEO_PROMPT}.get(kind) or _question(plan, 0)
+    text = {"image": IMAGE_PROMPT, "video": VIDEO_PROMPT}.get(kind) or _question(conversation, 0)
     if tokens is None:
         return text
     more = fill(
-        stream(plan.seed, "bare", plan.conversation_id), plan.subject.document, max(0, tokens - tokens_in(text))
+        stream(conversation.seed, "bare", conversation.conversation_id),
+        conversation.subject.document,
+        max(0, tokens - tokens_in(text)),
     )
     return f"{text}\n{more}"[: CHARS_PER_TOKEN * tokens]
 
 
-def _messages(plan: Plan, turn: int) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = [{"role": "system", "content": plan.subject.system}]
+def _messages(conversation: Conversation, turn: int) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = [{"role": "system", "content": conversation.subject.system}]
     for past in range(turn + 1):
-        if past and plan.kinds[past - 1] == "tools":
-            messages.append({"role": "tool", "tool_call_id": _call_id(plan, past - 1), "content": _result(plan, past)})
+        if past and conversation.kinds[past - 1] == "tools":
+            messages.append(
+                {
+                    "role": "tool",
+                    "tool_call_id": _call_id(conversation, past - 1),
+                    "content": _result(conversation, past),
+                }
+            )
         else:
-            messages.append({"role": "user", "content": _user_content(plan, past)})
+            messages.append({"role": "user", "content": _user_content(conversation, past)})
         if past < turn:
-            messages.append(_assistant(plan, past))
+            messages.append(_assistant(conversation, past))
     return messages
 
 
-def _assistant(plan: Plan, turn: int) -> dict[str, Any]:
-    if plan.kinds[turn] != "tools":
-        return {"role": "assistant", "content": _answer(plan, turn)}
-    return {"role": "assistant", "content": None, "tool_calls": tool_calls(plan, turn)}
+def _assistant(conversation: Conversation, turn: int) -> dict[str, Any]:
+    if conversation.kinds[turn] != "tools":
+        return {"role": "assistant", "content": _answer(conversation, turn)}
+    return {"role": "assistant", "content": None, "tool_calls": tool_calls(conversation, turn)}
 
 
-def tool_calls(plan: Plan, turn: int) -> list[dict[str, Any]]:
+def tool_calls(conversation: Conversation, turn: int) -> list[dict[str, Any]]:
     """Write the tool calls of a turn that calls tools."""
-    function = {"name": plan.subject.tool, "arguments": plan.subject.call}
-    return [{"id": _call_id(plan, turn), "type": "function", "function": function}]
+    function = {"name": conversation.subject.tool, "arguments": conversation.subject.call}
+    return [{"id": _call_id(conversation, turn), "type": "function", "function": function}]
 
 
-def _call_id(plan: Plan, turn: int) -> str:
-    return f"call_{hexadecimal(24, plan.seed, 'call', plan.conversation_id, turn)}"
+def _call_id(conversation: Conversation, turn: int) -> str:
+    return f"call_{hexadecimal(24, conversation.seed, 'call', conversation.conversation_id, turn)}"
 
 
-def _question(plan: Plan, turn: int) -> str:
-    exchange = plan.exchanges[turn]
-    text = plan.subject.asks[exchange.pair]
-    if exchange.hostile:
-        text = f"{text}\n{HOSTILE_ASKS[exchange.hostile - 1]}"
-    if exchange.attached:
-        text = f"{text}\n\n{_document(plan, turn)}"
+def _question(conversation: Conversation, turn: int) -> str:
+    planned = conversation.planned_turns[turn]
+    text = conversation.subject.asks[planned.pair]
+    if planned.hostile:
+        text = f"{text}\n{HOSTILE_ASKS[planned.hostile - 1]}"
+    if planned.attached:
+        text = f"{text}\n\n{_document(conversation, turn)}"
     return text
 
 
-def _document(plan: Plan, turn: int) -> str:
-    rng = stream(plan.seed, "document", plan.conversation_id, turn)
-    return fill(rng, plan.subject.document, plan.exchanges[turn].attached)
+def _document(conversation: Conversation, turn: int) -> str:
+    rng = stream(conversation.seed, "document", conversation.conversation_id, turn)
+    return fill(rng, conversation.subject.document, conversation.planned_turns[turn].attached)
 
 
-def _result(plan: Plan, turn: int) -> str:
-    if not plan.exchanges[turn].attached:
-        return plan.subject.result
-    return f"{plan.subject.result}\n{_document(plan, turn)}"
+def _result(conversation: Conversation, turn: int) -> str:
+    if not conversation.planned_turns[turn].attached:
+        return conversation.subject.result
+    return f"{conversation.subject.result}\n{_document(conversation, turn)}"
 
 
-def _answer(plan: Plan, turn: int) -> str:
-    exchange = plan.exchanges[turn]
-    text = plan.subject.says[exchange.pair]
-    if exchange.lengthened:
-        rng = stream(plan.seed, "answer", plan.conversation_id, turn)
-        text = f"{text}\n\n{fill(rng, plan.subject.more, exchange.lengthened)}"
-    if exchange.hostile:
-        text = f"{text}\n\n{HOSTILE_ANSWERS[exchange.hostile - 1]}"
+def _answer(conversation: Conversation, turn: int) -> str:
+    planned = conversation.planned_turns[turn]
+    text = conversation.subject.says[planned.pair]
+    if planned.lengthened:
+        rng = stream(conversation.seed, "answer", conversation.conversation_id, turn)
+        text = f"{text}\n\n{fill(rng, conversation.subject.more, planned.lengthened)}"
+    if planned.hostile:
+        text = f"{text}\n\n{HOSTILE_ANSWERS[planned.hostile - 1]}"
     return text
 
 
-def _user_content(plan: Plan, turn: int) -> str | list[dict[str, Any]]:
+def _user_content(conversation: Conversation, turn: int) -> str | list[dict[str, Any]]:
     """Give a question as text, or as parts when something comes with it (and sometimes when nothing does)."""
-    exchange = plan.exchanges[turn]
-    text = {"type": "text", "text": _question(plan, turn)}
-    if exchange.media == "image":
-        return [text, {"type": "image_url", "image_url": {"url": _data_url("image/png", _png(exchange.asked % 200))}}]
-    if exchange.media == "audio" or plan.kinds[turn] == "transcription":
+    planned = conversation.planned_turns[turn]
+    text = {"type": "text", "text": _question(conversation, turn)}
+    if planned.media == "image":
+        return [text, {"type": "image_url", "image_url": {"url": _data_url("image/png", _png(planned.asked % 200))}}]
+    if planned.media == "audio" or conversation.kinds[turn] == "transcription":
         return [text, {"type": "input_audio", "input_audio": {"data": _base64(_wav()), "format": "wav"}}]
-    if exchange.media == "file":
+    if planned.media == "file":
         file = {"filename": "invoice.pdf", "file_data": _data_url("application/pdf", _pdf())}
         return [text, {"type": "file", "file": file}]
-    if number(plan.seed, "parts", plan.conversation_id) % 5 == 0:
+    if number(conversation.seed, "parts", conversation.conversation_id) % 5 == 0:
         return [text]
-    return _question(plan, turn)
+    return _question(conversation, turn)
 
 
-def _completion(plan: Plan, slot: Slot, record: dict[str, Any]) -> str | None:
+def _completion(conversation: Conversation, slot: Slot, record: dict[str, Any]) -> str | None:
     if slot.kind == "transcription":
         return TRANSCRIPT
     if slot.kind in _UNANSWERED or record["finish_reason"] == "tool_calls":
         return None
-    text = _answer(plan, slot.turn)
+    text = _answer(conversation, slot.turn)
     if record["cancelled"]:
         # The stream ended in the middle of a word; a runaway answer went on and on.
         visible = max(record["tokens_completion"] - (record["native_tokens_reasoning"] or 0), 1)
-        more = fill(stream(plan.seed, "runaway", plan.conversation_id), [*plan.subject.more, text], visible)
+        more = fill(
+            stream(conversation.seed, "runaway", conversation.conversation_id),
+            [*conversation.subject.more, text],
+            visible,
+        )
         text = f"{text}\n{more}"[: CHARS_PER_TOKEN * visible]
     return text
 
 
-def _reasoning(plan: Plan, turn: int, record: dict[str, Any]) -> str | None:
-    tokens, counted = plan.exchanges[turn].reasoned, record["native_tokens_reasoning"]
+def _reasoning(conversation: Conversation, turn: int, record: dict[str, Any]) -> str | None:
+    tokens, counted = conversation.planned_turns[turn].reasoned, record["native_tokens_reasoning"]
     if not tokens or not counted:
         return None
     if record["cancelled"]:
         # Cut short, or gone on, like the answer.
         tokens = counted
-    return fill(stream(plan.seed, "reasoning", plan.conversation_id, turn), plan.subject.thoughts, tokens)
+    return fill(
+        stream(conversation.seed, "reasoning", conversation.conversation_id, turn),
+        conversation.subject.thoughts,
+        tokens,
+    )
 
 
 def _error(record: dict[str, Any]) -> dict[str, Any]:

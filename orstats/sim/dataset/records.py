@@ -1,8 +1,8 @@
 """Writes the metadata of one generation: what ``GET /generation`` answers.
 
-A record is drafted from its slot and its conversation's plan in steps: base, tokens, times, money, attempts; what is
-special about its kind comes last. Field by field it follows the API's specification of 2026-08-22: every required
-field is there, ``request_id``, ``session_id`` and ``response_cache_source_id`` may be absent.
+A record is drafted from its slot and its conversation in steps: base, tokens, times, money, attempts; what is special
+about its kind comes last. It follows the API's specification of 2026-08-22: every required field is there;
+``request_id``, ``session_id`` and ``response_cache_source_id`` may be absent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import random
 
     from orstats.sim.dataset.catalogue import Endpoint, Model
-    from orstats.sim.dataset.conversations import Plan
+    from orstats.sim.dataset.conversations import Conversation
     from orstats.sim.dataset.timeline import Slot
 
 # Statuses of failed attempts; None for one that never responded.
@@ -162,7 +162,7 @@ def charge(row: dict[str, Any], endpoint: Endpoint, rng: random.Random, *, own_k
 
 
 Row = dict[str, Any]
-KindOverride = Callable[[Row, "random.Random", "Plan", int], None]
+KindOverride = Callable[[Row, "random.Random", "Conversation", int], None]
 
 SEARCH_USD = 0.004
 _IMAGE_TOKENS = 1290
@@ -179,12 +179,12 @@ _NOTHING_COUNTED = (
 )
 
 
-def _tools(row: Row, _rng: random.Random, plan: Plan, _turn: int) -> None:
+def _tools(row: Row, _rng: random.Random, conversation: Conversation, _turn: int) -> None:
     row["finish_reason"] = "tool_calls"
-    row["native_finish_reason"] = native_finish(plan.endpoint.provider, "tool_calls")
+    row["native_finish_reason"] = native_finish(conversation.endpoint.provider, "tool_calls")
 
 
-def _web(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
+def _web(row: Row, rng: random.Random, _conversation: Conversation, _turn: int) -> None:
     found = rng.randrange(1, 9)
     row["num_search_results"] = found
     row["num_fetches"] = int(rng.random() * 3)
@@ -192,63 +192,63 @@ def _web(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
     row["total_cost"] = round(row["total_cost"] + found * SEARCH_USD, DECIMALS)
 
 
-def _prompt(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
-    _pace(row, rng, plan, streamed=chance(rng, 0.3))
+def _prompt(row: Row, rng: random.Random, conversation: Conversation, _turn: int) -> None:
+    _pace(row, rng, conversation, streamed=chance(rng, 0.3))
 
 
-def _free(row: Row, _rng: random.Random, _plan: Plan, _turn: int) -> None:
+def _free(row: Row, _rng: random.Random, _conversation: Conversation, _turn: int) -> None:
     row["cache_discount"] = None
     row["upstream_inference_cost"] = 0
 
 
-def _embeddings(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
+def _embeddings(row: Row, rng: random.Random, conversation: Conversation, _turn: int) -> None:
     # A third are health checks of one short sentence, which cost 4e-07 USD at 0.02 USD per million.
     short = chance(rng, 0.34)
     row["tokens_prompt"] = 20 if short else 20 + int(rng.lognormvariate(5.0, 1.0))
-    row["native_tokens_prompt"] = round(row["tokens_prompt"] * plan.model.ratio)
+    row["native_tokens_prompt"] = round(row["tokens_prompt"] * conversation.model.ratio)
     for field in ("tokens_completion", "native_tokens_completion", "native_tokens_reasoning", "native_tokens_cached"):
         row[field] = None
     _without_answer(row, "embeddings")
-    row["total_cost"] = round(price_of(row, plan.endpoint), DECIMALS)
+    row["total_cost"] = round(price_of(row, conversation.endpoint), DECIMALS)
     row["upstream_inference_cost"] = row["cache_discount"] = None
-    _quick(row, rng, plan)
-    newer = number(plan.seed, "api-type", plan.conversation_id) % 15
+    _quick(row, rng, conversation)
+    newer = number(conversation.seed, "api-type", conversation.conversation_id) % 15
     if newer < len(_NEWER_API_TYPES):
         row["api_type"], row["total_cost"] = _NEWER_API_TYPES[newer], 0
 
 
-def _rerank(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
+def _rerank(row: Row, rng: random.Random, conversation: Conversation, _turn: int) -> None:
     _uncounted(row, "rerank")
     row["total_cost"] = 0.002
-    _quick(row, rng, plan)
+    _quick(row, rng, conversation)
 
 
-def _image(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
+def _image(row: Row, rng: random.Random, conversation: Conversation, _turn: int) -> None:
     row["api_type"] = "image"
     row["num_media_completion"] = 1
     row["native_tokens_completion_images"] = _IMAGE_TOKENS
     row["native_tokens_completion"] = row["tokens_completion"] = _IMAGE_TOKENS
     row["native_tokens_reasoning"] = 0
-    row["finish_reason"], row["native_finish_reason"] = "stop", native_finish(plan.endpoint.provider, "stop")
-    _pace(row, rng, plan, streamed=row["streamed"])
+    row["finish_reason"], row["native_finish_reason"] = "stop", native_finish(conversation.endpoint.provider, "stop")
+    _pace(row, rng, conversation, streamed=row["streamed"])
     # Again, and all of it: the provider's own charge is for the picture, too.
-    charge(row, plan.endpoint, rng, own_key=False, writes_cache=False)
+    charge(row, conversation.endpoint, rng, own_key=False, writes_cache=False)
 
 
-def _speech(row: Row, _rng: random.Random, plan: Plan, _turn: int) -> None:
+def _speech(row: Row, _rng: random.Random, conversation: Conversation, _turn: int) -> None:
     _without_answer(row, "tts")
     row["num_media_completion"] = 1
-    row["total_cost"] = round(price_of(row, plan.endpoint), DECIMALS)
+    row["total_cost"] = round(price_of(row, conversation.endpoint), DECIMALS)
     row["native_tokens_reasoning"] = row["native_tokens_cached"] = None
 
 
-def _transcription(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
+def _transcription(row: Row, rng: random.Random, _conversation: Conversation, _turn: int) -> None:
     _uncounted(row, "stt")
     row["num_input_audio_prompt"] = 1
     row["total_cost"] = round(0.000011 * rng.randrange(8, 600), DECIMALS)
 
 
-def _video(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
+def _video(row: Row, rng: random.Random, _conversation: Conversation, _turn: int) -> None:
     _uncounted(row, "video")
     row["num_media_completion"] = 1
     row["total_cost"] = round(0.05 * rng.randrange(4, 9), 2)
@@ -256,7 +256,7 @@ def _video(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
     row["latency"] = None
 
 
-def _cancelled(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
+def _cancelled(row: Row, rng: random.Random, conversation: Conversation, _turn: int) -> None:
     """Cut a stream short: some providers bill what was written, others nothing."""
     row["cancelled"] = True
     row["finish_reason"] = row["native_finish_reason"] = None
@@ -266,14 +266,14 @@ def _cancelled(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
     for field in ("tokens_completion", "native_tokens_completion", "native_tokens_reasoning"):
         row[field] = max(1, int(row[field] * part)) if row[field] else row[field]
     row["native_tokens_reasoning"] = min(row["native_tokens_reasoning"] or 0, row["native_tokens_completion"])
-    row["total_cost"] = round(price_of(row, plan.endpoint), DECIMALS) if chance(rng, 0.5) else 0
+    row["total_cost"] = round(price_of(row, conversation.endpoint), DECIMALS) if chance(rng, 0.5) else 0
     row["upstream_inference_cost"] = None
     if not row["total_cost"]:
         row["cache_discount"] = None
-    _pace(row, rng, plan, streamed=True)
+    _pace(row, rng, conversation, streamed=True)
 
 
-def _failed(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
+def _failed(row: Row, rng: random.Random, _conversation: Conversation, _turn: int) -> None:
     """Give no completion: the provider broke off, and the account is not charged."""
     row["finish_reason"] = "error" if chance(rng, 0.6) else None
     row["native_finish_reason"] = "error" if row["finish_reason"] and chance(rng, 0.5) else None
@@ -281,17 +281,17 @@ def _failed(row: Row, rng: random.Random, _plan: Plan, _turn: int) -> None:
     row["generation_time"] = None if chance(rng, 0.3) else row["latency"]
 
 
-def _refused(row: Row, rng: random.Random, plan: Plan, _turn: int) -> None:
+def _refused(row: Row, rng: random.Random, conversation: Conversation, _turn: int) -> None:
     """Let every provider refuse: nobody served, so nothing was measured."""
     row["finish_reason"], row["native_finish_reason"] = "error", None
     _unpaid(row)
     row["native_tokens_prompt"] = row["native_tokens_cached"] = None
     row["provider_name"] = row["upstream_id"] = row["service_tier"] = None
     row["latency"] = row["generation_time"] = row["moderation_latency"] = None
-    row["provider_responses"] = refusals(rng, plan.model, None, 2 + int(rng.random() * 3))
+    row["provider_responses"] = refusals(rng, conversation.model, None, 2 + int(rng.random() * 3))
 
 
-def _legacy(row: Row, _rng: random.Random, _plan: Plan, _turn: int) -> None:
+def _legacy(row: Row, _rng: random.Random, _conversation: Conversation, _turn: int) -> None:
     """Remove the fields that old records do not have."""
     for field in ("request_id", "session_id", "response_cache_source_id"):
         row.pop(field, None)
@@ -300,10 +300,10 @@ def _legacy(row: Row, _rng: random.Random, _plan: Plan, _turn: int) -> None:
     row["data_region"] = "global"
 
 
-def _pace(row: Row, rng: random.Random, plan: Plan, *, streamed: bool) -> None:
+def _pace(row: Row, rng: random.Random, conversation: Conversation, *, streamed: bool) -> None:
     """Recompute the durations of an answer that became longer, shorter or streamed."""
-    first = row["latency"] if row["streamed"] else milliseconds(rng, plan.endpoint.ttft_ms)
-    whole = milliseconds(rng, first + 1000.0 * row["native_tokens_completion"] / plan.endpoint.tokens_per_s)
+    first = row["latency"] if row["streamed"] else milliseconds(rng, conversation.endpoint.ttft_ms)
+    whole = milliseconds(rng, first + 1000.0 * row["native_tokens_completion"] / conversation.endpoint.tokens_per_s)
     row["streamed"] = streamed
     row["generation_time"] = whole
     row["latency"] = first if streamed else whole
@@ -331,8 +331,8 @@ def _uncounted(row: Row, api_type: str) -> None:
     row["cancelled"] = row["cache_discount"] = row["upstream_inference_cost"] = None
 
 
-def _quick(row: Row, rng: random.Random, plan: Plan) -> None:
-    row["latency"] = milliseconds(rng, plan.endpoint.ttft_ms * rng.lognormvariate(0.0, 0.4))
+def _quick(row: Row, rng: random.Random, conversation: Conversation) -> None:
+    row["latency"] = milliseconds(rng, conversation.endpoint.ttft_ms * rng.lognormvariate(0.0, 0.4))
     row["generation_time"] = row["latency"]
 
 
@@ -370,20 +370,20 @@ class Draft:
     row: dict[str, Any]
     rng: random.Random
     slot: Slot
-    plan: Plan
+    conversation: Conversation
 
 
-def write_record(seed: int, slot: Slot, plan: Plan, identifier: str) -> dict[str, Any]:
+def write_record(seed: int, slot: Slot, conversation: Conversation, identifier: str) -> dict[str, Any]:
     """Write the metadata record of one generation: times in ms, money in USD."""
     rng = stream(seed, "record", slot.index)
-    draft = Draft(_base(rng, seed, slot, plan, identifier), rng, slot, plan)
+    draft = Draft(_base(rng, seed, slot, conversation, identifier), rng, slot, conversation)
     _tokens(draft)
     _times(draft)
-    charge(draft.row, plan.endpoint, rng, own_key=slot.kind == "byok", writes_cache=slot.turn == 0)
+    charge(draft.row, conversation.endpoint, rng, own_key=slot.kind == "byok", writes_cache=slot.turn == 0)
     _attempts(draft)
     special = KIND_OVERRIDES.get(slot.kind)
     if special is not None:
-        special(draft.row, rng, plan, slot.turn)
+        special(draft.row, rng, conversation, slot.turn)
         sync_attempts(draft.row)
     draft.row["usage"] = draft.row["total_cost"]
     return draft.row
@@ -408,8 +408,8 @@ def region_of(seed: int, talk: str) -> str:
     return "europe" if share < 3 else "us" if share < 5 else "global"  # noqa: PLR2004 - percent
 
 
-def _base(rng: random.Random, seed: int, slot: Slot, plan: Plan, identifier: str) -> dict[str, Any]:
-    app, hostile, counts = plan.app, chance(rng, _HOSTILE), not chance(rng, 0.15)
+def _base(rng: random.Random, seed: int, slot: Slot, conversation: Conversation, identifier: str) -> dict[str, Any]:
+    app, hostile, counts = conversation.app, chance(rng, _HOSTILE), not chance(rng, 0.15)
     row: dict[str, Any] = {
         "id": identifier,
         "upstream_id": None,
@@ -417,16 +417,16 @@ def _base(rng: random.Random, seed: int, slot: Slot, plan: Plan, identifier: str
         "cache_discount": None,
         "upstream_inference_cost": None,
         "created_at": write_time(slot.created_us, zulu=chance(rng, _ZULU)),
-        "model": plan.model.permaslug,
+        "model": conversation.model.permaslug,
         "app_id": app.app_id,
         "streamed": chance(rng, app.streams),
         "cancelled": False,
-        "provider_name": plan.endpoint.provider,
+        "provider_name": conversation.endpoint.provider,
         "latency": None,
         "moderation_latency": None,
         "generation_time": None,
         "finish_reason": "stop",
-        "service_tier": _tier(rng, plan),
+        "service_tier": _tier(rng, conversation),
         "tokens_prompt": None,
         "tokens_completion": None,
         "native_tokens_prompt": None,
@@ -434,8 +434,8 @@ def _base(rng: random.Random, seed: int, slot: Slot, plan: Plan, identifier: str
         "native_tokens_completion_images": None,
         "native_tokens_reasoning": None,
         "native_tokens_cached": None,
-        "num_media_prompt": plan.pictures(slot.turn) if counts else plan.pictures(slot.turn) or None,
-        "num_input_audio_prompt": plan.sounds(slot.turn) if counts else plan.sounds(slot.turn) or None,
+        "num_media_prompt": conversation.pictures(slot.turn) if counts else conversation.pictures(slot.turn) or None,
+        "num_input_audio_prompt": conversation.sounds(slot.turn) if counts else conversation.sounds(slot.turn) or None,
         "num_media_completion": 0 if counts else None,
         "num_search_results": None,
         "num_fetches": None,
@@ -444,27 +444,27 @@ def _base(rng: random.Random, seed: int, slot: Slot, plan: Plan, identifier: str
         "usage": 0,
         "is_byok": slot.kind == "byok",
         "native_finish_reason": None,
-        "external_user": plan.user,
+        "external_user": conversation.user,
         "api_type": "completions",
         "preset_id": one_of(rng, PRESETS) if chance(rng, _PRESET) else None,
         "router": "openrouter/auto" if chance(rng, _ROUTED) else None,
         "provider_responses": None,
-        "user_agent": one_of(rng, HOSTILE_AGENTS) if hostile else plan.agent,
+        "user_agent": one_of(rng, HOSTILE_AGENTS) if hostile else conversation.agent,
         "http_referer": one_of(rng, HOSTILE_REFERERS) if hostile else app.referer,
         "data_region": region_of(seed, slot.conversation_id),
         "workspace_id": app.workspace,
     }
-    _optional(row, rng, seed, slot, plan)
+    _optional(row, rng, seed, slot, conversation)
     return row
 
 
-def _tier(rng: random.Random, plan: Plan) -> str | None:
-    if plan.endpoint.provider not in _TIERED:
+def _tier(rng: random.Random, conversation: Conversation) -> str | None:
+    if conversation.endpoint.provider not in _TIERED:
         return None
     return "priority" if chance(rng, 0.04) else "flex" if chance(rng, 0.05) else "default"
 
 
-def _optional(row: dict[str, Any], rng: random.Random, seed: int, slot: Slot, plan: Plan) -> None:
+def _optional(row: dict[str, Any], rng: random.Random, seed: int, slot: Slot, conversation: Conversation) -> None:
     """Add the fields that the specification lets be absent."""
     if not chance(rng, _WITHOUT_REQUEST):
         first = slot.turn
@@ -475,27 +475,31 @@ def _optional(row: dict[str, Any], rng: random.Random, seed: int, slot: Slot, pl
         row["request_id"] = f"req-{slot.moments[first] // SECOND_US}-{suffix}"
     elif chance(rng, 0.5):
         row["request_id"] = None
-    if plan.session is not None or not chance(rng, _WITHOUT_REQUEST):
-        row["session_id"] = plan.session
+    if conversation.session is not None or not chance(rng, _WITHOUT_REQUEST):
+        row["session_id"] = conversation.session
     if not chance(rng, _WITHOUT_REQUEST):
         row["response_cache_source_id"] = None
 
 
 def _tokens(draft: Draft) -> None:
-    row, rng, plan, turn = draft.row, draft.rng, draft.plan, draft.slot.turn
-    exchange, ratio, provider = plan.exchanges[turn], plan.model.ratio, plan.endpoint.provider
-    prompt = plan.prompt_tokens(turn)
-    completion = exchange.answered + exchange.reasoned
+    row, rng, conversation, turn = draft.row, draft.rng, draft.conversation, draft.slot.turn
+    planned, ratio, provider = (
+        conversation.planned_turns[turn],
+        conversation.model.ratio,
+        conversation.endpoint.provider,
+    )
+    prompt = conversation.prompt_tokens(turn)
+    completion = planned.answered + planned.reasoned
     native_prompt = max(1, round(prompt * ratio) + int(rng.random() * 7))
     row["tokens_prompt"], row["tokens_completion"] = prompt, completion
     row["native_tokens_prompt"] = native_prompt
     row["native_tokens_completion"] = max(1, round(completion * ratio) + int(rng.random() * 3))
-    row["native_tokens_reasoning"] = round(exchange.reasoned * ratio)
-    if not plan.model.reasons and provider not in _COUNTS_REASONING:
+    row["native_tokens_reasoning"] = round(planned.reasoned * ratio)
+    if not conversation.model.reasons and provider not in _COUNTS_REASONING:
         row["native_tokens_reasoning"] = None
     row["native_tokens_completion_images"] = 0 if provider in _COUNTS_REASONING else None
-    if plan.endpoint.cached is not None:
-        seen = plan.prompt_tokens(turn - 1) if turn else prompt - exchange.asked
+    if conversation.endpoint.cached is not None:
+        seen = conversation.prompt_tokens(turn - 1) if turn else prompt - planned.asked
         hit = min(round(seen * ratio), native_prompt) // _CACHE_STEP * _CACHE_STEP
         row["native_tokens_cached"] = hit if hit >= _CACHE_LEAST and chance(rng, _CACHED) else 0
     roll = rng.random()
@@ -508,25 +512,30 @@ def _tokens(draft: Draft) -> None:
 
 def _times(draft: Draft) -> None:
     """Set the durations. ``latency`` is the time to the first token, and to the last one when not streamed."""
-    row, rng, plan = draft.row, draft.rng, draft.plan
-    first = plan.endpoint.ttft_ms * rng.lognormvariate(0.0, 0.35) * (1 + row["native_tokens_prompt"] / 60_000)
-    speed = plan.endpoint.tokens_per_s * rng.lognormvariate(0.0, 0.25)
+    row, rng, conversation = draft.row, draft.rng, draft.conversation
+    first = conversation.endpoint.ttft_ms * rng.lognormvariate(0.0, 0.35) * (1 + row["native_tokens_prompt"] / 60_000)
+    speed = conversation.endpoint.tokens_per_s * rng.lognormvariate(0.0, 0.25)
     whole = first + 1000.0 * row["native_tokens_completion"] / speed
     row["generation_time"] = milliseconds(rng, whole)
     # Measured at another place than the whole: unstreamed answers show a latency a little above or below it.
     row["latency"] = milliseconds(rng, first if row["streamed"] else whole * (0.9 + 0.12 * rng.random()))
-    if plan.model.slug.startswith(MODERATED) and chance(rng, 0.6):
+    if conversation.model.slug.startswith(MODERATED) and chance(rng, 0.6):
         row["moderation_latency"] = milliseconds(rng, 58.0 * rng.lognormvariate(0.0, 0.5))
 
 
 def _attempts(draft: Draft) -> None:
-    row, rng, plan = draft.row, draft.rng, draft.plan
+    row, rng, conversation = draft.row, draft.rng, draft.conversation
     attempt = served(
-        rng, plan.model, plan.endpoint, latency=row["latency"], byok=row["is_byok"], tier=row["service_tier"]
+        rng,
+        conversation.model,
+        conversation.endpoint,
+        latency=row["latency"],
+        byok=row["is_byok"],
+        tier=row["service_tier"],
     )
     row["upstream_id"] = attempt.get("id")
     count = 0
     if draft.slot.kind == "fallback":
         count = 1 + int(rng.random() ** 2 * 3)
     if count or not chance(rng, _UNTOLD):
-        row["provider_responses"] = [*refusals(rng, plan.model, plan.endpoint, count), attempt]
+        row["provider_responses"] = [*refusals(rng, conversation.model, conversation.endpoint, count), attempt]
