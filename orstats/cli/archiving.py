@@ -182,10 +182,12 @@ def stored(
         raise ArchiveError(f"The archive {store.path} has several hosts: {choice}", path=store.path)
     host = hosts[0] if host is None else host
     table = store.read(host, settled_only=False, columns=columns)
+    unreadable = (table.schema.metadata or {}).get(UNREADABLE)
+    if not table.num_rows and unreadable is not None:
+        raise ArchiveError(f"No file of {host} in the archive {store.path} can be read.", path=store.path)
     if not table.num_rows:
         available = f"Available hosts: {', '.join(hosts)}. {advice}"
         raise ArchiveError(f"The archive {store.path} has no records of {host}. {available}", path=store.path)
-    unreadable = (table.schema.metadata or {}).get(UNREADABLE)
     frame = stored_frame(table.sort_by([("created_at", "ascending"), ("id", "ascending")]))
     if unreadable is not None:
         frame.attrs[UNREADABLE_FILES] = json.loads(unreadable)

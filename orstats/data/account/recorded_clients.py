@@ -26,6 +26,7 @@ __all__ = ["instrument", "is_supported", "restore"]
 
 HEADER: Final = "X-Generation-Id"
 _BODY_ID: Final = re.compile(rb'(?<!\\)"id"\s*:\s*"(gen[-_][A-Za-z0-9_-]{1,250})"')
+_ID: Final = re.compile(r"[A-Za-z0-9_.:-]+")
 #: The longest match of the pattern that may continue in the next piece.
 _OVERLAP: Final = 512
 _MAX_DECODED: Final = 1 << 20
@@ -89,9 +90,11 @@ def _is_aiohttp(client: Any) -> bool:
 def _note(logs: Logs, method: str | None, headers: Mapping[str, str], scan: Callable[[], object]) -> None:
     """Report the id in the headers; without one, scan the body of what may be a generation."""
     with never_raising("A response could not be recorded"):
-        if generation_id := headers.get(HEADER):
+        if value := headers.get(HEADER):
             for log in logs:
-                log.add(generation_id)
+                for one in value.split(","):  # a header that was sent twice is joined by a comma
+                    if _ID.fullmatch(one.strip()):
+                        log.add(one.strip())
         elif method == "POST" and re.search("json|event-stream", headers.get("Content-Type") or ""):
             scan()
 

@@ -20,7 +20,15 @@ from orstats.data.account import recorded_clients
 from orstats.data.account.generation_log import GenerationLog
 from orstats.data.account.telling import tell
 from orstats.data.frame.schema import FIELDS
-from orstats.data.ids.archives import Budget, compression, decompress
+from orstats.data.ids.archives import (
+    Budget,
+    as_file,
+    compression,
+    decompress,
+    open_zip,
+    tar_members,
+    zip_members,
+)
 from orstats.data.ids.encodings import as_utf8
 from orstats.data.ids.recorded import read_records
 from orstats.data.ids.streams import file_chunks
@@ -110,7 +118,7 @@ def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
     Parameters
     ----------
     path : str or os.PathLike
-        The file, which may be compressed.
+        The file, which may be compressed or in a zip or tar archive.
 
     Returns
     -------
@@ -166,17 +174,33 @@ def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    """Read a text file, compressed or not, in any encoding that has a byte-order mark."""
     budget, where = Budget(), str(path)
     try:
         with path.open("rb", buffering=0) as file:
-            first, chunks = b"", budget.counted(file_chunks(file))
-            while (kind := compression(first := next(chunks, b""))) is not None:
-                budget = budget.inner(kind, where)
-                chunks = decompress(kind, itertools.chain([first], chunks), where, budget)
-            yield from as_utf8(itertools.chain([first], chunks))
+            yield from _unpacked(budget.counted(file_chunks(file)), where, budget)
     except OSError as error:
         raise IdSourceError(f"{path}: {error.strerror or error}.", path=where) from error
+
+
+def _unpacked(chunks: Iterator[bytes], where: str, budget: Budget) -> Iterator[bytes]:
+    """Read text, compressed or in an archive or neither, in any encoding that has a byte-order mark."""
+    first = next(chunks, b"")
+    chunks = itertools.chain([first], chunks)
+    if (kind := compression(first)) is not None:
+        inner = budget.inner(kind, where)
+        yield from _unpacked(decompress(kind, chunks, where, inner), where, inner)
+    elif first[257:262] == b"ustar":
+        inner = budget.inner("tar", where)
+        for name, content in tar_members(chunks, where, inner):
+            yield from _unpacked(content, f"{where}/{name}", inner)
+    elif first.startswith(b"PK\x03\x04"):
+        with open_zip(as_file(chunks, where, budget), where) as archive:
+            inner = budget.inner("zip", where)
+            for name, content in zip_members(archive, where, inner):
+                yield from _unpacked(content, f"{where}/{name}", inner)
+    else:
+        yield from as_utf8(chunks)
+        yield b"\n"
 
 
 def _text(value: object) -> str | None:

@@ -27,6 +27,7 @@ from orstats.data.archive.location import Location
 from orstats.data.archive.newest import newest, until_stable
 from orstats.data.archive.parts import Dataset, part_name, parts_of, producer
 from orstats.data.archive.relations import Relations
+from orstats.data.ids.shapes import clean_id
 
 
 class Archive(Relations):
@@ -289,7 +290,11 @@ class Archive(Relations):
         0
         """
         criteria = Criteria(
-            _texts(ids), _texts(user), _texts(model), _moment("after", after), _moment("before", before)
+            None if ids is None else [clean_id(one) for one in _texts(ids) or ()],
+            _texts(user),
+            _texts(model),
+            _moment("after", after),
+            _moment("before", before),
         )
         if criteria == Criteria(None, None, None, None, None) and not contents_only:
             raise ConfigError("Pass what to forget: ids=, user=, model=, before= or after=.")

@@ -41,6 +41,8 @@ _TYPES: Final[Mapping[pa.DataType, tuple[str, str]]] = {
 _SPARK_SCHEMES: Final = {"": "file://", "file": "file://", "s3": "s3a://", "gs": "gs://", "gcs": "gs://"}
 _GLOB: Final = re.compile(r"([\\\[\]{}*?])")
 _HOST: Final = "host"
+#: Columns that DuckDB adds, to tell where a row is.
+_PLACE: Final = frozenset({"filename", "file_row_number"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ def parts(store: Store, checked: Checked, dataset: Dataset, directories: Mapping
 
 def _is_readable(schema: pa.Schema, dataset: Dataset) -> bool:
     """Whether engines read the dataset's types from a part: Parquet knows one kind of text and no dictionaries."""
+    if not _PLACE.isdisjoint(map(str.lower, schema.names)):
+        return False
     types = {field.name: stored_type(field.type) for field in schema}
     return all(types.get(field.name, field.type) == stored_type(field.type) for field in dataset.schema)
 
@@ -221,7 +225,11 @@ def frame(session: SparkSession, store: Store, scheme: str, dataset: Dataset, ho
             places = ("filename as part", "file_row_number as place")
             result = result.unionAll(rows.selectExpr(f"'{host}' as `{_HOST}`", *names, *places))
     newest = "row_number() over (partition by id order by fetched_at desc nulls last, part desc, place desc)"
-    return result.selectExpr("*", f"{newest} as newer").where("newer = 1").selectExpr(f"`{_HOST}`", *names)
+    return (
+        result.selectExpr("*", f"{newest} as newer")
+        .where("newer = 1 and id is not null")
+        .selectExpr(f"`{_HOST}`", *names)
+    )
 
 
 def _duckdb() -> ModuleType:
@@ -254,7 +262,7 @@ def _records(dataset: Dataset, parts: HostParts, paths: Sequence[str]) -> str:
 
 def _select(host: str, columns: Iterable[str], source: str) -> str:
     select = f"SELECT {_quoted(host)} AS {_HOST}, {', '.join(columns)}"
-    return f"{select}, filename, file_row_number FROM {source}"
+    return f"{select}, filename, file_row_number FROM {source} WHERE id IS NOT NULL"
 
 
 def _newest(connection: DuckDBPyConnection, dataset: Dataset, records: str) -> str:

@@ -175,11 +175,19 @@ def _search_records(
 
 
 def _paths(store: Store, folder: str, search: _Search, skip: Mapping[str, UnreadablePartError]) -> list[str]:
-    nested = [path for path in store.tree(folder) if SUFFIX in path and "/" in path.removeprefix(f"{folder}/")]
-    for path in nested:
-        search.problems[path] = UnreadablePartError(path, "It is in a subdirectory, which is not searched.")
-    search.problems |= {**skip, **{error.path: error for error in irregular_parts(store, folder)}}
-    return [path for entry in parts_of(store, folder) if (path := f"{folder}/{entry.name}") not in search.problems]
+    """Return the parts, and note whatever else may hold copies, under any name."""
+    everything = store.tree(folder)  # first: what is renamed into a part meanwhile is among the parts
+    parts = [f"{folder}/{entry.name}" for entry in parts_of(store, folder)]
+    known = {*parts, *(f"{folder}/{entry.name}" for entry in store.files(folder) if entry.is_temporary)}
+    others = [path for path in everything if path not in known and _is_parquet(store, path)]
+    for path in others:
+        why = "is in a subdirectory" if "/" in path.removeprefix(f"{folder}/") else "is not named like a part"
+        search.problems[path] = UnreadablePartError(path, f"It {why}, which is not searched.")
+    search.problems |= skip
+    for error in irregular_parts(store, folder):
+        if not any(path.startswith(f"{error.path}/") for path in others):
+            search.problems[error.path] = error
+    return [path for path in parts if path not in search.problems]
 
 
 def _tables(store: Store, dataset: Dataset, path: str, columns: Sequence[str], search: _Search) -> Iterator[pa.Table]:
@@ -279,6 +287,8 @@ def _is_parquet(store: Store, path: str) -> bool:
     try:
         with store.open(path) as file:
             return bool(file.read(4) == b"PAR1")
+    except FileNotFoundError:
+        return False
     except OSError:
         return True
 

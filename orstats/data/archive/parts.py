@@ -172,20 +172,30 @@ def renamed(name: str) -> str:
 
 def parts_of(store: Store, directory: str) -> list[Entry]:
     """Return the files in a directory that may be parts, oldest first; files being written are not among them."""
-    return [entry for entry in _named_like_parts(store, directory) if entry.is_file]
-
-
-def irregular_parts(store: Store, directory: str) -> list[UnreadablePartError]:
-    """Return what is named like a part and is not a file."""
     return [
-        UnreadablePartError(f"{directory}/{entry.name}", "It is a directory or a broken link, not a file.")
-        for entry in _named_like_parts(store, directory)
-        if not entry.is_file
+        entry
+        for entry in store.files(directory)
+        if entry.is_file and entry.name.endswith(SUFFIX) and not entry.is_hidden
     ]
 
 
-def _named_like_parts(store: Store, directory: str) -> list[Entry]:
-    return [entry for entry in store.files(directory) if entry.name.endswith(SUFFIX) and not entry.is_hidden]
+def irregular_parts(store: Store, directory: str) -> list[UnreadablePartError]:
+    """Return what is named like a part and is not a file, and directories with files that are named like parts."""
+    problems = []
+    for entry in store.files(directory):
+        path = f"{directory}/{entry.name}"
+        if entry.is_file or entry.is_hidden:
+            continue
+        if entry.name.endswith(SUFFIX):
+            problems.append(UnreadablePartError(path, "It is a directory or a broken link, not a file."))
+        elif any(name.endswith(SUFFIX) for name in store.tree(path)):
+            problems.append(
+                UnreadablePartError(
+                    path,
+                    "It is a subdirectory, which is not searched. Move its Parquet files up, or out of the archive.",
+                )
+            )
+    return problems
 
 
 def unknown_fields(dataset: Dataset, schema: pa.Schema) -> list[pa.Field]:

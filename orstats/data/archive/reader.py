@@ -164,6 +164,11 @@ class Reader:
             if name.startswith("part-"):
                 raise UnreadablePartError(self._path, f"It is not a part: column {missing[0]!r} is missing.")
             raise UnreadablePartError(self._path, "It does not belong to the archive. Move it elsewhere.", foreign=True)
+        if len({*schema.names}) < len(schema.names):
+            twice = next(column for column in schema.names if schema.names.count(column) > 1)
+            raise UnreadablePartError(
+                self._path, f"It has several columns named {twice!r}. Restore the file as it was."
+            )
         for field in self._dataset.schema:
             if field.name in schema.names and not is_castable(schema.field(field.name).type, field.type):
                 self._refuse_type(field)

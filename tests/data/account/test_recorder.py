@@ -8,6 +8,7 @@ import logging
 import lzma
 import multiprocessing
 import pickle
+import shutil
 import sys
 import threading
 import zlib
@@ -681,6 +682,30 @@ def test_only_the_id_of_a_record_is_a_generation(path, tmp_path, suffix):
 def test_compressed_and_encoded_files_are_read(path, encode):
     path.write_bytes(encode(b'{"id":"gen-1","team":"a"}\n'))
     assert orstats.labels(path)["team"].to_dict() == {"gen-1": "a"}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gztar"])
+def test_labels_are_read_from_all_files_of_an_archive(tmp_path, kind):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "1.jsonl").write_text(f'{{"id":"{ID}","recorded_at":"2026-11-27T10:00:00Z","team":"a"}}')
+    (folder / "2.jsonl").write_text(f'{{"id":"{OTHER}","recorded_at":"2026-11-28T10:00:00Z","team":"b"}}\n')
+    packed = shutil.make_archive(str(tmp_path / "packed"), kind, folder)
+    assert orstats.labels(packed)["team"].to_dict() == {ID: "a", OTHER: "b"}
+    assert orstats.read_ids(packed) == [ID, OTHER]
+
+
+@pytest.mark.parametrize(
+    ("header", "ids"), [(f"{ID}, {OTHER}", [ID, OTHER]), (f"{ID},{ID}", [ID]), ('not an id; "quoted"', []), ("", [])]
+)
+def test_header_that_a_proxy_joined_or_spoiled_names_only_ids(path, header, ids):
+    class Answer(httpx.BaseTransport):
+        def handle_request(self, _request):
+            return httpx.Response(200, headers={"X-Generation-Id": header}, json={})
+
+    with orstats.record(path, httpx.Client(transport=Answer())) as client:
+        client.post("http://127.0.0.1/")
+    assert recorded(path) == ids
 
 
 def test_lines_of_another_log_between_records_are_read_too(path):

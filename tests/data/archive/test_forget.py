@@ -91,6 +91,10 @@ def test_all_criteria_must_be_met(people, criteria, gone):
     assert sorted(kept) == [i for i in ("gen-a1", "gen-a2", "gen-b1") if i not in gone]
 
 
+def test_ids_may_be_pasted_with_what_surrounds_them(people):
+    assert people.forget(ids=['"gen-a1",', "gen-b1\u200b"]).generations == 2
+
+
 def test_contents_can_be_forgotten_without_their_records(people):
     done = people.forget(before="2025-02-01", contents_only=True)
     assert (done.records, done.contents) == (0, 3)
@@ -145,7 +149,7 @@ def test_renamed_and_rewritten_parts_are_searched(people):
     assert b"gen-a" not in bytes_of(people)
 
 
-@pytest.mark.parametrize("kind", ["cut", "nested", "directory"])
+@pytest.mark.parametrize("kind", ["cut", "nested", "directory", "backup", "of rsync"])
 def test_what_cannot_be_searched_is_an_error_after_the_rest_is_done(people, kind):
     path = parts(people)[-1]
     if kind == "cut":
@@ -154,6 +158,9 @@ def test_what_cannot_be_searched_is_an_error_after_the_rest_is_done(people, kind
     elif kind == "nested":
         (path.parent / "old").mkdir()
         odd = path.parent / "old" / "part-1.parquet"
+        odd.write_bytes(path.read_bytes())
+    elif kind in ("backup", "of rsync"):
+        odd = path.with_name(f"{path.name}.bak" if kind == "backup" else ".gen.parquet.Ab12Cd")
         odd.write_bytes(path.read_bytes())
     else:
         odd = path.with_name("part-odd.parquet")

@@ -299,3 +299,50 @@ def test_the_successor_of_a_part_sorts_like_the_part():
     assert layout.renamed(name)[:-16] == name[:-16]
     assert layout.renamed(name) != name
     assert layout.renamed("march.parquet").startswith("part-2")
+
+
+def with_columns(path: Path, *names: str) -> None:
+    table = table_of(path)
+    for name in names:
+        table = table.append_column(name, pa.array(["x"] * table.num_rows))
+    pq.write_table(table, path)
+
+
+@pytest.mark.parametrize("names", [("filename",), ("File_Row_Number", "rank"), ("Model",), ('a "b"\n', "")])
+def test_engines_read_parts_whose_extra_columns_have_special_names(stored, names):
+    archive, before = stored
+    with_columns(parts(archive)[0], *names)
+    assert archive.sql("SELECT count(*), sum(cost_usd) > 0 FROM generations").fetchall() == [(5, True)]
+    assert archive.read(HOST).sort_by("id").equals(before)
+
+
+def test_a_part_with_two_columns_of_one_name_is_named_and_kept(stored, caplog):
+    archive, _ = stored
+    (path,) = parts(archive)
+    with_columns(path, "model")
+    assert archive.read(HOST).num_rows == 0
+    assert archive.sql("SELECT count(*) FROM generations").fetchall() == [(0,)]
+    assert "several columns named 'model'" in caplog.text
+    assert archive.compact()[0].unreadable == (str(path),)
+
+
+def test_rows_without_an_id_are_in_no_engine(stored):
+    archive, before = stored
+    (path,) = parts(archive)
+    table = table_of(path)
+    nameless = table.slice(0, 1).set_column(0, "id", pa.nulls(1, pa.string()))
+    pq.write_table(pa.concat_tables([table, nameless]), path)
+    assert archive.sql("SELECT count(*) FROM generations").fetchall() == [(5,)]
+    assert archive.read(HOST).sort_by("id").equals(before)
+
+
+def test_parts_in_a_subdirectory_are_named(stored, caplog):
+    archive, _ = stored
+    (path,) = parts(archive)
+    (path.parent / "old").mkdir()
+    path.rename(path.parent / "old" / path.name)
+    archive.append(HOST, records_of_two())
+    assert archive.read(HOST).num_rows == 2
+    assert archive.info()["damaged"].tolist() == [1]
+    assert f"{path.parent / 'old'} is skipped" in caplog.text
+    assert "Move its Parquet files up" in caplog.text
