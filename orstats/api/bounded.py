@@ -12,7 +12,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+_SWITCHING: Final = 101
+_FIRST_FINAL: Final = 200
 
 
 class Deadline(threading.local):
@@ -38,6 +41,14 @@ def bounded(connection: type, deadline: Deadline, handshake_timeout: Callable[[f
         def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
             super().__init__(sock, *args, **options)
             self.fp: io.BufferedReader = io.BufferedReader(_Bounded(self.fp.detach(), sock, deadline.at))
+
+        def _read_status(self) -> tuple[str, int, str]:
+            """Skip interim responses, such as 103; http.client skips only 100."""
+            while True:
+                version, status, reason = super()._read_status()  # type: ignore[misc]
+                if not _SWITCHING < status < _FIRST_FINAL:
+                    return version, status, reason
+                http.client.parse_headers(self.fp)
 
     def new_connection(self: Any) -> socket.socket:
         sock: socket.socket = connection._new_conn(self)  # type: ignore[attr-defined] # noqa: SLF001 - urllib3's hook

@@ -20,8 +20,11 @@ from urllib3 import HTTPHeaderDict
 
 from orstats.api import errors
 
-#: Statuses after which the same request may succeed. 520 to 527 and 530 are the edge network's own faults.
-RETRYABLE: Final = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 528), 529, 530})
+#: The server, or what is in front of it, will never do this.
+_NEVER: Final = frozenset({501, 505, 506, 508, 510, 511})
+#: Statuses after which the same request may succeed: 420 and 509 are other spellings of 429, 520 to 530 are the edge
+#: network's own faults, 598 and 599 a proxy's time-outs.
+RETRYABLE: Final = frozenset({408, 420, 425, 429, *range(500, 600)}) - _NEVER
 
 GENERATION: Final = "/generation"
 CONTENT: Final = "/generation/content"
@@ -38,7 +41,8 @@ _FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "/analytics/meta": ("metrics", "dimensions"),
 }
 
-_OK: Final = 200
+#: Proxies turn 200 into 203, and an answer from a cache into 206. A body that is whole JSON of the right id is whole.
+_SUCCESS: Final = frozenset({200, 201, 203, 206})
 _SHAPE_NAMES: Final[dict[type, str]] = {dict: "object", list: "list"}
 _LONGEST_QUOTE: Final = 200
 #: Longer bodies are cut in errors: characters, and levels of JSON.
@@ -112,7 +116,7 @@ def decode(
         answer = _parsed(body)
     except orjson.JSONDecodeError:
         answer = _NOT_JSON
-    if status != _OK:
+    if status not in _SUCCESS:
         raise _failure(response, answer)
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, shape):
@@ -123,18 +127,18 @@ def decode(
 
 
 def _not_data(response: _Response, answer: Any, shape: type[dict[str, Any] | list[Any]]) -> errors.ApiError:
-    """Return the error of a 200 without ``data``."""
+    """Return the error of a success without ``data``."""
     if answer is _NOT_JSON:
         if _is_markup(response):
             return _not_api(response, answer, retryable=True)  # a challenge or an error page may go away
         said = "" if response.path == CONTENT else f": {quote(response.body, response.secret)!r}"
-        what = f"not valid JSON{said}" if response.body.strip() else "an empty body"
-        return _bad_response(response, f"HTTP 200 for {{name}} with {what}.", retryable=True)
+        what = f"a body that is not valid JSON{said}" if response.body.strip() else "an empty body"
+        return _bad_response(response, f"HTTP {response.status} for {{name}} with {what}.", retryable=True)
     if not isinstance(answer, dict):
         return _not_api(response, answer)
     if isinstance(answer.get("error"), dict):
         _, code = _error_body(response, answer)
-        return _failure(response._replace(status=code or _OK), answer)
+        return _failure(response._replace(status=code or response.status), answer)
     if "data" not in answer:
         return _not_api(response, answer)
     return _bad_response(response, f"HTTP 200 for {{name}} without a `data` {_SHAPE_NAMES[shape]}.")
@@ -147,9 +151,9 @@ def _check_fields(response: _Response, data: dict[str, Any]) -> None:
         return
     if response.path == GENERATION:
         got = data.get("id")
-        if isinstance(got, str) and got != asked and asked is not None:
-            got = quote(got, response.secret)
-            raise _bad_response(response, f"Requested {{name}}, got the record of {got!r}: not kept.")
+        if got not in (None, asked) and asked is not None:
+            whose = repr(quote(got, response.secret)) if isinstance(got, str) else "an id that is not text"
+            raise _bad_response(response, f"Requested {{name}}, got the record of {whose}: not kept.")
         if not data:
             raise _bad_response(response, "HTTP 200 for {name} with an empty record.", retryable=True)
         if all(data.get(name) is None for name in fields):
@@ -174,6 +178,8 @@ def _error_body(response: _Response, answer: Any) -> tuple[str | bytes, int | No
     code = error.get("code")
     if isinstance(code, str) and code.isdecimal():
         code = int(code[:4])
+    elif isinstance(code, float) and code.is_integer():
+        code = int(code)
     message = error.get("message")
     if message is not None and not isinstance(message, str):
         message = response.body  # as it is: Python cannot write out what is nested deep
@@ -201,18 +207,21 @@ def _number(digits: str) -> int | float:
 def _failure(response: _Response, answer: Any) -> errors.ApiError:
     """Return the error of a response that is not a success."""
     status = response.status
-    retryable = status in RETRYABLE
-    speaks_for_itself = retryable or _FIRST_SERVER_STATUS <= status != _LOGIN_REQUIRED
+    told = retry_after(response.headers, response.now)
+    asks_to_wait = told is not None and status >= _FIRST_ERROR_STATUS and status not in _KINDS
+    asks_to_wait = asks_to_wait and ("Retry-After" in response.headers or "retry-after-ms" in response.headers)
+    retryable = status in RETRYABLE or asks_to_wait
+    speaks_for_itself = retryable or (_FIRST_SERVER_STATUS <= status != _LOGIN_REQUIRED and not _is_markup(response))
     if status in _ABOUT_THE_ACCOUNT:  # gateways in front of the API word their own refusals of a key
         speaks_for_itself = not _is_markup(response)
     if not (speaks_for_itself or _is_api_error(response, answer)):
         return _not_api(response, answer)
-    kind, advice = _KINDS.get(status, (errors.ServerError if retryable else None, ""))
-    if kind is None:
-        kind = errors.ServerError if status >= _FIRST_SERVER_STATUS else errors.BadResponseError
+    kind, advice = _KINDS.get(status, (errors.BadResponseError, ""))
+    if status not in _KINDS and (retryable or status >= _FIRST_SERVER_STATUS):
+        kind = errors.ServerError if status >= _FIRST_SERVER_STATUS or not asks_to_wait else errors.RateLimitError
     if response.generation_id is None and status in _ABOUT_AN_ID:
         advice = ""
-    told = retry_after(response.headers, response.now) if retryable else None
+    told = told if retryable else None
     if told is not None and told >= 1:
         advice = f"Try again in {told:,.0f} s."
     said = (_is_markup(response) and _title(response)) or quote(_error_body(response, answer)[0], response.secret)
@@ -226,15 +235,15 @@ def _not_api(response: _Response, answer: Any, *, retryable: bool = False) -> er
     said = quote(response.body, response.secret)
     kind: type[errors.ApiError] = errors.NotApiResponseError
     advice = "Check the base URL and the network (proxy, VPN, login page)."
-    if 300 <= status < 400:  # noqa: PLR2004 - the redirect statuses
-        what = f"a redirect to {quote(headers.get('Location', 'nowhere'), response.secret)}, which was not followed"
+    if 300 <= status < 400 and "Location" in headers:  # noqa: PLR2004 - the redirect statuses
+        what = f"a redirect to {quote(headers['Location'], response.secret)}, which was not followed"
     elif _HTTPS_PORT.search(said) or _HTTPS_PORT.search(_title(response)):
         kind, what, advice = errors.NetworkSetupError, "the port speaks https", "Use https:// in the base URL."
     elif _is_markup(response):
         title = _title(response)
         what = f"a page titled {title!r}" if title else "a page without a title"
-    elif response.path == CONTENT and status == _OK:
-        what = "JSON without `data`"
+    elif response.path == CONTENT and said and status < _FIRST_ERROR_STATUS:
+        what = "a body without `data`"
     elif said:
         what = f"{'text' if answer is _NOT_JSON else 'JSON'}: {said!r}"
     else:
@@ -288,7 +297,9 @@ def _attributes(response: _Response, answer: Any = _NOT_JSON) -> dict[str, Any]:
         "generation_id": response.generation_id,
         "body": body,
         "metadata": metadata if isinstance(metadata, dict) else None,
-        "headers": HTTPHeaderDict((name, _redacted(value, secret)) for name, value in response.headers.items()),
+        "headers": HTTPHeaderDict(
+            (_redacted(name, secret), _redacted(value, secret)) for name, value in response.headers.items()
+        ),
     }
 
 
@@ -305,7 +316,7 @@ def _redacted(value: Any, secret: str | None, depth: int = 0) -> Any:
     return {_redacted(name, secret): _redacted(one, secret, depth + 1) for name, one in value.items()}
 
 
-_KINDS: Final[dict[int, tuple[type[errors.ApiError] | None, str]]] = {
+_KINDS: Final[dict[int, tuple[type[errors.ApiError], str]]] = {
     400: (errors.BadRequestError, "The API cannot read this id."),
     401: (errors.AuthenticationError, "Check OPENROUTER_API_KEY: the key is wrong, disabled or expired."),
     402: (errors.PaymentRequiredError, "Add credits to the account and re-run."),
@@ -313,17 +324,20 @@ _KINDS: Final[dict[int, tuple[type[errors.ApiError] | None, str]]] = {
     404: (errors.NotFoundError, "Unknown id, id from another account, or too recent to be available."),
     408: (errors.RequestTimeoutError, ""),
     409: (errors.ConflictError, ""),
+    420: (errors.RateLimitError, ""),
     429: (errors.RateLimitError, ""),
     500: (errors.InternalServerError, ""),
     502: (errors.BadGatewayError, ""),
     503: (errors.ServiceUnavailableError, ""),
     504: (errors.GatewayTimeoutError, ""),
+    509: (errors.RateLimitError, ""),
     524: (errors.EdgeNetworkTimeoutError, ""),
     529: (errors.ProviderOverloadedError, ""),
 }
 #: The advice after these is about a generation.
 _ABOUT_AN_ID: Final = frozenset({400, 403, 404})
 _ABOUT_THE_ACCOUNT: Final = frozenset({401, 402})
+_FIRST_ERROR_STATUS: Final = 400
 _FIRST_SERVER_STATUS: Final = 500
 #: The network wants a login: a captive portal.
 _LOGIN_REQUIRED: Final = 511
@@ -352,7 +366,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """
     for name, unit in (("retry-after-ms", 1000.0), ("Retry-After", 1.0)):
         with suppress(ValueError):
-            told = _finite(float(headers.get(name, "")) / unit)
+            # A header that came twice is joined with a comma: the longer wait is obeyed. Python reads 1_0 as 10.
+            told = _finite(max(map(float, headers.get(name, "").replace("_", "?").split(","))) / unit)
             if told is not None:
                 return told
     said = headers.get("Retry-After")

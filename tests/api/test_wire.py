@@ -75,7 +75,8 @@ def test_success_without_any_known_field_is_a_bad_response(path, data):
 
 def test_record_without_an_id_is_kept_and_one_of_another_id_is_not():
     assert answer(200, {"data": {"model": "m"}}) == {"model": "m"}
-    assert answer(200, {"data": {"id": 7}}) == {"id": 7}
+    error = failure(200, {"data": {"id": 7, "model": "m"}})
+    assert "an id that is not text" in str(error)
     error = failure(200, {"data": {"id": "gen-other"}})
     assert isinstance(error, errors.BadResponseError)
     assert "gen-other" in str(error)
@@ -92,6 +93,7 @@ CLASSES = {
     408: errors.RequestTimeoutError,
     409: errors.ConflictError,
     418: errors.BadResponseError,
+    420: errors.RateLimitError,
     425: errors.ServerError,
     429: errors.RateLimitError,
     500: errors.InternalServerError,
@@ -99,11 +101,13 @@ CLASSES = {
     502: errors.BadGatewayError,
     503: errors.ServiceUnavailableError,
     504: errors.GatewayTimeoutError,
-    **dict.fromkeys((520, 521, 522, 523, 525, 526, 527, 530), errors.ServerError),
+    505: errors.ServerError,
+    509: errors.RateLimitError,
+    **dict.fromkeys((507, 520, 521, 522, 523, 525, 526, 527, 530, 598, 599), errors.ServerError),
     524: errors.EdgeNetworkTimeoutError,
     529: errors.ProviderOverloadedError,
 }
-TRANSIENT = {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530}
+TRANSIENT = CLASSES.keys() & {408, 420, 425, 429, *range(500, 600)} - {501, 505}
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Web &amp; filter: <b>blocked</b></title></head></html>"
 
 
@@ -240,6 +244,8 @@ def test_waits_are_read_from_every_documented_header():
 
 def test_waits_that_make_no_sense_are_no_answer_or_none_at_all():
     assert retry_after({"Retry-After": "soon"}, NOW) is None
+    assert retry_after({"Retry-After": "1_0"}, NOW) is None
+    assert retry_after({"Retry-After": "2, 5"}, NOW) == 5
     assert retry_after({"Retry-After": "nan"}, NOW) is None
     assert retry_after({"Retry-After": "inf"}, NOW) is None
     assert retry_after({"Retry-After": "-3"}, NOW) == 0
@@ -256,6 +262,7 @@ def test_skewed_clock_here_does_not_turn_into_a_wait_of_hours():
 
 def test_only_retryable_errors_carry_a_wait():
     assert failure(429, said(429), {"Retry-After": "3"}).retry_after == 3
+    assert not failure(418, said(418), {"X-RateLimit-Reset": "1790000002500"}).retryable
     assert failure(403, said(403), {"Retry-After": "3"}).retry_after is None
 
 
@@ -299,6 +306,35 @@ def test_body_is_the_parsed_json_else_bounded_text():
     assert failure(500, {"error": {"code": 500}, "openrouter_metadata": {"region": "eu"}}).metadata == {"region": "eu"}
     assert failure(502, b"<h1>" + b"x" * (1 << 20)).body == "<h1>" + "x" * ((1 << 16) - 4)
     assert failure(200, b"").body == ""
+
+
+@pytest.mark.parametrize("status", [201, 203, 206])
+def test_other_successes_with_a_complete_record_are_successes(status):
+    record = {"id": ID, "total_cost": 0.5}
+    assert answer(status, {"data": record}) == record
+    assert failure(status, orjson.dumps({"data": record})[:-9]).retryable
+    assert "secret words" not in str(failure(202, {"x": "secret words"}, path="/generation/content"))
+
+
+@pytest.mark.parametrize("status", [403, 404, 418, 501])
+def test_retry_after_makes_only_undocumented_statuses_transient(status):
+    error = failure(status, said(status), {"Retry-After": "7"})
+    assert error.retryable is (status not in (403, 404))
+    assert error.retry_after == (7 if error.retryable else None)
+    assert isinstance(error, errors.RateLimitError) is (status == 418)
+
+
+def test_status_without_a_redirect_is_not_called_one():
+    assert "an empty body" in str(failure(304))
+    assert "redirect" not in str(failure(304))
+
+
+def test_code_written_as_a_float_counts():
+    assert isinstance(failure(200, said(502.0)), errors.BadGatewayError)
+
+
+def test_key_in_the_name_of_a_header_is_cut_out():
+    assert "sk-secret" not in repr(failure(500, b"", {"sk-secret-1": "x"}, secret="sk-secret-1").headers)
 
 
 def test_stored_conversation_is_in_no_message():
