@@ -28,14 +28,16 @@ from orstats.api.errors import (
 from orstats.api.governor import Governor
 from orstats.api.quota import Pace
 from orstats.api.retry import Retry
-from orstats.api.settings import Secret, Settings, checked_headers, normalise_base_url
-from orstats.api.transport import Transport
+from orstats.api.settings import Secret, Settings, checked_headers, is_duration, normalise_base_url
+from orstats.api.transport import Answer, Transport
 
 #: Seconds to connect, and between two pieces of a response. The first leaves a person to wait less than 10 s in vain.
 TIMEOUT: Final = (8.0, 30.0)
 
 _SMALL, _LARGE = 16 << 20, 256 << 20  # bytes: a record; a conversation with images
 _PATIENCE_LARGE = 10.0
+#: Longer time-outs, in seconds, overflow the clock of some platforms.
+_LONGEST_S: Final = 1e8
 #: Our clock was set if it moved by more than this against the monotonic one, seconds.
 _JUMP_S: Final = 1.0
 
@@ -86,7 +88,7 @@ class Client(AccountCalls):
         super().__init__()
         api_key, management_key = Secret.of(api_key), Secret.of(management_key)  # no traceback shows them from here on
         self.settings = Settings.resolve(api_key, management_key, base_url)
-        self.retry = retry or Retry()
+        self.retry = _checked_retry(retry, Retry())
         self._begin(_checked_timeout(timeout), {})
 
     def _begin(self, timeout: tuple[float, float], headers: dict[str, Secret], shared: Transport | None = None) -> None:
@@ -144,7 +146,7 @@ class Client(AccountCalls):
         is_same_host = client.settings.origin == self.settings.origin
         if not is_same_host:
             AccountCalls.__init__(client)
-        client.retry = retry or self.retry
+        client.retry = _checked_retry(retry, self.retry)
         client._begin(  # noqa: SLF001 - a client as well
             self._timeout if timeout is None else _checked_timeout(timeout),
             (self._headers if is_same_host else {}) | checked_headers(headers or {}),
@@ -314,6 +316,7 @@ class Client(AccountCalls):
         sent_at = pace.admit() if admitted is None else admitted
         assert sent_at is not None
         refusal: ApiError | None = None
+        answer: Answer | None = None
         try:
             if body is None:
                 answer = self._transport.get(path + query, key=key, limit=limit, patience=patience)
@@ -332,14 +335,16 @@ class Client(AccountCalls):
             )
         except NetworkError as error:
             if error.status is not None:  # a server's own words
-                raise
+                answer = None
+                raise error.with_traceback(None) from None
             about = path.partition("?")[0] if generation_id is None else wire.quote(generation_id)
             error.generation_id = generation_id
             raise error.reworded(f"No response for {about}: {error}.") from None
         except ApiError as error:
             if is_refusal(error):
                 refusal = error
-            raise
+            answer = None  # a server may echo the key, and tracebacks show local variables
+            raise error.with_traceback(None) from None
         finally:
             if refusal is None:
                 pace.accepted(sent_at)
@@ -373,9 +378,15 @@ class Client(AccountCalls):
 
 def _checked_timeout(timeout: float | tuple[float, float]) -> tuple[float, float]:
     pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    if len(pair) != 2 or not all(seconds > 0 for seconds in pair):  # noqa: PLR2004 - a pair
+    if len(pair) != 2 or not all(is_duration(seconds) and 0 < seconds < math.inf for seconds in pair):  # noqa: PLR2004 - a pair
         raise ConfigError(f"timeout must be a positive number of seconds, or (connect, read), got {timeout!r}.")
-    return pair
+    return min(pair[0], _LONGEST_S), min(pair[1], _LONGEST_S)
+
+
+def _checked_retry(retry: Retry | None, otherwise: Retry) -> Retry:
+    if not isinstance(retry, Retry | None):
+        raise ConfigError(f"retry must be an orstats.Retry, got {retry!r}.")
+    return retry or otherwise
 
 
 def is_refusal(error: ApiError) -> bool:

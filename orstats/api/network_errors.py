@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import ssl
 from collections.abc import Iterator
@@ -34,6 +35,10 @@ _TLS_REFUSED = re.compile(
 _TLS_ALERT: Final = r"\x15\x03"
 
 
+class NotHttpError(NetworkError):
+    """What came is not HTTP: another service, or a response that was torn on its way."""
+
+
 def network_error(error: Exception, base_url: str, proxy: str | None) -> NetworkError:
     """Return the error to raise; its text is only the reason, without a full stop.
 
@@ -53,15 +58,27 @@ def network_error(error: Exception, base_url: str, proxy: str | None) -> Network
     setup = _proxy_problem(error, host, proxy) or _tls_problem(error, host, proxy)
     if setup is not None:
         return NetworkSetupError(setup)
+    torn = _find(error, http.client.BadStatusLine)
+    if torn is not None and not isinstance(torn, http.client.RemoteDisconnected):
+        return NotHttpError(_not_http(quote(str(torn).strip()), host, proxy), retryable=True)
     kind, what = _connection_problem(error, host, proxy)
     return kind(what, retryable=True)
 
 
-def wrong_scheme(host: str, *, is_tls: bool) -> str:
-    """Say that a server speaks http where the base URL says https, or the reverse."""
+def wrong_scheme(host: str, proxy: str | None = None, *, is_tls: bool) -> str:
+    """Say that a server speaks http where the base URL says https, or the reverse; or that a proxy does."""
+    if proxy:
+        speaks, use = ("does not speak https", "http") if is_tls else ("speaks https", "https")
+        return f"the proxy {_host(proxy)} {speaks}. Use {use}:// in HTTPS_PROXY"
     if is_tls:
         return f"{host} does not speak https at this port. Check the scheme (http or https) and port of the base URL"
     return f"{host} speaks https at this port. Use https:// in the base URL"
+
+
+def _not_http(sent: str, host: str, proxy: str | None) -> str:
+    if proxy:
+        return f"the proxy {_host(proxy)} does not speak HTTP (it sent {sent!r}). Check scheme and port in HTTPS_PROXY"
+    return f"{host} does not speak HTTP at this port (it sent {sent!r}). Check the port of the base URL"
 
 
 def _proxy_problem(error: Exception, host: str, proxy: str | None) -> str | None:
@@ -74,7 +91,7 @@ def _proxy_problem(error: Exception, host: str, proxy: str | None) -> str | None
     if "not allowed by ruleset" in text:
         return _proxy_refusal(403, host, proxy)
     if any(_find(error, kind) for kind in (requests.exceptions.InvalidURL, ProxySchemeUnknown, LocationParseError)):
-        return f"HTTPS_PROXY (or ALL_PROXY) must look like http://host:port, got {_host(proxy)!r}"
+        return f"HTTPS_PROXY (or ALL_PROXY) must look like http://host:port, got {_shown(proxy)!r}"
     status = _PROXY_STATUS.search(text)
     return None if status is None else _proxy_refusal(int(status[1]), host, proxy)
 
@@ -88,11 +105,9 @@ def _tls_problem(error: Exception, host: str, proxy: str | None) -> str | None:
         whose = f"the proxy {_host(proxy)}" if via_proxy else host
         return f"the TLS certificate of {whose} {certificate_problem(certificate)}"
     if _NOT_TLS.search(text):
-        if via_proxy:
-            return f"the proxy {_host(proxy)} does not speak https. Use http:// in HTTPS_PROXY"
-        return wrong_scheme(host, is_tls=True)
+        return wrong_scheme(host, proxy if via_proxy else None, is_tls=True)
     if _TLS_ALERT in text:
-        return wrong_scheme(host, is_tls=False)
+        return wrong_scheme(host, proxy, is_tls=False)
     refused = _find(error, ssl.SSLError)
     if refused is not None and refused.reason and _TLS_REFUSED.search(refused.reason):
         whose = f"The proxy {_host(proxy)}" if via_proxy else host
@@ -170,3 +185,9 @@ def _causes(error: Any, seen: set[int]) -> Iterator[BaseException]:
 def _host(proxy: str | None) -> str:
     """Name a proxy without its scheme, user and password."""
     return quote((proxy or "").rpartition("@")[2].rpartition("//")[2])
+
+
+def _shown(proxy: str | None) -> str:
+    """Return the URL of a proxy without its user and password."""
+    scheme, colon, _ = (proxy or "").partition("://")
+    return f"{quote(scheme)}://{_host(proxy)}" if colon else _host(proxy)

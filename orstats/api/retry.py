@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Integral
 from typing import TypeVar
 
 import tenacity
 
 from orstats.api.errors import ApiError, ConfigError, NoConnectionError
+from orstats.api.settings import is_duration
 
 log = logging.getLogger("orstats.retry")
 
@@ -27,6 +29,8 @@ T = TypeVar("T")
 _SPREAD_S = 0.1
 #: No wait for one request ends later while there is no connection, seconds: attempts take time as well.
 _PERSON_WAITS_S = 7.5
+#: A person who waits so long, in seconds, is told why.
+_NOTICED_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,13 @@ class Retry:
     on_retry: Callable[[ApiError, float], None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ConfigError(f"Retry(attempts={self.attempts}): at least 1 attempt is needed.")
+        if not isinstance(self.attempts, Integral) or isinstance(self.attempts, bool) or self.attempts < 1:
+            raise ConfigError(f"attempts must be a positive whole number, got {self.attempts!r}.")
+        if not (self.on_retry is None or callable(self.on_retry)):
+            raise ConfigError(f"on_retry must be a function, got {self.on_retry!r}.")
         for name in ("max_elapsed", "first_wait", "max_wait", "max_offline"):
             seconds = getattr(self, name)
-            if seconds is not None and not seconds >= 0:
+            if not (is_duration(seconds) or (seconds is None and name == "max_offline")):
                 raise ConfigError(f"{name} must be a non-negative number of seconds, got {seconds!r}.")
 
     def for_one_request(self) -> Retry:
@@ -175,7 +181,7 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
 
 
 def _log_retry(error: ApiError, wait: float) -> None:
-    level = logging.WARNING if isinstance(error, NoConnectionError) else logging.INFO
+    level = logging.WARNING if isinstance(error, NoConnectionError) or wait >= _NOTICED_S else logging.INFO
     log.log(level, "%s Trying again in %.1f s.", error, wait)
 
 

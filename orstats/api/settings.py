@@ -7,8 +7,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, SupportsIndex
+from typing import Final, SupportsFloat, SupportsIndex
 from urllib.parse import urlsplit
+
+import requests
 
 from orstats.api.errors import ConfigError, MissingKeyError
 
@@ -30,6 +32,8 @@ class Secret(str):
     @classmethod
     def of(cls, text: str | None) -> Secret | None:
         """Return the text as a secret; None stays None."""
+        if text is not None and not isinstance(text, str):
+            raise ConfigError(f"A key must be text, got {type(text).__name__}.")
         return None if text is None else cls(text)
 
     def __repr__(self) -> str:
@@ -148,6 +152,8 @@ def normalise_base_url(url: str) -> str:
     >>> normalise_base_url("https://eu.openrouter.ai/api/v1/")
     'https://eu.openrouter.ai/api/v1'
     """
+    if not isinstance(url, str):
+        raise ConfigError(f"The base URL must be text, got {type(url).__name__}.")
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -157,17 +163,22 @@ def normalise_base_url(url: str) -> str:
     if parts.scheme not in ("http", "https") or not host:
         raise ConfigError("The base URL must look like https://openrouter.ai/api/v1 (scheme and host).")
     if parts.username is not None or parts.password is not None:
-        raise ConfigError("The base URL must not contain a user or password; the key is set apart.")
+        raise ConfigError("The base URL must not contain a user or password. Pass the key as api_key=.")
     if parts.query or parts.fragment:
         raise ConfigError("The base URL must not contain a query (?…) or a fragment (#…).")
     if parts.scheme == "http" and not is_loopback(host):
-        raise ConfigError(f"The base URL must use https: over http the key would travel in clear to {host}.")
+        raise ConfigError(f"The base URL must use https: over http the key would be sent to {host} unencrypted.")
     path = parts.path.rstrip("/")
     last = path.rpartition("/")[2]
     if not (last.startswith("v") and last[1:].isdigit()):
         path += "/v1" if last == "api" else "/api/v1"
     shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}{'' if port is None else f':{port}'}{path}"
+    base_url = f"{parts.scheme}://{shown}{'' if port is None else f':{port}'}{path}"
+    try:
+        requests.Request("GET", base_url).prepare()
+    except requests.exceptions.InvalidURL as error:
+        raise ConfigError(f"The base URL cannot be read: {str(error).rstrip('.')}.") from None
+    return base_url
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, Secret]:
@@ -183,6 +194,8 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, Secret]:
     >>> checked_headers({"X-Team": "search"})
     {'X-Team': [key]}
     """
+    if not isinstance(headers, Mapping):
+        raise ConfigError(f"headers must be a mapping of names to texts, got {type(headers).__name__}.")
     for name, value in headers.items():
         if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
             raise ConfigError(f"A header name must be letters, digits and hyphens, got {name!r}.")
@@ -213,7 +226,18 @@ def _checked_key(given: Secret | None, variable: str, environ: Mapping[str, str]
     key = Secret((_variable(variable, environ) if given is None else given).strip())
     if not key:
         return None
-    if not key.isascii() or not key.isprintable() or " " in key:
+    if not _KEY.fullmatch(key):
         source = "argument" if given is not None else variable
-        raise ConfigError(f"The key ({source}) contains a character that no key has; was it pasted whole?")
+        raise ConfigError(
+            f"The API key ({source}) contains an invalid character. Was it copied completely, and without quotes?"
+        )
     return key
+
+
+#: Gateways have keys with other punctuation than the API, but no quotes and no signs of an unfilled template.
+_KEY: Final = re.compile(r"[A-Za-z0-9!#%&*+,./:;=?@^_|~-]+")
+
+
+def is_duration(value: object) -> bool:
+    """Whether a value is a number of seconds, 0 or more, be it infinite."""
+    return isinstance(value, SupportsFloat) and not isinstance(value, bool) and float(value) >= 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from requests.adapters import HTTPAdapter
 
 from orstats.api.bounded import Deadline, bounded
 from orstats.api.errors import NetworkError, NetworkSetupError, NoConnectionError
-from orstats.api.network_errors import network_error, wrong_scheme
+from orstats.api.network_errors import NotHttpError, network_error, wrong_scheme
 from orstats.api.settings import Secret, Settings
 from orstats.api.tls import make_context, speaks_http, speaks_tls
 
@@ -29,6 +30,8 @@ _CHUNK: Final = 1 << 18
 _FIRST_HANDSHAKE_S: Final = 3.0
 #: An http connection may be closed by chance once.
 _CLOSED_BEFORE_PROBE: Final = 2
+#: Files of environment variables leave these around a URL.
+_AROUND_PROXY: Final = " \t\r\n\"'"
 
 
 class Answer(NamedTuple):
@@ -128,11 +131,13 @@ class Transport:
             body = _read(response, limit)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failed = network_error(error, self._base_url, self.pool.proxy)
-            if failed.retryable and time.monotonic() >= deadline:
-                failed = NetworkError("no complete response within the time-out", retryable=True)
-            raise self.pool.explain(failed) from None
-        self.pool.has_answered = True
-        return Answer(response.status, response.headers, body)
+        else:
+            self.pool.has_answered = True
+            return Answer(response.status, response.headers, body)
+        if failed.retryable and time.monotonic() >= deadline:
+            failed = NetworkError("no complete response within the time-out", retryable=True)
+        # Outside of the handler: the frames of http.client hold the key, and a context would lead there.
+        raise self.pool.explain(failed)
 
     def close(self) -> None:
         """Close the pooled connections. A later request opens new ones."""
@@ -154,12 +159,15 @@ class _Pool(HTTPAdapter):
     def __init__(self, settings: Settings) -> None:
         super().__init__(pool_connections=1, pool_maxsize=MAX_CONNECTIONS, max_retries=0)
         self.deadline = Deadline()
+        self._address = address = urlsplit(settings.base_url)
+        if address.port is None:  # an entry of NO_PROXY may name the default port
+            address = address._replace(netloc=f"{address.netloc}:{443 if address.scheme == 'https' else 80}")
         with requests.Session() as session:
-            environment = session.merge_environment_settings(settings.base_url, {}, None, None, None)
-        self._proxies = {} if settings.is_loopback else dict(environment["proxies"] or {})
+            environment = session.merge_environment_settings(address.geturl(), {}, None, None, None)
+        proxies = {} if settings.is_loopback else dict(environment["proxies"] or {})
+        self._proxies = {name: Secret(proxy.strip(_AROUND_PROXY)) for name, proxy in proxies.items()}
         self.proxy = Secret.of(requests.utils.select_proxy(settings.base_url, self._proxies))  # may hold a password
         self._bundle = environment["verify"] if isinstance(environment["verify"], str) else None
-        self._address = urlsplit(settings.base_url)
         self._lock = threading.Lock()
         self._pool: Any = None
         self.has_answered = False
@@ -168,16 +176,21 @@ class _Pool(HTTPAdapter):
         self._tls: dict[str, Any] = {}
 
     def explain(self, error: NetworkError) -> NetworkError:
-        """Find out whether a server that never sent a response speaks the other one of http and https."""
-        is_tls = self._address.scheme == "https"
-        if self.has_answered or self.proxy or not error.retryable or isinstance(error, NoConnectionError):
+        """Find out whether a server or proxy that never sent a response speaks something else than its URL says."""
+        if self.has_answered or not error.retryable:
+            return error
+        peer = urlsplit(self.proxy if "://" in self.proxy else f"http://{self.proxy}") if self.proxy else self._address
+        is_tls = peer.scheme == "https"
+        if isinstance(error, NoConnectionError) and not (self.proxy and is_tls):
             return error
         with self._lock:
             self._failures += 1
             if self._failures == (1 if is_tls else _CLOSED_BEFORE_PROBE):
-                host, port = self._address.hostname or "", self._address.port or (443 if is_tls else 80)
-                if (speaks_http if is_tls else speaks_tls)(host, port):
-                    self._wrong_scheme = wrong_scheme(self._address.netloc, is_tls=is_tls)
+                host, port = peer.hostname or "", peer.port or (443 if is_tls else 80)
+                if isinstance(error, NotHttpError):
+                    self._wrong_scheme = str(error)
+                elif peer.scheme in ("http", "https") and (speaks_http if is_tls else speaks_tls)(host, port):
+                    self._wrong_scheme = wrong_scheme(self._address.netloc, self.proxy, is_tls=is_tls)
         return error if self._wrong_scheme is None else NetworkSetupError(self._wrong_scheme)
 
     def get_connection_with_tls_context(
@@ -202,6 +215,12 @@ class _Pool(HTTPAdapter):
         """Do not wait long for a server that does not speak TLS at all; once one has answered, or failed, wait."""
         is_first = not (self.has_answered or self.proxy or self._failures)
         return _FIRST_HANDSHAKE_S if is_first and (timeout is None or timeout > _FIRST_HANDSHAKE_S) else timeout
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Return the login for a proxy, in UTF-8 as curl sends it; requests fails with other than Latin-1."""
+        user, password = requests.utils.get_auth_from_url(proxy)
+        login = b64encode(f"{user}:{password}".encode()).decode()
+        return {"Proxy-Authorization": Secret(f"Basic {login}")} if user else {}
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         host, _ = super().build_connection_pool_key_attributes(request, verify, cert)

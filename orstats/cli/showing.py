@@ -12,8 +12,9 @@ from rich.text import Text
 
 from orstats.analysis.export import json_rows
 from orstats.api.client import Client
+from orstats.api.errors import ApiError
 from orstats.cli.asking import ask, place
-from orstats.cli.console import SOME_FAILED, pairs, say, tables, write_json
+from orstats.cli.console import FAILED, SOME_FAILED, pairs, say, tables, write_json
 from orstats.cli.conversation import conversation
 from orstats.cli.text import clean, count, known, line, milliseconds, short, usd
 from orstats.data.archive.archive import Archive
@@ -38,9 +39,11 @@ def run(
         frame = ask([generation_id], patient, store, pending_wait=0, quiet=True)  # a person waits; advice comes at once
         row = next(json_rows(frame))
         ok = row["fetch_status"] == "ok"
-        found = _content(client, frame.iloc[0], store) if content and ok else None
+        found, failure = _content(client, frame.iloc[0], store) if content and ok else (None, None)
     stored = found if found is not None and found.status == "stored" else None
     missing = found.reason if found is not None and stored is None else None
+    if failure is not None:
+        missing = str(failure)
     if as_json:
         raw = None if stored is None else orjson.loads(stored.raw)
         whole = row | ({"content": raw, "content_missing": missing} if content else {})
@@ -59,12 +62,16 @@ def run(
         say(ADVICE[status])
         return SOME_FAILED
     if missing is not None:
-        say(f"No content: {missing}", "yellow")
-    return 0
+        say(f"No content: {missing}", "yellow" if failure is None else "red")
+    return 0 if failure is None else FAILED
 
 
-def _content(client: Client, row: pd.Series[Any], store: Archive | None) -> Content:
-    return Generation.from_row(row, client=client, archive=False if store is None else store).content()
+def _content(client: Client, row: pd.Series[Any], store: Archive | None) -> tuple[Content | None, ApiError | None]:
+    """Load the content, or return why it failed: the record is shown in any case."""
+    try:
+        return Generation.from_row(row, client=client, archive=False if store is None else store).content(), None
+    except ApiError as error:
+        return None, error
 
 
 def _record(row: dict[str, Any]) -> Table:

@@ -1,4 +1,5 @@
 import threading
+from datetime import timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -71,10 +72,46 @@ def test_settings_come_from_the_environment(sim, monkeypatch):
         assert client.generation(sim.ids[0])["id"] == sim.ids[0]
 
 
-@pytest.mark.parametrize("timeout", [0, -1, (1, 0), (1, 2, 3), float("nan")])
+@pytest.mark.parametrize(
+    "timeout",
+    [
+        0,
+        -1,
+        (1, 0),
+        (1, 2, 3),
+        (1,),
+        (),
+        float("nan"),
+        float("inf"),
+        True,
+        "5",
+        [1, 2],
+        (None, 2),
+        timedelta(seconds=5),
+    ],
+)
 def test_timeouts_that_make_no_sense_are_refused(timeout):
     with pytest.raises(errors.ConfigError):
         Client("k", timeout=timeout)
+
+
+def test_very_long_timeout_is_taken(sim):
+    with Client(sim.key, base_url=sim.base_url, timeout=1e12) as client:
+        assert client.generation(sim.ids[0])["id"] == sim.ids[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"attempts": value} for value in (0, 1.5, True, "3", None)),
+        *({"max_elapsed": value} for value in (-1, float("nan"), None, "5", True, timedelta(seconds=5))),
+        {"max_offline": "5"},
+        {"on_retry": 5},
+    ],
+)
+def test_retries_that_make_no_sense_are_refused(options):
+    with pytest.raises(errors.ConfigError, match=f"^{next(iter(options))} must be "):
+        Retry(**options)
 
 
 def test_the_servers_clock_is_kept_when_ours_jumps(monkeypatch):
@@ -184,6 +221,10 @@ def test_another_host_has_its_own_connections_and_rate_and_gets_no_earlier_heade
         {"headers": {"": "a"}},
         {"headers": {"X-Team": "a\r\nX-Other: b"}},
         {"headers": {"X-Team": 7}},
+        {"headers": [("X-Team", "a")]},
+        {"headers": "X-Team: a"},
+        {"base_url": 5},
+        {"retry": 5},
         {"headers": {"X-Team": "\u4e2d"}},
     ],
 )

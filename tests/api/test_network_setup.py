@@ -5,7 +5,9 @@ import hashlib
 import shutil
 import socket
 import threading
+from base64 import b64encode
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from cryptography.x509 import load_pem_x509_certificate
@@ -186,6 +188,16 @@ def test_tls_alert_in_place_of_a_status_line_is_said_at_the_first_request():
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("banner", [b"SSH-2.0-OpenSSH_9.6\r\n", b"220 mail ESMTP\r\n", b"-ERR unknown command\r\n"])
+def test_another_service_at_the_port_is_quoted_and_stops_a_batch(banner):
+    with proxy(banner) as (port, seen):
+        with pytest.raises(NetworkError, match="does not speak HTTP at this port") as caught:
+            ask(f"http://127.0.0.1:{port}")
+        assert caught.value.stops_batch
+    assert repr(banner.decode().strip()) in str(caught.value)
+    assert len(seen) == 2
+
+
 @contextlib.contextmanager
 def proxy(answer):
     """A proxy that gives one answer to each CONNECT."""
@@ -258,6 +270,42 @@ def test_https_proxy_that_speaks_http_is_said(monkeypatch):
     with proxy(b"HTTP/1.1 400 Bad Request\r\n\r\n") as (port, _):
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{port}")
         assert f"the proxy 127.0.0.1:{port} does not speak https" in setup_error("https://openrouter.ai")
+
+
+@pytest.mark.parametrize("answer", [b"\x05\xff", b"SSH-2.0-x\r\n"])
+def test_proxy_that_is_not_an_http_proxy_is_said(monkeypatch, answer):
+    with proxy(answer) as (port, _):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        assert f"the proxy 127.0.0.1:{port} does not speak HTTP" in setup_error("https://openrouter.ai")
+
+
+def test_http_proxy_that_speaks_https_is_said(sims, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{sims['valid'].port}")
+    assert "speaks https. Use https:// in HTTPS_PROXY" in setup_error("https://openrouter.ai")
+
+
+@pytest.mark.parametrize("around", ["{}", " {} ", '"{}"', "'{}'\n"])
+def test_quotes_and_spaces_around_a_proxy_do_not_matter(monkeypatch, around):
+    with proxy(b"HTTP/1.1 403 Forbidden\r\n\r\n") as (port, seen):
+        monkeypatch.setenv("HTTPS_PROXY", around.format(f"http://127.0.0.1:{port}"))
+        assert "the proxy forbids the host" in setup_error("https://openrouter.ai")
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("password", ["p@ss:w/ord#?", "gehe\u00efm", "\u79d8\u5bc6"])
+def test_proxy_password_is_sent_as_utf8(monkeypatch, password):
+    with proxy(b"HTTP/1.1 407 No\r\n\r\n") as (port, seen):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:{quote(password, safe='')}@127.0.0.1:{port}")
+        assert "rejects the user and password" in setup_error("https://openrouter.ai")
+    assert b"Proxy-Authorization: Basic " + b64encode(f"me:{password}".encode()) in seen[0]
+
+
+@pytest.mark.parametrize("exempt", ["openrouter.invalid", "openrouter.invalid:443", ".invalid", "*"])
+def test_exempt_host_is_reached_without_the_proxy(monkeypatch, exempt):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", exempt)
+    with pytest.raises(NoConnectionError, match="the host name could not be resolved"):
+        ask("https://openrouter.invalid")
 
 
 def test_certificate_of_a_proxy_is_told_from_that_of_the_host(sims, monkeypatch):

@@ -1,5 +1,6 @@
 import pytest
 
+from orstats.api.client import Client
 from orstats.api.errors import ConfigError, MissingKeyError
 from orstats.api.settings import Settings, normalise_base_url
 
@@ -38,6 +39,10 @@ def test_base_url_is_taken_with_and_without_the_prefix(given, base):
         "https://openrouter.ai/#frag",
         "https://openrouter.ai:notaport",
         "https://[::1",
+        "https://open router.ai",
+        "https://*.openrouter.ai",
+        5,
+        b"https://openrouter.ai",
     ],
 )
 def test_base_url_that_would_leak_or_cannot_work_is_refused(url):
@@ -73,11 +78,20 @@ def test_without_any_key_the_message_names_the_variable():
     assert Settings.resolve(management_key="m", environ={}).key() == "m"
 
 
-@pytest.mark.parametrize("bad", ["two words", "line\nbreak", "schlüssel", "tab\tinside"])
+@pytest.mark.parametrize(
+    "bad",
+    ["two words", "line\nbreak", "schlüssel", "tab\tinside", '"quoted"', "'quoted'", "$OPENROUTER_API_KEY", "<key>"],
+)
 def test_key_that_no_header_can_carry_is_refused_without_being_shown(bad):
     with pytest.raises(ConfigError) as caught:
         Settings.resolve(bad, environ={})
     assert bad not in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [5, b"sk-or-v1-0", True])
+def test_key_must_be_text(bad):
+    with pytest.raises(ConfigError, match="A key must be text, got"):
+        Client(bad)
 
 
 def test_loopback_is_told_from_lookalikes():

@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -80,8 +81,10 @@ def chunked(*pieces, end=b"0\r\n\r\n"):
         b"HTTP/1.0 200 OK\r\n\r\n" + BODY,
         head(f"content-length: {len(gzip.compress(BODY))}", "content-encoding: gzip") + gzip.compress(BODY),
         head("Transfer-Encoding: chunked", "content-encoding: gzip") + chunked(gzip.compress(BODY)),
+        head(status="100 Continue") + head(f"Content-Length: {len(BODY)}") + BODY,
+        head("Link: </x>", status="103 Early Hints") * 2 + head(f"Content-Length: {len(BODY)}") + BODY,
     ],
-    ids=["length", "chunked", "until close", "HTTP/1.0", "gzip", "gzip chunked"],
+    ids=["length", "chunked", "until close", "HTTP/1.0", "gzip", "gzip chunked", "after 100", "after 103"],
 )
 def test_every_framing_of_a_body_is_read(answer):
     record, _ = ask(answer)
@@ -239,6 +242,31 @@ def test_key_shows_nowhere(caplog, capsys):
     ]
     assert not [text for text in shown if KEY in text or KEY[9:] in text]
     assert caught.value.__cause__ is None
+
+
+def values_in_traceback(error):
+    """Everything that a debugger shows of an error: local variables of all frames, also of the errors behind it."""
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if "orstats/api" in frame.f_code.co_filename or "site-packages" in frame.f_code.co_filename:
+                yield from map(repr, frame.f_locals.values())
+            if frame.f_code.co_filename.endswith("http/client.py"):
+                yield from map(repr, frame.f_locals.values())
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 500])
+def test_echoed_key_is_in_no_variable_of_a_traceback(status):
+    echo = b'{"error": {"code": 400, "message": "your header was Bearer %s"}}' % KEY.encode()
+    with pytest.raises(ApiError) as caught:
+        ask(head(f"Content-Length: {len(echo)}", f"Location: /?{KEY}", status=f"{status} x") + echo)
+    assert not [value for value in values_in_traceback(caught.value) if KEY in value]
+
+
+def test_refused_connection_leaves_the_key_in_no_variable_of_a_traceback():
+    with Client(KEY, base_url="http://127.0.0.1:1", retry=ONCE) as client, pytest.raises(NetworkError) as caught:
+        client.generation(ID)
+    assert not [value for value in values_in_traceback(caught.value) if KEY in value]
 
 
 # urllib3 leaves the socket of such an answer to the garbage collector.

@@ -5,10 +5,12 @@ import json
 import pytest
 from rich.console import Console
 
+from orstats.api.errors import NotApiResponseError
 from orstats.cli.conversation import conversation
 from orstats.cli.showing import _attempts, _cost
 from orstats.cli.text import clean, line, usd
 from orstats.data.content.content import Content
+from orstats.data.content.generation import Generation
 from orstats.sim import SimServer
 
 
@@ -44,6 +46,20 @@ def test_the_conversation_is_shown_on_demand(online, orstats):
     assert "── completion" in done.stdout
     assert " ".join(str(completion).split())[:40] in " ".join(done.stdout.split())
     assert "── completion" not in orstats("show", one).stdout
+
+
+def test_record_is_shown_although_its_content_fails(online, orstats, monkeypatch):
+    def fail(_generation):
+        raise NotApiResponseError("HTTP 403 is not a response of the API.")
+
+    monkeypatch.setattr(Generation, "content", fail)
+    done = orstats("show", online.ids[0], "--content")
+    assert done.exit_code == 1
+    assert online.record(online.ids[0])["model"] in done.stdout
+    assert done.stderr == "No content: HTTP 403 is not a response of the API.\n"
+    shown = orstats("show", online.ids[0], "--content", "--json")
+    assert shown.exit_code == 1
+    assert json.loads(shown.stdout)["content_missing"] == "HTTP 403 is not a response of the API."
 
 
 def test_json_has_every_column_and_the_content(online, orstats):

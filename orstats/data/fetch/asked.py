@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, Final, Literal
 
 import pandas as pd
 
 from orstats.api.client import Client
 from orstats.api.errors import ConfigError
+from orstats.api.settings import is_duration
 from orstats.api.transport import MAX_CONNECTIONS
 from orstats.data.archive.archive import Archive
 from orstats.data.ids.from_tables import id_of, is_table
@@ -70,6 +72,8 @@ def _items(ids: Any) -> list[str | None]:
         ids = ids.to_pylist()  # Arrow
     elif isinstance(ids, str | Mapping) or id_of(ids) is not None:
         ids = [ids]
+    elif not isinstance(ids, Iterable):
+        raise TypeError(f"ids must be a list of generation ids, got {type(ids).__name__}.")
     items = list(ids)
     if set(map(type, items)) <= {str}:
         return items
@@ -122,11 +126,11 @@ def check_choices(workers: int, errors: str, pending_wait: float) -> None:
     ConfigError
         A number of workers below 1 or above the connections of the pool; another word for ``errors``; not a wait.
     """
-    if not 1 <= workers <= MAX_CONNECTIONS:
+    if not isinstance(workers, Integral) or not 1 <= workers <= MAX_CONNECTIONS:
         raise ConfigError(f"workers must be between 1 and {MAX_CONNECTIONS}, got {workers!r}.")
     if errors not in ("coerce", "raise"):
         raise ConfigError(f'errors must be "coerce" or "raise", got {errors!r}.')
-    if not 0 <= pending_wait < math.inf:
+    if not (is_duration(pending_wait) and pending_wait < math.inf):
         raise ConfigError(f"pending_wait must be a non-negative number of seconds, got {pending_wait!r}.")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orstats.api.errors import ConfigError
+from orstats.api.settings import is_duration
 from orstats.data.fetch.crew import Crew, Result
 from orstats.data.fetch.progress import Progress
 
@@ -35,8 +36,10 @@ class StopRule:
         ConfigError
             The deadline is not a number of seconds.
         """
-        if deadline is not None and not 0 <= deadline < math.inf:
+        if deadline is not None and not (is_duration(deadline) and deadline < math.inf):
             raise ConfigError(f"deadline must be a non-negative number of seconds or None, got {deadline!r}.")
+        if cancel is not None and not callable(getattr(cancel, "is_set", None)):
+            raise ConfigError(f"cancel must be a threading.Event or None, got {cancel!r}.")
         return cls(deadline, cancel, time.monotonic())
 
     @property

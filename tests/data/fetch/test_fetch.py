@@ -9,7 +9,7 @@ import sys
 import textwrap
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -105,21 +105,6 @@ def test_response_objects_give_their_ids(sim):
     responses = [SimpleNamespace(id=sim.ids[0]), {"id": sim.ids[1]}]
     assert list(orstats.fetch(responses, client=sim.client()).index) == sim.ids[:2]
     assert list(orstats.fetch(responses[0], client=sim.client()).index) == sim.ids[:1]
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"workers": 0},
-        {"workers": 10_000},
-        {"errors": "ignore"},
-        *({name: value} for name in ("pending_wait", "deadline") for value in (-1, float("nan"), float("inf"))),
-    ],
-)
-def test_arguments_that_make_no_sense_are_refused(sim, bad):
-    with pytest.raises(errors.ConfigError):
-        orstats.fetch(sim.ids[:1], client=sim.client(), **bad)
-    assert sim.requests == 0
 
 
 @pytest.mark.parametrize("kind", DEFAULT_KINDS)
@@ -488,3 +473,27 @@ def test_crash_of_a_worker_is_logged_with_its_traceback(sim, monkeypatch, caplog
     with pytest.raises(ZeroDivisionError):
         orstats.fetch(sim.ids, client=client, workers=1)
     assert "in crash" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"deadline": value} for value in (-1, float("nan"), float("inf"), "5", True, [1], timedelta(seconds=1))),
+        *({"cancel": value} for value in (5, True, "now", lambda: True)),
+        *({"workers": value} for value in (0, 257, 1.5, "4", None)),
+        *({"pending_wait": value} for value in (-1, float("nan"), float("inf"), "5", None)),
+        {"errors": "ignore"},
+    ],
+)
+@pytest.mark.parametrize("fetch", [orstats.fetch, orstats.fetch_contents])
+def test_arguments_that_make_no_sense_are_refused(account, fetch, options):
+    before = account.requests
+    with pytest.raises(errors.ConfigError, match=f"^{next(iter(options))} must be "):
+        fetch(account.ids[:1], client=account.client(), **options)
+    assert account.requests == before
+
+
+@pytest.mark.parametrize("ids", [None, 5, True, 1.5, object()])
+def test_ids_that_are_not_a_list_are_refused_in_words(ids):
+    with pytest.raises(TypeError, match="ids must be a list of generation ids, got "):
+        orstats.fetch(ids)
