@@ -1,37 +1,112 @@
+import os
 import re
+import shutil
+import subprocess
 import tomllib
-from datetime import UTC, datetime
 
 import pytest
+import sessions
 import typer.main
 from dictionary import README, ROOT, WRITTEN, split
 
 import orstats
 from orstats.cli.app import app
 from orstats.data.frame.schema import STATUSES
-from orstats.sim import SimServer
 
 TEXT = README.read_text("utf-8")
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def blocks(languages):
+    """Return the code blocks in some languages: language, code and line."""
+    found = re.finditer(rf"^```({languages})\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    return [(block[1], block[2], TEXT.count("\n", 0, block.start()) + 1) for block in found]
+
+
+def scripts():
+    """Return the Python blocks: each stands alone, with those after it that continue it."""
+    found = []
+    for language, code, line in blocks("python|py"):
+        if language == "python":
+            found.append([f"line {line}", code, ""])
+        elif "OpenAI(" not in code and "SparkSession" not in code and "ids.jsonl" not in code:  # not here
+            found[-1][2] += code
+    return [pytest.param(code, more, id=line) for line, code, more in found]
+
+
+#: Commands that end on a signal or install packages; the tests of the command line and of the Makefile have them.
+NOT_RUN = ("make ", "pip install", "orstats sim", "orstats explore", "mkdir /shared")
+COMMANDS = [
+    pytest.param(line, id=line.partition("  ")[0])
+    for _, code, _ in blocks("bash|sh")
+    for line in code.splitlines()
+    if not line.startswith(NOT_RUN)
+]
+SESSIONS = [pytest.param(*session.groups(), id=session[1]) for session in sessions.SESSION.finditer(TEXT)]
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """The account of ``orstats sim``, its log, and an archive of it."""
+    with sessions.account() as (folder, variables), pytest.MonkeyPatch.context() as environment:
+        for name, value in variables.items():
+            environment.setenv(name, value)
+        orstats.fetch(orstats.read_ids(folder / "app.log"))
+        yield folder
+
+
+@pytest.fixture
+def account(simulated, tmp_path, monkeypatch):
+    """A directory with the log and the archive, as a reader of the page has it."""
+    shutil.copytree(simulated, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORSTATS_ARCHIVE", str(tmp_path / "archive"))
+    return tmp_path
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) >= 2
+    assert len(scripts()) >= 5
+    assert len(COMMANDS) >= 10
+    assert len(SESSIONS) >= 3
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_examples_run(block, tmp_path, monkeypatch, capsys):
-    with SimServer(60, until=datetime(2026, 10, 1, tzinfo=UTC)) as sim:
-        log = [f"2026-09-30 12:00:00 INFO done generation={i}" for i in (*sim.ids, *sim.unknown_ids(1, age=7200))]
-        (tmp_path / "app.log").write_text("\n".join(log))
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
-        monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", sim.management_key)
-        monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
-        monkeypatch.setenv("ORSTATS_ARCHIVE", str(tmp_path / "archive"))
-        exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
-    assert capsys.readouterr().out
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(("block", "more"), scripts())
+def test_examples_run(block, more, capsys):
+    names = {"__name__": "readme"}
+    exec(compile(block, "README.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert printed
+    assert "Empty DataFrame" not in printed
+    assert "Series([]" not in printed
+    assert max(map(len, printed.splitlines())) <= 200
+    exec(compile(more, "README.md", "exec"), names)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX shell")
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_run(command):
+    keyboard, terminal = os.openpty()
+    try:
+        os.write(keyboard, b"y\n")
+        done = subprocess.run(["bash", "-c", command], stdin=terminal, capture_output=True, text=True, check=False)
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert done.returncode in ((0, 3) if "reconcile" in command or "fetch" in command else (0,)), done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout or done.stderr or "-q" in command or command.startswith("rm ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX shell")
+@pytest.mark.parametrize(("command", "shown"), SESSIONS)
+def test_sessions_print_what_the_page_shows(command, shown, account, monkeypatch):
+    monkeypatch.setenv("ORSTATS_ARCHIVE", str(account / "new"))
+    actual = sessions.without_numbers(sessions.run(command, account, shown=shown))
+    for part in sessions.without_numbers(shown).split(" … "):
+        assert part in actual, "run: python tests/docs/sessions.py"
+        actual = actual[actual.index(part) + len(part) :]
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
