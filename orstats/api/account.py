@@ -210,7 +210,7 @@ class AccountCalls(ABC):
         try:
             return call(key)
         except ForbiddenError as error:
-            raise error.reworded(_NEEDED) from None
+            raise error.reworded(f"{error} {_NEEDED}") from None
         except AuthenticationError as error:
             name = "OPENROUTER_MANAGEMENT_KEY" if self.settings.management_key else "OPENROUTER_API_KEY"
             raise error.reworded(f"HTTP 401: {name} is wrong, disabled or expired. {_NEEDED}") from None

@@ -18,6 +18,7 @@ from orstats.api import wire
 from orstats.api.account import AccountCalls
 from orstats.api.errors import (
     ApiError,
+    AuthenticationError,
     ConfigError,
     ForbiddenError,
     NetworkError,
@@ -344,6 +345,8 @@ class Client(AccountCalls):
             if is_refusal(error):
                 refusal = error
             answer = None  # a server may echo the key, and tracebacks show local variables
+            if isinstance(error, AuthenticationError) and key == self.settings.management_key != self.settings.api_key:
+                error = error.reworded(str(error).replace("OPENROUTER_API_KEY", "OPENROUTER_MANAGEMENT_KEY"))
             raise error.with_traceback(None) from None
         finally:
             if refusal is None:

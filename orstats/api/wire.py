@@ -158,7 +158,7 @@ def _check_fields(response: _Response, data: dict[str, Any]) -> None:
             raise _bad_response(response, "HTTP 200 for {name} with an empty record.", retryable=True)
         if all(data.get(name) is None for name in fields):
             raise _bad_response(response, "HTTP 200 for {name} without any field of a generation's record.")
-    elif data and not any(name in data for name in fields):
+    elif (data or response.path != CONTENT) and not any(name in data for name in fields):
         raise _bad_response(response, f"HTTP 200 for {{name}} without {' or '.join(fields)}.")
 
 
@@ -430,4 +430,4 @@ def _finite(seconds: float) -> float | None:
 
 
 def _name(response: _Response) -> str:
-    return "the request" if response.generation_id is None else quote(response.generation_id)
+    return quote(response.generation_id or response.path)

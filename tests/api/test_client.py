@@ -48,6 +48,23 @@ def test_content_is_read_with_the_management_key_where_a_plain_one_may_not(sim, 
         assert client.content(stored) == sim.content(stored)
 
 
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        (("k", "m"), "OPENROUTER_API_KEY"),
+        ((None, "m"), "OPENROUTER_MANAGEMENT_KEY"),
+        (("m", "m"), "OPENROUTER_API_KEY"),
+    ],
+)
+def test_refused_key_is_named_by_its_own_variable(sim, monkeypatch, keys, named):
+    monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
+    with (
+        Client(keys[0], management_key=keys[1], base_url=sim.base_url) as client,
+        pytest.raises(errors.AuthenticationError, match=f"Check {named}: the key is wrong"),
+    ):
+        client.generation(sim.ids[0])
+
+
 def test_unknown_id_is_not_found_with_one_request(sim):
     (unknown,) = sim.unknown_ids(1, age=600)
     sim.reset_stats()

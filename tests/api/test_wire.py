@@ -63,6 +63,8 @@ def test_empty_record_is_not_kept():
         ("/generation", {"label": "sk-or-v1-…", "usage": 3.5, "limit": None}),
         ("/generation/content", {"data": {"input": {}, "output": {}}}),
         ("/key", {"message": "ok"}),
+        ("/key", {}),
+        ("/credits", {}),
         ("/credits", {"data": {"total_credits": 5}}),
         ("/analytics/meta", {"ok": True}),
     ],
@@ -327,6 +329,11 @@ def test_retry_after_makes_only_undocumented_statuses_transient(status):
 def test_status_without_a_redirect_is_not_called_one():
     assert "an empty body" in str(failure(304))
     assert "redirect" not in str(failure(304))
+
+
+def test_request_without_an_id_is_named_by_its_path():
+    with pytest.raises(errors.NotApiResponseError, match="HTTP 403 for /credits is not"):
+        decode(403, HTTPHeaderDict(), PAGE, path="/credits", now=NOW)
 
 
 def test_code_written_as_a_float_counts():

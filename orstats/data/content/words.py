@@ -109,7 +109,7 @@ def state(generation: Record) -> tuple[str, str]:
     if reason == "error" or generation.cost_basis == "no_completion":
         return "failed", "bad"
     if not reason:  # only what writes text has reasons to stop
-        return ("ended", "odd") if generation.api_type in (None, "completions") else ("ok", "good")
+        return ("ended", "odd") if generation.api_type in (None, "", "completions") else ("ok", "good")
     return reason.replace("_", " "), "good" if reason in ("stop", "tool_calls") else "odd"
 
 

@@ -16,7 +16,8 @@ from orstats.api.errors import ConfigError
 from orstats.api.settings import is_duration
 from orstats.api.transport import MAX_CONNECTIONS
 from orstats.data.archive.archive import Archive
-from orstats.data.ids.from_tables import id_of, is_table
+from orstats.data.ids.found import NULL_MARKS
+from orstats.data.ids.from_tables import has_empty_id, id_of, is_table
 from orstats.data.ids.read import read_ids
 from orstats.data.ids.shapes import API_KEY, FILE_NAME, GENERATION_ID_HINT, clean_id, foreign_kind
 
@@ -27,11 +28,7 @@ _LOOKED_AT: Final = 1_000
 
 #: Characters of ids that need no cleaning, and words that a table has for a missing value.
 _PLAIN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_MISSING_WORDS: Final = {
-    case(word)
-    for word in ("none", "nan", "null", "na", "n/a", "nat", "nil")
-    for case in (str.lower, str.upper, str.title)
-} | {"NaN", "NaT", "<NA>", "\\N", "-"}
+_MISSING_WORDS: Final = {case(word) for word in NULL_MARKS for case in (str, str.upper, str.title)} | {"NaN", "NaT"}
 
 #: An archive, the place of one, None for the usual one, False for none.
 ArchiveChoice = Archive | str | os.PathLike[str] | Literal[False] | None
@@ -87,6 +84,8 @@ def _item(item: Any, position: int) -> str | None:
         return None
     if (id_ := id_of(item)) is not None:
         return id_
+    if has_empty_id(item):
+        return None
     raise TypeError(f"ids must be text; item {position} is {type(item).__name__}.")
 
 

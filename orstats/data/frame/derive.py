@@ -18,7 +18,8 @@ from orstats.data.frame import coerce, money
 from orstats.data.frame.schema import DERIVED
 
 # The one kind of call that always has completion tokens. Others may have none, and new kinds appear without notice.
-_COUNTS_COMPLETION: Final = "completions"
+#: Kinds that must have completion tokens; the empty one is a missing one.
+_COUNTS_COMPLETION: Final = pa.array(["", "completions"])
 _PROMPT_ONLY: Final = pa.array(["embeddings", "rerank"])
 _SERVED: Final = range(200, 300)
 
@@ -71,7 +72,7 @@ def _basis(table: pa.Table, cost: pa.ChunkedArray) -> pa.ChunkedArray:
     """Who was paid, or why the cost is 0; the first that holds."""
     tokens = table["native_tokens_completion"]
     reason = pc.utf8_lower(pc.utf8_trim_whitespace(pc.fill_null(table["finish_reason"], "")))
-    counted = pc.equal(pc.fill_null(table["api_type"], _COUNTS_COMPLETION), _COUNTS_COMPLETION)
+    counted = pc.is_in(pc.fill_null(table["api_type"], ""), value_set=_COUNTS_COMPLETION)
     without_reason = pc.and_(pc.equal(reason, ""), counted)
     nothing = pc.and_(
         pc.equal(pc.fill_null(tokens, 0), 0),

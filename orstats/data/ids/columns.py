@@ -105,8 +105,12 @@ def _choose(names: Sequence[str], candidates: Sequence[int], where: str) -> int 
         return (certain or candidates)[0]
     if candidates:
         several = _listing([names[place] for place in candidates])
-        raise IdSourceError(f"{where}: several columns hold generation ids ({several}); name one with column=")
+        raise SeveralColumnsError(f"{where}: several columns hold generation ids ({several}); name one with column=")
     return None
+
+
+class SeveralColumnsError(IdSourceError):
+    """More than one column would do, and the caller must choose."""
 
 
 class ColumnSearch:

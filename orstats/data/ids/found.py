@@ -14,9 +14,9 @@ from orstats.data.ids.shapes import API_KEY, GENERATION_ID_HINT, clean_id, forei
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Found", "is_null_mark"]
+__all__ = ["NULL_MARKS", "Found", "is_null_mark"]
 
-_NULL_MARKS: Final = frozenset(
+NULL_MARKS: Final = frozenset(
     (
         "\\n",
         "<na>",
@@ -29,6 +29,7 @@ _NULL_MARKS: Final = frozenset(
         "n/a",
         "n.a.",
         "#n/a",
+        "?",
         "nil",
         "undefined",
         "-",
@@ -170,7 +171,7 @@ class Found:
 
 def is_null_mark(text: str) -> bool:
     """Tell whether a text stands for a missing value, as databases and spreadsheets write it."""
-    return len(text) <= _LONGEST_NULL_MARK and clean_id(text).lower() in _NULL_MARKS
+    return len(text) <= _LONGEST_NULL_MARK and clean_id(text).lower() in NULL_MARKS
 
 
 def _warn(message: str) -> None:

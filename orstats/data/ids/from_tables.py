@@ -7,7 +7,14 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from orstats.api.errors import IdSourceError, MissingExtraError
-from orstats.data.ids.columns import SAMPLE_ROWS, ColumnSearch, name_columns, pick_column, plausible
+from orstats.data.ids.columns import (
+    SAMPLE_ROWS,
+    ColumnSearch,
+    SeveralColumnsError,
+    name_columns,
+    pick_column,
+    plausible,
+)
 from orstats.data.ids.from_text import search_text
 from orstats.data.ids.shapes import looks_like_id
 
@@ -21,7 +28,7 @@ if TYPE_CHECKING:
 
     from orstats.data.ids.found import Found
 
-__all__ = ["id_of", "is_table", "read_excel", "read_feather", "read_parquet", "read_table", "texts"]
+__all__ = ["has_empty_id", "id_of", "is_table", "read_excel", "read_feather", "read_parquet", "read_table", "texts"]
 
 _ROWS_AT_ONCE: Final = 50_000
 
@@ -53,19 +60,28 @@ def texts(values: Iterable[Any], found: Found) -> Iterator[str]:
             found.blanks += 1
         elif (id_ := id_of(value)) is not None:
             yield id_
+        elif has_empty_id(value):
+            found.blanks += 1
         else:
             raise TypeError(f"position {position}: an id must be text, not {type(value).__name__}")
 
 
 def id_of(response: Any) -> str | None:
     """Return the generation id of a response object or mapping of any client; None when it has no id."""
-    # LangChain keeps the id in the first of these parts.
-    parts = [response, *(_get(response, name) for name in ("response_metadata", "response", "data"))]
+    # LangChain keeps the id in the first of these parts; HTTP libraries have it as a header.
+    parts = [response, *(_get(response, name) for name in ("response_metadata", "response", "data", "headers"))]
     ids = [value for part in parts for name in _ID_FIELDS if isinstance(value := _get(part, name), str)]
     return next(filter(looks_like_id, ids), ids[0] if ids else None)
 
 
-_ID_FIELDS: Final = ("generation_id", "gen_id", "generationId", "id")
+def has_empty_id(response: Any) -> bool:
+    """Tell whether a mapping or object has an id that is None, as that of a call that failed."""
+    if isinstance(response, Mapping):
+        return any(name in response and response[name] is None for name in _ID_FIELDS)
+    return any(getattr(response, name, "") is None for name in _ID_FIELDS)
+
+
+_ID_FIELDS: Final = ("generation_id", "gen_id", "generationId", "X-Generation-Id", "id")
 
 
 def _get(value: Any, name: str) -> Any:
@@ -126,7 +142,7 @@ def read_frame(frame: pd.DataFrame, found: Found, *, column: str | None) -> None
         A value of the chosen column is neither text nor missing.
     """
     where = "the frame"
-    if any(name is not None for name in frame.index.names) or any(map(looks_like_id, frame.index[:SAMPLE_ROWS])):
+    if frame.index.nlevels > 1 or frame.index.name is not None or any(map(looks_like_id, frame.index[:SAMPLE_ROWS])):
         frame = frame.reset_index()
     names = [str(name) for name in frame.columns]
     rows = frame.head(SAMPLE_ROWS).itertuples(index=False, name=None)
@@ -318,7 +334,11 @@ def read_excel(archive: zipfile.ZipFile, file: BinaryIO, found: Found, *, column
             workbook.close()
     except Exception as error:  # openpyxl lets through whatever a broken file leads to: KeyError, ParseError …
         raise IdSourceError(f"{where}: not a readable .xlsx workbook: {error}") from error
-    if len(found.ids) == before and column is None:
+    if (
+        len(found.ids) == before
+        and column is None
+        and not any(isinstance(error, SeveralColumnsError) for error in failures)
+    ):
         for name in archive.namelist():  # links and formulas, which are no values of cells
             if name.startswith("xl/worksheets/"):
                 search_text([archive.read(name)], found)

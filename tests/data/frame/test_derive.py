@@ -97,6 +97,7 @@ def test_the_cost_and_who_was_paid(changes, cost, basis):
         ({"native_tokens_completion": 0, "finish_reason": " "}, "no_completion"),
         ({"native_tokens_completion": 0, "finish_reason": "error"}, "no_completion"),
         ({"native_tokens_completion": 0, "finish_reason": None, "api_type": None}, "no_completion"),
+        ({"native_tokens_completion": 0, "finish_reason": None, "api_type": ""}, "no_completion"),
         ({"native_tokens_completion": 0, "finish_reason": "stop"}, "free"),
         ({"native_tokens_completion": 5, "finish_reason": "error"}, "free"),
         ({"native_tokens_completion": None, "finish_reason": None, "api_type": "embeddings"}, "free"),

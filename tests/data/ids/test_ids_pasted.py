@@ -55,8 +55,8 @@ def test_what_holds_more_than_an_id_is_explained(text, reason):
 
 
 def test_words_for_a_missing_value_are_skipped(caplog):
-    assert distinct(["None", A, "nan", None, "NULL", r"\N", "N/A", float("nan"), B]) == [A, B]
-    assert "7 missing values" in caplog.text
+    assert distinct(["None", A, "nan", None, "NULL", r"\N", "N/A", float("nan"), "(null)", {"id": None}, B]) == [A, B]
+    assert "9 missing values" in caplog.text
 
 
 def test_thousands_of_ids_with_one_that_needs_cleaning():

@@ -3,12 +3,14 @@
 import json
 import types
 
+import httpx
 import openpyxl
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import requests
 from pyarrow import feather
 
 from orstats.api.errors import IdSourceError, IdSourceWarning
@@ -76,12 +78,15 @@ def test_keys_are_never_ids(tmp_path, keys):
             read_ids(source)
 
 
-def test_late_ids_in_two_columns_ask_for_the_column(tmp_path):
-    rows = [{"id": n, "first": "", "second": ""} for n in range(300)] + [{"id": 300, "first": A, "second": B}]
-    write_csv(pd.DataFrame(rows), tmp_path / "x.csv")
+@pytest.mark.parametrize("name", ["x.csv", "x.xlsx"])
+@pytest.mark.parametrize("before", [0, 300])
+def test_ids_in_two_columns_ask_for_the_column(tmp_path, name, before):
+    rows = [{"id": n, "first": "", "second": ""} for n in range(before)] + [{"id": 300, "first": A, "second": B}]
+    frame, path = pd.DataFrame(rows), tmp_path / name
+    frame.to_excel(path, index=False) if name == "x.xlsx" else write_csv(frame, path)
     with pytest.raises(IdSourceError, match=r"several columns hold generation ids \('first', 'second'\)"):
-        read_ids(tmp_path / "x.csv")
-    assert read_ids(tmp_path / "x.csv", column="second") == [B]
+        read_ids(path)
+    assert read_ids(path, column="second") == [B]
 
 
 def test_other_values_beside_late_ids_are_counted(tmp_path, said):
@@ -91,7 +96,9 @@ def test_other_values_beside_late_ids_are_counted(tmp_path, said):
     assert "300 other values in column 'ref' skipped" in said()
 
 
-@pytest.mark.parametrize("mark", [r"\N", "NULL", "null", "None", "nan", "NaN", "N/A", "NA", "<NA>", "#N/A", "-", ""])
+@pytest.mark.parametrize(
+    "mark", [r"\N", "NULL", "null", "None", "nan", "NaN", "N/A", "NA", "<NA>", "#N/A", "-", "?", ""]
+)
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl", "list"])
 def test_marks_of_missing_values_are_skipped_and_counted(tmp_path, mark, name, said):
     if name == "list":
@@ -209,6 +216,23 @@ def test_binary_columns_and_polars_sources(tmp_path):
 def test_an_index_without_a_name():
     frame = pd.DataFrame({"cost": [1, 2]}, index=[A, B])
     assert read_ids(frame) == [A, B]
+
+
+def test_ids_in_a_level_of_the_index():
+    frame = pd.DataFrame({"cost": [1, 2]}, index=pd.MultiIndex.from_tuples([("a", A), ("b", B)]))
+    assert read_ids(frame) == [A, B]
+
+
+def test_responses_without_an_id_are_missing_values(said):
+    failed = types.SimpleNamespace(id=None, error="overloaded")
+    assert read_ids([failed, {"id": None}, {"id": A}]) == [A]
+    assert "2 missing or empty values skipped" in said()
+
+
+def test_http_responses_give_the_id_in_their_header():
+    response = requests.Response()
+    response.headers["x-generation-id"] = A
+    assert read_ids([response, httpx.Response(200, headers={"X-Generation-Id": B})]) == [A, B]
 
 
 def test_response_objects_and_dictionaries():
