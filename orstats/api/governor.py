@@ -24,6 +24,7 @@ below the rate measures chance. Only what exceeds it counts as a sign.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -47,6 +48,9 @@ _CLUSTER = (5, 8)
 _FEW, _LOOK_BACK = 5, 64
 #: So many of the latest answers are remembered: a first window that admits more is thought to admit these.
 _REMEMBERED = 4096
+#: No request is held back longer than this for each one that is left: a few that are refused again and again, because
+#: of what they ask for, must not be taken for a limit of some requests an hour.
+_HELD_PER_LEFT_S = 0.02
 #: A refusal that may be a fault (a 503) needs more evidence while no limit is known: faults by chance must not slow a
 #: fetch down, and a limit that is met at full speed refuses most requests.
 _UNSURE_CLUSTER, _UNSURE_MANY, _UNSURE_FEW = (7, 8), 28, 16
@@ -110,6 +114,7 @@ class Governor:
         self._accepted = 0  # since then
         self._probe_gap, self._probing = _FIRST_PROBE_S, False
         self._doubling_s = _SEARCH_DOUBLES_S
+        self._left = math.inf  # requests still to come, as far as the callers know
 
     @property
     def pace(self) -> float | None:
@@ -157,6 +162,7 @@ class Governor:
         """Take a place at once (returns 0), or return the seconds after which to ask again. Takes no lock."""
         if self._state == "free":
             return 0.0
+        self._left = math.inf if left is None else left
         if self._state == "closed" and self._probing:
             return _LOOK_UP_S
         if now < self._next_slot:
@@ -174,6 +180,8 @@ class Governor:
             return 0.0
         if left is not None and self._rate is not None and left < _LAST_S * self._rate:
             pace = min(pace, _BACK * self._rate)
+        if left is not None:
+            pace = max(pace, 1.0 / (_HELD_PER_LEFT_S * max(1, left)))
         catch_up = _CATCH_UP_S * min(1.0, pace / _CATCH_UP_FROM)
         self._next_slot = max(self._next_slot, now - catch_up) + 1.0 / pace
         return 0.0
@@ -216,7 +224,8 @@ class Governor:
             self._refusals += 1
             if self._state == "closed":
                 self._window.refuse(sent_at)
-                self._probe_gap = min(self._probe_gap * _PROBE_GROWS, _LONGEST_PROBE_S)
+                longest = min(_LONGEST_PROBE_S, _HELD_PER_LEFT_S * max(1, self._left))
+                self._probe_gap = min(self._probe_gap * _PROBE_GROWS, longest)
                 self._await_probe(now, told)
             elif self._is_clustered(is_sure) or (self._state == "search" and self._is_more_than_before()):
                 self._close(now, told)
@@ -325,8 +334,7 @@ class Governor:
             self._rate /= 2
         else:  # too few to tell: let them add up
             return
-        if not self._in_windows:
-            self._rate = max(self._rate, _SLOWEST)
+        self._rate = max(self._rate, _SLOWEST)
         self._drained_at, self._accepted = now, 0
 
     def _close(self, now: float, told: float | None) -> None:
@@ -342,7 +350,7 @@ class Governor:
     def _reopen(self, now: float, took: float) -> None:
         rate = self._window.reopen(now, took, self._chance.share)
         if rate is not None:
-            self._rate = rate if self._rate is None else min(rate, self._rate)
+            self._rate = max(_SLOWEST, rate if self._rate is None else min(rate, self._rate))
             self._in_windows, self._depth = True, _BACK
             self._drained_at, self._accepted = now, 1
         self._change("search" if self._rate is None else "paced", now)

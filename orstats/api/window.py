@@ -10,6 +10,8 @@ _IDLE_S = 1.0
 _LONG_S, _LONG_REQUESTS, _LONG_PART = 0.04, 2.0, 0.15
 #: That all probes were refused by chance, of which there is thought to be some, must be less likely than this.
 _SURELY, _LEAST_CHANCE = 0.01, 0.05
+#: Fewer accepted requests say nothing of a window: a few ids that are always refused look the same.
+_FEWEST_ACCEPTED = 10
 
 
 class Window:
@@ -74,7 +76,8 @@ class Window:
         # What was on its way when the gate was closed may use up a bucket until about half an answer's time later.
         shortest = max(_LONG_S, took / 2 + _LONG_REQUESTS / rate) if rate > 0 else float("inf")
         is_long = (
-            self._shut_at - self._closed_at > shortest
+            self._accepted > _FEWEST_ACCEPTED
+            and self._shut_at - self._closed_at > shortest
             and now - self._closed_at > _LONG_PART * (now - self._opened_at)
             and max(chance, _LEAST_CHANCE) ** self._refused < _SURELY
         )

@@ -14,13 +14,15 @@ from orstats.sim.faults import ALL_KINDS, DEFAULT_KINDS
 QUICK = orstats.Retry(attempts=6, first_wait=0.005, max_wait=0.02)
 #: A 200 without a record; elsewhere than /generation, an empty object or list may be the true answer.
 HOLLOW = {"empty-200", "list-200", "foreign-200", "wrapped-200"}
-#: What does not heal is let in as well, except what takes long and what stops a whole fetch: a refused account, and
-#: answers that are not the API's.
+#: What does not heal is let in as well, except what takes long, what stops a whole fetch (a refused account, and
+#: answers that are not the API's), and refusals for the request rate: no server refuses one id for ever because of it.
 LASTING = [
     kind
     for kind in ALL_KINDS
     if kind not in HOLLOW | {"hang", "drip"}
-    and not kind.startswith(("401", "402", "html-4", "json-4", "captive", "null", "blank"))
+    and not kind.startswith(
+        ("401", "402", "html-4", "json-4", "captive", "null", "blank", "429", "503", "529", "html-503")
+    )
 ]
 PATHS = ["/analytics/query", "/analytics/meta", "/activity", "/key", "/credits"]
 SEEDS = [1, 2, 3]
