@@ -230,11 +230,9 @@ def aggregate(
         count ``x_n``; for percentiles ``x_p50`` and so on, with ``x_n``. Spark and Polars may have more.
     """
     if usd:
-        parts = {name: (f"{name}_micro", f"{name}_femto") for name in usd}
-        split = {part: expr for name in usd for part, expr in zip(parts[name], money.split(nw.col(name)), strict=True)}
-        groups = aggregate(frame.with_columns(**split), keys, (*sums, *split), counts, percentiles)
-        joined = (money.join(nw.col(micro), nw.col(femto)).alias(name) for name, (micro, femto) in parts.items())
-        return groups.with_columns(*joined).drop(*split)
+        parts = [part for name in usd for part in money.parts_of(name)]
+        groups = aggregate(money.split_columns(frame, usd), keys, (*sums, *parts), counts, percentiles)
+        return money.join_columns(groups, usd)
     counted = list(dict.fromkeys((*counts, *percentiles)))
     if frame.implementation.is_pandas():
         return _pandas(frame.to_native(), list(keys), list(sums), counted, percentiles)

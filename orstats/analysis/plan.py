@@ -24,7 +24,7 @@ from orstats.analysis.engines import (
     wrap,
 )
 from orstats.api.errors import ConfigError
-from orstats.data.frame.money import RATE_PLACES, rounded
+from orstats.data.frame.money import RATE_PLACES, round_columns
 from orstats.data.frame.validation import cast_frame
 from orstats.data.zones import zone_of
 
@@ -126,7 +126,7 @@ def finish(frame: Frame, groups: Frame, grouped: Grouped, plan: Plan) -> Any:
     """Compute the figures of the groups, sort, name, and give the kind of frame that was given."""
     result = groups.with_columns(nw.lit(1).alias(EVERYTHING)).select(*grouped.keys, **plan.figures)
     floats = [name for name in plan.figures if result.collect_schema()[name].is_float()]
-    result = result.with_columns(rounded(nw.col(name), RATE_PLACES) for name in floats)
+    result = round_columns(result, floats, RATE_PLACES)
     # Equal ones are sorted by their names, so that every engine gives the same order.
     before = [key for key in grouped.keys if key == PERIOD]
     after = [key for key in grouped.keys if key != PERIOD]

@@ -92,7 +92,8 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
         }
     )
     result = result.sort_index(na_position="last").sort_values("difference_usd", kind="stable", na_position="last")
-    result = round_columns(result, ["what_if_usd", "difference_usd"])
+    rounded: pd.DataFrame = round_columns(nw.from_native(result), ["what_if_usd", "difference_usd"]).to_native()
+    result = rounded
     result.attrs = {"coverage": coverage_of(wrapped)}
     return result
 

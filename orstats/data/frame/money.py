@@ -6,13 +6,18 @@ any order, so a sum depends neither on the engine nor on the order of the rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import narwhals as nw
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+Frame = nw.DataFrame[Any] | nw.LazyFrame[Any]
+_Floats = npt.NDArray[np.float64]
 
 #: Decimals of a sum in US dollars, and of what is computed from sums: means, shares, rates.
 PLACES: Final = 12
@@ -43,21 +48,73 @@ def _shift(units: nw.Expr, places: int) -> nw.Expr:
     return units / (units * 0.0 + 10.0**places)
 
 
-def rounded(amount: nw.Expr, most: int = PLACES) -> nw.Expr:
-    """Round amounts to so many decimals, or to as many as a float of their size holds."""
-    return join(*split(amount), most)
+def split_columns(frame: Frame, names: Sequence[str]) -> Frame:
+    """Add both parts of some columns, named as :func:`parts_of` tells."""
+    if not frame.implementation.is_pandas():
+        return frame.with_columns(
+            **{part: expr for name in names for part, expr in zip(parts_of(name), split(nw.col(name)), strict=True)}
+        )
+    native = frame.to_native()
+    arrays = {name: _split_array(_floats(native[name])) for name in names}
+    return _with_arrays(
+        frame, {part: one for name in names for part, one in zip(parts_of(name), arrays[name], strict=True)}
+    )
 
 
-def round_columns(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Round the amounts in some columns of a frame.
+def join_columns(frame: Frame, names: Sequence[str]) -> Frame:
+    """Put the sums of both parts of some columns together, under the columns' own names."""
+    pairs = {name: parts_of(name) for name in names}
+    if frame.implementation.is_pandas():
+        native = frame.to_native()
+        sums = {part: _floats(native[part]) for name in names for part in parts_of(name)}
+        arrays = {name: _join_arrays(sums[micro], sums[femto], PLACES) for name, (micro, femto) in pairs.items()}
+        joined = _with_arrays(frame, arrays)
+    else:
+        joined = frame.with_columns(join(nw.col(one), nw.col(two)).alias(name) for name, (one, two) in pairs.items())
+    return joined.drop(*(part for name in names for part in parts_of(name)))
+
+
+def round_columns(frame: Frame, names: Sequence[str], most: int = PLACES) -> Frame:
+    """Round amounts to so many decimals, or to as many as a float of their size holds.
 
     Examples
     --------
-    >>> round_columns(pd.DataFrame({"usd": [0.1 + 0.2, 12345.670000000002]}), ["usd"])["usd"].to_list()
+    >>> amounts = nw.from_native(pd.DataFrame({"usd": [0.1 + 0.2, 12345.670000000002]}))
+    >>> round_columns(amounts, ["usd"]).to_native()["usd"].to_list()
     [0.3, 12345.67]
     """
-    result: pd.DataFrame = nw.from_native(frame).with_columns(rounded(nw.col(name)) for name in names).to_native()
-    return result
+    if not frame.implementation.is_pandas():
+        return frame.with_columns(join(*split(nw.col(name)), most).alias(name) for name in names)
+    native = frame.to_native()
+    return _with_arrays(frame, {name: _join_arrays(*_split_array(_floats(native[name])), most) for name in names})
+
+
+def parts_of(name: str) -> tuple[str, str]:
+    """Return the names of the two parts of a column."""
+    return f"{name}_micro", f"{name}_femto"
+
+
+def _with_arrays(frame: Frame, arrays: Mapping[str, _Floats]) -> Frame:
+    changed: Frame = nw.from_native(frame.to_native().assign(**arrays))
+    return changed
+
+
+def _floats(column: pd.Series[Any]) -> _Floats:
+    return column.to_numpy(dtype="float64", na_value=np.nan)
+
+
+# The same as `split` and `join`; narwhals would evaluate each of their many expressions on pandas anew.
+def _split_array(amounts: _Floats) -> tuple[_Floats, _Floats]:
+    micro = np.round(amounts * 10.0**_MICRO)
+    return micro, np.round((amounts - micro / 10.0**_MICRO) * 10.0**_FEMTO)
+
+
+def _join_arrays(micro: _Floats, femto: _Floats, most: int) -> _Floats:
+    amounts = micro / 10.0**_MICRO
+    for places in range(_MICRO + 1, most + 1):
+        units = micro * 10.0 ** (places - _MICRO) + np.round(femto / 10.0 ** (_FEMTO - places))
+        amounts = np.where(np.abs(units) < _EXACT, units / 10.0**places, amounts)
+    return amounts
 
 
 def round_array(amounts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -80,6 +137,5 @@ def total(amounts: pd.Series[Any]) -> float:
     >>> total(pd.Series([0.1] * 3 + [None])), total(pd.Series([4.2e-07, -1e-08])), total(pd.Series([], dtype="float64"))
     (0.3, 4.1e-07, 0.0)
     """
-    known = nw.from_native(pd.DataFrame({"usd": amounts.dropna().to_numpy(dtype="float64")}))
-    micro, femto = split(nw.col("usd"))
-    return float(known.select(join(micro.sum(), femto.sum())).item())
+    micro, femto = _split_array(_floats(amounts.dropna()))
+    return float(_join_arrays(micro.sum(), femto.sum(), PLACES))

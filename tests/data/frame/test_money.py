@@ -1,5 +1,6 @@
 from decimal import Decimal
 
+import narwhals as nw
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -37,4 +38,6 @@ def test_large_totals_have_no_noise(dollars, rest):
 def test_rounded_amounts_are_the_decimal_ones(one, other):
     noisy = float(one) + float(other)
     wanted = float(one + other)
-    assert money.round_columns(pd.DataFrame({"usd": [noisy]}), ["usd"])["usd"].item() == wanted
+    assert (
+        money.round_columns(nw.from_native(pd.DataFrame({"usd": [noisy]})), ["usd"]).to_native()["usd"].item() == wanted
+    )
