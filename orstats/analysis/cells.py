@@ -58,7 +58,7 @@ def named_columns(frame: pd.DataFrame) -> list[tuple[str, pd.Series[Any]]]:
     ]
 
 
-def cell_texts(column: pd.Series[Any], *, safe: bool) -> pa.Array:
+def cell_texts(column: pd.Series[Any], *, safe: bool, decimal: str = ".") -> pa.Array:
     """Return the cells of a column as they stand in a CSV, quoted where needed; null where a value is missing.
 
     Parameters
@@ -67,6 +67,8 @@ def cell_texts(column: pd.Series[Any], *, safe: bool) -> pa.Array:
         Of any dtype.
     safe
         Neutralise text that a spreadsheet would run, and take control characters out of it.
+    decimal
+        The decimal mark.
 
     Returns
     -------
@@ -80,15 +82,15 @@ def cell_texts(column: pd.Series[Any], *, safe: bool) -> pa.Array:
     >>> cell_texts(pd.Series(["=1+1", "a,b"]), safe=True).to_pylist()
     ["'=1+1", '"a,b"']
     """
-    array = _arrow(column)
+    array = arrow_array(column)
     kind = None if array is None else array.type
     if array is None or kind is None:
-        return _quoted(_mixed(column, safe=safe))
+        return _quoted(_mixed(column, safe=safe, decimal=decimal))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         text = array.cast(_TEXT)
         return _quoted(safe_text(text) if safe else text)
     if pa.types.is_floating(kind):
-        return _decimals(array)
+        return pc.replace_substring(_decimals(array), ".", decimal)
     if pa.types.is_timestamp(kind):
         return iso_times(array)
     return array.cast(_TEXT)  # whole numbers, flags, and columns that are all missing
@@ -156,7 +158,7 @@ def plain_decimal(number: str) -> str:
     return format(Decimal(number), "f")
 
 
-def _arrow(column: pd.Series[Any]) -> pa.Array | None:
+def arrow_array(column: pd.Series[Any]) -> pa.Array | None:
     """Return the column as Arrow if it has one of the kinds that have a spelling; else None."""
     try:
         array = pa.array(column.array, from_pandas=True)
@@ -199,15 +201,13 @@ def _quoted(text: pa.Array) -> pa.Array:
     return pc.if_else(needs, pc.binary_join_element_wise(quote, inside, quote, nothing), text)
 
 
-def _mixed(column: pd.Series[Any], *, safe: bool) -> pa.Array:
+def _mixed(column: pd.Series[Any], *, safe: bool, decimal: str) -> pa.Array:
     """Write values of several kinds one by one; numbers stay numbers, whatever their sign."""
     missing = column.isna().to_list()
     cells = [None if gone else one_value(value) for gone, value in zip(missing, column.to_list(), strict=True)]
     text = pa.array([None if cell is None else cell[0] for cell in cells], _TEXT)
-    if not safe:
-        return text
     is_number = pa.array([cell is not None and cell[1] for cell in cells], pa.bool_())
-    return pc.if_else(is_number, text, safe_text(text))
+    return pc.if_else(is_number, pc.replace_substring(text, ".", decimal), safe_text(text) if safe else text)
 
 
 def one_value(value: Any) -> tuple[str, bool]:

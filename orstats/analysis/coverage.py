@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import narwhals as nw
+import pandas as pd
 
 from orstats.analysis.engines import Frame, holds, names_of, number, ok_rows, require, wrap
-from orstats.data.frame.frame import UNREADABLE_FILES
+from orstats.data.frame.frame import SOURCE, UNREADABLE_FILES
 from orstats.data.frame.validation import cast_frame, count_duplicates
+
+#: Key of ``attrs`` of a report: where its rows come from.
+PROVENANCE: Final = "provenance"
 
 
 def coverage(frame: Any) -> dict[str, int | float | None]:
@@ -74,6 +78,23 @@ def coverage_of(frame: Frame) -> dict[str, int | float | None]:
         **({"unreadable_files": len(unreadable)} if unreadable else {}),
         **({"duplicates": repeated} if repeated else {}),
     }
+
+
+def provenance(frame: Any) -> dict[str, str]:
+    """Return where the rows of a pandas frame or report come from, and when the first and last were created.
+
+    ``.attrs["source"]`` of a frame tells the source, ``since`` and ``until`` the range that was chosen from it. A
+    report keeps them, and the times, under ``.attrs["provenance"]``.
+    """
+    attrs = getattr(frame, "attrs", {})
+    if PROVENANCE in attrs:
+        return dict(attrs[PROVENANCE])
+    found = {name: str(attrs[name]) for name in (SOURCE, "since", "until") if name in attrs}
+    created = frame["created_at"] if isinstance(frame, pd.DataFrame) and "created_at" in frame.columns else None
+    if created is not None and isinstance(created.dtype, pd.DatetimeTZDtype) and created.notna().any():
+        for name, moment in (("first_created_at", created.min()), ("last_created_at", created.max())):
+            found[name] = moment.tz_convert("UTC").isoformat()
+    return found
 
 
 def _sums(frame: Frame, **figures: nw.Expr) -> dict[str, int]:

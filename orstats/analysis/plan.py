@@ -10,7 +10,7 @@ import narwhals as nw
 
 from orstats.analysis.buckets import add_period, freq_of, localize_period
 from orstats.analysis.cells import PERIOD
-from orstats.analysis.coverage import coverage_of
+from orstats.analysis.coverage import PROVENANCE, coverage_of, provenance
 from orstats.analysis.engines import (
     By,
     Frame,
@@ -140,5 +140,5 @@ def finish(frame: Frame, groups: Frame, grouped: Grouped, plan: Plan) -> Any:
         types = {name: "Int64" if dtype.is_integer() else "float64" for name, dtype in result.schema.items()}
         native = native.astype({name: types[name] for name in plan.figures}).set_index(list(grouped.names))
         over_time = {} if grouped.period is None else dict(zip(("freq", "tz"), grouped.period, strict=True))
-        native.attrs = {"coverage": coverage_of(frame) | over_time}
+        native.attrs = {"coverage": coverage_of(frame) | over_time, PROVENANCE: provenance(frame.to_native())}
     return native

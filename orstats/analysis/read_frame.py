@@ -13,7 +13,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -26,6 +26,7 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from orstats.analysis.cells import unsafe_text
+from orstats.analysis.column_formats import NAMES, heading
 from orstats.api.errors import ColumnError, MissingExtraError, OrstatsError, ReadError
 from orstats.api.warn import warn_caller
 from orstats.data.frame import coerce
@@ -69,6 +70,7 @@ _DELIMITERS: Final = (",", ";", "\t", "|")
 _HEADER_LINES: Final = 20
 _NUMBER: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _WHOLE: Final = r"^-?(0|[1-9][0-9]{0,17})$"
+_ESCAPED: Final = re.compile(r"_x005F_(?=x[0-9A-Fa-f]{4}_)")
 _FLAG: Final = r"^(true|false|TRUE|FALSE|True|False)$"
 _MOST_GROWTH: Final = 250
 _LEAST_GROWTH: Final = 256 << 20
@@ -95,8 +97,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     pandas.DataFrame
         Indexed by ``id``, with the dtypes of the field table. Unknown columns are kept. Without ``fetch_status`` all
         rows are ``ok``. Files that :func:`orstats.write_csv` wrote give back the frame: Parquet exactly, JSON Lines
-        and CSV but for the nanoseconds and dtypes of your own columns, CSV also but for control characters and the
-        kind of line break inside of texts, xlsx but for what is finer than a millisecond.
+        and CSV but for the nanoseconds and dtypes of your own columns, CSV and xlsx also but for control characters
+        and the kind of line break inside of texts, xlsx also but for what is finer than a millisecond, the 17th digit
+        of numbers and what did not fit into a cell.
 
     Raises
     ------
@@ -330,7 +333,7 @@ def _csv(text: str, name: str) -> _Table:
 
 def _known(header: Iterable[Any]) -> set[str]:
     """Return the names in a header that we know; nothing if it is not the header of generations."""
-    names = {_clean(one) for one in header}
+    names = set(_header(header))
     known = names & (_FIELDS.keys() | _ACTIVITY.keys())
     return known if names & {ID.name, "generation_id", *_UNNAMED} and known & _TELLING else set()
 
@@ -339,8 +342,20 @@ def _clean(cell: Any) -> str:
     return str(cell if cell is not None else "").strip().strip("\ufeff\"'").strip()
 
 
+def _header(cells: Iterable[Any]) -> list[str]:
+    """Return the names in a header; those of a workbook of ours, such as ``Cost (USD)``, as columns are named."""
+    names = [_clean(one) for one in cells]
+    if not _is_for_people(names):
+        return names
+    return [one if NAMES.get(one, one) in names else NAMES[one] for one in names]
+
+
+def _is_for_people(names: Sequence[str]) -> bool:
+    return heading(ID.name) in names
+
+
 def _names(header: Sequence[Any], name: str) -> list[str]:
-    names = [_clean(one) or f"column_{at}" for at, one in enumerate(header, start=1)]
+    names = [one or f"column_{at}" for at, one in enumerate(_header(header), start=1)]
     if twice := next((one for one in names if names.count(one) > 1), None):
         raise ReadError(f"{name}: two columns are named {twice!r}. Rename one.", path=name)
     return names
@@ -375,9 +390,12 @@ def _workbook(data: bytes, name: str) -> list[_Table]:
     for rows in sheets.values():
         at = next((place for place, row in enumerate(rows[:_HEADER_LINES]) if _known(row)), None)
         if at is not None:
-            columns = list(zip_longest(*rows[at:]))  # rows of a sheet may have different lengths
+            body, is_ours = rows[at:], _is_for_people([_clean(cell) for cell in rows[at]])
+            if is_ours:  # totals stand below an empty row
+                body = list(takewhile(lambda row: any(cell is not None for cell in row), body))
+            columns = list(zip_longest(*body))  # rows of a sheet may have different lengths
             names = _names([column[0] for column in columns], name)
-            cells = [_unprotected(column[1:]) for column in columns]
+            cells = [(_unescaped if is_ours else _unprotected)(column[1:]) for column in columns]
             tables.append(
                 _Table(
                     {
@@ -388,11 +406,18 @@ def _workbook(data: bytes, name: str) -> list[_Table]:
                 )
             )
     if not tables:
+        if "report" in sheets:
+            raise ReadError(f"{name}: a report, not generations. Read it with pandas.read_excel.", path=name)
         raise ReadError(
             f"{name}: no sheet ({', '.join(sheets)}) has generations: a header with id or generation_id is needed.",
             path=name,
         )
     return tables
+
+
+def _unescaped(values: Iterable[Any]) -> list[Any]:
+    """Turn ``_x005F_x0041_`` into the ``_x0041_`` that it stands for in a workbook; openpyxl leaves that to us."""
+    return [_ESCAPED.sub("_", one) if isinstance(one, str) else one for one in values]
 
 
 def _unprotected(values: Iterable[Any]) -> list[Any]:

@@ -58,8 +58,8 @@ class Target:
             temporary = self._temporary()
             temporary.touch(exist_ok=False)
             temporary.unlink()
-            if self._real.exists() and not os.access(self._real, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if self._real.exists():
+                self._real.open("r+b").close()  # fails as well where another program has it open, as Excel on Windows
 
     def replace(self, produce: Callable[[IO[bytes]], Any]) -> None:
         """Write the file by a function, and put it in the place of the old one."""

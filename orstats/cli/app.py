@@ -15,6 +15,8 @@ from orstats.cli.options import (
     BaseUrl,
     Column,
     Deadline,
+    Excel,
+    ExcelCommand,
     Ids,
     IdsFrom,
     NoArchive,
@@ -87,12 +89,14 @@ def demo(
 
 
 @app.command(
+    cls=ExcelCommand,
     epilog=epilog(
         "orstats fetch --ids-from app.log -o costs.csv",
         "orstats fetch --ids-from orders.xlsx --column generation_id -o costs.parquet",
         "grep checkout app.log | orstats fetch --ids-from - > costs.csv",
+        "orstats fetch --ids-from app.log -o costs.xlsx",
         more=f"{_KEYS}\n\n{_CODES}",
-    )
+    ),
 )
 @command(
     "Fetch cost, tokens and latency of many generations: one line for each id.\n\n"
@@ -104,6 +108,7 @@ def fetch(
     ids_from: IdsFrom = None,
     column: Column = None,
     output: Annotated[str | None, output_option("the table")] = None,
+    excel: Excel = None,
     workers: Workers = 16,
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
@@ -121,6 +126,7 @@ def fetch(
         files=ids_from or [],
         column=column,
         output=output,
+        excel=excel,
         workers=workers,
         base_url=base_url,
         archive=archive,
@@ -159,13 +165,14 @@ def show(
 
 
 @app.command(
+    cls=ExcelCommand,
     epilog=epilog(
         "orstats report",
         "orstats report --by model,provider_name --top 10",
         "orstats report --freq W --by external_user --tz Europe/Lisbon --since 30d",
         "orstats report --ids-from app.log -o report.html",
         more="The columns to report by: orstats fields.",
-    )
+    ),
 )
 @command(
     "Report the cost per model, provider, user or any other column, and over time.\n\n"
@@ -212,6 +219,7 @@ def report(
             show_default=False,
         ),
     ] = None,
+    excel: Excel = None,
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
     no_archive: NoArchive = False,
@@ -231,6 +239,7 @@ def report(
         until=until,
         top=top,
         output=output,
+        excel=excel,
         base_url=base_url,
         archive=archive,
         no_archive=no_archive,

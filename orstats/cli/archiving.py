@@ -24,7 +24,7 @@ from orstats.data.account.timespan import moment
 from orstats.data.archive.archive import Archive
 from orstats.data.archive.forget import Forgotten
 from orstats.data.archive.newest import UNREADABLE
-from orstats.data.frame.frame import UNREADABLE_FILES, stored_frame
+from orstats.data.frame.frame import SOURCE, UNREADABLE_FILES, stored_frame
 
 _FILL: Final = "Run orstats fetch to add records."
 
@@ -189,6 +189,7 @@ def stored(
         available = f"Available hosts: {', '.join(hosts)}. {advice}"
         raise ArchiveError(f"The archive {store.path} has no records of {host}. {available}", path=store.path)
     frame = stored_frame(table.sort_by([("created_at", "ascending"), ("id", "ascending")]))
+    frame.attrs[SOURCE] = f"{host}, archive {store.path}"
     if unreadable is not None:
         frame.attrs[UNREADABLE_FILES] = json.loads(unreadable)
     return frame

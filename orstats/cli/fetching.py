@@ -14,6 +14,7 @@ from orstats.api.client import Client
 from orstats.api.errors import ApiError, ArchiveError
 from orstats.cli.asking import ask, gather, mention_unarchived, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, words
+from orstats.cli.options import dialect_of
 from orstats.cli.text import count, known, line, plural, short, usd, usd_places
 from orstats.data.frame.totals import summary
 from orstats.data.frame.views import failures
@@ -29,6 +30,7 @@ def run(
     files: Sequence[str],
     column: str | None,
     output: str | None,
+    excel: str | None,
     workers: int,
     base_url: str | None,
     archive: str | None,
@@ -42,9 +44,12 @@ def run(
     """Fetch and write; the options are those of the command."""
     if not ids and not files:
         raise WrongUsage("no ids. Give them as arguments, as --ids-from FILE (a log will do), or piped: --ids-from -")
+    dialect = dialect_of(excel, output)
     if output is not None:
         check_target(output)
     wanted = gather(ids, files, column)
+    if output is not None:
+        check_target(output, rows=len(wanted))
     started = time.monotonic()
     with Client(base_url=base_url) as client:
         store = place(archive, no_archive, client)
@@ -60,9 +65,9 @@ def run(
                 quiet=quiet,
             )
         except (ApiError, ArchiveError) as error:
-            _save_rest(error, output, raw_text=raw_text)
+            _save_rest(error, output, dialect, raw_text=raw_text)
             raise
-    write(frame, output, raw_text=raw_text)
+    write(frame, output, dialect, raw_text=raw_text)
     if not quiet:
         if not wanted:
             say("There were no ids to fetch, so there is only a header.", "yellow")
@@ -74,12 +79,12 @@ def run(
     return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0
 
 
-def write(frame: pd.DataFrame, output: str | None, *, raw_text: bool) -> None:
+def write(frame: pd.DataFrame, output: str | None, dialect: str, *, raw_text: bool) -> None:
     """Write to a file, or CSV to standard output."""
-    write_csv(frame, data() if output is None else output, spreadsheet_safe=not raw_text)
+    write_csv(frame, data() if output is None else output, spreadsheet_safe=not raw_text, dialect=dialect)
 
 
-def _save_rest(error: ApiError | ArchiveError, output: str | None, *, raw_text: bool) -> None:
+def _save_rest(error: ApiError | ArchiveError, output: str | None, dialect: str, *, raw_text: bool) -> None:
     """Write what a stopped fetch has. Not when it has nothing: that would overwrite a good file with empty lines."""
     frame: pd.DataFrame | None = error.frame
     if frame is None:
@@ -87,7 +92,7 @@ def _save_rest(error: ApiError | ArchiveError, output: str | None, *, raw_text: 
     had = int((frame["fetch_status"] == "ok").sum())
     if not had or (output is None and isinstance(error, ApiError)):
         return
-    write(frame, output, raw_text=raw_text)
+    write(frame, output, dialect, raw_text=raw_text)
     where = "standard output" if output is None else output
     say(f"What was fetched before it stopped is in {where}: {had:,} of {plural(len(frame), 'id')}.", "yellow")
 

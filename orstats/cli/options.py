@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+import typer.core
+
+from orstats.cli.console import WrongUsage
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Generation ids (gen-…).", show_default=False)]
 IdsFrom = Annotated[
@@ -51,6 +54,15 @@ Deadline = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", min=0, help="Stop after this time; the remaining ids are marked not_attempted."),
 ]
+Excel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[=eu]",
+        help="CSV that Excel opens with a double click; --excel=eu with semicolons and decimal commas, for most of "
+        "Europe. Its texts of digits lose their zeros there: .xlsx keeps them.",
+        show_default=False,
+    ),
+]
 RawText = Annotated[
     bool,
     typer.Option(
@@ -67,13 +79,44 @@ Quiet = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="JSON on standard output.")]
 
 
+class ExcelCommand(typer.core.TyperCommand):
+    """A command whose option ``--excel`` may be given without a value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give it one."""
+        end = args.index("--") if "--" in args else len(args)
+        return super().parse_args(
+            ctx, [*("--excel=us" if one == "--excel" else one for one in args[:end]), *args[end:]]
+        )
+
+
+def dialect_of(excel: str | None, output: str | None) -> str:
+    """Return the dialect that ``--excel`` names.
+
+    Raises
+    ------
+    WrongUsage
+        It names none, or the output is neither CSV nor a workbook.
+    """
+    if excel is None:
+        return "plain"
+    if excel not in _DIALECTS:
+        raise WrongUsage(f"--excel must be given alone or as --excel=eu, got {excel!r}.")
+    if output is not None and not output.lower().endswith((".csv", ".csv.gz", ".xlsx")):
+        raise WrongUsage(f"--excel applies to CSV, not to {output}.")
+    return _DIALECTS[excel]
+
+
+_DIALECTS: Final = {"us": "excel", "eu": "excel-eu"}
+
+
 def output_option(kind: str) -> typer.models.OptionInfo:
     """Make the option ``-o`` for a command that writes this kind of thing."""
     option: typer.models.OptionInfo = typer.Option(
         "--output",
         "-o",
         metavar="FILE",
-        help=f"Write {kind} to a file: .csv, .csv.gz, .parquet, .jsonl.",
+        help=f"Write {kind} to a file: .csv, .csv.gz, .xlsx, .parquet, .jsonl.",
         show_default=False,
     )
     return option

@@ -14,13 +14,12 @@ from rich.text import Text
 
 from orstats.analysis.buckets import freq_of, moments, starts
 from orstats.analysis.cells import PERIOD, named_columns
-from orstats.analysis.export import json_rows, write_csv
+from orstats.analysis.export import check_target, json_rows, write_csv
 from orstats.analysis.page import COLUMNS as PAGE_COLUMNS
 from orstats.analysis.page import write_html
 from orstats.analysis.report import COST_COLUMNS, cost_by
 from orstats.analysis.report_files import ENDINGS as FILE_ENDINGS
 from orstats.analysis.report_files import write_report
-from orstats.analysis.target import Target
 from orstats.api.client import Client
 from orstats.api.errors import ConfigError
 from orstats.cli.archiving import stored
@@ -28,6 +27,7 @@ from orstats.cli.asking import UNARCHIVED, ask, gather, place
 from orstats.cli.console import SOME_FAILED, Name, WrongUsage, say, tables, write_json
 from orstats.cli.discovering import ids_between, time_option
 from orstats.cli.fetching import tell
+from orstats.cli.options import dialect_of
 from orstats.cli.text import count, known, plural, short, tokens, usd, usd_places
 from orstats.data.account.timespan import span
 from orstats.data.archive.archive import Archive
@@ -49,6 +49,7 @@ def run(
     until: str | None,
     top: int | None,
     output: str | None,
+    excel: str | None,
     base_url: str | None,
     archive: str | None,
     no_archive: bool,
@@ -65,8 +66,7 @@ def run(
     except ConfigError as error:
         raise WrongUsage(f"--{error}") from error
     ends = _ends(since, until, zone)
-    if output is not None:
-        Target(output, _ENDINGS).check()
+    dialect = _check_output(output, excel)
     is_page = output is not None and output.lower().endswith(_PAGES)
     said: list[str] = []
     with Client(base_url=base_url) as client:
@@ -84,18 +84,30 @@ def run(
             columns = PAGE_COLUMNS if is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS, *keys)
             frame, said = _archived(store, client, base_url, columns)
     frame, undated = _between(frame, *ends)
+    frame.attrs |= {
+        name: end.isoformat() for name, end in zip(("since", "until"), ends, strict=True) if end is not None
+    }
     said += undated + _times(*ends, freq, zone)
     if output is not None and is_page:
         write_html(frame, output, tz=zone, freq=freq or "D")
         said.append(f"Written to {output}.")
     else:
-        said += _give(cost_by(frame, keys or None, freq=freq, tz=zone), frame, keys, top, output)
+        said += _give(cost_by(frame, keys or None, freq=freq, tz=zone), frame, keys, top, output, dialect)
     if not quiet:
         for words in said:
             say(words)
         tell(frame)
     incomplete = bool((frame["fetch_status"] != "ok").any()) or bool(frame.attrs.get(UNREADABLE_FILES))
     return SOME_FAILED if incomplete else 0
+
+
+def _check_output(output: str | None, excel: str | None) -> str:
+    """Find out whether the file can be written, and return the dialect of its CSV."""
+    if output is not None:
+        check_target(output, endings=_ENDINGS)
+    elif excel is not None:
+        raise WrongUsage("--excel needs a file: -o FILE.csv")
+    return dialect_of(excel, output)
 
 
 def _check(keys: Sequence[str]) -> None:
@@ -107,14 +119,16 @@ def _check(keys: Sequence[str]) -> None:
             raise WrongUsage(f"--by: there is no column {key}; {hint}")
 
 
-def _give(whole: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int | None, output: str | None) -> list[str]:
+def _give(
+    whole: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int | None, output: str | None, dialect: str
+) -> list[str]:
     """Print or write a report, of some groups only when that is wanted; return what there is to say about it."""
     report = whole if top is None or not keys else _dearest(whole, cost_by(frame, keys).index[:top])
     said = []
     if output is None:
         tables().print(cost_table(report, total=whole))
     else:
-        write_report(report, output)
+        write_report(report, output, dialect=dialect)
         said.append(f"Written to {output}: {plural(len(report), 'row')}.")
     if "cost_basis" in keys:
         said.append("cost_basis byok: what providers charged to your own keys, plus the fees for these calls.")

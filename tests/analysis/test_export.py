@@ -193,9 +193,9 @@ def test_an_empty_frame_has_a_header_and_types(tmp_path):
     assert (tmp_path / "x.jsonl").read_bytes() == b""
 
 
-@pytest.mark.parametrize("name", ["out.xlsx", "out", "-", "csv", ".parquet.bak"])
+@pytest.mark.parametrize("name", ["out.xls", "out", "-", "csv", ".parquet.bak"])
 def test_other_endings_are_refused_and_the_known_ones_named(tmp_path, name):
-    with pytest.raises(ExportError, match=r"\.csv, \.csv\.gz, \.parquet, \.jsonl, \.ndjson") as caught:
+    with pytest.raises(ExportError, match=r"\.csv, \.csv\.gz, \.xlsx, \.parquet, \.jsonl, \.ndjson") as caught:
         write_csv(empty_frame(), tmp_path / name)
     assert caught.value.path == str(tmp_path / name)
     assert list(tmp_path.iterdir()) == []

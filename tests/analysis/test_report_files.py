@@ -44,7 +44,7 @@ def test_text_that_reads_like_missing_is_text(tmp_path):
     names = ["nan", "NaT", "<NA>", None]
     report = cost_by(frame(names))
     write_report(report, tmp_path / "r.xlsx")
-    assert [row[0] for row in sheets(tmp_path / "r.xlsx")["report"][1:]] == names[::-1]
+    assert [row[0] for row in sheets(tmp_path / "r.xlsx")["report"][1:5]] == names[::-1]
     write_report(report, tmp_path / "r.md")
     lines = (tmp_path / "r.md").read_text("utf-8").splitlines()[2:6]
     assert [line.split("|")[1].strip() for line in lines] == [r"\(none\)", "&lt;NA&gt;", "NaT", "nan"]
@@ -80,7 +80,7 @@ def test_an_empty_report_still_has_its_coverage(report, ending, tmp_path):
     if ending == ".csv":
         assert pd.read_csv(path)["coverage_asked"].to_list() == [1]
     elif ending == ".xlsx":
-        assert ["asked", 1] in sheets(path)["coverage"]
+        assert ["asked", 1] in [row[:2] for row in sheets(path)["coverage"]]
     elif ending == ".json":
         assert json.loads(path.read_text())["coverage"]["asked"] == 1
     elif ending == ".md":
@@ -99,22 +99,23 @@ def test_excel_gets_text_as_text_and_numbers_as_numbers(tmp_path):
     path = tmp_path / "report.xlsx"
     write_report(cost_by(frame(HOSTILE)), path)
     sheet = openpyxl.load_workbook(path)["report"]
-    cells = {row[0].value: row for row in sheet.iter_rows(min_row=2)}
+    cells = {row[0].value: row for row in sheet.iter_rows(min_row=2, max_row=1 + len(HOSTILE))}
     assert set(cells) == set(HOSTILE)
     assert {row[0].data_type for key, row in cells.items() if key is not None} == {"s"}
     assert all(row[0].quotePrefix for key, row in cells.items() if key is not None)
     assert all(row[2].data_type == "n" for row in cells.values())
-    assert "<f>" not in path.read_bytes().decode("latin-1")
-    assert ["asked", 10] in sheets(path)["coverage"]
+    assert ["asked", 10] in [row[:2] for row in sheets(path)["coverage"]]
 
 
 def test_excel_gets_periods_as_the_readers_clock_and_no_control_characters(tmp_path):
     path = tmp_path / "report.xlsx"
-    write_report(cost_by(frame(["a\x00\x1bb" + "c" * 40_000]), freq="D", tz="Europe/Berlin"), path)
+    with pytest.warns(UserWarning, match="1 texts were cut at 32,767"):
+        write_report(cost_by(frame(["a\x00\x1bb" + "c" * 40_000]), freq="D", tz="Europe/Berlin"), path)
     period, model = sheets(path)["report"][1][:2]
     assert str(period) == "2026-03-01 00:00:00"
     assert model.startswith("abc")
-    assert len(model) == 32_767
+    assert len(model) <= 32_767
+    assert model.endswith("characters do not fit]")
 
 
 def test_markdown_is_a_table_without_markup_of_strangers(tmp_path):
@@ -159,7 +160,7 @@ def test_errors_name_the_file_and_leave_it(tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(name, *args, **kwargs):
-        if name.startswith("openpyxl"):
+        if name.startswith("xlsxwriter"):
             raise ImportError(name)
         return real(name, *args, **kwargs)
 

@@ -3,6 +3,7 @@
 import io
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 import openpyxl
 import orjson
@@ -73,10 +74,10 @@ def written(report, folder, ending, *, write=orstats.write_report):
         text = path.read_text("utf-8")
         return re.findall(r"^\| (\d{4}\S*) ", text, re.MULTILINE), set(re.findall(r"tz (\S+)", text))
     book = openpyxl.load_workbook(path)
-    shown = [cell for (cell,) in book["report"].iter_rows(2, max_col=1)]
+    shown = list(takewhile(lambda cell: cell.value is not None, book["report"]["A"][1:]))
     forms = {"yyyy-mm-dd": "%Y-%m-%d", "yyyy-mm": "%Y-%m"}
     texts = [f"{cell.value:{forms[cell.number_format]}}" if cell.is_date else cell.value for cell in shown]
-    return texts, {dict(book["coverage"].values)["tz"]}
+    return texts, {dict(book["coverage"].iter_rows(max_col=2, values_only=True))["tz"]}
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".json", ".md", ".xlsx"])

@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -112,7 +115,7 @@ def test_an_empty_file_gives_a_header(orstats, tmp_path):
         (["gen-1", "--workers", "0"], 2, "--workers"),
         (["gen-1", "--archive", "a", "--no-archive"], 2, "exclude"),
         (["gen-1", "--column", "id"], 2, "--ids-from"),
-        (["gen-1", "-o", "x.xlsx"], 1, ".parquet"),
+        (["gen-1", "-o", "x.xls"], 1, ".parquet"),
         (["gen-1", "-o", "nowhere/x.csv"], 1, "there is no directory"),
         (["--ids-from", "nowhere.txt"], 1, "nowhere.txt"),
         (["gen-1", "--base-url", "ftp://x"], 1, "https://"),
@@ -274,3 +277,54 @@ def test_warnings_about_a_source_of_ids_are_printed_once_on_standard_error(onlin
     assert result.stderr.count("1 missing or empty values skipped") == 1
     assert "IdSourceWarning" not in result.stderr
     assert len(result.stdout.splitlines()) == 2
+
+
+def test_fetch_writes_a_workbook(online, orstats):
+    done = orstats("fetch", *online.ids[:5], *online.unknown_ids(1, age=86_400), "-o", "x.xlsx", "--archive", "a")
+    assert (done.exit_code, done.stdout) == (3, "")
+    book = openpyxl.load_workbook("x.xlsx")
+    assert [cell.value for cell in book["generations"]["A"][1:6]] == online.ids[:5]
+    about = dict(book["coverage"].iter_rows(max_col=2, values_only=True))
+    assert (about["asked"], about["ok"], about["missing"], about["tz"]) == (6, 5, 1, "UTC")
+    assert about["source"].endswith(f", archive {Path('a').absolute()}")
+
+
+@pytest.mark.parametrize(
+    ("option", "start"),
+    [((), "id,"), (("--excel",), "\ufeffid,fetch_status"), (("--excel=eu",), "\ufeffid;fetch_status")],
+)
+def test_fetch_writes_csv_for_excel(online, orstats, option, start):
+    done = orstats("fetch", *option, *online.ids[:2], "-q")
+    assert done.exit_code == 0
+    assert done.stdout.startswith(start)
+    assert orstats("fetch", *online.ids[:2], *option, "-q", "-o", "x.csv").exit_code == 0
+    assert Path("x.csv").read_bytes().decode().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "word"),
+    [
+        (["--excel=us-east"], 2, "--excel=eu"),
+        (["--excel", "-o", "x.parquet"], 2, "applies to CSV"),
+        (["-o", "folder.xlsx"], 1, "is a directory"),
+        (["-o", "nowhere/x.xlsx"], 1, "no directory"),
+        (["-o", "x.xlsx"], 1, "orstats[excel]"),
+    ],
+)
+def test_a_workbook_that_cannot_be_written_costs_no_request(online, orstats, monkeypatch, args, code, word):
+    Path("folder.xlsx").mkdir()
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    before = online.requests
+    done = orstats("fetch", online.ids[0], *args)
+    assert done.exit_code == code
+    assert word in done.stderr
+    assert online.requests == before
+
+
+def test_too_many_ids_for_a_sheet_are_refused_before_they_are_fetched(online, orstats, monkeypatch):
+    monkeypatch.setattr("orstats.analysis.workbook.MAX_ROWS", 1)
+    before = online.requests
+    done = orstats("fetch", *online.ids[:2], "-o", "x.xlsx")
+    assert done.exit_code == 1
+    assert "1 rows, got 2" in done.stderr
+    assert online.requests == before

@@ -5,9 +5,11 @@ import io
 import json
 import math
 import shlex
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 import typer.main
@@ -240,7 +242,8 @@ def test_archive_commands(online, orstats, tmp_path):
     assert orstats("archive", "export", "all.parquet", "--archive", "a").exit_code == 0
     assert sorted(pd.read_parquet("all.parquet").index) == sorted(online.ids[:15])
     assert orstats("archive", "export", "all.parquet", "--archive", "a", "--host", "other").exit_code == 1
-    assert orstats("archive", "export", "all.xlsx", "--archive", "a").exit_code == 1
+    assert orstats("archive", "export", "all.xlsx", "--archive", "a").exit_code == 0
+    assert orstats("archive", "export", "all.xls", "--archive", "a").exit_code == 1
 
 
 def test_compact_names_what_it_cannot_read(online, orstats, tmp_path):
@@ -328,3 +331,30 @@ def test_generations_are_forgotten_after_a_preview(online, orstats):
     assert orstats("archive", "forget", *online.ids[:2], "--archive", "a", "--yes").exit_code == 0
     assert orstats("report", "--archive", "a", "--by", "model", "-o", "r.csv").exit_code == 0
     assert pd.read_csv("r.csv")["generations"].sum() == 3
+
+
+@pytest.mark.parametrize(("option", "start"), [("--excel", "\ufeffmodel,"), ("--excel=eu", "\ufeffmodel;")])
+def test_report_writes_csv_for_excel(online, orstats, option, start):
+    assert orstats("report", *online.ids[:5], option, "-o", "x.csv").exit_code == 0
+    assert Path("x.csv").read_text("utf-8").startswith(start)
+    assert orstats("report", *online.ids[:5], option, "-o", "x.xlsx").exit_code == 0
+    for arguments in ((option,), (option, "-o", "x.html")):
+        assert orstats("report", *online.ids[:5], *arguments).exit_code == 2
+
+
+def test_report_workbook_names_range_and_source(online, orstats):
+    assert orstats("report", *online.ids[:5], "--since", "2020-01-01", "--freq", "M", "-o", "x.xlsx").exit_code == 0
+    about = dict(openpyxl.load_workbook("x.xlsx")["coverage"].iter_rows(max_col=2, values_only=True))
+    assert about["since"] == pd.Timestamp("2020-01-01")
+    assert "until" not in about
+    assert about["source"]
+    assert about["first_created_at"] <= about["last_created_at"]
+
+
+def test_report_without_the_excel_extra_costs_no_request(online, orstats, monkeypatch):
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    before = online.requests
+    done = orstats("report", online.ids[0], "-o", "x.xlsx")
+    assert done.exit_code == 1
+    assert "orstats[excel]" in done.stderr
+    assert online.requests == before

@@ -19,7 +19,7 @@ EXTRAS = {
     "markdown": ["nh3"],
     "sql": ["duckdb"],
     "spark": ["pyspark"],
-    "excel": ["openpyxl"],
+    "excel": ["openpyxl", "xlsxwriter"],
     "notebook": ["voila", "jupyterlab"],
 }
 ORSTATS = str(Path(sys.executable).with_name("orstats"))

@@ -28,9 +28,9 @@ reconcile(df, *, start, end, client=None)
 plot_cost(df, *, by=None, freq=None, tz="UTC", ax=None)
 plot_latency(df, *, by=None, freq=None, tz="UTC", ax=None)
 plot_tokens(df, *, by=None, freq=None, tz="UTC", ax=None)
-write_csv(frame, path, *, spreadsheet_safe=True)
+write_csv(frame, path, *, spreadsheet_safe=True, dialect="plain")
 write_html(df, path)
-write_report(report, path)
+write_report(report, path, *, dialect="plain")
 explore(df, *, client=None, archive=None)
 view(generation_id, *, client=None, archive=None)
 fetch_contents(ids, *, client=None, archive=None, store_content=False)
@@ -58,9 +58,9 @@ sim.SimServer.client(self)
 
 COMMANDS = {
     "demo": "",
-    "fetch": "ids --ids-from --column -o --output --workers --base-url --archive --no-archive --refresh",
+    "fetch": "ids --ids-from --column -o --output --excel --workers --base-url --archive --no-archive --refresh",
     "show": "generation_id --content --json",
-    "report": "ids --ids-from --by --freq --tz -o --output",
+    "report": "ids --ids-from --by --freq --tz -o --output --excel",
     "ids": "--since --until",
     "reconcile": "--since --until --ids-from",
     "key": "--json",

@@ -115,7 +115,9 @@ def test_no_cell_of_a_report_is_a_formula(text, tmp_path):
     orstats.write_report(report, tmp_path / "x.xlsx")
     book = openpyxl.load_workbook(tmp_path / "x.xlsx")
     cells = [cell for sheet in book.worksheets for row in sheet.iter_rows() for cell in row]
-    assert {cell.data_type for cell in cells} <= {"s", "n", "d", "b"}
+    assert {cell.data_type for cell in cells} <= {"s", "n", "d", "b", "f"}
+    totals = r'=IF\(SUBTOTAL\(102,(\w+:\w+)\)=0,"",SUBTOTAL\(109,\1\)\)'
+    assert all(re.fullmatch(totals, cell.value) for cell in cells if cell.data_type == "f")
     assert not any(cell.hyperlink for cell in cells)
 
 

@@ -20,7 +20,7 @@ from orstats.data.fetch.batch import StopRule, run_batch
 from orstats.data.fetch.crew import Crew, Result
 from orstats.data.fetch.progress import Progress
 from orstats.data.fetch.schedule import Schedule, tally
-from orstats.data.frame.frame import Outcome, assemble, to_table
+from orstats.data.frame.frame import SOURCE, Outcome, assemble, to_table
 
 log = logging.getLogger("orstats.fetch")
 
@@ -208,7 +208,9 @@ class _Run:
 
     def frame(self) -> pd.DataFrame:
         """Return a row for each id asked for. Gives the records away: holding them would double the memory."""
-        return assemble(self.ids, self._give_records(), self.outcomes)
+        frame = assemble(self.ids, self._give_records(), self.outcomes)
+        frame.attrs[SOURCE] = self.host + ("" if self.archive is None else f", archive {self.archive.path}")
+        return frame
 
     def _give_records(self) -> list[pa.Table]:
         tables, self.tables = self.tables, []

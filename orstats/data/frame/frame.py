@@ -30,6 +30,8 @@ RECORD_SCHEMA: Final = pa.schema(
     [(field.name, coerce.ARROW[field.kind]) for field in (ID, *WIRE, EXTRA, *DERIVED, _FETCHED_AT)]
 )
 
+#: Key of ``DataFrame.attrs``: the host, archive or file that its rows come from.
+SOURCE: Final = "source"
 #: Key of ``DataFrame.attrs``: archive files whose records are not in it, because they cannot be read.
 UNREADABLE_FILES: Final = "unreadable_files"
 
