@@ -204,7 +204,7 @@ def _archived(
     if base_url is not None or host in store.hosts():
         return stored(store, host, columns), []
     frame = stored(store, None, columns)
-    return frame, [f"No records of {host} in the archive; these are of {', '.join(store.hosts())}."]
+    return frame, [f"These are records of {', '.join(store.hosts())}, the only host in the archive."]
 
 
 def cost_table(report: pd.DataFrame, most: int | None = None, *, total: pd.DataFrame | None = None) -> Table:

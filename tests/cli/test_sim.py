@@ -100,7 +100,7 @@ def test_report_never_takes_the_account_for_the_simulator(orstats, online, monke
     orstats("fetch", online.ids[0], "-q")
     for variable in ("OPENROUTER_BASE_URL", "ORSTATS_ARCHIVE"):
         monkeypatch.delenv(variable)
-    assert "these are of 127.0.0.1" in orstats("report", "--archive", "a").stderr
+    assert "records of 127.0.0.1" in orstats("report", "--archive", "a").stderr
     Path("data").mkdir()  # XDG_DATA_HOME
     Path("a").rename("data/orstats")
     monkeypatch.setenv("OPENROUTER_BASE_URL", "http://127.0.0.1:9/api/v1")
