@@ -13,6 +13,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from itertools import takewhile, zip_longest
 from pathlib import Path
 from types import MappingProxyType
@@ -70,6 +71,8 @@ _DELIMITERS: Final = (",", ";", "\t", "|")
 _HEADER_LINES: Final = 20
 _NUMBER: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _WHOLE: Final = r"^-?(0|[1-9][0-9]{0,17})$"
+#: What spreadsheets write with numbers in a CSV.
+_SIGNS: Final = r"[$\s\x{a0}\x{202f}]"
 _ESCAPED: Final = re.compile(r"_x005F_(?=x[0-9A-Fa-f]{4}_)")
 _FLAG: Final = r"^(true|false|TRUE|FALSE|True|False)$"
 _MOST_GROWTH: Final = 250
@@ -324,11 +327,28 @@ def _csv(text: str, name: str) -> _Table:
         raise ReadError(f"{name}: not regular CSV, or cut off: {error}.", path=name) from error
     columns = dict(zip(names, table.columns, strict=True))
     numbers = [one for one in names if one in _FIELDS and _FIELDS[one].kind in ("number", "count")]
-    mark = decimal_mark(text for one in numbers for text in pc.unique(columns[one]).drop_null().to_pylist())
+    columns |= {one: pc.replace_substring_regex(columns[one], _SIGNS, "") for one in numbers}
+    texts = (text for one in numbers for text in pc.unique(columns[one]).drop_null().to_pylist())
+    mark = decimal_mark(text.rstrip("%") for text in texts) or ("," if delimiter == ";" else ".")
     return _Table(
-        {one: column if one in numbers else unsafe_text(column) for one, column in columns.items()},
-        mark or ("," if delimiter == ";" else "."),
+        {one: _shares(column, mark) if one in numbers else unsafe_text(column) for one, column in columns.items()}, mark
     )
+
+
+def _shares(column: pa.ChunkedArray, mark: str) -> pa.ChunkedArray:
+    """Turn percentages into shares."""
+    if not pc.any(pc.ends_with(column, "%")).as_py():
+        return column
+    return pa.chunked_array([[_share(text, mark) for text in column.to_pylist()]], _TEXT)
+
+
+def _share(text: str | None, mark: str) -> str | None:
+    if text is None or not text.endswith("%"):
+        return text
+    try:
+        return f"{Decimal(text[:-1].replace(mark, '.')) / 100:f}".replace(".", mark)
+    except ArithmeticError:
+        return text  # casting refuses it, and says where it is
 
 
 def _known(header: Iterable[Any]) -> set[str]:

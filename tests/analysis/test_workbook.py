@@ -320,3 +320,14 @@ def test_headings_of_report_columns():
         *("Generations", "Cost per Mtok (USD)", "P50 (USD)", "Latency p95 (ms)", "Throughput n", "BYOK (USD)"),
         "Lost (ms)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "delimiter"),
+    [("gen-1,ok,m,$0.00008208,36.5 %,0.5,1040", ","), ("gen-1;ok;m;$0,00008208;36,5%;0,5;1040", ";")],
+)
+def test_csv_saved_from_a_workbook_is_read_without_its_signs(row, delimiter, tmp_path):
+    names = ["ID", "Fetch status", "Model", "Cost (USD)", "Cache hit rate", "Latency (ms)", "Tokens total"]
+    (tmp_path / "x.csv").write_text(f"{delimiter.join(names)}\n{row}\n")
+    found = orstats.read(tmp_path / "x.csv").iloc[0]
+    assert found[["cost_usd", "cache_hit_rate", "latency", "tokens_total"]].to_list() == [0.00008208, 0.365, 0.5, 1040]
