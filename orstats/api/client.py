@@ -22,8 +22,10 @@ from orstats.api.errors import (
     ConfigError,
     ForbiddenError,
     NetworkError,
+    NoConnectionError,
     ProviderOverloadedError,
     RateLimitError,
+    ServerError,
     ServiceUnavailableError,
 )
 from orstats.api.governor import Governor
@@ -96,6 +98,7 @@ class Client(AccountCalls):
         """Begin on a host, or go on with the connections of another client of the same host."""
         if shared is None:
             self.governor = Governor()
+            self._has_succeeded = False  # until then no failure is taken for a rate limit of an unusual kind
             self._clock_offset = math.inf  # of ours against the monotonic one, when it was last compared
             self._server_offset: float | None = None  # of the server's
         self._timeout = timeout
@@ -324,7 +327,7 @@ class Client(AccountCalls):
             else:
                 answer = self._transport.post(path, body, key=key, limit=limit, patience=patience)
             self._watch_clock(answer.headers, asked_again=body is not None)
-            return wire.decode(
+            data = wire.decode(
                 answer.status,
                 answer.headers,
                 answer.body,
@@ -334,15 +337,19 @@ class Client(AccountCalls):
                 now=time.time(),
                 secret=key,
             )
+            self._has_succeeded = True
+            return data  # noqa: TRY300 - an else would stand behind three handlers
         except NetworkError as error:
             if error.status is not None:  # a server's own words
                 answer = None
                 raise error.with_traceback(None) from None
             about = path.partition("?")[0] if generation_id is None else wire.quote(generation_id)
             error.generation_id = generation_id
+            if is_refusal(error) or (self._has_succeeded and may_be_refusal(error)):
+                refusal = error
             raise error.reworded(f"No response for {about}: {error}.") from None
         except ApiError as error:
-            if is_refusal(error):
+            if is_refusal(error) or (self._has_succeeded and may_be_refusal(error)):
                 refusal = error
             answer = None  # a server may echo the key, and tracebacks show local variables
             if isinstance(error, AuthenticationError) and key == self.settings.management_key != self.settings.api_key:
@@ -395,3 +402,12 @@ def _checked_retry(retry: Retry | None, otherwise: Retry) -> Retry:
 def is_refusal(error: ApiError) -> bool:
     """Tell whether a request may have failed because of the request rate: nginx and HAProxy answer 503 by default."""
     return isinstance(error, RateLimitError | ServiceUnavailableError | ProviderOverloadedError)
+
+
+def may_be_refusal(error: ApiError) -> bool:
+    """Tell whether the rate limiter looks at a failure: proxies can be set to refuse with any status, or to hang up.
+
+    It takes such failures for a limit only where they grow with the request rate.
+    """
+    is_transient = error.retryable and isinstance(error, RateLimitError | ServerError | NetworkError)
+    return is_transient and not isinstance(error, NoConnectionError)

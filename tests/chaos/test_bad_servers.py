@@ -86,16 +86,25 @@ def talk_nonsense(connection, _):
 
 
 #: "No answer" when nothing came, "no whole answer" when the deadline was first; a stalled machine decides which.
-TIME_OUT = "answer within the time-out"
+TIME_OUT = "response within the time-out"
 BEHAVIOURS = {
     "mute": (mute, TIME_OUT),
     "deaf": (deaf, TIME_OUT),
     "drips its head": (drip(b"HTTP/1.1 200 OK\r\nX-A: ", b"a"), TIME_OUT),
     "drips its body": (drip(b"HTTP/1.1 200 OK\r\n\r\n", b" "), TIME_OUT),
-    "resets": (reset, "the connection was closed before the answer"),
-    "hangs up": (hang_up, "the connection was closed before the answer"),
-    "is no web server": (talk_nonsense, "No response for"),
+    "resets": (reset, "the connection was closed before the response"),
+    "hangs up": (hang_up, "the connection was closed before the response"),
 }
+
+
+def test_a_server_that_is_not_a_web_server_stops_the_batch():
+    with (
+        serving(talk_nonsense) as url,
+        orstats.Client(KEY, base_url=url, timeout=2) as client,
+        pytest.raises(orstats.errors.NetworkSetupError, match="does not speak HTTP") as caught,
+    ):
+        orstats.fetch(IDS, client=client, workers=6)
+    assert list(caught.value.frame.index) == IDS
 
 
 @pytest.mark.parametrize("name", BEHAVIOURS)

@@ -329,6 +329,14 @@ def test_limit_is_learnt_once_and_kept_with_the_client():
         assert sim.stats.refusals - refused < 30
 
 
+@pytest.mark.parametrize("status", [420, 500, 502, 509])
+def test_rate_limit_of_any_transient_status_is_found(status):
+    with SimServer(400, rate_limit=RateLimit(100, status=status, retry_after="none")) as sim:
+        df = orstats.fetch(sim.ids, client=sim.client())
+        assert (df["fetch_status"] == "ok").all()
+        assert sim.requests < 1.25 * len(sim.ids)
+
+
 def test_two_threads_may_share_a_client(sim):
     client, frames = sim.client(), {}
 
