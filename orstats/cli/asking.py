@@ -13,15 +13,12 @@ import pandas as pd
 from orstats.api.client import Client
 from orstats.cli.console import Interrupted, WrongUsage, say
 from orstats.data.archive.archive import Archive
+from orstats.data.fetch import asked
 from orstats.data.fetch.asked import choose_archive
 from orstats.data.fetch.fetch import fetch
 from orstats.data.ids.read import read_ids
 
-#: Why the default archive does not have records of a simulator, and what to do.
-UNARCHIVED: Final = (
-    "Records from servers on this machine are archived only in a directory that you name: "
-    "set ORSTATS_ARCHIVE or pass --archive DIR."
-)
+UNARCHIVED: Final = f"{asked.UNARCHIVED} --archive DIR."
 
 
 def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list[str]:

@@ -125,14 +125,14 @@ class _Page:
     def last_words(self) -> str:
         """Return the last line that the server wrote."""
         said = self.log.read_text("utf-8", errors="replace").strip().splitlines()
-        return said[-1] if said else "It said nothing."
+        return said[-1] if said else "(no output)"
 
 
 def _serve(page: _Page, number: int, *, no_browser: bool) -> int:
     with _voila(page) as server:
         _await(server, page)
         try:
-            say(f"Exploring {plural(number, 'generation')} in the browser (Ctrl-C ends it):", "bold green")
+            say(f"Exploring {plural(number, 'generation')} in the browser (press Ctrl-C to stop):", "bold green")
             out = data()
             out.write(f"{page.url}\n")
             out.flush()
@@ -140,9 +140,9 @@ def _serve(page: _Page, number: int, *, no_browser: bool) -> int:
                 say("No browser could be opened; follow the link above.", "yellow")
             server.wait()
         except KeyboardInterrupt:
-            say("The explorer has ended.")
+            say("Explorer stopped.")
             return 0
-        raise Failure(f"the dashboard ended by itself. {page.last_words()}")
+        raise Failure(f"the server exited unexpectedly. Last log line: {page.last_words()}")
 
 
 @contextmanager

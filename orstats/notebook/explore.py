@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pandas as pd
 
 from orstats.api.client import Client
 from orstats.api.errors import ArchiveError, ConfigError
 from orstats.api.settings import Settings
 from orstats.data.archive.archive import Archive
-from orstats.data.fetch.asked import ArchiveChoice
+from orstats.data.fetch.asked import UNARCHIVED, ArchiveChoice
 from orstats.data.frame.frame import assemble
 from orstats.notebook.explorer import Explorer
 
@@ -58,13 +60,16 @@ def _from_archive(client: Client | None, archive: ArchiveChoice) -> pd.DataFrame
         raise ConfigError("Without a frame there must be an archive: give explore() one of the two.")
     store = archive if isinstance(archive, Archive) else Archive(archive)
     hosts = store.hosts()
+    settings = client.settings if client is not None else Settings.resolve(None, None, None)
+    unnamed = archive is None and settings.is_loopback and not os.environ.get("ORSTATS_ARCHIVE")
+    advice = f"{UNARCHIVED} archive=." if unnamed else "Run orstats.fetch to add records."
     if not hosts:
-        raise ArchiveError(f"The archive {store.path} is empty: orstats.fetch fills it.", path=store.path)
-    host = client.settings.host if client is not None else Settings.resolve(None, None, None).host
+        raise ArchiveError(f"The archive {store.path} is empty. {advice}", path=store.path)
+    host = settings.host
     if host not in hosts:
-        if client is not None or len(hosts) > 1:
-            have = ", ".join(hosts)
-            raise ArchiveError(f"The archive {store.path} has nothing of {host}, but of {have}.", path=store.path)
+        if client is not None or unnamed or len(hosts) > 1:
+            available = f"Available hosts: {', '.join(hosts)}. {advice}"
+            raise ArchiveError(f"The archive {store.path} has no records of {host}. {available}", path=store.path)
         host = hosts[0]
     table = store.read(host, settled_only=False).sort_by([("created_at", "descending"), ("id", "ascending")])
     return assemble(table["id"].to_pylist(), [table], {})

@@ -1,5 +1,6 @@
 import json
 import re
+import time
 
 import ipywidgets as widgets
 import pandas as pd
@@ -9,6 +10,7 @@ import traitlets
 import orstats
 from orstats.data.content.content import Content
 from orstats.data.content.generation import Generation
+from orstats.data.frame.frame import to_table
 from orstats.notebook.compare import Comparison
 from orstats.notebook.explore import explore
 from orstats.notebook.explorer import Explorer
@@ -337,8 +339,21 @@ def test_an_archive_that_has_nothing_is_said(sim, tmp_path):
     with pytest.raises(orstats.errors.ConfigError):
         explore(archive=False)
     orstats.fetch(sim.ids[:2], client=sim.client(), archive=tmp_path, progress=False)
-    with pytest.raises(orstats.errors.ArchiveError, match="nothing of"):
+    with pytest.raises(orstats.errors.ArchiveError, match=r"has no records of example\.test"):
         explore(client=orstats.Client("k", base_url="https://example.test/api/v1"), archive=tmp_path)
+
+
+def test_an_account_is_never_explored_as_the_simulator(sim, tmp_path, monkeypatch):
+    monkeypatch.delenv("ORSTATS_ARCHIVE", raising=False)
+    monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path)
+    advice = r"set ORSTATS_ARCHIVE or pass archive=\.$"
+    with pytest.raises(orstats.errors.ArchiveError, match=f"is empty.*{advice}"):
+        explore()
+    table = to_table(sim.ids[:1], [sim.record(sim.ids[0])], [time.time()])
+    orstats.Archive(tmp_path).append("openrouter.ai", table)
+    with pytest.raises(orstats.errors.ArchiveError, match=f"has no records of 127.*{advice}"):
+        explore()
 
 
 def test_totals_say_nothing_of_what_is_not_known(one, df):

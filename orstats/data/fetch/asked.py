@@ -30,6 +30,11 @@ _LOOKED_AT: Final = 1_000
 _PLAIN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _MISSING_WORDS: Final = {case(word) for word in NULL_MARKS for case in (str, str.upper, str.title)} | {"NaN", "NaT"}
 
+#: Why the default archive has no records of a simulator, and what to do; an option or argument follows.
+UNARCHIVED: Final = (
+    "Records from servers on this machine are archived only in a directory that you name: set ORSTATS_ARCHIVE or pass"
+)
+
 #: An archive, the place of one, None for the usual one, False for none.
 ArchiveChoice = Archive | str | os.PathLike[str] | Literal[False] | None
 
