@@ -85,7 +85,13 @@ class Retry:
                 raise ConfigError(f"{name} must be a non-negative number of seconds, got {seconds!r}.")
 
     def for_one_request(self) -> Retry:
-        """Return the policy for a request that a person waits for: without a connection it gives up within 10 s."""
+        """Return the policy for a request that a person waits for: without a connection it gives up within 10 s.
+
+        Returns
+        -------
+        Retry
+            The same, with `max_offline` and a log line before each retry where none is set.
+        """
         return replace(
             self,
             max_offline=_PERSON_WAITS_S if self.max_offline is None else self.max_offline,
