@@ -43,6 +43,15 @@ def join(micro: nw.Expr, femto: nw.Expr, most: int = PLACES) -> nw.Expr:
     return amount
 
 
+def _join_on_spark(micro: nw.Expr, femto: nw.Expr, most: int = PLACES) -> nw.Expr:
+    """Round with Spark's own function, which is exact; compiling the many cases of :func:`join` takes it minutes."""
+    return (micro / 10.0**_MICRO + femto / 10.0**_FEMTO).round(most)
+
+
+def _is_spark(frame: Frame) -> bool:
+    return frame.implementation.is_pyspark() or frame.implementation.is_pyspark_connect()
+
+
 def _shift(units: nw.Expr, places: int) -> nw.Expr:
     """Divide by a power of ten, as a column: Polars multiplies with the inexact reciprocal of a number."""
     return units / (units * 0.0 + 10.0**places)
@@ -61,16 +70,19 @@ def split_columns(frame: Frame, names: Sequence[str]) -> Frame:
     )
 
 
-def join_columns(frame: Frame, names: Sequence[str]) -> Frame:
+def join_columns(frame: Frame, names: Sequence[str], most: int = PLACES) -> Frame:
     """Put the sums of both parts of some columns together, under the columns' own names."""
     pairs = {name: parts_of(name) for name in names}
     if frame.implementation.is_pandas():
         native = frame.to_native()
         sums = {part: _floats(native[part]) for name in names for part in parts_of(name)}
-        arrays = {name: _join_arrays(sums[micro], sums[femto], PLACES) for name, (micro, femto) in pairs.items()}
+        arrays = {name: _join_arrays(sums[micro], sums[femto], most) for name, (micro, femto) in pairs.items()}
         joined = _with_arrays(frame, arrays)
     else:
-        joined = frame.with_columns(join(nw.col(one), nw.col(two)).alias(name) for name, (one, two) in pairs.items())
+        put_together = _join_on_spark if _is_spark(frame) else join
+        joined = frame.with_columns(
+            put_together(nw.col(one), nw.col(two), most).alias(name) for name, (one, two) in pairs.items()
+        )
     return joined.drop(*(part for name in names for part in parts_of(name)))
 
 
@@ -83,10 +95,9 @@ def round_columns(frame: Frame, names: Sequence[str], most: int = PLACES) -> Fra
     >>> round_columns(amounts, ["usd"]).to_native()["usd"].to_list()
     [0.3, 12345.67]
     """
-    if not frame.implementation.is_pandas():
-        return frame.with_columns(join(*split(nw.col(name)), most).alias(name) for name in names)
-    native = frame.to_native()
-    return _with_arrays(frame, {name: _join_arrays(*_split_array(_floats(native[name])), most) for name in names})
+    if _is_spark(frame):
+        return frame.with_columns(nw.col(name).round(most) for name in names)
+    return join_columns(split_columns(frame, names), names, most)
 
 
 def parts_of(name: str) -> tuple[str, str]:
