@@ -130,12 +130,19 @@ def _check_key(frame: Frame, name: str, dtype: Any) -> None:
         several = pd.api.types.infer_dtype(native[name], skipna=True) in {"mixed", "mixed-integer"}
     else:
         several = dtype.is_nested() or isinstance(dtype, nw.Object)
-        several = several or (isinstance(dtype, nw.Unknown) and not frame.implementation.is_duckdb())
+        several = several or (isinstance(dtype, nw.Unknown) and not _is_all_null(frame, name))
     if several:
         raise ConfigError(
             f"Cannot group by {name!r}: its values are lists, mappings or of several kinds ({dtype}). "
             "Convert them to text first."
         )
+
+
+def _is_all_null(frame: Frame, name: str) -> bool:
+    """Whether a column of a type that narwhals has no name for holds nothing, as far as its type tells."""
+    if frame.implementation.is_polars():
+        return str(frame.to_native().collect_schema()[name]) == "Null"
+    return bool(frame.implementation.is_duckdb())
 
 
 def with_plain_names(frame: Frame, names: Sequence[str]) -> tuple[Frame, list[str]]:

@@ -103,6 +103,14 @@ def test_keys_of_lists_and_mappings_are_refused(df, values):
             cost_by(in_engine(keyed, engine), "key")
 
 
+@pytest.mark.parametrize("freq", [None, "M"])
+def test_keys_of_a_column_without_any_value_make_one_group(df, freq):
+    keyed = pl.from_pandas(df.reset_index()).with_columns(key=pl.lit(None))
+    expected = groups(cost_by(df, [], freq=freq)) if freq else 1
+    for frame in (keyed, keyed.lazy(), keyed.to_pandas()):
+        assert groups(cost_by(frame, "key", freq=freq)) == expected
+
+
 def test_keys_of_several_kinds_are_refused(df):
     with pytest.raises(ConfigError, match="Convert them to text first"):
         cost_by(df.assign(key=[1, "a"] * (len(df) // 2)), "key")
