@@ -24,6 +24,7 @@ from orstats.analysis.engines import (
     wrap,
 )
 from orstats.api.errors import ConfigError
+from orstats.data.frame.display import ReportFrame
 from orstats.data.frame.money import RATE_PLACES, round_columns
 from orstats.data.frame.validation import cast_frame
 from orstats.data.zones import zone_of
@@ -140,5 +141,6 @@ def finish(frame: Frame, groups: Frame, grouped: Grouped, plan: Plan) -> Any:
         types = {name: "Int64" if dtype.is_integer() else "float64" for name, dtype in result.schema.items()}
         native = native.astype({name: types[name] for name in plan.figures}).set_index(list(grouped.names))
         over_time = {} if grouped.period is None else dict(zip(("freq", "tz"), grouped.period, strict=True))
+        native = ReportFrame(native)
         native.attrs = {"coverage": coverage_of(frame) | over_time, PROVENANCE: provenance(frame.to_native())}
     return native

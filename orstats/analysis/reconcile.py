@@ -14,8 +14,10 @@ from orstats.api.account import AccountCalls
 from orstats.api.errors import ConfigError
 from orstats.data.account.timespan import Moment, span
 from orstats.data.account.totals import account_totals
+from orstats.data.frame.display import ReportFrame
 from orstats.data.frame.validation import require
 from orstats.data.ids.shapes import id_created_at
+from orstats.data.wording import usd_amounts
 
 #: The account's totals may be so late.
 _LATE: Final = timedelta(days=1)
@@ -245,7 +247,22 @@ def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], notes: N
     both["agrees"] = (off <= allowed) & (both["missing"] == 0)
     both["reason"] = [_reason(key, row, not_fetched, notes) for key, row in _rows(both)]
     both["source"] = both["account_source"]
-    return both[list(_SCHEMA)].astype(_SCHEMA)
+    compared = ReportFrame(both[list(_SCHEMA)].astype(_SCHEMA))
+    compared.attrs["note"] = _note(compared)
+    return compared
+
+
+def _note(compared: pd.DataFrame) -> str:
+    """Say in a sentence what was compared, for a table that may list only what does not agree."""
+    if compared.empty:
+        return "Nothing to compare: neither the account nor the DataFrame has anything in this range."
+    sums, agreeing = len(compared), int(compared["agrees"].sum())
+    all_agree = f"All {sums:,}" if agreeing == sums else f"{agreeing:,} of {sums:,}"
+    account, ours = usd_amounts(compared[["account_usd", "usd"]].sum())
+    requests = [f"{int(compared[name].sum()):,} requests" for name in ("account_requests", "requests")]
+    return (
+        f"{all_agree} sums by day and model agree: account {account} for {requests[0]}, ours {ours} for {requests[1]}."
+    )
 
 
 def _reason(

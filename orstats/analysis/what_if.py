@@ -12,6 +12,7 @@ import pandas as pd
 from orstats.analysis.coverage import PROVENANCE, coverage_of, provenance
 from orstats.analysis.engines import aggregate, number, ok_rows, require, whole, wrap
 from orstats.api.errors import ConfigError
+from orstats.data.frame.display import ReportFrame
 from orstats.data.frame.money import round_columns
 from orstats.data.frame.validation import cast_frame
 
@@ -93,7 +94,7 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
     )
     result = result.sort_index(na_position="last").sort_values("difference_usd", kind="stable", na_position="last")
     rounded: pd.DataFrame = round_columns(nw.from_native(result), ["what_if_usd", "difference_usd"]).to_native()
-    result = rounded
+    result = ReportFrame(rounded)
     result.attrs = {"coverage": coverage_of(wrapped), PROVENANCE: provenance(wrapped.to_native())}
     return result
 

@@ -12,19 +12,18 @@ from typing import Final
 
 import pandas as pd
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from orstats.analysis.export import check_target, json_rows, write_csv
 from orstats.api.errors import ArchiveError, ConfigError
 from orstats.cli.asking import gather
-from orstats.cli.console import FAILED, SOME_FAILED, WrongUsage, data, say, tables, write_json
+from orstats.cli.console import FAILED, SOME_FAILED, WrongUsage, data, say, show, write_json
 from orstats.cli.text import count, line, plural, size
 from orstats.data.account.timespan import moment
 from orstats.data.archive.archive import Archive
 from orstats.data.archive.forget import Forgotten
 from orstats.data.archive.newest import UNREADABLE
 from orstats.data.frame.frame import SOURCE, UNREADABLE_FILES, stored_frame
+from orstats.data.text_table import Column
 
 _FILL: Final = "Run orstats fetch to add records."
 
@@ -49,16 +48,19 @@ def info(archive: str | None, *, as_json: bool) -> int:
     if frame.empty:
         say(f"It is empty. {_FILL}")
         return 0
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("host", overflow="fold")
-    for name in ("generations", "from", "to", "files", "size", "contents"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for host, row in frame.iterrows():
-        days = [f"{moment:%Y-%m-%d}" if pd.notna(moment) else "?" for moment in (row["oldest"], row["newest"])]
-        stored = size(float(row["bytes"]) + float(row["contents_bytes"]))
-        cells = [count(row["ids"]), *days, count(row["parts"]), stored, count(row["contents"])]
-        table.add_row(Text(line(host)), *cells)
-    tables().print(table)
+    days = {name: [f"{at:%Y-%m-%d}" if pd.notna(at) else "?" for at in frame[name]] for name in ("oldest", "newest")}
+    sizes = [size(float(number)) for number in frame["bytes"] + frame["contents_bytes"]]
+    columns = [
+        Column("host", [line(host) for host in frame.index], "label"),
+        Column("generations", list(map(count, frame["ids"]))),
+        Column("from", days["oldest"], leaves=2),
+        Column("to", days["newest"], leaves=1),
+        Column("files", list(map(count, frame["parts"])), leaves=4),
+        Column("size", sizes, leaves=3),
+        Column("contents", list(map(count, frame["contents"])), leaves=5),
+    ]
+    for words in show(columns):
+        say(words)
     damaged = int(frame["damaged"].sum())
     if damaged:
         say(

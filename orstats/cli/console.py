@@ -10,15 +10,13 @@ import shlex
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TextIO
 
 import orjson
 import typer
-from rich.cells import chop_cells
 from rich.console import Console
-from rich.containers import Lines
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +24,7 @@ from orstats.api.errors import OrstatsError
 from orstats.cli import exit_code
 from orstats.cli.streams import OutputError
 from orstats.cli.text import clean, line
+from orstats.data.text_table import Column, fit
 
 P = ParamSpec("P")
 
@@ -82,25 +81,16 @@ def tables() -> Console:
     return Console(highlight=False)
 
 
-class Name(Text):
-    """A name in a table: where there is no room for it, it goes on in the next line after a dash, a slash or the like.
-
-    Names of models have no blanks, and would be broken anywhere.
-    """
-
-    def wrap(self, console: Console, width: int, **options: Any) -> Lines:  # noqa: ARG002 - as rich calls it
-        """Return the lines of the name."""
-        lines, rest = Lines(), Text(self.plain, style=self.style)
-        while rest.cell_len > width and len(rest) > 1:
-            room = max(1, len(chop_cells(rest.plain, width)[0]))
-            place = max(rest.plain.rfind(mark, 0, room) for mark in _GOES_ON) + 1
-            first, rest = rest.divide([place or room])
-            lines.append(first)
-        lines.append(rest)
-        return lines
+def show(columns: Sequence[Column], *, label_style: str = "") -> list[str]:
+    """Print a table that fits the terminal; pipes and files get it whole. Return what there is to say about it."""
+    fixed = sys.stdout.isatty() or "COLUMNS" in os.environ
+    width = tables().width if fixed else _UNLIMITED
+    fitted = fit(columns, width, label_style=label_style)
+    Console(highlight=False, width=max(width, _UNLIMITED)).print(fitted.table, soft_wrap=True)
+    return [f"No room for: {', '.join(fitted.omitted)}."] if fitted.omitted else []
 
 
-_GOES_ON: Final = "/-_:@ "
+_UNLIMITED: Final = 10_000
 
 
 def pairs() -> Table:

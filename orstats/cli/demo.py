@@ -13,9 +13,9 @@ from orstats.analysis.export import write_csv
 from orstats.analysis.report import cost_by
 from orstats.cli.app_log import write_app_log
 from orstats.cli.asking import ask
-from orstats.cli.console import command_prefix, say, tables, words
+from orstats.cli.console import command_prefix, say, show, words
 from orstats.cli.fetching import tell
-from orstats.cli.reporting import cost_table
+from orstats.cli.reporting import cost_columns
 from orstats.cli.text import count, plural
 from orstats.data.archive.archive import Archive
 from orstats.data.ids.read import read_ids
@@ -57,7 +57,7 @@ def run(generations: int, out: str) -> int:
 
         _step(4, "What it cost, by model")
         report = cost_by(frame)
-        tables().print(cost_table(report, _TOP))
+        show(cost_columns(report, _TOP))
         if len(report) > _TOP:
             say(f"   The {_TOP} most expensive of {len(report)} models.")
         write_csv(frame, costs)

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from datetime import time, timedelta
 
 import pandas as pd
-from rich.table import Table
-from rich.text import Text
 
 from orstats.analysis.export import check_target, json_rows, write_csv
 from orstats.analysis.reconcile import reconcile, share_explained
 from orstats.api.client import Client
 from orstats.cli.asking import ask, gather, place
-from orstats.cli.console import SOME_FAILED, Name, say, tables, write_json
+from orstats.cli.console import SOME_FAILED, say, show, write_json
 from orstats.cli.discovering import between, ids_between
 from orstats.cli.text import count, line, plural, usd, usd_places
+from orstats.data.text_table import Column
+from orstats.data.wording import usd_amounts
 
 _MOST_LINES = 20
 _LONG_CALL = timedelta(hours=1)
@@ -57,7 +57,9 @@ def run(
     if as_json:
         write_json(list(json_rows(compared)))
     elif not compared["agrees"].all():
-        tables().print(_table(compared))
+        columns, said = _columns(compared)
+        for words in [*show(columns), *said]:
+            say(words)
     share = share_explained(compared)
     beyond = 1.0 - share > tolerance
     if not quiet or beyond:
@@ -67,25 +69,20 @@ def run(
     return SOME_FAILED if beyond else 0
 
 
-def _table(compared: pd.DataFrame) -> Table:
+def _columns(compared: pd.DataFrame) -> tuple[list[Column], list[str]]:
     """List the days and models that do not agree, the largest difference first."""
     off = compared.loc[~compared["agrees"]]
     off = off.loc[off["difference_usd"].abs().sort_values(ascending=False, kind="stable").index]
-    places = usd_places(off["account_usd"].max())
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("day", no_wrap=True)
-    table.add_column("model", overflow="fold")
-    for name in ("missing", "account", "ours"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold", ratio=1)
-    for record in off.head(_MOST_LINES).reset_index().to_dict("records"):
-        amounts = [usd(record[name], places) for name in ("account_usd", "usd")]
-        model, why = Name(line(record["model"] or "(none)")), Text(line(record["reason"]))
-        table.add_row(f"{record['day']:%Y-%m-%d}", model, count(record["missing"]), *amounts, why)
-    if len(off) > _MOST_LINES:
-        table.caption = f"and {len(off) - _MOST_LINES:,} more; -o writes all"
-        table.caption_justify = "left"
-    return table
+    rows = off.head(_MOST_LINES).reset_index()
+    columns = [
+        Column("day", [f"{day:%Y-%m-%d}" for day in rows["day"]], "fixed"),
+        Column("model", [line(model or "(none)") for model in rows["model"]], "label"),
+        Column("missing", list(map(count, rows["missing"])), leaves=3),
+        Column("account", usd_amounts(rows["account_usd"])),
+        Column("ours", usd_amounts(rows["usd"]), leaves=1),
+        Column("why", list(map(line, rows["reason"])), "prose", leaves=2),
+    ]
+    return columns, [f"and {len(off) - _MOST_LINES:,} more; -o writes all."] if len(off) > _MOST_LINES else []
 
 
 def _tell(compared: pd.DataFrame, share: float, tolerance: float) -> None:

@@ -9,8 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from rich.table import Table
-from rich.text import Text
 
 from orstats.analysis.buckets import freq_of, moments, starts
 from orstats.analysis.cells import PERIOD, named_columns
@@ -24,16 +22,18 @@ from orstats.api.client import Client
 from orstats.api.errors import ConfigError
 from orstats.cli.archiving import stored
 from orstats.cli.asking import UNARCHIVED, ask, gather, place
-from orstats.cli.console import SOME_FAILED, Name, WrongUsage, say, tables, write_json
+from orstats.cli.console import SOME_FAILED, WrongUsage, say, show, write_json
 from orstats.cli.discovering import ids_between, time_option
 from orstats.cli.fetching import tell
 from orstats.cli.options import dialect_of
-from orstats.cli.text import count, known, plural, short, tokens, usd, usd_places
+from orstats.cli.text import count, known, line, plural, short, tokens
 from orstats.data.account.timespan import span
 from orstats.data.archive.archive import Archive
 from orstats.data.frame.frame import UNREADABLE_FILES, empty_frame
 from orstats.data.frame.totals import SUMMARY_COLUMNS
 from orstats.data.frame.views import field_table
+from orstats.data.text_table import Column
+from orstats.data.wording import percents, usd_amounts
 from orstats.data.zones import clock, zone_of
 
 
@@ -92,7 +92,7 @@ def run(
         write_html(frame, output, tz=zone, freq=freq or "D")
         said.append(f"Written to {output}.")
     else:
-        said += _give(cost_by(frame, keys or None, freq=freq, tz=zone), frame, keys, top, output, dialect)
+        said += _give(frame, keys, top, output, dialect, freq=freq, tz=zone)
     if not quiet:
         for words in said:
             say(words)
@@ -120,21 +120,48 @@ def _check(keys: Sequence[str]) -> None:
 
 
 def _give(
-    whole: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int | None, output: str | None, dialect: str
+    frame: pd.DataFrame, keys: list[str], top: int | None, output: str | None, dialect: str, **over: Any
 ) -> list[str]:
-    """Print or write a report, of some groups only when that is wanted; return what there is to say about it."""
-    report = whole if top is None or not keys else _dearest(whole, cost_by(frame, keys).index[:top])
-    said = []
+    """Print or write a report; return what there is to say about it."""
+    report: pd.DataFrame = cost_by(frame, keys or None, **over)
+    if top is not None and keys:
+        report = _with_rest(report, frame, keys, top, **over)
     if output is None:
-        tables().print(cost_table(report, total=whole))
+        said = show(cost_columns(report))
     else:
         write_report(report, output, dialect=dialect)
-        said.append(f"Written to {output}: {plural(len(report), 'row')}.")
+        said = [f"Written to {output}: {plural(len(report), 'row')}."]
     if "cost_basis" in keys:
         said.append("cost_basis byok: what providers charged to your own keys, plus the fees for these calls.")
-    if len(report) < len(whole):
-        said.append(f"{plural(len(whole) - len(report), 'row')} of less costly groups left out by --top.")
     return said
+
+
+def _with_rest(report: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: int, **over: Any) -> pd.DataFrame:
+    """Report the groups of the largest cost, and all others as one group, which is the last one in each period."""
+    groups = report.index if PERIOD not in report.index.names else cost_by(frame, keys).index
+    if len(groups) <= top:
+        return report
+    rest = f"other ({plural(len(groups) - top, 'group')})"
+    is_rest = ~_texts_of(frame[keys]).isin(_texts_of(groups[:top].to_frame()))
+    texts = {f"{key} or other": _as_text(frame[key]).mask(is_rest, "") for key in keys}  # flags cannot be text
+    first = next(iter(texts))
+    report = cost_by(frame.assign(**texts | {first: texts[first].mask(is_rest, rest)}), list(texts), **over)
+    report = report.rename_axis(index=dict(zip(texts, keys, strict=True)))
+    starts_at = report.index.get_level_values(0)
+    period = pd.factorize(starts_at)[0] if PERIOD in report.index.names else np.zeros(len(report))
+    last = report.index.get_level_values(keys[0]) == rest
+    return report.iloc[np.lexsort((np.arange(len(report)), last, period))]
+
+
+def _as_text(values: pd.Series[Any]) -> pd.Series[str]:
+    text = values.astype("string")
+    return text.str.lower() if values.dtype == "boolean" else text
+
+
+def _texts_of(keys: pd.DataFrame) -> pd.Series[str]:
+    """Join the keys of each row to one text; a missing one is told apart from every other."""
+    texts = [_as_text(keys[name]).fillna("\0").to_numpy(dtype=object) for name in keys]
+    return pd.Series(["\x1f".join(row) for row in zip(*texts, strict=True)], index=keys.index, dtype=object)
 
 
 _PAGES: Final = (".html", ".htm")
@@ -186,14 +213,6 @@ def _between(frame: pd.DataFrame, since: datetime | None, until: datetime | None
     return frame.loc[kept | ~is_ok], [words] if undated else []
 
 
-def _dearest(report: pd.DataFrame, groups: pd.Index[Any]) -> pd.DataFrame:
-    """Keep the rows of some groups, in all periods."""
-    index = report.index
-    if isinstance(index, pd.MultiIndex) and PERIOD in index.names:
-        index = index.droplevel(PERIOD)
-    return report.loc[index.isin(groups)]
-
-
 def _archived(
     store: Archive | None, client: Client, base_url: str | None, columns: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -207,41 +226,38 @@ def _archived(
     return frame, [f"These are records of {', '.join(store.hosts())}, the only host in the archive."]
 
 
-def cost_table(report: pd.DataFrame, most: int | None = None, *, total: pd.DataFrame | None = None) -> Table:
-    """Make a table of a cost report that fits 80 columns, of the ``most`` first groups.
-
-    The last line is the sum of all groups, and of those of another report when it is given.
-    """
-    whole = report if total is None else total
-    table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
-    spent = whole["cost_usd"].sum(min_count=1)
-    places = usd_places(spent)
-    for number, name in enumerate(report.index.names):
-        table.add_column(Name(str(name)), "total" if number == 0 else "", overflow="fold", footer_style="bold")
-    unknown = int(whole["cost_unknown"].sum())
-    columns = [
-        ("count", count(whole["generations"].sum())),
-        ("cost", usd(spent, places)),
-        ("share", ""),
-        ("tokens", tokens(whole["tokens_total"].sum(min_count=1))),
-        ("$/Mtok", ""),
-        *([("unknown", count(unknown))] if unknown else []),
-    ]
-    for name, footer in columns:
-        table.add_column(name, footer, justify="right", no_wrap=True, footer_style="bold")
+def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
+    """Return the columns of a table of a cost report, of the ``most`` first groups; the last line is the total."""
+    spent = report["cost_usd"].sum(min_count=1)
     shown = report.head(len(report) if most is None else most)
-    keys = [column.to_list() for _, column in named_columns(shown)[: report.index.nlevels]]
-    for names, (_, row) in zip(zip(*keys, strict=True), shown.iterrows(), strict=True):
-        cells = [
-            count(row["generations"]),
-            usd(row["cost_usd"], places),
-            f"{row['share']:.1%}" if known(row["share"]) else "",
-            tokens(row["tokens_total"]),
-            f"{row['usd_per_mtok']:,.3f}" if known(row["usd_per_mtok"]) else "",
-            *([count(row["cost_unknown"]) if row["cost_unknown"] else ""] if unknown else []),
-        ]
-        table.add_row(*(Name(_name(name)) for name in names), *cells)
-    return table
+    columns = [
+        Column(
+            line(name),
+            list(map(_name, cells)),
+            "fixed" if name == PERIOD else "label",
+            footer="" if number else "total",
+        )
+        for number, (name, cells) in enumerate(named_columns(shown)[: report.index.nlevels])
+    ]
+    *costs, spent_text = usd_amounts([*shown["cost_usd"], spent])
+    columns += [
+        Column(
+            "generations", list(map(count, shown["generations"])), leaves=1, footer=count(report["generations"].sum())
+        ),
+        Column("cost", costs, footer=spent_text),
+        Column("share", percents(shown["share"], ""), leaves=2),
+        Column(
+            "tokens",
+            list(map(tokens, shown["tokens_total"])),
+            leaves=4,
+            footer=tokens(report["tokens_total"].sum(min_count=1)),
+        ),
+        Column("$/Mtok", [f"{rate:,.3f}" if known(rate) else "" for rate in shown["usd_per_mtok"]], leaves=5),
+    ]
+    if unknown := int(report["cost_unknown"].sum()):
+        cells = [count(number) if number else "" for number in shown["cost_unknown"]]
+        columns.append(Column("unknown", cells, leaves=3, footer=count(unknown)))
+    return columns
 
 
 def _name(value: Any) -> str:
@@ -263,13 +279,12 @@ def dictionary(names: Sequence[str], *, as_json: bool, output: str | None) -> in
     elif as_json:
         write_json(list(json_rows(frame)))
     else:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("name", no_wrap=True, style="cyan")
-        table.add_column("meaning", overflow="fold")
-        for name, row in frame.iterrows():
-            unit = row["unit"] or _KIND.get(row["dtype"], "")
-            table.add_row(str(name), Text.assemble((f"{unit}: " if unit else "", "green"), row["meaning"]))
-        tables().print(table)
+        units = [unit or _KIND.get(dtype, "") for unit, dtype in zip(frame["unit"], frame["dtype"], strict=True)]
+        meanings = [f"{unit}: {words}" if unit else words for unit, words in zip(units, frame["meaning"], strict=True)]
+        show(
+            [Column("name", list(map(str, frame.index)), "label"), Column("meaning", meanings, "prose")],
+            label_style="cyan",
+        )
     return 0
 
 

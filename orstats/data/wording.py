@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 _MILLION: Final = 1_000_000
+_SECOND_MS: Final = 1000.0
+_MINUTE_MS: Final = 60_000.0
 # Control characters, and those that reorder, hide or break lines.
 _UNSEEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -50,7 +52,7 @@ def usd(value: Any, places: int | None = None) -> str:
         return "$0"
     if places is not None:
         smallest = 10.0**-places
-        return f"{sign}${size:,.{places}f}" if size >= smallest / 2 else f"<${smallest:.{places}f}"
+        return sign + (f"${size:,.{places}f}" if size >= smallest / 2 else f"<${smallest:.{places}f}")
     if size >= 1:
         return f"{sign}${size:,.{usd_places(size)}f}"
     return sign + "$" + format(Decimal(f"{size:.5g}"), "f")
@@ -69,6 +71,21 @@ def usd_places(total: Any) -> int:
         if size >= least:
             return places
     return 9
+
+
+def usd_amounts(values: Iterable[Any], missing: str = "unknown") -> list[str]:
+    """Write the amounts of a column with one number of places, which the largest of them decides.
+
+    Examples
+    --------
+    >>> usd_amounts([1.5, 0.25, 4.2e-07, 0, None])
+    ['$1.5000', '$0.2500', '<$0.0001', '$0.0000', 'unknown']
+    """
+    amounts = list(values)
+    largest = max((abs(float(amount)) for amount in amounts if known(amount)), default=0.0)
+    places = usd_places(largest) if largest else 2
+    nothing = f"${0:.{places}f}"
+    return [(usd(amount, places) if amount else nothing) if known(amount) else missing for amount in amounts]
 
 
 def cost_parts(totals: Mapping[Any, Any], places: int) -> str:
@@ -113,16 +130,56 @@ def tokens(value: Any) -> str:
 
 
 def milliseconds(value: Any) -> str:
-    """Write a time in the unit that reads best.
+    """Write a time in the unit that reads best, with three digits.
 
     Examples
     --------
-    >>> milliseconds(727.4), milliseconds(12345), milliseconds(None)
-    ('727 ms', '12.3 s', '?')
+    >>> milliseconds(727.4), milliseconds(1812), milliseconds(33_812), milliseconds(125_000), milliseconds(None)
+    ('727 ms', '1.81 s', '33.8 s', '2 min 5 s', '?')
     """
     if not known(value):
         return "?"
-    return f"{value:.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"  # noqa: PLR2004 - 10 s
+    size = abs(float(value))
+    if round(size) < _SECOND_MS:
+        return f"{value:.0f} ms"
+    if size < _MINUTE_MS - 50:  # what would show as 60.0 s
+        return f"{value / _SECOND_MS:.{2 if size < 9_995 else 1}f} s"  # noqa: PLR2004 - what shows as 9.99 s
+    minutes, seconds = divmod(round(size / _SECOND_MS), 60)
+    return f"{'-' if value < 0 else ''}{minutes:,} min {seconds} s"
+
+
+def durations(values: Iterable[Any], missing: str = "?", *, seconds: bool | None = None) -> list[str]:
+    """Write the times of a column, from milliseconds, in one unit and with one number of places.
+
+    Parameters
+    ----------
+    values
+        The times; missing ones are written as `missing`.
+    missing
+        What stands for them.
+    seconds
+        The unit, for columns that are to be compared; None for what :func:`in_seconds` says of these values.
+
+    Examples
+    --------
+    >>> durations([4, 727.4, None]), durations([4, 1812, 33_812])
+    (['4 ms', '727 ms', '?'], ['0.004 s', '1.812 s', '33.812 s'])
+    """
+    times = list(values)
+    if in_seconds(times) if seconds is None else seconds:
+        return [f"{time / _SECOND_MS:,.3f} s" if known(time) else missing for time in times]
+    return [f"{time:,.0f} ms" if known(time) else missing for time in times]
+
+
+def in_seconds(values: Iterable[Any]) -> bool:
+    """Say whether milliseconds are better read as seconds.
+
+    Examples
+    --------
+    >>> in_seconds([4, 999]), in_seconds([4, 1000])
+    (False, True)
+    """
+    return any(known(time) and round(abs(time)) >= _SECOND_MS for time in values)
 
 
 def percent(value: Any) -> str:
@@ -130,15 +187,27 @@ def percent(value: Any) -> str:
 
     Examples
     --------
-    >>> percent(0.3675), percent(0.00004), percent(0), percent(None)
-    ('36.8%', '<0.1%', '0%', '')
+    >>> percent(0.3675), percent(0.00004), percent(0.99999), percent(0), percent(None)
+    ('36.8%', '<0.1%', '>99.9%', '0%', '')
     """
-    if not known(value):
-        return ""
-    share = float(value)
-    if not share:
-        return "0%"
-    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"  # noqa: PLR2004 - what would show as 0.0%
+    return "0%" if known(value) and not value else percents([value], "")[0]
+
+
+def percents(values: Iterable[Any], missing: str = "?") -> list[str]:
+    """Write the shares of a column; 0 % means nothing, and 100 % all.
+
+    Examples
+    --------
+    >>> percents([0.3675, 0.00004, 0, 1, None])
+    ['36.8%', '<0.1%', '0.0%', '100.0%', '?']
+    """
+    return [_percent(float(value)) if known(value) else missing for value in values]
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 0.0005:  # noqa: PLR2004 - what would show as 0.0%
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= share < 1 else f"{share:,.1%}"  # noqa: PLR2004 - what would show as 100.0%
 
 
 def visible(name: Any, most: int = 60) -> str:

@@ -14,7 +14,8 @@ from recomputed import frame_of
 from rich.console import Console
 
 import orstats
-from orstats.cli.reporting import cost_table
+from orstats.cli.reporting import cost_columns
+from orstats.data.text_table import fit
 
 LISBON = "Europe/Lisbon"
 LABELS = {"year": "2026", "quarter": "2026-Q4", "month": "2026-10", "week": "2026-09-28", "day": "2026-10-01"}
@@ -108,7 +109,9 @@ def test_parquet_keeps_the_moment_and_the_zone(first_minutes, tmp_path):
 
 def test_the_terminal_tells_the_two_hours_apart(change):
     text = io.StringIO()
-    Console(file=text, width=120).print(cost_table(orstats.cost_by(change, None, freq="h", tz=LISBON)))
+    Console(file=text, width=120).print(
+        fit(cost_columns(orstats.cost_by(change, None, freq="h", tz=LISBON)), 120).table
+    )
     assert re.findall(r"^(2026\S*)", text.getvalue(), re.MULTILINE) == HOURS
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from orstats.data.frame import money
+from orstats.data.frame.display import ReportFrame
 from orstats.data.frame.schema import STATUSES
 from orstats.data.frame.validation import equals, require
 
@@ -73,7 +74,7 @@ def summary(df: pd.DataFrame) -> pd.DataFrame:
     rows = [*_coverage(df, is_ok), *_money(ok, asked=len(df)), *_tokens(ok, asked=len(df)), *_span(ok)]
     index = pd.Index([row[0] for row in rows], name="figure")
     columns = {name: [row[at] for row in rows] for at, name in ((1, "value"), (2, "unit"), (3, "note"))}
-    return pd.DataFrame(columns, index=index, dtype=object)
+    return ReportFrame(pd.DataFrame(columns, index=index, dtype=object))
 
 
 def _coverage(df: pd.DataFrame, is_ok: pd.Series[bool]) -> list[Row]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from orstats.data.frame import coerce
 from orstats.data.frame.derive import provider_attempts, served
+from orstats.data.frame.display import ReportFrame
 from orstats.data.frame.schema import FIELDS, ID, Field
 from orstats.data.frame.to_pandas import pandas_array
 from orstats.data.frame.validation import equals, require
@@ -139,7 +140,8 @@ def failures(df: pd.DataFrame) -> pd.DataFrame:
     failed = df.loc[~equals(df["fetch_status"], "ok"), list(_FAILURE_COLUMNS)].copy()
     advice = [ADVICE.get(status) for status in failed["fetch_status"]]
     failed["advice"] = pd.array(advice, dtype=pd.StringDtype("pyarrow"))
-    return failed
+    failed.attrs["note"] = f"{len(failed):,} of {len(df):,} rows are not ok."
+    return ReportFrame(failed)
 
 
 def field_table() -> pd.DataFrame:
@@ -161,4 +163,4 @@ def field_table() -> pd.DataFrame:
         name: [getattr(field, name) for field in fields]
         for name in ("dtype", "unit", "nullable", "origin", "meaning", "source")
     }
-    return pd.DataFrame(columns, index=pd.Index([field.name for field in fields], name="name"))
+    return ReportFrame(pd.DataFrame(columns, index=pd.Index([field.name for field in fields], name="name")))

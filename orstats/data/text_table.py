@@ -1,0 +1,196 @@
+"""Tables for terminals: columns that fit a width, so that no label is broken and the important numbers stay."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+#: Less important columns leave before an only label, one of several, other text or prose become narrower than this.
+_LABEL: Final = 36
+_LABELS: Final = 18
+_TEXT: Final = 20
+_PROSE: Final = 28
+#: Wider lines of prose are hard to read, however wide the terminal is.
+_MOST_PROSE: Final = 100
+_LEAST: Final = 3
+_GAP: Final = 2
+#: Longer names of number columns go on in a second line, where their words end.
+_HEAD: Final = 12
+_WORDS: Final = re.compile(r"[^_\s]+[_\s]*|[_\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of text.
+
+    Parameters
+    ----------
+    name
+        Its heading.
+    cells
+        One text for each row, without line breaks.
+    kind
+        ``label``: cut in the middle where there is no room; ``fixed``: never cut; ``number``: never cut, aligned on
+        the right; ``prose``: wrapped.
+    leaves
+        Without room for all columns, those with the largest number leave first; those with 0 stay.
+    footer
+        What stands below, such as a total.
+    """
+
+    name: str
+    cells: Sequence[str]
+    kind: Literal["label", "fixed", "number", "prose"] = "number"
+    leaves: int = 0
+    footer: str = ""
+
+
+class Fitted(NamedTuple):
+    """A table that fits, and the names of the columns that it has no room for."""
+
+    table: Table
+    omitted: list[str]
+
+
+def fit(columns: Sequence[Column], width: int, *, label_style: str = "") -> Fitted:
+    """Make a table of as many columns as fit a width.
+
+    Parameters
+    ----------
+    columns
+        In the order in which they are shown.
+    width
+        Of the terminal, in cells.
+    label_style
+        The style of the first column.
+
+    Examples
+    --------
+    >>> from rich.console import Console
+    >>> columns = [Column("model", ["google/gemini-2.5-flash"], "label"), Column("cost", ["$1.50"]),
+    ...            Column("tokens", ["5,000"], leaves=1)]
+    >>> fitted = fit(columns, 24)
+    >>> Console(width=24).print(fitted.table)
+    model               cost
+    google/g….5-flash  $1.50
+    >>> fitted.omitted
+    ['tokens']
+    """
+    shown, omitted = list(columns), []
+    several = sum(column.kind in {"label", "fixed"} and not column.leaves for column in columns) > 1
+    label = _LABELS if several else _LABEL
+    while _total(widths := [_least(column, label) for column in shown]) > width:
+        leaving = max(shown, key=lambda column: column.leaves)
+        if not leaving.leaves:
+            break
+        shown.remove(leaving)
+        omitted.append(leaving.name)
+    room = width - _total([0 if column.kind == "label" else one for column, one in zip(shown, widths, strict=True)])
+    labels = _share_out([_natural(column) for column in shown if column.kind == "label"], room)
+    at = iter(labels)
+    widths = [next(at) if column.kind == "label" else one for column, one in zip(shown, widths, strict=True)]
+    prose = [column.kind == "prose" for column in shown]
+    room = width - _total([0 if is_prose else one for one, is_prose in zip(widths, prose, strict=True)])
+    at = iter(_share_out([_natural(column) for column in shown if column.kind == "prose"], room))
+    widths = [next(at) if is_prose else one for one, is_prose in zip(widths, prose, strict=True)]
+    return Fitted(_table(shown, widths, label_style), [column.name for column in columns if column.name in omitted])
+
+
+def cut_middle(text: str, width: int) -> str:
+    """Cut a text in the middle to so many cells: names begin alike, and their ends tell them apart.
+
+    Examples
+    --------
+    >>> cut_middle("google/gemini-2.5-flash-image", 17), cut_middle("short", 9), cut_middle("東京都港区芝公園", 8)
+    ('google/g…sh-image', 'short', '東京…園')
+    """
+    if cell_len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    head = width - 1 - tail
+    first, last = "", ""
+    for character in text:
+        if cell_len(first + character) > head:
+            break
+        first += character
+    for character in reversed(text):
+        if cell_len(character + last) > tail:
+            break
+        last = character + last
+    while last and (unicodedata.category(last[0]) in {"Mn", "Me", "Cf"} or 0x1F3FB <= ord(last[0]) <= 0x1F3FF):  # noqa: PLR2004 - skin tones: no part of a symbol stands alone
+        last = last[1:]
+    return f"{first.rstrip(chr(0x200D))}…{last}"
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * max(len(widths) - 1, 0)
+
+
+def _share_out(naturals: Sequence[int], room: int) -> list[int]:
+    """Give each column its natural width, or narrow the widest ones equally until all fit."""
+    widths = list(naturals)
+    while sum(widths) > max(room, 0) and max(widths) > _LEAST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _natural(column: Column) -> int:
+    cells = max(map(cell_len, (*column.cells, column.footer)), default=0)
+    heading = max(map(cell_len, _heading(column, max(cells, _HEAD))), default=0)
+    natural = max(cells, heading)
+    return min(natural, _MOST_PROSE) if column.kind == "prose" else natural
+
+
+def _least(column: Column, label: int) -> int:
+    natural = _natural(column)
+    if column.kind == "label":
+        return min(natural, _TEXT if column.leaves else label)
+    return min(natural, _PROSE) if column.kind == "prose" else natural
+
+
+def _heading(column: Column, width: int) -> list[str]:
+    lines = [""]
+    for word in _WORDS.findall(column.name):
+        if lines[-1] and cell_len(lines[-1] + word.rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return [line.rstrip() for line in lines]
+
+
+def _table(columns: Sequence[Column], widths: Sequence[int], label_style: str) -> Table:
+    table = Table(
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        footer_style="bold",
+        show_footer=any(column.footer for column in columns),
+    )
+    headings = [
+        [cut_middle(line, width) for line in _heading(column, width)]
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    deepest = max(map(len, headings), default=0)
+    for number, (column, width, heading) in enumerate(zip(columns, widths, headings, strict=True)):
+        table.add_column(
+            Text("\n" * (deepest - len(heading)) + "\n".join(heading)),
+            Text(cut_middle(column.footer, width)),
+            width=width,
+            style=label_style if number == 0 else "",
+            justify="right" if column.kind == "number" else "left",
+            no_wrap=column.kind != "prose",
+            overflow="fold" if column.kind == "prose" else "crop",
+        )
+    cells = [
+        column.cells if column.kind != "label" else [cut_middle(cell, width) for cell in column.cells]
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    for row in zip(*cells, strict=True):
+        table.add_row(*map(Text, row))
+    return table
