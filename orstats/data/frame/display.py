@@ -26,8 +26,8 @@ _MOST: Final = 1000
 _PROSE: Final = frozenset({"advice", "error", "meaning", "note", "reason", "source"})
 #: What people look at reports for: without room for all columns, others leave a printed table before these.
 _IMPORTANT: Final = (
-    *("value", "note", "cost_usd", "fetch_status", "advice", "difference_usd", "reason", "meaning", "tokens_total"),
-    *("generations", "share", "account_usd", "usd", "missing", "what_if_usd", "latency_p50", "latency_p95"),
+    *("value", "note", "cost_usd", "fetch_status", "advice", "difference_usd", "reason", "meaning", "generations"),
+    *("share", "tokens_total", "account_usd", "usd", "missing", "what_if_usd", "latency_p50", "latency_p95"),
     *("failed", "failed_share", "refused", "refused_share", "tried", "lost_usd"),
 )
 

@@ -140,8 +140,9 @@ def failures(df: pd.DataFrame) -> pd.DataFrame:
     failed = df.loc[~equals(df["fetch_status"], "ok"), list(_FAILURE_COLUMNS)].copy()
     advice = [ADVICE.get(status) for status in failed["fetch_status"]]
     failed["advice"] = pd.array(advice, dtype=pd.StringDtype("pyarrow"))
-    failed.attrs["note"] = f"{len(failed):,} of {len(df):,} rows are not ok."
-    return ReportFrame(failed)
+    report = ReportFrame(failed)
+    report.attrs = failed.attrs | {"note": f"{len(failed):,} of {len(df):,} rows are not ok."}
+    return report
 
 
 def field_table() -> pd.DataFrame:
