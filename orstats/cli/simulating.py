@@ -35,7 +35,8 @@ def run(
 ) -> int:
     """Serve until Ctrl-C or SIGTERM; the options are those of the command."""
     try:
-        end = None if until is None else moment(until, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        end = now if until is None else moment(until, now=now)
     except ConfigError as error:
         raise WrongUsage(f"--until: {error}") from error
     limit = None if rate is None else _rate_limit(rate, rate_status, retry_after)
@@ -55,8 +56,10 @@ def run(
             file.writelines(f"{one}\n" for one in server.ids)
     if log_out is not None:
         write_app_log(server, Path(log_out))
+    # Each account has an archive of its own: another one has other ids, and its costs must not be added.
+    archive = Path("orstats-sim", f"{end:%Y%m%dT%H%M%S}-{generations}-{seed}").absolute()
     try:
-        server.serve_forever(lambda running: _greet(running, generations, ids_out, log_out))
+        server.serve_forever(lambda running: _greet(running, generations, archive, ids_out, log_out))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -82,7 +85,7 @@ def _rate_limit(rate: float, status: int, retry_after: str) -> RateLimit:
     )
 
 
-def _greet(server: SimServer, generations: int, ids_out: str | None, log_out: str | None) -> None:
+def _greet(server: SimServer, generations: int, archive: Path, ids_out: str | None, log_out: str | None) -> None:
     say(f"Simulating {plural(generations, 'generation')} at {server.base_url} (press Ctrl-C to stop).", "bold green")
     if ids_out is not None:
         say(f"Their ids are in {ids_out}.")
@@ -93,7 +96,7 @@ def _greet(server: SimServer, generations: int, ids_out: str | None, log_out: st
         "OPENROUTER_BASE_URL": server.base_url,
         "OPENROUTER_API_KEY": server.key,
         "OPENROUTER_MANAGEMENT_KEY": server.management_key,
-        "ORSTATS_ARCHIVE": str(Path("orstats-sim").absolute()),
+        "ORSTATS_ARCHIVE": str(archive),
     }
     if server.base_url.startswith("https:"):
         variables["REQUESTS_CA_BUNDLE"] = server.ca_file

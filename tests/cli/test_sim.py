@@ -78,7 +78,8 @@ def test_sim_prints_everything_that_a_second_terminal_needs(spawn, orstats, tmp_
         assert f"32 ids asked · 30 ok{archived} · 2 not ok" in done.stderr
         assert "not archived" not in done.stderr.lower()
     assert "total" in orstats("report").stdout
-    assert (tmp_path / "orstats-sim").is_dir()
+    (archive,) = (tmp_path / "orstats-sim").iterdir()
+    assert archive.name.endswith("-30-0"), "another account has another archive"
     process.send_signal(signal.SIGINT)
     _, words = process.communicate()
     assert words.rstrip().endswith("-m orstats fetch --ids-from app.log\nSimulator stopped.")
