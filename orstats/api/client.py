@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
@@ -41,6 +42,8 @@ _SMALL, _LARGE = 16 << 20, 256 << 20  # bytes: a record; a conversation with ima
 _PATIENCE_LARGE = 10.0
 #: Longer time-outs, in seconds, overflow the clock of some platforms.
 _LONGEST_S: Final = 1e8
+#: So many of the latest responses failed: more than faults by chance.
+_LATEST, _NEARLY_ALL = 32, 24
 #: Our clock was set if it moved by more than this against the monotonic one, seconds.
 _JUMP_S: Final = 1.0
 
@@ -98,7 +101,7 @@ class Client(AccountCalls):
         """Begin on a host, or go on with the connections of another client of the same host."""
         if shared is None:
             self.governor = Governor()
-            self._has_succeeded = False  # until then no failure is taken for a rate limit of an unusual kind
+            self._latest_failed: deque[bool] = deque([False], maxlen=_LATEST)
             self._clock_offset = math.inf  # of ours against the monotonic one, when it was last compared
             self._server_offset: float | None = None  # of the server's
         self._timeout = timeout
@@ -337,7 +340,7 @@ class Client(AccountCalls):
                 now=time.time(),
                 secret=key,
             )
-            self._has_succeeded = True
+            self._latest_failed.append(False)
             return data  # noqa: TRY300 - an else would stand behind three handlers
         except NetworkError as error:
             if error.status is not None:  # a server's own words
@@ -345,11 +348,11 @@ class Client(AccountCalls):
                 raise error.with_traceback(None) from None
             about = path.partition("?")[0] if generation_id is None else wire.quote(generation_id)
             error.generation_id = generation_id
-            if is_refusal(error) or (self._has_succeeded and may_be_refusal(error)):
+            if is_refusal(error) or self._fails_suddenly(error):
                 refusal = error
             raise error.reworded(f"No response for {about}: {error}.") from None
         except ApiError as error:
-            if is_refusal(error) or (self._has_succeeded and may_be_refusal(error)):
+            if is_refusal(error) or self._fails_suddenly(error):
                 refusal = error
             answer = None  # a server may echo the key, and tracebacks show local variables
             if isinstance(error, AuthenticationError) and key == self.settings.management_key != self.settings.api_key:
@@ -361,6 +364,15 @@ class Client(AccountCalls):
             else:
                 told = refusal.retry_after or None  # a server that says 0 does not know
                 pace.refused(sent_at, told, is_sure=isinstance(refusal, RateLimitError) or told is not None)
+
+    def _fails_suddenly(self, error: ApiError) -> bool:
+        """Tell whether nearly everything fails since a while: proxies can refuse with any status, or hang up.
+
+        Faults by chance are fewer, and must not slow a fetch down.
+        """
+        may_be = _may_be_refusal(error)
+        self._latest_failed.append(may_be)
+        return may_be and sum(list(self._latest_failed)) >= _NEARLY_ALL
 
     def now(self) -> float:
         """Tell the time by the server's clock, which also says when a generation was created; ours may be off or jump.
@@ -404,10 +416,6 @@ def is_refusal(error: ApiError) -> bool:
     return isinstance(error, RateLimitError | ServiceUnavailableError | ProviderOverloadedError)
 
 
-def may_be_refusal(error: ApiError) -> bool:
-    """Tell whether the rate limiter looks at a failure: proxies can be set to refuse with any status, or to hang up.
-
-    It takes such failures for a limit only where they grow with the request rate.
-    """
+def _may_be_refusal(error: ApiError) -> bool:
     is_transient = error.retryable and isinstance(error, RateLimitError | ServerError | NetworkError)
     return is_transient and not isinstance(error, NoConnectionError)
