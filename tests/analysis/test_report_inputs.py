@@ -174,8 +174,14 @@ def test_creation_times_of_other_units_and_zones_give_the_same_days(df, dtype):
     assert nanoseconds["generations"].to_list() == expected["generations"].to_list()
 
 
-@pytest.mark.parametrize("values", [None, 1, dt.date(2026, 1, 1)])
-def test_creation_times_that_are_no_times_are_refused(df, values):
+def test_unknown_creation_times_are_a_period_of_their_own(df):
+    report = cost_by(df.assign(created_at=None), freq="D")
+    assert report.index.get_level_values("period").isna().all()
+    assert report["generations"].sum() == len(df)
+
+
+@pytest.mark.parametrize("values", [1, dt.date(2026, 1, 1)])
+def test_creation_times_that_are_not_times_are_refused(df, values):
     for engine in ENGINES:
         with pytest.raises(ConfigError, match="created_at must be a time with a time zone"):
             cost_by(in_engine(df.assign(created_at=values), engine), freq="D")

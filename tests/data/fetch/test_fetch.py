@@ -334,7 +334,7 @@ def test_rate_limit_of_any_transient_status_is_found(status):
     with SimServer(400, rate_limit=RateLimit(100, status=status, retry_after="none")) as sim:
         df = orstats.fetch(sim.ids, client=sim.client())
         assert (df["fetch_status"] == "ok").all()
-        assert sim.requests < 1.25 * len(sim.ids)
+        assert sim.requests < 2 * len(sim.ids)  # failures that may be chance are believed on more evidence
 
 
 def test_two_threads_may_share_a_client(sim):
