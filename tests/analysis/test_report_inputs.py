@@ -180,18 +180,19 @@ def test_unknown_creation_times_are_a_period_of_their_own(df):
     assert report["generations"].sum() == len(df)
 
 
-@pytest.mark.parametrize("values", [1, dt.date(2026, 1, 1)])
-def test_creation_times_that_are_not_times_are_refused(df, values):
+def test_creation_times_that_are_not_times_are_refused(df):
     for engine in ENGINES:
-        with pytest.raises(ConfigError, match="created_at must be a time with a time zone"):
-            cost_by(in_engine(df.assign(created_at=values), engine), freq="D")
+        with pytest.raises(ConfigError, match=r"Column 'created_at' must hold times.*got ('a column of|1)"):
+            cost_by(in_engine(df.assign(created_at=1), engine), freq="D")
 
 
-def test_creation_times_without_a_zone_are_refused_in_other_engines(df):
+def test_creation_times_without_a_zone_are_utc_in_every_engine(df):
     naive = df.assign(created_at=df["created_at"].dt.tz_localize(None))
-    for engine in ("polars", "lazy", "duckdb"):
-        with pytest.raises(ConfigError, match="created_at must be a time with a time zone"):
-            cost_by(in_engine(naive, engine), freq="D")
+    expected = cost_by(df, freq="D")["generations"].to_list()
+    for engine in ENGINES:
+        report = cost_by(in_engine(naive, engine), freq="D")
+        table = report.collect() if engine == "lazy" else report.pl() if engine == "duckdb" else report
+        assert list(table["generations"]) == expected, engine
 
 
 @pytest.mark.parametrize("plot", [orstats.plot_cost, orstats.plot_tokens, orstats.plot_latency])

@@ -20,7 +20,7 @@ METADATA_ERRORS = {
     "503": errors.OpenRouterDefaultError,
     "520": errors.OpenRouterDefaultError,
 }
-CONTENT_ERRORS = {kind: METADATA_ERRORS[kind] for kind in METADATA_ERRORS.keys() - {"402", "408", "503", "520"}}
+CONTENT_ERRORS = {kind: METADATA_ERRORS[kind] for kind in METADATA_ERRORS if kind not in ("402", "408", "503", "520")}
 # The SDK itself marks two fields of a key as deprecated, and warns of them in whatever the API answers.
 key_warnings = pytest.mark.filterwarnings(r"ignore:warning. \*\* DEPRECATED:DeprecationWarning")
 

@@ -204,6 +204,9 @@ def cast_frame(frame: Frame, names: Collection[str]) -> Frame:
         engine = nw.get_native_namespace(frame)
         columns = {field.name: cast(frame[field.name].to_arrow(), field) for field in wrong}
         return frame_of(native.with_columns(engine.from_arrow(column).alias(name) for name, column in columns.items()))
+    for field in wrong:
+        if field.kind == "time" and (schema[field.name].is_numeric() or schema[field.name] == nw.Boolean):
+            raise _refused(field, f"a column of {schema[field.name]}")  # the engine itself would fail, and later
     if frame.implementation.is_duckdb():
         native = native.project(f"* REPLACE ({', '.join(map(_sql, wrong))})")
         return frame_of(native)
