@@ -16,7 +16,18 @@ from orstats.analysis.report import cost_by, latency_by
 from orstats.data.frame.schema import FIELDS
 from orstats.data.frame.totals import summary
 from orstats.data.frame.views import ADVICE
-from orstats.data.wording import cost_parts, count, known, milliseconds, percent, tokens, usd, usd_places
+from orstats.data.wording import (
+    cost_parts,
+    count,
+    durations,
+    in_seconds,
+    known,
+    milliseconds,
+    percent,
+    tokens,
+    usd,
+    usd_places,
+)
 from orstats.data.zones import clock
 
 _MOST_GROUPS: Final = 15
@@ -58,7 +69,7 @@ def headline(df: pd.DataFrame) -> str:
     saved = ok["cache_discount"].sum(min_count=1)
     figures = [
         ("Cost", usd(spent, places) if known(spent) and spent else usd(spent), parts),
-        ("Generations", count(totals["ok"]), f"of {count(totals['asked'])} asked for"),
+        ("Generations", count(totals["ok"]), f"of {count(totals['asked'])} requested"),
         (
             "Tokens",
             tokens(total) if known(total) else "unknown",
@@ -149,18 +160,21 @@ def latency_table(df: pd.DataFrame) -> str:
     shown = report.head(_MOST_GROUPS)
     smallest = max(float(shown["latency_p50"].min()), _SHORTEST_MS)  # a logarithmic scale has no 0
     largest = max(float(shown["latency_p99"].max()), smallest)
-    columns = [Column("Model"), Column("Streamed"), Column("", "bar"), Column("Rows", "n")]
+    columns = [Column("Model"), Column("Streamed"), Column("", "bar"), Column("Generations", "n")]
     columns += [Column(text, "n") for text in ("p50", "p90", "p95", "p99", "Whole time p50", "Tokens/s p50")]
     rows = []
-    for (model, flag), row in shown.iterrows():
+    percentiles = [f"latency_p{at}" for at in (50, 90, 95, 99)]
+    seconds = in_seconds(shown[percentiles].max())
+    texts = [durations(shown[name], seconds=seconds) for name in percentiles]
+    texts.append(durations(shown["generation_time_p50"]))
+    for ((model, flag), row), cells_of_times in zip(shown.iterrows(), zip(*texts, strict=True), strict=True):
         streamed = known(flag) and bool(flag)
         times = (float(row["latency_p50"]), float(row["latency_p90"]), float(row["latency_p99"]))
         picture = draw.lane(times, (smallest, largest), streamed=streamed)
         said = ("yes" if flag else "no") if known(flag) else "not said"
         cells = [name(model), said, picture, count(row["latency_n"])]
-        cells += [milliseconds(row[f"latency_p{at}"]) for at in (50, 90, 95, 99)]
         speed = row["throughput_tok_s_p50"]
-        rows.append([*cells, milliseconds(row["generation_time_p50"]), f"{speed:,.0f}" if known(speed) else "?"])
+        rows.append([*cells, *cells_of_times, f"{speed:,.0f}" if known(speed) else "?"])
     more = f" The {_MOST_GROUPS} largest of {len(report)} groups." if len(report) > len(shown) else ""
     text = "Streamed: time to the first token. Not streamed: time to the whole answer. Drawn on a logarithmic scale: "
     return section(title, note(f"{text}a dot at p50, thick to p90, thin to p99.{more}"), table(columns, rows))
@@ -212,7 +226,8 @@ def most_by(df: pd.DataFrame, measure: str, title: str, tz: str) -> str:
     heads = ("Cost", "Tokens", "Latency", "Whole time")
     columns = [Column("Generation"), Column("Created"), Column("Model"), Column("Provider")]
     rows = []
-    for generation_id, row in chosen.iterrows():
+    times = [durations(chosen[name]) for name in ("latency", "generation_time")]
+    for (generation_id, row), latency, whole in zip(chosen.iterrows(), *times, strict=True):
         created = row["created_at"].tz_convert(clock(tz)).isoformat(" ", "minutes") if known(row["created_at"]) else "?"
         rows.append(
             [
@@ -222,8 +237,8 @@ def most_by(df: pd.DataFrame, measure: str, title: str, tz: str) -> str:
                 name(row["provider_name"], 30),
                 usd(row["cost_usd"]),
                 tokens(row["tokens_total"]),
-                milliseconds(row["latency"]),
-                milliseconds(row["generation_time"]),
+                latency,
+                whole,
             ]
         )
     return section(title, table([*columns, *(Column(text, "n") for text in heads)], rows))
@@ -233,7 +248,7 @@ def coverage_table(df: pd.DataFrame) -> str:
     """Make the table of what the page covers, and what to do about the rest."""
     known_of = coverage(df)
     rows = [
-        ["Asked for", count(known_of["asked"]), ""],
+        ["Requested", count(known_of["asked"]), ""],
         ["Fetched", count(known_of["ok"]), "All figures are of these."],
     ]
     if "fetch_status" in df.columns:

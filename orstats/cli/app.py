@@ -35,7 +35,7 @@ _KEYS = (
     "The key comes from the environment only ([bold]OPENROUTER_API_KEY[/bold]): on a command line it would stay in the "
     "shell's history. Also read: OPENROUTER_MANAGEMENT_KEY, OPENROUTER_BASE_URL, ORSTATS_ARCHIVE."
 )
-_CODES = "Exit codes: 0 all · 1 failure · 2 wrong usage · 3 some ids failed · 130 interrupted."
+_CODES = "Exit codes: 0 all · 1 failure, also no ids found · 2 wrong usage · 3 some ids failed · 130 interrupted."
 
 
 app = typer.Typer(
@@ -207,7 +207,10 @@ def report(
         str | None, typer.Option(metavar="TIME", help="Only generations created before TIME.", show_default=False)
     ] = None,
     top: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Only the N dearest groups.", show_default=False)
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Show the N most expensive groups, and all others as one.", show_default=False
+        ),
     ] = None,
     output: Annotated[
         str | None,

@@ -11,7 +11,7 @@ from typing import Final
 import pandas as pd
 
 from orstats.api.client import Client
-from orstats.cli.console import Interrupted, WrongUsage, say
+from orstats.cli.console import Failure, Interrupted, WrongUsage, say
 from orstats.data.archive.archive import Archive
 from orstats.data.fetch import asked
 from orstats.data.fetch.asked import choose_archive
@@ -19,6 +19,10 @@ from orstats.data.fetch.fetch import fetch
 from orstats.data.ids.read import read_ids
 
 UNARCHIVED: Final = f"{asked.UNARCHIVED} --archive DIR."
+
+
+class NoIdsFound(Failure):
+    """The sources of ids were read, and hold none."""
 
 
 def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list[str]:
@@ -30,6 +34,8 @@ def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list
         An id is the name of a file, or a column is named and no file.
     IdSourceError
         A file cannot be read.
+    NoIdsFound
+        The files hold no ids.
     """
     if column is not None and not files:
         raise WrongUsage("--column chooses from a table: name its file with --ids-from.")
@@ -42,6 +48,8 @@ def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list
         say("Reading ids from the terminal. End with Ctrl-D on an empty line.")
     for name in files:
         found |= dict.fromkeys(read_ids(sys.stdin.buffer if name == "-" else Path(name), column=column))
+    if not found:
+        raise NoIdsFound(f"no ids found in {', '.join('standard input' if name == '-' else name for name in files)}.")
     return list(found)
 
 

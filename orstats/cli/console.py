@@ -23,7 +23,7 @@ from rich.text import Text
 from orstats.api.errors import OrstatsError
 from orstats.cli import exit_code
 from orstats.cli.streams import OutputError
-from orstats.cli.text import clean, line
+from orstats.cli.text import clean, for_shell, line
 from orstats.data.text_table import Column, fit
 
 P = ParamSpec("P")
@@ -73,7 +73,7 @@ def _relative(path: Path) -> str:
 
 def warn(text: object) -> None:
     """Print a warning."""
-    words().print(Text("orstats: ", style="bold").append(f"warning: {line(text)}", style="yellow"))
+    words().print(Text("orstats: ", style="bold").append(f"warning: {line(for_shell(text))}", style="yellow"))
 
 
 def tables() -> Console:
@@ -186,7 +186,7 @@ def _run(run: Callable[[], int | None]) -> int:
 
 def _end(code: int, text: str) -> int:
     style = "" if code >= INTERRUPTED_FROM else "red"
-    words().print(Text("orstats: ", style="bold").append(line(text), style=style))
+    words().print(Text("orstats: ", style="bold").append(line(for_shell(text)), style=style))
     return code
 
 

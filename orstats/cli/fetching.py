@@ -12,10 +12,11 @@ from rich.text import Text
 from orstats.analysis.export import check_target, write_csv
 from orstats.api.client import Client
 from orstats.api.errors import ApiError, ArchiveError
-from orstats.cli.asking import ask, gather, mention_unarchived, place
+from orstats.cli.asking import NoIdsFound, ask, gather, mention_unarchived, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, words
 from orstats.cli.options import dialect_of
 from orstats.cli.text import count, known, line, plural, short, usd, usd_places
+from orstats.data.frame.frame import empty_frame
 from orstats.data.frame.totals import summary
 from orstats.data.frame.views import failures
 from orstats.data.wording import cost_parts
@@ -47,7 +48,11 @@ def run(
     dialect = dialect_of(excel, output)
     if output is not None:
         check_target(output)
-    wanted = gather(ids, files, column)
+    try:
+        wanted = gather(ids, files, column)
+    except NoIdsFound as error:
+        write(empty_frame(), output, dialect, raw_text=raw_text)
+        raise NoIdsFound(f"{error} Only the header row was written.") from None
     if output is not None:
         check_target(output, rows=len(wanted))
     started = time.monotonic()
@@ -69,13 +74,10 @@ def run(
             raise
     write(frame, output, dialect, raw_text=raw_text)
     if not quiet:
-        if not wanted:
-            say("There were no ids to fetch, so there is only a header.", "yellow")
-        else:
-            tell(frame, time.monotonic() - started)
-            if output is not None:
-                say(f"Written to {output}: {plural(len(frame), 'row')}.")
-            mention_unarchived(store, no_archive)
+        tell(frame, time.monotonic() - started)
+        if output is not None:
+            say(f"Written to {output}: {plural(len(frame), 'row')}.")
+        mention_unarchived(store, no_archive)
     return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0
 
 
@@ -97,11 +99,15 @@ def _save_rest(error: ApiError | ArchiveError, output: str | None, dialect: str,
     say(f"What was fetched before it stopped is in {where}: {had:,} of {plural(len(frame), 'id')}.", "yellow")
 
 
-def tell(frame: pd.DataFrame, seconds: float | None = None) -> None:
-    """Say on standard error what came of a fetch: counts, cost, and what failed, why, and what to do."""
+def tell(frame: pd.DataFrame, seconds: float | None = None, *, requested: bool = True) -> None:
+    """Say on standard error what came of a fetch: counts, cost, and what failed, why, and what to do.
+
+    Of an archive, from which nothing in particular was requested, only the cost and the counts.
+    """
     figures = summary(frame)["value"]
-    parts = [f"{plural(len(frame), 'id')} asked", f"{count(figures['ok'])} ok"]
-    if figures["from_archive"]:
+    of = f"{plural(len(frame), 'id')} requested" if requested else f"{plural(len(frame), 'generation')} in the archive"
+    parts = [of, f"{count(figures['ok'])} ok"]
+    if figures["from_archive"] and requested:
         parts[1] += f" ({count(figures['from_archive'])} from the archive)"
     not_ok = len(frame) - int(figures["ok"])
     if not_ok:

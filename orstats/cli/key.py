@@ -47,10 +47,10 @@ def _table(key: dict[str, Any]) -> Table:
     grid.add_row("Used", _spent(key, "usage"))
     if any(key.get(f"byok_usage{span}") for span in _SPANS):
         counts = "counts" if key.get("include_byok_in_limit") else "does not count"
-        grid.add_row("By own keys", _spent(key, "byok_usage") + f"; {counts} towards the limit")
+        grid.add_row("BYOK usage", _spent(key, "byok_usage") + f"; {counts} towards the limit")
     if key.get("limit") is not None:
         reset = key.get("limit_reset")
-        turn = f", anew {line(reset)}" if reset else ""
+        turn = f", resets {line(reset)}" if reset else ""
         grid.add_row("Limit", Text(f"{_usd(key, 'limit')}{turn}; {_usd(key, 'limit_remaining')} left"))
     else:
         grid.add_row("Limit", "none")
@@ -59,7 +59,7 @@ def _table(key: dict[str, Any]) -> Table:
     return grid
 
 
-_SPANS = {"_daily": "today", "_weekly": "this week", "_monthly": "this month", "": "in all"}
+_SPANS = {"_daily": "today", "_weekly": "this week", "_monthly": "this month", "": "in total"}
 
 
 def _spent(key: dict[str, Any], name: str) -> str:

@@ -69,6 +69,7 @@ def run(
     dialect = _check_output(output, excel)
     is_page = output is not None and output.lower().endswith(_PAGES)
     said: list[str] = []
+    is_requested = True
     with Client(base_url=base_url) as client:
         store = place(archive, no_archive, client)
         if ids or files:
@@ -82,6 +83,7 @@ def run(
             raise WrongUsage(f"no ids{lacking}. Give ids, or --ids-from FILE.")
         else:
             columns = PAGE_COLUMNS if is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS, *keys)
+            is_requested = False
             frame, said = _archived(store, client, base_url, columns)
     frame, undated = _between(frame, *ends)
     frame.attrs |= {
@@ -96,7 +98,7 @@ def run(
     if not quiet:
         for words in said:
             say(words)
-        tell(frame)
+        tell(frame, requested=is_requested)
     incomplete = bool((frame["fetch_status"] != "ok").any()) or bool(frame.attrs.get(UNREADABLE_FILES))
     return SOME_FAILED if incomplete else 0
 

@@ -10,6 +10,7 @@ from orstats.data.wording import count, known, milliseconds, tokens, usd, usd_pl
 __all__ = [
     "clean",
     "count",
+    "for_shell",
     "known",
     "line",
     "milliseconds",
@@ -54,6 +55,31 @@ def line(text: object) -> str:
     'two lines'
     """
     return " ".join(clean(text).split())
+
+
+_OPTIONS: Final = {"ids": "--ids-from", "start": "--since", "end": "--until"} | {
+    name: f"--{name.replace('_', '-')}"
+    for name in (
+        *("column", "archive", "workers", "pending_wait", "deadline", "base_url", "refresh"),
+        *("by", "freq", "tz", "tolerance", "user", "model", "before", "after", "host"),
+    )
+}
+_ARGUMENT: Final = re.compile(rf"(?<![\w.(-])({'|'.join(_OPTIONS)})=(?:…|(?=[\s.,;:)]|\Z))")
+#: Keys are never given on a command line.
+_KEY_ARGUMENT: Final = re.compile(r",? \(?or pass Client\(\w+=…\)\)?")
+
+
+def for_shell(text: object) -> str:
+    """Replace the names of Python arguments in advice by the options of the command line.
+
+    Examples
+    --------
+    >>> for_shell("a.csv: no id column found; name one with column=. Or pass archive=…, or set ORSTATS_ARCHIVE.")
+    'a.csv: no id column found; name one with --column. Or pass --archive, or set ORSTATS_ARCHIVE.'
+    >>> for_shell("set the environment variable OPENROUTER_API_KEY, or pass Client(api_key=…).")
+    'set the environment variable OPENROUTER_API_KEY.'
+    """
+    return _ARGUMENT.sub(lambda match: _OPTIONS[match[1]], _KEY_ARGUMENT.sub("", str(text)))
 
 
 def short(text: object, width: int = 60) -> str:

@@ -29,7 +29,7 @@ def test_csv_goes_to_standard_output_and_words_to_standard_error(online, orstats
     done = orstats("fetch", *online.ids[:3])
     assert done.exit_code == 0
     assert [row["id"] for row in rows(done.stdout)] == online.ids[:3]
-    assert "3 ids asked · 3 ok" in done.stderr
+    assert "3 ids requested · 3 ok" in done.stderr
     assert "Cost $" in done.stderr
 
 
@@ -103,7 +103,7 @@ def test_a_file_given_as_an_id_is_pointed_out(orstats, tmp_path):
 def test_an_empty_file_gives_a_header(orstats, tmp_path):
     (tmp_path / "empty.txt").write_text("")
     done = orstats("fetch", "--ids-from", "empty.txt")
-    assert done.exit_code == 0
+    assert done.exit_code == 1
     assert done.stdout.startswith("id,fetch_status,")
     assert rows(done.stdout) == []
     assert "no ids to fetch" in done.stderr

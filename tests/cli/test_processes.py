@@ -128,7 +128,7 @@ def test_the_simulator_serves_until_ctrl_c(spawn, orstats, tmp_path):
     credentials = {"OPENROUTER_BASE_URL", "OPENROUTER_API_KEY", "OPENROUTER_MANAGEMENT_KEY"}
     assert set(environment) == {*credentials, "ORSTATS_ARCHIVE"}
     done = orstats("fetch", "--ids-from", "ids.txt", env=environment)
-    assert "10 ids asked · 10 ok" in done.stderr
+    assert "10 ids requested · 10 ok" in done.stderr
     same = SimServer(10, seed=7, until=datetime(2026, 6, 30, tzinfo=UTC))
     assert (tmp_path / "ids.txt").read_text().split() == same.ids
     assert "bought" in orstats("key", env=environment).stdout

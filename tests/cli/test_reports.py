@@ -75,7 +75,7 @@ def test_report_of_ids_and_of_the_whole_archive(online, orstats):
     assert done.stdout.splitlines()[0].split() == ["model", "generations", "cost", "share", "tokens"]
     assert done.stdout.splitlines()[-1].startswith("total")
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "50 ids asked · 50 ok" in done.stderr
+    assert "50 ids requested · 50 ok" in done.stderr
     before = online.requests
     again = orstats("report", "--archive", "a")
     assert again.stdout == done.stdout
@@ -260,7 +260,7 @@ def test_demo_does_the_whole_job_twice(orstats):
     for _ in range(2):
         done = orstats("demo", "--generations", "60", "--out", "demo")
         assert done.exit_code == 0
-        assert "62 ids asked · 60 ok · 2 not ok" in done.stderr
+        assert "62 ids requested · 60 ok · 2 not ok" in done.stderr
         assert "60 ids in" in done.stderr
         assert "total" in done.stdout
     with open("demo/costs.csv", encoding="utf-8", newline="") as file:  # noqa: PTH123

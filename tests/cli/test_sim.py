@@ -75,7 +75,7 @@ def test_sim_prints_everything_that_a_second_terminal_needs(spawn, orstats, tmp_
     for archived in ("", " (30 from the archive)"):
         done = orstats("fetch", "--ids-from", "app.log", "-o", "costs.csv")
         assert done.exit_code == 3
-        assert f"32 ids asked · 30 ok{archived} · 2 not ok" in done.stderr
+        assert f"32 ids requested · 30 ok{archived} · 2 not ok" in done.stderr
         assert "not archived" not in done.stderr.lower()
     assert "total" in orstats("report").stdout
     (archive,) = (tmp_path / "orstats-sim").iterdir()
