@@ -209,7 +209,7 @@ def report(
     top: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Show the N most expensive groups, and all others as one.", show_default=False
+            min=1, metavar="N", help="The N most expensive groups; the others in one row.", show_default=False
         ),
     ] = None,
     output: Annotated[

@@ -106,7 +106,7 @@ def test_an_empty_file_gives_a_header(orstats, tmp_path):
     assert done.exit_code == 1
     assert done.stdout.startswith("id,fetch_status,")
     assert rows(done.stdout) == []
-    assert "no ids to fetch" in done.stderr
+    assert "no ids found in empty.txt" in done.stderr
 
 
 @pytest.mark.parametrize(
