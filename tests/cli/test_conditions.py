@@ -52,7 +52,7 @@ DRIVER = """
     print(json.dumps([run(argv, given["closed"], given["devices"]) for argv in given["commands"]]))
 """
 HELPED = ["", "demo", "fetch", "show", "report", "fields", "sim", "ids", "reconcile", "key", "explore", "archive"]
-HELPED += [f"archive {name}" for name in ("path", "info", "compact", "export")]
+HELPED += [f"archive {name}" for name in ("path", "info", "compact", "export", "forget")]
 LOST = "gen-1760000000-AbCdEfGhIjKlMnOpQrSt"
 
 #: Conditions: how the process is started, and which exit code a command has under it.
