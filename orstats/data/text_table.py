@@ -16,7 +16,7 @@ from rich.text import Text
 _LABEL: Final = 36
 _LABELS: Final = 18
 _TEXT: Final = 20
-_PROSE: Final = 28
+_PROSE: Final = 24
 #: Wider lines of prose are hard to read, however wide the terminal is.
 _MOST_PROSE: Final = 100
 _LEAST: Final = 3

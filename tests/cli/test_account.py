@@ -180,7 +180,7 @@ def test_amounts_that_are_no_numbers_are_unknown(online, orstats, monkeypatch): 
     result = orstats("key")
     assert result.exit_code == 0
     assert "unknown; unknown left" in result.stdout
-    assert "$25.5000 in all" in result.stdout
+    assert "$25.5000 in total" in result.stdout
     assert "unknown left: $100.50 bought, unknown used" in result.stdout
 
 
