@@ -152,7 +152,7 @@ def test_figures_and_coverage():
     text = words(df)
     assert "Cost$1.75001 of unknown cost not in it; with these $1.7500 from credits, $0 charged by providers" in text
     assert "Generations3of 4 requested" in text
-    assert "Asked for4" in text
+    assert "Requested4" in text
     assert "not found1Check that the id is complete" in text
     assert "Of unknown cost1" in text
     assert "total$1.7500100.0%3" in text
