@@ -219,7 +219,7 @@ def test_honest_where_there_is_nothing(df):
 
 def test_size_does_not_grow_with_the_rows():
     few = frame([record(at, model=f"m{at}") for at in range(50)])
-    many = pd.concat([few] * 20)
+    many = pd.concat([few] * 20).set_axis([f"gen-{at}" for at in range(1_000)]).rename_axis("id")
     assert len(page(many)) < 1.2 * len(page(few))
 
 

@@ -142,7 +142,7 @@ def test_nothing_to_compare(sim, df):
 
 
 def test_what_cannot_be_compared(sim, df):
-    with pytest.raises(orstats.errors.ConfigError, match="no column total_cost"):
+    with pytest.raises(orstats.errors.ConfigError, match="is missing total_cost"):
         orstats.reconcile(df.drop(columns="total_cost"), start="3d", end="now", client=sim.client())
     with pytest.raises(orstats.errors.ConfigError, match="tolerance"):
         orstats.reconcile(df, start="3d", end="now", client=sim.client(), tolerance=-1)

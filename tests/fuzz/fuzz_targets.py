@@ -58,7 +58,7 @@ def run(path, generation_id, status, headers, body):
             headers,
             body,
             generation_id=generation_id,
-            is_record=path == "/generation",
+            path=path,
             shape=list if path == "/activity" else dict,
             now=NOW,
             secret="sk-or-v1-0123",

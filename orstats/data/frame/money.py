@@ -115,11 +115,13 @@ def _floats(column: pd.Series[Any]) -> _Floats:
 
 
 # The same as `split` and `join`; narwhals would evaluate each of their many expressions on pandas anew.
+@np.errstate(all="ignore")  # amounts beyond any that are paid become infinite
 def _split_array(amounts: _Floats) -> tuple[_Floats, _Floats]:
     micro = np.round(amounts * 10.0**_MICRO)
     return micro, np.round((amounts - micro / 10.0**_MICRO) * 10.0**_FEMTO)
 
 
+@np.errstate(all="ignore")
 def _join_arrays(micro: _Floats, femto: _Floats, most: int) -> _Floats:
     amounts = micro / 10.0**_MICRO
     for places in range(_MICRO + 1, most + 1):

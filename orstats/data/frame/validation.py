@@ -92,7 +92,7 @@ def require(df: pd.DataFrame, columns: Sequence[str], *, indexed: bool = False, 
     """
     require_pandas(df)
     if absent := [name for name in columns if name not in df.columns and name != df.index.name]:
-        raise ConfigError(f"The frame lacks {', '.join(absent)}: give one of orstats.fetch, with all its columns.")
+        raise ConfigError(f"The DataFrame is missing {', '.join(absent)}; pass the result of orstats.fetch().")
     check_names(df.columns)
     df = by_id(df)
     if indexed and df.index.name != ID.name:
