@@ -232,9 +232,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
         write_html(frame([record()]), path, tz="Europe/Berlon")
     with pytest.raises(ConfigError, match="hour, day"):
         write_html(frame([record()]), path, freq="fortnight")
-    with pytest.raises(ConfigError, match="lacks created_at"):
+    with pytest.raises(ConfigError, match="is missing created_at"):
         page(frame([record()]).drop(columns="created_at"))
-    with pytest.raises(ConfigError, match="lacks cost_usd"):
+    with pytest.raises(ConfigError, match="is missing cost_usd"):
         write_html(frame([record()]).drop(columns="cost_usd"), path)
     with pytest.raises(ExportError, match=r"\.html"):
         write_html(frame([record()]), tmp_path / "report.pdf")
