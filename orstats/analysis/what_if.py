@@ -61,10 +61,8 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
     >>> record = {"model": "a", "total_cost": 9.0, "is_byok": False,
     ...           "native_tokens_prompt": 3_000_000, "native_tokens_cached": 1_000_000, "native_tokens_completion": 0}
     >>> df = assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
-    >>> what_if(df, {"a": {"prompt": 2.0, "cached": 0.5, "completion": 8.0}})[["what_if_usd", "difference_usd"]]
-           what_if_usd  difference_usd
-    model
-    a              4.5            -4.5
+    >>> what_if(df, {"a": {"prompt": 2.0, "cached": 0.5, "completion": 8.0}}).loc["a", "difference_usd"].item()
+    -4.5
     """
     table = _table(prices)
     wrapped = wrap(df)

@@ -247,7 +247,7 @@ def test_several_hosts_in_one_archive_must_be_told_apart(orstats):
 
 def test_most_frequent_error_of_each_status_is_printed_in_the_words_of_the_csv(orstats, monkeypatch):
     victims = SimServer(12, seed=3, until=UNTIL).ids[:4]
-    faults = Faults(rate=0, always=dict(zip(victims, ["400", "500", "redirect", "redirect"], strict=True)))
+    faults = Faults(rate=0, always=dict(zip(victims, ["400", "500", "list-200", "list-200"], strict=True)))
     with SimServer(12, seed=3, until=UNTIL, faults=faults) as sim:
         lost = sim.unknown_ids(2, age=90_000)
         monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
