@@ -97,6 +97,9 @@ def move_past_midnight(
             excluded = unserved.get(here, 0)
             possible = [-gaps[here]]
         moved = _explaining(own, possible, excluded)
+        if moved is None and by_end == [True, True] and here[0] >= first:
+            # Ids missing from this day can hide the difference here, but not the same cost on the next day.
+            moved = _explaining(own, [gaps[there]], unserved.get(there, 0), tolerance=ROUNDING_USD)
         if moved is None:
             continue
         parts = _parts(moved)
@@ -129,7 +132,9 @@ def _parts(calls: pd.DataFrame) -> _Gap:
     return calls[_PARTS].sum().to_numpy("float64")
 
 
-def _explaining(candidates: pd.DataFrame, gaps: list[_Gap], unserved: int) -> pd.DataFrame | None:
+def _explaining(
+    candidates: pd.DataFrame, gaps: list[_Gap], unserved: int, tolerance: float | None = None
+) -> pd.DataFrame | None:
     """Choose the calls whose number and cost explain one of the differences best.
 
     The account may exclude some unserved requests.
@@ -141,7 +146,7 @@ def _explaining(candidates: pd.DataFrame, gaps: list[_Gap], unserved: int) -> pd
         for size in range(most, max(most - unserved, 1) - 1, -1):
             for chosen in islice(combinations(range(len(costs)), size), _MAX_COMBINATIONS):
                 left = abs(amount - sum(costs[n] for n in chosen))
-                if left <= max(abs(amount), ROUNDING_USD):
+                if left <= (max(abs(amount), ROUNDING_USD) if tolerance is None else tolerance):
                     found.append((round(left / ROUNDING_USD), chosen))
     return candidates.iloc[list(min(found, key=lambda one: one[0])[1])] if found else None
 

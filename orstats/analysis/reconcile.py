@@ -236,14 +236,15 @@ def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], notes: N
     both["difference_usd"] = both["account_usd"] - both["usd"]
     both = both.round(dict.fromkeys((name for name in both.columns if name.endswith("usd")), _PLACES))
     both["missing"] = both["account_requests"] - both["requests"]
-    # What activity leaves out is neither missing nor too many.
-    both["missing"] += both["unserved"].clip(upper=(-both["missing"]).clip(lower=0))
     off = both["difference_usd"].abs()
+    allowed = (both["account_usd"] * tolerance).clip(lower=ROUNDING_USD)
+    # Activity may omit unserved requests, which are neither missing nor too many but can hide a missing id.
+    hiding = (both["unserved"] > 0) & (both["missing"] == 0) & (both["difference_usd"] > allowed)
+    both["missing"] += both["unserved"].clip(upper=(-both["missing"]).clip(lower=0)).where(~hiding, 1)
     larger = both[["usd", "account_usd"]].max(axis=1)
     requests = both[["requests", "account_requests"]].max(axis=1).where(lambda n: n > 0, 1)
     by_amount = 1.0 - off / larger.where(larger > 0, 1.0)
     both["explained"] = by_amount.where(larger > 0, 1.0 - both["missing"].abs() / requests)
-    allowed = (both["account_usd"] * tolerance).clip(lower=ROUNDING_USD)
     both["agrees"] = (off <= allowed) & (both["missing"] == 0)
     both["reason"] = [_reason(key, row, not_fetched, notes) for key, row in _rows(both)]
     both["source"] = both["account_source"]

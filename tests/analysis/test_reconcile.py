@@ -186,7 +186,9 @@ def test_model_that_activity_omits_comes_from_the_analytics(awkward, awkward_df)
 
 def test_lost_ids_of_an_awkward_account_are_still_found(awkward, awkward_df):
     rows = awkward_df[awkward_df["created_at"].between(MIDNIGHT - timedelta(days=20), MIDNIGHT - timedelta(days=3))]
-    lost = set(random.Random(1).sample(list(rows.index[rows["created_at"].dt.hour < 20]), 20))
+    # Totals cannot place a missing id that cost nothing, nor one that may have run past midnight.
+    placeable = rows["created_at"].dt.hour.lt(20) & rows["cost_usd"].gt(0) & rows["provider_name"].notna()
+    lost = set(random.Random(1).sample(list(rows.index[placeable]), 20))
     compared = orstats.reconcile(
         awkward_df[~awkward_df.index.isin(lost)], start="25d", end="yesterday", client=awkward.client()
     )
@@ -283,6 +285,20 @@ def test_call_past_midnight_has_one_true_reason_and_the_lost_one_another():
     said, compared = reasons(df.iloc[:2], both((MONDAY, "a/b", 1, 0.5), (TUESDAY, "a/b", 2, 0.375)))
     assert compared["missing"].to_list() == [0, 1]
     assert said["Tuesday", "a/b"].startswith("1 from the previous day (ran past midnight); 1 missing from the ids")
+
+
+def test_id_missing_on_the_day_of_a_call_past_midnight_is_found_on_that_day():
+    df = made((MONDAY + LATE, "a/b", 0.25, 90), (MONDAY + NOON, "a/b", 1.0, 1), (TUESDAY + NOON, "a/b", 0.125, 1))
+    _, compared = reasons(df, both((MONDAY, "a/b", 2, 1.5), (TUESDAY, "a/b", 2, 0.375)))
+    assert compared["missing"].to_list() == [1, 0]
+    assert compared["agrees"].to_list() == [False, True]
+
+
+def test_missing_id_is_not_hidden_by_an_unserved_request():
+    df = made((MONDAY + NOON, "a/b", 0.0, 1), (MONDAY + NOON, "a/b", 1.0, 1))
+    df.loc["gen-0", "provider_name"] = None
+    _, compared = reasons(df, both((MONDAY, "a/b", 2, 1.5)))
+    assert compared["missing"].to_list() == [1]
 
 
 def test_calls_past_each_midnight_are_moved_in_turn():
