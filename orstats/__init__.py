@@ -12,32 +12,31 @@ from typing import TYPE_CHECKING, Any, Final
 from orstats._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from orstats import sim
-    from orstats.analysis.export import write_csv
-    from orstats.analysis.page import write_html
-    from orstats.analysis.plots import plot_cost, plot_latency, plot_tokens
-    from orstats.analysis.read_frame import read
-    from orstats.analysis.reconcile import reconcile
-    from orstats.analysis.report import cost_by, coverage, failures_by, latency_by, tokens_by
-    from orstats.analysis.report_files import write_report
-    from orstats.analysis.what_if import what_if
-    from orstats.api import errors
+    from orstats import errors, sim
+    from orstats.account.list_ids import list_ids
+    from orstats.account.litellm_callback import litellm_callback
+    from orstats.account.reconcile import reconcile
+    from orstats.account.recorder import labels, record, unrecord
     from orstats.api.client import Client
     from orstats.api.retry import Retry
-    from orstats.data.account.discover import list_ids
-    from orstats.data.account.litellm_callback import litellm_callback
-    from orstats.data.account.recorder import labels, record, unrecord
-    from orstats.data.archive.archive import Archive
-    from orstats.data.content.content import Content
-    from orstats.data.content.contents import fetch_contents
-    from orstats.data.content.generation import Generation, get
-    from orstats.data.fetch.fetch import fetch
-    from orstats.data.frame.combine import combine
-    from orstats.data.frame.totals import summary
-    from orstats.data.frame.views import attempts, failures, field_table
-    from orstats.data.ids.read import read_ids
+    from orstats.archive.archive import Archive
+    from orstats.content.content import Content
+    from orstats.content.fetch_contents import fetch_contents
+    from orstats.content.generation import Generation, get
+    from orstats.export.html_page import write_html
+    from orstats.export.read import read
+    from orstats.export.write_csv import write_csv
+    from orstats.export.write_report import write_report
+    from orstats.fetching.fetch import fetch
+    from orstats.frame.combine import combine
+    from orstats.frame.summary import summary
+    from orstats.frame.views import attempts, failures, field_table
+    from orstats.ids.read import read_ids
     from orstats.notebook.explore import explore
     from orstats.notebook.view import view
+    from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
+    from orstats.reports.cost_tokens_latency import cost_by, coverage, failures_by, latency_by, tokens_by
+    from orstats.reports.what_if import what_if
 
 __all__ = [
     "Archive",
@@ -81,43 +80,43 @@ __all__ = [
 
 #: Where each public name lives; the two modules are public themselves.
 _HOME: Final = {
-    "Archive": "orstats.data.archive.archive",
+    "Archive": "orstats.archive.archive",
     "Client": "orstats.api.client",
-    "Content": "orstats.data.content.content",
-    "Generation": "orstats.data.content.generation",
+    "Content": "orstats.content.content",
+    "Generation": "orstats.content.generation",
     "Retry": "orstats.api.retry",
-    "attempts": "orstats.data.frame.views",
-    "combine": "orstats.data.frame.combine",
-    "cost_by": "orstats.analysis.report",
-    "coverage": "orstats.analysis.report",
+    "attempts": "orstats.frame.views",
+    "combine": "orstats.frame.combine",
+    "cost_by": "orstats.reports.cost_tokens_latency",
+    "coverage": "orstats.reports.cost_tokens_latency",
     "explore": "orstats.notebook.explore",
-    "failures": "orstats.data.frame.views",
-    "failures_by": "orstats.analysis.report",
-    "fetch": "orstats.data.fetch.fetch",
-    "fetch_contents": "orstats.data.content.contents",
-    "field_table": "orstats.data.frame.views",
-    "get": "orstats.data.content.generation",
-    "labels": "orstats.data.account.recorder",
-    "latency_by": "orstats.analysis.report",
-    "list_ids": "orstats.data.account.discover",
-    "litellm_callback": "orstats.data.account.litellm_callback",
-    "plot_cost": "orstats.analysis.plots",
-    "plot_latency": "orstats.analysis.plots",
-    "plot_tokens": "orstats.analysis.plots",
-    "read": "orstats.analysis.read_frame",
-    "read_ids": "orstats.data.ids.read",
-    "reconcile": "orstats.analysis.reconcile",
-    "record": "orstats.data.account.recorder",
-    "summary": "orstats.data.frame.totals",
-    "tokens_by": "orstats.analysis.report",
-    "unrecord": "orstats.data.account.recorder",
+    "failures": "orstats.frame.views",
+    "failures_by": "orstats.reports.cost_tokens_latency",
+    "fetch": "orstats.fetching.fetch",
+    "fetch_contents": "orstats.content.fetch_contents",
+    "field_table": "orstats.frame.views",
+    "get": "orstats.content.generation",
+    "labels": "orstats.account.recorder",
+    "latency_by": "orstats.reports.cost_tokens_latency",
+    "list_ids": "orstats.account.list_ids",
+    "litellm_callback": "orstats.account.litellm_callback",
+    "plot_cost": "orstats.plots.plots",
+    "plot_latency": "orstats.plots.plots",
+    "plot_tokens": "orstats.plots.plots",
+    "read": "orstats.export.read",
+    "read_ids": "orstats.ids.read",
+    "reconcile": "orstats.account.reconcile",
+    "record": "orstats.account.recorder",
+    "summary": "orstats.frame.summary",
+    "tokens_by": "orstats.reports.cost_tokens_latency",
+    "unrecord": "orstats.account.recorder",
     "view": "orstats.notebook.view",
-    "what_if": "orstats.analysis.what_if",
-    "write_csv": "orstats.analysis.export",
-    "write_html": "orstats.analysis.page",
-    "write_report": "orstats.analysis.report_files",
+    "what_if": "orstats.reports.what_if",
+    "write_csv": "orstats.export.write_csv",
+    "write_html": "orstats.export.html_page",
+    "write_report": "orstats.export.write_report",
 }
-_MODULES: Final = {"errors": "orstats.api.errors", "sim": "orstats.sim"}
+_MODULES: Final = {"errors": "orstats.errors", "sim": "orstats.sim"}
 
 logging.getLogger("orstats").addHandler(logging.NullHandler())
 

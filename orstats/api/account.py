@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import orjson
 
-from orstats.api.errors import AuthenticationError, BadResponseError, ForbiddenError, MissingKeyError
+from orstats.api.config import Settings
 from orstats.api.quota import Pace, Quota
 from orstats.api.retry import Retry
-from orstats.api.settings import Settings
+from orstats.errors import AuthenticationError, BadResponseError, ForbiddenError, MissingKeyError
 
 T = TypeVar("T")
 

@@ -15,9 +15,14 @@ from urllib.parse import quote as percent
 from requests.structures import CaseInsensitiveDict
 
 from orstats._version import __version__
-from orstats.api import wire
+from orstats.api import response as wire
 from orstats.api.account import AccountCalls
-from orstats.api.errors import (
+from orstats.api.config import Secret, Settings, checked_headers, is_duration, normalise_base_url
+from orstats.api.quota import Pace
+from orstats.api.rate_limit import Governor
+from orstats.api.retry import Retry
+from orstats.api.transport import Answer, Transport
+from orstats.errors import (
     ApiError,
     AuthenticationError,
     ConfigError,
@@ -29,11 +34,6 @@ from orstats.api.errors import (
     ServerError,
     ServiceUnavailableError,
 )
-from orstats.api.governor import Governor
-from orstats.api.quota import Pace
-from orstats.api.retry import Retry
-from orstats.api.settings import Secret, Settings, checked_headers, is_duration, normalise_base_url
-from orstats.api.transport import Answer, Transport
 
 #: Seconds to connect, and between two pieces of a response. The first leaves a person to wait less than 10 s in vain.
 TIMEOUT: Final = (8.0, 30.0)

@@ -13,9 +13,9 @@ import requests
 import urllib3
 from urllib3.exceptions import LocationParseError, ProxySchemeUnknown
 
-from orstats.api.errors import NetworkError, NetworkSetupError, NoConnectionError
+from orstats.api.response import quote
 from orstats.api.tls import certificate_problem
-from orstats.api.wire import quote
+from orstats.errors import NetworkError, NetworkSetupError, NoConnectionError
 
 E = TypeVar("E", bound=BaseException)
 

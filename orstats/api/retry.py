@@ -18,8 +18,8 @@ from typing import TypeVar
 
 import tenacity
 
-from orstats.api.errors import ApiError, ConfigError, NoConnectionError
-from orstats.api.settings import is_duration
+from orstats.api.config import is_duration
+from orstats.errors import ApiError, ConfigError, NoConnectionError
 
 log = logging.getLogger("orstats.retry")
 

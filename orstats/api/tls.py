@@ -15,7 +15,7 @@ import truststore
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
 
-from orstats.api.errors import NetworkSetupError
+from orstats.errors import NetworkSetupError
 
 #: Where distributions keep their bundle when OpenSSL was built to look elsewhere, as truststore knows them.
 _BUNDLES: Final = (

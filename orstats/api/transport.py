@@ -18,10 +18,10 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from orstats.api.bounded import Deadline, bounded
-from orstats.api.errors import NetworkError, NetworkSetupError, NoConnectionError
+from orstats.api.config import Secret, Settings
 from orstats.api.network_errors import NotHttpError, network_error, wrong_scheme
-from orstats.api.settings import Secret, Settings
 from orstats.api.tls import make_context, speaks_http, speaks_tls
+from orstats.errors import NetworkError, NetworkSetupError, NoConnectionError
 
 #: More workers than this would find no pooled connection.
 MAX_CONNECTIONS: Final = 256

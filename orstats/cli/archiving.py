@@ -13,17 +13,17 @@ from typing import Final
 import pandas as pd
 import typer
 
-from orstats.analysis.export import check_target, json_rows, write_csv
-from orstats.api.errors import ArchiveError, ConfigError
-from orstats.cli.asking import gather
+from orstats.account.time_range import moment
+from orstats.archive.archive import Archive
+from orstats.archive.forget import Forgotten
+from orstats.archive.newest import UNREADABLE
 from orstats.cli.console import FAILED, SOME_FAILED, WrongUsage, data, say, show, write_json
+from orstats.cli.inputs import gather
 from orstats.cli.text import count, line, plural, size
-from orstats.data.account.timespan import moment
-from orstats.data.archive.archive import Archive
-from orstats.data.archive.forget import Forgotten
-from orstats.data.archive.newest import UNREADABLE
-from orstats.data.frame.frame import SOURCE, UNREADABLE_FILES, stored_frame
-from orstats.data.text_table import Column
+from orstats.errors import ArchiveError, ConfigError
+from orstats.export.write_csv import check_target, json_rows, write_csv
+from orstats.frame.build import SOURCE, UNREADABLE_FILES, stored_frame
+from orstats.text.table import Column
 
 _FILL: Final = "Run orstats fetch to add records."
 

@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orstats.api.errors import OrstatsError
 from orstats.cli import exit_code
 from orstats.cli.streams import OutputError
 from orstats.cli.text import clean, for_shell, line
-from orstats.data.text_table import Column, fit
+from orstats.errors import OrstatsError
+from orstats.text.table import Column, fit
 
 P = ParamSpec("P")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from orstats.cli.text import clean, line, short, size
-from orstats.data.content.content import Content, StoredAttempt, StoredError
-from orstats.data.content.messages import Message
-from orstats.data.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
-from orstats.data.content.words import no_completion
+from orstats.content.content import Content, StoredAttempt, StoredError
+from orstats.content.labels import no_completion
+from orstats.content.messages import Message
+from orstats.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
 
 _ROLES = {"system": "magenta", "developer": "magenta", "user": "green", "assistant": "blue", "tool": "yellow"}
 _LONGEST_ADDRESS = 200

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from rich.text import Text
 
-from orstats.analysis.export import write_csv
-from orstats.analysis.report import cost_by
+from orstats.archive.archive import Archive
 from orstats.cli.app_log import write_app_log
-from orstats.cli.asking import ask
 from orstats.cli.console import command_prefix, say, show, words
 from orstats.cli.fetching import tell
+from orstats.cli.inputs import ask
 from orstats.cli.reporting import cost_columns
 from orstats.cli.text import count, plural
-from orstats.data.archive.archive import Archive
-from orstats.data.ids.read import read_ids
+from orstats.export.write_csv import write_csv
+from orstats.ids.read import read_ids
+from orstats.reports.cost_tokens_latency import cost_by
 from orstats.sim import SimServer
 
 _FAULTS = 0.1

@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from orstats.account.analytics import Usage
+from orstats.account.list_ids import list_ids
+from orstats.account.time_range import moment, span
+from orstats.account.time_windows import Window
 from orstats.api.client import Client
-from orstats.api.errors import ConfigError
-from orstats.cli.asking import place
+from orstats.archive.archive import Archive
 from orstats.cli.console import Interrupted, WrongUsage, data, say
+from orstats.cli.inputs import place
 from orstats.cli.text import line, plural
-from orstats.data.account.discover import list_ids
-from orstats.data.account.timespan import moment, span
-from orstats.data.account.usage import Usage
-from orstats.data.account.windows import Window
-from orstats.data.archive.archive import Archive
-from orstats.data.zones import clock, zone_of
+from orstats.errors import ConfigError
+from orstats.text.time_zones import clock, zone_of
 
 _LONGEST: Final = timedelta(days=31)
 _NAMES_SHOWN: Final = 5

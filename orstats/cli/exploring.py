@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Final
 
 from orstats.api.client import Client
-from orstats.api.errors import MissingExtraError
+from orstats.archive.archive import Archive
 from orstats.cli.archiving import stored
-from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import Failure, WrongUsage, data, say
 from orstats.cli.fetching import tell
+from orstats.cli.inputs import ask, gather, place
 from orstats.cli.text import plural
-from orstats.data.archive.archive import Archive
+from orstats.errors import MissingExtraError
 
 _LOOPBACK: Final = "127.0.0.1"
 _STARTING_S: Final = 60.0

@@ -9,17 +9,17 @@ from typing import Any
 import pandas as pd
 from rich.text import Text
 
-from orstats.analysis.export import check_target, write_csv
 from orstats.api.client import Client
-from orstats.api.errors import ApiError, ArchiveError
-from orstats.cli.asking import NoIdsFound, ask, gather, mention_unarchived, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, words
+from orstats.cli.inputs import NoIdsFound, ask, gather, mention_unarchived, place
 from orstats.cli.options import dialect_of
 from orstats.cli.text import count, known, line, plural, short, usd, usd_places
-from orstats.data.frame.frame import empty_frame
-from orstats.data.frame.totals import summary
-from orstats.data.frame.views import failures
-from orstats.data.wording import cost_parts
+from orstats.errors import ApiError, ArchiveError
+from orstats.export.write_csv import check_target, write_csv
+from orstats.frame.build import empty_frame
+from orstats.frame.summary import summary
+from orstats.frame.views import failures
+from orstats.text.format import cost_parts
 
 _EXAMPLES = 5
 _ID_WIDTH = 100

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from orstats.api.account import MANAGEMENT_KEYS_URL
 from orstats.api.client import Client
-from orstats.api.errors import ForbiddenError
 from orstats.cli.console import pairs, say, tables, write_json
 from orstats.cli.text import line, usd
-from orstats.data.frame.coerce import number
+from orstats.errors import ForbiddenError
+from orstats.frame.coerce import number
 
 
 def run(*, as_json: bool, base_url: str | None) -> int:

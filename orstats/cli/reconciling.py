@@ -7,15 +7,15 @@ from datetime import time, timedelta
 
 import pandas as pd
 
-from orstats.analysis.export import check_target, json_rows, write_csv
-from orstats.analysis.reconcile import reconcile, share_explained
+from orstats.account.reconcile import reconcile, share_explained
 from orstats.api.client import Client
-from orstats.cli.asking import ask, gather, place
 from orstats.cli.console import SOME_FAILED, say, show, write_json
 from orstats.cli.discovering import between, ids_between
+from orstats.cli.inputs import ask, gather, place
 from orstats.cli.text import count, line, plural, usd, usd_places
-from orstats.data.text_table import Column
-from orstats.data.wording import usd_amounts
+from orstats.export.write_csv import check_target, json_rows, write_csv
+from orstats.text.format import usd_amounts
+from orstats.text.table import Column
 
 _MOST_LINES = 20
 _LONG_CALL = timedelta(hours=1)

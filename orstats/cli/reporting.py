@@ -10,31 +10,31 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from orstats.analysis.buckets import freq_of, moments, starts
-from orstats.analysis.cells import PERIOD, named_columns
-from orstats.analysis.export import check_target, json_rows, write_csv
-from orstats.analysis.page import COLUMNS as PAGE_COLUMNS
-from orstats.analysis.page import write_html
-from orstats.analysis.report import COST_COLUMNS, cost_by
-from orstats.analysis.report_files import ENDINGS as FILE_ENDINGS
-from orstats.analysis.report_files import write_report
+from orstats.account.time_range import span
 from orstats.api.client import Client
-from orstats.api.errors import ConfigError
+from orstats.archive.archive import Archive
 from orstats.cli.archiving import stored
-from orstats.cli.asking import UNARCHIVED, ask, gather, place
 from orstats.cli.console import SOME_FAILED, WrongUsage, say, show, write_json
 from orstats.cli.discovering import ids_between, time_option
 from orstats.cli.fetching import tell
+from orstats.cli.inputs import UNARCHIVED, ask, gather, place
 from orstats.cli.options import dialect_of
 from orstats.cli.text import count, known, line, plural, short, tokens
-from orstats.data.account.timespan import span
-from orstats.data.archive.archive import Archive
-from orstats.data.frame.frame import UNREADABLE_FILES, empty_frame
-from orstats.data.frame.totals import SUMMARY_COLUMNS
-from orstats.data.frame.views import field_table
-from orstats.data.text_table import Column
-from orstats.data.wording import percents, usd_amounts
-from orstats.data.zones import clock, zone_of
+from orstats.errors import ConfigError
+from orstats.export.csv_cells import named_columns
+from orstats.export.html_page import COLUMNS as PAGE_COLUMNS
+from orstats.export.html_page import write_html
+from orstats.export.write_csv import check_target, json_rows, write_csv
+from orstats.export.write_report import ENDINGS as FILE_ENDINGS
+from orstats.export.write_report import write_report
+from orstats.frame.build import UNREADABLE_FILES, empty_frame
+from orstats.frame.summary import SUMMARY_COLUMNS
+from orstats.frame.views import field_table
+from orstats.reports.cost_tokens_latency import COST_COLUMNS, cost_by
+from orstats.reports.periods import PERIOD, freq_of, moments, starts
+from orstats.text.format import percents, usd_amounts
+from orstats.text.table import Column
+from orstats.text.time_zones import clock, zone_of
 
 
 def run(

@@ -10,19 +10,19 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from orstats.analysis.export import json_rows
 from orstats.api.client import Client
-from orstats.api.errors import ApiError
-from orstats.cli.asking import ask, place
+from orstats.archive.archive import Archive
 from orstats.cli.console import FAILED, SOME_FAILED, pairs, say, tables, write_json
 from orstats.cli.conversation import conversation
+from orstats.cli.inputs import ask, place
 from orstats.cli.text import clean, count, known, line, milliseconds, short, usd
-from orstats.data.archive.archive import Archive
-from orstats.data.content.content import Content
-from orstats.data.content.generation import Generation
-from orstats.data.content.words import BASIS
-from orstats.data.frame.views import ADVICE
-from orstats.data.ids.shapes import log_page
+from orstats.content.content import Content
+from orstats.content.generation import Generation
+from orstats.content.labels import BASIS
+from orstats.errors import ApiError
+from orstats.export.write_csv import json_rows
+from orstats.frame.views import ADVICE
+from orstats.ids.formats import log_page
 
 _SERVED = range(200, 300)
 _IDS = ("request_id", "session_id", "upstream_id", "response_cache_source_id", "workspace_id", "app_id", "preset_id")

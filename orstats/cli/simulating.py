@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from orstats.api.errors import ConfigError
+from orstats.account.time_range import moment
 from orstats.cli.app_log import write_app_log
 from orstats.cli.console import Failure, WrongUsage, command_prefix, data, say
 from orstats.cli.text import plural
-from orstats.data.account.timespan import moment
+from orstats.errors import ConfigError
 from orstats.sim import RateLimit, SimServer
 from orstats.sim.faults import RetryAfter
 

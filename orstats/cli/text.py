@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from orstats.data.wording import count, known, milliseconds, tokens, usd, usd_places
+from orstats.text.format import count, known, milliseconds, tokens, usd, usd_places
 
 __all__ = [
     "clean",

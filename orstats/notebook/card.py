@@ -10,17 +10,17 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from orstats.api.errors import OrstatsError
-from orstats.data.content.content import Content
-from orstats.data.content.escape import Html
-from orstats.data.content.generation import Generation
-from orstats.data.content.static_card import static_card
+from orstats.content.content import Content
+from orstats.content.generation import Generation
+from orstats.content.html_card import static_card
+from orstats.errors import OrstatsError
 from orstats.notebook.conversation import Conversation
-from orstats.notebook.render import notice, spinner
-from orstats.notebook.render_card import details, head
-from orstats.notebook.render_content import raw_content, raw_json, reasoning, stored_error
-from orstats.notebook.render_style import style
-from orstats.notebook.shown import Shown, button, close_all
+from orstats.notebook.html.base import notice, spinner
+from orstats.notebook.html.card import details, head
+from orstats.notebook.html.content import raw_content, raw_json, reasoning, stored_error
+from orstats.notebook.html.style import style
+from orstats.notebook.widgets import Shown, button, close_all
+from orstats.text.sanitize import Html
 
 log = logging.getLogger("orstats.notebook")
 

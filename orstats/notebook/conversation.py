@@ -6,13 +6,13 @@ from typing import Final
 
 import ipywidgets as widgets
 
-from orstats.data.content.content import Content
-from orstats.data.content.escape import plain_line
-from orstats.data.content.words import no_completion
-from orstats.notebook.render import notice
-from orstats.notebook.render_content import FOLDED, OPENED, Turn, bubble, turns
-from orstats.notebook.render_markdown import has_markdown
-from orstats.notebook.shown import Shown, button, close_all, row, watch
+from orstats.content.content import Content
+from orstats.content.labels import no_completion
+from orstats.notebook.html.base import notice
+from orstats.notebook.html.content import FOLDED, OPENED, Turn, bubble, turns
+from orstats.notebook.html.markdown import has_markdown
+from orstats.notebook.widgets import Shown, button, close_all, row, watch
+from orstats.text.sanitize import plain_line
 
 #: Bubbles on one page.
 PAGE: Final = 25

@@ -7,11 +7,11 @@ import os
 import pandas as pd
 
 from orstats.api.client import Client
-from orstats.api.errors import ArchiveError, ConfigError
-from orstats.api.settings import Settings
-from orstats.data.archive.archive import Archive
-from orstats.data.fetch.asked import UNARCHIVED, ArchiveChoice
-from orstats.data.frame.frame import assemble
+from orstats.api.config import Settings
+from orstats.archive.archive import Archive
+from orstats.errors import ArchiveError, ConfigError
+from orstats.fetching.arguments import UNARCHIVED, ArchiveChoice
+from orstats.frame.build import assemble
 from orstats.notebook.explorer import Explorer
 
 

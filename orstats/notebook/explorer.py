@@ -12,23 +12,23 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from orstats.analysis.export import write_csv
 from orstats.api.client import Client
-from orstats.api.errors import OrstatsError
-from orstats.data.content.escape import Html, plain_line
-from orstats.data.content.generation import Generation
-from orstats.data.content.words import count, duration, usd
-from orstats.data.fetch.asked import ArchiveChoice
-from orstats.notebook.compare import Comparison
-from orstats.notebook.controls import Controls
-from orstats.notebook.filters import Mask, Rows
-from orstats.notebook.listing import Listing
-from orstats.notebook.render import notice
-from orstats.notebook.render_chart import chart
-from orstats.notebook.render_explore_style import explorer_style
-from orstats.notebook.render_table import empty, table, totals
-from orstats.notebook.shown import Shown, button, close_all, in_turn, row
+from orstats.content.generation import Generation
+from orstats.content.labels import count, duration, usd
+from orstats.errors import OrstatsError
+from orstats.export.write_csv import write_csv
+from orstats.fetching.arguments import ArchiveChoice
+from orstats.notebook.comparison import Comparison
+from orstats.notebook.filter_controls import Controls
+from orstats.notebook.html.base import notice
+from orstats.notebook.html.chart import chart
+from orstats.notebook.html.explore_style import explorer_style
+from orstats.notebook.html.table import empty, table, totals
+from orstats.notebook.table import Listing
+from orstats.notebook.table_model import Mask, Rows
 from orstats.notebook.view import card
+from orstats.notebook.widgets import Shown, button, close_all, in_turn, row
+from orstats.text.sanitize import Html, plain_line
 
 log = logging.getLogger("orstats.notebook")
 

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from orstats.api.client import Client
-from orstats.api.errors import ApiError, OrstatsError
-from orstats.data.content.generation import Generation, get
-from orstats.data.fetch.asked import ArchiveChoice
-from orstats.data.fetch.schedule import status_of
+from orstats.content.generation import Generation, get
+from orstats.errors import ApiError, OrstatsError
+from orstats.fetching.arguments import ArchiveChoice
+from orstats.fetching.scheduler import status_of
 from orstats.notebook.card import Card
 
 

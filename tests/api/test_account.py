@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import orstats
-from orstats.api.errors import BadResponseError
 from orstats.api.quota import Quota
-from orstats.api.wire import decode
+from orstats.api.response import decode
+from orstats.errors import BadResponseError
 from orstats.sim import Faults, SimServer
 
 

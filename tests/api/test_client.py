@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from urllib3 import HTTPHeaderDict
 
+from orstats import errors
 from orstats.api import client as client_module
-from orstats.api import errors
 from orstats.api.client import Client
 from orstats.api.retry import Retry
 from orstats.api.transport import Answer

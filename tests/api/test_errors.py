@@ -3,7 +3,7 @@ import pickle
 import pytest
 from urllib3 import HTTPHeaderDict
 
-from orstats.api import errors
+from orstats import errors
 
 EACH = [
     errors.MissingKeyError("no key"),

@@ -18,8 +18,8 @@ from urllib3.exceptions import NewConnectionError
 
 from orstats.api import tls, transport
 from orstats.api.client import Client
-from orstats.api.errors import ApiError, NetworkError, NetworkSetupError, NoConnectionError
 from orstats.api.retry import Retry
+from orstats.errors import ApiError, NetworkError, NetworkSetupError, NoConnectionError
 from orstats.sim import SimServer
 
 KEY = "sk-or-v1-" + "ab" * 32

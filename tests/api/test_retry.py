@@ -1,7 +1,7 @@
 import pytest
 
-from orstats.api.errors import ConfigError, NoConnectionError, NotFoundError, RateLimitError, ServerError
 from orstats.api.retry import Retry
+from orstats.errors import ConfigError, NoConnectionError, NotFoundError, RateLimitError, ServerError
 
 
 def transient(retry_after=None):

@@ -13,8 +13,8 @@ import traceback
 import pytest
 
 from orstats.api.client import Client
-from orstats.api.errors import ApiError, BadResponseError, NetworkError, ServerError
 from orstats.api.retry import Retry
+from orstats.errors import ApiError, BadResponseError, NetworkError, ServerError
 
 KEY = "sk-or-v1-" + "ab" * 32
 ID = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"

@@ -16,8 +16,8 @@ import orjson
 import pyarrow as pa
 from bench_frame import record
 
-from orstats.data.archive.archive import Archive
-from orstats.data.frame.frame import to_table
+from orstats.archive.archive import Archive
+from orstats.frame.build import to_table
 
 HOST = "openrouter.ai"
 BATCH = 4_000

@@ -15,7 +15,7 @@ import comm
 import numpy as np
 import pandas as pd
 
-from orstats.data.fetch.fetch import fetch
+from orstats.fetching.fetch import fetch
 from orstats.notebook.explore import explore
 from orstats.sim import SimServer
 

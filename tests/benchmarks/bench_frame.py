@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orstats.data.frame.derive import derive
-from orstats.data.frame.frame import assemble, to_table
+from orstats.frame.build import assemble, to_table
+from orstats.frame.derive import derive
 
 SECOND = 1_721_086_399
 PARTS = 10

@@ -19,7 +19,7 @@ import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orstats.data.ids.read import read_ids
+from orstats.ids.read import read_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable

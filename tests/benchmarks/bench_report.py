@@ -19,7 +19,7 @@ import pyarrow as pa
 from bench_frame import SECOND, peak, record
 
 import orstats
-from orstats.data.frame.frame import assemble, to_table
+from orstats.frame.build import assemble, to_table
 
 DIFFERENT = 20_000
 PART = 1_000_000

@@ -8,7 +8,7 @@ import time
 import pandas as pd
 
 import orstats
-from orstats.analysis.workbook import write_workbook
+from orstats.export.workbook import write_workbook
 
 ROWS = 100_000
 MOST = 2.0

@@ -3,15 +3,15 @@
 import pytest
 
 import orstats
-from orstats.data.content.content import Content, StoredError
-from orstats.data.content.generation import Generation
-from orstats.data.content.record import ProviderAttempt
-from orstats.notebook.render import notice, spinner
-from orstats.notebook.render_card import details, head
-from orstats.notebook.render_content import bubble, stored_error, turns
-from orstats.notebook.render_explore_style import explorer_style, selected_row
-from orstats.notebook.render_style import style
-from orstats.notebook.render_table import Sorting, table
+from orstats.content.content import Content, StoredError
+from orstats.content.generation import Generation
+from orstats.content.record import ProviderAttempt
+from orstats.notebook.html.base import notice, spinner
+from orstats.notebook.html.card import details, head
+from orstats.notebook.html.content import bubble, stored_error, turns
+from orstats.notebook.html.explore_style import explorer_style, selected_row
+from orstats.notebook.html.style import style
+from orstats.notebook.html.table import Sorting, table
 
 TEXT = "First *line*\n\n\tthen $5 & <b>more</b>\n"
 # VS Code gives widgets a white ground in every theme, has none of Lab's variables where ipywidgets brings none, allows
@@ -127,7 +127,7 @@ def test_nothing_turns_for_who_wants_no_motion(page):
 
 
 def test_no_tab_is_cut_in_a_narrow_place(page, voila):
-    code = "from orstats.notebook.view import card\nfrom orstats.data.content.generation import Generation\n"
+    code = "from orstats.notebook.view import card\nfrom orstats.content.generation import Generation\n"
     voila(page, f"{code}card(Generation('gen-1', model='m/x'))")
     tabs = page.locator(".orstats-card .lm-TabBar-tab")
     tabs.first.wait_for()

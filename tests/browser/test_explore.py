@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 import orstats
-from orstats.notebook.render_explore_style import explorer_style
-from orstats.notebook.render_table import Sorting, table
+from orstats.notebook.html.explore_style import explorer_style
+from orstats.notebook.html.table import Sorting, table
 
 EXPLORE = """
 import orstats

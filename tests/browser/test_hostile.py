@@ -33,8 +33,8 @@ df.loc[df.index[3], ["fetch_status", "error"]] = ["server_error", evil]
 df.loc[df.index[0], "extra"] = json.dumps({{evil: evil}})
 df.loc[df.index[0], "provider_responses"] = json.dumps([{{"provider_name": evil, "status": 500}}])
 df.index = df.index[:0].append(type(df.index)([f"gen-{{n}}{{evil}}" for n in range(4)] + list(df.index[4:]), name="id"))
-from orstats.data.content.content import Content
-from orstats.data.content.generation import Generation
+from orstats.content.content import Content
+from orstats.content.generation import Generation
 wire = {{"input": {{"messages": [
     {{"role": evil, "content": evil, "name": evil, "refusal": evil, "reasoning": evil}},
     {{"role": "tool", "tool_call_id": evil, "content": evil}},

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 from orstats.api import client as client_module
-from orstats.api import governor as governor_module
-from orstats.data.fetch import batch as batch_module
-from orstats.data.fetch import crew as crew_module
-from orstats.data.fetch import fetch as fetch_module
+from orstats.api import rate_limit as governor_module
+from orstats.fetching import batch as batch_module
+from orstats.fetching import fetch as fetch_module
+from orstats.fetching import workers as crew_module
 
 
 class WorldIsOverError(BaseException):

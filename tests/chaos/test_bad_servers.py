@@ -13,7 +13,7 @@ import pytest
 
 import orstats
 from orstats.api import client as client_module
-from orstats.data.fetch import crew as crew_module
+from orstats.fetching import workers as crew_module
 from orstats.sim import Faults, SimServer
 
 KEY = "sk-or-v1-" + "0" * 64

@@ -20,10 +20,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from simulated_time import World
 
 import orstats
-from orstats.api import errors
-from orstats.api.governor import Governor
+from orstats import errors
+from orstats.api.rate_limit import Governor
 from orstats.api.transport import Answer
-from orstats.data.fetch import batch, crew, fetch
+from orstats.fetching import batch, fetch
+from orstats.fetching import workers as crew
 
 KEY = "sk-or-v1-" + "0" * 64
 HOST = "api.example.com"

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX streams and devic
 DRIVER = """
     import json, os, signal, sys, tempfile
 
-    import orstats.cli.app, pandas, orstats.analysis.export, orstats.sim  # noqa
+    import orstats.cli.app, pandas, orstats.export.write_csv, orstats.sim  # noqa
 
     def run(argv, closed, devices):
         out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()

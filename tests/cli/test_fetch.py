@@ -11,11 +11,11 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from orstats.api.errors import ArchiveError
+from orstats.archive.archive import Archive
 from orstats.cli.fetching import cost_line
-from orstats.data.archive.archive import Archive
-from orstats.data.frame.frame import assemble, to_table
-from orstats.data.frame.totals import summary
+from orstats.errors import ArchiveError
+from orstats.frame.build import assemble, to_table
+from orstats.frame.summary import summary
 from orstats.sim import Faults, SimServer
 
 UNTIL = datetime(2026, 10, 1, tzinfo=UTC)
@@ -322,7 +322,7 @@ def test_a_workbook_that_cannot_be_written_costs_no_request(online, orstats, mon
 
 
 def test_too_many_ids_for_a_sheet_are_refused_before_they_are_fetched(online, orstats, monkeypatch):
-    monkeypatch.setattr("orstats.analysis.workbook.MAX_ROWS", 1)
+    monkeypatch.setattr("orstats.export.workbook.MAX_ROWS", 1)
     before = online.requests
     done = orstats("fetch", *online.ids[:2], "-o", "x.xlsx")
     assert done.exit_code == 1

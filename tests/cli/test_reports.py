@@ -15,12 +15,12 @@ import pytest
 import typer.main
 from rich.console import Console
 
-from orstats.analysis.report import cost_by
-from orstats.api.errors import ConfigError
 from orstats.cli.app import app
 from orstats.cli.reporting import cost_columns
-from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
-from orstats.data.text_table import fit
+from orstats.errors import ConfigError
+from orstats.frame.build import Outcome, assemble, empty_frame, to_table
+from orstats.reports.cost_tokens_latency import cost_by
+from orstats.text.table import fit
 
 
 def frame_of(*records):

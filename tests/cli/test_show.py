@@ -5,12 +5,12 @@ import json
 import pytest
 from rich.console import Console
 
-from orstats.api.errors import NotApiResponseError
 from orstats.cli.conversation import conversation
 from orstats.cli.showing import _attempts, _cost
 from orstats.cli.text import clean, line, usd
-from orstats.data.content.content import Content
-from orstats.data.content.generation import Generation
+from orstats.content.content import Content
+from orstats.content.generation import Generation
+from orstats.errors import NotApiResponseError
 from orstats.sim import SimServer
 
 

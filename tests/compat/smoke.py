@@ -12,7 +12,8 @@ import zipfile
 from pathlib import Path
 
 import orstats
-from orstats.notebook import render, render_markdown
+from orstats.notebook.html import base as render
+from orstats.notebook.html import markdown as render_markdown
 
 EXTRAS = {
     "plot": ["matplotlib"],

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import orstats
-from orstats.data.content.content import CONTENT_STATUSES
-from orstats.data.frame.schema import COLUMNS, FIELDS
+from orstats.content.content import CONTENT_STATUSES
+from orstats.frame.schema import COLUMNS, FIELDS
 
 pytestmark = [
     pytest.mark.live,

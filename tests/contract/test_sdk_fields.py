@@ -21,8 +21,8 @@ from openrouter.operations.getcurrentkey import GetCurrentKeyData
 from pydantic import BaseModel
 
 import orstats
-from orstats.data.frame.schema import EXTRA, FIELDS, ID, WIRE
-from orstats.data.frame.views import ATTEMPT_FIELDS
+from orstats.frame.schema import EXTRA, FIELDS, ID, WIRE
+from orstats.frame.views import ATTEMPT_FIELDS
 
 #: Which kinds of ours hold a value of theirs without loss.
 HELD_BY = {

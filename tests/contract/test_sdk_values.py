@@ -17,7 +17,7 @@ from openrouter.operations import queryanalytics as analytics
 from openrouter.operations.getcurrentkey import GetCurrentKeyData
 
 from orstats import errors
-from orstats.api import wire
+from orstats.api import response as wire
 
 REGIONS = {"global", "europe", "us"}
 #: The members that orstats was written with. A new one is looked at, then added here: does a report, a status or a

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from orstats.data.frame.schema import COLUMNS, DERIVED, ID
+from orstats.frame.schema import COLUMNS, DERIVED, ID
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 import orjson
 
 import orstats
-from orstats.api import errors, wire
+from orstats import errors
+from orstats.account.daily_totals import account_totals
+from orstats.api import response as wire
 from orstats.api.account import AccountCalls
-from orstats.data.account.totals import account_totals
-from orstats.data.content.content import Content
-from orstats.data.content.contents_frame import Stored, contents_frame
-from orstats.data.frame.frame import Outcome, assemble, to_table
+from orstats.content.content import Content
+from orstats.content.contents_frame import Stored, contents_frame
+from orstats.frame.build import Outcome, assemble, to_table
 
 NOW = 1_790_000_000.0
 STATUSES = [200, 200, 200, 200, 200, 200, 400, 401, 402, 403, 404, 408, 429, 500, 503, 529, 302, 204, 599]

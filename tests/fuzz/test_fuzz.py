@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import orstats
-from orstats.api import errors
+from orstats import errors
 
 HELD = ("/generation", "/generation/content", "/key", "/credits", "/analytics/query", "/activity")
 

@@ -8,14 +8,14 @@ import pytest
 import traitlets
 
 import orstats
-from orstats.data.content.content import Content
-from orstats.data.content.generation import Generation
-from orstats.data.frame.frame import to_table
-from orstats.notebook.compare import Comparison
+from orstats.content.content import Content
+from orstats.content.generation import Generation
+from orstats.frame.build import to_table
+from orstats.notebook.comparison import Comparison
 from orstats.notebook.explore import explore
 from orstats.notebook.explorer import Explorer
-from orstats.notebook.render_compare import MOST_LINES, difference, records
-from orstats.notebook.render_table import Sorting, table
+from orstats.notebook.html.comparison import MOST_LINES, difference, records
+from orstats.notebook.html.table import Sorting, table
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orstats.api.errors import ConfigError
-from orstats.data.frame.frame import Outcome, assemble, empty_frame, to_table
-from orstats.notebook.filters import MISSING, Query, Rows
+from orstats.errors import ConfigError
+from orstats.frame.build import Outcome, assemble, empty_frame, to_table
+from orstats.notebook.table_model import MISSING, Query, Rows
 
 RECORDS = [
     {"model": "a/x", "provider_name": "P", "total_cost": 0.5, "is_byok": False, "created_at": "2026-03-01T10:00:00Z"},

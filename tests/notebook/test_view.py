@@ -9,8 +9,8 @@ import pytest
 
 import orstats
 from orstats.notebook.conversation import PAGE, Conversation
-from orstats.notebook.shown import Shown
 from orstats.notebook.view import card, view
+from orstats.notebook.widgets import Shown
 from orstats.sim import Faults, SimServer
 
 QUICK = orstats.Retry(attempts=1)
@@ -190,7 +190,7 @@ def test_long_chats_are_paged_and_open_on_the_answer():
 
 
 def test_without_the_markdown_extra_texts_are_shown_as_they_are(monkeypatch):
-    monkeypatch.setattr("orstats.notebook.render_markdown._converter", lambda: None)
+    monkeypatch.setattr("orstats.notebook.html.markdown._converter", lambda: None)
     shown = conversation([{"role": "user", "content": "**bold** <b>"}])
     assert "**bold** &lt;b&gt;" in text(shown)
     assert "<strong>" not in text(shown)

@@ -14,7 +14,7 @@ import pytest
 
 import orstats
 from orstats import errors
-from orstats.data.frame.frame import assemble, to_table
+from orstats.frame.build import assemble, to_table
 
 ID = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 MIB = 1 << 20
@@ -163,7 +163,7 @@ def test_a_big_log_that_is_one_is_read():
     assert orstats.read_ids(io.BytesIO(packed)) == [ID]
 
 
-@pytest.mark.filterwarnings("ignore::orstats.api.errors.IdSourceWarning")
+@pytest.mark.filterwarnings("ignore::orstats.errors.IdSourceWarning")
 @pytest.mark.parametrize("column", [None, "id", "a.a.a", ".".join(["a"] * 1000)])
 @pytest.mark.parametrize("text", ["[" * 100_000, "[" * 1000 + "]" * 1000, '{"a":' * 1000 + "1" + "}" * 1000])
 def test_sources_nested_deep_are_read_or_refused(column, text):

@@ -12,9 +12,9 @@ import pytest
 import requests
 
 import orstats
-from orstats.data.account.recorded_clients import HEADER
-from orstats.data.archive.layout import CONTENTS, GENERATIONS, directory
-from orstats.data.frame.frame import RECORD_SCHEMA, assemble, to_table
+from orstats.account.recorded_clients import HEADER
+from orstats.archive.layout import CONTENTS, GENERATIONS, directory
+from orstats.frame.build import RECORD_SCHEMA, assemble, to_table
 from orstats.sim import SimServer
 
 HOST = "openrouter.ai"

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import orstats
-from orstats.data.frame.frame import assemble, to_table
+from orstats.frame.build import assemble, to_table
 
 openpyxl = pytest.importorskip("openpyxl")
 

@@ -15,7 +15,7 @@ from requests.exceptions import InvalidSchema
 
 import orstats
 from orstats import errors
-from orstats.api.settings import is_loopback, normalise_base_url
+from orstats.api.config import is_loopback, normalise_base_url
 
 ONCE = orstats.Retry(attempts=1)
 BODY = b'{"data": {"id": "gen-1", "total_cost": 0.5}}'

@@ -1,0 +1,151 @@
+"""The JSON Lines file of recorded generation ids: ``{"id": "gen-…", "recorded_at": "…", "team": "search"}``."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+
+from orstats._warn import warn_caller
+from orstats.errors import ConfigError
+from orstats.frame.schema import FIELDS
+
+__all__ = ["GenerationLog"]
+
+log = logging.getLogger("orstats.recorder")
+
+_RESERVED: Final = {*FIELDS, "recorded_at"}
+_COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst", ".zip", ".parquet", ".xlsx")
+_CLIENTS: Final = ("requests", "httpx", "httpx2", "aiohttp", "openai", "openrouter", "litellm")
+#: A longer text is not a generation id.
+_MAX_ID_LENGTH: Final = 256
+#: Headers and retries may name the same generation more than once.
+_RECENT: Final = 64
+
+
+class GenerationLog:
+    """Append one line per generation. After construction, no method raises.
+
+    Parameters
+    ----------
+    path
+        The file; created when needed, readable by its owner only.
+    labels
+        Written into every line, as text.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be written, or a label has a reserved name or is not valid text.
+    TypeError
+        A label is neither text nor a number.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], labels: Mapping[str, str | float]) -> None:
+        # Absolute, because the program may change its directory later. Links are kept as they are.
+        self.path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
+        self._labels = {name: _checked_label(name, value) for name, value in labels.items()}
+        self._unwritten: deque[bytes] = deque()
+        self._recent: deque[str] = deque(maxlen=_RECENT)
+        self._warned = False
+        self._check_writable()
+
+    def add(self, generation_id: object) -> None:
+        """Write an id; keep it in memory while the file cannot be written."""
+        with never_raising("A generation id could not be recorded in %s", self.path):
+            if not isinstance(generation_id, str) or not 0 < len(generation_id) <= _MAX_ID_LENGTH:
+                return
+            if generation_id in self._recent:
+                return
+            self._recent.append(generation_id)
+            line = {"id": generation_id, "recorded_at": datetime.now(UTC), **self._labels}
+            self._unwritten.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            self._write()
+
+    def _write(self) -> None:
+        # Each line is taken by one thread only, because popleft() is atomic.
+        with suppress(IndexError):
+            while True:
+                line = self._unwritten.popleft()
+                try:
+                    self._append(line)
+                except OSError as error:
+                    self._unwritten.appendleft(line)
+                    self._warn(error)
+                    return
+
+    def _append(self, line: bytes) -> None:
+        # Opened for each line, so that forks and log rotation need no care. One write() with O_APPEND is atomic.
+        with open(self.path, "ab", buffering=0, opener=_open_private) as file:
+            if file.write(line) < len(line):
+                file.write(b"\n")  # the next line must not continue the incomplete one
+                raise OSError("the disk is full")
+
+    def _warn(self, error: OSError) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        atexit.register(self._write_last)
+        text = (
+            f"Generation ids cannot be written to {self.path}: {error.strerror or error}. "
+            "They are kept in memory and written with the next id that can be."
+        )
+        log.warning(text)
+        with suppress(Warning):  # where warnings are errors, the caller's request must still succeed
+            warn_caller(text, through=_CLIENTS)
+
+    def _write_last(self) -> None:
+        self._write()
+        if self._unwritten:
+            ids = ", ".join(orjson.loads(line)["id"] for line in self._unwritten)
+            text = f"{len(self._unwritten)} generation ids could not be written to {self.path}: {ids}"
+            log.error(text)
+            warnings.warn(text, UserWarning, stacklevel=1)
+
+    def _check_writable(self) -> None:
+        if self.path.endswith(_COMPRESSED):
+            raise ConfigError(
+                f"path must name a JSON Lines file, such as ids.jsonl, got {self.path!r}. Compress it afterwards."
+            )
+        try:
+            with open(self.path, "ab", buffering=0, opener=_open_private):
+                return
+        except FileNotFoundError:
+            reason = f"the folder {os.path.dirname(self.path)} does not exist. Create it first."  # noqa: PTH120
+        except (OSError, ValueError) as error:
+            reason = f"{getattr(error, 'strerror', None) or error}. Pass another path."
+        raise ConfigError(f"Generation ids cannot be recorded in {self.path}: {reason}")
+
+
+@contextmanager
+def never_raising(message: str, *args: object) -> Iterator[None]:
+    """Log what goes wrong, so that the caller's request never fails because of its recording."""
+    try:
+        yield
+    except Exception:
+        with suppress(Exception):
+            log.warning(message, *args, exc_info=True)
+
+
+def _checked_label(name: str, value: str | float) -> str:
+    if name in _RESERVED:
+        raise ConfigError(f"Label {name!r} is the name of a column of the DataFrame. Use another name.")
+    if not isinstance(value, str | int | float):
+        raise TypeError(f"Label {name!r} must be text or a number, got {type(value).__name__}.")
+    try:
+        orjson.dumps({name: str(value)})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"Label {name!r} must be valid Unicode text, got {value!r}.") from error
+    return str(value)
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

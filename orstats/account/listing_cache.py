@@ -1,0 +1,123 @@
+"""Cache listings: the generation ids of time windows whose analytics are complete.
+
+Small gzipped text files beside the archive, one per window: ``listings/host=…/<account and filters>/<from>-<to>.gz``,
+with microseconds since 1970 in the name. The first line says what the file is, so that a truncated, empty or misplaced
+file is noticed; one id per line follows. The files can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import re
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import IO, Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from orstats.account.telling import tell
+from orstats.account.time_windows import Window
+from orstats.api.client import Client
+from orstats.archive.archive import Archive
+from orstats.archive.location import user_cache
+from orstats.archive.storage import LocalStore
+
+log = logging.getLogger("orstats.discover")
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAME: Final = re.compile(r"(\d{15,17})-(\d{15,17})\.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The ids of a window, and how many generations the account counted in it at that time."""
+
+    ids: list[str]
+    counted: int
+
+
+class Listings:
+    """The cached windows of one account with the same filters.
+
+    Parameters
+    ----------
+    archive
+        The cache is beside it; for an object store, in the user's cache directory.
+    client
+        The client of the account. Its key enters the directory name as a hash only.
+    filters
+        As sent.
+
+    Raises
+    ------
+    RuntimeError
+        The archive is in an object store, and the user has no home directory.
+    """
+
+    def __init__(self, archive: Archive, client: Client, filters: list[dict[str, Any]]) -> None:
+        self._store = user_cache() if "://" in archive.path else LocalStore(archive.path)
+        key = client.settings.management_key or client.settings.api_key or ""
+        same = hashlib.sha256(key.encode() + b"\0" + orjson.dumps(filters, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        self._warned = False
+        self._directory = f"listings/host={quote(client.settings.host.lower(), safe='')}/{same[:24]}"
+
+    def windows(self) -> list[Window]:
+        """Return the cached windows; none, with a warning, when the cache cannot be read."""
+        try:
+            names = [_NAME.fullmatch(entry.name) for entry in self._store.files(self._directory)]
+        except OSError as error:
+            self._warn("read", error)
+            return []
+        return [Window(_moment(name[1]), _moment(name[2])) for name in names if name]
+
+    def read(self, window: Window) -> Listing | None:
+        """Return the listing of a cached window; None when its file is damaged."""
+        path = f"{self._directory}/{_name(window)}"
+        reason: object = "its content is not what its first line says"
+        try:
+            with self._store.open(path) as file:
+                head, *ids = gzip.decompress(file.read()).decode().split("\n")
+            header = orjson.loads(head)
+            if (header["listing"], header["ids"]) == (path, len(ids)):
+                return Listing(ids, int(header["counted"]))
+        except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
+            reason = error
+        log.warning("The cached listing %s is damaged and is requested again: %s", self._store.full(path), reason)
+        return None
+
+    def write(self, window: Window, listing: Listing) -> None:
+        """Cache the listing of a window, replacing an older one; warn when that is not possible."""
+        path = f"{self._directory}/{_name(window)}"
+        header = orjson.dumps({"listing": path, "ids": len(listing.ids), "counted": listing.counted}).decode()
+
+        def produce(sink: IO[bytes]) -> None:
+            sink.write(gzip.compress("\n".join([header, *listing.ids]).encode(), compresslevel=3))
+
+        try:
+            self._store.write(self._directory, _name(window), produce)
+        except OSError as error:
+            self._warn("written", error)
+
+    def _warn(self, action: str, error: OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            tell(
+                f"Cached listings in {self._store.full(self._directory)} cannot be {action}: "
+                f"{error.strerror or error}. The listing continues without a cache."
+            )
+
+
+def _name(window: Window) -> str:
+    return f"{_microseconds(window.start):015d}-{_microseconds(window.end):015d}.gz"
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _moment(microseconds: str) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(microseconds))

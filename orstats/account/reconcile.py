@@ -1,0 +1,292 @@
+"""``reconcile``: what a frame adds up to, beside what the account says itself, per UTC day and model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pandas as pd
+
+from orstats.account.daily_totals import account_totals
+from orstats.account.day_shifts import ROUNDING_USD, Notes, merge_variants, move_past_midnight
+from orstats.account.time_range import Moment, span
+from orstats.api.account import AccountCalls
+from orstats.errors import ConfigError
+from orstats.frame.display import ReportFrame
+from orstats.frame.validation import require
+from orstats.ids.formats import id_created_at
+from orstats.text.format import usd_amounts
+
+#: The account's totals may be so late.
+_LATE: Final = timedelta(days=1)
+_MS: Final = timedelta(milliseconds=1)
+#: Amounts are sent with ten decimals.
+_PLACES: Final = 10
+_NEEDED: Final = (
+    "fetch_status",
+    "created_at",
+    "model",
+    "provider_name",
+    "total_cost",
+    "upstream_inference_cost",
+    "is_byok",
+    "cost_usd",
+    "latency",
+    "generation_time",
+)
+_SCHEMA: Final = {
+    "account_requests": "Int64",
+    "requests": "Int64",
+    "missing": "Int64",
+    "account_usd": "float64",
+    "usd": "float64",
+    "difference_usd": "float64",
+    "explained": "float64",
+    "agrees": "boolean",
+    "reason": "string",
+    "account_credits_usd": "float64",
+    "credits_usd": "float64",
+    "account_byok_usd": "float64",
+    "byok_usd": "float64",
+    "source": "string",
+}
+
+_Figures = tuple[pd.Timestamp, int, float, float]
+
+
+def reconcile(
+    df: pd.DataFrame,
+    *,
+    start: Moment,
+    end: Moment,
+    client: AccountCalls | None = None,
+    tolerance: float = 0.001,
+    tz: str = "UTC",
+) -> pd.DataFrame:
+    """Compare the sums of a DataFrame with the account's own totals. Needs a management key.
+
+    Completed days of the last 30 are compared with ``/activity`` or the account's analytics, whichever has the larger
+    total of a model; others and partial days with the analytics. Days are UTC days. A call that ran past midnight
+    counts on the day on which the account counts it.
+
+    Parameters
+    ----------
+    df
+        From :func:`orstats.fetch`. Rows outside the range are excluded.
+    start, end
+        As for :func:`orstats.list_ids`.
+    client
+        An :class:`orstats.Client`. None makes one from the environment.
+    tolerance
+        Share of the account's amount by which ours may differ and still agree.
+    tz
+        Time zone of `start` and `end`, as for :func:`orstats.list_ids`. The days compared are UTC days, which are the
+        account's.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``day`` (UTC) and ``model``. ``account_requests``, ``requests`` (ours), ``missing`` (the difference);
+        ``account_usd``, ``usd`` (ours: credits, and the providers' charges for your own keys), ``difference_usd``
+        (account less ours); ``explained``: the share of the account's amount that ours accounts for, 0 to 1 (of its
+        requests where it charged nothing); ``agrees``; ``reason``: why not, as far as it is known, and which calls were
+        counted on another day; the amounts' parts, and the ``source`` of the account's figures. Variants of a model,
+        such as ``:free``, have rows of their own, or one row for "(all variants)" where the account does not tell them
+        apart.
+
+    Raises
+    ------
+    ForbiddenError
+        The key is not a management key.
+    ConfigError
+        An inverted range, one that begins in the future, or a frame that is not from fetch.
+    ApiError
+        What the last try ended with.
+
+    Examples
+    --------
+    >>> import orstats
+    >>> with orstats.sim.SimServer(500) as sim:
+    ...     df = orstats.fetch(sim.ids, client=sim.client())
+    ...     compared = orstats.reconcile(df, start="8d", end="now", client=sim.client())
+    >>> bool(compared["agrees"].all()), round(share_explained(compared), 6)
+    (True, 1.0)
+    """
+    if not tolerance >= 0:
+        raise ConfigError(f"tolerance={tolerance}: a share, 0 or more.")
+    df = require(df, _NEEDED, unique=True)
+    first, last = span(start, end, tz=tz)
+    calls = _calls(df, first, last)
+    account = account_totals(first, last, client, models=frozenset(df["model"].dropna().unique()))
+    account = _renamed(account, _summed(calls[calls["created_at"] >= first])).reset_index()
+    if names := merge_variants(calls, account):
+        calls["model"], account["model"] = (side["model"].replace(names).astype("string") for side in (calls, account))
+    calls, account, notes = move_past_midnight(calls, account, first)
+    calls = calls[(calls["day"] >= pd.Timestamp(first).floor("D")) & (calls["day"] < last)]
+    figures = {"requests": "sum", "credits_usd": "sum", "byok_usd": "sum", "source": "first"}
+    account = account.groupby(["day", "model"]).agg(figures).add_prefix("account_")
+    both = account.join(_summed(calls), how="outer").sort_index()
+    return _compared(both, _not_fetched(df, first, last), notes, tolerance)
+
+
+def share_explained(compared: pd.DataFrame) -> float:
+    """Return which share of the amounts is explained: 1 less the differences, whichever way they go.
+
+    Parameters
+    ----------
+    compared
+        From :func:`reconcile`.
+
+    Returns
+    -------
+    float
+        0 to 1; 1 where there is nothing to explain.
+    """
+    larger = compared[["account_usd", "usd"]].max(axis=1).sum()
+    return float(1.0 - compared["difference_usd"].abs().sum() / larger) if larger else 1.0
+
+
+def _calls(df: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
+    """Select the rows of the range, and those from the day before it that ended within it."""
+    rows = df.loc[(df["fetch_status"] == "ok") & (df["created_at"] < end)]
+    lasted = rows[["latency", "generation_time"]].astype("float64").max(axis=1).fillna(0.0).clip(0, _LATE / _MS)
+    ends_at = rows["created_at"] + pd.to_timedelta(lasted, unit="ms")
+    byok = rows["upstream_inference_cost"].where(rows["is_byok"].fillna(value=False).astype(bool), 0.0)
+    calls = pd.DataFrame(
+        {
+            "day": rows["created_at"].dt.floor("D"),
+            "model": rows["model"].fillna("").astype("string"),
+            "created_at": rows["created_at"],
+            "ends_at": ends_at,
+            "requests": 1,
+            # The account's activity omits what no provider served.
+            "unserved": (rows["provider_name"].isna() & (rows["cost_usd"] == 0)).astype("int64"),
+            "credits_usd": rows["total_cost"].fillna(0.0),
+            "byok_usd": byok.fillna(0.0),
+            "cost_unknown": rows["cost_usd"].isna().astype("int64"),
+            "recent": (rows["created_at"] > datetime.now(UTC) - _LATE).astype("int64"),
+        }
+    )
+    return calls[(calls["created_at"] >= start) | ((ends_at >= start) & (calls["day"] < start))].reset_index(drop=True)
+
+
+def _summed(calls: pd.DataFrame) -> pd.DataFrame:
+    return calls.groupby(["day", "model"])[
+        ["requests", "unserved", "credits_usd", "byok_usd", "cost_unknown", "recent"]
+    ].sum()
+
+
+def _renamed(account: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
+    """Give models that the account calls by their titles the names that we know, where the figures are the same."""
+    strangers: dict[_Figures, list[str]] = {}
+    for (day, model), own in _rows(ours.loc[~ours.index.isin(account.index)]):
+        strangers.setdefault(_figures(day, own), []).append(model)
+    titles: dict[_Figures, list[str]] = {}
+    for (day, title), row in _rows(account.loc[~account.index.isin(ours.index)]):
+        if row["source"] == "analytics" and "/" not in title:
+            titles.setdefault(_figures(day, row), []).append(title)
+    names = {
+        (figures[0], title): model
+        for figures, same in titles.items()
+        if len(same) == len(strangers.get(figures, ()))  # which of several is which makes no difference
+        for title, model in zip(same, strangers[figures], strict=True)
+    }
+    if not names:
+        return account
+    keys = [(day, names.get((day, model), model)) for (day, model), _ in _rows(account)]
+    index = pd.MultiIndex.from_tuples(keys, names=account.index.names)
+    return account.set_axis(index)
+
+
+def _figures(day: pd.Timestamp, row: dict[str, Any]) -> _Figures:
+    credits_usd, byok_usd = (round(float(row[name]), _PLACES - 1) for name in ("credits_usd", "byok_usd"))
+    return day, int(row["requests"]), credits_usd, byok_usd
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[tuple[tuple[pd.Timestamp, str], dict[str, Any]]]:
+    """Go through the rows of a frame by day and model."""
+    columns = [str(name) for name in frame.columns]
+    for key, *cells in frame.itertuples(name=None):
+        yield key, dict(zip(columns, cells, strict=True))
+
+
+def _not_fetched(df: pd.DataFrame, start: datetime, end: datetime) -> dict[pd.Timestamp, str]:
+    """Say for each day which of its ids could not be had, as far as the ids tell their day."""
+    found: dict[pd.Timestamp, Counter[str]] = {}
+    for generation_id, status in df.loc[df["fetch_status"] != "ok", "fetch_status"].items():
+        second = id_created_at(str(generation_id))
+        if second is not None and start.timestamp() <= second < end.timestamp():
+            day = pd.Timestamp(second, unit="s", tz="UTC").floor("D")
+            found.setdefault(day, Counter())[str(status)] += 1
+    return {
+        day: ", ".join(f"{number:,} {status}" for status, number in counts.most_common())
+        for day, counts in found.items()
+    }
+
+
+def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], notes: Notes, tolerance: float) -> pd.DataFrame:
+    for name in ("requests", "unserved", "cost_unknown", "recent", "account_requests"):
+        both[name] = both[name].fillna(0).astype("int64")
+    for name in ("credits_usd", "byok_usd", "account_credits_usd", "account_byok_usd"):
+        both[name] = both[name].fillna(0.0).astype("float64")
+    both["usd"] = both["credits_usd"] + both["byok_usd"]
+    both["account_usd"] = both["account_credits_usd"] + both["account_byok_usd"]
+    both["difference_usd"] = both["account_usd"] - both["usd"]
+    both = both.round(dict.fromkeys((name for name in both.columns if name.endswith("usd")), _PLACES))
+    both["missing"] = both["account_requests"] - both["requests"]
+    off = both["difference_usd"].abs()
+    allowed = (both["account_usd"] * tolerance).clip(lower=ROUNDING_USD)
+    # Activity may omit unserved requests, which are neither missing nor too many but can hide a missing id.
+    hiding = (both["unserved"] > 0) & (both["missing"] == 0) & (both["difference_usd"] > allowed)
+    both["missing"] += both["unserved"].clip(upper=(-both["missing"]).clip(lower=0)).where(~hiding, 1)
+    larger = both[["usd", "account_usd"]].max(axis=1)
+    requests = both[["requests", "account_requests"]].max(axis=1).where(lambda n: n > 0, 1)
+    by_amount = 1.0 - off / larger.where(larger > 0, 1.0)
+    both["explained"] = by_amount.where(larger > 0, 1.0 - both["missing"].abs() / requests)
+    both["agrees"] = (off <= allowed) & (both["missing"] == 0)
+    both["reason"] = [_reason(key, row, not_fetched, notes) for key, row in _rows(both)]
+    both["source"] = both["account_source"]
+    compared = ReportFrame(both[list(_SCHEMA)].astype(_SCHEMA))
+    compared.attrs["note"] = _note(compared)
+    return compared
+
+
+def _note(compared: pd.DataFrame) -> str:
+    """Say in a sentence what was compared, for a table that may list only what does not agree."""
+    if compared.empty:
+        return "Nothing to compare: neither the account nor the DataFrame has anything in this range."
+    sums, agreeing = len(compared), int(compared["agrees"].sum())
+    all_agree = f"All {sums:,}" if agreeing == sums else f"{agreeing:,} of {sums:,}"
+    account, ours = usd_amounts(compared[["account_usd", "usd"]].sum())
+    requests = [f"{int(compared[name].sum()):,} requests" for name in ("account_requests", "requests")]
+    return (
+        f"{all_agree} sums by day and model agree: account {account} for {requests[0]}, ours {ours} for {requests[1]}."
+    )
+
+
+def _reason(
+    key: tuple[pd.Timestamp, str], row: dict[str, Any], not_fetched: dict[pd.Timestamp, str], notes: Notes
+) -> str | None:
+    parts = list(notes.get(key, ()))
+    missing, too_many = int(row["missing"]), int(row["requests"] - row["account_requests"])
+    if row["agrees"]:
+        pass
+    elif missing > 0:
+        parts.append(f"{missing:,} missing from the ids (not logged, or of another workspace)")
+        if key[0] in not_fetched:
+            parts.append(f"of this day were not fetched: {not_fetched[key[0]]}")
+    elif 0 < too_many <= row["recent"]:
+        parts.append(f"{too_many:,} not yet counted by the account (compare again tomorrow)")
+    elif missing < 0:
+        parts.append(f"{-missing:,} more than the account counts (ids of another account)")
+    elif row["cost_unknown"]:
+        parts.append(f"cost unknown for {int(row['cost_unknown']):,}")
+    elif abs(row["account_credits_usd"] - row["credits_usd"]) <= ROUNDING_USD:
+        parts.append("BYOK: the account counts the providers' own charges differently")
+    elif abs(row["difference_usd"]) <= ROUNDING_USD * row["requests"]:
+        parts.append("rounding")
+    else:
+        parts.append("the same requests were charged differently (records fetched too early? fetch with refresh)")
+    return "; ".join(parts) or None

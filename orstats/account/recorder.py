@@ -1,0 +1,207 @@
+"""Record the id of every generation while it is made, and read it back with your labels.
+
+The vendor answers every request with an ``X-Generation-Id`` header. :func:`record` makes an HTTP client write each one
+into a JSON Lines file: ``{"id": "gen-…", "recorded_at": "…", "team": "search"}``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import orjson
+import pandas as pd
+
+from orstats.account import recorded_clients
+from orstats.account.generation_log import GenerationLog
+from orstats.account.telling import tell
+from orstats.errors import IdSourceError
+from orstats.frame.schema import FIELDS
+from orstats.ids.decompression import (
+    Budget,
+    as_file,
+    compression,
+    decompress,
+    open_zip,
+    tar_members,
+    zip_members,
+)
+from orstats.ids.encodings import as_utf8
+from orstats.ids.recorded import read_records
+from orstats.ids.sniff import file_chunks
+
+__all__ = ["labels", "record", "unrecord"]
+
+T = TypeVar("T")
+
+_ID, _AT = "id", "recorded_at"
+_SUPPORTED: Final = (
+    "a requests.Session, httpx.Client, httpx.AsyncClient, aiohttp.ClientSession, or a client of the openai or "
+    "openrouter SDK"
+)
+
+
+def record(path: str | os.PathLike[str], session_or_client: T, /, **labels: str | float) -> T:
+    """Record the id of every generation that an HTTP client requests.
+
+    Requests and responses are not changed: the id is read from the headers, or, where a gateway removed the header,
+    from the body while your code reads it. Responses before a retry or a redirect are recorded too. No error in the
+    recording reaches your code. If the file cannot be written later, a warning says so once, and the ids are kept in
+    memory until it can. Several threads and processes may share a file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The JSON Lines file, created when needed and readable by its owner only.
+    session_or_client : object
+        A ``requests.Session``, ``httpx.Client``, ``httpx.AsyncClient`` or ``aiohttp.ClientSession``, or a client of the
+        ``openai`` or ``openrouter`` SDK. For LiteLLM and LangChain see :func:`litellm_callback` and
+        :func:`langchain_callback`.
+    **labels : str or float
+        Written into every line, as text: team, job, user … Use a second client for other labels. When one client is
+        recorded twice, the labels of both are combined, and the first value of a label stays.
+
+    Returns
+    -------
+    object
+        The same client. :func:`unrecord` stops the recording.
+
+    Raises
+    ------
+    TypeError
+        The client is not supported, or a label is neither text nor a number.
+    ConfigError
+        The file cannot be written, or a label has the name of a column of the DataFrame or is not valid text.
+
+    Examples
+    --------
+    >>> import requests, tempfile
+    >>> session = record(f"{tempfile.gettempdir()}/ids.jsonl", requests.Session(), team="search", job="nightly")
+    """
+    if not recorded_clients.is_supported(session_or_client):
+        kind = type(session_or_client)
+        raise TypeError(f"session_or_client must be {_SUPPORTED}, got {kind.__module__}.{kind.__qualname__}.")
+    recorded_clients.instrument(session_or_client, GenerationLog(path, labels))
+    return session_or_client
+
+
+def unrecord(session_or_client: T, /) -> T:
+    """Stop all recording of a client.
+
+    Parameters
+    ----------
+    session_or_client : object
+        A client that was passed to :func:`record`.
+
+    Returns
+    -------
+    object
+        The same client.
+
+    Examples
+    --------
+    >>> import requests, tempfile
+    >>> session = unrecord(record(f"{tempfile.gettempdir()}/ids.jsonl", requests.Session()))
+    """
+    recorded_clients.restore(session_or_client)
+    return session_or_client
+
+
+def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
+    r"""Read the labels that :func:`record` wrote, to join them to a DataFrame.
+
+    ``orstats.cost_by(df.join(orstats.labels("ids.jsonl")), "team")`` is the cost per team.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file, which may be compressed or in a zip or tar archive.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``id``, each id once; ``recorded_at`` (UTC), and a text column for each label. If an id was recorded more
+        than once, its labels are combined, and the first value of each stays.
+
+    Raises
+    ------
+    IdSourceError
+        The file cannot be read, or contains no record.
+
+    Warns
+    -----
+    UserWarning
+        Some lines are not valid records, for example because the disk was full. They are skipped. Or a label of an
+        older file has the name of a column of the DataFrame.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "ids.jsonl")
+    ...     _ = file.write_text('{"id": "gen-1", "recorded_at": "2026-11-23T10:00:00Z", "team": "search"}\n')
+    ...     labels(file).loc["gen-1", "team"]
+    'search'
+    """
+    found: dict[str, dict[str, Any]] = {}
+    names: dict[str, None] = {}
+    malformed = 0
+    for row in read_records(_chunks(Path(path))):
+        if isinstance(row, bytes):
+            malformed += 1
+            continue
+        found[row[_ID]] = row | found.get(row[_ID], {})
+        names.update(dict.fromkeys(name for name in row if name not in (_ID, _AT)))
+    if malformed and not found:
+        raise IdSourceError(f"{path}: contains no records. Pass a file that orstats.record() wrote.", path=str(path))
+    if malformed:
+        tell(f"Skipped {malformed:,} malformed lines in {path}.")
+    if reserved := sorted(names.keys() & FIELDS.keys()):
+        tell(f"Labels named like a column of the DataFrame get the prefix label_: {', '.join(reserved)}.")
+    index = pd.Index(list(found), name=_ID, dtype="string")
+    times = pd.Series([row.get(_AT) for row in found.values()], index=index, dtype="string")
+    columns = {_AT: pd.to_datetime(times, utc=True, format="ISO8601", errors="coerce").astype("datetime64[us, UTC]")}
+    columns |= {
+        f"label_{name}" if name in FIELDS else name: pd.Series(
+            [_text(row.get(name)) for row in found.values()], index, "string"
+        )
+        for name in names
+    }
+    return pd.DataFrame(columns, index=index)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    budget, where = Budget(), str(path)
+    try:
+        with path.open("rb", buffering=0) as file:
+            yield from _unpacked(budget.counted(file_chunks(file)), where, budget)
+    except OSError as error:
+        raise IdSourceError(f"{path}: {error.strerror or error}.", path=where) from error
+
+
+def _unpacked(chunks: Iterator[bytes], where: str, budget: Budget) -> Iterator[bytes]:
+    """Read text, compressed or in an archive or neither, in any encoding that has a byte-order mark."""
+    first = next(chunks, b"")
+    chunks = itertools.chain([first], chunks)
+    if (kind := compression(first)) is not None:
+        inner = budget.inner(kind, where)
+        yield from _unpacked(decompress(kind, chunks, where, inner), where, inner)
+    elif first[257:262] == b"ustar":
+        inner = budget.inner("tar", where)
+        for name, content in tar_members(chunks, where, inner):
+            yield from _unpacked(content, f"{where}/{name}", inner)
+    elif first.startswith(b"PK\x03\x04"):
+        with open_zip(as_file(chunks, where, budget), where) as archive:
+            inner = budget.inner("zip", where)
+            for name, content in zip_members(archive, where, inner):
+                yield from _unpacked(content, f"{where}/{name}", inner)
+    else:
+        yield from as_utf8(chunks)
+        yield b"\n"
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) or value is None else orjson.dumps(value).decode()

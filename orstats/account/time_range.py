@@ -1,0 +1,181 @@
+"""Times as people give them: datetimes, dates, ISO 8601, ``yesterday``, ``7d``. Everything becomes UTC."""
+
+from __future__ import annotations
+
+import calendar
+import difflib
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from orstats.account.telling import tell
+from orstats.errors import ConfigError
+from orstats.text.time_zones import clock, first_moment, zone_of
+
+Moment = datetime | date | str
+
+#: This machine's clock and the vendor's may differ by so much.
+_CLOCK_SLACK: Final = timedelta(minutes=5)
+_AGO: Final = re.compile(r"(\d{1,5})\s*(min|mo|m|M|[hdwHDW])")
+_ELAPSED: Final = {"m": timedelta(minutes=1), "min": timedelta(minutes=1), "h": timedelta(hours=1)}
+_DAYS: Final = {"d": timedelta(days=1), "w": timedelta(days=7)}
+_WORDS: Final = ("now", "today", "yesterday")
+# What people write instead.
+_UNITS: Final = {"minute": "min", "hour": "h", "hr": "h", "day": "d", "week": "w", "month": "mo", "year": "y"}
+_LOOSE_AGO: Final = re.compile(rf"(?:a |last|past|-)?\s*(\d*)\s*({'|'.join(_UNITS)}|min|mo|[mhdwy])s?(?:\s+ago)?")
+_YEAR_FIRST: Final = re.compile(r"(\d{4})[-/.](\d{1,2})(?:[-/.](\d{1,2}))?(?![-/.\d])(.*)")
+_YEAR_LAST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(.*)")
+
+
+def moment(value: Moment, *, now: datetime, tz: str = "UTC") -> datetime:
+    """Return an aware datetime in UTC.
+
+    Parameters
+    ----------
+    value
+        A datetime (a naive one is read in `tz`; in UTC with a UserWarning), a date (its first moment in `tz`), or text:
+        ISO 8601 (in `tz` unless it names an offset), ``now``, ``today``, ``yesterday`` (midnights in `tz`), or how long
+        ago: ``90m`` or ``90min``, ``24h``, ``7d``, ``2w``, ``3M`` or ``3mo``. Days and longer units go back to
+        the same time of day in `tz`, also where a day had 23 or 25 hours; minutes and hours are elapsed time.
+    now
+        An aware datetime that the words are relative to.
+    tz
+        Name of a time zone. A time that comes twice there is the first; one that is skipped is when the clock jumps.
+
+    Raises
+    ------
+    ConfigError
+        Something that is none of these (the message suggests the nearest), or a time that UTC cannot hold.
+
+    Examples
+    --------
+    >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    >>> moment("yesterday", now=noon).isoformat(), moment("36h", now=noon).isoformat()
+    ('2026-02-28T00:00:00+00:00', '2026-02-28T00:00:00+00:00')
+    >>> moment("2026-02-01T08:30:00+02:00", now=noon).isoformat()
+    '2026-02-01T06:30:00+00:00'
+    >>> moment("today", now=noon, tz="Asia/Tokyo").isoformat()
+    '2026-02-28T15:00:00+00:00'
+    """
+    zone = zone_of(tz)
+    try:
+        if isinstance(value, str):
+            return _read(value.strip(), now, zone)
+        if not isinstance(value, date) or str(value) == "NaT":
+            raise _unknown(value)
+        if not isinstance(value, datetime):
+            return first_moment(datetime.combine(value, time()), zone)
+        if value.tzinfo is None or value.utcoffset() is None:
+            if zone == "UTC":
+                tell(f"{value.isoformat(' ')} has no time zone: read as UTC.")
+            return first_moment(datetime.combine(value.date(), value.time()), zone)
+        return datetime.fromisoformat(value.isoformat()).astimezone(UTC)  # a plain datetime, also of a Timestamp
+    except OverflowError:
+        raise _unknown(value) from None
+
+
+def span(start: Moment, end: Moment, *, now: datetime | None = None, tz: str = "UTC") -> tuple[datetime, datetime]:
+    """Return the two ends of a time range in UTC; the second is not part of it.
+
+    An end in the future becomes five minutes from now, as nothing can have happened after that.
+
+    Parameters
+    ----------
+    start, end, now, tz
+        As for :func:`moment`.
+
+    Raises
+    ------
+    ConfigError
+        An inverted or empty range, one that begins in the future, or a time that cannot be read.
+
+    Examples
+    --------
+    >>> first, last = span("2026-02-01", "2026-03-01")
+    >>> (last - first).days
+    28
+    """
+    now = now or datetime.now(UTC)
+    first = moment(start, now=now, tz=tz)
+    last = moment(end, now=now, tz=tz)
+    if first > now + _CLOCK_SLACK:
+        raise ConfigError(
+            f"The range begins in the future: {first:%Y-%m-%d %H:%M:%S} UTC; "
+            f"this machine's clock says {now:%Y-%m-%d %H:%M:%S} UTC."
+        )
+    if first >= last:
+        raise ConfigError(
+            f"The range must begin before its end: {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC."
+        )
+    return first, min(last, now + _CLOCK_SLACK)
+
+
+def _read(text: str, now: datetime, zone: str) -> datetime:
+    local = now.astimezone(clock(zone)).replace(tzinfo=None)
+    if text.lower() == "now":
+        return now
+    if text.lower() in _WORDS:
+        day = datetime.combine(local.date(), time())
+        return first_moment(day - timedelta(days=text.lower() == "yesterday"), zone)
+    if ago := _AGO.fullmatch(text):
+        amount, unit = int(ago[1]), ago[2] if ago[2] == "M" else ago[2].lower()
+        if unit in _ELAPSED:
+            return now - amount * _ELAPSED[unit]
+        earlier = local - amount * _DAYS[unit] if unit in _DAYS else _months_before(local, amount)
+        return first_moment(earlier, zone)
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise _unknown(text) from None
+    return first_moment(read, zone) if read.tzinfo is None else read.astimezone(UTC)
+
+
+def _months_before(local: datetime, months: int) -> datetime:
+    """Return the same day of an earlier month, or that month's last day."""
+    year, month = divmod(local.year * 12 + local.month - 1 - months, 12)
+    if year < 1:
+        raise OverflowError
+    return local.replace(year=year, month=month + 1, day=min(local.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def _unknown(value: object) -> ConfigError:
+    shown = repr(value[:40]) if isinstance(value, str) else str(value)[:40]
+    near = _nearest(value.lower()) if isinstance(value, str) else None
+    if near is None or near == value:
+        return ConfigError(
+            f"Unknown time {shown}. Use 2026-03-01, 2026-03-01T08:00+01:00, today, yesterday, 7d or 24h."
+        )
+    return ConfigError(f"Unknown time {shown}. Did you mean {near!r}?")
+
+
+def _nearest(text: str) -> str | None:
+    if loose := _LOOSE_AGO.fullmatch(text):
+        amount, unit = int(loose[1] or 1), _UNITS.get(loose[2], loose[2])
+        return f"{12 * amount}mo" if unit == "y" else f"{amount}{unit}"
+    day = None
+    if read := _YEAR_FIRST.fullmatch(text):
+        day = _calendar_day(int(read[1]), int(read[2]), int(read[3] or 1))
+    elif read := _YEAR_LAST.fullmatch(text):
+        first, second = int(read[1]), int(read[3])
+        # Slashes put the month first, unless that is no month.
+        month, on = (second, first) if read[2] == "." else (first, second)
+        day = _calendar_day(int(read[4]), month, on)
+    if day is None or read is None:
+        return next(iter(difflib.get_close_matches(text, _WORDS, 1, 0.6)), None)
+    return day + _time_of_day(read[read.re.groups])
+
+
+def _calendar_day(year: int, month: int, day: int) -> str | None:
+    """Return a day that there is: the last of a shorter month, or the one with month and day swapped."""
+    if month > 12 >= day:  # noqa: PLR2004 - months
+        month, day = day, month
+    if not (year and 1 <= month <= 12 and day):  # noqa: PLR2004 - months
+        return None
+    return date(year, month, min(day, calendar.monthrange(year, month)[1])).isoformat()
+
+
+def _time_of_day(text: str) -> str:
+    try:
+        return f"T{time.fromisoformat(text.strip(' t')).isoformat('minutes')}" if text else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,243 @@
+"""Where to ask and with which key: arguments over environment, checked once, frozen."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, SupportsFloat, SupportsIndex
+from urllib.parse import urlsplit
+
+import requests
+
+from orstats.errors import ConfigError, MissingKeyError
+
+DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
+
+
+class Secret(str):
+    """A key: text to work with, but nothing where values are shown, such as the local variables of a traceback.
+
+    Examples
+    --------
+    >>> key = Secret("sk-or-v1-0123")
+    >>> key, [key[:9]], key == "sk-or-v1-0123"
+    ([key], [[key]], True)
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, text: str | None) -> Secret | None:
+        """Return the text as a secret; None stays None."""
+        if text is not None and not isinstance(text, str):
+            raise ConfigError(f"A key must be text, got {type(text).__name__}.")
+        return None if text is None else cls(text)
+
+    def __repr__(self) -> str:
+        return "[key]"
+
+    def __getitem__(self, place: SupportsIndex | slice) -> Secret:
+        return Secret(super().__getitem__(place))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Base URL and keys. Build it with :meth:`resolve`; the keys are in no repr.
+
+    Parameters
+    ----------
+    base_url
+        Normalised, without a trailing slash, e.g. ``https://openrouter.ai/api/v1``.
+    api_key, management_key
+        Kept out of ``repr``.
+    """
+
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    management_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def resolve(
+        cls,
+        api_key: str | None = None,
+        management_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+    ) -> Settings:
+        """Take each setting from its argument, else from the environment (`environ`), else the default.
+
+        Raises
+        ------
+        ConfigError
+            A URL or key that cannot be used. The message never contains the key.
+
+        Examples
+        --------
+        >>> Settings.resolve(base_url="https://openrouter.ai", environ={}).base_url
+        'https://openrouter.ai/api/v1'
+        """
+        api_key, management_key = Secret.of(api_key), Secret.of(management_key)
+        return cls(
+            base_url=normalise_base_url(base_url or _variable("OPENROUTER_BASE_URL", environ) or DEFAULT_BASE_URL),
+            api_key=_checked_key(api_key, "OPENROUTER_API_KEY", environ),
+            management_key=_checked_key(management_key, "OPENROUTER_MANAGEMENT_KEY", environ),
+        )
+
+    @property
+    def host(self) -> str:
+        """Host, with its port when one is given: what the archive calls the dataset."""
+        return urlsplit(self.base_url).netloc
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Scheme and host: where connections go."""
+        parts = urlsplit(self.base_url)
+        return parts.scheme, parts.netloc
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the host is this machine, such as the simulator."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
+
+    def key(self) -> str:
+        """Return the key for ordinary calls; a management key reads them as well.
+
+        Raises
+        ------
+        MissingKeyError
+            Neither key is set.
+        """
+        key = self.api_key or self.management_key
+        if key is None:
+            raise MissingKeyError(
+                "No API key: set the environment variable OPENROUTER_API_KEY, or pass Client(api_key=…)."
+            )
+        return key
+
+
+def is_loopback(hostname: str) -> bool:
+    """Whether ``hostname`` can only mean this machine.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("openrouter.ai")
+    (True, True, False)
+    """
+    if hostname == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def normalise_base_url(url: str) -> str:
+    """Return the URL that paths such as ``/generation`` are put behind.
+
+    A URL that does not end in a version gets the vendor's prefix, because both spellings are in use:
+    ``https://openrouter.ai`` and ``https://openrouter.ai/api/v1`` mean the same.
+
+    Raises
+    ------
+    ConfigError
+        Not http(s), plain http to another machine (the key would travel in clear), credentials, a query
+        or a fragment in the URL.
+
+    Examples
+    --------
+    >>> normalise_base_url("https://eu.openrouter.ai/api/v1/")
+    'https://eu.openrouter.ai/api/v1'
+    """
+    if not isinstance(url, str):
+        raise ConfigError(f"The base URL must be text, got {type(url).__name__}.")
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"The base URL cannot be read: {error}.") from None
+    host = parts.hostname
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigError("The base URL must look like https://openrouter.ai/api/v1 (scheme and host).")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError("The base URL must not contain a user or password. Pass the key as api_key=.")
+    if parts.query or parts.fragment:
+        raise ConfigError("The base URL must not contain a query (?…) or a fragment (#…).")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigError(f"The base URL must use https: over http the key would be sent to {host} unencrypted.")
+    path = parts.path.rstrip("/")
+    last = path.rpartition("/")[2]
+    if not (last.startswith("v") and last[1:].isdigit()):
+        path += "/v1" if last == "api" else "/api/v1"
+    shown = f"[{host}]" if ":" in host else host
+    base_url = f"{parts.scheme}://{shown}{'' if port is None else f':{port}'}{path}"
+    try:
+        requests.Request("GET", base_url).prepare()
+    except requests.exceptions.InvalidURL as error:
+        raise ConfigError(f"The base URL cannot be read: {str(error).rstrip('.')}.") from None
+    return base_url
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, Secret]:
+    """Return additional request headers as they are sent; their values may be secrets of a gateway.
+
+    Raises
+    ------
+    ConfigError
+        A header that cannot be sent, or that the client sets itself, such as ``Authorization``.
+
+    Examples
+    --------
+    >>> checked_headers({"X-Team": "search"})
+    {'X-Team': [key]}
+    """
+    if not isinstance(headers, Mapping):
+        raise ConfigError(f"headers must be a mapping of names to texts, got {type(headers).__name__}.")
+    for name, value in headers.items():
+        if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
+            raise ConfigError(f"A header name must be letters, digits and hyphens, got {name!r}.")
+        if name.lower() in _OWN_HEADERS:
+            advice = "; pass the key as api_key=" if name.lower() == "authorization" else ""
+            raise ConfigError(f"headers must not contain {name}: the client sets it itself{advice}.")
+        if not (isinstance(value, str) and _HEADER_VALUE.fullmatch(value)):
+            raise ConfigError(f"The value of the header {name} must be one line of Latin-1 text.")
+    return {name: Secret(value.strip()) for name, value in headers.items()}
+
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_OWN_HEADERS: Final = frozenset(
+    {
+        *("authorization", "proxy-authorization", "host", "connection", "accept-encoding", "content-length"),
+        *("content-type", "transfer-encoding", "te", "trailer", "upgrade", "expect"),
+    }
+)
+
+
+def _variable(name: str, environ: Mapping[str, str] | None) -> Secret:
+    # os.environ is named only here: as a local variable above, a traceback would show it with all its keys.
+    return Secret((os.environ if environ is None else environ).get(name, ""))
+
+
+def _checked_key(given: Secret | None, variable: str, environ: Mapping[str, str] | None) -> Secret | None:
+    key = Secret((_variable(variable, environ) if given is None else given).strip())
+    if not key:
+        return None
+    if not _KEY.fullmatch(key):
+        source = "argument" if given is not None else variable
+        raise ConfigError(
+            f"The API key ({source}) contains an invalid character. Was it copied completely, and without quotes?"
+        )
+    return key
+
+
+#: Gateways have keys with other punctuation than the API, but no quotes and no signs of an unfilled template.
+_KEY: Final = re.compile(r"[A-Za-z0-9!#%&*+,./:;=?@^_|~-]+")
+
+
+def is_duration(value: object) -> bool:
+    """Whether a value is a number of seconds, 0 or more, be it infinite."""
+    return isinstance(value, SupportsFloat) and not isinstance(value, bool) and float(value) >= 0

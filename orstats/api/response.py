@@ -1,0 +1,433 @@
+"""Pure decoding: status, headers and bytes in, a record or a typed error out. No I/O, no clock.
+
+The rules follow the vendor's API reference (https://openrouter.ai/docs/api-reference): success is
+``{"data": …}``, failure is ``{"error": {"code", "message", "metadata"?}}``. Proxies in front of the API
+answer with HTML or plain text, and a 200 may carry an ``error`` instead of ``data``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from html import unescape
+from typing import Any, Final, NamedTuple
+
+import orjson
+from urllib3 import HTTPHeaderDict
+
+from orstats import errors
+
+#: The server, or what is in front of it, will never do this.
+_NEVER: Final = frozenset({501, 505, 506, 508, 510, 511})
+#: Statuses after which the same request may succeed: 420 and 509 are other spellings of 429, 520 to 530 are the edge
+#: network's own faults, 598 and 599 a proxy's time-outs.
+RETRYABLE: Final = frozenset({408, 420, 425, 429, *range(500, 600)}) - _NEVER
+
+GENERATION: Final = "/generation"
+CONTENT: Final = "/generation/content"
+#: A `data` object of these paths has one of these fields, or it is something else.
+_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    GENERATION: (
+        *("id", "model", "total_cost", "tokens_prompt", "tokens_completion", "native_tokens_prompt"),
+        *("native_tokens_completion", "generation_time", "latency", "finish_reason", "provider_name"),
+        *("api_type", "upstream_id", "is_byok", "upstream_inference_cost"),
+    ),
+    CONTENT: ("input", "output", "error"),
+    "/key": ("label", "limit", "limit_remaining", "usage"),
+    "/credits": ("total_credits", "total_usage"),
+    "/analytics/meta": ("metrics", "dimensions"),
+}
+
+#: Proxies turn 200 into 203, and an answer from a cache into 206. A body that is whole JSON of the right id is whole.
+_SUCCESS: Final = frozenset({200, 201, 203, 206})
+_SHAPE_NAMES: Final[dict[type, str]] = {dict: "object", list: "list"}
+_LONGEST_QUOTE: Final = 200
+#: Longer bodies are cut in errors: characters, and levels of JSON.
+_LONGEST_BODY: Final = 1 << 16
+_DEEPEST: Final = 100
+_LONGEST_WHOLE: Final = 20  # digits of what 64 bits hold
+_CLOCK_SLACK_S: Final = 2.0
+#: A reset below this is in seconds, above in milliseconds (1e11 ms is the year 1973).
+_SECONDS_OR_MILLIS: Final = 1e11
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+_SECRET = re.compile(r"sk-or-[\w-]+|(?i:bearer)\s+[\w.~+/=-]+")
+#: Half of a character of two ``\u`` escapes; whole ones, and a backslash that is itself escaped, are passed over.
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+#: What nginx, Go, Apache and Tomcat say to a plain http request at their https port.
+_HTTPS_PORT = re.compile(
+    r"HTTP request was sent to HTTPS|HTTP request to an HTTPS|plain HTTP to an SSL|requires TLS", re.IGNORECASE
+)
+_TITLE = re.compile(r"<(title|h1|message)\b[^>]*>(.*?)</\1", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+_NOT_JSON: Final = object()
+
+
+class _Response(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    path: str
+    generation_id: str | None
+    now: float
+    secret: str | None
+
+
+def decode(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    path: str = GENERATION,
+    generation_id: str | None = None,
+    shape: type[dict[str, Any] | list[Any]] = dict,
+    now: float,
+    secret: str | None = None,
+) -> Any:
+    """Return the ``data`` of a response, or raise the error that the response is.
+
+    Parameters
+    ----------
+    status, headers, body
+        The response. The mapping of headers must ignore case by itself, as those of HTTP libraries do.
+    path
+        The requested path, without a query. It decides which fields ``data`` has; no message quotes stored content.
+    generation_id
+        The requested id; a record of another id is refused.
+    shape
+        What ``data`` must be: an object (``dict``), or a ``list``.
+    now
+        Unix seconds, to turn dates into waits.
+    secret
+        The key that was sent: cut from everything that the server echoes.
+
+    Raises
+    ------
+    ApiError
+        The subclass that fits; see :mod:`orstats.errors`.
+    """
+    response = _Response(status, headers, body, path, generation_id, now, secret)
+    try:
+        answer = _parsed(body)
+    except orjson.JSONDecodeError:
+        answer = _NOT_JSON
+    if status not in _SUCCESS:
+        raise _failure(response, answer)
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, shape):
+        raise _not_data(response, answer, shape)
+    if isinstance(data, dict):
+        _check_fields(response, data)
+    return data
+
+
+def _not_data(response: _Response, answer: Any, shape: type[dict[str, Any] | list[Any]]) -> errors.ApiError:
+    """Return the error of a success without ``data``."""
+    if answer is _NOT_JSON:
+        if _is_markup(response):
+            return _not_api(response, answer, retryable=True)  # a challenge or an error page may go away
+        said = "" if response.path == CONTENT else f": {quote(response.body, response.secret)!r}"
+        what = f"a body that is not valid JSON{said}" if response.body.strip() else "an empty body"
+        return _bad_response(response, f"HTTP {response.status} for {{name}} with {what}.", retryable=True)
+    if not isinstance(answer, dict):
+        return _not_api(response, answer)
+    if isinstance(answer.get("error"), dict):
+        _, code = _error_body(response, answer)
+        return _failure(response._replace(status=code or response.status), answer)
+    if "data" not in answer:
+        return _not_api(response, answer)
+    return _bad_response(response, f"HTTP 200 for {{name}} without a `data` {_SHAPE_NAMES[shape]}.")
+
+
+def _check_fields(response: _Response, data: dict[str, Any]) -> None:
+    """Refuse another id's record, an empty one, and an object that is something else: kept, it would stay."""
+    asked, fields = response.generation_id, _FIELDS.get(response.path)
+    if fields is None:
+        return
+    if response.path == GENERATION:
+        got = data.get("id")
+        if got not in (None, asked) and asked is not None:
+            whose = repr(quote(got, response.secret)) if isinstance(got, str) else "an id that is not text"
+            raise _bad_response(response, f"Requested {{name}}, got the record of {whose}: not kept.")
+        if not data:
+            raise _bad_response(response, "HTTP 200 for {name} with an empty record.", retryable=True)
+        if all(data.get(name) is None for name in fields):
+            raise _bad_response(response, "HTTP 200 for {name} without any field of a generation's record.")
+    elif (data or response.path != CONTENT) and not any(name in data for name in fields):
+        raise _bad_response(response, f"HTTP 200 for {{name}} without {' or '.join(fields)}.")
+
+
+def _bad_response(response: _Response, text: str, *, retryable: bool = False) -> errors.ApiError:
+    return errors.BadResponseError(
+        text.replace("{name}", _name(response)), retryable=retryable, **_attributes(response)
+    )
+
+
+def _error_body(response: _Response, answer: Any) -> tuple[str | bytes, int | None]:
+    """Return what the body says and its code; proxies answer with HTML or text, which is quoted as it is."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if isinstance(error, str):
+        return error, None
+    if not isinstance(error, dict):
+        return response.body, None
+    code = error.get("code")
+    if isinstance(code, str) and code.isdecimal():
+        code = int(code[:4])
+    elif isinstance(code, float) and code.is_integer():
+        code = int(code)
+    message = error.get("message")
+    if message is not None and not isinstance(message, str):
+        message = response.body  # as it is: Python cannot write out what is nested deep
+    return message or "", code if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def _parsed(body: bytes) -> Any:
+    """Read JSON, and what most readers take for it: a byte order mark, NaN, infinities. Half a character is U+FFFD."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+        try:
+            return json.loads(mended.decode("utf-8-sig", "replace"), parse_int=_number)
+        except (ValueError, RecursionError):
+            raise error from None
+
+
+def _number(digits: str) -> int | float:
+    """Read a whole number as orjson does: as a float beyond 64 bits."""
+    whole = int(digits) if len(digits) <= _LONGEST_WHOLE else None
+    return whole if whole is not None and -(1 << 63) <= whole < 1 << 64 else float(digits)
+
+
+def _failure(response: _Response, answer: Any) -> errors.ApiError:
+    """Return the error of a response that is not a success."""
+    status = response.status
+    told = retry_after(response.headers, response.now)
+    asks_to_wait = told is not None and status >= _FIRST_ERROR_STATUS and status not in _KINDS
+    asks_to_wait = asks_to_wait and ("Retry-After" in response.headers or "retry-after-ms" in response.headers)
+    retryable = status in RETRYABLE or asks_to_wait
+    speaks_for_itself = retryable or (_FIRST_SERVER_STATUS <= status != _LOGIN_REQUIRED and not _is_markup(response))
+    if status in _ABOUT_THE_ACCOUNT:  # gateways in front of the API word their own refusals of a key
+        speaks_for_itself = not _is_markup(response)
+    if not (speaks_for_itself or _is_api_error(response, answer)):
+        return _not_api(response, answer)
+    kind, advice = _KINDS.get(status, (errors.BadResponseError, ""))
+    if status not in _KINDS and (retryable or status >= _FIRST_SERVER_STATUS):
+        kind = errors.ServerError if status >= _FIRST_SERVER_STATUS or not asks_to_wait else errors.RateLimitError
+    if response.generation_id is None and status in _ABOUT_AN_ID:
+        advice = ""
+    told = told if retryable else None
+    if told is not None and told >= 1:
+        advice = f"Try again in {told:,.0f} s."
+    said = (_is_markup(response) and _title(response)) or quote(_error_body(response, answer)[0], response.secret)
+    text = f"HTTP {status} for {_name(response)}{f': {said}' if said else ''}".rstrip(".")
+    return kind(f"{text}. {advice}".rstrip(), retryable=retryable, retry_after=told, **_attributes(response, answer))
+
+
+def _not_api(response: _Response, answer: Any, *, retryable: bool = False) -> errors.ApiError:
+    """Return the error of a response that something other than the API sent: what it is, and from whom."""
+    status, headers = response.status, response.headers
+    said = quote(response.body, response.secret)
+    kind: type[errors.ApiError] = errors.NotApiResponseError
+    advice = "Check the base URL and the network (proxy, VPN, login page)."
+    if 300 <= status < 400 and "Location" in headers:  # noqa: PLR2004 - the redirect statuses
+        what = f"a redirect to {quote(headers['Location'], response.secret)}, which was not followed"
+    elif _HTTPS_PORT.search(said) or _HTTPS_PORT.search(_title(response)):
+        kind, what, advice = errors.NetworkSetupError, "the port speaks https", "Use https:// in the base URL."
+    elif _is_markup(response):
+        title = _title(response)
+        what = f"a page titled {title!r}" if title else "a page without a title"
+    elif response.path == CONTENT and said and status < _FIRST_ERROR_STATUS:
+        what = "a body without `data`"
+    elif said:
+        what = f"{'text' if answer is _NOT_JSON else 'JSON'}: {said!r}"
+    else:
+        what = "an empty body"
+    server = quote(headers.get("Server", ""), response.secret)
+    return kind(
+        f"HTTP {status} for {_name(response)} is not a response of the API{f' but of {server}' if server else ''}: "
+        f"{what}. {advice}",
+        retryable=retryable,
+        **_attributes(response, answer),
+    )
+
+
+def _is_api_error(response: _Response, answer: Any) -> bool:
+    """Whether this is an error as the API writes them. Those of OpenAI's form and of web frameworks differ."""
+    if answer is _NOT_JSON:
+        return response.body.lstrip().startswith(b"{")  # cut short on its way
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if isinstance(error, str):
+        return not answer.keys() & {"status", "path", "timestamp", "statusCode"}
+    return isinstance(error, dict) and not ("type" in error and error.get("code") is None)
+
+
+def _is_markup(response: _Response) -> bool:
+    is_html = "html" in response.headers.get("Content-Type", "").lower()
+    return is_html or response.body[:_LONGEST_QUOTE].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+
+
+def _title(response: _Response) -> str:
+    found = _TITLE.search(response.body[:_LONGEST_BODY].decode("utf-8", "replace"))
+    return quote(" ".join(unescape(_TAG.sub(" ", found[2])).split()), response.secret) if found else ""
+
+
+def _attributes(response: _Response, answer: Any = _NOT_JSON) -> dict[str, Any]:
+    """Return what every error carries of its response, without the key."""
+    secret, raw = response.secret, response.body
+    body: Any
+    if answer is _NOT_JSON or len(raw) > _LONGEST_BODY:
+        body = _redacted(raw[:_LONGEST_BODY].decode("utf-8", "replace"), secret)
+        if secret and len(raw) > _LONGEST_BODY:
+            body = body[: -len(secret)]  # it may end within the key
+    else:
+        body = _redacted(answer, secret)
+    metadata = None
+    if isinstance(body, dict):
+        error = body.get("error")
+        metadata = error.get("metadata") if isinstance(error, dict) else None
+        metadata = metadata if isinstance(metadata, dict) else body.get("openrouter_metadata")
+    return {
+        "status": response.status,
+        "generation_id": response.generation_id,
+        "body": body,
+        "metadata": metadata if isinstance(metadata, dict) else None,
+        "headers": HTTPHeaderDict(
+            (_redacted(name, secret), _redacted(value, secret)) for name, value in response.headers.items()
+        ),
+    }
+
+
+def _redacted(value: Any, secret: str | None, depth: int = 0) -> Any:
+    """Return JSON without keys: neither the one that was sent, nor any other."""
+    if isinstance(value, str):
+        return _SECRET.sub("[key]", value.replace(secret, "[key]") if secret else value)
+    if not isinstance(value, dict | list):
+        return value
+    if depth > _DEEPEST:
+        return "…"
+    if isinstance(value, list):
+        return [_redacted(one, secret, depth + 1) for one in value]
+    return {_redacted(name, secret): _redacted(one, secret, depth + 1) for name, one in value.items()}
+
+
+_KINDS: Final[dict[int, tuple[type[errors.ApiError], str]]] = {
+    400: (errors.BadRequestError, "The API cannot read this id."),
+    401: (errors.AuthenticationError, "Check OPENROUTER_API_KEY: the key is wrong, disabled or expired."),
+    402: (errors.PaymentRequiredError, "Add credits to the account and re-run."),
+    403: (errors.ForbiddenError, "This key may not read it; an organisation admin's or management key may."),
+    404: (errors.NotFoundError, "Unknown id, id from another account, or too recent to be available."),
+    408: (errors.RequestTimeoutError, ""),
+    409: (errors.ConflictError, ""),
+    420: (errors.RateLimitError, ""),
+    429: (errors.RateLimitError, ""),
+    500: (errors.InternalServerError, ""),
+    502: (errors.BadGatewayError, ""),
+    503: (errors.ServiceUnavailableError, ""),
+    504: (errors.GatewayTimeoutError, ""),
+    509: (errors.RateLimitError, ""),
+    524: (errors.EdgeNetworkTimeoutError, ""),
+    529: (errors.ProviderOverloadedError, ""),
+}
+#: The advice after these is about a generation.
+_ABOUT_AN_ID: Final = frozenset({400, 403, 404})
+_ABOUT_THE_ACCOUNT: Final = frozenset({401, 402})
+_FIRST_ERROR_STATUS: Final = 400
+_FIRST_SERVER_STATUS: Final = 500
+#: The network wants a login: a captive portal.
+_LOGIN_REQUIRED: Final = 511
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that the server asks to wait, or None when it does not say.
+
+    Reads ``retry-after-ms``, as the vendor's clients do, then ``Retry-After`` (seconds, or an HTTP date), then
+    ``X-RateLimit-Reset`` (epoch milliseconds). A moment that has passed is 0.
+
+    Parameters
+    ----------
+    headers
+        Of the answer, looked up case-insensitively by the mapping itself.
+    now
+        Unix seconds. Where the answer's own ``Date`` differs by seconds, that is believed: a skewed clock
+        here must not turn into waits of hours.
+
+    Examples
+    --------
+    >>> retry_after({"Retry-After": "2"}, now=0.0)
+    2.0
+    >>> retry_after({"X-RateLimit-Reset": "1700000001500"}, now=1700000000.0)
+    1.5
+    """
+    for name, unit in (("retry-after-ms", 1000.0), ("Retry-After", 1.0)):
+        with suppress(ValueError):
+            # A header that came twice is joined with a comma: the longer wait is obeyed. Python reads 1_0 as 10.
+            told = _finite(max(map(float, headers.get(name, "").replace("_", "?").split(","))) / unit)
+            if told is not None:
+                return told
+    said = headers.get("Retry-After")
+    if said is not None:
+        moment = http_date(said)
+        if moment is not None:
+            return max(0.0, moment - _their_now(headers, now))
+    reset = headers.get("X-RateLimit-Reset")
+    if reset is not None:
+        try:
+            value = float(reset)
+        except ValueError:
+            return None
+        return _finite((value / 1000.0 if value > _SECONDS_OR_MILLIS else value) - _their_now(headers, now))
+    return None
+
+
+def _their_now(headers: Mapping[str, str], now: float) -> float:
+    """Read the server's clock where ours is off; its ``Date`` has whole seconds, ours is finer."""
+    theirs = server_time(headers)
+    return now if theirs is None or abs(theirs - now) < _CLOCK_SLACK_S else theirs
+
+
+def server_time(headers: Mapping[str, str]) -> float | None:
+    """Unix seconds by the answer's ``Date`` header, or None."""
+    return http_date(headers.get("Date", ""))
+
+
+def http_date(text: str) -> float | None:
+    """Unix seconds of an HTTP date, or None when it is not one.
+
+    Examples
+    --------
+    >>> http_date("Thu, 01 Jan 1970 00:01:00 GMT")
+    60.0
+    """
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def quote(text: str | bytes, secret: str | None = None) -> str:
+    r"""Make untrusted text fit for one line of an error: no control characters, no key, not long.
+
+    Examples
+    --------
+    >>> quote("bad key sk-or-v1-0123\nsecond line")
+    'bad key [key] second line'
+    """
+    if isinstance(text, bytes):
+        text = text[:_LONGEST_BODY].decode("utf-8", "replace")
+    text = _CONTROL.sub(" ", _redacted(text, secret)).strip()
+    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…"
+
+
+def _finite(seconds: float) -> float | None:
+    """Clip a wait at 0; NaN and infinity are no answer."""
+    return max(0.0, seconds) if abs(seconds) < float("inf") else None
+
+
+def _name(response: _Response) -> str:
+    return quote(response.generation_id or response.path)

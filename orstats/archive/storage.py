@@ -1,0 +1,416 @@
+"""Where archived files lie: a local directory or an object store. Whole files only, never half of one.
+
+Paths inside a store are relative and written with ``/``, whatever the machine. Errors of the operating system leave
+as :class:`OSError`; the archive turns them into :class:`~orstats.errors.ArchiveError` with what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import logging
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final, Protocol
+
+import pyarrow as pa
+from pyarrow import fs
+
+logger = logging.getLogger(__name__)
+
+#: Writes a whole file into the sink it is given, which can also seek and read.
+Produce = Callable[[IO[bytes]], None]
+
+_PRIVATE_DIRECTORY, _SHARED_DIRECTORY = 0o700, 0o2770
+_PRIVATE_FILE, _SHARED_FILE = 0o600, 0o660
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: What network file systems answer to a call that they do not have.
+_UNSUPPORTED: Final = frozenset(
+    {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.EBADF, errno.EPERM, errno.EXDEV}
+)
+#: What the system answers for a file of another user, or one that another program has locked.
+_REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN, errno.EISDIR, errno.ELOOP})
+_PROBE: Final = b"orstats" * 512
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file in a directory.
+
+    Parameters
+    ----------
+    name
+        In its directory.
+    size
+        Bytes.
+    changed
+        Unix second of its last change, by the clock of the storage.
+    stamp
+        Differs after every change of the file, as far as the storage can tell.
+    is_file
+        False for a directory, a broken link and the like.
+    """
+
+    name: str
+    size: int
+    changed: float
+    stamp: str = ""
+    is_file: bool = True
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it is not (yet) a part: files that begin with a dot are being written, or were left by a crash."""
+        return self.name.startswith(".")
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the archive writes files under such names before it renames them."""
+        return self.name.startswith((".part-", ".check-"))
+
+
+class Store(Protocol):
+    """What the archive needs of a place."""
+
+    def files(self, directory: str) -> list[Entry]:
+        """Return the entries of a directory, sorted by name; none when there is no such directory."""
+
+    def directories(self, directory: str) -> list[str]:
+        """Return the names of the directories in a directory, sorted; none when there is no such directory."""
+
+    def tree(self, directory: str) -> list[str]:
+        """Return the paths of all files in a directory and in those below it."""
+
+    def now(self, directory: str) -> float:
+        """Return the present unix second by the clock that dates the files of a directory."""
+
+    def full(self, path: str) -> str:
+        """Return the path as people can find it, for messages."""
+
+    def open(self, path: str) -> Any:
+        """Open a file for random reading; FileNotFoundError when it is gone."""
+
+    def write(self, directory: str, name: str, produce: Produce) -> None:
+        """Make a whole, durable file under its name, or none at all; creates the directory."""
+
+    def prove(self, directory: str) -> None:
+        """Create the directory; write, read back and remove a small file: OSError when that does not work."""
+
+    def delete(self, path: str) -> None:
+        """Delete a file; nothing when it is gone already."""
+
+    def remove_directory(self, directory: str) -> None:
+        """Remove a directory if it is there and empty."""
+
+
+class LocalStore:
+    """A directory of this machine or of a network drive.
+
+    Directories are made with mode 0700 and files with 0600, whatever the umask. In a directory that its owner shares
+    with a group (``chmod 2770``: group-writable, set-group-ID) they are 2770 and 0660.
+
+    Parameters
+    ----------
+    root
+        Absolute path; need not exist.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = Path(root)
+        self._warned: set[str] = set()
+
+    def files(self, directory: str) -> list[Entry]:
+        """Return the entries of a directory, sorted by name; none when there is no such directory."""
+        return sorted(self._stat(directory), key=lambda entry: entry.name)
+
+    def _stat(self, directory: str) -> Iterator[Entry]:
+        try:
+            scan = os.scandir(self._root / directory)
+        except FileNotFoundError:
+            return
+        with scan:
+            for item in scan:
+                # A file may be renamed or deleted by another process between the listing and the look at it.
+                with suppress(FileNotFoundError):
+                    status = item.stat() if item.is_file() else item.stat(follow_symlinks=False)
+                    stamp = f"{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
+                    yield Entry(item.name, status.st_size, status.st_mtime, stamp, item.is_file())
+
+    def directories(self, directory: str) -> list[str]:
+        """Return the names of the directories in a directory, sorted; none when there is no such directory."""
+        try:
+            with os.scandir(self._root / directory) as scan:
+                return sorted(item.name for item in scan if item.is_dir())
+        except FileNotFoundError:
+            return []
+
+    def tree(self, directory: str) -> list[str]:
+        """Return the paths of all files in a directory and in those below it."""
+        return [
+            (Path(folder) / name).relative_to(self._root).as_posix()
+            for folder, _, names in os.walk(self._root / directory)
+            for name in names
+        ]
+
+    def now(self, directory: str) -> float:
+        """Return the present unix second by the clock that dates the files of a directory."""
+        probe = self._folder(directory) / _probe_name()
+        try:
+            with open(probe, "xb", opener=self._open_with_mode) as sink:
+                sink.write(_PROBE)
+                sink.flush()
+                return os.fstat(sink.fileno()).st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def full(self, path: str) -> str:
+        """Return the path as people can find it, for messages."""
+        return str(self._root / path)
+
+    def open(self, path: str) -> Any:
+        """Open a file for random reading; FileNotFoundError when it is gone."""
+        return pa.OSFile(os.fsencode(self._root / path))
+
+    def write(self, directory: str, name: str, produce: Produce) -> None:
+        """Make a whole, durable file: a hidden temporary one, synced to disk, then renamed."""
+        folder = self._folder(directory)
+        # Unique, so that neither another process nor what a crash left is in the way.
+        temporary = folder / f".{name}.{os.urandom(4).hex()}.tmp"
+        try:
+            with open(temporary, "x+b", opener=self._open_with_mode) as sink:
+                produce(sink)
+                sink.flush()
+                try:
+                    os.fsync(sink.fileno())
+                except OSError as error:
+                    self._tolerate(error, f"{folder} cannot make files durable", error.errno in _UNSUPPORTED)
+            try:
+                temporary.replace(folder / name)
+            except OSError as error:
+                self._tolerate(error, f"{folder} cannot rename files", error.errno in _UNSUPPORTED)
+                self._copy(temporary, folder / name)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        self._sync(folder)
+
+    def _copy(self, temporary: Path, target: Path) -> None:
+        """Do without a rename, as some mounted object stores must: the file appears whole when it is closed."""
+        try:
+            with temporary.open("rb") as source, open(target, "xb", opener=self._open_with_mode) as sink:
+                shutil.copyfileobj(source, sink)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        with suppress(OSError):
+            temporary.unlink()
+
+    def prove(self, directory: str) -> None:
+        """Create the directory; write, read back and remove a small file: OSError when that does not work."""
+        _prove(self, directory)
+
+    def delete(self, path: str) -> None:
+        """Delete a file; nothing when it is gone already."""
+        (self._root / path).unlink(missing_ok=True)
+
+    def remove_directory(self, directory: str) -> None:
+        """Remove a directory if it is there and empty."""
+        # Somebody may have put a file into it since: then it stays.
+        with suppress(OSError):
+            (self._root / directory).rmdir()
+
+    def _folder(self, directory: str) -> Path:
+        """Create the directory, private from the archive's root downwards; what exists keeps its mode."""
+        self._root.parent.mkdir(parents=True, exist_ok=True)
+        folder = self._root
+        for step in ("", *directory.split("/")):
+            shared = bool(step) and _is_shared(folder)
+            folder /= step
+            mode = _SHARED_DIRECTORY if shared else _PRIVATE_DIRECTORY
+            try:
+                folder.mkdir(mode=mode)
+            except OSError:
+                if not folder.is_dir():  # mounted directories may refuse in other words than "exists"
+                    raise
+                continue
+            self._set_mode(folder, mode, folder.chmod)
+            self._sync(folder.parent)
+        return folder
+
+    def _open_with_mode(self, path: str, flags: int) -> int:
+        mode = _SHARED_FILE if _is_shared(Path(path).parent) else _PRIVATE_FILE
+        descriptor = os.open(path, flags, mode)
+        if hasattr(os, "fchmod"):  # a strict umask may have taken even the owner's bits; Windows has neither
+            self._set_mode(Path(path), mode, lambda bits: os.fchmod(descriptor, bits))
+        return descriptor
+
+    def _set_mode(self, path: Path, mode: int, change: Callable[[int], None]) -> None:
+        """Set a mode, where the file system has modes; some take the call and keep theirs."""
+        if os.name == "nt":
+            return
+        text = f"{self._root} is on a file system without modes: other users of it may be able to read the archive"
+        try:
+            change(mode)
+        except OSError as error:
+            self._tolerate(error, text, error.errno not in _FULL)
+        else:
+            if stat.S_IMODE(path.stat().st_mode) & 0o077 & ~mode:
+                self._warn(text)
+
+    def _sync(self, folder: Path) -> None:
+        """Make a new name in the directory survive a power cut; Windows has no such call and no need."""
+        if os.name == "nt":
+            return
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            # The file itself is on disk; network drives have no such call for directories.
+            logger.debug("cannot sync the directory %s: %s", folder, error)
+
+    def _tolerate(self, error: OSError, text: str, tolerable: bool) -> None:
+        if not tolerable:
+            raise error
+        self._warn(f"{text} ({error.strerror or error})")
+
+    def _warn(self, text: str) -> None:
+        """Warn once of each peculiarity."""
+        if text not in self._warned:
+            self._warned.add(text)
+            logger.warning("%s", text)
+
+
+class RemoteStore:
+    """An object store through pyarrow: an object appears whole when its upload is complete, or not at all.
+
+    Parameters
+    ----------
+    filesystem
+        From :meth:`pyarrow.fs.FileSystem.from_uri`.
+    root
+        Path inside it: bucket and prefix.
+    """
+
+    def __init__(self, filesystem: fs.FileSystem, root: str) -> None:
+        self._fs = filesystem
+        self._root = root.rstrip("/")
+
+    def _list(self, directory: str) -> list[Any]:
+        selector = fs.FileSelector(f"{self._root}/{directory}", allow_not_found=True)
+        return sorted(self._fs.get_file_info(selector), key=lambda info: str(info.base_name))
+
+    def files(self, directory: str) -> list[Entry]:
+        """Return the entries of a directory, sorted by name; none when there is no such directory."""
+        return [
+            Entry(
+                info.base_name,
+                info.size or 0,
+                info.mtime.timestamp() if info.mtime else time.time(),
+                str(info.mtime_ns),
+                info.type == fs.FileType.File,
+            )
+            for info in self._list(directory)
+        ]
+
+    def directories(self, directory: str) -> list[str]:
+        """Return the names of the directories in a directory, sorted; none when there is no such directory."""
+        return [info.base_name for info in self._list(directory) if info.type == fs.FileType.Directory]
+
+    def tree(self, directory: str) -> list[str]:
+        """Return the paths of all files in a directory and in those below it."""
+        selector = fs.FileSelector(f"{self._root}/{directory}", allow_not_found=True, recursive=True)
+        found = self._fs.get_file_info(selector)
+        return [info.path.removeprefix(f"{self._root}/") for info in found if info.type == fs.FileType.File]
+
+    def now(self, directory: str) -> float:
+        """Return the present unix second by the clock that dates the files of a directory."""
+        name = _probe_name()
+        path = f"{directory}/{name}"
+        self.write(directory, name, _write_probe)
+        try:
+            mtime = self._fs.get_file_info(f"{self._root}/{path}").mtime
+            return mtime.timestamp() if mtime else time.time()
+        finally:
+            self.delete(path)
+
+    def full(self, path: str) -> str:
+        """Return bucket and path, for messages."""
+        return f"{self._root}/{path}"
+
+    def open(self, path: str) -> Any:
+        """Open a file for random reading; FileNotFoundError when it is gone."""
+        return self._fs.open_input_file(f"{self._root}/{path}")
+
+    def write(self, directory: str, name: str, produce: Produce) -> None:
+        """Make a whole object by one upload; the file is made in memory first, so that no half one is committed."""
+        sink = io.BytesIO()
+        produce(sink)
+        with self._sink(f"{self._root}/{directory}/{name}") as stream:
+            stream.write(sink.getbuffer())
+
+    def _sink(self, path: str) -> Any:
+        return self._fs.open_output_stream(path)
+
+    def prove(self, directory: str) -> None:
+        """Create the directory; write, read back and remove a small file: OSError when that does not work."""
+        _prove(self, directory)
+
+    def delete(self, path: str) -> None:
+        """Delete an object; nothing when it is gone already."""
+        with suppress(FileNotFoundError):
+            self._fs.delete_file(f"{self._root}/{path}")
+
+    def remove_directory(self, directory: str) -> None:
+        """Do nothing: object stores have no directories to remove."""
+
+
+def is_refused(error: OSError) -> bool:
+    """Return whether the system refuses this one file, while others may be accessible."""
+    return error.errno in _REFUSED or "ACCESS_DENIED" in str(error)
+
+
+def _prove(store: Store, directory: str) -> None:
+    name = _probe_name()
+    path = f"{directory}/{name}"
+    store.write(directory, name, _write_probe)
+    try:
+        with store.open(path) as source:
+            found = source.read()
+    finally:
+        store.delete(path)
+    if found == _PROBE:
+        return
+    if _PROBE in found:
+        raise OSError(
+            "the storage keeps the frames of a chunked upload inside the files. If it is an S3-compatible server, set "
+            "AWS_REQUEST_CHECKSUM_CALCULATION=when_required in the environment, or update the server"
+        )
+    raise OSError(f"the storage does not return what was written to it ({len(found)} of {len(_PROBE)} bytes came back)")
+
+
+def _probe_name() -> str:
+    return f".check-{os.getpid()}-{os.urandom(4).hex()}"
+
+
+def _write_probe(sink: IO[bytes]) -> None:
+    sink.write(_PROBE)
+
+
+def _is_shared(folder: Path) -> bool:
+    """Whether the owner of a directory shares it with a group, and wants new files to belong to that group."""
+    wanted = stat.S_ISGID | stat.S_IWGRP
+    try:
+        return folder.stat().st_mode & wanted == wanted
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""Files for people: CSV, workbooks, HTML pages; and reading them back."""

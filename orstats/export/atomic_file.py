@@ -1,0 +1,104 @@
+"""Files that appear whole or not at all.
+
+A file is written under a temporary name beside its target and then renamed, so a full disk or a crash leaves the old
+file as it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from orstats.errors import ExportError
+
+
+class Target:
+    """The file to write. A link is followed, so that it is the file behind it that is replaced.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    endings
+        One of them its name must have; ``ending`` tells which.
+
+    Raises
+    ------
+    ExportError
+        No name, another ending, or a directory or anything else that is no ordinary file.
+    """
+
+    def __init__(self, path: str, endings: Sequence[str]) -> None:
+        self.path = path
+        if not path:
+            raise ExportError("The name of the file to write is empty.", path=path)
+        name = os.path.basename(path).lower()  # noqa: PTH119 - Path drops a final slash, which names a directory
+        ending = next((ending for ending in endings if name.endswith(ending)), None)
+        self._real = Path(os.path.realpath(path))
+        with self._errors():
+            mode = self._real.stat().st_mode if self._real.exists() else None
+        if mode is not None and stat.S_ISDIR(mode):
+            raise ExportError(f"{path} is a directory; name a file in it.", path=path)
+        if ending is None:
+            raise ExportError(f"{path}: the file's name must end in one of {', '.join(endings)}.", path=path)
+        self.ending = ending
+        if mode is not None and not stat.S_ISREG(mode):
+            raise ExportError(f"{path} is not an ordinary file.", path=path)
+
+    def check(self) -> None:
+        """Find out whether the file can be written."""
+        with self._errors():
+            temporary = self._temporary()
+            temporary.touch(exist_ok=False)
+            temporary.unlink()
+            if self._real.exists():
+                self._real.open("r+b").close()  # fails as well where another program has it open, as Excel on Windows
+
+    def replace(self, produce: Callable[[IO[bytes]], Any]) -> None:
+        """Write the file by a function, and put it in the place of the old one."""
+        self.check()
+        temporary = self._temporary()
+        with self._errors():
+            try:
+                with temporary.open("xb") as file:
+                    produce(file)
+                    file.flush()
+                    os.fsync(file.fileno())  # some disks say only now that they are full
+                if self._real.exists():
+                    shutil.copymode(self._real, temporary)
+                temporary.replace(self._real)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+
+    def _temporary(self) -> Path:
+        return self._real.with_name(f".{self._real.name[:200]}.{secrets.token_hex(4)}.tmp")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ExportError(f"{self.path} cannot be written: {self._reason(error)}.", path=self.path) from error
+
+    def _reason(self, error: OSError) -> str:
+        folder = self._real.parent
+        is_there = f"no file can be created in {folder}"  # as in /proc
+        reasons = {
+            errno.ENOENT: is_there if folder.is_dir() else f"there is no directory {folder}",
+            errno.EACCES: "no permission, or it is open in another program",
+            errno.EPERM: "no permission, or it is open in another program",
+            errno.ENOSPC: "the disk is full",
+            errno.EDQUOT: "the disk is full",
+            errno.EROFS: "the disk is read-only",
+            errno.ENOTDIR: f"{folder} is not a directory",
+        }
+        return reasons.get(error.errno or 0, error.strerror or str(error))

@@ -1,0 +1,96 @@
+"""What the columns of frames and reports measure, and how they are headed for people. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal
+
+from orstats.frame.schema import FIELDS
+
+Unit = Literal["USD", "USD/Mtok", "share", "ms", "tokens/s", "count", "id", ""]
+
+_UNITS: Final[Mapping[str, Unit]] = MappingProxyType(
+    {
+        **dict.fromkeys(("tokens", "items", "attempts", "requests"), "count"),
+        **dict.fromkeys(("id", "HTTP status"), "id"),
+        "share 0..1": "share",
+        "USD": "USD",
+        "USD/Mtok": "USD/Mtok",
+        "ms": "ms",
+        "tokens/s": "tokens/s",
+    }
+)
+#: The columns of reports, by their names; the first that fits.
+_REPORTED: Final[tuple[tuple[re.Pattern[str], Unit], ...]] = (
+    (re.compile(r".*usd_per_mtok"), "USD/Mtok"),
+    (re.compile(r".*_usd"), "USD"),
+    (re.compile(r"(.*_)?(share|rate)"), "share"),
+    (re.compile(r".*_tok_s(_p\d+)?"), "tokens/s"),
+    (re.compile(r".*_ms(_p\d+)?|(latency|generation_time)_p\d+"), "ms"),
+    (
+        re.compile(
+            r"generations|asked|ok|pending|missing|from_archive|cost_zero|models|providers"
+            r"|tried|refused|fallen_back_from|unserved|unanswered|cancelled|failed|.*_attempts"
+            r"|.*_(n|total|unknown|requests|generations)|finish_(?!reason).*|(native_)?tokens_.*"
+        ),
+        "count",
+    ),
+)
+_IN_NAME: Final = re.compile(r"_?(usd|ms|tok_s)(?=_p\d+$|_n$|$)")
+#: The units that stand in a heading.
+_SHOWN: Final[Mapping[Unit, str]] = MappingProxyType(
+    {"USD": "USD", "USD/Mtok": "USD", "ms": "ms", "tokens/s": "tokens/s"}
+)
+_SPELLED: Final[Mapping[str, str]] = MappingProxyType(
+    {"id": "ID", "http": "HTTP", "byok": "BYOK", "api": "API", "usd": "USD", "mtok": "Mtok"}
+)
+_MEANS: Final = re.compile(r"(mean|p\d+)_.*")
+
+
+def unit(name: str) -> Unit:
+    """Return what a column of a frame or report measures; empty for text, flags, times and columns of the user.
+
+    Examples
+    --------
+    >>> unit("total_cost"), unit("byok_usd"), unit("latency_p95"), unit("cache_hit_rate"), unit("team")
+    ('USD', 'USD', 'ms', 'share', '')
+    """
+    field = FIELDS.get(name)
+    if field is not None and field.unit:
+        return _UNITS.get(field.unit, "")
+    return next((found for pattern, found in _REPORTED if pattern.fullmatch(name)), "")
+
+
+def is_additive(name: str) -> bool:
+    """Whether the sum of a column says something: amounts and counts, not rates, percentiles or status codes.
+
+    Examples
+    --------
+    >>> [is_additive(name) for name in ("cost_usd", "tokens_total", "share", "mean_usd", "http_status", "failed_share")]
+    [True, True, True, False, False, False]
+    """
+    return name == "share" or (unit(name) in ("USD", "count") and not _MEANS.fullmatch(name))
+
+
+def heading(name: str) -> str:
+    """Name a column for people, with its unit; columns of the user keep their names.
+
+    Examples
+    --------
+    >>> heading("cost_usd"), heading("latency"), heading("throughput_tok_s_p50"), heading("app_id"), heading("my_team")
+    ('Cost (USD)', 'Latency (ms)', 'Throughput p50 (tokens/s)', 'App ID', 'my_team')
+    """
+    measure = unit(name)
+    if not measure and name not in FIELDS and name != "period":
+        return name
+    words = _IN_NAME.sub("", name.replace("usd_per_mtok", "cost_per_mtok")).strip("_").split("_")
+    text = " ".join(_SPELLED.get(word, word) for word in words)
+    field = FIELDS.get(name)
+    shown = "UTC" if field is not None and field.kind == "time" else _SHOWN.get(measure, "")
+    return text[:1].upper() + text[1:] + (f" ({shown})" if shown else "")
+
+
+#: The columns of the field table by their headings.
+NAMES: Final[Mapping[str, str]] = MappingProxyType({heading(name): name for name in FIELDS})

@@ -1,0 +1,233 @@
+"""From a frame's columns to the text of CSV cells: plain decimals, ISO times, safe text. Pure and vectorised."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orstats.reports.periods import PERIOD
+from orstats.text.time_zones import offset_text, offsets, period_labels
+
+#: What a spreadsheet takes for a formula: = + - @ and their full-width forms, also behind what is blank or invisible.
+_SIGN: Final = r"[=+\-@\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
+_FORMULA: Final = rf"\A('*(?:[\p{{Z}}\p{{C}}]*{_SIGN}|[\t\r\n]))"
+# Where cells are parted by semicolons or tabs, quotes behind a comma hold nothing together: these begin a cell.
+_INNER_FORMULA: Final = rf"([;\t\n][\p{{Z}}\p{{C}}]*)('*{_SIGN})"
+_CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
+# Quotes also tell an empty text from a missing one.
+_NEEDS_QUOTES: Final = r'\A\z|[",;\t\r\n]|\A[\s\x{a0}]|[\s\x{a0}]\z'
+_TEXT: Final = pa.large_string()
+
+
+def named_columns(frame: pd.DataFrame) -> list[tuple[str, pd.Series[Any]]]:
+    """Return the columns of a frame with their names as text, those of the index first.
+
+    An index that only counts the rows (unnamed, 0, 1, 2 …) is left out. Names of several levels are joined by a dot.
+    The periods of a report over time are named as :func:`period_labels` does.
+
+    Examples
+    --------
+    >>> report = pd.DataFrame({"cost": [1.5]}, index=pd.Index(["a"], name="model"))
+    >>> [name for name, _ in named_columns(report)]
+    ['model', 'cost']
+    """
+    columns: list[tuple[str, pd.Series[Any]]] = []
+    if not (isinstance(frame.index, pd.RangeIndex) and frame.index.name is None):
+        for level in range(frame.index.nlevels):
+            name = frame.index.names[level]
+            unnamed = "index" if frame.index.nlevels == 1 else f"level_{level}"
+            values = pd.Series(frame.index.get_level_values(level))
+            columns.append((unnamed if name is None else str(name), values))
+    for position, name in enumerate(frame.columns):
+        parts = name if isinstance(name, tuple) else (name,)
+        columns.append((".".join(str(part) for part in parts if part != ""), frame.iloc[:, position]))
+    freq = frame.attrs.get("coverage", {}).get("freq")
+    return [
+        (name, pd.Series(period_labels(column, freq), dtype=object))
+        if freq is not None and name == PERIOD and isinstance(column.dtype, pd.DatetimeTZDtype)
+        else (name, column)
+        for name, column in columns
+    ]
+
+
+def cell_texts(column: pd.Series[Any], *, safe: bool, decimal: str = ".") -> pa.Array:
+    """Return the cells of a column as they stand in a CSV, quoted where needed; null where a value is missing.
+
+    Parameters
+    ----------
+    column
+        Of any dtype.
+    safe
+        Neutralise text that a spreadsheet would run, and take control characters out of it.
+    decimal
+        The decimal mark.
+
+    Returns
+    -------
+    pyarrow.Array
+        large_string.
+
+    Examples
+    --------
+    >>> cell_texts(pd.Series([4.2e-07, 5.0, None]), safe=True).to_pylist()
+    ['0.00000042', '5', None]
+    >>> cell_texts(pd.Series(["=1+1", "a,b"]), safe=True).to_pylist()
+    ["'=1+1", '"a,b"']
+    """
+    array = arrow_array(column)
+    kind = None if array is None else array.type
+    if array is None or kind is None:
+        return _quoted(_mixed(column, safe=safe, decimal=decimal))
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        text = array.cast(_TEXT)
+        return _quoted(safe_text(text) if safe else text)
+    if pa.types.is_floating(kind):
+        return pc.replace_substring(_decimals(array), ".", decimal)
+    if pa.types.is_timestamp(kind):
+        return iso_times(array)
+    return array.cast(_TEXT)  # whole numbers, flags, and columns that are all missing
+
+
+def safe_text(text: pa.Array) -> pa.Array:
+    """Return text that no spreadsheet runs and no reader trips over.
+
+    A leading ``= + - @`` (full-width ones too, and behind blanks), tab or line break gets an apostrophe in front, and
+    so do these signs behind a semicolon, tab or line break, where other separators would begin a cell. Line breaks
+    become LF; other control characters go.
+
+    Examples
+    --------
+    >>> safe_text(pa.array(["=1+1", "a;=1+1", "a;b"])).to_pylist()
+    ["'=1+1", "a;'=1+1", 'a;b']
+    """
+    text = pc.replace_substring(text, "\r\n", "\n")
+    text = pc.replace_substring(text, "\r", "\n")
+    text = pc.replace_substring_regex(text, _CONTROL, "")
+    text = pc.replace_substring_regex(text, _INNER_FORMULA, r"\1'\2")
+    return pc.replace_substring_regex(text, _FORMULA, r"'\1")
+
+
+def unsafe_text(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Take the apostrophes out again that :func:`safe_text` puts in.
+
+    Examples
+    --------
+    >>> unsafe_text(safe_text(pa.array(["=1+1", "'=1", "a;=1+1", "it's"]))).to_pylist()
+    ['=1+1', "'=1", 'a;=1+1', "it's"]
+    """
+    text = pc.replace_substring_regex(text, _FORMULA.replace("('*", "'('*", 1), r"\1")
+    return pc.replace_substring_regex(text, _INNER_FORMULA.replace("('*", "'('*", 1), r"\1\2")
+
+
+def iso_times(moments: pa.Array) -> pa.Array:
+    """Write moments as ISO 8601: UTC with a Z, other time zones with their offset; those without one stay as they are.
+
+    Examples
+    --------
+    >>> iso_times(pa.array(pd.DatetimeIndex(["2026-10-01"]).tz_localize("Europe/Lisbon"))).to_pylist()
+    ['2026-10-01T00:00:00.000000+01:00']
+    """
+    zone, plain = moments.type.tz, moments.cast(pa.timestamp(moments.type.unit))
+    suffix: Any = pa.scalar("" if zone is None else "Z", _TEXT)
+    if zone not in {None, "UTC", "Etc/UTC"} and "/" in zone:
+        table = offsets(zone)
+        shift = table.offsets[table.at(plain.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False))]
+        plain = pc.add(plain, pa.array(shift).cast(pa.duration(plain.type.unit)))
+        suffixes = {one: offset_text(one) for one in np.unique(shift)}
+        suffix = pa.array([suffixes[one] for one in shift], _TEXT)
+    text = pc.replace_substring(plain.cast(_TEXT), " ", "T", max_replacements=1)
+    return pc.binary_join_element_wise(text, suffix, pa.scalar("", _TEXT))
+
+
+def plain_decimal(number: str) -> str:
+    """Write a number without an exponent.
+
+    Examples
+    --------
+    >>> plain_decimal("4.2e-7"), plain_decimal("1e+16")
+    ('0.00000042', '10000000000000000')
+    """
+    return format(Decimal(number), "f")
+
+
+def arrow_array(column: pd.Series[Any]) -> pa.Array | None:
+    """Return the column as Arrow if it has one of the kinds that have a spelling; else None."""
+    try:
+        array = pa.array(column.array, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, UnicodeEncodeError, OverflowError):
+        return None  # objects of several kinds, or of none that Arrow knows
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    kind = array.type
+    known = (
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_timestamp(kind)
+        or pa.types.is_null(kind)
+    )
+    return array if known else None
+
+
+def _decimals(numbers: pa.Array) -> pa.Array:
+    """Write floats with the fewest digits that read back the same, never with an exponent; NaN is missing."""
+    text = pc.if_else(pc.is_nan(numbers), None, numbers).cast(_TEXT)
+    text = pc.if_else(pc.equal(text, "-0"), "0", text)
+    tiny_or_huge = pc.fill_null(pc.match_substring(text, "e"), False)
+    if not pc.any(tiny_or_huge).as_py():
+        return text
+    written = [plain_decimal(number) for number in text.filter(tiny_or_huge).to_pylist()]
+    return pc.replace_with_mask(text, tiny_or_huge, pa.array(written, _TEXT))
+
+
+def _quoted(text: pa.Array) -> pa.Array:
+    needs = pc.fill_null(pc.match_substring_regex(text, _NEEDS_QUOTES), False)
+    if not pc.any(needs).as_py():
+        return text
+    quote, nothing = pa.scalar('"', _TEXT), pa.scalar("", _TEXT)
+    inside = pc.replace_substring(text, '"', '""')
+    return pc.if_else(needs, pc.binary_join_element_wise(quote, inside, quote, nothing), text)
+
+
+def _mixed(column: pd.Series[Any], *, safe: bool, decimal: str) -> pa.Array:
+    """Write values of several kinds one by one; numbers stay numbers, whatever their sign."""
+    missing = column.isna().to_list()
+    cells = [None if gone else one_value(value) for gone, value in zip(missing, column.to_list(), strict=True)]
+    text = pa.array([None if cell is None else cell[0] for cell in cells], _TEXT)
+    is_number = pa.array([cell is not None and cell[1] for cell in cells], pa.bool_())
+    return pc.if_else(is_number, pc.replace_substring(text, ".", decimal), safe_text(text) if safe else text)
+
+
+def one_value(value: Any) -> tuple[str, bool]:
+    """Write one value of any kind, and tell whether it is a number.
+
+    Examples
+    --------
+    >>> one_value(Decimal("1E-7")), one_value({"a": 1}), one_value(True)
+    (('0.0000001', True), ('{"a":1}', False), ('true', False))
+    """
+    if isinstance(value, bool):
+        return ("true" if value else "false"), False
+    if isinstance(value, int):
+        return str(value), True
+    if isinstance(value, float | Decimal):
+        finite = value == value and abs(value) != float("inf")  # noqa: PLR0124 - NaN
+        return (plain_decimal(repr(value) if isinstance(value, float) else str(value)) if finite else str(value)), True
+    if isinstance(value, dt.datetime):
+        utc = value if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
+        return utc.isoformat() + ("" if value.tzinfo is None else "Z"), False
+    if isinstance(value, dict | list | tuple):
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode(), False
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return text.encode("utf-8", "replace").decode(), False  # a lone surrogate has no UTF-8

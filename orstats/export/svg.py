@@ -1,0 +1,125 @@
+"""Small drawings for the page, as SVG without styles of their own: the page's style sheet colours them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from orstats.export.html_elements import escape, name
+from orstats.reports.chart_data import Timeline
+from orstats.text.format import usd, usd_places
+
+#: As many as the style sheet has colours for; the last is for all others.
+MOST: Final = 7
+_WIDTH, _HEIGHT = 960, 250
+_LEFT, _TOP, _BOTTOM = 64, 10, 26
+_DATE_WIDTH: Final = 90
+
+
+def bar(share: float) -> str:
+    """Draw a bar that fills a share, 0 to 1, of its cell."""
+    width = min(max(share, 0.0), 1.0) * 100
+    return f'<svg aria-hidden="true"><rect class="c0" width="{width:.4g}%" height="100%" rx="2"/></svg>'
+
+
+def lane(times: tuple[float, float, float], ends: tuple[float, float], *, streamed: bool) -> str:
+    """Draw a distribution on a logarithmic scale: a dot at the median, thick to 90 %, thin to 99 %."""
+    smallest, largest = ends
+    span = math.log(largest / smallest) or 1.0
+
+    def at(value: float) -> float:
+        return 2 + 96 * math.log(max(value, smallest) / smallest) / span
+
+    a, b, c = map(at, times)
+    colour = "c0" if streamed else "c1"
+    return (
+        f'<svg aria-hidden="true" class="{colour}"><rect x="{a:.1f}%" y="45%" width="{c - a:.1f}%" height="10%"/>'
+        f'<rect x="{a:.1f}%" y="32%" width="{b - a:.1f}%" height="36%"/><circle cx="{a:.1f}%" cy="50%" r="4.5"/></svg>'
+    )
+
+
+def stacked_dollars(over_time: Timeline, about: str) -> str:
+    """Draw stacked bars over time, with a legend; each bucket has a tooltip with its total and its parts."""
+    totals = over_time.amounts.sum(axis=0)
+    top, step = _scale(float(totals.max()))
+    inner, width = _HEIGHT - _TOP - _BOTTOM, (_WIDTH - _LEFT) / len(totals)
+    gap = min(width * 0.12, 3.0)
+    places = usd_places(float(totals.sum()))
+    lines = [
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(about)}">',
+        *_rules(top, step, inner),
+    ]
+    heights = [0.0] * len(totals)
+    for row, amounts in enumerate(over_time.amounts):
+        path = []
+        for at, amount in enumerate(amounts):
+            if amount > 0:
+                height = inner * float(amount) / top
+                x, y = _LEFT + at * width + gap / 2, _TOP + inner - heights[at] - height
+                path.append(f"M{x:.1f} {y:.1f}h{width - gap:.1f}v{height:.1f}h-{width - gap:.1f}z")
+                heights[at] += height
+        lines.append(f'<path class="{_colour(over_time, row)}" d="{"".join(path)}"/>')
+    labels = _labels(over_time)
+    for at, total in enumerate(totals):
+        x = _LEFT + at * width
+        box = f'<rect class="hover" x="{x:.1f}" y="{_TOP}" width="{width:.1f}" height="{inner}">'
+        lines.append(f"{box}<title>{labels[at]}: {usd(float(total), places)}</title></rect>")
+    every = max(1, math.ceil(_DATE_WIDTH / width))
+    for at in range(0, len(totals), every):
+        x = _LEFT + (at + 0.5) * width
+        if x <= _WIDTH - _DATE_WIDTH / 2:
+            lines.append(f'<text x="{x:.1f}" y="{_HEIGHT - 7}" text-anchor="middle">{labels[at]}</text>')
+    return "".join(lines) + "</svg>" + _legend(over_time)
+
+
+def _rules(top: float, step: float, inner: float) -> Sequence[str]:
+    made = []
+    for number in range(round(top / step) + 1):
+        y = _TOP + inner * (1 - number * step / top)
+        label = usd(number * step) if number else "$0"
+        made.append(
+            f'<line class="rule" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_tick(number * step, step) or label}</text>'
+        )
+    return made
+
+
+def _scale(largest: float) -> tuple[float, float]:
+    """Choose a round step, and the end of the axis, a multiple of it."""
+    if largest <= 0:
+        return 1.0, 1.0
+    power = 10.0 ** math.floor(math.log10(largest / 4))
+    step = next(size * power for size in (1, 2, 2.5, 5, 10) if size * power * 4 >= largest * 0.999)
+    return step * max(1, math.ceil(largest / step - 1e-9)), step
+
+
+def _tick(value: float, step: float) -> str:
+    places = max(0, 1 - math.floor(math.log10(step)))
+    if places <= 1:
+        return f"${value:,.0f}"
+    return f"${value:,.{max(2, places)}f}" if value else "$0"
+
+
+def _colour(over_time: Timeline, row: int) -> str:
+    return "cx" if over_time.folded and row == len(over_time.names) - 1 else f"c{row}"
+
+
+def _legend(over_time: Timeline) -> str:
+    items = [
+        f'<li><svg aria-hidden="true"><rect class="{_colour(over_time, at)}" width="100%" height="100%"/></svg>'
+        f"{name(group)}</li>"
+        for at, group in enumerate(over_time.names)
+    ]
+    return f'<ul class="key">{"".join(items)}</ul>'
+
+
+def _labels(over_time: Timeline) -> list[str]:
+    """Name the periods; hours with their UTC offset where one comes twice."""
+    if over_time.unit == "quarter":
+        return [f"Q{start.quarter} {start.year}" for start in over_time.starts]
+    form = {"hour": "%d %b %H:%M", "month": "%b %Y", "year": "%Y"}.get(over_time.unit, "%d %b %Y")
+    labels: list[str] = over_time.starts.strftime(form).to_list()
+    if len(set(labels)) == len(labels):
+        return labels
+    return [f"{label} {start.isoformat()[-6:]}" for label, start in zip(labels, over_time.starts, strict=True)]

@@ -1,0 +1,443 @@
+"""Frames and reports as Excel workbooks: formatted, with totals, and with a sheet that says what they cover."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import IO, Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orstats._version import __version__
+from orstats._warn import warn_caller
+from orstats.errors import ExportError, MissingExtraError
+from orstats.export.column_formats import Unit, heading, is_additive, unit
+from orstats.export.csv_cells import arrow_array, iso_times, named_columns, one_value
+from orstats.frame import money
+from orstats.frame.schema import FIELDS, ID
+from orstats.reports.coverage import coverage, provenance
+from orstats.reports.periods import PERIOD
+from orstats.text.format import known
+
+#: Rows of a sheet, and those that the header, the totals and the note below them take.
+MAX_ROWS: Final = 1_048_576 - 4
+#: What Excel holds of a text, in UTF-16 units, and of a number, in digits.
+_MAX_TEXT: Final = 32_767
+_MAX_DIGITS: Final = 10**15
+_CUT: Final = " … [cut: {:,} characters do not fit]"
+# What XML cannot hold. Line breaks are written as LF.
+_NOT_IN_XML: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
+# Excel counts a 29 February 1900, so that only days after it have one number.
+_FIRST_DAY: Final = dt.date(1900, 3, 1)
+_EPOCH: Final = np.datetime64("1899-12-30", "us")
+_FIRST: Final = np.datetime64("1900-03-01", "us")
+_END: Final = np.datetime64("10000-01-01", "us")
+_DAY_US: Final = 86_400_000_000
+_SLICE: Final = 20_000
+_TIME: Final = "yyyy-mm-dd hh:mm:ss"
+#: How Excel shows periods that are days to it; others are text.
+_PERIODS: Final[Mapping[str, str]] = MappingProxyType({"day": "yyyy-mm-dd", "week": "yyyy-mm-dd", "month": "yyyy-mm"})
+_FORMATS: Final[Mapping[Unit, str]] = MappingProxyType(
+    {"USD/Mtok": "$#,##0.000", "share": "0.0 %", "ms": "#,##0", "tokens/s": "#,##0.0", "count": "#,##0", "id": "0"}
+)
+# Without it, LibreOffice shows flags as 1 and 0.
+_FLAG: Final = '"TRUE";"TRUE";"FALSE"'
+_MOST_PLACES: Final = 10
+_WIDTHS: Final = (8, 50)
+_FILTER_BUTTON: Final = 4
+#: Sheets with at most so many columns are printed on the width of one page.
+_PRINTED_COLUMNS: Final = 25
+
+_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "asked": "ids requested",
+        "ok": "ids with a record",
+        "pending": "ids whose record is not yet available; excluded from all sums",
+        "missing": "ids without a record because the request failed; excluded from all sums",
+        "cost_unknown": "generations whose cost is unknown; excluded from sums of cost",
+        "byok": "generations with your own provider keys (bring your own key)",
+        "byok_share": "their share of the generations with a record",
+        "unreadable_files": "archive files that cannot be read; their records are missing",
+        "duplicates": "rows that repeat an id; sums count them twice",
+        "freq": "length of the periods",
+        "tz": "time zone of the periods; other times are in UTC",
+        "source": "where the records come from",
+        "since": "start of the requested range (UTC)",
+        "until": "end of the requested range, exclusive (UTC)",
+        "first_created_at": "creation time of the earliest generation (UTC)",
+        "last_created_at": "creation time of the latest generation (UTC)",
+        "written_at": "when this file was written (UTC)",
+        "orstats_version": "version that wrote this file",
+    }
+)
+
+
+def require_xlsxwriter() -> Any:
+    """Return the library that writes workbooks.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed.
+    """
+    try:
+        import xlsxwriter  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtraError("Writing .xlsx", extra="excel") from error
+    return xlsxwriter
+
+
+def check_rows(rows: int, path: str) -> None:
+    """Raise ExportError for more rows than a sheet has."""
+    if rows > MAX_ROWS:
+        raise ExportError(f"{path}: a sheet holds {MAX_ROWS:,} rows, got {rows:,}; write .csv or .parquet.", path=path)
+
+
+def write_workbook(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
+    """Write a frame or report to an open file: a sheet with its rows and totals, and the sheet ``coverage``.
+
+    Raises
+    ------
+    ExportError
+        It has more rows than a sheet.
+    MissingExtraError
+        XlsxWriter is not installed.
+
+    Warns
+    -----
+    UserWarning
+        Texts were cut because they are longer than a cell can hold.
+    """
+    library = require_xlsxwriter()
+    check_rows(len(frame), path)
+    covered = _coverage(frame)
+    with tempfile.TemporaryDirectory() as scratch:
+        # Rows go to a temporary file as they are written: a workbook in memory takes several times its size.
+        book = library.Workbook(file, {"constant_memory": True, "tmpdir": scratch})
+        is_report = "coverage" in frame.attrs
+        name = "report" if is_report else "generations" if ID.name in (frame.index.name, *frame.columns) else "table"
+        sheet = _Sheet(book, name)
+        columns = _columns(frame, covered.get("tz"), covered.get("freq"))
+        sheet.write_table(columns, len(frame), _note(covered, columns))
+        about = _Sheet(book, "coverage")
+        about.write_coverage(covered)
+        book.close()
+    if cut := sheet.texts_cut + about.texts_cut:
+        warn_caller(
+            f"{path}: {cut:,} texts were cut at {_MAX_TEXT:,} characters, which is all that a cell of a workbook "
+            "holds. Write .csv or .jsonl for the whole texts."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of a sheet.
+
+    ``number_format`` is that of its numbers, ``total`` the sum of what is known. The values of a summary differ in
+    kind: ``row_formats`` has the format of each.
+    """
+
+    heading: str
+    series: pd.Series[Any]
+    number_format: str
+    width: float
+    total: float | None
+    is_period: bool
+    row_formats: list[str] | None
+
+
+def _columns(frame: pd.DataFrame, zone: str | None, freq: str | None) -> list[_Column]:
+    named = named_columns(frame)
+    names = [name for name, _ in named]
+    headings = [f"Period ({zone})" if name == PERIOD and zone is not None else heading(name) for name in names]
+    columns = []
+    for (name, values), text in zip(named, headings, strict=True):
+        title = text if headings.count(text) == 1 else name
+        period_format = _PERIODS.get(str(freq)) if name == PERIOD else None
+        number_format = period_format or _number_format(name, values)
+        numbers = values.dropna() if _is_number(values) and is_additive(name) else values[:0]
+        total = None if numbers.empty else money.total(numbers)
+        if values.dtype.kind == "M" and name not in FIELDS and getattr(values.dtype, "tz", None) is not None:
+            title = f"{title} (UTC)"
+        width = _width(title, values, number_format, total)
+        row_formats = None
+        if name == "value" and names[0] == "figure":
+            row_formats = [
+                _number_format(label, pd.Series([one])) for label, one in zip(named[0][1], values, strict=True)
+            ]
+        columns.append(_Column(title, values, number_format, width, total, period_format is not None, row_formats))
+    return columns
+
+
+def _is_number(values: pd.Series[Any]) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype))
+
+
+def _number_format(name: str, values: pd.Series[Any]) -> str:
+    if isinstance(values.dtype, pd.DatetimeTZDtype) or values.dtype.kind == "M":
+        return _TIME
+    if not _is_number(values):
+        return "General"
+    measure = unit(name)
+    if measure in _FORMATS:
+        return _FORMATS[measure]
+    places = _places(values)
+    if measure == "USD":
+        return f"$#,##0.{'0' * max(places, 2)}"
+    return f"0.{'0' * places}" if places else "0"
+
+
+def _places(values: pd.Series[Any]) -> int:
+    """Return the decimals that show all values exactly, or else four digits of the smallest."""
+    numbers = np.abs(values.dropna().to_numpy(dtype="float64"))
+    numbers = np.unique(numbers[np.isfinite(numbers) & (numbers > 0)])
+    if not len(numbers):
+        return 0
+    for places in range(_MOST_PLACES):
+        if np.allclose(numbers, np.round(numbers, places), rtol=1e-15, atol=10.0**-money.PLACES / 2):
+            return places
+    return int(np.clip(3 - np.floor(np.log10(numbers[0])), 0, money.PLACES))
+
+
+def _width(title: str, values: pd.Series[Any], number_format: str, total: float | None) -> float:
+    """Estimate how wide a column is in characters."""
+    least, most = _WIDTHS
+    longest = 0
+    array = arrow_array(values)
+    if array is not None and (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
+        longest = pc.max(pc.utf8_length(array)).as_py() or 0
+    elif array is None:
+        longest = max((len(str(value)) for value in values.head(1000)), default=0)
+    elif _is_number(values):
+        numbers = np.abs(values.dropna().to_numpy(dtype="float64"))
+        largest = max([*numbers[np.isfinite(numbers)], total or 0.0, 1.0])
+        decimals = number_format.partition(".")[2]
+        longest = len(f"{largest:,.0f}") + (len(decimals) + 1 if decimals else 0) + 2
+    elif pa.types.is_timestamp(array.type):
+        longest = len(_TIME)
+    return float(np.clip(max(longest + 1, len(title) + _FILTER_BUTTON), least, most))
+
+
+class _Sheet:
+    """A sheet that is written from top to bottom. All text is text: never a formula, number or link."""
+
+    def __init__(self, book: Any, name: str) -> None:
+        self._sheet = book.add_worksheet(name)
+        self._book = book
+        self._formats: dict[tuple[Any, ...], Any] = {}
+        self.texts_cut = 0
+        self._flag = self._format(num_format=_FLAG)
+        self._text = self._format(quote_prefix=True)  # or a spreadsheet would run it, once somebody edits the cell
+
+    def _format(self, **properties: Any) -> Any:
+        key = tuple(properties.items())
+        if key not in self._formats:
+            self._formats[key] = self._book.add_format(properties)
+        return self._formats[key]
+
+    def write_table(self, columns: list[_Column], rows: int, note: str) -> None:
+        sheet = self._sheet
+        for place, column in enumerate(columns):
+            sheet.set_column(place, place, column.width)
+        sheet.freeze_panes(1, 0)
+        sheet.ignore_errors({"number_stored_as_text": f"A1:{self._cell(rows, max(len(columns) - 1, 0))}"})
+        if columns:
+            sheet.autofilter(0, 0, rows, len(columns) - 1)
+        sheet.repeat_rows(0)
+        if len(columns) <= _PRINTED_COLUMNS:
+            sheet.set_landscape()
+            sheet.fit_to_pages(1, 0)
+        header = {"bold": True, "bottom": 1, "bg_color": "#F2F2F2", "quote_prefix": True}
+        for place, column in enumerate(columns):
+            style = self._format(**header, align=_alignment(column.number_format))
+            self._put(0, place, self._fitting(column.heading), style)
+        formats = [
+            [
+                self._format(num_format=one, align=_alignment(one))
+                for one in column.row_formats or [column.number_format]
+            ]
+            for column in columns
+        ]
+        for start in range(0, rows, _SLICE):
+            cells = [self._cells(column, start) for column in columns]
+            for row, line in enumerate(zip(*cells, strict=True), start + 1):
+                for place, value in enumerate(line):
+                    if value is not None:
+                        styles = formats[place]
+                        self._put(row, place, value, styles[0] if len(styles) == 1 else styles[row - 1])
+        if any(column.total is not None for column in columns):
+            self._write_totals(columns, rows, note)
+
+    def write_coverage(self, covered: Mapping[str, Any]) -> None:
+        for place, width in enumerate((20, 30, 75)):
+            self._sheet.set_column(place, place, width)
+        self._sheet.set_landscape()
+        self._sheet.fit_to_pages(1, 0)
+        for row, (name, value) in enumerate(covered.items()):
+            self._put(row, 0, self._fitting(name), self._format(bold=True, quote_prefix=True))
+            if isinstance(value, pd.Timestamp):
+                (cell,) = _serials(pa.array([value]))
+                self._put(row, 1, cell, self._format(num_format=_TIME, align="left"))
+            elif (cell := _value(value)) is not None:
+                shown = "0.0 %" if name == "byok_share" else "#,##0"
+                self._put(row, 1, self._fitting(cell), self._format(num_format=shown, align="left"))
+            self._put(row, 2, _MEANINGS.get(name, ""), self._text)
+
+    def _write_totals(self, columns: list[_Column], rows: int, note: str) -> None:
+        """Sum what the filter shows, below an empty row, so that sorting and filtering leave the totals alone."""
+        labels = [
+            at for at, column in enumerate(columns) if column.total is None and column.heading != heading(ID.name)
+        ]
+        if labels:
+            self._put(rows + 2, labels[0], "Total", self._format(bold=True, top=1, quote_prefix=True))
+        for place, column in enumerate(columns):
+            style = self._format(bold=True, top=1, num_format=column.number_format)
+            if column.total is not None:
+                cells = f"{self._cell(1, place)}:{self._cell(rows, place)}"
+                formula = f'=IF(SUBTOTAL(102,{cells})=0,"",SUBTOTAL(109,{cells}))'
+                self._sheet.write_formula(rows + 2, place, formula, style, column.total)
+            elif place not in labels[:1]:
+                self._sheet.write_blank(rows + 2, place, None, style)
+        if labels and note:
+            self._put(rows + 3, labels[0], note, self._format(italic=True, quote_prefix=True))
+
+    def _cells(self, column: _Column, start: int) -> list[Any]:
+        """Return a slice of a column as text, numbers, flags and None."""
+        values = column.series.iloc[start : start + _SLICE]
+        cells: list[Any]
+        if column.is_period:
+            return [_day(name) for name in values]
+        array = arrow_array(values)
+        if array is None:
+            missing = values.isna().to_list()
+            cells = [None if gone else _value(value) for gone, value in zip(missing, values.to_list(), strict=True)]
+            for place, one in enumerate((column.row_formats or [])[start : start + _SLICE]):
+                if one == _TIME and cells[place] is not None:
+                    (cells[place],) = _serials(pa.array([values.iloc[place]]))
+            return [self._fitting(cell) for cell in cells]
+        kind = array.type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            return self._texts(array.cast(pa.large_string()))
+        if pa.types.is_timestamp(kind):
+            return _serials(array)
+        cells = array.to_pylist()
+        if not pa.types.is_boolean(kind) and not pa.types.is_null(kind):
+            # Missing values are NaN here, too.
+            numbers = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            for row in np.flatnonzero(~(np.abs(numbers) < _MAX_DIGITS)).tolist():
+                cells[row] = _value(cells[row])
+        return cells
+
+    def _texts(self, texts: pa.Array) -> list[str | None]:
+        for old in ("\r\n", "\r"):
+            texts = pc.replace_substring(texts, old, "\n")
+        texts = pc.replace_substring_regex(texts, _NOT_IN_XML, "")
+        cells: list[str | None] = texts.to_pylist()
+        # Text that fits into as many bytes of UTF-8 fits into as many units of UTF-16.
+        for place in np.flatnonzero(pc.fill_null(pc.greater(pc.binary_length(texts), _MAX_TEXT), False)):
+            cells[place] = self._shortened(cells[place] or "")
+        return cells
+
+    def _fitting(self, cell: Any) -> Any:
+        return self._texts(pa.array([cell], pa.large_string()))[0] if isinstance(cell, str) else cell
+
+    def _shortened(self, text: str) -> str:
+        """Cut a text that does not fit, and say so at its end."""
+        units = text.encode("utf-16-le")
+        if len(units) <= 2 * _MAX_TEXT:
+            return text
+        self.texts_cut += 1
+        room = _MAX_TEXT - len(_CUT.format(len(text)))
+        kept = units[: 2 * room].decode("utf-16-le", "ignore")  # half of a pair is dropped
+        return kept + _CUT.format(len(text) - len(kept))
+
+    def _put(self, row: int, place: int, value: Any, style: Any) -> None:
+        kind = type(value)
+        if kind is str and value.startswith("<r>") and value.endswith("</r>"):
+            # XlsxWriter takes this text for XML of its own, unless it comes in several parts.
+            self._sheet.write_rich_string(row, place, value[:2], self._text, value[2:], self._text)
+        elif kind is str:
+            self._sheet.write_string(row, place, value, style if style.quote_prefix else self._text)
+        elif kind is bool:
+            self._sheet.write_boolean(row, place, value, self._flag)
+        else:
+            self._sheet.write_number(row, place, value, style)
+
+    def _cell(self, row: int, place: int) -> str:
+        from xlsxwriter.utility import xl_rowcol_to_cell  # noqa: PLC0415 - an extra
+
+        return str(xl_rowcol_to_cell(row, place))
+
+
+def _alignment(number_format: str) -> str:
+    return "left" if number_format == "General" or number_format.startswith("yyyy") else "right"
+
+
+def _value(value: Any) -> Any:
+    """Return one value as a cell can hold it: numbers that Excel would round, and infinite ones, are text."""
+    if not known(value):
+        return None
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, bool):
+        return plain
+    text, is_number = one_value(plain)
+    if not is_number:
+        return text
+    if not np.isfinite(float(plain)) or (isinstance(plain, int) and abs(plain) >= _MAX_DIGITS):
+        return text
+    return float(plain) if not isinstance(plain, int) else plain
+
+
+def _serials(moments: pa.Array) -> list[Any]:
+    """Return moments as Excel counts days, in UTC; those that it cannot hold as text."""
+    plain = moments.cast(pa.timestamp(moments.type.unit)).cast(pa.timestamp("us"), safe=False)
+    times = plain.to_numpy(zero_copy_only=False)
+    cells: list[Any] = ((times - _EPOCH).astype("int64") / _DAY_US).tolist()
+    for place in np.flatnonzero(~((times >= _FIRST) & (times < _END))):
+        cells[place] = iso_times(moments[place : place + 1])[0].as_py()
+    return cells
+
+
+def _day(name: Any) -> Any:
+    """Return the day on which a period starts, from its name; names stay where Excel has no such day."""
+    try:
+        day = dt.date.fromisoformat(f"{name}-01"[:10])
+    except ValueError:
+        return _value(name)
+    return (day - dt.date(1899, 12, 30)).days if day >= _FIRST_DAY else name
+
+
+def _coverage(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return what the sheet about a frame says, by name."""
+    covered: dict[str, Any] = dict(frame.attrs.get("coverage", {}))
+    is_fetched = frame.index.name == ID.name and {"fetch_status", "cost_usd", "is_byok"} <= set(frame.columns)
+    if not covered and is_fetched:
+        covered = dict(coverage(frame))
+    return {
+        **covered,
+        "tz": covered.get("tz", "UTC"),
+        **{name: pd.Timestamp(value) if name in _TIMES else value for name, value in provenance(frame).items()},
+        "written_at": pd.Timestamp.now(tz="UTC"),
+        "orstats_version": __version__,
+    }
+
+
+_TIMES: Final = frozenset({"since", "until", "first_created_at", "last_created_at"})
+
+
+def _note(covered: Mapping[str, Any], columns: list[_Column]) -> str:
+    """Say what the totals exclude."""
+    has_money = any(column.total is not None and column.number_format.startswith("$") for column in columns)
+    counted = (("cost_unknown", "unknown cost"), ("pending", "pending"), ("missing", "no record"))
+    excluded = [
+        f"{what} ({covered[name]:,})"
+        for name, what in counted
+        if covered.get(name) and (has_money or name != "cost_unknown")
+    ]
+    return f"Excluded from the totals: {', '.join(excluded)}." if excluded else ""

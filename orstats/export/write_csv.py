@@ -1,0 +1,285 @@
+"""Write frames to files that other programs read: CSV, workbooks, Parquet, JSON Lines.
+
+A file appears whole or not at all: it is written under a temporary name beside its target and then renamed, so a full
+disk or a crash leaves the old file as it was.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import IO, Any, Final, TextIO
+
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from orstats._warn import warn_caller
+from orstats.errors import ConfigError, ExportError
+from orstats.export.atomic_file import Target
+from orstats.export.csv_cells import arrow_array, cell_texts, iso_times, named_columns, one_value
+from orstats.export.workbook import check_rows, require_xlsxwriter, write_workbook
+from orstats.frame.schema import FIELDS
+from orstats.frame.validation import check_duplicates, require_pandas
+from orstats.reports.periods import PERIOD
+
+_TEXT: Final = pa.large_string()
+#: Rows turned into text at a time: bounds the memory, and the text of one column to less than 2 GB.
+_SLICE: Final = 20_000
+
+
+def write_csv(
+    frame: pd.DataFrame,
+    path: str | os.PathLike[str] | TextIO,
+    *,
+    spreadsheet_safe: bool = True,
+    dialect: str = "plain",
+) -> None:
+    """Write a frame, or any report, to a file: all rows, failed ones too, and all columns.
+
+    CSV is written for people who open it in a spreadsheet and for programs alike: UTF-8 without a byte-order mark
+    (for Excel: Data, From Text/CSV), comma, LF, quotes where needed; plain decimals with the fewest digits that read
+    back the same (``0.00000042``), whole numbers without a point, times as ``2026-11-23T10:00:00.123456Z`` (those in
+    another time zone with its offset), flags ``true`` and ``false``, an empty cell where a value is missing.
+
+    The periods of a report over time are written as ``2026`` (year), ``2026-Q4``, ``2026-10``, ``2026-10-05`` (day, or
+    the Monday of a week) or ``2026-10-25T01:00+01:00`` (hour), in CSV and JSON Lines; a last column ``tz`` names their
+    time zone. Parquet keeps the moment at which each starts, and its time zone.
+
+    Parameters
+    ----------
+    frame
+        From :func:`orstats.fetch`, or any other; the index makes the first columns, unless it only counts rows.
+    path
+        The ending decides: ``.csv``, ``.csv.gz``, ``.xlsx`` (a workbook, as of :func:`orstats.write_report`),
+        ``.parquet`` (typed as the frame), ``.jsonl`` or ``.ndjson`` (one object a line; missing is null, JSON columns
+        are nested). An open text file gets CSV.
+    spreadsheet_safe
+        CSV only. Text, ids and column names that a spreadsheet would run as a formula get an apostrophe in front
+        (they begin with ``= + - @`` or the full-width ones, also behind blanks, or with a tab or line break). So do
+        these signs behind a semicolon, tab or line break inside: a spreadsheet that parts cells at semicolons, as
+        those of half of Europe, would begin a cell there. Line breaks become LF, other control characters are taken
+        out. Numbers stay numbers. False writes text as it is: for conversations that programs shall read.
+    dialect
+        CSV only. ``"excel"`` adds a byte-order mark, so that Excel reads names right that are not English.
+        ``"excel-eu"`` also has semicolons and decimal commas, as Excel wants them where the comma is the decimal
+        mark. Everything else stays as in ``"plain"``. Excel still changes texts of digits when it opens a CSV:
+        ``00123`` becomes 123, and of more than 15 digits it keeps 15. A warning says so; ``.xlsx`` keeps them.
+
+    Raises
+    ------
+    ConfigError
+        Not a pandas frame, or an unknown dialect.
+    ExportError
+        Unknown ending, no such directory, no permission, full disk, or values that the format cannot hold.
+        An existing file is then unchanged.
+    MissingExtraError
+        ``.xlsx`` needs ``orstats[excel]``.
+    OSError
+        Writing to an open file failed.
+
+    Warns
+    -----
+    DuplicateIdsWarning
+        Several rows have the same id.
+    UserWarning
+        Excel will change texts of digits in a CSV of its dialect, or texts are too long for the cells of a workbook.
+
+    Examples
+    --------
+    >>> import sys
+    >>> report = pd.DataFrame({"cost_usd": [4.2e-07, None]}, index=pd.Index(["gen-1", "=evil()"], name="id"))
+    >>> write_csv(report, sys.stdout)
+    id,cost_usd
+    gen-1,0.00000042
+    '=evil(),
+    """
+    require_pandas(frame)
+    frame = check_duplicates(frame)
+    form = _dialect(dialect)
+    if not isinstance(path, str | os.PathLike):
+        for block in _csv_blocks(frame, form, safe=spreadsheet_safe):
+            path.write(block.decode())
+        return
+    target = Target(os.fspath(path), _ENDINGS)
+    if target.ending == ".xlsx":
+        check_target(path, rows=len(frame))
+        target.replace(lambda file: write_workbook(frame, file, target.path))
+    elif target.ending in _CSV:
+        target.replace(lambda file: _write_lines(frame, file.write, target.ending, form, safe=spreadsheet_safe))
+    elif form.mark:
+        raise ConfigError(f"dialect={dialect!r} applies to CSV, not to {target.path}.")
+    elif target.ending == ".parquet":
+        target.replace(lambda file: _write_parquet(_with_zone(frame), file, target.path))
+    else:
+        target.replace(lambda file: _write_json(_with_zone(frame), file))
+
+
+def _with_zone(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add the time zone of the periods of a report, unless it is there already."""
+    zone = frame.attrs.get("coverage", {}).get("tz")
+    has_periods = PERIOD in (*frame.index.names, *frame.columns)
+    return frame.assign(tz=zone) if zone is not None and has_periods and "coverage_tz" not in frame.columns else frame
+
+
+_CSV: Final = (".csv", ".csv.gz")
+_ENDINGS: Final = (*_CSV, ".xlsx", ".parquet", ".jsonl", ".ndjson")
+
+
+def check_target(path: str | os.PathLike[str], *, endings: Sequence[str] = _ENDINGS, rows: int = 0) -> None:
+    """Find out whether a file can be written, before the work whose result shall go there.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    endings
+        One of them its name must have.
+    rows
+        How many rows it will get.
+
+    Raises
+    ------
+    ExportError
+        As :func:`write_csv` would, but for a disk that fills up later.
+    MissingExtraError
+        ``.xlsx`` needs ``orstats[excel]``.
+    """
+    target = Target(os.fspath(path), endings)
+    target.check()
+    if target.ending == ".xlsx":
+        require_xlsxwriter()
+        check_rows(rows, target.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    mark: str = ""
+    separator: str = ","
+    decimal: str = "."
+
+
+_DIALECTS: Final[Mapping[str, _Dialect]] = MappingProxyType(
+    {"plain": _Dialect(), "excel": _Dialect("\ufeff"), "excel-eu": _Dialect("\ufeff", ";", ",")}
+)
+#: Texts that Excel takes for numbers when it opens a CSV, and shows otherwise.
+_CHANGED: Final = r"\A(0\d+|\d{16,}|\d+[eE]\d+)\z"
+
+
+def _dialect(name: str) -> _Dialect:
+    if name not in _DIALECTS:
+        raise ConfigError(f"dialect must be one of {', '.join(map(repr, _DIALECTS))}, got {name!r}.")
+    return _DIALECTS[name]
+
+
+def _warn_of_digits(columns: list[tuple[str, pd.Series[Any]]]) -> None:
+    """Warn of texts that Excel will change."""
+    for name, column in columns:
+        array = arrow_array(column)
+        if array is not None and (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
+            changed = array.filter(pc.fill_null(pc.match_substring_regex(array, _CHANGED), False))
+            if len(changed):
+                warn_caller(
+                    f"Excel will change {len(changed):,} texts of digits in column {name!r}, such as "
+                    f"{changed[0].as_py()[:40]!r}, when it opens this CSV. Write .xlsx to keep them."
+                )
+
+
+def _write_lines(
+    frame: pd.DataFrame, write: Callable[[bytes], Any], ending: str, form: _Dialect, *, safe: bool
+) -> None:
+    pack: Callable[[bytes], bytes] = bytes
+    if ending == ".csv.gz":
+        # Members one after another are a gzip file; no time in it, so that equal frames give equal files.
+        def pack(block: bytes) -> bytes:
+            return gzip.compress(block, compresslevel=6, mtime=0)
+
+    for block in _csv_blocks(frame, form, safe=safe):
+        write(pack(block))
+
+
+def _csv_blocks(frame: pd.DataFrame, form: _Dialect, *, safe: bool) -> Iterator[bytes]:
+    """Make the header and then blocks of whole lines, UTF-8."""
+    columns = named_columns(_with_zone(frame))
+    if not columns:
+        return
+    if form.mark:
+        _warn_of_digits(columns)
+    names = cell_texts(pd.Series([name for name, _ in columns], dtype=object), safe=safe)
+    yield (form.mark + form.separator.join(names.to_pylist()) + "\n").encode()
+    separator, end = pa.scalar(form.separator, _TEXT), pa.scalar("\n", _TEXT)
+    nothing = pa.scalar("", _TEXT)
+    # A line that is empty would be skipped by readers: the missing value of an only column is written as "".
+    missing = '""' if len(columns) == 1 else ""
+    for start in range(0, len(frame), _SLICE):
+        cells = [
+            cell_texts(column.iloc[start : start + _SLICE], safe=safe, decimal=form.decimal) for _, column in columns
+        ]
+        cells = [pc.fill_null(column, missing) for column in cells]
+        lines = pc.binary_join_element_wise(*cells, separator)
+        yield b"".join([_text_bytes(pc.binary_join_element_wise(lines, end, nothing))])
+
+
+def _text_bytes(lines: pa.Array) -> memoryview:
+    """Return the text of all lines, which lies in one piece already."""
+    _, offsets, data = lines.buffers()
+    first, last = memoryview(offsets).cast("q")[lines.offset], memoryview(offsets).cast("q")[lines.offset + len(lines)]
+    return memoryview(data)[first:last]
+
+
+def _write_parquet(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
+    plain = frame.copy(deep=False)
+    plain.attrs = {}
+    try:
+        table = pa.Table.from_pandas(plain)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        message = f"{path}: Parquet cannot hold this frame ({error}); write it as .csv or .jsonl."
+        raise ExportError(message, path=path) from error
+    pq.write_table(table, file, compression="zstd")
+
+
+def json_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Make an object of each row, as JSON Lines have it: missing is None, times are text, JSON columns are nested."""
+    columns = named_columns(frame)
+    names = [name for name, _ in columns]
+    for start in range(0, len(frame), _SLICE):
+        values = [_json_values(name, column.iloc[start : start + _SLICE]) for name, column in columns]
+        for row in zip(*values, strict=True):
+            yield dict(zip(names, row, strict=True))
+
+
+def _write_json(frame: pd.DataFrame, file: IO[bytes]) -> None:
+    file.writelines(orjson.dumps(row, default=_json_text, option=_JSON) for row in json_rows(frame))
+
+
+_JSON: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+
+
+def _json_text(value: Any) -> str:
+    return one_value(value)[0]
+
+
+def _json_values(name: str, column: pd.Series[Any]) -> list[Any]:
+    if isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind == "M":
+        texts: list[Any] = iso_times(pa.array(column, from_pandas=True)).to_pylist()
+        return texts
+    values = [None if gone else value for gone, value in zip(column.isna(), column.to_list(), strict=True)]
+    field = FIELDS.get(name)
+    if field is not None and field.kind == "json":
+        return [_nested(value) for value in values]
+    return values
+
+
+def _nested(value: Any) -> Any:
+    """Return what JSON text says; text that is no JSON stays text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value

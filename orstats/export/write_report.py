@@ -1,0 +1,176 @@
+"""Reports as files that carry their coverage: Excel, Markdown and JSON for people, and CSV, Parquet, JSON Lines."""
+
+from __future__ import annotations
+
+import html
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from orstats.errors import ConfigError
+from orstats.export.atomic_file import Target
+from orstats.export.column_formats import Unit, unit
+from orstats.export.csv_cells import named_columns, one_value
+from orstats.export.write_csv import json_rows, write_csv
+from orstats.frame.validation import check_duplicates, require_pandas
+from orstats.text.format import count, known, milliseconds, percent, usd, visible
+
+#: The endings that :func:`write_report` knows.
+ENDINGS: Final = (".csv", ".csv.gz", ".parquet", ".jsonl", ".ndjson", ".xlsx", ".md", ".json")
+
+_JSON: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+# What Markdown, or GitHub's kind of it, would not take for plain text.
+_MARKDOWN: Final = re.compile(r"([\\`*_\[\]#|~$@!(){}])")
+_ADDRESS: Final = re.compile(r"(?i)(?<=http)(s?):|(?<=www)\.")
+
+
+def write_report(report: pd.DataFrame, path: str | os.PathLike[str], *, dialect: str = "plain") -> None:
+    r"""Write a report to a file, together with what it covers.
+
+    Parameters
+    ----------
+    report
+        From :func:`orstats.cost_by`, ``tokens_by``, ``latency_by`` or ``failures_by`` of a pandas frame; or any
+        other, such as that of :func:`orstats.fetch`. One without ``.attrs["coverage"]`` is written without it, but
+        for the workbook of a fetched frame.
+    path
+        The ending decides:
+
+        - ``.csv``, ``.csv.gz``, ``.parquet``, ``.jsonl`` or ``.ndjson``: as :func:`orstats.write_csv`, with the
+          coverage in columns ``coverage_asked``, ``coverage_ok`` … at the end, the same in each row. An empty report
+          has one row then, with nothing but its coverage. The coverage of a report over time names the time zone of
+          its periods (``coverage_tz``), here and in the other formats.
+        - ``.xlsx``: a workbook for people, with headings such as ``Cost (USD)``, formats, filter and frozen header.
+          Below an empty row come the totals of what the filter shows, and what they exclude. Text is text, never a
+          formula, and times are in UTC. The sheet ``coverage`` also tells the source, the time range and when it was
+          written. :func:`orstats.read` reads the workbook of a frame. Needs ``orstats[excel]``.
+        - ``.md``: a table for people, amounts rounded, and the coverage below. Strangers' text is escaped.
+        - ``.json``: an object with ``report``, a list of rows, and ``coverage``.
+
+    dialect
+        CSV only, as for :func:`orstats.write_csv`: ``"excel"`` or ``"excel-eu"``.
+
+    Raises
+    ------
+    ConfigError
+        Not a pandas frame, or an unknown dialect.
+    ExportError
+        Unknown ending, or the file cannot be written; an existing one is then unchanged.
+    MissingExtraError
+        XlsxWriter is not installed.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> report = pd.DataFrame({"cost_usd": [1.5]}, index=pd.Index(["a|b"], name="model"))
+    >>> report.attrs["coverage"] = {"asked": 2, "ok": 1}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "report.md")
+    ...     write_report(report, file)
+    ...     print(file.read_text("utf-8"))
+    | model | cost_usd |
+    | :-- | --: |
+    | a\|b | $1.5000 |
+    <BLANKLINE>
+    Coverage: asked 2 · ok 1
+    <BLANKLINE>
+    """
+    require_pandas(report)
+    report = check_duplicates(report)
+    target = Target(os.fspath(path), ENDINGS)
+    coverage: Mapping[str, Any] = report.attrs.get("coverage", {})
+    if target.ending not in (".md", ".json"):
+        write_csv(report if target.ending == ".xlsx" else _with_coverage(report, coverage), path, dialect=dialect)
+    elif dialect != "plain":
+        raise ConfigError(f"dialect={dialect!r} applies to CSV, not to {target.path}.")
+    elif target.ending == ".md":
+        target.replace(lambda file: file.write(markdown(report, coverage).encode("utf-8", "replace")))
+    else:
+        found = {"report": list(json_rows(report)), "coverage": dict(coverage)}
+        target.replace(lambda file: file.write(orjson.dumps(found, default=_text, option=_JSON)))
+
+
+def markdown(report: pd.DataFrame, coverage: Mapping[str, Any]) -> str:
+    """Return a report as a Markdown table, with its coverage below."""
+    columns = named_columns(report)
+    texts = [[cell(name, value) for value in column.to_list()] for name, column in columns]
+    numeric = [pd.api.types.is_numeric_dtype(column.dtype) and column.dtype != "boolean" for _, column in columns]
+    # Our own figures need no escape but that of < 0.1 %.
+    made = [
+        [html.escape(text) if figure else _plain(text) for text in cells]
+        for figure, cells in zip(numeric, texts, strict=True)
+    ]
+    lines = [[name if name.isidentifier() else _plain(name) for name, _ in columns], *zip(*made, strict=True)]
+    rows = ["| " + " | ".join(line) + " |" for line in lines]
+    rows.insert(1, "| " + " | ".join("--:" if number else ":--" for number in numeric) + " |")
+    if coverage:
+        said = " · ".join(f"{name.replace('_', ' ')} {cell(name, value)}" for name, value in coverage.items())
+        rows += ["", f"Coverage: {said}"]
+    return "\n".join(rows) + "\n"
+
+
+def cell(name: str, value: Any) -> str:
+    """Write a value of a report for people, by the name of its column.
+
+    Examples
+    --------
+    >>> cell("cost_usd", 1.5), cell("share", 0.25), cell("latency_p50", 727.4), cell("tried", 1200), cell("model", None)
+    ('$1.5000', '25.0%', '727 ms', '1,200', '(none)')
+    """
+    figure = _FIGURES.get(unit(name))
+    if not known(value):
+        return "(none)" if figure is None else ""
+    match value:
+        case bool() | np.bool_():
+            return "yes" if value else "no"
+        case pd.Timestamp():
+            return value.isoformat(" ", "minutes")
+        case int() | float() | np.number():
+            return (figure or count)(value)
+        case _:
+            return visible(value, 200)
+
+
+#: How values are written, by what their column measures.
+_FIGURES: Final[Mapping[Unit, Callable[[Any], str]]] = MappingProxyType(
+    {
+        "USD": usd,
+        "USD/Mtok": lambda value: f"{value:,.3f}",
+        "share": percent,
+        "tokens/s": lambda value: f"{value:,.1f}",
+        "ms": milliseconds,
+        "count": count,
+        "id": str,
+    }
+)
+
+
+def _plain(text: str) -> str:
+    """Escape text for Markdown: no markup, no HTML, no cell of its own, no link."""
+    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _ADDRESS.sub(
+        lambda match: match[0].replace(":", "&#58;").replace(".", "&#46;"), _MARKDOWN.sub(r"\\\1", safe)
+    )
+
+
+def _with_coverage(report: pd.DataFrame, coverage: Mapping[str, Any]) -> pd.DataFrame:
+    if not coverage:
+        return report
+    whole = report
+    if report.empty:
+        index = [[None]] * report.index.nlevels
+        labels = pd.MultiIndex.from_arrays(index) if report.index.nlevels > 1 else pd.Index(index[0], dtype=object)
+        whole = report.reindex(labels).rename_axis(report.index.names)
+    numbers = {f"coverage_{name}": math.nan if value is None else value for name, value in coverage.items()}
+    return whole.assign(**numbers)
+
+
+def _text(value: Any) -> str:
+    return one_value(value)[0]

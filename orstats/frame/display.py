@@ -1,0 +1,256 @@
+"""How reports are shown: money, shares, counts and durations are formatted, and the values stay numbers."""
+
+from __future__ import annotations
+
+import html
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from io import StringIO
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from orstats.text.format import count, durations, in_seconds, known, percents, usd_amounts, visible
+from orstats.text.time_zones import period_labels
+
+if TYPE_CHECKING:
+    from orstats.text.table import Column
+
+_MISSING: Final = "?"
+#: Longer texts are cut in the middle.
+_MOST: Final = 1000
+_PROSE: Final = frozenset({"advice", "error", "meaning", "note", "reason", "source"})
+#: What people look at reports for: without room for all columns, others leave a printed table before these.
+_IMPORTANT: Final = (
+    *("value", "note", "cost_usd", "fetch_status", "advice", "difference_usd", "reason", "meaning", "generations"),
+    *("share", "tokens_total", "account_usd", "usd", "missing", "what_if_usd", "latency_p50", "latency_p95"),
+    *("failed", "failed_share", "refused", "refused_share", "tried", "lost_usd"),
+)
+
+
+class ReportFrame(pd.DataFrame):
+    """A pandas DataFrame that is shown with its amounts, shares, counts and durations formatted.
+
+    Columns are formatted by their names: dollars for ``…_usd``, per cent for ``…share`` and ``…_rate``, milliseconds or
+    seconds for ``…_ms`` and latencies. All values stay numbers. Rows and columns that are chosen or sorted are shown in
+    the same way; what is computed from them is a plain DataFrame, and ``pandas.DataFrame(report)`` is one as well.
+    A printed report fits the width of the terminal, or pandas' ``display.width``. Where pandas'
+    ``display.float_format`` is set, pandas shows the numbers.
+    """
+
+    @property
+    def _constructor(self) -> Callable[..., pd.DataFrame]:
+        return pd.DataFrame  # sums, ratios and counts of amounts need not be amounts
+
+    def _constructor_from_mgr(self, mgr: Any, axes: Any) -> pd.DataFrame:
+        """Return a ReportFrame of the same values, other rows or columns."""
+        plain: Any = pd.DataFrame
+        return ReportFrame(plain._from_mgr(mgr, axes))  # noqa: SLF001 - as in DataFrame's own method of this name
+
+    def __repr__(self) -> str:
+        if not self._is_formatted():
+            return super().__repr__()
+        from rich.console import Console  # noqa: PLC0415 - only needed where something is shown
+
+        from orstats.text.table import fit  # noqa: PLC0415 - loads rich
+
+        labels, columns = _cells(_shortened(self))
+        width = _width()
+        out = StringIO()
+        fitted = fit([*labels, *_by_importance(columns)], width)
+        if len(self):
+            console = Console(file=out, width=10 * width, color_system=None, force_jupyter=False, soft_wrap=True)
+            console.print(fitted.table)
+        lines = [line.rstrip() for line in out.getvalue().splitlines()]
+        notes = _notes(self)
+        if len(self) and fitted.omitted:
+            notes.append(f"Not shown: {', '.join(fitted.omitted)}.")
+        for note in notes:
+            lines += wrap(note, width, break_long_words=False, break_on_hyphens=False)
+        return _printable("\n".join(lines))
+
+    def _repr_html_(self) -> str | None:
+        if not self._is_formatted() or not pd.get_option("display.notebook_repr_html"):
+            plain: Any = super()
+            return plain._repr_html_()  # type: ignore[no-any-return]  # the stubs omit it
+        labels, columns = _cells(_shortened(self))
+        text = pd.DataFrame({at: list(column.cells) for at, column in enumerate(columns)}, dtype=object)
+        text.columns = pd.Index([column.name for column in columns], dtype=object)
+        if labels:
+            text.index = pd.MultiIndex.from_arrays([list(column.cells) for column in labels])
+            text.index.names = [column.name for column in labels]
+            if len(labels) == 1:
+                text.index = text.index.get_level_values(0)
+        # Counted from the right, where merged cells of the index do not matter.
+        left = [f"orstats-left-{len(columns) - at}" for at, column in enumerate(columns) if column.kind != "number"]
+        style = "".join(
+            f".{name} :is(td,thead tr:first-child th):nth-last-child({name.rpartition('-')[2]})"
+            "{text-align:left!important}"
+            for name in left
+        )
+        with pd.option_context("display.max_colwidth", None):
+            # Without these classes, text between two dollar signs would be shown as mathematics.
+            table = text.to_html(
+                classes=["tex2jax_ignore", "mathjax_ignore", *left], index=bool(labels), escape=True, max_rows=None
+            )
+        notes = "".join(f'<p class="tex2jax_ignore mathjax_ignore">{html.escape(note)}</p>' for note in _notes(self))
+        return f"<div><style>{style}</style>{table}{notes}</div>"
+
+    def _is_formatted(self) -> bool:
+        """Whether this still looks like a report: rows have names, columns have one level, no format is set."""
+        index = self.index
+        counted = isinstance(index, pd.RangeIndex) and index.name is None
+        named = counted or all(name is not None for name in index.names)
+        return named and self.columns.nlevels == 1 and pd.get_option("display.float_format") is None
+
+
+def _cells(frame: pd.DataFrame) -> tuple[list[Column], list[Column]]:
+    """Return the index and the columns as text."""
+    from orstats.text.table import Column  # noqa: PLC0415 - loads rich
+
+    freq = frame.attrs.get("coverage", {}).get("freq")
+    labels = []
+    if not (isinstance(frame.index, pd.RangeIndex) and frame.index.name is None):
+        for level, name in enumerate(frame.index.names):
+            values = pd.Series(frame.index.get_level_values(level))
+            if name == "period" and freq is not None and isinstance(values.dtype, pd.DatetimeTZDtype):
+                cells = [label or _MISSING for label in period_labels(values, freq)]
+            elif values.dtype.kind == "M":
+                cells = _times(values)
+            else:
+                cells = [visible(value, _MOST) for value in values]
+            labels.append(Column(visible(name), cells, "fixed" if values.dtype.kind == "M" else "label"))
+    columns = []
+    seconds = {_measure(name) for name, column in frame.items() if _DURATION.search(str(name)) and in_seconds(column)}
+    for at, name in enumerate(frame.columns):
+        values = frame.iloc[:, at]
+        by_unit = name == "value" and "unit" in frame
+        cells = _by_unit(values, frame["unit"]) if by_unit else _texts(values, seconds=_measure(name) in seconds)
+        is_text = values.dtype == object or isinstance(values.dtype, pd.StringDtype | pd.CategoricalDtype)
+        number = name == "value" or not is_text
+        columns.append(Column(visible(name), cells, "number" if number else "prose" if name in _PROSE else "label"))
+    return labels, columns
+
+
+def _by_importance(columns: Sequence[Column]) -> list[Column]:
+    ranks = {name: rank for rank, name in enumerate(_IMPORTANT, 1)}
+    return [replace(column, leaves=ranks.get(column.name, len(ranks) + at)) for at, column in enumerate(columns, 1)]
+
+
+def _measure(name: Any) -> str:
+    """Return what percentiles are of: those of one measure are written in one unit."""
+    return re.sub(r"_p\d+$", "", str(name))
+
+
+def _texts(values: pd.Series[Any], *, seconds: bool) -> list[str]:
+    """Write the values of a column, in one unit and with one number of places."""
+    kind, name = values.dtype.kind, str(values.name)
+    if kind == "M":
+        return _times(values)
+    if kind in "iu":
+        return [count(value) if known(value) else _MISSING for value in values]
+    if kind == "f":
+        if _DURATION.search(name):
+            return durations(values, _MISSING, seconds=seconds)
+        write = next((write for names, write in _FORMATS if names.search(name)), _numbers)
+        return write(values, _MISSING)
+    return [visible(value, _MOST) if known(value) and str(value).strip() else "" for value in values]
+
+
+def _by_unit(values: pd.Series[Any], units: pd.Series[Any]) -> list[str]:
+    """Write values of several units: those of one unit with one number of places."""
+    cells = [_MISSING] * len(values)
+    for unit in dict.fromkeys(units):
+        places = [at for at, one in enumerate(units) if one == unit]
+        some = values.iloc[places]
+        if unit == "USD":
+            texts = usd_amounts(some, _MISSING)
+        elif unit == "share 0..1":
+            texts = percents(some, _MISSING)
+        elif unit == "UTC":
+            texts = [f"{value:%Y-%m-%d %H:%M:%S}" if known(value) else _MISSING for value in some]
+        else:
+            texts = [count(value) if known(value) else _MISSING for value in some]
+        for at, text in zip(places, texts, strict=True):
+            cells[at] = text
+    return cells
+
+
+def _numbers(values: Iterable[Any], missing: str) -> list[str]:
+    return [f"{value:,.6g}" if known(value) else missing for value in values]
+
+
+def _speeds(values: Iterable[Any], missing: str) -> list[str]:
+    return [f"{value:,.1f}" if known(value) else missing for value in values]
+
+
+def _rates(values: Iterable[Any], missing: str) -> list[str]:
+    return [f"${value:,.3f}" if known(value) else missing for value in values]
+
+
+_DURATION: Final = re.compile(r"_ms$|^(latency|generation_time|moderation_latency)(_p\d+)?$")
+_FORMATS: Final = (
+    (re.compile(r"usd_per_mtok$"), _rates),
+    (re.compile(r"(^|_)usd$|^(total_cost|upstream_inference_cost|cache_discount)$"), usd_amounts),
+    (re.compile(r"share$|_rate$|^explained$"), percents),
+    (re.compile(r"_tok_s(_p\d+)?$"), _speeds),
+)
+
+
+def _times(values: pd.Series[Any]) -> list[str]:
+    present = values.dropna()
+    form = "%Y-%m-%d" if (present == present.dt.normalize()).all() else "%Y-%m-%d %H:%M:%S"
+    return [f"{value:{form}}" if known(value) else _MISSING for value in values]
+
+
+def _shortened(frame: pd.DataFrame) -> pd.DataFrame:
+    """Omit the middle of many rows, as pandas does."""
+    most, least = pd.get_option("display.max_rows"), pd.get_option("display.min_rows")
+    if not most or len(frame) <= most:
+        return frame
+    shown = min(least or most, most)
+    last = shown // 2
+    return frame.iloc[[*range(shown - last), *range(len(frame) - last, len(frame))]]
+
+
+def _notes(frame: pd.DataFrame) -> list[str]:
+    """Say what the cells do not: how many rows there are, and what they cover."""
+    notes = []
+    if not len(frame):
+        notes.append("No rows.")
+    elif len(shown := _shortened(frame)) < len(frame):
+        notes.append(f"{count(len(frame))} rows; the first {len(shown) - len(shown) // 2} and last {len(shown) // 2}.")
+    if isinstance(note := frame.attrs.get("note"), str):
+        notes.append(visible(note, _MOST))
+    covered = frame.attrs.get("coverage", {})
+    if "tz" in covered and "period" in frame.index.names:
+        notes.append(f"Periods: {covered['freq']} in {covered['tz']}.")
+    gaps = [f"{count(covered[name])} {words}" for name, words in _GAPS if covered.get(name)]
+    if gaps:
+        notes.append(f"Covers {count(covered['ok'])} of {count(covered['asked'])} generations: {', '.join(gaps)}.")
+    return notes
+
+
+_GAPS: Final = (
+    ("pending", "pending"),
+    ("missing", "missing"),
+    ("cost_unknown", "of unknown cost"),
+    ("unreadable_files", "unreadable archive files"),
+    ("duplicates", "duplicates"),
+)
+
+
+def _width() -> int:
+    """Return the width of the terminal; elsewhere, such as in a notebook, that of pandas' options."""
+    usual = pd.get_option("display.width") or 80
+    return get_terminal_size((usual, 24)).columns if sys.stdout is not None and sys.stdout.isatty() else usual
+
+
+def _printable(text: str) -> str:
+    """Replace what the encoding of standard output does not have."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)

@@ -1,0 +1,167 @@
+"""What to look at first in a frame: its provider attempts, its failures, and what its columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import pandas as pd
+
+from orstats.frame import coerce
+from orstats.frame.derive import provider_attempts, served
+from orstats.frame.display import ReportFrame
+from orstats.frame.schema import FIELDS, ID, Field
+from orstats.frame.to_pandas import pandas_array
+from orstats.frame.validation import equals, require
+
+_SOURCE: Final = "API reference, ProviderResponse"
+
+#: The columns of :func:`attempts`, in order.
+ATTEMPT_FIELDS: Final[tuple[Field, ...]] = (
+    Field("attempt", "count", "derived", "Place in the order of attempts, from 1.", "", nullable=False, source=_SOURCE),
+    Field("provider_name", "text", "wire", "Provider tried.", source=_SOURCE),
+    Field("status", "count", "wire", "What the provider answered.", "HTTP status", source=_SOURCE),
+    Field("latency", "number", "wire", "Time this attempt took, as the API says it.", "ms", source=_SOURCE),
+    Field("is_byok", "flag", "wire", "Whether your own provider key was used.", source=_SOURCE),
+    Field("model_permaslug", "text", "wire", "Exact version of the model.", source=_SOURCE),
+    Field("endpoint_id", "text", "wire", "Endpoint of the provider.", source=_SOURCE),
+    Field("upstream_id", "text", "wire", "The provider's own id of this attempt; `id` on the wire.", source=_SOURCE),
+    Field("routed_service_tier", "text", "wire", "Service tier it was sent to.", source=_SOURCE),
+    Field("ok", "flag", "derived", "Whether this attempt gave the answer.", "", nullable=False, source=_SOURCE),
+)
+
+#: What to do about a row, by its ``fetch_status``.
+ADVICE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "pending": "Try again in a minute: records become available a few seconds after the generation finishes.",
+        "not_found": "Check that the id is complete, not too recent, and from the account that the key belongs to.",
+        "forbidden": "Use a key of the same organisation, or ask an administrator for one that may read it.",
+        "rate_limited": "Run the same again later: the account's limit was reached, and more keys do not raise it.",
+        "server_error": "Run the same again later: the API could not answer.",
+        "network_error": "Check the connection and the base URL, then run the same again.",
+        "bad_response": "Check the base URL: the answer was not one that the API documents.",
+        "invalid_id": "Look up the generation id (gen-…) of this request: this id is of another kind.",
+        "not_attempted": "Re-run the fetch: it stopped before this id was fetched.",
+    }
+)
+
+_FAILURE_COLUMNS: Final = ("fetch_status", "http_status", "attempts", "error")
+
+
+def attempts(df: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each attempt at a provider, in the order tried.
+
+    Parameters
+    ----------
+    df
+        A frame of :func:`orstats.fetch`, or rows of one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``id`` (so it joins with `df`), with the columns of :data:`ATTEMPT_FIELDS`: ``attempt`` counts from
+        1, ``latency`` is in ms, ``ok`` marks the attempt that gave the answer (the first with a status of 200 to
+        299). Ids without a list of attempts have no row. A value of the wrong type is missing; entries that are no
+        objects are passed over. The same dtypes when empty.
+
+    Raises
+    ------
+    ConfigError
+        `df` has no ``provider_responses``, or is not indexed by ``id``.
+
+    Examples
+    --------
+    >>> from orstats.frame.build import assemble, to_table
+    >>> chain = [{"status": 503, "provider_name": "A", "latency": 327}, {"status": 200, "provider_name": "B"}]
+    >>> frame = assemble(["gen-1"], [to_table(["gen-1"], [{"provider_responses": chain}], [0.0])], {})
+    >>> attempts(frame)[["attempt", "provider_name", "latency", "ok"]].to_dict("records")
+    [{'attempt': 1, 'provider_name': 'A', 'latency': 327.0, 'ok': False},
+     {'attempt': 2, 'provider_name': 'B', 'latency': nan, 'ok': True}]
+    """
+    df = require(df, ("provider_responses",), indexed=True)
+    ids: list[str] = []
+    entries: list[dict[str, Any]] = []
+    places: list[int] = []
+    answered: list[bool] = []
+    for generation_id, written in df["provider_responses"].dropna().items():
+        chain = provider_attempts(str(written)) or []
+        winner = served(chain)
+        for at, entry in enumerate(chain):
+            ids.append(str(generation_id))
+            entries.append(entry)
+            places.append(at + 1)
+            answered.append(at == winner)
+    columns: dict[str, Any] = {}
+    for field in ATTEMPT_FIELDS:
+        values: Sequence[Any]
+        if field.name == "attempt":
+            values = places
+        elif field.name == "ok":
+            values = answered
+        else:
+            sent_as = "id" if field.name == "upstream_id" else field.name
+            values = [entry.get(sent_as) for entry in entries]
+        columns[field.name] = pandas_array(field, coerce.column(values, field.kind)[0])
+    index = pd.Index(pandas_array(ID, coerce.column(ids, "text")[0]), name=ID.name)
+    return pd.DataFrame(columns, index=index)
+
+
+def failures(df: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that could not be had, why, and what to do.
+
+    Only failures to fetch the record are here. A generation that itself failed at its provider has a record, and is
+    ``ok``: see ``finish_reason``, ``cancelled``, :func:`attempts` and ``orstats.failures_by``.
+
+    Parameters
+    ----------
+    df
+        A frame of :func:`orstats.fetch`, or rows of one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``id``, in the order of `df`: ``fetch_status``, ``http_status``, ``attempts``, ``error`` and
+        ``advice``.
+
+    Raises
+    ------
+    ConfigError
+        `df` lacks one of those columns, or is not indexed by ``id``.
+
+    Examples
+    --------
+    >>> from orstats.frame.build import Outcome, assemble
+    >>> frame = assemble(["gen-1"], [], {"gen-1": Outcome("pending", 404, 3, "Not found yet.")})
+    >>> failures(frame).loc["gen-1", "advice"]
+    'Try again in a minute: records become available a few seconds after the generation finishes.'
+    """
+    df = require(df, _FAILURE_COLUMNS, indexed=True)
+    failed = df.loc[~equals(df["fetch_status"], "ok"), list(_FAILURE_COLUMNS)].copy()
+    advice = [ADVICE.get(status) for status in failed["fetch_status"]]
+    failed["advice"] = pd.array(advice, dtype=pd.StringDtype("pyarrow"))
+    report = ReportFrame(failed)
+    report.attrs = failed.attrs | {"note": f"{len(failed):,} of {len(df):,} rows are not ok."}
+    return report
+
+
+def field_table() -> pd.DataFrame:
+    """Return the data dictionary: what every column of the frame is.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``name``, in the frame's order with the index ``id`` first: ``dtype``, ``unit``, ``nullable``
+        (whether an ok row may miss it), ``origin`` (``wire``, ``fetch`` or ``derived``), ``meaning``, ``source``.
+
+    Examples
+    --------
+    >>> field_table().loc["latency", ["dtype", "unit"]].to_list()
+    ['float64', 'ms']
+    """
+    fields = list(FIELDS.values())
+    columns = {
+        name: [getattr(field, name) for field in fields]
+        for name in ("dtype", "unit", "nullable", "origin", "meaning", "source")
+    }
+    return ReportFrame(pd.DataFrame(columns, index=pd.Index([field.name for field in fields], name="name")))

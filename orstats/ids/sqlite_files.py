@@ -1,0 +1,98 @@
+"""Find ids in the tables of a SQLite database, such as the logs of other tools."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from orstats.errors import IdSourceError
+from orstats.ids.columns import no_such_column
+from orstats.ids.text_files import search_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orstats.ids.collector import Found
+
+__all__ = ["read_sqlite"]
+
+_LONGEST_CELL: Final = 256 << 20
+_WAIT_S: Final = 2.0
+
+
+def read_sqlite(source: str | memoryview, found: Found, *, column: str | None, where: str) -> None:
+    """Take the ids from all text of a database, or from one column of its tables.
+
+    Parameters
+    ----------
+    source
+        A path, or the content of the file. The file is only read, also while another program writes it.
+    found
+        Receives the ids.
+    column
+        A column of one or several tables, also as ``table.column``; None searches all cells.
+    where
+        What the source is called in messages.
+
+    Raises
+    ------
+    IdSourceError
+        The database is locked or damaged, or no table has the column.
+    """
+    try:
+        with closing(_connect(source)) as database:
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)  # a cell may be computed
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.text_factory = lambda data: data.decode("utf-8", "replace")
+            _read_tables(database, found, column, where)
+    except sqlite3.Error as error:
+        locked = "locked" in str(error)
+        advice = "close the program that uses it, or read a copy" if locked else "not a readable SQLite database"
+        raise IdSourceError(f"{where}: {error}; {advice}") from error
+
+
+def _connect(source: str | memoryview) -> sqlite3.Connection:
+    if isinstance(source, str):
+        database = sqlite3.connect(f"{Path(source).absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT_S)
+        try:
+            database.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+        except sqlite3.OperationalError as error:
+            if "unable to open" not in str(error):
+                database.close()
+                raise
+            database.close()  # in write-ahead mode, in a directory that cannot be written
+            database = sqlite3.connect(f"{Path(source).absolute().as_uri()}?immutable=1", uri=True)
+        return database
+    database = sqlite3.connect(":memory:")
+    # The bytes 18 and 19 ask for a write-ahead log, which a database in memory cannot have.
+    database.deserialize(b"".join((source[:18], b"\x01\x01", source[20:])))
+    return database
+
+
+def _read_tables(database: sqlite3.Connection, found: Found, column: str | None, where: str) -> None:
+    names: list[str] = []
+    met = False
+    tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")
+    for (table,) in tables.fetchall():
+        quoted = '"' + table.replace('"', '""') + '"'
+        rows = database.execute(f"SELECT * FROM {quoted}")  # noqa: S608 - the name is quoted
+        columns = [description[0] for description in rows.description]
+        if column is None:
+            search_text(_cells(rows), found)
+            continue
+        names += columns
+        places = [place for place, name in enumerate(columns) if column in (name, f"{table}.{name}")]
+        for row in rows if places else ():
+            met = True
+            found.add_cells("" if row[place] is None else str(row[place]) for place in places)
+        met = met or bool(places)
+    if column is not None and not met:
+        raise no_such_column(column, list(dict.fromkeys(names)), where=where)
+
+
+def _cells(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+    for row in rows:
+        texts = [cell.encode("utf-8", "replace") if isinstance(cell, str) else cell for cell in row]
+        yield b"\n".join(text for text in texts if isinstance(text, bytes)) + b"\n"

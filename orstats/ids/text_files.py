@@ -1,0 +1,186 @@
+"""Find ids in text of any size: a plain list keeps its lines, anything else is searched by shape.
+
+Text is handled as bytes in chunks, so that memory stays flat and a log is never decoded: ids are ASCII.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from orstats.ids.encoded import CONTEXT, RareForms
+from orstats.ids.formats import ID_NAMES, is_generation_id, plain_name
+from orstats.ids.recorded import has_records, without_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orstats.ids.collector import Found
+
+__all__ = ["read_text", "search_text"]
+
+# The modern shape is unmistakable, whatever escape or word it is glued to; a stripped escape such as u0022 may follow.
+# Before other shapes stands no letter and no digit, unless it ends an escape: \n, \x22, \u0022, \042, %22, =3D, #011,
+# ^I, or a colour code such as ESC[32m. These tests stand behind the first letters because the engine is fast only when
+# a pattern starts with a literal. Whole runs of letters and digits are taken and judged afterwards, so that a cut id is
+# noticed, not half read.
+_ESCAPES = (
+    rb"[0-9;\[][mKHJGhl]",
+    rb"\\[abefnrstv0]",
+    *(rb"\\[0-7]{%d}" % digits for digits in (2, 3)),
+    rb"#[0-7]{3}",
+    rb"[%='x][0-9A-Fa-f]{2}",
+    *(rb"%%%s[0-9A-Fa-f]{2}" % (b"25" * times) for times in (1, 2, 3)),
+    rb"u[0-9A-Fa-f]{4}",
+    rb"U[0-9A-Fa-f]{8}",
+    rb"\^[@-_]",
+    rb"\([AB0]",
+)
+_CANDIDATE = re.compile(
+    rb"gen[-_](?:"
+    rb"(?<=-)(?:[a-z]{2,8}-)?[0-9]{10}-[A-Za-z0-9]{20}(?=[^A-Za-z0-9]|u00[0-9A-Fa-f]{2}|gen[-_])"
+    rb"|(?:(?<![A-Za-z0-9]gen[-_])|%s)(?:"
+    rb"(?:[a-z]{2,8}-)?[0-9]{10}-(?:(?!gen[-_])[A-Za-z0-9]){0,64}+(?=[^A-Za-z0-9]|gen[-_])"
+    rb"|[A-Za-z0-9]{26}(?:[A-Za-z0-9]{2})?(?=u00[0-9A-Fa-f]{2}[^A-Za-z0-9])"
+    rb"|(?:(?!gen[-_])[A-Za-z0-9]){20,64}+(?=[^A-Za-z0-9]|gen[-_])))"
+    % b"|".join(rb"(?<=%sgen[-_])" % escape for escape in _ESCAPES)
+)
+
+_WORD: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
+_LONGEST_WORD: Final = 1 << 20
+
+# One line of a list: blank, or one word, perhaps quoted, with a comma after it, and a comment. The possessive
+# quantifiers keep a failing match linear. #011 is a tab as rsyslog writes it, not a comment.
+_LIST_LINE = (
+    rb"[ \t\f\v]*+(?:[\"']?+([A-Za-z0-9_.:~@-]++)[\"']?+[,;]?+(?=[\s#]))?+"
+    rb"[ \t\f\v]*+(?:#(?!0[0-7]{2})[^\r\n]*+)?+(?:\r\n?+|\n)"
+)
+_LIST_BLOCK = re.compile(rb"(?:" + _LIST_LINE.replace(b"([A-Z", b"(?:[A-Z") + rb")*+")
+_LIST_TOKEN = re.compile(_LIST_LINE)
+_LONGEST_LIST_LINE: Final = 4096
+_JSON_LIST = re.compile(rb"\s*\[\s*\"")
+_LIST_LIMIT: Final = 64 << 20
+
+
+def search_text(chunks: Iterable[bytes], found: Found) -> None:
+    """Find generation ids by their shape, wherever the text was cut into chunks.
+
+    Parameters
+    ----------
+    chunks
+        The text, in any ASCII-compatible encoding.
+    found
+        Receives the ids, and counts what belongs to another kind or has an unknown length.
+    """
+    buffer = b""
+    start = 0
+    rare = RareForms()
+    for chunk in chunks:
+        buffer += chunk
+        stop = len(buffer.rstrip(_WORD))  # no match crosses the end of a word
+        if stop <= start:
+            if len(buffer) - start <= _LONGEST_WORD:
+                continue
+            stop = len(buffer) - CONTEXT  # a blob without any break; to keep it all would cost memory
+        _search(buffer, start, stop, found)
+        rare.search(buffer, start, stop, found)
+        keep = max(stop - CONTEXT, 0)
+        buffer = buffer[keep:]
+        start = stop - keep
+    _search(buffer + b"\n", start, len(buffer) + 1, found)
+    rare.search(buffer + b"\n", start, len(buffer) + 1, found)
+
+
+def _search(buffer: bytes, start: int, stop: int, found: Found) -> None:
+    """Take what lies in ``buffer[start:stop]``; the patterns may look back at what lies before it."""
+    for candidate in dict.fromkeys(_CANDIDATE.findall(buffer, start, stop)):
+        text = candidate.decode("ascii")
+        if text in found.ids:
+            continue
+        if is_generation_id(text):
+            found.ids[text] = None
+        elif any(character.isdigit() for character in text):
+            # Without a digit it is a word of some program, such as gen_ReportForLastQuarterOnly.
+            found.odd[text] = None
+
+
+def read_text(chunks: Iterator[bytes], found: Found) -> None:
+    """Read a text of unknown kind: as a list if every line looks like one entry, else by searching it.
+
+    Parameters
+    ----------
+    chunks
+        The text, in any ASCII-compatible encoding, without a byte-order mark.
+    found
+        Receives the ids.
+
+    Notes
+    -----
+    A *list* has at most one word on every line, made of letters, digits and ``_ - . : ~ @``; quotes around it,
+    a comma after it, blank lines and comments from ``#`` on are allowed, and no word has a generation id inside
+    of something longer. A first line that is only a column name (``id``, ``generation_id``) is skipped. A JSON
+    array of nothing but strings is a list too. A list has up to 64 MB. The entries of a list are kept whatever
+    their shape.
+    """
+    first = next(chunks, b"")
+    if has_records(first):
+        search_text(without_labels(itertools.chain([first], chunks)), found)
+        return
+    if _JSON_LIST.match(first):
+        chunks = iter(_read_json_list(itertools.chain([first], chunks), found))
+        first = next(chunks, b"")
+    tokens: dict[bytes, None] = {}
+    taken: list[bytes] = []  # kept whole, in case that a later line shows that this is no list
+    pending = b""
+    size = 0
+    for chunk in itertools.chain([first], chunks, [b"\n"]):
+        pending += chunk
+        size += len(chunk)
+        cut = pending.rfind(b"\n") + 1
+        if size > _LIST_LIMIT or len(pending) - cut > _LONGEST_LIST_LINE or not _take_list_lines(pending[:cut], tokens):
+            search_text(itertools.chain(taken, [pending], chunks), found)
+            return
+        taken.append(pending[:cut])
+        pending = pending[cut:]
+    texts = [token.decode("ascii") for token in tokens]
+    if texts and plain_name(texts[0]) in ID_NAMES:
+        del texts[0]
+    found.add_listed(texts)
+
+
+def _take_list_lines(block: bytes, tokens: dict[bytes, None]) -> bool:
+    """Add the words of a block of whole lines; False when the block is no part of a list."""
+    if not _LIST_BLOCK.fullmatch(block):
+        return False
+    words = dict.fromkeys(_LIST_TOKEN.findall(block))
+    words.pop(b"", None)
+    mentions = Counter(_CANDIDATE.findall(b"\n".join([*words, b""])))  # without the comments
+    for candidate, number in mentions.items():
+        if number > (candidate in words) and is_generation_id(candidate.decode("ascii")):
+            return False  # an id inside of a longer word
+    tokens.update(words)
+    return True
+
+
+def _read_json_list(chunks: Iterator[bytes], found: Found) -> Iterable[bytes]:
+    """Take a JSON array of strings as a list; anything else is given back to be read as text."""
+    taken: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        taken.append(chunk)
+        size += len(chunk)
+        if size > _LIST_LIMIT:
+            return itertools.chain(taken, chunks)
+    text = b"".join(taken)
+    try:
+        values = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return [text]
+    if not all(isinstance(value, str) for value in values):
+        return [text]
+    found.add_listed(values)
+    return []

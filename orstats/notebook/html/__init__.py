@@ -1,0 +1,1 @@
+"""The only place where HTML for widgets is made of untrusted text."""

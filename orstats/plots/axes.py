@@ -1,0 +1,315 @@
+"""The house style of plots: on the figure it is given, without touching matplotlib's settings.
+
+The background is transparent, and text and lines are of a grey that reads on white and on black alike, so that a plot
+looks right in light and dark notebooks. Names, titles and ticks take no more room than the axes have: neighbours in a
+figure of several plots never overlap. The colours can be told apart with colour-blind eyes; they are a choice of
+those of Okabe and Ito (https://jfly.uni-koeln.de/color/) without the yellow, which is too pale on white.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import pandas as pd
+
+from orstats.errors import MissingExtraError
+from orstats.text.format import visible as display_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: For groups in their order; as many as can be told apart.
+COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+#: For what stands for all other groups.
+OTHER_COLOUR: Final = "#999999"
+#: For text and lines: contrast 4.5 on white, 4.6 on black.
+INK: Final = "#767676"
+#: For the ticks of the x axis. IPython puts a white box behind a transparent plot in a dark notebook when all its tick
+#: labels are darker than middle grey (``matplotlib_inline``, ``_fetch_figure_metadata``); these are just lighter.
+TICK_INK: Final = "#808080"
+
+#: Room that a character takes, inches: of the small and the medium bold font.
+_SMALL_INCHES, _LABEL_INCHES, _BOLD_INCHES = 0.085, 0.09, 0.105
+#: Room for a label of the x axis, and for a row with its name.
+_TICK_INCHES, _ROW_INCHES = 0.75, 0.22
+#: In axes narrower than this a legend beside the data would leave too little of them.
+_NARROW_INCHES: Final = 6.0
+_FEW_GROUPS: Final = 4
+_BAR_INCHES: Final = 0.3
+#: From the axes down to a legend below them: room for ticks and the label of the axis.
+_BELOW_INCHES: Final = 0.5
+_LINE_INCHES: Final = 0.17
+#: Height that title, ticks, label and legend take from given axes.
+_AROUND_INCHES: Final = 1.0
+#: Of the width of axes, at most so much is for the names of rows, or for a legend.
+_NAMES_SHARE: Final = 0.4
+_WIDTH_INCHES: Final = 8.0
+_CENT: Final = 0.01
+
+
+def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
+    """Return the axes to draw on, styled: those given, or new ones of a figure that is high enough for its rows.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    try:
+        from matplotlib import pyplot as plt  # noqa: PLC0415 - an extra, and slow to load
+    except ImportError as error:
+        raise MissingExtraError("Plotting", extra="plot") from error
+    if ax is None:
+        height = 4.0 if rows is None else max(1.8, 1.1 + _BAR_INCHES * rows)
+        figure, ax = plt.subplots(figsize=(_WIDTH_INCHES, height), layout="constrained")
+        figure.patch.set_alpha(0.0)
+        ax.patch.set_alpha(0.0)
+    elif (given := ax.get_figure(root=True)) is not None and given.get_layout_engine() is None:
+        given.set_layout_engine("constrained")  # or legends and names would lie over the neighbouring axes
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color(INK)
+    ax.tick_params(which="both", colors=INK, labelcolor=INK)
+    ax.tick_params(axis="x", labelcolor=TICK_INK)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def width(ax: Axes) -> float:
+    """Return the width that axes have in their figure, names of rows included, in inches."""
+    figure = ax.get_figure(root=True)
+    inches = _WIDTH_INCHES if figure is None else float(figure.get_figwidth())
+    place = ax.get_subplotspec()
+    if place is None:
+        return inches * float(ax.get_position().width)
+    return inches * len(place.colspan) / place.get_gridspec().ncols
+
+
+def inside(ax: Axes) -> float:
+    """Return the width of axes without the names of their rows, or without a legend beside them, in inches."""
+    return width(ax) * (1 - _NAMES_SHARE)
+
+
+def height(ax: Axes) -> float:
+    """Return the height that axes have in their figure, in inches."""
+    figure = ax.get_figure(root=True)
+    return float(figure.get_figheight() if figure is not None else 4.0) * float(ax.get_position().height)
+
+
+def shortened(ax: Axes, names: Sequence[str], share: float) -> list[str]:
+    """Return names that fit into a share of the width of axes; longer ones are cut in the middle."""
+    most = max(8, int(width(ax) * share / _SMALL_INCHES))
+    return [printable(display_text(name, most)) for name in names]
+
+
+def title(ax: Axes, text: str) -> None:
+    """Set the title, in as many lines as the width of the axes asks for."""
+    lines = wrap(printable(text), max(16, int(inside(ax) / _BOLD_INCHES)))
+    ax.set_title("\n".join(lines), loc="left", color=INK, fontsize="medium", fontweight="bold", parse_math=False)
+
+
+def room_for(ax: Axes, texts: Sequence[str]) -> float:
+    """Return the factor by which the x axis must exceed its data, so that texts beside the bars stay inside."""
+    part = min(0.7, (max(map(len, texts), default=0) + 1) * _SMALL_INCHES / inside(ax))
+    return 1 / (1 - part)
+
+
+def few_ticks(ax: Axes) -> int:
+    """Return how many labels fit side by side on the x axis."""
+    return max(1, min(6, int(inside(ax) / _TICK_INCHES)))
+
+
+def most_rows(ax: Axes | None, most: int) -> int:
+    """Return how many rows with names fit into axes, at most ``most``; a figure of our own grows with its rows."""
+    return most if ax is None else max(3, min(most, int((height(ax) - _AROUND_INCHES) / _ROW_INCHES)))
+
+
+def most_groups(ax: Axes | None, most: int) -> int:
+    """Return how many groups a legend of axes has room for, at most ``most``."""
+    return most if ax is None or width(ax) >= _NARROW_INCHES else min(most, _FEW_GROUPS)
+
+
+def x_label(ax: Axes, text: str) -> None:
+    """Name the x axis, in as many lines as its width asks for."""
+    lines = wrap(printable(text), max(16, int(0.75 * width(ax) / _LABEL_INCHES)))
+    ax.set_xlabel("\n".join(lines), color=INK, parse_math=False, loc="left", fontsize="small")
+
+
+def say_empty(ax: Axes, text: str) -> Axes:
+    """Make axes that say why there is nothing to see."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=INK)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return ax
+
+
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """Label horizontal bars, the first on top."""
+    ax.set_yticks(range(len(names)), labels=shortened(ax, names, _NAMES_SHARE), parse_math=False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.spines["left"].set_visible(False)
+
+
+def _below(ax: Axes) -> Any:
+    """Return the coordinates of a place under the ticks and the label of the x axis, whatever size the axes get."""
+    from matplotlib.transforms import ScaledTranslation  # noqa: PLC0415 - an extra
+
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    inches = _BELOW_INCHES + _LINE_INCHES * ax.get_xlabel().count("\n")
+    return ax.transAxes + ScaledTranslation(0.0, -inches, figure.dpi_scale_trans)
+
+
+def legend(ax: Axes, names: Sequence[str], colours: Sequence[str], *, below: bool = False) -> None:
+    """Put a legend of coloured squares beside the axes, or below them, where it covers no data."""
+    from matplotlib.patches import Patch  # noqa: PLC0415 - an extra
+
+    # matplotlib leaves out labels that begin with an underscore.
+    labels = [f" {name}" if name.startswith("_") else name for name in shortened(ax, names, _NAMES_SHARE)]
+    below = below or width(ax) < _NARROW_INCHES
+    per_row = max(1, int(inside(ax) / ((max(map(len, labels)) + 6) * _SMALL_INCHES)))
+    box = ax.legend(
+        handles=[Patch(color=colour) for colour in colours],
+        labels=labels,
+        loc="upper left",
+        bbox_to_anchor=(0.0, 0.0) if below else (1.0, 1.0),
+        bbox_transform=_below(ax) if below else ax.transAxes,
+        ncols=min(per_row, len(labels)) if below else 1,
+        frameon=False,
+        labelcolor=INK,
+        fontsize="small" if width(ax) >= _NARROW_INCHES else "x-small",
+    )
+    for text in box.get_texts():
+        text.set_parse_math(False)
+
+
+def colours(count: int, *, folded: bool) -> list[str]:
+    """Return a colour for each of so many groups; the last is that of the others when there are others."""
+    chosen = [COLOURS[at % len(COLOURS)] for at in range(count)]
+    if folded:
+        chosen[-1] = OTHER_COLOUR
+    return chosen
+
+
+def grid(ax: Axes, axis: Literal["x", "y"]) -> None:
+    """Draw light lines across one axis."""
+    ax.grid(visible=True, axis=axis, color=INK, alpha=0.25, linewidth=0.6)
+
+
+def dollars(axis: Any, largest: float) -> None:
+    """Write an axis in US dollars, with as many digits as its size asks for."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415 - an extra
+
+    axis.set_major_locator(
+        MaxNLocator(nbins=few_ticks(axis.axes) if axis.axis_name == "x" else 6, steps=[1, 2, 2.5, 5, 10])
+    )
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick_dollars(value, largest)))
+
+
+def tick_dollars(value: float, largest: float) -> str:
+    """Write an amount beside a tick of an axis that goes up to ``largest``.
+
+    Examples
+    --------
+    >>> tick_dollars(2.5, 5), tick_dollars(1500, 5000), tick_dollars(0.00002, 0.0001), tick_dollars(0, 5)
+    ('$2.50', '$1,500', '$0.00002', '$0')
+    """
+    if not value:
+        return "$0"
+    if largest >= 100:  # noqa: PLR2004 - cents say nothing beside hundreds of dollars
+        return f"${value:,.0f}"
+    if largest >= 10 * _CENT:
+        return f"${value:,.2f}"
+    return "$" + f"{value:.9f}".rstrip("0")
+
+
+def counts(axis: Any) -> None:
+    """Write an axis in whole numbers: 2k, 1.5M."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415 - an extra
+
+    nbins = few_ticks(axis.axes) if axis.axis_name == "x" else 6
+    axis.set_major_locator(MaxNLocator(nbins=nbins, steps=[1, 2, 2.5, 5, 10], integer=True))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick_count(value)))
+
+
+def tick_count(value: float) -> str:
+    """Write a number beside a tick.
+
+    Examples
+    --------
+    >>> tick_count(950), tick_count(1500), tick_count(2_000_000), tick_count(3e9)
+    ('950', '1.5k', '2M', '3B')
+    """
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def log_milliseconds(axis: Any, smallest: float, largest: float) -> None:
+    """Write a logarithmic axis of milliseconds as people say them: 200 ms, 1 s, 5 s, 1 min."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator  # noqa: PLC0415 - an extra
+
+    few = [1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000]
+    many = sorted({step * 10.0**power for power in range(8) for step in (1, 2, 5)} | {60_000.0, 600_000.0})
+    wide = largest / smallest > 1_000  # noqa: PLR2004 - three decades hold 1, 2, 5 without crowding
+    ticks = [tick for tick in (few if wide else many) if smallest / 1.5 <= tick <= largest * 1.5]
+    if axis.axis_name == "x":
+        ticks = ticks[:: -(-len(ticks) // few_ticks(axis.axes))]
+    axis.set_major_locator(FixedLocator(ticks or [smallest]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick_time(value)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def tick_time(value: float) -> str:
+    """Write milliseconds beside a tick.
+
+    Examples
+    --------
+    >>> tick_time(0.5), tick_time(200), tick_time(1500), tick_time(60_000), tick_time(7_200_000)
+    ('0.5 ms', '200 ms', '1.5 s', '1 min', '2 h')
+    """
+    for size, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g} ms"
+
+
+def dates(ax: Axes, tz: tzinfo | None, *, offsets: bool) -> None:
+    """Write a time axis with few words, in a time zone; hours with their UTC offset where one comes twice."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 - an extra
+
+    locator = AutoDateLocator(tz, minticks=2, maxticks=max(3, min(9, int(1.2 * width(ax)))))  # type: ignore[no-untyped-call]
+    formatter = ConciseDateFormatter(locator, tz)  # type: ignore[no-untyped-call]
+    if offsets:
+        formatter.formats[3:5] = ["%H:%M%z"] * 2
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(formatter)
+    ax.xaxis.get_offset_text().set_color(INK)
+
+
+def day_numbers(first: pd.Timestamp, last: pd.Timestamp) -> tuple[float, float]:
+    """Return moments as matplotlib counts them, in days."""
+    from matplotlib.dates import date2num  # noqa: PLC0415 - an extra
+
+    return float(date2num(first.to_pydatetime())), float(date2num(last.to_pydatetime()))  # type: ignore[no-untyped-call]
+
+
+def printable(text: str) -> str:
+    """Return text with a square for each character that no font in use has; matplotlib would warn of each."""
+    if text.isascii():
+        return text
+    from matplotlib.font_manager import FontProperties, findfont, get_font  # noqa: PLC0415 - an extra
+
+    # Each family names one font; what the first font lacks is drawn with the next, as matplotlib does.
+    fonts = {findfont(FontProperties(family=[family])) for family in FontProperties().get_family()}
+    known = set().union(*(get_font(font).get_charmap() for font in fonts))
+    return "".join(character if ord(character) in known else "□" for character in text)

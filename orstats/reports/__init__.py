@@ -1,0 +1,1 @@
+"""Grouped reports: cost, tokens, latency, failures and what-if, for pandas, Polars, DuckDB and Spark."""

@@ -1,0 +1,314 @@
+"""The kinds of frames that reports read, and what they need of each: rows, near names, sums and percentiles.
+
+Reports are written once, as narwhals expressions. Only what narwhals has no word for, or is much slower at, is
+written here for one engine.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import narwhals as nw
+import pandas as pd
+
+from orstats.errors import ConfigError
+from orstats.frame import money
+from orstats.frame.validation import check_duplicates, check_names, warn_duplicates
+
+#: Counts beyond this are no counts of one generation; sums of them would overflow.
+_MOST: Final = 10**12
+
+Frame = nw.DataFrame[Any] | nw.LazyFrame[Any]
+By = str | Sequence[str] | None
+
+
+def wrap(frame: Any) -> Frame:
+    """Take a frame of any of the engines.
+
+    Parameters
+    ----------
+    frame
+        pandas, Polars (eager or lazy), a DuckDB relation, or a PySpark DataFrame.
+
+    Raises
+    ------
+    ConfigError
+        Of another kind.
+    """
+    if isinstance(frame, pd.DataFrame) or type(frame).__module__.startswith("pyspark."):
+        check_names(frame.columns)  # columns of the others cannot have the same name
+    wrapped = nw.from_native(frame, pass_through=True)
+    if isinstance(wrapped, nw.DataFrame | nw.LazyFrame):
+        kind = wrapped.implementation
+        if kind.is_pandas():
+            return rewrap(_numbered(check_duplicates(wrapped.to_native())))
+        if kind.is_polars() or kind.is_duckdb() or kind.is_pyspark() or kind.is_pyspark_connect():
+            warn_duplicates(wrapped)
+            return wrapped
+    raise ConfigError(
+        f"A report is made of a pandas or Polars frame, a DuckDB relation or a PySpark DataFrame, not of "
+        f"{type(frame).__module__}.{type(frame).__qualname__}."
+    )
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Make columns of the index, and number the rows: to keep a million names takes longer than a report."""
+    numbered = frame.copy(deep=False)
+    numbered.index = pd.RangeIndex(len(frame))
+    for level, name in enumerate(frame.index.names):
+        if name is not None and name not in frame.columns:
+            numbered[name] = frame.index.get_level_values(level)
+    return numbered
+
+
+def rewrap(native: Any) -> Frame:
+    """Take a native frame that is known to be of one of the engines."""
+    wrapped: Frame = nw.from_native(native)
+    return wrapped
+
+
+def names_of(frame: Frame) -> list[str]:
+    """Return the names of the columns."""
+    return frame.collect_schema().names()
+
+
+def require(frame: Frame, names: Sequence[str]) -> None:
+    """Check that columns are there.
+
+    Raises
+    ------
+    ConfigError
+        One is not; the message lists names that are near.
+    """
+    have = names_of(frame)
+    for name in names:
+        if name not in have:
+            near = difflib.get_close_matches(str(name), have, 3, 0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else "orstats.field_table() lists those of a fetch."
+            raise ConfigError(f"There is no column {str(name)[:200]!r} to report on; {hint}")
+
+
+def keys_of(frame: Frame, by: By) -> list[str]:
+    """Return the columns to group by, each once.
+
+    Raises
+    ------
+    ConfigError
+        One is not there.
+    """
+    keys = list(dict.fromkeys(columns_of(by)))
+    require(frame, keys)
+    schema = frame.collect_schema()
+    for name in keys:
+        _check_key(frame, name, schema[name])
+    return keys
+
+
+def columns_of(by: By) -> list[str]:
+    """Return the names in a ``by`` argument.
+
+    Raises
+    ------
+    ConfigError
+        They are not names.
+    """
+    if by is None or isinstance(by, str):
+        return [] if by is None else [by]
+    names: list[Any] = list(by) if isinstance(by, Iterable) else [by]
+    if not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"by must be the name of a column or a list of names, got {repr(by)[:80]}.")
+    return names
+
+
+def _check_key(frame: Frame, name: str, dtype: Any) -> None:
+    """Refuse to group by what not every engine can compare."""
+    native: Any = frame.to_native()
+    if isinstance(dtype, nw.Object | nw.Unknown) and frame.implementation.is_pandas():
+        several = pd.api.types.infer_dtype(native[name], skipna=True) in {"mixed", "mixed-integer"}
+    else:
+        several = dtype.is_nested() or isinstance(dtype, nw.Object)
+        several = several or (isinstance(dtype, nw.Unknown) and not _is_all_null(frame, name))
+    if several:
+        raise ConfigError(
+            f"Cannot group by {name!r}: its values are lists, mappings or of several kinds ({dtype}). "
+            "Convert them to text first."
+        )
+
+
+def _is_all_null(frame: Frame, name: str) -> bool:
+    """Whether a column of a type that narwhals has no name for holds nothing, as far as its type tells."""
+    if frame.implementation.is_polars():
+        return str(frame.to_native().collect_schema()[name]) == "Null"
+    return bool(frame.implementation.is_duckdb())
+
+
+def with_plain_names(frame: Frame, names: Sequence[str]) -> tuple[Frame, list[str]]:
+    """Rename columns that Spark would take for fields of a struct; return the frame and the names that they have."""
+    plain = list(names)
+    if frame.implementation.is_pyspark() or frame.implementation.is_pyspark_connect():
+        native: Any = frame.to_native()
+        for at, name in enumerate(names):
+            if "." in name or "`" in name:
+                plain[at] = f"orstats_name_{at}"
+                native = native.withColumnRenamed(name, plain[at])
+        frame = rewrap(native)
+    return frame, plain
+
+
+def comparable(frame: Frame, name: str) -> nw.Expr:
+    """Return a column to group by: categories as text, so that every engine sorts them alike."""
+    dtype = frame.collect_schema()[name]
+    if not isinstance(dtype, nw.Categorical | nw.Enum):
+        return nw.col(name)
+    if frame.implementation.is_pandas():
+        native: Any = frame.to_native()
+        categories = getattr(native[name].dtype, "categories", None)
+        if categories is not None and categories.inferred_type != "string":
+            return nw.col(name)  # numbers and intervals, as pandas.cut makes them
+    return nw.col(name).cast(nw.String)
+
+
+def ok_rows(frame: Frame) -> Frame:
+    """Keep the rows whose record was had: all of them when there is no ``fetch_status``, as in an archive."""
+    if "fetch_status" not in names_of(frame):
+        return frame
+    is_ok = nw.col("fetch_status") == "ok"
+    if isinstance(frame, nw.DataFrame) and frame.select(is_ok.all()).item():
+        return frame
+    return frame.filter(is_ok)
+
+
+def number(name: str) -> nw.Expr:
+    """Return a column of numbers, missing where they are not finite."""
+    values = nw.col(name).cast(nw.Float64)
+    return nw.when(values.is_finite()).then(values)
+
+
+def positive(name: str) -> nw.Expr:
+    """Return a column of numbers, missing where they are not finite or below 0."""
+    values = nw.col(name).cast(nw.Float64)
+    return nw.when(values.is_finite() & (values >= 0)).then(values)
+
+
+def whole(name: str) -> nw.Expr:
+    """Return a column of counts, missing where they are none: below 0, or beyond a million million."""
+    return nw.when((nw.col(name) >= 0) & (nw.col(name) <= _MOST)).then(nw.col(name)).cast(nw.Int64)
+
+
+def holds(condition: nw.Expr) -> nw.Expr:
+    """Return 1 where a condition holds, else 0: also where it is not known."""
+    return condition.fill_null(value=False).cast(nw.Int64)
+
+
+def ratio(part: str | nw.Expr, of: str | nw.Expr, scale: float = 1.0) -> nw.Expr:
+    """Divide; missing where the divisor is missing or not above 0."""
+    part, of = (nw.col(one) if isinstance(one, str) else one for one in (part, of))
+    return nw.when(of > 0).then(part.cast(nw.Float64) / of.cast(nw.Float64) * scale)
+
+
+def aggregate(
+    frame: Frame,
+    keys: Sequence[str],
+    sums: Sequence[str],
+    counts: Sequence[str] = (),
+    percentiles: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    usd: Sequence[str] = (),
+) -> Frame:
+    """Group rows; a missing key is a group, too.
+
+    Parameters
+    ----------
+    frame
+        With the columns named in the others, numbers all.
+    keys, sums, counts
+        Columns to group by, to sum, and to count the known values of.
+    percentiles
+        Columns, and which of their percentiles (0 to 1, linear between the two nearest values).
+    usd
+        Columns of amounts to sum, as :mod:`orstats.frame.money` does.
+
+    Returns
+    -------
+    Frame
+        The keys; ``rows``, how many; for each sum ``x`` the sum of what is known, missing when nothing is; for each
+        count ``x_n``; for percentiles ``x_p50`` and so on, with ``x_n``. Spark and Polars may have more.
+    """
+    if usd:
+        parts = [part for name in usd for part in money.parts_of(name)]
+        groups = aggregate(money.split_columns(frame, usd), keys, (*sums, *parts), counts, percentiles)
+        return money.join_columns(groups, usd)
+    counted = list(dict.fromkeys((*counts, *percentiles)))
+    if frame.implementation.is_pandas():
+        return _pandas(frame.to_native(), list(keys), list(sums), counted, percentiles)
+    if frame.implementation.is_duckdb():
+        return _duckdb(frame, keys, sums, counted, percentiles)
+    groups = frame.group_by(*keys).agg(
+        nw.len().cast(nw.Int64).alias("rows"),
+        *(nw.col(name).sum().alias(f"{name}_sum") for name in sums),
+        *(nw.col(name).count().cast(nw.Int64).alias(f"{name}_n") for name in dict.fromkeys((*sums, *counted))),
+        *(
+            nw.col(name).quantile(at, interpolation="linear").alias(percentile(name, at))
+            for name, wanted in percentiles.items()
+            for at in wanted
+        ),
+    )
+    return groups.with_columns(
+        nw.when(nw.col(f"{name}_n") > 0).then(nw.col(f"{name}_sum")).alias(name) for name in sums
+    )
+
+
+def percentile(name: str, at: float) -> str:
+    """Name a percentile of a column.
+
+    Examples
+    --------
+    >>> percentile("latency", 0.95)
+    'latency_p95'
+    """
+    return f"{name}_p{round(at * 100)}"
+
+
+def _pandas(
+    frame: Any, keys: list[str], sums: list[str], counted: list[str], percentiles: Mapping[str, Sequence[float]]
+) -> Frame:
+    """Do the same in pandas: all percentiles of a column by one sort, where narwhals sorts for each."""
+    groups = frame.groupby(keys, dropna=False, observed=True, sort=False)
+    result = groups.size().rename("rows").to_frame()
+    if sums:
+        result[sums] = groups[sums].sum(min_count=1)
+    if counted:
+        result[[f"{name}_n" for name in counted]] = groups[counted].count()
+    for name, wanted in percentiles.items():
+        values = groups[name].quantile(list(wanted)).to_numpy().reshape(len(result), len(wanted))
+        for position, at in enumerate(wanted):
+            result[percentile(name, at)] = values[:, position]
+    return rewrap(result.reset_index())
+
+
+def _duckdb(
+    frame: Frame,
+    keys: Sequence[str],
+    sums: Sequence[str],
+    counted: list[str],
+    percentiles: Mapping[str, Sequence[float]],
+) -> Frame:
+    """Do the same in DuckDB, which else keeps the values of a column once for each percentile: gigabytes of them."""
+    relation: Any = frame.to_native()
+    schema = frame.collect_schema()
+    figures = ['count(*) AS "rows"']
+    for name in sums:
+        total = f'CAST(sum("{name}") AS BIGINT)' if schema[name].is_integer() else f'fsum("{name}")'
+        figures.append(f'{total} AS "{name}"')
+    figures += [f'count("{name}") AS "{name}_n"' for name in counted]
+    figures += [f'quantile_cont("{name}", {list(wanted)}) AS "{name}_all"' for name, wanted in percentiles.items()]
+    named = ", ".join(f'"{key}"' for key in keys)
+    split = [
+        f'"{name}_all"[{place}] AS "{percentile(name, at)}"'
+        for name, wanted in percentiles.items()
+        for place, at in enumerate(wanted, start=1)
+    ]
+    groups = relation.aggregate(f"{named}, {', '.join(figures)}", named)
+    return rewrap(groups.project(", ".join(("*", *split))))

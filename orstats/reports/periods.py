@@ -1,0 +1,259 @@
+"""Hours, days, weeks, months, quarters and years on the clock of a time zone, for each engine.
+
+Two steps, because few periods come out of many rows. :func:`add_period` gives each row the wall-clock time at which its
+period starts, and :func:`localize_period` turns these into moments after grouping. Hours are moments from the
+beginning, as one of them comes twice when summer time ends. The offsets are those of
+:mod:`orstats.text.time_zones` in every engine, so neither an engine's own time zone data nor the time zone of its
+session has an influence.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import narwhals as nw
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from orstats.errors import ConfigError
+from orstats.reports.backends import Frame, require, rewrap
+from orstats.text.time_zones import Times, clock, offsets
+
+Freq = Literal["hour", "day", "week", "month", "quarter", "year"]
+
+_FREQS: Final[dict[str, Freq]] = {
+    "h": "hour",
+    "d": "day",
+    "w": "week",
+    "m": "month",
+    "q": "quarter",
+    "y": "year",
+}
+#: The column of a report over time that names the hour, day, week, month, quarter or year.
+PERIOD: Final = "period"
+_CREATED: Final = "created_at"
+_UTC: Final = "orstats_utc_us"
+_LOCAL: Final = "orstats_local_us"
+_HOUR_US: Final = 3_600_000_000
+_DAY_US: Final = 24 * _HOUR_US
+_EPOCH_US: Final = "datetime64[us]"
+#: numpy's weeks start on the day of 1970-01-01, a Thursday.
+_THURSDAY: Final = np.timedelta64(3, "D")
+_MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
+
+
+def freq_of(freq: str) -> Freq:
+    """Return the kind of period that a word or letter means.
+
+    Parameters
+    ----------
+    freq
+        ``hour``, ``day``, ``week`` (from Monday), ``month``, ``quarter`` or ``year``, or their first letters, in lower
+        or upper case.
+
+    Raises
+    ------
+    ConfigError
+        Something else.
+
+    Examples
+    --------
+    >>> freq_of("D"), freq_of("week")
+    ('day', 'week')
+    """
+    words: dict[str, Freq] = _FREQS | {name: name for name in _FREQS.values()}
+    word = str(freq).lower()
+    if (found := words.get(word)) is not None:
+        return found
+    near = difflib.get_close_matches(word, words, 1, 0.5)
+    hint = f" Did you mean {words[near[0]]!r}?" if near else ""
+    raise ConfigError(
+        f"freq must be hour, day, week, month, quarter or year (or h, D, W, M, Q, Y), got {str(freq)[:80]!r}.{hint}"
+    )
+
+
+def starts(utc: Times, freq: Freq, zone: str) -> Times:
+    """Return when the period of each time starts: in UTC for hours, on the wall clock of the zone for all others."""
+    table = offsets(zone)
+    place = table.at(utc)
+    local = utc + table.offsets[place]
+    if freq == "hour":
+        # Where the clock is changed by half an hour, that is where the new offset begins.
+        hours: Times = np.maximum(utc - (local - local.astype("datetime64[h]")), table.starts[place])
+        return hours
+    found: Any
+    if freq == "day":
+        found = local.astype("datetime64[D]")
+    elif freq == "week":
+        found = (local + _THURSDAY).astype("datetime64[W]").astype("datetime64[D]") - _THURSDAY
+    else:
+        months = local.astype("datetime64[M]")
+        found = months - months.astype("timedelta64[M]") % np.timedelta64(_MONTHS[freq], "M")
+    wall: Times = found.astype(_EPOCH_US)
+    return wall
+
+
+def all_starts(started: Times, freq: Freq, zone: str) -> Times:
+    """Return the starts of all periods from the first to the last of :func:`starts`, and of the one after that."""
+    if not len(started):
+        return started
+    first, last = started.min(), started.max()
+    if freq == "hour":
+        # Clocks are changed at quarters of an hour at most.
+        quarters = np.arange(first, last + np.timedelta64(2, "h"), np.timedelta64(15, "m"))
+        hours = np.unique(starts(quarters, freq, zone))
+        return hours[: np.searchsorted(hours, last) + 2]
+    if freq in _MONTHS:
+        months = np.timedelta64(_MONTHS[freq], "M")
+        end = last.astype("datetime64[M]") + 2 * months
+        return np.arange(first.astype("datetime64[M]"), end, months).astype(_EPOCH_US)
+    step = np.timedelta64(7 if freq == "week" else 1, "D")
+    return np.arange(first, last + 2 * step, step)
+
+
+def moments(started: Times, freq: Freq, zone: str) -> Times:
+    """Turn the results of :func:`starts` into times in UTC.
+
+    Where midnight is skipped the day starts when the clock jumps, and where it comes twice at the first.
+    """
+    return started if freq == "hour" else offsets(zone).first_moment(started)
+
+
+def add_period(frame: Frame, freq: Freq, zone: str) -> Frame:
+    """Add the column ``period``, to group by.
+
+    Parameters
+    ----------
+    frame
+        With ``created_at``.
+    freq, zone
+        From :func:`freq_of` and :func:`orstats.text.time_zones.zone_of`.
+
+    Raises
+    ------
+    ConfigError
+        ``created_at`` is not a time with a time zone.
+    """
+    require(frame, [_CREATED])
+    kind = frame.implementation
+    native: Any = frame.to_native()
+    if kind.is_pandas():
+        return rewrap(native.assign(**{PERIOD: starts(utc_times(native[_CREATED]), freq, zone)}))
+    if kind.is_duckdb() and str(native.types[native.columns.index(_CREATED)]) == "TIMESTAMPTZ_NS":
+        native = native.project(f"* REPLACE (CAST({_CREATED} AS TIMESTAMPTZ) AS {_CREATED})")  # narwhals knows no other
+        frame = rewrap(native)
+    dtype = frame.collect_schema()[_CREATED]
+    if not isinstance(dtype, nw.Datetime) or dtype.time_zone is None:
+        raise _not_aware(dtype)
+    if kind.is_polars():
+        pl = nw.get_native_namespace(frame)
+        utc = pl.col(_CREATED).dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        return rewrap(native.with_columns(_mapped(pl, utc, starts, freq, zone).alias(PERIOD)))
+    table = offsets(zone)
+    local = f"{_UTC} + {_case(_UTC, _us(table.starts[1:]), _us(table.offsets))}"
+    if kind.is_duckdb():
+        rows = native.project(f'*, epoch_us("{_CREATED}") AS {_UTC}').project(f"*, {local} AS {_LOCAL}")
+        into_hour = f"({_LOCAL} % {_HOUR_US} + {_HOUR_US}) % {_HOUR_US}"
+        start = f"epoch_us(date_trunc('{freq}', make_timestamp({_LOCAL})))"
+        start = _hour(into_hour, zone) if freq == "hour" else start
+        return rewrap(rows.project(f'* EXCLUDE ({_UTC}, {_LOCAL}), {start} AS "{PERIOD}"'))
+    rows = native.selectExpr("*", f"unix_micros({_CREATED}) as {_UTC}").selectExpr("*", f"{local} as {_LOCAL}")
+    if freq == "hour":
+        start = _hour(f"pmod({_LOCAL}, {_HOUR_US}L)", zone)
+    else:
+        date = f"date_from_unix_date(cast(({_LOCAL} - pmod({_LOCAL}, {_DAY_US}L)) div {_DAY_US}L as int))"
+        date = date if freq == "day" else f"trunc({date}, '{freq}')"
+        start = f"unix_date({date}) * {_DAY_US}L"
+    return rewrap(rows.selectExpr("*", f"{start} as {PERIOD}").drop(_UTC, _LOCAL))
+
+
+def localize_period(frame: Frame, freq: Freq, zone: str) -> Frame:
+    """Turn ``period`` into the moment at which each period starts.
+
+    pandas and Polars show it in the given time zone. DuckDB and Spark show that of their connection or session, and
+    mean the same moment.
+    """
+    native: Any = frame.to_native()
+    kind = frame.implementation
+    if kind.is_pandas():
+        utc = moments(native[PERIOD].to_numpy(dtype=_EPOCH_US), freq, zone)
+        return rewrap(native.assign(**{PERIOD: pd.DatetimeIndex(utc, tz="UTC").tz_convert(clock(zone))}))
+    if kind.is_polars():
+        pl = nw.get_native_namespace(frame)
+        utc = _mapped(pl, pl.col(PERIOD), moments, freq, zone).dt.replace_time_zone("UTC")
+        return rewrap(native.with_columns(utc.dt.convert_time_zone(zone).alias(PERIOD)))
+    moment = PERIOD
+    if freq != "hour":
+        table = offsets(zone)
+        ends = _us(table.local_ends())
+        first = _case(PERIOD, ends, [f"{PERIOD} - {offset}" for offset in _us(table.offsets)])
+        moment = f"greatest({first}, {_case(PERIOD, ends, _us(table.starts))})"
+    if kind.is_duckdb():
+        moment = f"CASE WHEN {PERIOD} IS NOT NULL THEN make_timestamptz({moment}) END"
+        return rewrap(native.project(f"* REPLACE ({moment} AS {PERIOD})"))
+    others = [name for name in native.columns if name != PERIOD]
+    moment = f"case when {PERIOD} is not null then timestamp_micros({moment}) end as {PERIOD}"
+    return rewrap(native.selectExpr(moment, *(f"`{name}`" for name in others)))
+
+
+def utc_times(created: pd.Series[Any]) -> Times:
+    """Return the times of a pandas column in UTC.
+
+    Raises
+    ------
+    ConfigError
+        They are not times with a time zone.
+    """
+    dtype = created.dtype
+    if isinstance(dtype, pd.ArrowDtype) and getattr(dtype.pyarrow_dtype, "tz", None) is not None:
+        created = created.astype(pd.DatetimeTZDtype("us", "UTC"))
+    elif not isinstance(dtype, pd.DatetimeTZDtype):
+        raise _not_aware(dtype)
+    utc: Times = created.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype=_EPOCH_US)
+    return utc
+
+
+def _not_aware(dtype: object) -> ConfigError:
+    return ConfigError(
+        f"{_CREATED} must be a time with a time zone to report over time, got {dtype}. "
+        f'In pandas, pd.to_datetime(df["{_CREATED}"], utc=True) converts it.'
+    )
+
+
+def _mapped(pl: Any, values: Any, function: Any, freq: Freq, zone: str) -> Any:
+    """Apply :func:`starts` or :func:`moments` to a Polars expression."""
+
+    def apply(series: Any) -> Any:
+        return pl.Series(function(series.to_numpy().astype(_EPOCH_US), freq, zone))
+
+    us = pl.Datetime("us")
+    return values.cast(us).map_batches(apply, return_dtype=us, is_elementwise=True)
+
+
+def _us(values: npt.NDArray[Any]) -> list[int]:
+    counted: list[int] = values.astype("int64").tolist()
+    return counted
+
+
+def _hour(into_hour: str, zone: str) -> str:
+    """Return SQL for when an hour starts; a change of the clock by less than an hour begins another one."""
+    table = offsets(zone)
+    steps = _us(np.diff(table.offsets, prepend=table.offsets[:1]))
+    first = [
+        start if step % _HOUR_US else _us(table.starts)[0] for start, step in zip(_us(table.starts), steps, strict=True)
+    ]
+    start = f"greatest({_UTC} - {into_hour}, {_case(_UTC, _us(table.starts[1:]), first)})"
+    return f"CASE WHEN {_UTC} IS NOT NULL THEN {start} END"  # DuckDB's greatest() passes over missing values
+
+
+def _case(value: str, ends: Sequence[int], results: Sequence[object]) -> str:
+    """Return SQL for the result of the first end that a value is below, or the last one; as a balanced tree."""
+    if len(set(results)) == 1:
+        return str(results[0])
+    middle = (len(ends) - 1) // 2
+    below = _case(value, ends[:middle], results[: middle + 1])
+    above = _case(value, ends[middle + 1 :], results[middle + 1 :])
+    return f"CASE WHEN {value} < {ends[middle]} THEN {below} ELSE {above} END"

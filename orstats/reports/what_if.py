@@ -1,0 +1,161 @@
+"""What the same tokens would have cost at other prices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import narwhals as nw
+import pandas as pd
+
+from orstats.errors import ConfigError
+from orstats.frame.display import ReportFrame
+from orstats.frame.money import round_columns
+from orstats.frame.validation import cast_frame
+from orstats.reports.backends import aggregate, number, ok_rows, require, whole, wrap
+from orstats.reports.coverage import PROVENANCE, coverage_of, provenance
+
+_PRICES: Final = ("prompt", "cached", "completion")
+_NEEDS: Final = ("model", "cost_usd", "native_tokens_prompt", "native_tokens_completion", "native_tokens_cached")
+_MILLION: Final = 1e6
+
+Price = Mapping[str, float] | Sequence[float]
+
+
+def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame:
+    """Price the same native tokens otherwise, beside what was charged.
+
+    It assumes the same number of tokens: another model has another tokenizer and answers at another length. It knows
+    prices per token only: charges for images, audio, web search, requests and writing to a cache are in what was
+    charged and not in what would have been. Reasoning tokens are a part of completion, and priced as such.
+
+    Parameters
+    ----------
+    df
+        A frame of :func:`orstats.fetch`, or of the other engines that :func:`orstats.cost_by` takes. Rows that are
+        not ``ok`` are left out.
+    prices
+        For each model as it is named in ``model``, US dollars per million ``prompt``, ``cached`` and ``completion``
+        tokens: a mapping of mappings, of three numbers in this order, or a frame with these columns, indexed by model
+        or with a column ``model``. Without ``cached``, cached tokens cost as much as others of the prompt. To see what
+        another model would have cost, give its prices for the models that were used.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Whatever the engine, indexed by ``model``, the largest savings first, models without a price last:
+        ``generations``; ``cost_usd`` that is known; ``priced``, generations that are compared: of known cost, with
+        tokens (without a number of cached ones none is assumed) and with a price; ``priced_cost_usd``, what these
+        cost; ``what_if_usd``, what they would have cost; ``difference_usd``, the second less the first, negative
+        where it would have been cheaper; ``ratio`` of the two. The coverage is in ``.attrs["coverage"]``.
+
+    Raises
+    ------
+    ConfigError
+        A price is missing, negative or no number, no price is of a model in `df`, or a column is missing.
+
+    Examples
+    --------
+    >>> from orstats.frame.build import assemble, to_table
+    >>> record = {"model": "a", "total_cost": 9.0, "is_byok": False,
+    ...           "native_tokens_prompt": 3_000_000, "native_tokens_cached": 1_000_000, "native_tokens_completion": 0}
+    >>> df = assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
+    >>> what_if(df, {"a": {"prompt": 2.0, "cached": 0.5, "completion": 8.0}}).loc["a", "difference_usd"].item()
+    -4.5
+    """
+    table = _table(prices)
+    wrapped = wrap(df)
+    require(wrapped, _NEEDS)
+    read = [*_NEEDS, *({"fetch_status"} & set(wrapped.collect_schema().names()))]
+    sums = _sums(ok_rows(cast_frame(wrapped.select(*read), read)))
+    if len(sums) and not sums.index.isin(list(table)).any():
+        models = ", ".join(sorted(str(model)[:80] for model in sums.index.dropna())[:5])
+        raise ConfigError(f"None of the prices is of a model in the frame, which has: {models}.")
+    priced = [table.get(model) if isinstance(model, str) else None for model in sums.index]
+    columns = {name: [math.nan if price is None else price[name] / _MILLION for price in priced] for name in _PRICES}
+    price = pd.DataFrame(columns, index=sums.index, dtype="float64")
+    known = price["prompt"].notna() & (sums["priced"] > 0)
+    fresh = sums["prompt"] - sums["cached"]
+    would = fresh * price["prompt"] + sums["cached"] * price["cached"] + sums["completion"] * price["completion"]
+    did = sums["priced_cost"].where(known)
+    result = pd.DataFrame(
+        {
+            "generations": sums["generations"].astype("Int64"),
+            "cost_usd": sums["cost"],
+            "priced": sums["priced"].where(known, 0).astype("Int64"),
+            "priced_cost_usd": did,
+            "what_if_usd": would.where(known),
+            "difference_usd": would.where(known) - did,
+            "ratio": would.where(known) / did.where(did > 0),
+        }
+    )
+    result = result.sort_index(na_position="last").sort_values("difference_usd", kind="stable", na_position="last")
+    rounded: pd.DataFrame = round_columns(nw.from_native(result), ["what_if_usd", "difference_usd"]).to_native()
+    result = ReportFrame(rounded)
+    result.attrs = {"coverage": coverage_of(wrapped), PROVENANCE: provenance(wrapped.to_native())}
+    return result
+
+
+def _sums(rows: Any) -> pd.DataFrame:
+    """Sum by model: all that are known, and of those generations that can be compared."""
+    cost, cached = number("cost_usd"), whole("native_tokens_cached")
+    prompt, completion = whole("native_tokens_prompt"), whole("native_tokens_completion")
+    columns = rows.select(
+        key=nw.col("model"),
+        cost=cost,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=nw.when(cached <= prompt).then(cached).otherwise(nw.lit(0).cast(nw.Int64)),
+    )
+    usable = ~nw.col("cost").is_null() & ~nw.col("prompt_tokens").is_null() & ~nw.col("completion_tokens").is_null()
+    values = {
+        "priced_cost": nw.col("cost"),
+        **{name: nw.col(f"{name}_tokens") for name in _PRICES},
+    }
+    columns = columns.select("key", "cost", **{name: nw.when(usable).then(value) for name, value in values.items()})
+    groups: Any = aggregate(columns, ["key"], _PRICES, ["priced_cost"], usd=["cost", "priced_cost"])
+    groups = groups.select("key", "cost", *values, generations=nw.col("rows"), priced=nw.col("priced_cost_n"))
+    if isinstance(groups, nw.LazyFrame):
+        groups = groups.collect("pyarrow")
+    native: pd.DataFrame = groups.to_pandas()
+    keys = pd.Index(pd.array(native.pop("key").to_list(), dtype="string"), name="model")
+    return native.astype("float64").set_index(keys)
+
+
+def _table(prices: Mapping[str, Price] | pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Check the prices and bring them into one form."""
+    if isinstance(prices, pd.DataFrame):
+        frame = prices.set_index("model") if "model" in prices.columns else prices
+        if absent := [name for name in ("prompt", "completion") if name not in frame.columns]:
+            raise ConfigError(f"The prices lack the column {absent[0]}: US dollars per million tokens.")
+        if not frame.index.is_unique:
+            raise ConfigError(f"There are two prices for {frame.index[frame.index.duplicated()][0]!r}.")
+        given = {name: frame[name].to_list() for name in _PRICES if name in frame.columns}
+        rows: Mapping[Any, Price] = {
+            model: {name: values[at] for name, values in given.items() if not pd.isna(values[at])}
+            for at, model in enumerate(frame.index)
+        }
+    else:
+        rows = prices
+    return {str(model): _price(str(model), price) for model, price in rows.items()}
+
+
+def _price(model: str, price: Price) -> dict[str, float]:
+    if not isinstance(price, Mapping):
+        if isinstance(price, str) or not isinstance(price, Sequence) or len(price) != len(_PRICES):
+            raise ConfigError(
+                f"The price of {model[:80]!r} is no mapping, and not three numbers: {', '.join(_PRICES)}."
+            )
+        price = dict(zip(_PRICES, price, strict=True))
+    if unknown := [name for name in price if name not in _PRICES]:
+        raise ConfigError(f"The price of {model[:80]!r} is of {', '.join(_PRICES)} tokens; not of {unknown[0]!r}.")
+    found: dict[str, float] = {}
+    for name in _PRICES:
+        value = price.get(name, found.get("prompt") if name == "cached" else None)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ConfigError(
+                f"The price of {model[:80]!r} for {name} tokens is a number of dollars per million; not {value!r:.80}."
+            )
+        found[name] = float(value)
+    return found

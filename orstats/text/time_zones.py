@@ -1,0 +1,224 @@
+"""Time zones: checked names, and one table of UTC offsets that every engine uses.
+
+pandas, Polars, DuckDB, Spark and matplotlib each bring time zone data of their own age. Periods are therefore computed
+from the offsets here, which come from the ``tzdata`` package or from the operating system, whichever is newer.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import zoneinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from orstats.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Times = npt.NDArray[np.datetime64]
+
+#: Offsets are tabulated for these years; earlier and later times take the nearest offset.
+_YEARS: Final = range(1970, 2101)
+#: No zone has changed its offset twice within so many days since 1970, nor is it known to do so until 2100.
+_PROBE: Final = timedelta(days=3)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Names that are files of a zoneinfo directory, but mean something else on each machine.
+_NOT_PORTABLE: Final = re.compile(r"(localtime|posixrules|Factory|(posix|right)/.*)\Z", re.IGNORECASE)
+
+
+class Offsets(NamedTuple):
+    """The UTC offsets of a zone, one after another: when each begins, and what is added to UTC."""
+
+    starts: Times
+    """In UTC; the first is the earliest time there is."""
+    offsets: npt.NDArray[np.timedelta64]
+
+    def at(self, utc: Times) -> npt.NDArray[np.intp]:
+        """Return the position of the offset in force at each time."""
+        return np.searchsorted(self.starts[1:], utc, side="right")
+
+    def local_ends(self) -> Times:
+        """Return the wall-clock time before which each offset but the last is in force."""
+        ends: Times = np.maximum.accumulate(self.starts[1:] + self.offsets[:-1])
+        return ends
+
+    def first_moment(self, local: Times) -> Times:
+        """Return the UTC time at which a clock first shows these wall-clock times, or jumps past them."""
+        place = np.searchsorted(self.local_ends(), local, side="right")
+        moments: Times = np.maximum(self.starts[place], local - self.offsets[place])
+        return moments
+
+
+def zone_of(tz: str | tzinfo) -> str:
+    """Check the name of a time zone.
+
+    Parameters
+    ----------
+    tz
+        An IANA name, or a ``zoneinfo`` or ``pytz`` zone, or ``datetime.UTC``.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name; the message lists similar names.
+
+    Examples
+    --------
+    >>> zone_of("Europe/Berlin"), zone_of(UTC)
+    ('Europe/Berlin', 'UTC')
+    """
+    name = getattr(tz, "key", None) or getattr(tz, "zone", None) or ("UTC" if tz is UTC else tz)
+    if isinstance(name, str) and not _NOT_PORTABLE.match(name):
+        try:
+            clock(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            pass
+        else:
+            return name
+    near = _similar(str(name))
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "Use a name such as 'Europe/Berlin' or 'UTC'."
+    raise ConfigError(f"tz must be the name of a time zone, got {repr(tz)[:80]}. {hint}")
+
+
+def _similar(name: str) -> list[str]:
+    if hours := re.fullmatch(r"(?:utc|gmt)?([+-])0?(\d{1,2})(?::?00)?", name, re.IGNORECASE):
+        # The signs of these names are reversed: Etc/GMT-2 is two hours east of Greenwich.
+        fixed = f"Etc/GMT{'-' if hours[1] == '+' else '+'}{hours[2]}"
+        return [fixed] if fixed in zoneinfo.available_timezones() else []
+    names = {one.lower(): one for one in sorted(zoneinfo.available_timezones()) if not _NOT_PORTABLE.match(one)}
+    if name.lower() in names:
+        return [names[name.lower()]]
+    cities = [one for one in names.values() if one.rpartition("/")[2].lower() == name.lower().replace(" ", "_")]
+    near = difflib.get_close_matches(name.lower(), names, 3, 0.6)
+    return cities[:3] or [names[one] for one in near]
+
+
+@cache
+def clock(name: str) -> zoneinfo.ZoneInfo:
+    """Return a time zone with the newest data at hand.
+
+    Raises
+    ------
+    ValueError, OSError, ZoneInfoNotFoundError
+        There is none of that name.
+    """
+    on_disk = zoneinfo.ZoneInfo(name)  # checks the name, too
+    if not _package_is_newer():
+        return on_disk
+    try:
+        with resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+            return _PackagedZone.from_file(file, key=name)
+    except OSError:
+        return on_disk
+
+
+class _PackagedZone(zoneinfo.ZoneInfo):
+    """A zone read from the ``tzdata`` package though the operating system has one of that name; can be pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return clock, (self.key,)
+
+
+@cache
+def _package_is_newer() -> bool:
+    """Compare the release of the ``tzdata`` package with that of the operating system, such as 2026a."""
+    try:
+        package = resources.files("tzdata").joinpath("zoneinfo", "tzdata.zi")
+        with package.open("rb") as file:
+            packaged = file.readline().split()[-1]
+    except (ImportError, OSError):
+        return False
+    for folder in zoneinfo.TZPATH:
+        try:
+            with Path(folder, "tzdata.zi").open("rb") as file:
+                return packaged > file.readline().split()[-1]
+        except (OSError, IndexError):
+            continue
+    return True
+
+
+@cache
+def offsets(name: str) -> Offsets:
+    """Tabulate the UTC offsets of a zone; the name is from :func:`zone_of`."""
+    zone = clock(name)
+
+    def offset(utc: datetime) -> timedelta:
+        return utc.astimezone(zone).utcoffset() or timedelta(0)
+
+    at = datetime(_YEARS[0], 1, 1, tzinfo=UTC)
+    known = offset(at)
+    starts, found = [np.datetime64(np.iinfo(np.int64).min + 1, "us")], [known]
+    while at.year < _YEARS[-1]:
+        before, at = at, at + _PROBE
+        if (now := offset(at)) == known:
+            continue
+        low, high = 0, int(_PROBE.total_seconds())
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if offset(before + timedelta(seconds=middle)) == known else (low, middle)
+        starts.append(np.datetime64((before + timedelta(seconds=high)).replace(tzinfo=None), "us"))
+        found.append(now)
+        known = now
+    return Offsets(np.array(starts), np.array(found, "timedelta64[us]"))
+
+
+def offset_text(offset: np.timedelta64) -> str:
+    """Write a UTC offset as ISO 8601 has it.
+
+    Examples
+    --------
+    >>> offset_text(np.timedelta64(-210, "m"))
+    '-03:30'
+    """
+    minutes = int(offset / np.timedelta64(1, "m"))
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def first_moment(local: datetime, name: str) -> datetime:
+    """Return the UTC time at which the clock of a zone first shows a wall-clock time, or jumps past it.
+
+    Examples
+    --------
+    >>> first_moment(datetime(2026, 3, 8), "America/Havana").isoformat()  # the clock jumps from midnight to one
+    '2026-03-08T05:00:00+00:00'
+    """
+    (moment,) = offsets(name).first_moment(np.array([local], "datetime64[us]"))
+    return _EPOCH + timedelta(microseconds=int(moment.astype("int64")))
+
+
+def period_labels(periods: pd.Series[Any], freq: str) -> list[str | None]:
+    """Name periods by their year, quarter, month, day or Monday, or by their hour with its UTC offset.
+
+    Parameters
+    ----------
+    periods
+        When each starts, in the time zone of the report; missing ones have no name.
+    freq
+        ``hour``, ``day``, ``week``, ``month``, ``quarter`` or ``year``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> months = pd.Series(pd.DatetimeIndex(["2026-10-01"]).tz_localize("Europe/Lisbon"))
+    >>> [period_labels(months, freq)[0] for freq in ("year", "quarter", "month", "day", "hour")]
+    ['2026', '2026-Q4', '2026-10', '2026-10-01', '2026-10-01T00:00+01:00']
+    """
+    utc = periods.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+    table = offsets(str(periods.dt.tz))
+    offset = table.offsets[table.at(utc)]
+    local = utc + offset
+    unit: Any = {"hour": "m", "quarter": "M", "month": "M", "year": "Y"}.get(freq, "D")
+    texts = np.datetime_as_string(local, unit=unit).tolist()
+    if freq == "quarter":
+        texts = [f"{text[:-3]}-Q{(int(text[-2:]) + 2) // 3}" if text != "NaT" else text for text in texts]
+    elif freq == "hour":
+        texts = [text + offset_text(shift) for text, shift in zip(texts, offset, strict=True)]
+    return [None if missing else text for missing, text in zip(np.isnat(utc), texts, strict=True)]

@@ -1,0 +1,333 @@
+"""Workbooks for finance: formats, totals, coverage, and the limits of Excel."""
+
+import datetime as dt
+import io
+import sys
+import warnings
+import zipfile
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from recomputed import frame_of
+
+import orstats
+from orstats.errors import ConfigError, ExportError, MissingExtraError
+from orstats.export.column_formats import NAMES, heading
+from orstats.export.workbook import MAX_ROWS, check_rows, write_workbook
+from orstats.export.write_csv import check_target
+from orstats.frame.build import Outcome, assemble, to_table
+
+RECORD = {
+    "model": "m",
+    "created_at": "2026-10-25T00:30:00.125Z",
+    "is_byok": False,
+    "streamed": True,
+    "latency": 1234.5,
+    "native_tokens_prompt": 1_000_000,
+    "native_tokens_completion": 5,
+}
+TEXTS = ["00123", "12345678901234567890", "=1+1", "+1", "-1", "@x", "https://evil.test/x", "mailto:a@b.test", "1e5"]
+TEXTS += ["<r>a</r>", "<r></r>", "_x0041_", "_x005F_", "TRUE", " a ", "a\nb", "a\tb", "{=1}", "'=1", "internal:A1"]
+
+
+def records(*changes):
+    made = {f"gen-{number}": RECORD | change for number, change in enumerate(changes)}
+    return assemble([*made, "gen-x"], [to_table(list(made), list(made.values()), [0.0] * len(made))], OTHERS)
+
+
+OTHERS = {"gen-x": Outcome("pending", 404, 1, "Not yet.")}
+
+
+def book_of(frame, **options):
+    file = io.BytesIO()
+    write_workbook(frame, file, "x.xlsx")
+    return openpyxl.load_workbook(file, **options)
+
+
+def column_of(sheet, title, rows):
+    (place,) = [cell.column for cell in sheet[1] if cell.value == title]
+    return [sheet.cell(row + 2, place) for row in range(rows)]
+
+
+def below(sheet, title, row):
+    return column_of(sheet, title, row + 1)[-1]
+
+
+def about(book):
+    return dict(book["coverage"].iter_rows(max_col=2, values_only=True))
+
+
+def test_header_is_bold_filtered_and_frozen_and_columns_are_wide_enough():
+    sheet = book_of(records({"total_cost": 0.00008208}))["generations"]
+    assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == f"A1:{sheet.cell(3, sheet.max_column).coordinate}"
+    assert all(cell.font.bold for cell in sheet[1])
+    for cell in sheet[1]:
+        assert sheet.column_dimensions[cell.column_letter].width > len(cell.value)
+
+
+@pytest.mark.parametrize(
+    ("title", "number_format"),
+    [
+        ("Cost (USD)", "$#,##0.00000000"),
+        ("Tokens total", "#,##0"),
+        ("Latency (ms)", "#,##0"),
+        ("Cache hit rate", "0.0 %"),
+        ("Cost per Mtok (USD)", "$#,##0.000"),
+        ("Throughput (tokens/s)", "#,##0.0"),
+        ("Created at (UTC)", "yyyy-mm-dd hh:mm:ss"),
+        ("App ID", "0"),
+    ],
+)
+def test_columns_have_the_format_of_what_they_measure(title, number_format):
+    change = {"total_cost": 0.00008208, "native_tokens_cached": 5, "generation_time": 100.0, "app_id": 12345}
+    assert column_of(book_of(records(change))["generations"], title, 1)[0].number_format == number_format
+
+
+@pytest.mark.parametrize(
+    ("amounts", "places"), [([1.5], 2), ([0.25, 0.00008208], 8), ([0, 3], 2), ([1e-12], 12), ([1 / 3, 2e-4], 7)]
+)
+def test_amounts_have_as_many_places_as_they_need(amounts, places):
+    frame = pd.DataFrame({"cost_usd": amounts})
+    assert book_of(frame)["table"]["A2"].number_format == "$#,##0." + "0" * places
+
+
+def test_headings_are_unique_and_keep_the_columns_of_the_user():
+    assert len(NAMES) == len(orstats.field_table())
+    frame = pd.DataFrame({"latency": [1.0], "Latency (ms)": [2.0], "team": ["a"], "=x": [1]})
+    sheet = book_of(frame)["table"]
+    assert [cell.value for cell in sheet[1]] == ["latency", "Latency (ms)", "team", "=x"]
+    assert {cell.data_type for cell in sheet[1]} == {"s"}
+
+
+def test_totals_follow_the_filter_and_say_what_they_exclude():
+    frame = records({"total_cost": 0.1}, {"total_cost": 0.2}, {"total_cost": None})
+    sheet, values = (book_of(frame, data_only=only)["generations"] for only in (False, True))
+    assert [cell.value for cell in sheet[6]] == [None] * sheet.max_column
+    assert below(sheet, "Cost (USD)", 5).value.count("F2:F5") == 2
+    assert "SUBTOTAL(109,F2:F5)" in below(sheet, "Cost (USD)", 5).value
+    assert below(values, "Cost (USD)", 5).value == 0.3
+    assert below(values, "Tokens total", 5).value == 3_000_015
+    assert below(values, "Fetch status", 5).value == "Total"
+    assert below(values, "ID", 5).value is None
+    assert below(values, "Latency (ms)", 5).value is None
+    assert below(values, "Fetch status", 6).value == ("Excluded from the totals: unknown cost (1), pending (1).")
+
+
+def test_the_total_of_unknown_amounts_is_missing():
+    sheet = book_of(records({"total_cost": None}))["generations"]
+    assert below(sheet, "Cost (USD)", 3).value is None
+    assert below(sheet, "Tokens total", 3).value is not None
+
+
+@pytest.mark.parametrize("report", [orstats.cost_by, orstats.tokens_by, orstats.latency_by, orstats.failures_by])
+def test_reports_have_totals_of_amounts_and_counts_only(report):
+    made = report(records({"total_cost": 0.1}, {"total_cost": 0.2, "model": "n"}), "model")
+    sheet = book_of(made, data_only=True)["report"]
+    totals = {cell.value: below(sheet, cell.value, 3).value for cell in sheet[1]}
+    assert totals["Model"] == "Total"
+    assert totals["Generations"] == 2
+    words = (" p50", " p9", "P50", "P95", "Mean", "rate", "per")
+    rates = [name for name in totals if any(word in name for word in words)]
+    assert {totals[name] for name in rates} <= {None}
+    assert totals.get("Cost (USD)", 0.3) == 0.3
+
+
+def test_a_summary_has_the_format_of_each_row():
+    sheet = book_of(orstats.summary(records({"total_cost": 0.125})))["table"]
+    formats = {row[0].value: row[1].number_format for row in sheet.iter_rows(2)}
+    assert formats["cost_usd"] == "$#,##0.000"
+    assert formats["byok_share"] == "0.0 %"
+    assert formats["native_tokens_prompt"] == "#,##0"
+    assert formats["first_created_at"] == "yyyy-mm-dd hh:mm:ss"
+
+
+def test_coverage_names_source_zone_period_and_version():
+    frame = records({"total_cost": 0.1}, {"total_cost": None, "created_at": "2026-10-26T00:00:00Z"})
+    frame.attrs["source"] = "openrouter.ai"
+    for made, zone in ((frame, "UTC"), (orstats.cost_by(frame, freq="D", tz="Europe/Lisbon"), "Europe/Lisbon")):
+        found = about(book_of(made))
+        assert (found["asked"], found["ok"], found["pending"], found["cost_unknown"]) == (3, 2, 1, 1)
+        assert (found["source"], found["tz"]) == ("openrouter.ai", zone)
+        assert found["first_created_at"] == pd.Timestamp("2026-10-25T00:30:00.125")
+        assert found["last_created_at"] == pd.Timestamp("2026-10-26")
+        assert found["orstats_version"] == orstats.__version__
+        assert abs(found["written_at"] - dt.datetime.now(dt.UTC).replace(tzinfo=None)) < dt.timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_stays_the_same_text(text, tmp_path):
+    frame = records({"external_user": text, "total_cost": 0.5})
+    sheet = book_of(frame)["generations"]
+    (cell,) = column_of(sheet, "External user", 1)
+    unescaped = cell.value.replace("_x005F_x", "_x")  # which Excel does itself
+    assert (unescaped, cell.data_type, cell.hyperlink) == (text, "s", None)
+    assert cell.quotePrefix or text.startswith("<r>")
+    orstats.write_csv(frame, tmp_path / "x.xlsx")
+    assert orstats.read(tmp_path / "x.xlsx")["external_user"].iloc[0] == text
+    with zipfile.ZipFile(tmp_path / "x.xlsx") as archive:
+        assert not [name for name in archive.namelist() if "_rels/sheet" in name]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_cut"),
+    [("a" * 32_767, False), ("a" * 32_768, True), ("a" * 100_000, True), ("🦄" * 16_383, False), ("🦄" * 16_384, True)],
+)
+def test_texts_that_do_not_fit_are_cut_with_a_mark(text, is_cut):
+    frame = pd.DataFrame({"text": [text, "b"]})
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        cell = book_of(frame)["table"]["A2"].value
+    assert len(cell.encode("utf-16-le")) <= 2 * 32_767
+    assert len(found) == is_cut
+    if is_cut:
+        assert "1 texts were cut" in str(found[0].message)
+        assert found[0].filename == __file__
+        kept, mark = cell.split(" … [cut: ")
+        assert text.startswith(kept)
+        assert mark == f"{len(text) - len(kept):,} characters do not fit]"
+    else:
+        assert cell == text
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([True, False, None], [True, False, None]),
+        ([float("nan"), float("inf"), float("-inf")], [None, "inf", "-inf"]),
+        (pd.array([1, None, 10**15], "Int64"), [1, None, str(10**15)]),
+        (np.array([2**64 - 1], "uint64"), [str(2**64 - 1)]),
+        (pd.array([None, None], "string"), [None, None]),
+        (["a\x00\x1b\x7fb", "a\r\nb\rc"], ["a\x7fb", "a\nb\nc"]),
+        ([["x"], {"a": 1}, 5], ['["x"]', '{"a":1}', 5]),
+        (
+            pd.to_datetime(["1899-12-31", "1900-02-28", "1900-03-01"]).as_unit("us"),
+            ["1899-12-31T00:00:00.000000", "1900-02-28T00:00:00.000000", pd.Timestamp("1900-03-01")],
+        ),
+        (pd.to_datetime(["2026-10-25T02:30+02:00"], utc=True), [pd.Timestamp("2026-10-25T00:30")]),
+        (pd.DatetimeIndex(["2026-10-25T02:30"]).tz_localize("Asia/Tokyo"), [pd.Timestamp("2026-10-24T17:30")]),
+        (pd.array([b"x", None], pd.ArrowDtype(pa.binary())), ["x", None]),
+    ],
+)
+def test_values_are_what_excel_can_hold(values, expected):
+    found = [row[0] for row in book_of(pd.DataFrame({"x": values}))["table"].iter_rows(2, values_only=True)]
+    assert found + [None] * (len(expected) - len(found)) == expected
+
+
+def test_times_name_their_zone():
+    frame = pd.DataFrame({"when": pd.DatetimeIndex(["2026-10-25T02:30"]).tz_localize("Asia/Tokyo"), "created_at": 1})
+    frame["naive"] = pd.Timestamp("2026-01-01")
+    assert [cell.value for cell in book_of(frame)["table"][1]] == ["when (UTC)", "Created at (UTC)", "naive"]
+
+
+def test_more_rows_than_a_sheet_holds_are_refused(monkeypatch, tmp_path):
+    with pytest.raises(ExportError, match="1,048,572 rows, got 1,048,573"):
+        check_rows(MAX_ROWS + 1, "x.xlsx")
+    monkeypatch.setattr("orstats.export.workbook.MAX_ROWS", 2)
+    with pytest.raises(ExportError, match=r"holds 2 rows, got 3; write \.csv"):
+        orstats.write_csv(pd.DataFrame({"x": [1, 2, 3]}), tmp_path / "x.xlsx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_programs_read_the_workbook(tmp_path):
+    frame = records({"total_cost": 0.25, "external_user": "00123"}, {"total_cost": 0.5})
+    orstats.write_report(frame, tmp_path / "x.xlsx")
+    found = pd.read_excel(tmp_path / "x.xlsx", dtype={"External user": str}).dropna(subset="ID")
+    assert found["Cost (USD)"].sum() == 0.75
+    assert found["External user"].iloc[0] == "00123"
+    assert found["Created at (UTC)"].iloc[0] == pd.Timestamp("2026-10-25T00:30:00.125")
+    rows = pl.from_pandas(found)
+    assert rows["Tokens total"].sum() == 2_000_010
+    again = orstats.read(tmp_path / "x.xlsx")
+    pd.testing.assert_frame_equal(again, frame)
+    assert orstats.read_ids(tmp_path / "x.xlsx") == frame.index.to_list()
+
+
+def test_reports_are_not_read_as_generations(tmp_path):
+    orstats.write_report(orstats.cost_by(records({"total_cost": 0.25})), tmp_path / "x.xlsx")
+    with pytest.raises(orstats.errors.ReadError, match="a report, not generations"):
+        orstats.read(tmp_path / "x.xlsx")
+
+
+def test_empty_frames_have_a_header():
+    sheet = book_of(frame_of({}).head(0))["generations"]
+    assert [cell.value for cell in sheet[1]][:2] == ["ID", "Fetch status"]
+    assert sheet.max_row == 1
+
+
+def test_a_missing_library_is_told_before_the_work(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    with pytest.raises(MissingExtraError, match=r"orstats\[excel\]"):
+        check_target(tmp_path / "x.xlsx")
+    assert list(tmp_path.iterdir()) == []
+
+
+DIALECTS = {
+    "plain": b'id,user,cost_usd,n,x\ngen-1,J\xc3\xb6rg,0.5,1000,"a;b,1.5"\n',
+    "excel": b'\xef\xbb\xbfid,user,cost_usd,n,x\ngen-1,J\xc3\xb6rg,0.5,1000,"a;b,1.5"\n',
+    "excel-eu": b'\xef\xbb\xbfid;user;cost_usd;n;x\ngen-1;J\xc3\xb6rg;0,5;1000;"a;b,1.5"\n',
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_dialects_of_csv(dialect, tmp_path):
+    frame = pd.DataFrame({"id": ["gen-1"], "user": ["Jörg"], "cost_usd": [0.5], "n": [1000], "x": ["a;b,1.5"]})
+    for write in (orstats.write_csv, orstats.write_report):
+        write(frame, tmp_path / "x.csv", dialect=dialect)
+        assert (tmp_path / "x.csv").read_bytes() == DIALECTS[dialect]
+    text = io.StringIO()
+    orstats.write_csv(frame, text, dialect=dialect)
+    assert text.getvalue().encode() == DIALECTS[dialect]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_dialects_read_back(dialect, tmp_path):
+    frame = records({"total_cost": 1.25e-05, "external_user": "Jörg; =1+1"}, {"total_cost": 1234.5, "latency": -0.5})
+    orstats.write_csv(frame, tmp_path / "x.csv", dialect=dialect)
+    pd.testing.assert_frame_equal(orstats.read(tmp_path / "x.csv"), frame)
+
+
+@pytest.mark.parametrize("text", ["00123", "1234567890123456", "1e5"])
+def test_excel_dialects_warn_of_digits_that_excel_changes(text, tmp_path):
+    frame = pd.DataFrame({"user": [text, "a", None]})
+    with pytest.warns(UserWarning, match=f"1 texts of digits in column 'user', such as '{text}'.*xlsx"):
+        orstats.write_csv(frame, tmp_path / "x.csv", dialect="excel")
+    orstats.write_csv(frame, tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect", "words"),
+    [
+        ("x.csv", "excel_eu", "must be one of 'plain', 'excel', 'excel-eu'"),
+        ("x.parquet", "excel", "applies to CSV"),
+        ("x.md", "excel", "applies to CSV"),
+        ("x.json", "excel-eu", "applies to CSV"),
+    ],
+)
+def test_dialects_that_do_not_fit_are_refused(name, dialect, words, tmp_path):
+    with pytest.raises(ConfigError, match=words):
+        orstats.write_report(pd.DataFrame({"x": [1]}), tmp_path / name, dialect=dialect)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_headings_of_report_columns():
+    named = ["generations", "usd_per_mtok", "p50_usd", "latency_p95", "throughput_tok_s_n", "byok_usd", "lost_ms"]
+    assert [heading(name) for name in named] == [
+        *("Generations", "Cost per Mtok (USD)", "P50 (USD)", "Latency p95 (ms)", "Throughput n", "BYOK (USD)"),
+        "Lost (ms)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "delimiter"),
+    [("gen-1,ok,m,$0.00008208,36.5 %,0.5,1040", ","), ("gen-1;ok;m;$0,00008208;36,5%;0,5;1040", ";")],
+)
+def test_csv_saved_from_a_workbook_is_read_without_its_signs(row, delimiter, tmp_path):
+    names = ["ID", "Fetch status", "Model", "Cost (USD)", "Cache hit rate", "Latency (ms)", "Tokens total"]
+    (tmp_path / "x.csv").write_text(f"{delimiter.join(names)}\n{row}\n")
+    found = orstats.read(tmp_path / "x.csv").iloc[0]
+    assert found[["cost_usd", "cache_hit_rate", "latency", "tokens_total"]].to_list() == [0.00008208, 0.365, 0.5, 1040]

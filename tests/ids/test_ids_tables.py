@@ -1,0 +1,287 @@
+import sys
+import zipfile
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from orstats.errors import IdSourceError, MissingExtraError
+from orstats.ids.read import read_ids
+
+pytestmark = pytest.mark.filterwarnings("ignore::orstats.errors.IdSourceWarning")
+
+A = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
+B = "gen-1790000001-0123456789abcdefghij"
+C = "gen-3bhGkxlo4XFrqiabUM7NDtwDzWwG"
+
+
+def save(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["id", "ID", "generation_id", "Generation ID", "gen_id", "generationId", "x-generation-id", "X-Generation-Id"],
+)
+def test_csv_column_by_name(tmp_path, name):
+    path = save(tmp_path / "x.csv", f"{name},parent\n{A},{B}\n{C},{B}\n{A},\n")
+    assert read_ids(path) == [A, C]
+
+
+def test_csv_column_by_its_values(tmp_path):
+    assert read_ids(save(tmp_path / "x.csv", f"n,reference,cost\n1,{A},0.5\n2,,0.25\n3,{B},0\n")) == [A, B]
+
+
+def test_csv_column_of_a_telling_name_with_other_values_gives_way(tmp_path):
+    assert read_ids(save(tmp_path / "x.csv", f"id,reference\n1,{A}\n2,{B}\n")) == [A, B]
+    assert read_ids(save(tmp_path / "y.csv", f"id,generation_id\n{B},{A}\n")) == [A]
+
+
+def test_csv_column_keeps_every_shape(tmp_path, said):
+    path = save(tmp_path / "x.csv", "id,cost\ncustom-1,1\n chatcmpl-12345678 ,2\n\nNA,3\n")
+    assert read_ids(path) == ["custom-1", "chatcmpl-12345678"]
+    assert "no value of column 'id' has the shape of a generation id" in said()
+    assert "1 x chatcmpl-…" in said()
+
+
+def test_csv_chosen_column(tmp_path):
+    path = save(tmp_path / "x.csv", f"id,parent id\n{A},{B}\n{C},x-1\n")
+    assert read_ids(path, column="parent id") == [B, "x-1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "encoding"),
+    [
+        ("comma.csv", f"id,note\r\n{A},x\r\n{B},y\r\n", "utf-8"),
+        ("bom.csv", f"id,note\n{A},x\n{B},y\n", "utf-8-sig"),
+        ("semicolon.csv", f'id;note\n{A};"0,5;1"\n{B};0,7\n', "utf-8"),
+        ("tab.tsv", f"note\tid\nx, y\t{A}\nz\t{B}", "utf-8"),
+        ("bar.csv", f"note|id\nx|{A}\nz|{B}", "utf-8"),
+        ("quoted.csv", f'note,"id"\n"two\nlines, and a ""quote""","{A}"\nz,"{B}"\n', "utf-8"),
+        ("utf16.csv", f"note,id\nmärz,{A}\nz,{B}\n", "utf-16"),
+        ("latin1.csv", f"note,id\nmärz,{A}\nz,{B}\n", "latin-1"),
+        ("ragged.csv", f"id,note\n{A}\n{B},x,y,z\n\n  \n", "utf-8"),
+        ("no_header.csv", f"{A},0.5\n{B},0.7\n", "utf-8"),
+        ("one_column.csv", f"id\n{A}\n{B}\n", "utf-8"),
+        ("just_ids.csv", f"{A}\n{B}\n", "utf-8"),
+        ("blank_start.csv", f"\n\nid,x\n{A},1\n{B},2\n", "utf-8"),
+        ("pandas_index.csv", f",id\n0,{A}\n1,{B}\n", "utf-8"),
+    ],
+)
+def test_csv_as_the_world_writes_it(tmp_path, name, text, encoding):
+    assert read_ids(save(tmp_path / name, text, encoding)) == [A, B]
+
+
+def test_csv_columns_without_a_header_are_numbered(tmp_path):
+    assert read_ids(save(tmp_path / "x.csv", f"{A},{B}\n"), column="2") == [B]
+
+
+def test_csv_with_a_prompt_of_several_hundred_kilobytes(tmp_path):
+    prompt = "word, " * 60_000
+    path = save(tmp_path / "x.csv", f'prompt,id\nshort,{A}\n"{prompt}",{B}\n')
+    assert read_ids(path) == [A, B]
+
+
+def test_csv_longer_than_one_piece(tmp_path):
+    ids = [f"gen-{1790000000 + i}-AbCdEfGhIjKlMnOpQrSt" for i in range(60_000)]
+    path = save(tmp_path / "x.csv", "cost,id\n" + "".join(f"{i},{id_}\n" for i, id_ in enumerate(ids)))
+    assert read_ids(path) == ids
+
+
+def test_csv_without_an_id_column_lists_the_columns(tmp_path):
+    path = save(tmp_path / "x.csv", "model,cost\ngpt,1\n")
+    with pytest.raises(IdSourceError, match=r"x\.csv: no column is named like.*column=.*'model', 'cost'") as caught:
+        read_ids(path)
+    assert caught.value.path == str(path)
+
+
+def test_csv_with_two_candidates_asks(tmp_path):
+    path = save(tmp_path / "x.csv", f"first,second\n{A},{B}\n")
+    with pytest.raises(IdSourceError, match=r"several columns hold generation ids \('first', 'second'\)"):
+        read_ids(path)
+    path = save(tmp_path / "y.csv", f"id,first,second\n1,{A},{B}\n")
+    with pytest.raises(IdSourceError, match="several columns hold generation ids"):
+        read_ids(path)
+
+
+def test_a_column_that_is_not_there_names_the_near_ones(tmp_path):
+    path = save(tmp_path / "x.csv", f"Generation_ID,cost\n{A},1\n")
+    with pytest.raises(
+        IdSourceError, match=r"no column 'generationid'\. Did you mean 'Generation_ID'\? Columns: "
+    ) as caught:
+        read_ids(path, column="generationid")
+    assert caught.value.path == str(path)
+    with pytest.raises(IdSourceError, match="Did you mean 'cost'"):
+        read_ids(path, column="costs")
+    with pytest.raises(IdSourceError, match=r"no column 'zzz'\. Columns: 'Generation_ID', 'cost'$"):
+        read_ids(path, column="zzz")
+
+
+def test_broken_quotes_name_file_and_line(tmp_path):
+    path = save(tmp_path / "x.csv", f'id,note\n{A},x\n{B},"never closed\n')
+    with pytest.raises(IdSourceError, match=r"x\.csv: broken delimited text near line 3") as caught:
+        read_ids(path)
+    assert (caught.value.path, caught.value.line) == (str(path), 3)
+
+
+def test_text_with_a_column_is_a_table():
+    assert read_ids(f"when,gen\nmon,{A}\ntue,x-1\n", column="gen") == [A, "x-1"]
+
+
+def test_one_line_with_a_column_is_no_text():
+    with pytest.raises(IdSourceError, match="no such file"):
+        read_ids(f"done {A}", column="id")
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_parquet(tmp_path, kind):
+    table = pa.table({"cost": [1.0, 2.0, 3.0], "generation_id": pa.array([A, None, B], pa.string()).cast(kind)})
+    pq.write_table(table, tmp_path / "x.parquet")
+    assert read_ids(tmp_path / "x.parquet") == [A, B]
+    assert read_ids(tmp_path / "x.parquet", column="generation_id") == [A, B]
+
+
+def test_parquet_without_its_ending_and_as_an_open_file(tmp_path):
+    pq.write_table(pa.table({"ref": [A]}), tmp_path / "part-0")
+    assert read_ids(tmp_path / "part-0") == [A]
+    with (tmp_path / "part-0").open("rb") as file:
+        assert read_ids(file) == [A]
+
+
+def test_parquet_errors(tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"id": [1, 2], "model": ["a", "b"]}), path)
+    with pytest.raises(IdSourceError, match="column 'id' holds int64, not text"):
+        read_ids(path, column="id")
+    with pytest.raises(IdSourceError, match="column 'id' holds int64, not text"):
+        read_ids(path)
+    with pytest.raises(IdSourceError, match="Did you mean 'model'"):
+        read_ids(path, column="models")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(IdSourceError, match="not a readable Parquet file") as caught:
+        read_ids(path)
+    assert caught.value.path == str(path)
+
+
+def test_a_frame_of_pandas_saved_with_its_index(tmp_path):
+    frame = pd.DataFrame({"cost": [1.0, 2.0]}, index=pd.Index([A, B], name="id"))
+    frame.to_parquet(tmp_path / "x.parquet")
+    frame.to_csv(tmp_path / "x.csv")
+    frame.to_excel(tmp_path / "x.xlsx")
+    for name in ("x.parquet", "x.csv", "x.xlsx"):
+        assert read_ids(tmp_path / name) == [A, B]
+
+
+def test_excel(tmp_path):
+    rows = pd.DataFrame({"n": [1, 2, 3], "Generation ID": [A, None, " custom-1 "], "other": ["x", "y", "z"]})
+    rows.to_excel(tmp_path / "x.xlsx", index=False)
+    assert read_ids(tmp_path / "x.xlsx") == [A, "custom-1"]
+    assert read_ids(tmp_path / "x.xlsx", column="other") == ["x", "y", "z"]
+    with pytest.raises(IdSourceError, match=r"no column 'others'. Did you mean 'other'"):
+        read_ids(tmp_path / "x.xlsx", column="others")
+    with pytest.raises(IdSourceError, match="row 2: the cell holds int, not text") as caught:
+        read_ids(tmp_path / "x.xlsx", column="n")
+    assert (caught.value.path, caught.value.line) == (str(tmp_path / "x.xlsx"), 2)
+
+
+def test_excel_without_a_header(tmp_path):
+    pd.DataFrame([[1, A], [2, B]]).to_excel(tmp_path / "x.xlsx", index=False, header=False)
+    assert read_ids(tmp_path / "x.xlsx") == [A, B]
+
+
+def test_excel_whose_writer_stored_a_wrong_size(tmp_path):
+    pd.DataFrame({"n": [1, 2], "id": [A, B]}).to_excel(tmp_path / "x.xlsx", index=False)
+    with zipfile.ZipFile(tmp_path / "x.xlsx") as right, zipfile.ZipFile(tmp_path / "y.xlsx", "w") as wrong:
+        for name in right.namelist():
+            wrong.writestr(name, right.read(name).replace(b'<dimension ref="A1:B3"', b'<dimension ref="A1"'))
+        assert b'<dimension ref="A1:B3"' in right.read("xl/worksheets/sheet1.xml")
+    assert read_ids(tmp_path / "y.xlsx") == [A, B]
+
+
+def test_excel_without_the_extra(tmp_path, monkeypatch):
+    pd.DataFrame({"id": [A]}).to_excel(tmp_path / "x.xlsx", index=False)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'orstats\[excel\]'"):
+        read_ids(tmp_path / "x.xlsx")
+
+
+def test_frame():
+    frame = pd.DataFrame({"read": [A, B], "n": [1, 2]})
+    assert read_ids(frame) == [A, B]
+    assert read_ids(frame.set_index("read").rename_axis("id")) == [A, B]
+    with pytest.raises(IdSourceError, match=r"the frame: no column 'reads'. Did you mean 'read'"):
+        read_ids(frame, column="reads")
+    with pytest.raises(TypeError, match="position 0: an id must be text, not int"):
+        read_ids(frame, column="n")
+
+
+def test_json_lines_with_a_column(tmp_path):
+    path = save(
+        tmp_path / "x.jsonl",
+        f'{{"id":"req-1","response":{{"id":"{A}","usage":{{"cost":1}}}}}}\n'
+        f'\n{{"level":"info"}}\n{{"response":{{"id":null}}}}\n{{"response":{{"id":"x-1"}}}}\n',
+    )
+    assert read_ids(path, column="response.id") == [A, "x-1"]
+    assert read_ids(path, column="id") == ["req-1"]
+
+
+def test_a_field_with_a_dot_in_its_name(tmp_path):
+    path = save(tmp_path / "x.jsonl", f'{{"llm.generation.id":"{A}"}}\n{{"llm.generation.id":"{B}"}}')
+    assert read_ids(path, column="llm.generation.id") == [A, B]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[{{"id":"{A}","object":"chat.completion"}},{{"id":"{B}"}}]',
+        f'[\n  {{"id": "{A}",\n   "x": 1}},\n  {{"id": "{B}"}}\n]\n',
+        f'{{"id":"{A}"}}\n{{"id":"{B}"}}\n',
+        f'{{"id":"{A}"}}\r\n\r\n{{"id":"{B}"}}',
+    ],
+)
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl", "x.ndjson", "x.txt"])
+@pytest.mark.parametrize("column", [None, "id"])
+def test_json_of_any_layout(tmp_path, text, name, column):
+    assert read_ids(save(tmp_path / name, text), column=column) == [A, B]
+    assert read_ids(text, column=column) == [A, B]
+
+
+def test_a_whole_answer_of_the_api(tmp_path):
+    path = save(
+        tmp_path / "x.json",
+        f'{{\n "id": "{A}",\n "model": "a/b",\n "choices": [{{"message": {{"content": "hi"}}}}]\n}}',
+    )
+    assert read_ids(path) == [A]
+    assert read_ids(path, column="id") == [A]
+
+
+def test_lists_inside_a_document(tmp_path):
+    path = save(tmp_path / "x.json", f'{{"data": [{{"gen": "{A}"}}, {{"gen": "{B}"}}]}}')
+    assert read_ids(path, column="data.gen") == [A, B]
+
+
+def test_a_field_that_is_not_there_names_the_near_ones(tmp_path):
+    path = save(tmp_path / "x.jsonl", f'{{"response":{{"id":"{A}"}},"cost":1}}\n')
+    with pytest.raises(
+        IdSourceError, match=r"no column 'respons\.id'\. Did you mean 'response\.id'\? Columns: 'response\.id', 'cost'"
+    ):
+        read_ids(path, column="respons.id")
+
+
+def test_broken_json_names_file_and_line(tmp_path):
+    path = save(tmp_path / "x.jsonl", f'{{"id":"{A}"}}\n\n{{"id":"gen-\n')
+    with pytest.raises(IdSourceError, match=r"x\.jsonl, line 3: not JSON") as caught:
+        read_ids(path, column="id")
+    assert (caught.value.path, caught.value.line) == (str(path), 3)
+    document = save(tmp_path / "x.json", '\n[\n{"id": 1},\noops\n]')
+    with pytest.raises(IdSourceError, match="line 4: not JSON") as caught:
+        read_ids(document, column="id")
+    assert caught.value.line == 4
+
+
+def test_a_field_that_holds_numbers_is_an_error(tmp_path):
+    path = save(tmp_path / "x.jsonl", '{"id":"x"}\n{"id":7}\n')
+    with pytest.raises(IdSourceError, match="line 2: 'id' holds int, not text"):
+        read_ids(path, column="id")

@@ -1,0 +1,213 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orstats.errors import IdSourceError
+from orstats.ids.collector import Found
+from orstats.ids.read import read_ids
+from orstats.ids.text_files import read_text, search_text
+
+pytestmark = pytest.mark.filterwarnings("ignore::orstats.errors.IdSourceWarning")
+
+A = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
+B = "gen-1790000001-0123456789abcdefghij"
+VIDEO = "gen-vid-1790000000-AbCdEfGhIjKlMnOpQrSt"
+LEGACY = "gen-3bhGkxlo4XFrqiabUM7NDtwDzWwG"
+ULID = "gen_01KVX7JN0Z0123456789ABCDEF"
+
+
+@pytest.mark.parametrize("id_", [A, VIDEO, LEGACY, ULID])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026-11-23T10:00:00Z INFO done id={} tokens=12",
+        '{{"level":"info","generation_id":"{}","ms":12}}',
+        "'{}'",
+        "[{}]",
+        "({},)",
+        "<b>{}</b>",
+        "see https://openrouter.ai/logs?transaction={}&tab=raw",
+        "GET https://openrouter.ai/api/v1/generation?id={} 404",
+        "< X-Generation-Id: {}\r",
+        'data: {{"id": "{}", "choices": []}}',
+        "\x1b[32m{}\x1b[0m ok",
+        "\x1b[1;38;5;208m{}\x1b[m ok",
+        "\x1b[0K{} ok",
+        r'"first\n{}\tthen"',
+        r'{{"message":"{{\u0022id\u0022:\u0022{}\u0022}}"}}',
+        "Traceback: ValueError: no cost for {}.",
+        "cost of {}: 0.5",
+        "response_{}.json saved",
+        "run {}-0 of the graph",
+        "café {} — naïve",
+    ],
+)
+def test_found_in_text_as_users_have_it(line, id_):
+    assert read_ids("a line before\n" + line.format(id_) + "\nand one after\n") == [id_]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "oxy" + LEGACY,
+        A + "x",
+        A[:-1],
+        "gen-1790000000",
+        "the generation-1790000000-AbCdEfGhIjKlMnOpQrSt",
+        "gen_random_uuid() of gen_ReportForTheLastQuarterOnlyX",
+        "GEN-1790000000-AbCdEfGhIjKlMnOpQrSt",
+    ],
+)
+def test_not_found(text):
+    assert read_ids(f"a text\nwith {text} inside\n") == []
+
+
+def test_order_of_first_sight_and_duplicates_once():
+    assert read_ids(f"{B} then {A}\nthen {B} again\n") == [B, A]
+
+
+def test_several_on_one_line():
+    assert read_ids(f"{A},{B};{LEGACY}\n{ULID}|{VIDEO}") == [A, B, LEGACY, ULID, VIDEO]
+
+
+def test_streamed_answer():
+    lines = [f'data: {{"id":"{A}","choices":[{{"delta":{{"content":"{word} word"}}}}]}}\n\n' for word in "abc"]
+    assert read_ids(": OPENROUTER PROCESSING\n\n" + "".join(lines) + "data: [DONE]\n") == [A]
+
+
+def test_a_cut_id_is_noticed(said):
+    assert read_ids(f"one {A} and\na cut one {B[:-8]}…\n") == [A]
+    assert f"skipped 1 x text like a generation id, but of an unknown length; the first is '{B[:-8]}'" in said()
+
+
+def test_a_plain_list_keeps_every_shape():
+    text = f"# by hand\nid\n{A}\n\n  custom-1  \r\n\"gen-new:shape\",\n'{B}'  # the dear one\n{A}\n0199a7c2-7a11\n"
+    assert read_ids(text) == [A, "custom-1", "gen-new:shape", B, "0199a7c2-7a11"]
+
+
+def test_commented_ids_of_a_list_are_left_out():
+    assert read_ids(f"{A}\n# {B}\n") == [A]
+
+
+def test_one_line_of_prose_makes_it_a_text():
+    assert read_ids(f"{A}\ncustom-1\nand these from Monday:\n{B}\n") == [A, B]
+
+
+def test_a_list_of_file_names_or_addresses_is_searched():
+    assert read_ids(f"{A}.json\nREADME.md\n{B}.json\n") == [A, B]
+    assert read_ids(f"https://openrouter.ai/logs?transaction={A}\nhttps://openrouter.ai/logs?transaction={B}") == [A, B]
+
+
+def test_an_id_met_whole_and_inside_of_a_word_makes_it_a_text():
+    assert read_ids(f"{A}\ncustom-1\n-{A}\n") == [A]
+
+
+def test_json_lines_without_spaces_are_no_list():
+    assert read_ids(f'{{"id":"{A}"}}\n{{"id":"{B}"}}\n') == [A, B]
+
+
+def test_a_json_array_of_strings_is_a_list():
+    assert read_ids(f'["{A}", "custom-1"]') == [A, "custom-1"]
+    assert read_ids(f'[\n  "{A}",\n  "custom-1"\n]\n') == [A, "custom-1"]
+
+
+def test_a_json_array_too_long_to_be_held_is_searched(monkeypatch):
+    monkeypatch.setattr("orstats.ids.text_files._LIST_LIMIT", 60)
+    found = Found()
+    read_text(iter([f'["{A}", '.encode(), f'"custom-1", "{B}"'.encode(), b"]"]), found)
+    assert list(found.ids) == [A, B]
+
+
+def test_a_json_array_of_mixed_values_is_searched():
+    assert read_ids(f'["{A}", 1, {{"id": "{B}"}}]') == [A, B]
+
+
+def test_what_only_starts_like_a_json_array_is_searched():
+    assert read_ids(f'["2026-11-23", "INFO", "{A}"]\n["2026-11-23", "INFO", "{B}"]\n') == [A, B]
+
+
+def test_foreign_ids_in_a_list_are_kept_and_named(said):
+    assert read_ids(f"{A}\nchatcmpl-1234567890\nchatcmpl-abcdef1234\n") == [
+        A,
+        "chatcmpl-1234567890",
+        "chatcmpl-abcdef1234",
+    ]
+    assert "2 x chatcmpl-… (the provider's own completion id)" in said()
+    assert "X-Generation-Id header" in said()
+
+
+def test_foreign_ids_in_a_text_are_counted(said):
+    text = f"""\
+    POST /chat id={A} upstream chatcmpl-B9MHDbslfkBeAs8l4b
+    POST /chat upstream chatcmpl-B9MHDbslfkBeAs8l4c request req-0199a7c2-7a11
+    message msg_01XFDUDYJgAACzvnptvVoYEL of resp_67ccd2bed1ec8190 (cmpl-1234567890)
+    def req_handler_for_everything(): old_req-12345678
+    """
+    assert read_ids(text) == [A]
+    assert "2 x chatcmpl-…" in said()
+    for kind in ("req-…", "msg_…", "resp_…", "cmpl-…"):
+        assert f"1 x {kind}" in said()
+
+
+def test_a_text_with_foreign_ids_only_is_an_error():
+    with pytest.raises(IdSourceError, match=r"2 x chatcmpl-….*The generation id is the `id` of the OpenRouter answer"):
+        read_ids("first chatcmpl-B9MHDbslfkBeAs8l4b\nsecond chatcmpl-B9MHDbslfkBeAs8l4c\n")
+
+
+@pytest.mark.parametrize("layout", ["{key}\n{id}\n", "OPENROUTER_API_KEY={key} and\nid {id}\n"])
+def test_a_key_is_left_out_and_never_shown(layout, said):
+    key = "sk-or-v1-0123456789abcdef0123456789abcdef"
+    assert read_ids(layout.format(key=key, id=A)) == [A]
+    assert "1 x sk-… (an API key, not shown" in said()
+    assert "0123456789abcdef" not in said()
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\n", "# nothing yet\n", "id\n"])
+def test_nothing_gives_an_empty_list_and_a_warning(text, said):
+    assert read_ids(text) == []
+    assert len(said().splitlines()) == 1
+    assert "holds no id" in said()
+
+
+def _chunks(data, cuts):
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[a:b] for a, b in pairwise(edges)]
+
+
+_PIECES = st.sampled_from(
+    [A, B, LEGACY, ULID, VIDEO, A[:-3], "oxy" + A, A + "x", "\x1b[32m", r"\n", r"\u0022", "gen-", "gen", " ", "\n", "-",
+     "_", "chatcmpl-1234567890", "req-12345678", "sk-or-v1-0123456789", "a", "'", "x" * 300, "# ", "é"]
+)  # fmt: skip
+
+
+@given(
+    pieces=st.lists(_PIECES, max_size=30), cuts=st.lists(st.integers(0, 10_000), max_size=12), size=st.integers(1, 40)
+)
+def test_where_a_text_is_cut_into_chunks_does_not_matter(pieces, cuts, size):
+    data = "".join(pieces).encode()
+    outcomes = []
+    for chunks in ([data], _chunks(data, cuts), [data[i : i + size] for i in range(0, len(data), size)]):
+        for read in (search_text, read_text):
+            found = Found()
+            read(iter(chunks), found)
+            outcomes.append((read, list(found.ids), vars(found)))
+    for read in (search_text, read_text):
+        same = [outcome[1:] for outcome in outcomes if outcome[0] is read]
+        assert same[0] == same[1] == same[2]
+
+
+def test_a_long_blob_without_breaks_hides_nothing():
+    chunks = [b"x" * (1 << 19)] * 5 + [b"-" + A.encode(), b" end"]
+    found = Found()
+    search_text(iter(chunks), found)
+    assert list(found.ids) == [A]
+
+
+def test_the_beginning_of_a_list_is_not_lost_when_it_turns_out_to_be_a_text():
+    lines = [f"gen-{1790000000 + i}-AbCdEfGhIjKlMnOpQrSt" for i in range(1000)]
+    data = "\n".join([*lines, "and that was all for now"]).encode()
+    found = Found()
+    read_text(iter([data[i : i + 4096] for i in range(0, len(data), 4096)]), found)
+    assert list(found.ids) == lines

@@ -1,0 +1,258 @@
+import builtins
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from orstats.errors import ConfigError, DuplicateIdsWarning, MissingExtraError
+from orstats.frame.build import Outcome, assemble, to_table
+from orstats.plots.axes import COLOURS, OTHER_COLOUR
+from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
+
+mpl.use("Agg")
+PLOTS = (plot_cost, plot_latency, plot_tokens)
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "=cmd|' /C calc'!A0",
+    "$\\frac{x$",
+    "a\nb",
+    "🦄 日本",
+    "_hidden",
+    "x" * 10_000,
+    None,
+]
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    mpl.pyplot.close("all")
+
+
+def frame(models, **columns):
+    records = [
+        {
+            "model": model,
+            "created_at": f"2026-03-{1 + at % 28:02d}T23:30:00+00:00",
+            "total_cost": float(at + 1),
+            "is_byok": False,
+            "native_tokens_prompt": 100,
+            "native_tokens_completion": 50,
+            "native_tokens_cached": 40,
+            "native_tokens_reasoning": 10,
+            "latency": 100.0 * (at + 1),
+            "generation_time": 200.0 * (at + 1),
+            "streamed": at % 2 == 0,
+            **{name: values[at] for name, values in columns.items()},
+        }
+        for at, model in enumerate(models)
+    ]
+    ids = [f"gen-{at}" for at in range(len(models))]
+    return assemble(ids, [to_table(ids, records, [0.0] * len(ids))], {})
+
+
+def draw(axes):
+    axes.figure.savefig(io.BytesIO(), format="png")
+    return axes
+
+
+def labels(axes):
+    return [text.get_text() for text in axes.get_yticklabels()]
+
+
+def test_cost_ranks_groups():
+    axes = draw(plot_cost(frame(["a", "b", "b"])))
+    assert labels(axes) == ["b", "a"]
+    assert [bar.get_width() for bar in axes.patches] == [5.0, 1.0]
+    assert "$6.0000" in axes.get_title("left")
+    assert [text.get_text() for text in axes.texts] == ["$5.0000 · 83.3%", "$1.0000 · 16.7%"]
+
+
+def test_many_groups_are_folded_and_nothing_is_lost():
+    df = frame([f"m{at}" for at in range(40)])
+    axes = plot_cost(df)
+    assert labels(axes)[-1] == "other (29 more)"
+    assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(df["cost_usd"].sum())
+    assert mpl.colors.to_hex(axes.patches[-1].get_facecolor()) == OTHER_COLOUR.lower()
+    assert len(labels(plot_tokens(df))) == 12
+
+
+def test_time_is_stacked_in_the_readers_days():
+    df = frame(["a"] * 2, total_cost=[1.0, 2.0], created_at=["2026-03-28T23:30:00Z", "2026-03-31T10:00:00Z"])
+    axes = draw(plot_cost(df, freq="D", tz="Europe/Berlin"))
+    heights = [bar.get_height() for bar in axes.patches]
+    assert heights == [1.0, 0.0, 2.0]  # 29, 30 and 31 March in Berlin; in UTC it would be four days
+    assert "day in Europe/Berlin" in axes.get_xlabel()
+
+
+def test_requested_periods_are_drawn_for_more_than_a_year():
+    df = frame(["a"] * 2, created_at=["2025-01-01T00:00:00Z", "2026-02-17T00:00:00Z"])
+    axes = plot_cost(df, freq="D")
+    assert axes.get_xlabel() == "day in UTC"
+    assert len(axes.patches) == 413
+
+
+def test_longer_periods_than_requested_are_drawn_with_a_warning():
+    df = frame(["a"] * 2, created_at=["2020-01-01T00:00:00Z", "2026-01-01T00:00:00Z"])
+    with pytest.warns(UserWarning, match="more than 1,000 periods; drawing one for each week") as caught:
+        assert plot_cost(df, freq="h").get_xlabel() == "week in UTC"
+    assert caught[0].filename == __file__
+
+
+def boxes(axes):
+    """Where axes and everything around them lie, and where their bars do, in pixels."""
+    axes.figure.canvas.draw()
+    return axes.get_tightbbox(), [patch.get_window_extent() for patch in axes.patches]
+
+
+@pytest.mark.parametrize("size", [(6.4, 4.8), (10, 4), (14, 6)])
+@pytest.mark.parametrize("freq", [None, "D"])
+@pytest.mark.parametrize("plot", PLOTS)
+def test_neighbouring_plots_never_overlap(plot, freq, size):
+    df = frame([f"a-vendor-with-a-long-name/model-{at}-instruct-preview" for at in range(20)], streamed=[True] * 20)
+    figure, (left, right) = mpl.pyplot.subplots(1, 2, figsize=size)
+    for axes in (left, right):
+        plot(df, by="model", freq=freq, ax=axes)
+    (one, _), (two, _) = boxes(left), boxes(right)
+    assert not one.overlaps(two)
+    assert figure.bbox.x0 <= one.x0
+    assert two.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize("freq", [None, "D"])
+def test_legend_covers_no_bar(freq):
+    axes = plot_tokens(frame([f"m{at}" for at in range(12)]), freq=freq)
+    _, bars = boxes(axes)
+    legend = axes.get_legend().get_window_extent()
+    assert not any(legend.overlaps(bar) for bar in bars)
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("freq", [None, "D"])
+def test_notebooks_put_no_box_behind_a_plot(plot, freq):
+    metadata = pytest.importorskip("matplotlib_inline.backend_inline")._fetch_figure_metadata
+    assert metadata(draw(plot(frame(["a", "b"]), freq=freq)).figure) is None
+
+
+def test_characters_of_a_fallback_font_are_drawn(monkeypatch):
+    monkeypatch.setitem(mpl.rcParams, "font.family", ["DejaVu Sans Mono", "STIXGeneral"])
+    only_in_the_second = next(
+        chr(code)
+        for code in mpl.font_manager.get_font(mpl.font_manager.findfont("STIXGeneral")).get_charmap()
+        if code not in mpl.font_manager.get_font(mpl.font_manager.findfont("DejaVu Sans Mono")).get_charmap()
+        and chr(code).isprintable()
+    )
+    assert only_in_the_second in labels(draw(plot_cost(frame([f"m{only_in_the_second}"]))))[0]
+    monkeypatch.setitem(mpl.rcParams, "font.family", ["DejaVu Sans Mono"])
+    assert labels(draw(plot_cost(frame([f"m{only_in_the_second}"])))) == ["m□"]
+
+
+def test_tokens_have_four_parts_that_add_up():
+    axes = draw(plot_tokens(frame(["a"])))
+    assert [bar.get_width() for bar in axes.patches] == [60, 40, 40, 10]
+    assert draw(plot_tokens(frame(["a"]), freq="D")).get_ylabel() == "native tokens"
+    by_model = plot_tokens(frame(["a", "b"]), by="model", freq="M")
+    assert [text.get_text() for text in by_model.get_legend().get_texts()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("freq", [None, "D"])
+def test_unknown_tokens_are_not_drawn_as_0(freq):
+    unknown = {f"native_tokens_{name}": [None] for name in ("prompt", "completion", "cached", "reasoning")}
+    axes = plot_tokens(frame("a", **unknown), freq=freq)
+    assert [text.get_text() for text in axes.texts] == ["No generations to show"]
+
+
+def test_latency_tells_streamed_from_others_on_a_log_axis():
+    axes = draw(plot_latency(frame(["a"] * 10)))
+    assert axes.get_xscale() == "log"
+    dots = [line.get_xdata()[0] for line in axes.lines if line.get_marker() in ("o", "s")]
+    assert dots == [np.median(np.arange(1, 11, 2) * 100), np.median(np.arange(2, 11, 2) * 100)]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "streamed: first token",
+        "other: whole answer",
+    ]
+    over_time = draw(plot_latency(frame(["a"] * 10), freq="D"))
+    assert [text.get_text() for text in over_time.get_legend().get_texts()] == ["p50", "p90", "p95", "p99"]
+    assert over_time.get_yscale() == "log"
+    assert len(draw(plot_latency(frame(["a", "b"] * 5, streamed=[True] * 10), by="model", freq="W")).lines) == 2
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("freq", [None, "D"])
+def test_nothing_to_show_is_said(plot, freq):
+    empty = frame([])
+    failed = assemble(["gen-1"], [], {"gen-1": Outcome("not_found", 404, 1, "no")})
+    unknown = frame(["a"], total_cost=[None], latency=[None], native_tokens_prompt=[None])
+    for df in (empty, failed, unknown):
+        axes = draw(plot(df, freq=freq))
+        texts = [text.get_text() for text in axes.texts]
+        if plot is not plot_tokens or df is not unknown:
+            assert texts == ["No generations to show"]
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("freq", [None, "W"])
+def test_hostile_names_draw_without_a_warning(plot, freq):
+    df = frame(HOSTILE, streamed=[True] * len(HOSTILE))
+    draw(plot(df, by="model", freq=freq))
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_all_costs_zero_and_one_row(plot):
+    draw(plot(frame(["a"], total_cost=[0.0], latency=[0.0])))
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_wrong_arguments_name_what_is_near(plot):
+    df = frame(["a"])
+    with pytest.raises(ConfigError, match="did you mean model"):
+        plot(df, by="modle")
+    with pytest.raises(ConfigError, match="Europe/Berlin"):
+        plot(df, tz="Europe/Berlon")
+    with pytest.raises(ConfigError, match="hour, day"):
+        plot(df, freq="fortnight")
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_settings_and_given_axes_stay_as_they_are(plot):
+    before = dict(mpl.rcParams)
+    figure, axes = mpl.pyplot.subplots()
+    assert plot(frame(["a", "b"]), ax=axes) is axes
+    assert dict(mpl.rcParams) == before
+    assert figure.patch.get_alpha() is None
+    assert plot(frame(["a"])).figure.patch.get_alpha() == 0.0
+    assert len(mpl.pyplot.get_fignums()) == 2
+
+
+def test_text_reads_on_white_and_on_black():
+    def luminance(colour):
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colors.to_rgb(colour)]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    axes = draw(plot_cost(frame(["a"])))
+    for text in (*axes.get_yticklabels(), *axes.texts, axes.xaxis.label):
+        grey = luminance(text.get_color())
+        assert 1.05 / (grey + 0.05) >= 4.5
+        assert (grey + 0.05) / 0.05 >= 4.5
+    assert len({*COLOURS, OTHER_COLOUR}) == len(COLOURS) + 1
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingExtraError, match=r"orstats\[plot\]"):
+        plot_cost(frame(["a"]))
+
+
+def test_index_may_repeat():
+    df = frame(["a", "b"])
+    with pytest.warns(DuplicateIdsWarning, match="2 rows repeat"):
+        draw(plot_latency(pd.concat([df, df])))
