@@ -28,15 +28,7 @@ Filters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class Usage:
-    """Asks one account; keeps count of its requests and passes the vendor's warnings on, each once.
-
-    Parameters
-    ----------
-    client
-        Whom to ask.
-    filters
-        From :func:`as_filters`.
-    """
+    """Asks one account; keeps count of its requests and passes the vendor's warnings on, each once."""
 
     def __init__(self, client: AccountCalls, filters: list[dict[str, Any]]) -> None:
         self.requests = 0
@@ -49,18 +41,7 @@ class Usage:
     def ask(
         self, window: Window, metrics: Sequence[str], *, dimensions: Sequence[str] = (), granularity: str | None = None
     ) -> tuple[list[dict[str, Any]], bool] | None:
-        """Ask for one window.
-
-        Returns
-        -------
-        tuple or None
-            The rows, and whether there are more than these; None when it was too much to add up in time (408).
-
-        Raises
-        ------
-        ApiError
-            What the last try ended with.
-        """
+        """Ask for one window."""
         query: dict[str, Any] = {
             "metrics": list(metrics),
             "time_range": {"start": _iso(window.start), "end": _iso(window.end)},
@@ -101,17 +82,6 @@ class Usage:
 
 def as_filters(filters: Filters | None) -> list[dict[str, Any]]:
     """Return filters as the API wants them.
-
-    Parameters
-    ----------
-    filters
-        ``{"model": "openai/gpt-4.1", "provider": ["OpenAI", "Azure"]}``: equal to, or one of. Or a list of the API's
-        own ``{"field", "operator", "value"}``.
-
-    Raises
-    ------
-    ConfigError
-        More than 20, or something else.
 
     Examples
     --------

@@ -36,30 +36,7 @@ _Key = tuple[datetime, str]
 def account_totals(
     start: datetime, end: datetime, client: AccountCalls | None = None, *, models: Collection[str] = frozenset()
 ) -> pd.DataFrame:
-    """Return the account's own totals of a time range.
-
-    Parameters
-    ----------
-    start, end
-        Aware, in UTC; the second is not part of the range.
-    client
-        With a management key. None makes one from the environment.
-    models
-        Names that are known: of the two that ``/activity`` has for a model, one of these is taken if it can be.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Index ``day`` (UTC) and ``model`` (as the account names it); ``requests``; ``credits_usd`` (charged),
-        ``byok_usd`` (charged by providers for your own keys); ``source``: activity or analytics.
-
-    Raises
-    ------
-    ForbiddenError
-        The key is not a management key.
-    ApiError
-        What the last try ended with.
-    """
+    """Return the account's own totals of a time range."""
     with ExitStack() as stack:
         return _totals(start, end, client or stack.enter_context(Client()), models)
 
@@ -138,13 +115,7 @@ _Totals = defaultdict[_Key, _Total]
 
 
 class _Names:
-    """One name for each model and variant, of the several that the account uses.
-
-    Parameters
-    ----------
-    known
-        Names that are preferred.
-    """
+    """One name for each model and variant, of the several that the account uses."""
 
     def __init__(self, known: Collection[str]) -> None:
         self._known = known

@@ -30,13 +30,7 @@ _PARTS: Final = ["requests", "credits_usd", "byok_usd"]
 
 
 def merge_variants(calls: pd.DataFrame, account: pd.DataFrame) -> dict[str, str]:
-    """Return new names for models of which one side counts a variant, such as ``:free``, as another one.
-
-    Parameters
-    ----------
-    calls, account
-        With ``model`` and ``requests``.
-    """
+    """Return new names for models of which one side counts a variant, such as ``:free``, as another one."""
     sums = [side.groupby("model")["requests"].sum() for side in (account, calls)]
     gaps = sums[0].sub(sums[1], fill_value=0)
     names: dict[str, str] = {}
@@ -55,21 +49,6 @@ def move_past_midnight(
 
     Activity counts a call on the day on which it ended, and analytics on the day on which it began. Between days of
     different sources, a call is counted twice or not at all.
-
-    Parameters
-    ----------
-    calls
-        One row each, with ``day``, ``model``, ``created_at``, ``ends_at``, ``requests`` (1), ``unserved``,
-        ``credits_usd`` and ``byok_usd``. It may contain calls from before ``start``.
-    account
-        ``day``, ``model``, ``requests``, ``credits_usd``, ``byok_usd`` and ``source``.
-    start
-        The start of the range.
-
-    Returns
-    -------
-    tuple
-        The calls and the account's totals, to be summed again, and what to say about a day and model.
     """
     first = pd.Timestamp(start).floor("D")
     inside = calls[calls["created_at"] >= start]

@@ -32,22 +32,7 @@ _RECENT: Final = 64
 
 
 class GenerationLog:
-    """Append one line per generation. After construction, no method raises.
-
-    Parameters
-    ----------
-    path
-        The file; created when needed, readable by its owner only.
-    labels
-        Written into every line, as text.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be written, or a label has a reserved name or is not valid text.
-    TypeError
-        A label is neither text nor a number.
-    """
+    """Append one line per generation. After construction, no method raises."""
 
     def __init__(self, path: str | os.PathLike[str], labels: Mapping[str, str | float]) -> None:
         # Absolute, because the program may change its directory later. Links are kept as they are.

@@ -41,22 +41,7 @@ class Listing:
 
 
 class Listings:
-    """The cached windows of one account with the same filters.
-
-    Parameters
-    ----------
-    archive
-        The cache is beside it; for an object store, in the user's cache directory.
-    client
-        The client of the account. Its key enters the directory name as a hash only.
-    filters
-        As sent.
-
-    Raises
-    ------
-    RuntimeError
-        The archive is in an object store, and the user has no home directory.
-    """
+    """The cached windows of one account with the same filters."""
 
     def __init__(self, archive: Archive, client: Client, filters: list[dict[str, Any]]) -> None:
         self._store = user_cache() if "://" in archive.path else LocalStore(archive.path)

@@ -132,18 +132,7 @@ def reconcile(
 
 
 def share_explained(compared: pd.DataFrame) -> float:
-    """Return which share of the amounts is explained: 1 less the differences, whichever way they go.
-
-    Parameters
-    ----------
-    compared
-        From :func:`reconcile`.
-
-    Returns
-    -------
-    float
-        0 to 1; 1 where there is nothing to explain.
-    """
+    """Return which share of the amounts is explained: 1 less the differences, whichever way they go."""
     larger = compared[["account_usd", "usd"]].max(axis=1).sum()
     return float(1.0 - compared["difference_usd"].abs().sum() / larger) if larger else 1.0
 

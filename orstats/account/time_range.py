@@ -30,23 +30,6 @@ _YEAR_LAST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(.*)")
 def moment(value: Moment, *, now: datetime, tz: str = "UTC") -> datetime:
     """Return an aware datetime in UTC.
 
-    Parameters
-    ----------
-    value
-        A datetime (a naive one is read in `tz`; in UTC with a UserWarning), a date (its first moment in `tz`), or text:
-        ISO 8601 (in `tz` unless it names an offset), ``now``, ``today``, ``yesterday`` (midnights in `tz`), or how long
-        ago: ``90m`` or ``90min``, ``24h``, ``7d``, ``2w``, ``3M`` or ``3mo``. Days and longer units go back to
-        the same time of day in `tz`, also where a day had 23 or 25 hours; minutes and hours are elapsed time.
-    now
-        An aware datetime that the words are relative to.
-    tz
-        Name of a time zone. A time that comes twice there is the first; one that is skipped is when the clock jumps.
-
-    Raises
-    ------
-    ConfigError
-        Something that is none of these (the message suggests the nearest), or a time that UTC cannot hold.
-
     Examples
     --------
     >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -78,16 +61,6 @@ def span(start: Moment, end: Moment, *, now: datetime | None = None, tz: str = "
     """Return the two ends of a time range in UTC; the second is not part of it.
 
     An end in the future becomes five minutes from now, as nothing can have happened after that.
-
-    Parameters
-    ----------
-    start, end, now, tz
-        As for :func:`moment`.
-
-    Raises
-    ------
-    ConfigError
-        An inverted or empty range, one that begins in the future, or a time that cannot be read.
 
     Examples
     --------

@@ -92,18 +92,6 @@ def plan(window: Window, counts: Mapping[datetime, int], step: timedelta, most: 
     Windows end where a bucket ends, or, where that would leave them much emptier, at a minute within one: there
     the count is estimated, with room for chance. A minute is never cut.
 
-    Parameters
-    ----------
-    window
-        What to cut.
-    counts
-        How many there are in each bucket of ``step``, by its start; those left out are empty. Buckets at the edges
-        were counted inside the window only.
-    step
-        A minute or an hour.
-    most
-        Rows that one answer has at most.
-
     Examples
     --------
     >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -25,17 +25,7 @@ class Deadline(threading.local):
 
 
 def bounded(connection: type, deadline: Deadline, handshake_timeout: Callable[[float | None], float | None]) -> type:
-    """Return a kind of connection whose answers keep to the deadline of the thread that asks.
-
-    Parameters
-    ----------
-    connection
-        A kind of :class:`http.client.HTTPConnection`.
-    deadline
-        Looked up once for each answer, when it begins to be read. A reading that is too late raises TimeoutError.
-    handshake_timeout
-        Returns the seconds for a TLS handshake, given those to connect.
-    """
+    """Return a kind of connection whose answers keep to the deadline of the thread that asks."""
 
     class Answer(http.client.HTTPResponse):
         def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:

@@ -45,15 +45,7 @@ class Secret(str):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Base URL and keys. Build it with :meth:`resolve`; the keys are in no repr.
-
-    Parameters
-    ----------
-    base_url
-        Normalised, without a trailing slash, e.g. ``https://openrouter.ai/api/v1``.
-    api_key, management_key
-        Kept out of ``repr``.
-    """
+    """Base URL and keys. Build it with :meth:`resolve`; the keys are in no repr."""
 
     base_url: str
     api_key: str | None = field(default=None, repr=False)
@@ -69,11 +61,6 @@ class Settings:
         environ: Mapping[str, str] | None = None,
     ) -> Settings:
         """Take each setting from its argument, else from the environment (`environ`), else the default.
-
-        Raises
-        ------
-        ConfigError
-            A URL or key that cannot be used. The message never contains the key.
 
         Examples
         --------
@@ -104,13 +91,7 @@ class Settings:
         return is_loopback(urlsplit(self.base_url).hostname or "")
 
     def key(self) -> str:
-        """Return the key for ordinary calls; a management key reads them as well.
-
-        Raises
-        ------
-        MissingKeyError
-            Neither key is set.
-        """
+        """Return the key for ordinary calls; a management key reads them as well."""
         key = self.api_key or self.management_key
         if key is None:
             raise MissingKeyError(
@@ -140,12 +121,6 @@ def normalise_base_url(url: str) -> str:
 
     A URL that does not end in a version gets the vendor's prefix, because both spellings are in use:
     ``https://openrouter.ai`` and ``https://openrouter.ai/api/v1`` mean the same.
-
-    Raises
-    ------
-    ConfigError
-        Not http(s), plain http to another machine (the key would travel in clear), credentials, a query
-        or a fragment in the URL.
 
     Examples
     --------
@@ -183,11 +158,6 @@ def normalise_base_url(url: str) -> str:
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, Secret]:
     """Return additional request headers as they are sent; their values may be secrets of a gateway.
-
-    Raises
-    ------
-    ConfigError
-        A header that cannot be sent, or that the client sets itself, such as ``Authorization``.
 
     Examples
     --------

@@ -40,17 +40,7 @@ class NotHttpError(NetworkError):
 
 
 def network_error(error: Exception, base_url: str, proxy: str | None) -> NetworkError:
-    """Return the error to raise; its text is only the reason, without a full stop.
-
-    Parameters
-    ----------
-    error
-        What sending a request raised.
-    base_url
-        Where it was sent.
-    proxy
-        The proxy in between, with its password; only its host is named.
-    """
+    """Return the error to raise; its text is only the reason, without a full stop."""
     found = _find(error, NetworkError)
     if found is not None:
         return found

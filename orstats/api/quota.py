@@ -36,15 +36,6 @@ class Quota:
     The first ``most`` pass at once, which holds for servers that count in fixed windows and for those that refill
     steadily. Others may use up the same limit: after a refusal everybody waits.
 
-    Parameters
-    ----------
-    most
-        Requests.
-    seconds
-        The time that they are counted in.
-    clock
-        Monotonic seconds.
-
     Examples
     --------
     >>> quota = Quota(2, 60.0, clock=lambda: 100.0)

@@ -84,13 +84,7 @@ _LOOK_UP_S = 0.05
 
 
 class Governor:
-    """Admits requests at a pace learnt from the answers. Shared by threads.
-
-    Parameters
-    ----------
-    clock
-        Monotonic seconds.
-    """
+    """Admits requests at a pace learnt from the answers. Shared by threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -131,21 +125,7 @@ class Governor:
             return self._state in ("closed", "search") or (self._state == "paced" and is_refusing)
 
     def admit(self, stop: Callable[[], bool] = lambda: False, *, left: int | None = None) -> float | None:
-        """Block until a request may be sent; return the moment, to be handed back with its answer.
-
-        Parameters
-        ----------
-        stop
-            Asked while waiting; when true the wait ends.
-        left
-            How many requests are still to come, if known. Near the end the limit is no longer probed, because
-            one refused then would be waited for alone.
-
-        Returns
-        -------
-        float or None
-            Monotonic seconds; None when ``stop()`` ended the wait.
-        """
+        """Block until a request may be sent; return the moment, to be handed back with its answer."""
         if self._state == "free":  # the fast path: nothing to wait for
             return self._clock()
         with self._turn:  # one waiter watches the pace, the others queue behind it
@@ -204,17 +184,7 @@ class Governor:
                 self._is_chance(now, refused=False)
 
     def refused(self, sent_at: float, told: float | None = None, *, is_sure: bool = True) -> None:
-        """Record the refusal of a request.
-
-        Parameters
-        ----------
-        sent_at
-            What :meth:`admit` returned for it.
-        told
-            Seconds that the server asked to wait, if it did.
-        is_sure
-            Whether the refusal is about the pace (429); a 503 may also be a fault or an outage.
-        """
+        """Record the refusal of a request."""
         with self._lock:
             now = self._clock()
             self._latest.append((sent_at, True))

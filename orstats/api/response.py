@@ -89,28 +89,7 @@ def decode(
     now: float,
     secret: str | None = None,
 ) -> Any:
-    """Return the ``data`` of a response, or raise the error that the response is.
-
-    Parameters
-    ----------
-    status, headers, body
-        The response. The mapping of headers must ignore case by itself, as those of HTTP libraries do.
-    path
-        The requested path, without a query. It decides which fields ``data`` has; no message quotes stored content.
-    generation_id
-        The requested id; a record of another id is refused.
-    shape
-        What ``data`` must be: an object (``dict``), or a ``list``.
-    now
-        Unix seconds, to turn dates into waits.
-    secret
-        The key that was sent: cut from everything that the server echoes.
-
-    Raises
-    ------
-    ApiError
-        The subclass that fits; see :mod:`orstats.errors`.
-    """
+    """Return the ``data`` of a response, or raise the error that the response is."""
     response = _Response(status, headers, body, path, generation_id, now, secret)
     try:
         answer = _parsed(body)
@@ -348,14 +327,6 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
     Reads ``retry-after-ms``, as the vendor's clients do, then ``Retry-After`` (seconds, or an HTTP date), then
     ``X-RateLimit-Reset`` (epoch milliseconds). A moment that has passed is 0.
-
-    Parameters
-    ----------
-    headers
-        Of the answer, looked up case-insensitively by the mapping itself.
-    now
-        Unix seconds. Where the answer's own ``Date`` differs by seconds, that is believed: a skewed clock
-        here must not turn into waits of hours.
 
     Examples
     --------

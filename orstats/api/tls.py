@@ -30,19 +30,7 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
 def make_context(bundle: str | None) -> ssl.SSLContext:
-    """Return a TLS context for all connections of a client; loading the authorities takes some 40 ms.
-
-    Parameters
-    ----------
-    bundle
-        A PEM file or a directory of ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE``. None: the machine's trust store, with
-        ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``; certifi's bundle on a machine without one.
-
-    Raises
-    ------
-    NetworkSetupError
-        A variable does not name a CA bundle.
-    """
+    """Return a TLS context for all connections of a client; loading the authorities takes some 40 ms."""
     context = create_urllib3_context()
     paths = ssl.get_default_verify_paths()
     file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")

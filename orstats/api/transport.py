@@ -47,18 +47,6 @@ class Transport:
 
     Proxies and CA bundles come from the environment, as requests reads them, except that nothing meant for this
     machine goes to a proxy: there the key would travel in clear.
-
-    Parameters
-    ----------
-    settings
-        Base URL.
-    timeout
-        Seconds to connect, and seconds between two pieces of the answer. The whole answer, its head included, must
-        arrive within their sum (``patience`` times that for calls with large answers).
-    headers
-        Sent with every request.
-    shared
-        A transport to the same host, whose connections are used.
     """
 
     def __init__(
@@ -79,44 +67,12 @@ class Transport:
         self._keyed: dict[str, requests.PreparedRequest] = {}
 
     def get(self, path: str, *, key: str, limit: int, patience: float = 1.0) -> Answer:
-        """Send one GET request.
-
-        Parameters
-        ----------
-        path
-            Behind the base URL, with its query, quoted.
-        key
-            For the Authorization header.
-        limit
-            Bytes; a longer body is not read to its end.
-        patience
-            Factor on the time for the whole answer.
-
-        Raises
-        ------
-        NetworkError
-            There was no whole answer; its text is only the reason.
-        """
+        """Send one GET request."""
         request = _like(self._for_key(key), self._base_url + path)
         return self._send(request, self._timeout, limit, patience)
 
     def post(self, path: str, body: bytes, *, key: str, limit: int, patience: float = 1.0) -> Answer:
-        """Send one POST request with a JSON body; as :meth:`get`, but the first piece may take as long as the whole.
-
-        Parameters
-        ----------
-        path
-            Behind the base URL.
-        body
-            JSON.
-        key, limit, patience
-            As for :meth:`get`.
-
-        Raises
-        ------
-        NetworkError
-            There was no whole answer; its text is only the reason.
-        """
+        """Send one POST request with a JSON body; as :meth:`get`, but the first piece may take as long as the whole."""
         request = _like(self._for_key(key), self._base_url + path)
         request.method, request.body = "POST", body
         request.headers = request.headers.copy()

@@ -56,21 +56,7 @@ class Window:
         self._refused += 1
 
     def reopen(self, now: float, took: float, chance: float) -> float | None:
-        """Begin anew, the gate being open again.
-
-        Parameters
-        ----------
-        now, took
-            When the answer of the probe that found it open came, and after how many seconds. It was the last counted.
-        chance
-            Share of the requests that are refused however slowly the server is asked.
-
-        Returns
-        -------
-        float or None
-            Requests per second, if the gate was closed for long; in the middle between what it would be had the new
-            window begun with the last probe, and with the one before it.
-        """
+        """Begin anew, the gate being open again."""
         begun = (now + self._shut_at) / 2
         rate = (self._accepted - 1) / max(begun - self._opened_at, 1e-3)
         # What was on its way when the gate was closed may use up a bucket until about half an answer's time later.

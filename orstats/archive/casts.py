@@ -57,13 +57,7 @@ def is_castable(found: pa.DataType, wanted: pa.DataType) -> bool:
 
 
 def cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
-    """Return a column with the wanted type and the same values. Times without a zone are taken for UTC.
-
-    Raises
-    ------
-    pyarrow.ArrowException, ValueError
-        A value would not be the same.
-    """
+    """Return a column with the wanted type and the same values. Times without a zone are taken for UTC."""
     if types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if isinstance(column.type, pa.BaseExtensionType):

@@ -29,11 +29,6 @@ class Checked:
 
     For a large archive it is kept in the user's cache directory, as an archive may be read-only or shared. A part is
     known by its path, size, and the times and number that the storage gives it.
-
-    Parameters
-    ----------
-    place
-        The archive's path or URL, without credentials.
     """
 
     def __init__(self, place: str) -> None:
@@ -43,13 +38,7 @@ class Checked:
     def check(
         self, store: Store, dataset: Dataset, directory: str, entries: Sequence[Entry]
     ) -> list[UnreadablePartError]:
-        """Return what is wrong with those parts of a directory that are not whole.
-
-        Raises
-        ------
-        FileNotFoundError
-            A part is gone: a compaction replaced it since it was listed.
-        """
+        """Return what is wrong with those parts of a directory that are not whole."""
         if self._whole is None:
             self._whole = self._load()
         whole = self._whole

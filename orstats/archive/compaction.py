@@ -37,25 +37,7 @@ STALE_AFTER_S: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What a compaction did to one dataset of one host.
-
-    Parameters
-    ----------
-    host
-        Host of the API.
-    dataset
-        ``generations`` or ``contents``.
-    parts_before, parts_after
-        Number of whole parts.
-    rows_before, rows_after
-        Stored records; fewer afterwards when ids were stored more than once.
-    bytes_before, bytes_after
-        Size of those parts on disk.
-    unreadable
-        Files that cannot be read: left as they are, because their owner may know better.
-    ignored
-        Files that do not belong to the archive: left alone.
-    """
+    """What a compaction did to one dataset of one host."""
 
     host: str
     dataset: str
@@ -84,22 +66,6 @@ def compact(
     if it is killed between, the records are there twice and the readers take one of them. If an old part is gone,
     another compaction has replaced it (or its owner has deleted it): the new parts are removed and nothing else is
     done.
-
-    Parameters
-    ----------
-    store, checked, dataset, directory
-        Where and what, and which parts are known to be whole.
-    host
-        For the result.
-    skip
-        Parts known to be unreadable, by path.
-
-    Raises
-    ------
-    FileNotFoundError
-        Another compaction replaced a part: list and try again.
-    UnreadablePartError
-        A part turned out to be broken inside: try again without it.
     """
     remove_stale(store, directory)
     problems = [*irregular_parts(store, directory), *skip.values()]
@@ -177,13 +143,7 @@ def _replace(
 def write_checked(
     store: Store, dataset: Dataset, directory: str, name: str, batches: Iterable[pa.Table], more: Sequence[pa.Field]
 ) -> None:
-    """Write a part that replaces others, and read it back, so that they can be deleted.
-
-    Raises
-    ------
-    OSError
-        The storage does not return what was written.
-    """
+    """Write a part that replaces others, and read it back, so that they can be deleted."""
     store.write(directory, name, producer(dataset, batches, more))
     try:
         with Reader(store, dataset, f"{directory}/{name}") as reader:

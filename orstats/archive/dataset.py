@@ -28,27 +28,7 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What one kind of part looks like.
-
-    Parameters
-    ----------
-    folder
-        Directory below the archive's root.
-    schema
-        Columns and types; has ``id`` and ``fetched_at``.
-    statistics
-        Columns whose smallest and largest value are noted per row group.
-    various
-        Columns whose values hardly repeat: a dictionary of them would only cost time.
-    group_rows
-        Rows of a row group: the unit that is read.
-    batch_rows
-        Rows that a compaction has in memory at a time.
-    part_rows
-        Rows of a part at most, after a compaction.
-    required
-        Columns without which a file is not a part.
-    """
+    """What one kind of part looks like."""
 
     folder: str
     schema: pa.Schema
@@ -79,15 +59,6 @@ class Dataset:
 
         A part keeps its place when other programs rewrite it under its name, and when it is renamed as it is. Any other
         file must look like a complete part, so that a table that the user put there stays the user's own.
-
-        Parameters
-        ----------
-        name
-            Of the file.
-        columns
-            That it has.
-        sealed
-            Whether its bytes are as the archive wrote them.
         """
         if not set(self.required) <= set(columns):
             return False
@@ -97,17 +68,7 @@ class Dataset:
 
 
 class UnreadablePartError(Exception):
-    """A file among the parts cannot be used.
-
-    Parameters
-    ----------
-    path
-        Of the file, in the store.
-    why
-        What is wrong with it, with what to do, as one or more sentences.
-    foreign
-        Whether it is a whole file that does not belong to the archive.
-    """
+    """A file among the parts cannot be used."""
 
     def __init__(self, path: str, why: str, *, foreign: bool = False) -> None:
         super().__init__(why)

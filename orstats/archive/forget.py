@@ -68,21 +68,7 @@ class Criteria:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What :meth:`orstats.Archive.forget` deleted, or would delete.
-
-    Parameters
-    ----------
-    generations
-        Different ids.
-    records, contents
-        Deleted rows: an id may be stored several times.
-    files
-        Files that were deleted or written without those rows.
-    unattributed
-        Generations whose stored contents were kept, because no record tells their user or model.
-    unsearched
-        Files that could not be searched, with the reason.
-    """
+    """What :meth:`orstats.Archive.forget` deleted, or would delete."""
 
     generations: int
     records: int
@@ -115,22 +101,6 @@ def forget(
 
     Safe at any moment, as a compaction is: the successor of a part is on disk before the part is deleted. Contents go
     first, as their records say whose they are: after a crash the same call finishes the work.
-
-    Parameters
-    ----------
-    store, hosts
-        Where, and of which hosts.
-    criteria
-        Which.
-    contents_only
-        Keep the records.
-    dry_run
-        Only count.
-
-    Raises
-    ------
-    OSError
-        The place cannot be read or written.
     """
     search = _Search()
     for host in hosts(CONTENTS):

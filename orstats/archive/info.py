@@ -46,22 +46,7 @@ class _Holding:
 def info_frame(
     store: Store, checked: Checked, hosts: Sequence[str], datasets: Sequence[tuple[Dataset, Callable[[str], str]]]
 ) -> pd.DataFrame:
-    """Return one row per host: see :meth:`orstats.archive.archive.Archive.info`.
-
-    Parameters
-    ----------
-    store, checked
-        Where, and which parts are known to be whole.
-    hosts
-        Of which hosts.
-    datasets
-        Records and contents, each with the function that gives the directory of a host.
-
-    Raises
-    ------
-    OSError
-        The place cannot be read.
-    """
+    """Return one row per host: see :meth:`orstats.archive.archive.Archive.info`."""
     rows = []
     for host in hosts:
         records, contents = (

@@ -36,13 +36,7 @@ class Location:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str] | None) -> Location:
-        """Return the given location, else that of the environment, else the platform's directory for user data.
-
-        Raises
-        ------
-        ConfigError
-            Not a path or URL that an archive can be at.
-        """
+        """Return the given location, else that of the environment, else the platform's directory for user data."""
         try:
             chosen = path if path is not None else os.environ.get("ORSTATS_ARCHIVE") or _default()
             text = os.fsdecode(chosen)
@@ -75,13 +69,7 @@ class Location:
         return _redact(self.text) if self.scheme else self.text
 
     def open(self) -> Store:
-        """Return the store; nothing is read or made yet.
-
-        Raises
-        ------
-        ConfigError
-            This pyarrow cannot use the URL, or it names no bucket.
-        """
+        """Return the store; nothing is read or made yet."""
         if not self.scheme:
             return LocalStore(self.text)
         try:
@@ -95,20 +83,7 @@ class Location:
 
     @contextmanager
     def explained(self, doing: str, directory: str) -> Iterator[None]:
-        """Say of what the operating system or the object store refuses, where it was and what to do.
-
-        Parameters
-        ----------
-        doing
-            ``read`` or ``write``.
-        directory
-            Inside the archive.
-
-        Raises
-        ------
-        ArchiveError
-            Instead of any OSError.
-        """
+        """Say of what the operating system or the object store refuses, where it was and what to do."""
         try:
             yield
         except OSError as error:
@@ -125,13 +100,7 @@ class Location:
 
 
 def user_cache() -> LocalStore:
-    """Return the store in the user's cache directory.
-
-    Raises
-    ------
-    RuntimeError
-        The user has no home directory.
-    """
+    """Return the store in the user's cache directory."""
     return LocalStore(str(platformdirs.user_cache_path("orstats", appauthor=False).expanduser()))
 
 

@@ -43,11 +43,6 @@ def newest(
 
     With ``encoded``, text that repeats comes as dictionaries. Parts that cannot be read are logged and excluded; the
     metadata of the table's schema names them as a JSON list under :data:`UNREADABLE`.
-
-    Raises
-    ------
-    OSError
-        The place cannot be read.
     """
     wanted = None if ids is None else _as_array(ids)
     names = [name for name in dataset.schema.names if columns is None or name in columns]
@@ -76,18 +71,7 @@ def newest(
 
 
 def until_stable(action: Callable[[Mapping[str, UnreadablePartError]], T]) -> T:
-    """Run an action on the parts until none of them vanishes or breaks under it.
-
-    Parameters
-    ----------
-    action
-        Gets the parts to skip because they turned out to be broken inside, by path.
-
-    Raises
-    ------
-    OSError
-        The parts keep vanishing.
-    """
+    """Run an action on the parts until none of them vanishes or breaks under it."""
     skip: dict[str, UnreadablePartError] = {}
     vanished = 0
     while True:

@@ -36,22 +36,7 @@ def read_keys(
     columns: Sequence[str] = (),
     encoded: Sequence[str] = (),
 ) -> tuple[list[Keys], list[UnreadablePartError]]:
-    """Read the keys of all parts, in the order of ``paths``; the unreadable ones are listed beside.
-
-    Parameters
-    ----------
-    store, dataset, paths
-        Where and what.
-    wanted
-        Ids; row groups that can hold none of them are left out. All row groups for None.
-    columns
-        More columns to read at once, those in ``encoded`` as dictionaries.
-
-    Raises
-    ------
-    FileNotFoundError
-        A part is gone: a compaction replaced it since it was listed.
-    """
+    """Read the keys of all parts, in the order of ``paths``; the unreadable ones are listed beside."""
     ordered = None
     if wanted is not None and len(wanted) <= _PRUNE_AT_MOST:
         ordered = sorted(wanted.to_pylist())
@@ -227,13 +212,7 @@ class Reader:
         return self._dataset.types(self._encoded).field(name).type
 
     def check(self) -> None:
-        """Read the whole file and compare it with its seal; without one, decode it all.
-
-        Raises
-        ------
-        UnreadablePartError
-            Something in it is damaged.
-        """
+        """Read the whole file and compare it with its seal; without one, decode it all."""
         size = self._source.size()
         found = seal_of(self.metadata, size)
         if found is None:
@@ -279,11 +258,6 @@ def read_rows(
     """Yield the chosen rows of one part, one row group after the other, untouched groups left out.
 
     The columns in ``encoded`` come as dictionaries, as they are stored: less to read, to hold and to move.
-
-    Raises
-    ------
-    FileNotFoundError
-        The part is gone: a compaction replaced it since its keys were read.
     """
     part, rows = chosen.part, chosen.rows
     if not len(rows):

@@ -41,15 +41,7 @@ class Seal:
 
 
 def seal_of(metadata: Any, size: int) -> Seal | None:
-    """Return the seal of a part of this size; None when there is none, or none that applies.
-
-    Parameters
-    ----------
-    metadata
-        The part's :class:`pyarrow.parquet.FileMetaData`.
-    size
-        Bytes of the file.
-    """
+    """Return the seal of a part of this size; None when there is none, or none that applies."""
     found = Seal.of((metadata.metadata or {}).get(_KEY))
     return found if found is not None and found.size == size else None
 
@@ -65,20 +57,7 @@ def seal(file: IO[bytes]) -> None:
 
 
 def read_footer(size: int, read_at: Callable[[int, int], bytes]) -> bytes:
-    """Return the footer of a Parquet file with its length and the last four bytes, unless its seal is broken.
-
-    Parameters
-    ----------
-    size
-        Bytes of the file.
-    read_at
-        Returns so many bytes from a place on.
-
-    Raises
-    ------
-    ValueError
-        This is not the footer that was written.
-    """
+    """Return the footer of a Parquet file with its length and the last four bytes, unless its seal is broken."""
     count = min(size, 1 << 16)
     tail = read_at(count, size - count)
     length = int.from_bytes(tail[-8:-4], "little") + 8

@@ -47,21 +47,7 @@ _PLACE: Final = frozenset({"filename", "file_row_number"})
 
 @dataclass(frozen=True, slots=True)
 class HostParts:
-    """The whole parts of one host.
-
-    Parameters
-    ----------
-    host
-        Of the API.
-    paths
-        Parts that an engine can read as they are.
-    columns
-        That some of them have.
-    alike
-        Whether all of them have the same columns.
-    others
-        The rows of parts that other programs wrote with other types, with ``filename`` and ``file_row_number``.
-    """
+    """The whole parts of one host."""
 
     host: str
     paths: tuple[str, ...]
@@ -71,20 +57,7 @@ class HostParts:
 
 
 def parts(store: Store, checked: Checked, dataset: Dataset, directories: Mapping[str, str]) -> list[HostParts]:
-    """List the parts that are whole; others are logged and excluded, because engines add up damaged pages.
-
-    Parameters
-    ----------
-    store, checked, dataset
-        Where, which parts are known to be whole, and what.
-    directories
-        Of each host.
-
-    Raises
-    ------
-    OSError
-        The place cannot be read.
-    """
+    """List the parts that are whole; others are logged and excluded, because engines add up damaged pages."""
 
     def look(host: str, directory: str, skip: Mapping[str, UnreadablePartError]) -> HostParts:
         problems = [*irregular_parts(store, directory), *skip.values()]
@@ -133,13 +106,7 @@ def _placed(table: pa.Table, path: str) -> pa.Table:
 
 
 def connect() -> DuckDBPyConnection:
-    """Open a database of DuckDB in memory.
-
-    Raises
-    ------
-    MissingExtraError
-        DuckDB is not installed.
-    """
+    """Open a database of DuckDB in memory."""
     connection: DuckDBPyConnection = _duckdb().connect()
     return connection
 
@@ -147,15 +114,7 @@ def connect() -> DuckDBPyConnection:
 def relation(
     connection: DuckDBPyConnection, store: Store, dataset: Dataset, hosts: Sequence[HostParts]
 ) -> DuckDBPyRelation:
-    """Make a relation of the newest record of each id over all hosts: ``host`` and the columns of the dataset.
-
-    Raises
-    ------
-    ArchiveError
-        DuckDB cannot read the parts.
-    MissingExtraError
-        DuckDB, or what it needs to read an object store, is not installed.
-    """
+    """Make a relation of the newest record of each id over all hosts: ``host`` and the columns of the dataset."""
     duckdb = _duckdb()
     prefix = _mount(connection, store)
     queries = [_nothing(dataset)]
@@ -173,13 +132,7 @@ def relation(
 
 
 def query(connection: DuckDBPyConnection, records: DuckDBPyRelation, sql: str) -> DuckDBPyRelation:
-    """Ask a question in SQL, over the view ``generations``.
-
-    Raises
-    ------
-    ConfigError
-        DuckDB does not understand it, or it is no question.
-    """
+    """Ask a question in SQL, over the view ``generations``."""
     records.create_view("generations")
     try:
         answer = connection.sql(sql)
@@ -191,22 +144,7 @@ def query(connection: DuckDBPyConnection, records: DuckDBPyRelation, sql: str) -
 
 
 def frame(session: SparkSession, store: Store, scheme: str, dataset: Dataset, hosts: Sequence[HostParts]) -> DataFrame:
-    """Make a Spark DataFrame of the newest record of each id over all hosts: ``host`` and the dataset's columns.
-
-    Parameters
-    ----------
-    session
-        Of Spark; its executors must reach the parts under the same names.
-    store, dataset, hosts
-        As for :func:`relation`.
-    scheme
-        Of the archive's URL; empty for a path.
-
-    Raises
-    ------
-    ConfigError
-        Spark has no name for such a place.
-    """
+    """Make a Spark DataFrame of the newest record of each id over all hosts: ``host`` and the dataset's columns."""
     base = _SPARK_SCHEMES.get(scheme)
     if base is None:
         raise ConfigError(f"Spark's name for {scheme}:// is not known here: use session.read.parquet on generations/.")

@@ -41,21 +41,7 @@ _PROBE: Final = b"orstats" * 512
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file in a directory.
-
-    Parameters
-    ----------
-    name
-        In its directory.
-    size
-        Bytes.
-    changed
-        Unix second of its last change, by the clock of the storage.
-    stamp
-        Differs after every change of the file, as far as the storage can tell.
-    is_file
-        False for a directory, a broken link and the like.
-    """
+    """One file in a directory."""
 
     name: str
     size: int
@@ -113,11 +99,6 @@ class LocalStore:
 
     Directories are made with mode 0700 and files with 0600, whatever the umask. In a directory that its owner shares
     with a group (``chmod 2770``: group-writable, set-group-ID) they are 2770 and 0660.
-
-    Parameters
-    ----------
-    root
-        Absolute path; need not exist.
     """
 
     def __init__(self, root: str) -> None:
@@ -292,15 +273,7 @@ class LocalStore:
 
 
 class RemoteStore:
-    """An object store through pyarrow: an object appears whole when its upload is complete, or not at all.
-
-    Parameters
-    ----------
-    filesystem
-        From :meth:`pyarrow.fs.FileSystem.from_uri`.
-    root
-        Path inside it: bucket and prefix.
-    """
+    """An object store through pyarrow: an object appears whole when its upload is complete, or not at all."""
 
     def __init__(self, filesystem: fs.FileSystem, root: str) -> None:
         self._fs = filesystem

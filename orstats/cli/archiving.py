@@ -170,11 +170,6 @@ def stored(
 
     With only some of the columns a million records take a third of the memory. ``.attrs["unreadable_files"]`` names
     the files whose records are not in it, if there are any. The error when nothing is stored ends with the advice.
-
-    Raises
-    ------
-    ArchiveError
-        Nothing is stored, or it is not clear of which host.
     """
     hosts = store.hosts()
     if not hosts:

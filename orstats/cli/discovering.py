@@ -59,13 +59,7 @@ def run(
 
 
 def time_option(option: str, text: str, *, now: datetime, tz: str) -> datetime:
-    """Read the time that an option gives, in the zone of ``--tz``.
-
-    Raises
-    ------
-    WrongUsage
-        It cannot be read, or the zone is unknown.
-    """
+    """Read the time that an option gives, in the zone of ``--tz``."""
     try:
         zone = zone_of(tz)
     except ConfigError as error:
@@ -83,13 +77,7 @@ def on_clock(first: datetime, last: datetime, tz: str) -> str:
 
 
 def between(since: str, until: str, tz: str) -> tuple[datetime, datetime]:
-    """Read the two ends of a time range, as ``--since`` and ``--until`` give them.
-
-    Raises
-    ------
-    WrongUsage
-        They cannot be read, are inverted, or lie in the future.
-    """
+    """Read the two ends of a time range, as ``--since`` and ``--until`` give them."""
     now = datetime.now(UTC)
     ends = time_option("--since", since, now=now, tz=tz), time_option("--until", until, now=now, tz=tz)
     try:

@@ -26,17 +26,7 @@ class NoIdsFound(Failure):
 
 
 def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list[str]:
-    """Collect the ids given one by one, then those in files; ``-`` is standard input.
-
-    Raises
-    ------
-    WrongUsage
-        An id is the name of a file, or a column is named and no file.
-    IdSourceError
-        A file cannot be read.
-    NoIdsFound
-        The files hold no ids.
-    """
+    """Collect the ids given one by one, then those in files; ``-`` is standard input."""
     if column is not None and not files:
         raise WrongUsage("--column chooses from a table: name its file with --ids-from.")
     for one in ids:

@@ -91,13 +91,7 @@ class ExcelCommand(typer.core.TyperCommand):
 
 
 def dialect_of(excel: str | None, output: str | None) -> str:
-    """Return the dialect that ``--excel`` names.
-
-    Raises
-    ------
-    WrongUsage
-        It names none, or the output is neither CSV nor a workbook.
-    """
+    """Return the dialect that ``--excel`` names."""
     if excel is None:
         return "plain"
     if excel not in _DIALECTS:

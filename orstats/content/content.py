@@ -212,19 +212,6 @@ def why_missing(
 ) -> ContentStatus:
     """Tell why a generation has no content: what the API's 403 or 404 means, as far as the record tells.
 
-    Parameters
-    ----------
-    error
-        What asking for it ended with.
-    now, created_at
-        Times with a zone; the age tells "not logged" from "too old".
-    data_region
-        From the record: all but ``global`` store nothing.
-    known
-        Whether the generation's record is known, so that the id is a good one.
-    recent
-        Whether the call may still be running or has just ended, so that content may still be stored.
-
     Examples
     --------
     >>> now = datetime.fromisoformat("2026-06-01T12:00Z")

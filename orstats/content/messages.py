@@ -81,18 +81,6 @@ class Message:
 def read_messages(value: object, role: str | None) -> tuple[Message, ...]:
     """Read a conversation, or one side of it.
 
-    Parameters
-    ----------
-    value
-        A string, a message, a list of messages or parts, or an object that wraps any of these.
-    role
-        For turns that name none.
-
-    Returns
-    -------
-    tuple of Message
-        In order. Empty when there is nothing but nulls and empty values.
-
     Examples
     --------
     >>> read_messages([{"type": "function_call", "call_id": "call_1", "name": "find", "arguments": "{}"}], None)

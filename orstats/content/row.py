@@ -21,16 +21,6 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def read_row(row: pd.Series[Any] | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the id of a row, and its values that are there, by column.
 
-    Parameters
-    ----------
-    row
-        ``df.loc[generation_id]``, or a mapping with ``id`` and any of the frame's columns.
-
-    Raises
-    ------
-    ConfigError
-        It is not one row, or has no id.
-
     Examples
     --------
     >>> read_row({"id": "gen-1", "cost_usd": 0.5, "model": None})

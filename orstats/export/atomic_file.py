@@ -20,20 +20,7 @@ from orstats.errors import ExportError
 
 
 class Target:
-    """The file to write. A link is followed, so that it is the file behind it that is replaced.
-
-    Parameters
-    ----------
-    path
-        Of the file.
-    endings
-        One of them its name must have; ``ending`` tells which.
-
-    Raises
-    ------
-    ExportError
-        No name, another ending, or a directory or anything else that is no ordinary file.
-    """
+    """The file to write. A link is followed, so that it is the file behind it that is replaced."""
 
     def __init__(self, path: str, endings: Sequence[str]) -> None:
         self.path = path

@@ -60,20 +60,6 @@ def named_columns(frame: pd.DataFrame) -> list[tuple[str, pd.Series[Any]]]:
 def cell_texts(column: pd.Series[Any], *, safe: bool, decimal: str = ".") -> pa.Array:
     """Return the cells of a column as they stand in a CSV, quoted where needed; null where a value is missing.
 
-    Parameters
-    ----------
-    column
-        Of any dtype.
-    safe
-        Neutralise text that a spreadsheet would run, and take control characters out of it.
-    decimal
-        The decimal mark.
-
-    Returns
-    -------
-    pyarrow.Array
-        large_string.
-
     Examples
     --------
     >>> cell_texts(pd.Series([4.2e-07, 5.0, None]), safe=True).to_pylist()

@@ -79,13 +79,7 @@ _MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def require_xlsxwriter() -> Any:
-    """Return the library that writes workbooks.
-
-    Raises
-    ------
-    MissingExtraError
-        It is not installed.
-    """
+    """Return the library that writes workbooks."""
     try:
         import xlsxwriter  # noqa: PLC0415 - an extra
     except ImportError as error:
@@ -101,13 +95,6 @@ def check_rows(rows: int, path: str) -> None:
 
 def write_workbook(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
     """Write a frame or report to an open file: a sheet with its rows and totals, and the sheet ``coverage``.
-
-    Raises
-    ------
-    ExportError
-        It has more rows than a sheet.
-    MissingExtraError
-        XlsxWriter is not installed.
 
     Warns
     -----

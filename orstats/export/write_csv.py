@@ -132,24 +132,7 @@ _ENDINGS: Final = (*_CSV, ".xlsx", ".parquet", ".jsonl", ".ndjson")
 
 
 def check_target(path: str | os.PathLike[str], *, endings: Sequence[str] = _ENDINGS, rows: int = 0) -> None:
-    """Find out whether a file can be written, before the work whose result shall go there.
-
-    Parameters
-    ----------
-    path
-        Of the file.
-    endings
-        One of them its name must have.
-    rows
-        How many rows it will get.
-
-    Raises
-    ------
-    ExportError
-        As :func:`write_csv` would, but for a disk that fills up later.
-    MissingExtraError
-        ``.xlsx`` needs ``orstats[excel]``.
-    """
+    """Find out whether a file can be written, before the work whose result shall go there."""
     target = Target(os.fspath(path), endings)
     target.check()
     if target.ending == ".xlsx":

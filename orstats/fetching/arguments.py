@@ -123,13 +123,7 @@ def choose_archive(archive: ArchiveChoice, client: Client) -> Archive | None:
 
 
 def check_choices(workers: int, errors: str, pending_wait: float) -> None:
-    """Check the arguments that every fetch has.
-
-    Raises
-    ------
-    ConfigError
-        A number of workers below 1 or above the connections of the pool; another word for ``errors``; not a wait.
-    """
+    """Check the arguments that every fetch has."""
     if not isinstance(workers, Integral) or not 1 <= workers <= MAX_CONNECTIONS:
         raise ConfigError(f"workers must be between 1 and {MAX_CONNECTIONS}, got {workers!r}.")
     if errors not in ("coerce", "raise"):

@@ -29,13 +29,7 @@ class StopRule:
 
     @classmethod
     def of(cls, deadline: float | None, cancel: threading.Event | None) -> StopRule:
-        """Check the arguments of a fetch and start its clock.
-
-        Raises
-        ------
-        ConfigError
-            The deadline is not a number of seconds.
-        """
+        """Check the arguments of a fetch and start its clock."""
         if deadline is not None and not (is_duration(deadline) and deadline < math.inf):
             raise ConfigError(f"deadline must be a non-negative number of seconds or None, got {deadline!r}.")
         if cancel is not None and not callable(getattr(cancel, "is_set", None)):
@@ -61,27 +55,7 @@ def run_batch(
     take: Callable[[Result], bool],
     save: Callable[[bool], None],
 ) -> str | None:
-    """Work a schedule off. However it ends, the results so far are taken and saved first.
-
-    Parameters
-    ----------
-    crew, number
-        The workers, not started yet, and the number of their ids.
-    bar
-        The progress bar.
-    rule
-        When to end early. Ids that wait for their next try are then ``pending`` if they were not found, else
-        ``not_attempted``.
-    take
-        Stores one result and tells whether it is a success. May be called again with a result after an interrupt.
-    save
-        Saves what was taken if that is worth it; at the end, when its argument is true, in any case.
-
-    Returns
-    -------
-    str or None
-        Why it ended early by ``rule``, as the beginning of a sentence.
-    """
+    """Work a schedule off. However it ends, the results so far are taken and saved first."""
     reason = None
 
     def finish(grace: float) -> None:

@@ -122,13 +122,7 @@ def fetch(
 
 
 def fetch_one(generation_id: str, *, client: Client, archive: ArchiveChoice) -> pd.DataFrame:
-    """Fetch the row of one id that a person waits for.
-
-    Raises
-    ------
-    ApiError
-        What the last request ended with, with all it carries.
-    """
+    """Fetch the row of one id that a person waits for."""
     patient = client.with_options(retry=client.retry.for_one_request())
     run = _Run(distinct([generation_id]), patient, choose_archive(archive, client))
     run.read_archive(refresh=False)

@@ -10,17 +10,7 @@ _REFRESH_S: Final = 0.1
 
 
 class Progress:
-    """A tqdm bar that is cheap to feed. In a notebook it is a widget.
-
-    Parameters
-    ----------
-    total
-        Ids asked for.
-    archived
-        Of these, already had.
-    visible
-        True, False, or None for "if standard error is a terminal, or this is a notebook".
-    """
+    """A tqdm bar that is cheap to feed. In a notebook it is a widget."""
 
     def __init__(self, total: int, archived: int, visible: bool | None) -> None:
         self._total, self._archived = total, archived

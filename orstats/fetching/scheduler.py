@@ -42,15 +42,6 @@ def status_of(error: errors.ApiError) -> str:
 def may_appear(generation_id: str, now: float, ended_at: float | None = None) -> bool:
     """Tell whether what is not found now may become available: the call may still be running or has just ended.
 
-    Parameters
-    ----------
-    generation_id
-        An id without a time in it (mistyped, cut, of the legacy shape) is never waited for.
-    now
-        Unix seconds by the server's clock.
-    ended_at
-        When the call ended, if its record is known.
-
     Examples
     --------
     >>> [may_appear("gen-1790000000-AbCdEfGhIjKlMnOpQrSt", 1_790_000_000.0 + age) for age in (240, 7200)]
@@ -82,19 +73,7 @@ class Task:
 
 
 class Schedule:
-    """Hands out ids: those that are due again first, else the next untried one. Guarded by its caller's lock.
-
-    Parameters
-    ----------
-    ids
-        Distinct ids to ask for.
-    retry
-        When to give up on an id.
-    pending_wait
-        Seconds from its first request during which a recent id that is not found is retried.
-    ended_at
-        When the calls of some ids ended, Unix seconds, where that is known.
-    """
+    """Hands out ids: those that are due again first, else the next untried one. Guarded by its caller's lock."""
 
     def __init__(
         self, ids: Sequence[str], retry: Retry, pending_wait: float, ended_at: Mapping[str, float] | None = None
@@ -154,24 +133,7 @@ class Schedule:
     def verdict(
         self, task: Task, error: errors.ApiError, now: float, wall: float, *, excused: bool = False
     ) -> str | float:
-        """Say what a failed request means.
-
-        Parameters
-        ----------
-        task
-            With this request counted in ``attempts``.
-        error
-            What it ended with.
-        now, wall
-            Monotonic and unix seconds.
-        excused
-            Whether it does not count as an attempt, because it was the rate limit; time bounds it all the same.
-
-        Returns
-        -------
-        str or float
-            The final ``fetch_status``, or the seconds after which to try again.
-        """
+        """Say what a failed request means."""
         elapsed = now - task.first_sent
         task.error = error
         if isinstance(error, errors.NotFoundError):

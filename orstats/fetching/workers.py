@@ -51,17 +51,6 @@ class Crew:
     """Up to ``size`` daemon threads that ask for the ids of a schedule through one client.
 
     It begins with few threads and adds more while all of them wait for the network and little comes back.
-
-    Parameters
-    ----------
-    client
-        Its governor paces all of them.
-    schedule
-        What to ask; guarded by the crew's lock from now on.
-    size
-        Threads at most.
-    ask
-        What to ask instead of the record, such as the content.
     """
 
     def __init__(self, client: Client, schedule: Schedule, size: int, ask: Ask | None = None) -> None:
@@ -96,12 +85,6 @@ class Crew:
 
         A result is given up only when the next one is asked for: whoever is interrupted before he has put one away
         is given it again by :meth:`drain`.
-
-        Raises
-        ------
-        BaseException
-            Whatever ended a thread that should not have ended. What came before it is given first, what came after
-            it by :meth:`drain`.
         """
         time.sleep(_LOOK_S)  # in bulk: waking up for each result would cost the senders their turn
         self._quiet.append(not self._results and all(self._sending))

@@ -43,19 +43,7 @@ _NEVER_ASKED: Final = "No request was sent for this id."
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How asking for one id ended.
-
-    Parameters
-    ----------
-    status
-        One of :data:`orstats.frame.schema.STATUSES`.
-    http_status
-        Of the last answer; None when there was none.
-    attempts
-        Requests sent.
-    error
-        Why it is not ok, in words; None when it is.
-    """
+    """How asking for one id ended."""
 
     status: str
     http_status: int | None
@@ -68,25 +56,6 @@ def to_table(ids: Sequence[str], records: Sequence[Mapping[str, Any]], fetched_a
 
     No record can make it fail: a value that is not what its field is declared to be becomes null and is kept as it
     was sent in ``extra``, beside the fields that the table does not know.
-
-    Parameters
-    ----------
-    ids
-        The ids asked for: the ``id`` column, whatever the records say.
-    records
-        The ``data`` object of each answer; fields may be missing, null, new or of any JSON type.
-    fetched_at
-        When each was received, Unix seconds.
-
-    Returns
-    -------
-    pyarrow.Table
-        With :data:`RECORD_SCHEMA`.
-
-    Raises
-    ------
-    ValueError
-        The three have different lengths.
 
     Examples
     --------
@@ -134,38 +103,12 @@ def _transposed(records: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Make the frame of a table that has every column.
-
-    Parameters
-    ----------
-    table
-        ``id`` and all of :data:`orstats.frame.schema.COLUMNS`, in any order; more columns are passed over.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by ``id``, columns and dtypes as the field table declares them.
-
-    Raises
-    ------
-    KeyError
-        A column is missing.
-    """
+    """Make the frame of a table that has every column."""
     return frame_of(table[ID.name], COLUMNS, lambda field: table[field.name])
 
 
 def stored_frame(table: pa.Table) -> pd.DataFrame:
     """Make the frame of records that an archive has: all ok, without a request.
-
-    Parameters
-    ----------
-    table
-        ``id`` and any of :data:`RECORD_SCHEMA`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by ``id``, in the table's order: its columns and those that say how each row was had.
 
     Examples
     --------
@@ -192,27 +135,6 @@ def empty_frame() -> pd.DataFrame:
 
 def assemble(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
     """Make the frame of the ids asked for: one row each, in their order, nothing dropped.
-
-    Parameters
-    ----------
-    ids
-        Distinct, in the order in which the rows are wanted.
-    tables
-        Record tables, of the archive and of this fetch, with :data:`RECORD_SCHEMA`; text may be in dictionaries. They
-        may hold other ids too. Where an id occurs more than once, the last row of the last table wins.
-    outcomes
-        How asking ended, by id. An id without one came from the archive if a table has it (``ok``, 0 attempts), and
-        is ``not_attempted`` if none has.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As of :func:`to_frame`. Rows that are not ``ok`` have their id, what is known of the fetch, and nothing else.
-
-    Raises
-    ------
-    ValueError
-        An outcome is ``ok`` and no table has the record: the row would be empty and look complete.
 
     Examples
     --------

@@ -226,18 +226,6 @@ def column(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, list[int]]:
     A column whose values are all of the usual type is converted at once; any other value by value, with the
     functions above. Both ways agree.
 
-    Parameters
-    ----------
-    values
-        JSON values as Python has them.
-    kind
-        What they are to be.
-
-    Returns
-    -------
-    tuple
-        The Arrow array, and the rows whose value was refused (they are null in the array).
-
     Examples
     --------
     >>> array, refused = column([1, "2", "many", None], "count")

@@ -25,19 +25,7 @@ _SERVED: Final = range(200, 300)
 
 
 def derive(table: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Compute the derived columns of records.
-
-    Parameters
-    ----------
-    table
-        With the wire columns of :data:`orstats.frame.build.RECORD_SCHEMA`, in any order.
-
-    Returns
-    -------
-    dict
-        One column for each field of :data:`orstats.frame.schema.DERIVED`, in that order. Formulas and doubts are
-        in the field table.
-    """
+    """Compute the derived columns of records."""
     cost = _cost(table)
     total = _tokens_total(table)
     fallbacks, fallback_ms = _fallbacks(table["provider_responses"])
@@ -169,12 +157,6 @@ def served(attempts: Iterable[dict[str, Any]]) -> int | None:
 
 def fallback(attempts: list[dict[str, Any]] | None) -> tuple[int | None, float | None]:
     """Count the attempts before the one that gave the answer, and sum the milliseconds they took.
-
-    Returns
-    -------
-    tuple
-        The number (all of them when none gave an answer; None without a list) and the sum of the latencies that are
-        given; None where none is.
 
     Examples
     --------

@@ -29,25 +29,7 @@ PANDAS_DTYPE: Final[Mapping[Kind, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column.
-
-    Parameters
-    ----------
-    name
-        Column name; for wire fields the vendor's.
-    kind
-        What the values are; decides the dtype.
-    origin
-        ``wire``: sent by the API. ``fetch``: how the row was had. ``derived``: computed from other columns.
-    meaning
-        For people, with the doubts said.
-    unit
-        Of the values; empty for text and flags.
-    nullable
-        Whether an ``ok`` row may miss it. Rows that are not ``ok`` miss every wire and derived column.
-    source
-        Where the meaning or formula comes from.
-    """
+    """One column."""
 
     name: str
     kind: Kind

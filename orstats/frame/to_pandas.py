@@ -22,23 +22,7 @@ _FEW_ROWS: Final = 5_000
 def frame_of(
     ids: pa.Array | pa.ChunkedArray, fields: Sequence[Field], column: Callable[[Field], pa.Array | pa.ChunkedArray]
 ) -> pd.DataFrame:
-    """Make a frame of Arrow columns.
-
-    Parameters
-    ----------
-    ids
-        The index.
-    fields
-        The columns, in their order.
-    column
-        Gives the values of one of them, of its kind. It is called once for each, in threads if there are many rows;
-        what it does not hold itself is let go when the frame has its own, so that only a few are held twice.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by ``id``, with the dtypes that the fields declare. It can be written to.
-    """
+    """Make a frame of Arrow columns."""
 
     def made(field: Field) -> Any:
         found = column(field)

@@ -70,26 +70,7 @@ _AMOUNTS: Final = frozenset({"cost_usd", "total_cost", "tokens_total"})
 
 
 def require(df: pd.DataFrame, columns: Sequence[str], *, indexed: bool = False, unique: bool = False) -> pd.DataFrame:
-    """Return the frame with the columns that are read of it in their declared dtypes.
-
-    Parameters
-    ----------
-    df
-        Any frame; it is not changed.
-    columns
-        What is read. Those in the field table are cast.
-    indexed
-        Whether the index must be ``id``. A column ``id`` is made the index.
-    unique
-        Whether rows are added up, so that an id that occurs twice is worth a warning.
-
-    Raises
-    ------
-    ConfigError
-        It is not a pandas DataFrame, or a column is missing.
-    ColumnError
-        A value cannot be cast.
-    """
+    """Return the frame with the columns that are read of it in their declared dtypes."""
     require_pandas(df)
     if absent := [name for name in columns if name not in df.columns and name != df.index.name]:
         raise ConfigError(f"The DataFrame is missing {', '.join(absent)}; pass the result of orstats.fetch().")
@@ -309,20 +290,6 @@ def cast(
     values: pa.ChunkedArray | pa.Array | Sequence[Any], field: Field, *, decimal: DecimalMark | None = None
 ) -> pa.ChunkedArray | pa.Array:
     """Cast values of any kind to a field's.
-
-    Parameters
-    ----------
-    values
-        Arrow, or Python values with None for what is missing.
-    field
-        Decides what they become.
-    decimal
-        The decimal mark of numbers in text. None finds it from the values.
-
-    Raises
-    ------
-    ColumnError
-        A value cannot be cast without doubt.
 
     Examples
     --------

@@ -67,13 +67,7 @@ class Found:
         self._searched: Counter[str] = Counter()
 
     def add_listed(self, values: Iterable[str]) -> None:
-        """Add the values of a list as they are, cleaned; only API keys are left out.
-
-        Parameters
-        ----------
-        values
-            One text per id. Their shape is not checked: fetch says which of them cannot be had.
-        """
+        """Add the values of a list as they are, cleaned; only API keys are left out."""
         for value in values:
             token = clean_id(value)
             if not token or is_null_mark(token):
@@ -90,15 +84,7 @@ class Found:
         self.add_listed(id_ for value in values for id_ in ids_in(value))
 
     def count_foreign(self, kind: str, number: int = 1) -> None:
-        """Count ids of another kind that were met inside a text.
-
-        Parameters
-        ----------
-        kind
-            What `foreign_kind` says of them.
-        number
-            How many mentions.
-        """
+        """Count ids of another kind that were met inside a text."""
         self._searched[kind] += number
 
     @property
@@ -107,43 +93,12 @@ class Found:
         return bool(self._searched)
 
     def only_foreign(self, name: str, *, path: str | None = None) -> IdSourceError:
-        """Make the error for a text that holds ids of other kinds only.
-
-        Parameters
-        ----------
-        name
-            What the source is called in messages.
-        path
-            The file behind it.
-
-        Returns
-        -------
-        IdSourceError
-            It counts and names the kinds, and says where the generation id is found.
-        """
+        """Make the error for a text that holds ids of other kinds only."""
         message = f"{name} holds no generation id, but {_counts(self._searched)}. {GENERATION_ID_HINT}"
         return IdSourceError(message, path=path)
 
     def conclude(self, name: str, *, path: str | None = None) -> list[str]:
-        """Warn of what the user should know, and return the ids.
-
-        Parameters
-        ----------
-        name
-            What the source is called in messages.
-        path
-            The file behind it, for the error.
-
-        Returns
-        -------
-        list of str
-            The distinct ids in order of first sight.
-
-        Raises
-        ------
-        IdSourceError
-            A text held ids of other kinds only.
-        """
+        """Warn of what the user should know, and return the ids."""
         if self._searched and not self.ids:
             raise self.only_foreign(name, path=path)
         foreign = _counts(self._searched)

@@ -58,29 +58,6 @@ def pick_column(
 ) -> int | None:
     """Choose the column that holds the ids.
 
-    Parameters
-    ----------
-    names
-        The columns.
-    rows
-        The first rows; they may be shorter than `names`.
-    column
-        The name that the user gave. None chooses a column called ``id``, ``generation_id``, ``gen_id``,
-        ``generationId`` or ``X-Generation-Id`` (in any case) whose values look like ids, else the only column
-        whose values do.
-    where
-        What the table is called in messages.
-
-    Returns
-    -------
-    int or None
-        The position of the column; None when these rows do not tell, so that all rows must be searched.
-
-    Raises
-    ------
-    IdSourceError
-        The column is not there, or several would do; the message lists the columns.
-
     Examples
     --------
     >>> pick_column(["id", "generation_id"], [["1", "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"]],
@@ -196,20 +173,6 @@ def plausible(values: Iterable[str], name: str, found: Found, *, where: str) -> 
 
 def no_such_column(column: str, names: Sequence[str], *, where: str) -> IdSourceError:
     """Make the error for a column that is not there.
-
-    Parameters
-    ----------
-    column
-        The name that the user gave.
-    names
-        The columns that are there.
-    where
-        What the table is called in messages.
-
-    Returns
-    -------
-    IdSourceError
-        It lists the columns, and those of a similar name first.
 
     Examples
     --------

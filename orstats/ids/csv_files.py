@@ -35,22 +35,6 @@ def read_csv(stream: BinaryIO, found: Found, *, column: str | None, where: str) 
     A file whose first row already holds an id has no header; its columns are called ``1``, ``2`` and so on. Titles
     above the header are skipped. Where the header is repeated, also with its columns in another order, as when
     several files were put one after the other, the column is looked up again.
-
-    Parameters
-    ----------
-    stream
-        UTF-8 text.
-    found
-        Receives the ids.
-    column
-        The column; None chooses as `pick_column` does.
-    where
-        What the source is called in messages.
-
-    Raises
-    ------
-    IdSourceError
-        The column is not there, none or several would do, or the text cannot be parsed.
     """
     source = _Source(stream)
     while source.skip_blank():

@@ -135,16 +135,6 @@ def is_generation_id(text: str) -> bool:
 
     A false answer does not mean that the id is wrong: the vendor promises no shape.
 
-    Parameters
-    ----------
-    text
-        One id, without anything around it.
-
-    Returns
-    -------
-    bool
-        Whether the shape is known.
-
     Examples
     --------
     >>> is_generation_id("gen-1790000000-AbCdEfGhIjKlMnOpQrSt")
@@ -160,16 +150,6 @@ def clean_id(text: str) -> str:
 
     Spaces and invisible characters, quotes, brackets and punctuation around it, hyphens that only look like one, and
     the link of a web page around it. A text that holds something more is returned as it is, except for the ends.
-
-    Parameters
-    ----------
-    text
-        One id, as a user gave it.
-
-    Returns
-    -------
-    str
-        The id.
 
     Examples
     --------
@@ -213,17 +193,6 @@ def foreign_kind(id: str) -> str | None:  # noqa: A002 - the public argument is 
 
     Only certain cases are named. An unknown shape is not one of them, because ids are never checked strictly.
 
-    Parameters
-    ----------
-    id
-        One id, as a user gave it.
-
-    Returns
-    -------
-    str or None
-        A phrase that fits after "not a generation id: "; None when the text may be a generation id.
-        The phrase never repeats the text, so that a key that strayed into a list is not shown.
-
     Examples
     --------
     >>> foreign_kind("chatcmpl-8xYzAbC123")
@@ -242,18 +211,6 @@ def foreign_kind(id: str) -> str | None:  # noqa: A002 - the public argument is 
 
 def id_created_at(id: str) -> float | None:  # noqa: A002 - the public argument is an id
     """Read the time of creation that an id carries.
-
-    Parameters
-    ----------
-    id
-        A generation id of any shape.
-
-    Returns
-    -------
-    float or None
-        Unix seconds: whole for ``gen-<second>-…`` (where it equals the second of the record's ``created_at``,
-        observed), with decimals where the id counts milliseconds or finer, as ``gen_<ULID>`` does. None when
-        the id carries no time, or one outside the years 2023 to 2100.
 
     Examples
     --------
@@ -290,16 +247,6 @@ def log_page(id: str) -> str:  # noqa: A002 - as above
 
 def shown(text: str) -> str:
     """Quote a user's text for a message: short, and never a key.
-
-    Parameters
-    ----------
-    text
-        What the user gave.
-
-    Returns
-    -------
-    str
-        The quoted text, cut after 80 characters; a placeholder when it holds an API key.
 
     Examples
     --------

@@ -26,22 +26,6 @@ def read_json(stream: BinaryIO, found: Found, *, column: str, where: str) -> Non
     """Take the values of one field.
 
     Records may lack the field, as those of an application's log do; at least one must have it.
-
-    Parameters
-    ----------
-    stream
-        UTF-8: either one JSON value on every line, which is read line by line, or one document.
-    found
-        Receives the ids.
-    column
-        The field: its name, or a path with dots such as ``response.id``. Lists on the way are walked through.
-    where
-        What the source is called in messages.
-
-    Raises
-    ------
-    IdSourceError
-        The field is nowhere, holds something else than text, or a line is not JSON.
     """
     names: dict[str, None] = {}
     met = False

@@ -59,22 +59,7 @@ _PRINTABLE: Final = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(32, 256)))
 
 
 def read_path(path: str, found: Found, *, column: str | None) -> None:
-    """Read one file.
-
-    Parameters
-    ----------
-    path
-        The file.
-    found
-        Receives the ids.
-    column
-        The column or field; None finds it, or searches.
-
-    Raises
-    ------
-    IdSourceError
-        The file is missing, unreadable, broken, or of no known kind.
-    """
+    """Read one file."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a path from the user, read raw
             read_chunks(file_chunks(file), found, column=column, where=path, path=path)
@@ -88,23 +73,7 @@ def read_path(path: str, found: Found, *, column: str | None) -> None:
 
 
 def file_chunks(file: IO[bytes] | IO[str]) -> Iterator[bytes]:
-    """Read an open file from where it stands, and leave it open.
-
-    Parameters
-    ----------
-    file
-        Binary or text; text is handed on as UTF-8.
-
-    Yields
-    ------
-    bytes
-        Pieces of about 1 MiB.
-
-    Raises
-    ------
-    IdSourceError
-        A text file is not in the encoding with which it was opened.
-    """
+    """Read an open file from where it stands, and leave it open."""
     if isinstance(file, io.TextIOWrapper) and _is_untouched(file):
         file = file.buffer
     try:
@@ -140,27 +109,6 @@ def read_chunks(
     """Read a stream of any known kind.
 
     Content decides first (compression, archive, database, table, encoding), then the ending of the name.
-
-    Parameters
-    ----------
-    chunks
-        The stream.
-    found
-        Receives the ids.
-    column
-        The column or field; None finds it, or searches. With it, a stream without a telling name is read as JSON
-        when it starts with a bracket, else as delimited text.
-    where
-        What the source is called in messages; its ending tells the kind.
-    path
-        A file with the same content, for kinds that need to seek; None reads them into memory.
-    budget
-        How much the source may grow; None when nothing was unpacked yet.
-
-    Raises
-    ------
-    IdSourceError
-        The stream is broken or of no known kind, or the column is not there.
     """
     if budget is None:
         budget = Budget()

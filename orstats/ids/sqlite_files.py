@@ -23,24 +23,7 @@ _WAIT_S: Final = 2.0
 
 
 def read_sqlite(source: str | memoryview, found: Found, *, column: str | None, where: str) -> None:
-    """Take the ids from all text of a database, or from one column of its tables.
-
-    Parameters
-    ----------
-    source
-        A path, or the content of the file. The file is only read, also while another program writes it.
-    found
-        Receives the ids.
-    column
-        A column of one or several tables, also as ``table.column``; None searches all cells.
-    where
-        What the source is called in messages.
-
-    Raises
-    ------
-    IdSourceError
-        The database is locked or damaged, or no table has the column.
-    """
+    """Take the ids from all text of a database, or from one column of its tables."""
     try:
         with closing(_connect(source)) as database:
             database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)  # a cell may be computed

@@ -34,25 +34,7 @@ _ROWS_AT_ONCE: Final = 50_000
 
 
 def texts(values: Iterable[Any], found: Found) -> Iterator[str]:
-    """Pass texts on, take the ids of response objects, count missing values, and refuse anything else.
-
-    Parameters
-    ----------
-    values
-        Texts, with None, NaN, NaT or NA where one is missing; mappings and objects that have an id.
-    found
-        Counts the missing ones.
-
-    Yields
-    ------
-    str
-        The texts.
-
-    Raises
-    ------
-    TypeError
-        A value is something else; the message names its position, counted from 0.
-    """
+    """Pass texts on, take the ids of response objects, count missing values, and refuse anything else."""
     for position, value in enumerate(values):
         if isinstance(value, str):
             yield value
@@ -123,24 +105,7 @@ def read_table(source: Any, found: Found, *, column: str | None) -> None:
 
 
 def read_frame(frame: pd.DataFrame, found: Found, *, column: str | None) -> None:
-    """Take the ids from a column, or the index, of a pandas frame.
-
-    Parameters
-    ----------
-    frame
-        The frame.
-    found
-        Receives the ids.
-    column
-        The column; None chooses as `pick_column` does.
-
-    Raises
-    ------
-    IdSourceError
-        The column is not there, or none or several would do.
-    TypeError
-        A value of the chosen column is neither text nor missing.
-    """
+    """Take the ids from a column, or the index, of a pandas frame."""
     where = "the frame"
     if frame.index.nlevels > 1 or frame.index.name is not None or any(map(looks_like_id, frame.index[:SAMPLE_ROWS])):
         frame = frame.reset_index()
@@ -159,24 +124,7 @@ def read_frame(frame: pd.DataFrame, found: Found, *, column: str | None) -> None
 
 
 def read_parquet(file: BinaryIO, found: Found, *, column: str | None, where: str) -> None:
-    """Take the ids from a column of a Parquet file.
-
-    Parameters
-    ----------
-    file
-        An open file that can seek.
-    found
-        Receives the ids.
-    column
-        The column, also one inside of a struct (``response.id``); None chooses as `pick_column` does.
-    where
-        What the source is called in messages.
-
-    Raises
-    ------
-    IdSourceError
-        The file is broken, the column is not there or holds no text, or none or several would do.
-    """
+    """Take the ids from a column of a Parquet file."""
     import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -192,13 +140,7 @@ def read_parquet(file: BinaryIO, found: Found, *, column: str | None, where: str
 
 
 def read_feather(file: BinaryIO, found: Found, *, column: str | None, where: str) -> None:
-    """Take the ids from a column of a Feather or Arrow file; the arguments are those of `read_parquet`.
-
-    Raises
-    ------
-    IdSourceError
-        The file is broken, the column is not there or holds no text, or none or several would do.
-    """
+    """Take the ids from a column of a Feather or Arrow file; the arguments are those of `read_parquet`."""
     import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
     from pyarrow import feather  # noqa: PLC0415
 
@@ -217,26 +159,7 @@ def read_arrow(
     column: str | None,
     where: str,
 ) -> None:
-    """Take the ids from a column of Arrow data.
-
-    Parameters
-    ----------
-    schema
-        Its columns.
-    batches
-        Reads some of the columns, in the order given.
-    found
-        Receives the ids.
-    column
-        The column; None chooses as `pick_column` does.
-    where
-        What the source is called in messages.
-
-    Raises
-    ------
-    IdSourceError
-        The column is not there or holds no text, or none or several would do.
-    """
+    """Take the ids from a column of Arrow data."""
     flat = _flatten(schema.empty_table())
     names, kinds = flat.column_names, flat.schema.types
     readable = [name for name in schema.names if not _is_measure(schema.field(name).type)]
@@ -293,26 +216,7 @@ def _is_measure(kind: pa.DataType) -> bool:
 
 
 def read_excel(archive: zipfile.ZipFile, file: BinaryIO, found: Found, *, column: str | None, where: str) -> None:
-    """Take the ids from a column of each sheet of an ``.xlsx`` workbook that has ids.
-
-    Parameters
-    ----------
-    archive, file
-        The workbook, open as an archive and as a file that can seek.
-    found
-        Receives the ids.
-    column
-        The column; None chooses as `pick_column` does. Titles above the header are skipped.
-    where
-        What the source is called in messages.
-
-    Raises
-    ------
-    IdSourceError
-        The file is no workbook, the column is not there, none or several would do, or a cell holds no text.
-    MissingExtraError
-        openpyxl is not installed.
-    """
+    """Take the ids from a column of each sheet of an ``.xlsx`` workbook that has ids."""
     try:
         import openpyxl  # noqa: PLC0415 - an optional extra
     except ImportError as error:

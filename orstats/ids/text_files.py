@@ -67,15 +67,7 @@ _LIST_LIMIT: Final = 64 << 20
 
 
 def search_text(chunks: Iterable[bytes], found: Found) -> None:
-    """Find generation ids by their shape, wherever the text was cut into chunks.
-
-    Parameters
-    ----------
-    chunks
-        The text, in any ASCII-compatible encoding.
-    found
-        Receives the ids, and counts what belongs to another kind or has an unknown length.
-    """
+    """Find generation ids by their shape, wherever the text was cut into chunks."""
     buffer = b""
     start = 0
     rare = RareForms()
@@ -110,13 +102,6 @@ def _search(buffer: bytes, start: int, stop: int, found: Found) -> None:
 
 def read_text(chunks: Iterator[bytes], found: Found) -> None:
     """Read a text of unknown kind: as a list if every line looks like one entry, else by searching it.
-
-    Parameters
-    ----------
-    chunks
-        The text, in any ASCII-compatible encoding, without a byte-order mark.
-    found
-        Receives the ids.
 
     Notes
     -----

@@ -32,11 +32,6 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     any content. Neither its repr nor that of its parts has content. Whoever saves the state of widgets in a notebook
     (nbclient does unless ``store_widget_state=False``; JupyterLab only when told to) saves the content that was loaded.
 
-    Parameters
-    ----------
-    generation
-        What to show; a row that is not ``ok`` is shown with its reason.
-
     Attributes
     ----------
     generation

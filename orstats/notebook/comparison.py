@@ -24,15 +24,7 @@ log = logging.getLogger("orstats.notebook")
 
 
 class Comparison(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """Two generations. Making it sends no request; the contents are asked for by its button, once each.
-
-    Parameters
-    ----------
-    first, second
-        What to compare.
-    on_close
-        Called by the button that leads back.
-    """
+    """Two generations. Making it sends no request; the contents are asked for by its button, once each."""
 
     def __init__(self, first: Generation, second: Generation, on_close: Callable[[], object]) -> None:
         super().__init__()

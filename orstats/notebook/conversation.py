@@ -21,15 +21,7 @@ _BUDGET: Final = 8_000_000
 
 
 class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """Messages and completion as bubbles, `PAGE` at a time; it opens on the last page, where the answer is.
-
-    Parameters
-    ----------
-    content
-        Stored content.
-    finish_reason
-        From the generation's record; it explains a missing completion.
-    """
+    """Messages and completion as bubbles, `PAGE` at a time; it opens on the last page, where the answer is."""
 
     def __init__(self, content: Content, finish_reason: str | None = None) -> None:
         super().__init__()

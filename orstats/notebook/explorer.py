@@ -39,11 +39,6 @@ _STATIC_ROWS: Final = 10
 class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """What :func:`orstats.explore` shows.
 
-    Parameters
-    ----------
-    df, client, archive
-        As of :func:`orstats.explore`.
-
     Attributes
     ----------
     selected

@@ -14,15 +14,7 @@ from orstats.text.sanitize import plain_line
 
 
 class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
-    """The row of filters.
-
-    Parameters
-    ----------
-    rows
-        What is filtered: its models, providers and states are offered.
-    on_change
-        Called after any change by a person.
-    """
+    """The row of filters."""
 
     def __init__(self, rows: Rows, on_change: Callable[[], object]) -> None:
         super().__init__(layout=widgets.Layout(flex_flow="row wrap", grid_gap="0 4px", width="100%"))

@@ -22,17 +22,6 @@ PAGE_SIZES: Final = (25, 50, 100)
 class Listing(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """A page of rows to sort, turn and pick from.
 
-    Parameters
-    ----------
-    rows
-        All of them.
-    on_pick
-        Called with the place (of the row in the frame) that a person picks.
-    on_moved
-        Called after the order, the page or the mark changed.
-    on_export
-        Called by the export button.
-
     Attributes
     ----------
     places

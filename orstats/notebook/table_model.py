@@ -50,21 +50,7 @@ MISSING: Final = _Missing()
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to keep; a row must meet all of it. The default keeps every row.
-
-    Parameters
-    ----------
-    text
-        In an id, user or session (:data:`SEARCHED`), in any case.
-    model, provider
-        The value, :data:`MISSING`, or None for any.
-    state
-        A name of :meth:`Rows.states`, or None for any.
-    cost_min, cost_max
-        US dollars, both included; a row of unknown cost meets neither.
-    since, until
-        Times of ``created_at``, UTC when they have no zone; the end is not included.
-    """
+    """What to keep; a row must meet all of it. The default keeps every row."""
 
     text: str = ""
     model: str | _Missing | None = None
@@ -89,18 +75,7 @@ class Totals:
 
 
 class Rows:
-    """A frame that is filtered and sorted again and again. The frame must not be changed meanwhile.
-
-    Parameters
-    ----------
-    df
-        Of :func:`orstats.fetch`, or rows or columns of one; columns that are not there count as missing.
-
-    Raises
-    ------
-    ConfigError
-        It is not a frame indexed by id, or with an ``id`` column.
-    """
+    """A frame that is filtered and sorted again and again. The frame must not be changed meanwhile."""
 
     def __init__(self, df: pd.DataFrame) -> None:
         require_pandas(df)
@@ -237,13 +212,7 @@ class Rows:
         return [(MISSING if one["values"] is None else one["values"], one["counts"]) for one in ranked]
 
     def order(self, column: str, *, descending: bool) -> Places:
-        """Return all places in the order of a column; equals in the frame's order, missing values last.
-
-        Raises
-        ------
-        ConfigError
-            There is no such column.
-        """
+        """Return all places in the order of a column; equals in the frame's order, missing values last."""
         if column not in self.columns:
             raise ConfigError(f"There is no column {column!r} to sort by.")
         key = (column, descending)

@@ -58,18 +58,5 @@ def card(
     client: Client | None = None,
     archive: ArchiveChoice = None,
 ) -> Card:
-    """Make the card of a generation that is at hand: no request for its record.
-
-    Parameters
-    ----------
-    row
-        A :class:`~orstats.Generation`, or one row of a frame: ``df.loc[generation_id]``.
-    client, archive
-        Whom to ask, and where to look first, when the content is loaded. Not used with a Generation, which knows.
-
-    Raises
-    ------
-    ConfigError
-        It is not one row, or has no id.
-    """
+    """Make the card of a generation that is at hand: no request for its record."""
     return Card(row if isinstance(row, Generation) else Generation.from_row(row, client=client, archive=archive))

@@ -51,13 +51,7 @@ _CENT: Final = 0.01
 
 
 def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
-    """Return the axes to draw on, styled: those given, or new ones of a figure that is high enough for its rows.
-
-    Raises
-    ------
-    MissingExtraError
-        matplotlib is not installed.
-    """
+    """Return the axes to draw on, styled: those given, or new ones of a figure that is high enough for its rows."""
     try:
         from matplotlib import pyplot as plt  # noqa: PLC0415 - an extra, and slow to load
     except ImportError as error:

@@ -36,29 +36,7 @@ _KEY: Final = "key_{}"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a report is, whatever the engine.
-
-    Parameters
-    ----------
-    needs
-        Columns of the frame that the report is computed from.
-    clean
-        Columns of the rows, by name, computed from these: what is a value, and what is missing.
-    values
-        More of them, computed from the clean ones and the keys.
-    sums
-        Those of both that are summed.
-    figures
-        Columns of the report, by name, computed from what :func:`orstats.reports.backends.aggregate` gives.
-    first
-        The figure of which groups with more come first.
-    counts
-        Those of both whose known values are counted.
-    percentiles
-        Those of both of which percentiles are taken, and which; they are counted, too.
-    usd
-        Those of both that are amounts of money, and summed as such.
-    """
+    """What a report is, whatever the engine."""
 
     needs: Sequence[str]
     clean: Mapping[str, nw.Expr]
@@ -82,13 +60,7 @@ class Grouped:
 
 
 def report(frame: Any, plan: Plan, by: By, freq: str | None, tz: str) -> Any:
-    """Make a report of the ok rows of a frame.
-
-    Raises
-    ------
-    ConfigError
-        A frame of another kind, a column that is missing, an unknown `freq` or `tz`.
-    """
+    """Make a report of the ok rows of a frame."""
     wrapped = wrap(frame)
     grouped = group(wrapped, plan.needs, by, freq, tz, figures=plan.figures)
     rows = grouped.rows.select(*grouped.keys, **plan.clean)

@@ -26,18 +26,7 @@ By = str | Sequence[str] | None
 
 
 def wrap(frame: Any) -> Frame:
-    """Take a frame of any of the engines.
-
-    Parameters
-    ----------
-    frame
-        pandas, Polars (eager or lazy), a DuckDB relation, or a PySpark DataFrame.
-
-    Raises
-    ------
-    ConfigError
-        Of another kind.
-    """
+    """Take a frame of any of the engines."""
     if isinstance(frame, pd.DataFrame) or type(frame).__module__.startswith("pyspark."):
         check_names(frame.columns)  # columns of the others cannot have the same name
     wrapped = nw.from_native(frame, pass_through=True)
@@ -76,13 +65,7 @@ def names_of(frame: Frame) -> list[str]:
 
 
 def require(frame: Frame, names: Sequence[str]) -> None:
-    """Check that columns are there.
-
-    Raises
-    ------
-    ConfigError
-        One is not; the message lists names that are near.
-    """
+    """Check that columns are there."""
     have = names_of(frame)
     for name in names:
         if name not in have:
@@ -92,13 +75,7 @@ def require(frame: Frame, names: Sequence[str]) -> None:
 
 
 def keys_of(frame: Frame, by: By) -> list[str]:
-    """Return the columns to group by, each once.
-
-    Raises
-    ------
-    ConfigError
-        One is not there.
-    """
+    """Return the columns to group by, each once."""
     keys = list(dict.fromkeys(columns_of(by)))
     require(frame, keys)
     schema = frame.collect_schema()
@@ -108,13 +85,7 @@ def keys_of(frame: Frame, by: By) -> list[str]:
 
 
 def columns_of(by: By) -> list[str]:
-    """Return the names in a ``by`` argument.
-
-    Raises
-    ------
-    ConfigError
-        They are not names.
-    """
+    """Return the names in a ``by`` argument."""
     if by is None or isinstance(by, str):
         return [] if by is None else [by]
     names: list[Any] = list(by) if isinstance(by, Iterable) else [by]
@@ -217,25 +188,7 @@ def aggregate(
     percentiles: Mapping[str, Sequence[float]] = MappingProxyType({}),
     usd: Sequence[str] = (),
 ) -> Frame:
-    """Group rows; a missing key is a group, too.
-
-    Parameters
-    ----------
-    frame
-        With the columns named in the others, numbers all.
-    keys, sums, counts
-        Columns to group by, to sum, and to count the known values of.
-    percentiles
-        Columns, and which of their percentiles (0 to 1, linear between the two nearest values).
-    usd
-        Columns of amounts to sum, as :mod:`orstats.frame.money` does.
-
-    Returns
-    -------
-    Frame
-        The keys; ``rows``, how many; for each sum ``x`` the sum of what is known, missing when nothing is; for each
-        count ``x_n``; for percentiles ``x_p50`` and so on, with ``x_n``. Spark and Polars may have more.
-    """
+    """Group rows; a missing key is a group, too."""
     if usd:
         parts = [part for name in usd for part in money.parts_of(name)]
         groups = aggregate(money.split_columns(frame, usd), keys, (*sums, *parts), counts, percentiles)

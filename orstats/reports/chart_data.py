@@ -82,13 +82,7 @@ class Lane:
 
 
 def rows_by(df: pd.DataFrame, by: By | None) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows that were fetched, with the levels of the index as columns, and the columns to group by.
-
-    Raises
-    ------
-    ConfigError
-        Not a pandas frame, or a column is not there; the message has names that are near.
-    """
+    """Return the rows that were fetched, with the levels of the index as columns, and the columns to group by."""
     require_pandas(df)
     frame = wrap(df)
     columns = keys_of(frame, "model" if by is None else by)
@@ -103,13 +97,7 @@ def require(frame: pd.DataFrame, names: Sequence[str]) -> None:
 
 
 def ok_rows(df: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were fetched; all of them when the frame does not say.
-
-    Raises
-    ------
-    ConfigError
-        Not a pandas frame.
-    """
+    """Return the rows that were fetched; all of them when the frame does not say."""
     require_pandas(df)
     df = cast_columns(check_duplicates(df), _DRAWN)
     if "fetch_status" not in df.columns:
@@ -136,13 +124,7 @@ def ranking(rows: pd.DataFrame, columns: Sequence[str], measure: str, most: int)
 def timeline(
     rows: pd.DataFrame, columns: Sequence[str], measure: str, *, freq: str, tz: str, most: int
 ) -> Timeline | None:
-    """Sum a measure by group and time bucket, largest group first; None when nothing is known.
-
-    Raises
-    ------
-    ConfigError
-        Unknown frequency, time zone or column.
-    """
+    """Sum a measure by group and time bucket, largest group first; None when nothing is known."""
     require(rows, [measure, "created_at"])
     usable = rows.loc[rows[measure].notna() & rows["created_at"].notna()]
     ordinals, edges, unit = periods(usable["created_at"], freq=freq, tz=tz)
@@ -216,14 +198,7 @@ def stacks(parts: pd.DataFrame, columns: Sequence[str], bars: Sequence[Bar]) -> 
 
 
 def periods(created: pd.Series[Any], *, freq: str, tz: str) -> tuple[npt.NDArray[np.intp], pd.DatetimeIndex, Freq]:
-    """Give numbers to the periods of times by the clock of a zone.
-
-    Returns
-    -------
-    tuple
-        The number of each time's period; when each period starts, without gaps, and when the last one ends; and what
-        they are: longer ones than asked for beyond :data:`MOST_BUCKETS`.
-    """
+    """Give numbers to the periods of times by the clock of a zone."""
     unit, zone = freq_of(freq), zone_of(tz)
     utc = utc_times(created)
     started = starts(utc, unit, zone)
@@ -236,13 +211,7 @@ def periods(created: pd.Series[Any], *, freq: str, tz: str) -> tuple[npt.NDArray
 
 
 def lanes(rows: pd.DataFrame, columns: Sequence[str], measure: str, most: int) -> tuple[list[Lane], int]:
-    """Return the distributions by group, streamed and other rows apart, for the groups with the most rows.
-
-    Returns
-    -------
-    tuple
-        The lanes, groups with the highest median first, and how many groups were left out.
-    """
+    """Return the distributions by group, streamed and other rows apart, for the groups with the most rows."""
     require(rows, [measure, "streamed"])
     usable = rows.loc[rows[measure].notna()]
     values = usable[measure].to_numpy(dtype="float64")

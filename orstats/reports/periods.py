@@ -48,17 +48,6 @@ _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 def freq_of(freq: str) -> Freq:
     """Return the kind of period that a word or letter means.
 
-    Parameters
-    ----------
-    freq
-        ``hour``, ``day``, ``week`` (from Monday), ``month``, ``quarter`` or ``year``, or their first letters, in lower
-        or upper case.
-
-    Raises
-    ------
-    ConfigError
-        Something else.
-
     Examples
     --------
     >>> freq_of("D"), freq_of("week")
@@ -123,20 +112,7 @@ def moments(started: Times, freq: Freq, zone: str) -> Times:
 
 
 def add_period(frame: Frame, freq: Freq, zone: str) -> Frame:
-    """Add the column ``period``, to group by.
-
-    Parameters
-    ----------
-    frame
-        With ``created_at``.
-    freq, zone
-        From :func:`freq_of` and :func:`orstats.text.time_zones.zone_of`.
-
-    Raises
-    ------
-    ConfigError
-        ``created_at`` is not a time with a time zone.
-    """
+    """Add the column ``period``, to group by."""
     require(frame, [_CREATED])
     kind = frame.implementation
     native: Any = frame.to_native()
@@ -200,13 +176,7 @@ def localize_period(frame: Frame, freq: Freq, zone: str) -> Frame:
 
 
 def utc_times(created: pd.Series[Any]) -> Times:
-    """Return the times of a pandas column in UTC.
-
-    Raises
-    ------
-    ConfigError
-        They are not times with a time zone.
-    """
+    """Return the times of a pandas column in UTC."""
     dtype = created.dtype
     if isinstance(dtype, pd.ArrowDtype) and getattr(dtype.pyarrow_dtype, "tz", None) is not None:
         created = created.astype(pd.DatetimeTZDtype("us", "UTC"))

@@ -35,22 +35,7 @@ _SERVED: Final = "between 200 and 299"
 
 
 def tries(frame: Frame, keep: Sequence[str]) -> Frame:
-    """Return one row for each attempt, with columns of its generation.
-
-    Parameters
-    ----------
-    frame
-        With ``provider_responses`` and the columns to keep.
-    keep
-        Names of columns of the generation.
-
-    Returns
-    -------
-    Frame
-        `keep` and :data:`COLUMNS`. ``refused``: it did not give the answer, and none before it did.
-        ``fallen_back_from``: refused, and another attempt followed. ``unserved``: the last one, of a generation that
-        nobody answered. ``lost_ms``: the milliseconds that a refused one took.
-    """
+    """Return one row for each attempt, with columns of its generation."""
     native: Any = frame.to_native()
     kind = frame.implementation
     if kind.is_duckdb():
@@ -84,16 +69,6 @@ def tries(frame: Frame, keep: Sequence[str]) -> Frame:
 
 def exploded(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Table, npt.NDArray[np.int64]]:
     """Read lists of attempts, written as JSON.
-
-    Parameters
-    ----------
-    texts
-        ``provider_responses``.
-
-    Returns
-    -------
-    tuple
-        A table of :data:`COLUMNS`, and the row of each attempt in `texts`.
 
     Examples
     --------

@@ -30,13 +30,6 @@ def known(value: Any) -> bool:
 def usd(value: Any, places: int | None = None) -> str:
     """Write an amount in US dollars, never with an exponent.
 
-    Parameters
-    ----------
-    value
-        The amount; missing is unknown.
-    places
-        Digits after the point, so that amounts can be compared; None for as many as say something.
-
     Examples
     --------
     >>> usd(4.2e-07), usd(0.012345), usd(1234.5), usd(0), usd(None)
@@ -151,15 +144,6 @@ def milliseconds(value: Any) -> str:
 def durations(values: Iterable[Any], missing: str = "?", *, seconds: bool | None = None) -> list[str]:
     """Write the times of a column, from milliseconds, in one unit and with one number of places.
 
-    Parameters
-    ----------
-    values
-        The times; missing ones are written as `missing`.
-    missing
-        What stands for them.
-    seconds
-        The unit, for columns that are to be compared; None for what :func:`in_seconds` says of these values.
-
     Examples
     --------
     >>> durations([4, 727.4, None]), durations([4, 1812, 33_812])
@@ -215,13 +199,6 @@ def visible(name: Any, most: int = 60) -> str:
 
     Line breaks become ``↵``; other control characters, and those that change the direction of text, are written as
     their code point. The text is not escaped for HTML.
-
-    Parameters
-    ----------
-    name
-        Any value; missing is ``(none)``, and text of blanks only ``(empty)``.
-    most
-        Characters at most; of longer text the beginning and the end are kept.
 
     Examples
     --------

@@ -28,22 +28,7 @@ _WORDS: Final = re.compile(r"[^_\s]+[_\s]*|[_\s]+")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of text.
-
-    Parameters
-    ----------
-    name
-        Its heading.
-    cells
-        One text for each row, without line breaks.
-    kind
-        ``label``: cut in the middle where there is no room; ``fixed``: never cut; ``number``: never cut, aligned on
-        the right; ``prose``: wrapped.
-    leaves
-        Without room for all columns, those with the largest number leave first; those with 0 stay.
-    footer
-        What stands below, such as a total.
-    """
+    """A column of text."""
 
     name: str
     cells: Sequence[str]
@@ -61,15 +46,6 @@ class Fitted(NamedTuple):
 
 def fit(columns: Sequence[Column], width: int, *, label_style: str = "") -> Fitted:
     """Make a table of as many columns as fit a width.
-
-    Parameters
-    ----------
-    columns
-        In the order in which they are shown.
-    width
-        Of the terminal, in cells.
-    label_style
-        The style of the first column.
 
     Examples
     --------

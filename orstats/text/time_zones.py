@@ -60,16 +60,6 @@ class Offsets(NamedTuple):
 def zone_of(tz: str | tzinfo) -> str:
     """Check the name of a time zone.
 
-    Parameters
-    ----------
-    tz
-        An IANA name, or a ``zoneinfo`` or ``pytz`` zone, or ``datetime.UTC``.
-
-    Raises
-    ------
-    ConfigError
-        There is none of that name; the message lists similar names.
-
     Examples
     --------
     >>> zone_of("Europe/Berlin"), zone_of(UTC)
@@ -103,13 +93,7 @@ def _similar(name: str) -> list[str]:
 
 @cache
 def clock(name: str) -> zoneinfo.ZoneInfo:
-    """Return a time zone with the newest data at hand.
-
-    Raises
-    ------
-    ValueError, OSError, ZoneInfoNotFoundError
-        There is none of that name.
-    """
+    """Return a time zone with the newest data at hand."""
     on_disk = zoneinfo.ZoneInfo(name)  # checks the name, too
     if not _package_is_newer():
         return on_disk
@@ -196,13 +180,6 @@ def first_moment(local: datetime, name: str) -> datetime:
 
 def period_labels(periods: pd.Series[Any], freq: str) -> list[str | None]:
     """Name periods by their year, quarter, month, day or Monday, or by their hour with its UTC offset.
-
-    Parameters
-    ----------
-    periods
-        When each starts, in the time zone of the report; missing ones have no name.
-    freq
-        ``hour``, ``day``, ``week``, ``month``, ``quarter`` or ``year``.
 
     Examples
     --------

@@ -99,13 +99,6 @@ def copyable(inside: Html, *, whole: bool = True) -> Html:
     """Return HTML with a button that copies the texts in it: those of :func:`pre`, and :func:`source`.
 
     The handler is a constant: no word of a stranger is in it.
-
-    Parameters
-    ----------
-    inside
-        What is shown.
-    whole
-        Whether the texts in it are all there is; else the button says that it copies a part.
     """
     label, title = ("copy", "Copy the text") if whole else ("copy part", "Copy what is shown here: there is more")
     return Html(

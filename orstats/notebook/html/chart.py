@@ -14,15 +14,7 @@ _WIDTH: Final = 600.0
 
 
 def chart(edges: Sequence[datetime], costs: Sequence[float]) -> Html:
-    """Return bars of the cost in each span of time.
-
-    Parameters
-    ----------
-    edges
-        Where the spans begin, and where the last ends: one more than `costs`. UTC.
-    costs
-        US dollars.
-    """
+    """Return bars of the cost in each span of time."""
     most = max(*costs, 0.0) if len(costs) > 1 else max(costs[0], 0.0)
     wide = _WIDTH / len(costs)
     bars = []

@@ -96,15 +96,7 @@ def _leaving() -> Iterator[str]:
 
 
 def selected_row(explorer: str, row: int | None) -> Html:
-    """Return the style that marks one row of a table, so that a selection need not send the table again.
-
-    Parameters
-    ----------
-    explorer
-        The class of its explorer, ours.
-    row
-        Counted from 0 on the page; None marks none.
-    """
+    """Return the style that marks one row of a table, so that a selection need not send the table again."""
     if row is None:
         return Html("")
     where = f".{explorer} table.orstats-rows[data-live] tbody tr:nth-child({row + 1})"

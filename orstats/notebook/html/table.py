@@ -93,15 +93,7 @@ class Sorting:
 
 
 def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
-    """Return a page of rows as a table.
-
-    Parameters
-    ----------
-    page
-        The rows, indexed by id. Columns that are not there are shown as missing.
-    sorting
-        For a table that answers to clicks and keys inside an explorer. None makes a static one, with whole ids.
-    """
+    """Return a page of rows as a table."""
     columns = list(_COLUMNS)
     more = ""
     if sorting is not None and sorting.shown not in {name for name, _, _ in columns}:
