@@ -1,1 +1,4 @@
-"""What the account itself knows: which ids there are, what they add up to, and a recorder for new ones."""
+"""What the account itself knows: list ids, daily totals, reconciliation, and a recorder of new ids.
+
+Internal: import public names from :mod:`orstats`.
+"""

@@ -1,1 +1,4 @@
-"""Talk to the API: settings, errors, decoding, retry policy, pace, and the client. Knows no pandas."""
+"""Talk to the API: configuration, requests and responses, retries, rate limit, and the client. Imports no pandas.
+
+Internal: import public names from :mod:`orstats`.
+"""

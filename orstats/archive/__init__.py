@@ -1,1 +1,4 @@
-"""What was fetched is kept: Parquet files that several processes may write and any reader may open."""
+"""Keep fetched records in Parquet files that several processes can write and any reader can open.
+
+Internal: import public names from :mod:`orstats`.
+"""

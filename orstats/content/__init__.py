@@ -1,1 +1,4 @@
-"""One generation whole: its typed record, and its stored prompt and completion."""
+"""One generation: its typed record, and its stored prompt and completion.
+
+Internal: import public names from :mod:`orstats`.
+"""

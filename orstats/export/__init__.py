@@ -1,1 +1,4 @@
-"""Files for people: CSV, workbooks, HTML pages; and reading them back."""
+"""Files for people: CSV, workbooks, HTML pages; and reading them back.
+
+Internal: import public names from :mod:`orstats`.
+"""

@@ -1,1 +1,4 @@
-"""Many ids in, one frame out: which is asked next, the threads that ask, the progress bar."""
+"""Fetch many ids concurrently into one DataFrame: scheduling, worker threads, progress.
+
+Internal: import public names from :mod:`orstats`.
+"""

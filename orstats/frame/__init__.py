@@ -1,1 +1,4 @@
-"""The field table, and the frame made of it: records to columns, derived figures, views."""
+"""The field table and the DataFrame built from it: types, derived columns, views.
+
+Internal: import public names from :mod:`orstats`.
+"""

@@ -1,1 +1,4 @@
-"""Where ids come from: what they look like, and how they are found in files, tables, logs and lists."""
+"""Find generation ids in lists, logs, tables, archives and databases.
+
+Internal: import public names from :mod:`orstats`.
+"""

@@ -1,1 +1,4 @@
-"""Matplotlib figures of a frame."""
+"""Matplotlib figures of a DataFrame.
+
+Internal: import public names from :mod:`orstats`.
+"""

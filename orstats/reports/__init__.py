@@ -1,1 +1,4 @@
-"""Grouped reports: cost, tokens, latency, failures and what-if, for pandas, Polars, DuckDB and Spark."""
+"""Grouped reports of cost, tokens, latency and failures, for pandas, Polars, DuckDB and Spark.
+
+Internal: import public names from :mod:`orstats`.
+"""

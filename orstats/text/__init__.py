@@ -1,1 +1,4 @@
-"""Numbers as people read them, and untrusted text made safe."""
+"""Format numbers, times and tables for people, and sanitize untrusted text.
+
+Internal: import public names from :mod:`orstats`.
+"""

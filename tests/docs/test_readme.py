@@ -165,7 +165,6 @@ def headings(page):
 def test_files_that_the_architecture_page_names_are_there():
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     rooms = [ROOT / "orstats", *(room for room in (ROOT / "orstats").glob("*") if room.is_dir())]
-    rooms += [room for room in (ROOT / "orstats" / "data").glob("*") if room.is_dir()]
     for name in re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", text):
         assert any((room / name).exists() for room in (ROOT, *rooms)), name
     for room in re.findall(r"^\| `(orstats/)?([a-z]+)` \|", text, re.MULTILINE):

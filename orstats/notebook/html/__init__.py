@@ -1,1 +1,1 @@
-"""The only place where HTML for widgets is made of untrusted text."""
+"""HTML for the widgets, made of untrusted text that is sanitized first."""
