@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from orstats.account.telling import tell
+from orstats._warn import warn_caller
 from orstats.account.time_windows import Window
 from orstats.api.account import AccountCalls
 from orstats.api.response import quote
@@ -27,7 +27,7 @@ _TIME_KEY: Final = re.compile(r"(?:date|created_at)__(?:minute|hour|day|week|mon
 Filters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
-class Usage:
+class AnalyticsQuery:
     """Asks one account; keeps count of its requests and passes the vendor's warnings on, each once."""
 
     def __init__(self, client: AccountCalls, filters: list[dict[str, Any]]) -> None:
@@ -38,7 +38,7 @@ class Usage:
         self._filters = filters
         self._warned: set[str] = set()
 
-    def ask(
+    def run(
         self, window: Window, metrics: Sequence[str], *, dimensions: Sequence[str] = (), granularity: str | None = None
     ) -> tuple[list[dict[str, Any]], bool] | None:
         """Ask for one window."""
@@ -73,7 +73,7 @@ class Usage:
         for text in warned if isinstance(warned, list) else ():
             if isinstance(text, str) and text not in self._warned:
                 self._warned.add(text)
-                tell(f"The API warns: {quote(text)}")
+                warn_caller(f"The API warns: {quote(text)}")
         cached_ms = answer.get("cachedAt")
         if isinstance(cached_ms, int | float) and 0 < cached_ms < _LAST_MS:
             at = datetime.fromtimestamp(cached_ms / 1000, UTC)

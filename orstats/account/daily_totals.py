@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from orstats.account.analytics import MOST_ROWS, Usage, count_of, time_of, usd_of
-from orstats.account.telling import tell
-from orstats.account.time_windows import Window, halves
+from orstats._warn import warn_caller
+from orstats.account.analytics import MOST_ROWS, AnalyticsQuery, count_of, time_of, usd_of
+from orstats.account.time_windows import Window, bisect
 from orstats.api.account import AccountCalls
 from orstats.api.client import Client
 from orstats.errors import BadResponseError, ServerError
@@ -46,7 +46,7 @@ def _totals(start: datetime, end: datetime, client: AccountCalls, models: Collec
     totals: _Totals = defaultdict(_Total)
     from_activity = set(_whole_days(max(start, today - _ACTIVITY_DAYS * _DAY), min(end, today)))
     names = _Names(models)
-    usage = Usage(client, [])
+    usage = AnalyticsQuery(client, [])
     if from_activity:
         for row in client.activity():
             day, model, total = _read_activity(row, names)
@@ -185,20 +185,20 @@ def _day(text: object) -> datetime:
         raise BadResponseError(f"The API sent {shown!r} as a day of its activity.", status=200) from None
 
 
-def _ask(usage: Usage, window: Window, names: _Names) -> Iterator[tuple[datetime, str, _Total]]:
+def _ask(usage: AnalyticsQuery, window: Window, names: _Names) -> Iterator[tuple[datetime, str, _Total]]:
     # A part of a day must be read from the generations, not from the sums of days: hours make sure of that.
     whole = window.length >= _DAY
-    answer = usage.ask(window, _METRICS, dimensions=["model", "variant"], granularity="day" if whole else "hour")
+    answer = usage.run(window, _METRICS, dimensions=["model", "variant"], granularity="day" if whole else "hour")
     rows, truncated = answer if answer is not None else ([], True)
     if truncated:
-        smaller = halves(window) if window.length < 2 * _DAY else _halves_of_days(window)
+        smaller = bisect(window) if window.length < 2 * _DAY else _halves_of_days(window)
         if len(smaller) > 1:
             for half in smaller:
                 yield from _ask(usage, half, names)
             return
         if answer is None:
             raise ServerError(f"HTTP 408 for /analytics/query, even for {window.length}.", status=408, retryable=True)
-        tell(f"More than {MOST_ROWS:,} models in a minute: the account's totals are not complete.")
+        warn_caller(f"More than {MOST_ROWS:,} models in a minute: the account's totals are not complete.")
     for row in rows:
         at = time_of(row)
         if at is None:

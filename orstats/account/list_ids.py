@@ -15,11 +15,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
-from orstats.account.analytics import MOST_ROWS, Filters, Usage, as_filters, count_of, time_of
+from orstats._warn import warn_caller
+from orstats.account.analytics import MOST_ROWS, AnalyticsQuery, Filters, as_filters, count_of, time_of
 from orstats.account.listing_cache import Listing, Listings
-from orstats.account.telling import tell
 from orstats.account.time_range import Moment, span
-from orstats.account.time_windows import MINUTE, Window, cut, disjoint, gaps, halves, plan, stretches
+from orstats.account.time_windows import MINUTE, Window, bisect, cut, disjoint, split_by_count, stretches, uncovered
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
 from orstats.errors import ApiError, BadResponseError, MissingKeyError, ServerError
@@ -124,7 +124,7 @@ def _cache(archive: Archive, client: Client, filters: list[dict[str, Any]]) -> L
     try:
         return Listings(archive, client, filters)
     except RuntimeError:
-        tell("The listing is not cached, because the user has no home directory. Set XDG_CACHE_HOME to a path.")
+        warn_caller("The listing is not cached, because the user has no home directory. Set XDG_CACHE_HOME to a path.")
         return None
 
 
@@ -134,7 +134,7 @@ class _Run:
     def __init__(self, client: Client, kept: Listings | None, filters: list[dict[str, Any]]) -> None:
         self._client = client
         self._kept = kept
-        self._usage = Usage(client, filters)
+        self._usage = AnalyticsQuery(client, filters)
         self._found: dict[str, float] = {}  # id: its second, or that of its window
         self._written: dict[Window, Listing] = {}
         self._dense = False  # answers were cut: count before asking
@@ -154,7 +154,7 @@ class _Run:
             bar.add(window, len(self._found), self._usage.requests)
         if covered:
             log.info("%d windows with %d ids come from the cache", len(covered), len(self._found))
-        to_ask = [piece for gap in gaps(start, end, covered) for piece in cut(gap.start, gap.end, _LONGEST)]
+        to_ask = [piece for gap in uncovered(start, end, covered) for piece in cut(gap.start, gap.end, _LONGEST)]
         while to_ask:
             window = to_ask.pop(0)
             smaller = self._plan(window) if self._dense and window.counted is None else [window]
@@ -182,7 +182,9 @@ class _Run:
                             grown[Window(begin, window.end)] = counted
                         begin, known = window.end, 0
         except (ApiError, MissingKeyError) as error:
-            tell(f"The cached listings could not be compared with the account's counts and may be incomplete: {error}")
+            warn_caller(
+                f"The cached listings could not be compared with the account's counts and may be incomplete: {error}"
+            )
         return grown
 
     def _check_counts(self, grown: Mapping[Window, int]) -> None:
@@ -191,7 +193,7 @@ class _Run:
             parts = [window for window in self._written if run.start <= window.start and window.end <= run.end]
             lacking = counted - sum(self._written[window].counted for window in parts)
             if lacking > 0 and self._kept is not None and parts:
-                tell(
+                warn_caller(
                     f"The account counts {counted:,} generations from {run.start:%Y-%m-%d %H:%M} to "
                     f"{run.end:%Y-%m-%d %H:%M} UTC, but lists only {counted - lacking:,}. "
                     "The rest may not be available yet."
@@ -201,8 +203,8 @@ class _Run:
 
     def _list(self, window: Window) -> bool:
         """Ask for the ids of a window; False when it must be cut first."""
-        answer = self._usage.ask(window, ["request_count"], dimensions=["generation_id"])
-        smallest = halves(window) == [window]
+        answer = self._usage.run(window, ["request_count"], dimensions=["generation_id"])
+        smallest = bisect(window) == [window]
         if answer is None:
             if smallest:
                 raise ServerError(
@@ -219,7 +221,7 @@ class _Run:
         ids = _ids_of(rows)
         self._take(window, ids)
         if truncated:
-            tell(
+            warn_caller(
                 f"There are more generations in the minute of {window.start:%Y-%m-%d %H:%M} UTC than the {len(ids):,} "
                 "that the API tells: the list is not complete. Filters that divide them (by model, by external_user) "
                 "bring the rest."
@@ -236,17 +238,21 @@ class _Run:
             pieces = self._plan(window)
             if len(pieces) > 1:
                 return pieces
-        return halves(window)
+        return bisect(window)
 
     def _plan(self, window: Window) -> list[Window]:
         """Count what is in a window, by hours or by minutes, and cut it so that each piece fits."""
         by_minutes = window.length <= _MINUTES_REACH
         counts = self._count(window, "minute" if by_minutes else "hour")
-        return halves(window) if counts is None else plan(window, counts, MINUTE if by_minutes else _HOUR, MOST_ROWS)
+        return (
+            bisect(window)
+            if counts is None
+            else split_by_count(window, counts, MINUTE if by_minutes else _HOUR, MOST_ROWS)
+        )
 
     def _count(self, window: Window, granularity: str) -> dict[datetime, int] | None:
         """Return how many generations the account counts, by time; None when that takes the API too long."""
-        answer = self._usage.ask(window, ["request_count"], granularity=granularity)
+        answer = self._usage.run(window, ["request_count"], granularity=granularity)
         if answer is None:
             return None
         counts: dict[datetime, int] = {}
@@ -271,7 +277,7 @@ class _Run:
     def _mention_cache(self, end: datetime) -> None:
         cached_at = self._usage.cached_at
         if cached_at is not None and cached_at < end:
-            tell(
+            warn_caller(
                 f"The API answered from its cache of {cached_at:%Y-%m-%d %H:%M:%S} UTC: generations after that, and "
                 "the last before it, may be missing. Run the same again later for the rest."
             )
@@ -283,7 +289,9 @@ def _ids_of(rows: list[dict[str, Any]]) -> list[str]:
     if len(named) < len(ids):
         if not named:
             raise BadResponseError("The API's rows by generation do not name their generation.", status=200)
-        tell(f"{len(ids) - len(named):,} of {len(ids):,} rows of the account's usage name no generation; left out.")
+        warn_caller(
+            f"{len(ids) - len(named):,} of {len(ids):,} rows of the account's usage name no generation; left out."
+        )
     return named
 
 

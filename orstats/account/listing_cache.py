@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import orjson
 
-from orstats.account.telling import tell
+from orstats._warn import warn_caller
 from orstats.account.time_windows import Window
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
@@ -90,7 +90,7 @@ class Listings:
     def _warn(self, action: str, error: OSError) -> None:
         if not self._warned:
             self._warned = True
-            tell(
+            warn_caller(
                 f"Cached listings in {self._store.full(self._directory)} cannot be {action}: "
                 f"{error.strerror or error}. The listing continues without a cache."
             )

@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar
 import orjson
 import pandas as pd
 
+from orstats._warn import warn_caller
 from orstats.account import recorded_clients
 from orstats.account.generation_log import GenerationLog
-from orstats.account.telling import tell
 from orstats.errors import IdSourceError
 from orstats.frame.schema import FIELDS
 from orstats.ids.decompression import (
@@ -158,9 +158,9 @@ def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
     if malformed and not found:
         raise IdSourceError(f"{path}: contains no records. Pass a file that orstats.record() wrote.", path=str(path))
     if malformed:
-        tell(f"Skipped {malformed:,} malformed lines in {path}.")
+        warn_caller(f"Skipped {malformed:,} malformed lines in {path}.")
     if reserved := sorted(names.keys() & FIELDS.keys()):
-        tell(f"Labels named like a column of the DataFrame get the prefix label_: {', '.join(reserved)}.")
+        warn_caller(f"Labels named like a column of the DataFrame get the prefix label_: {', '.join(reserved)}.")
     index = pd.Index(list(found), name=_ID, dtype="string")
     times = pd.Series([row.get(_AT) for row in found.values()], index=index, dtype="string")
     columns = {_AT: pd.to_datetime(times, utc=True, format="ISO8601", errors="coerce").astype("datetime64[us, UTC]")}

@@ -8,7 +8,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from orstats.account.telling import tell
+from orstats._warn import warn_caller
 from orstats.errors import ConfigError
 from orstats.text.time_zones import clock, first_moment, zone_of
 
@@ -50,7 +50,7 @@ def moment(value: Moment, *, now: datetime, tz: str = "UTC") -> datetime:
             return first_moment(datetime.combine(value, time()), zone)
         if value.tzinfo is None or value.utcoffset() is None:
             if zone == "UTC":
-                tell(f"{value.isoformat(' ')} has no time zone: read as UTC.")
+                warn_caller(f"{value.isoformat(' ')} has no time zone: read as UTC.")
             return first_moment(datetime.combine(value.date(), value.time()), zone)
         return datetime.fromisoformat(value.isoformat()).astimezone(UTC)  # a plain datetime, also of a Timestamp
     except OverflowError:

@@ -45,7 +45,7 @@ def cut(start: datetime, end: datetime, longest: timedelta) -> list[Window]:
     return [Window(a, b) for a, b in pairwise(edges) if a < b]
 
 
-def halves(window: Window) -> list[Window]:
+def bisect(window: Window) -> list[Window]:
     """Cut a window in two at a whole minute; itself alone when it is too short for that."""
     middle = _to_minute(window.start + window.length / 2)
     if middle <= window.start:
@@ -55,7 +55,7 @@ def halves(window: Window) -> list[Window]:
     return [Window(window.start, middle, window.counted), Window(middle, window.end, window.counted)]
 
 
-def gaps(start: datetime, end: datetime, covered: Iterable[Window]) -> list[Window]:
+def uncovered(start: datetime, end: datetime, covered: Iterable[Window]) -> list[Window]:
     """Return what windows, sorted and apart, leave of a range."""
     left, at = [], start
     for window in covered:
@@ -86,7 +86,7 @@ def stretches(windows: Iterable[Window], longest: timedelta) -> list[list[Window
     return found
 
 
-def plan(window: Window, counts: Mapping[datetime, int], step: timedelta, most: int) -> list[Window]:
+def split_by_count(window: Window, counts: Mapping[datetime, int], step: timedelta, most: int) -> list[Window]:
     """Cut a window into few that hold at most ``most`` each, as far as the counts tell.
 
     Windows end where a bucket ends, or, where that would leave them much emptier, at a minute within one: there
@@ -94,12 +94,12 @@ def plan(window: Window, counts: Mapping[datetime, int], step: timedelta, most: 
 
     Examples
     --------
-    >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    >>> hours = {noon + timedelta(hours=n): 4000 for n in range(3)}
-    >>> [f"{w.end:%H:%M}" for w in plan(Window(noon, noon + timedelta(hours=3)), hours, timedelta(hours=1), 10_000)]
+    >>> noon, hour = datetime(2026, 3, 1, 12, tzinfo=UTC), timedelta(hours=1)
+    >>> counts = {noon + n * hour: 4000 for n in range(3)}
+    >>> [f"{w.end:%H:%M}" for w in split_by_count(Window(noon, noon + 3 * hour), counts, hour, 10_000)]
     ['14:26', '15:00']
     """
-    height = _Height(window, counts, step)
+    height = _CumulativeCount(window, counts, step)
     windows, at = [], window.start
     while at < window.end:
         to = min(max(height.reach(at, most), _to_minute(at) + MINUTE), window.end)
@@ -108,7 +108,7 @@ def plan(window: Window, counts: Mapping[datetime, int], step: timedelta, most: 
     return windows
 
 
-class _Height:
+class _CumulativeCount:
     """The counts summed up from the start of a window, even between the ends of the buckets."""
 
     def __init__(self, window: Window, counts: Mapping[datetime, int], step: timedelta) -> None:

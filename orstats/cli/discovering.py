@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from orstats.account.analytics import Usage
+from orstats.account.analytics import AnalyticsQuery
 from orstats.account.list_ids import list_ids
 from orstats.account.time_range import moment, span
 from orstats.account.time_windows import Window
@@ -133,7 +133,7 @@ def _why_empty(client: Client, since: datetime, until: datetime, filters: Mappin
     """Say which filter excludes everything, or that the account has nothing, or not yet."""
     window = Window(max(since, until - _LONGEST), until)
     for field, wanted in (filters or {"model": []}).items():
-        answer = Usage(client, []).ask(window, ["request_count"], dimensions=[field])
+        answer = AnalyticsQuery(client, []).run(window, ["request_count"], dimensions=[field])
         if answer is None:  # too much to add up in time
             continue
         used = sorted(str(row[field]) for row in answer[0] if row.get(field))

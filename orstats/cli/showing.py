@@ -22,7 +22,7 @@ from orstats.content.labels import BASIS
 from orstats.errors import ApiError
 from orstats.export.write_csv import json_rows
 from orstats.frame.views import ADVICE
-from orstats.ids.formats import log_page
+from orstats.ids.formats import log_url
 
 _SERVED = range(200, 300)
 _IDS = ("request_id", "session_id", "upstream_id", "response_cache_source_id", "workspace_id", "app_id", "preset_id")
@@ -52,7 +52,7 @@ def run(
         out = tables()
         out.print(Text(line(row["id"]), style="bold"))
         out.print(_record(row))
-        out.print(Text(log_page(row["id"])), soft_wrap=True)
+        out.print(Text(log_url(row["id"])), soft_wrap=True)
         if stored is not None:
             for part in conversation(stored, row["finish_reason"]):
                 out.print(part)

@@ -19,7 +19,7 @@ from orstats.content.row import read_row
 from orstats.fetching.arguments import ArchiveChoice, choose_archive
 from orstats.fetching.fetch import fetch_one
 from orstats.fetching.scheduler import call_ended_at, may_appear
-from orstats.ids.formats import log_page
+from orstats.ids.formats import log_url
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,7 +86,7 @@ class Generation(Record):
     @property
     def url(self) -> str:
         """The vendor's log page of this generation; only its account may see it."""
-        return log_page(self.id)
+        return log_url(self.id)
 
     def content(self) -> Content:
         """Return the stored prompt and completion: from the archive if it has them, else by one request.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orstats.ids.formats import log_page
+from orstats.ids.formats import log_url
 from orstats.text.format import known, visible
 
 #: Characters that a tooltip shows of a text that was cut.
@@ -53,7 +53,7 @@ def log_link(generation_id: Any) -> str:
     text = str(generation_id)
     if not known(generation_id) or len(text) > _LONGEST_ID:
         return f'<span class="id">{name(generation_id)}</span>'
-    return f'<a class="id" href="{escape(log_page(text))}">{escape(visible(text))}</a>'
+    return f'<a class="id" href="{escape(log_url(text))}">{escape(visible(text))}</a>'
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], foot: Sequence[str] = ()) -> str:

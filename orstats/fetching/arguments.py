@@ -17,7 +17,7 @@ from orstats.api.transport import MAX_CONNECTIONS
 from orstats.archive.archive import Archive
 from orstats.errors import ConfigError
 from orstats.ids.collector import NULL_MARKS
-from orstats.ids.formats import API_KEY, FILE_NAME, GENERATION_ID_HINT, clean_id, foreign_kind
+from orstats.ids.formats import API_KEY, FILE_NAME, GENERATION_ID_HINT, clean_id, invalid_id_kind
 from orstats.ids.read import read_ids
 from orstats.ids.tables import has_empty_id, id_of, is_table
 
@@ -98,12 +98,12 @@ def _is_file(text: str) -> bool:
     if text.startswith(("gen-", "gen_")) or "\0" in text:
         return False
     # os.path: a text may be too long for the name of a file
-    return bool((foreign_kind(text) or "").startswith(FILE_NAME) or (text and os.path.exists(text)))  # noqa: PTH110
+    return bool((invalid_id_kind(text) or "").startswith(FILE_NAME) or (text and os.path.exists(text)))  # noqa: PTH110
 
 
 def _refuse_keys(ids: Sequence[str], start: int) -> None:
     for position, item in enumerate(ids, start):
-        if foreign_kind(item) == API_KEY:
+        if invalid_id_kind(item) == API_KEY:
             raise ConfigError(f"The ids contain an API key (item {position}). Remove it, and delete it from disk.")
 
 
@@ -134,5 +134,5 @@ def check_choices(workers: int, errors: str, pending_wait: float) -> None:
 
 def why_foreign(generation_id: str) -> str | None:
     """Say what kind of other id this is, such as a request's; None for what may be a generation's."""
-    kind = foreign_kind(generation_id)
+    kind = invalid_id_kind(generation_id)
     return None if kind is None else f"Not a generation id: {kind}. {GENERATION_ID_HINT}"

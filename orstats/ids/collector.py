@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from orstats._warn import warn_caller
 from orstats.errors import IdSourceError, IdSourceWarning
-from orstats.ids.formats import API_KEY, GENERATION_ID_HINT, clean_id, foreign_kind, ids_in
+from orstats.ids.formats import API_KEY, GENERATION_ID_HINT, clean_id, ids_in, invalid_id_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["NULL_MARKS", "Found", "is_null_mark"]
+__all__ = ["NULL_MARKS", "IdCollector", "is_null_mark"]
 
 NULL_MARKS: Final = frozenset(
     (
@@ -43,14 +43,14 @@ _LONGEST_NULL_MARK: Final = 12
 logger = logging.getLogger("orstats.ids")
 
 
-class Found:
+class IdCollector:
     """Collects ids from one or several sources, and reports at the end.
 
     Attributes
     ----------
     ids : dict of str to None
         The distinct ids in order of first sight.
-    odd : dict of str to None
+    malformed : dict of str to None
         What resembles a generation id, but is too long or too short, and was met inside a text.
     blanks : int
         Missing or empty values that were skipped.
@@ -60,7 +60,7 @@ class Found:
 
     def __init__(self) -> None:
         self.ids: dict[str, None] = {}
-        self.odd: dict[str, None] = {}
+        self.malformed: dict[str, None] = {}
         self.blanks = 0
         self.notes: list[str] = []
         self._listed: Counter[str] = Counter()
@@ -73,7 +73,7 @@ class Found:
             if not token or is_null_mark(token):
                 self.blanks += 1
             elif token not in self.ids:
-                kind = foreign_kind(token)
+                kind = invalid_id_kind(token)
                 if kind is not None:
                     self._listed[kind] += 1
                 if kind != API_KEY:
@@ -97,7 +97,7 @@ class Found:
         message = f"{name} holds no generation id, but {_counts(self._searched)}. {GENERATION_ID_HINT}"
         return IdSourceError(message, path=path)
 
-    def conclude(self, name: str, *, path: str | None = None) -> list[str]:
+    def finish(self, name: str, *, path: str | None = None) -> list[str]:
         """Warn of what the user should know, and return the ids."""
         if self._searched and not self.ids:
             raise self.only_foreign(name, path=path)
@@ -107,11 +107,11 @@ class Found:
         if self._listed:
             _warn(f"{name} lists values that are not generation ids: {_counts(self._listed)}. {GENERATION_ID_HINT}")
         ids = sorted(self.ids)
-        odd = [text for text in self.odd if not _begins_one(text, ids)]
-        if odd:
+        malformed = [text for text in self.malformed if not _begins_one(text, ids)]
+        if malformed:
             _warn(
-                f"{name}: skipped {len(odd)} x text like a generation id, but of an unknown length; the first is "
-                f"{odd[0]!r}. If these ids are complete, pass them as a list."
+                f"{name}: skipped {len(malformed)} x text like a generation id, but of an unknown length; the first is "
+                f"{malformed[0]!r}. If these ids are complete, pass them as a list."
             )
         if self.blanks:
             _warn(f"{name}: {self.blanks} missing or empty values skipped")

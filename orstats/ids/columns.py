@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from orstats.errors import IdSourceError
-from orstats.ids.collector import Found, is_null_mark
-from orstats.ids.formats import ID_NAMES, looks_like_id, plain_name, shown
-from orstats.ids.text_files import search_text
+from orstats.ids.collector import IdCollector, is_null_mark
+from orstats.ids.formats import ID_NAMES, looks_like_id, plain_name, redact
+from orstats.ids.text import search_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -100,7 +100,7 @@ class ColumnSearch:
         self._named.sort(key=lambda place: ID_NAMES.index(plain_name(names[place])))
         self._values: list[str] = []  # of the column with the most certain name
         self._whole: dict[int, dict[str, None]] = {}
-        self._inside: dict[int, Found] = {}
+        self._inside: dict[int, IdCollector] = {}
         self._others: dict[int, int] = {}
         self._blanks: dict[int, int] = {}
 
@@ -112,13 +112,13 @@ class ColumnSearch:
         if self._named and place == self._named[0]:
             self._values += cells
         whole = dict.fromkeys(filter(looks_like_id, cells))
-        inside = self._inside.setdefault(place, Found())
+        inside = self._inside.setdefault(place, IdCollector())
         search_text(["\n".join(cells).encode("utf-8", "replace")], inside)
         self._others[place] = self._others.get(place, 0) + len(cells) - sum(map(looks_like_id, cells))
         if whole:
             self._whole.setdefault(place, {}).update(whole)
 
-    def conclude(self, found: Found, types: Sequence[object] = ()) -> None:
+    def finish(self, found: IdCollector, types: Sequence[object] = ()) -> None:
         """Hand the ids to `found`, or raise `IdSourceError` when no column, or more than one, holds them."""
         inside = [place for place, searched in self._inside.items() if searched.ids]
         place = _choose(self._names, sorted(self._whole), self._where)
@@ -131,7 +131,7 @@ class ColumnSearch:
             found.blanks += self._blanks[place]
             if others := self._others[place] if place in self._whole else 0:
                 found.notes.append(
-                    f"{self._where}: {others} other values in column {shown(self._names[place])} skipped"
+                    f"{self._where}: {others} other values in column {redact(self._names[place])} skipped"
                 )
             return
         if not self._named:
@@ -139,15 +139,15 @@ class ColumnSearch:
                 f"{self._where}: no column is named like or holds generation ids; name one with column=. "
                 f"Columns: {_listing(self._names)}"
             )
-        name = shown(self._names[self._named[0]])
+        name = redact(self._names[self._named[0]])
         kind = types[self._named[0]] if types else None
         if kind is not None:
             raise IdSourceError(f"{self._where}: column {name} holds {kind}, not text")
         if any(map(_NOT_AN_ID.fullmatch, self._values)):
             first = next(filter(_NOT_AN_ID.fullmatch, self._values))
             raise IdSourceError(
-                f"{self._where}: column {name} holds no generation ids (but {shown(first)}), and no other column does; "
-                f"name one with column=. Columns: {_listing(self._names)}"
+                f"{self._where}: column {name} holds no generation ids (but {redact(first)}), and no other column "
+                f"does; name one with column=. Columns: {_listing(self._names)}"
             )
         if self._values and not any(value.startswith(("gen-", "gen_")) for value in self._values):
             found.notes.append(
@@ -156,7 +156,7 @@ class ColumnSearch:
         found.add_listed(self._values)
 
 
-def plausible(values: Iterable[str], name: str, found: Found, *, where: str) -> Iterator[str]:
+def plausible(values: Iterable[str], name: str, found: IdCollector, *, where: str) -> Iterator[str]:
     """Leave out what stands in a column that nobody named: repeated headers, numbers, times and UUIDs."""
     skipped = 0
     plain = plain_name(name)
@@ -168,7 +168,7 @@ def plausible(values: Iterable[str], name: str, found: Found, *, where: str) -> 
         else:
             yield value
     if skipped:
-        found.notes.append(f"{where}: {skipped} numbers, times or UUIDs in column {shown(name)} skipped")
+        found.notes.append(f"{where}: {skipped} numbers, times or UUIDs in column {redact(name)} skipped")
 
 
 def no_such_column(column: str, names: Sequence[str], *, where: str) -> IdSourceError:
@@ -183,11 +183,11 @@ def no_such_column(column: str, names: Sequence[str], *, where: str) -> IdSource
     near = [name for name in names if plain_name(name) == wanted]
     near = near or difflib.get_close_matches(column, names, n=3)
     question = f" Did you mean {_listing(near, joint=' or ')}?" if near else ""
-    return IdSourceError(f"{where}: no column {shown(column)}.{question} Columns: {_listing(names)}")
+    return IdSourceError(f"{where}: no column {redact(column)}.{question} Columns: {_listing(names)}")
 
 
 def _listing(names: Sequence[str], joint: str = ", ") -> str:
-    listed = [shown(name) for name in names[:_MOST_NAMES]]
+    listed = [redact(name) for name in names[:_MOST_NAMES]]
     if len(names) > _MOST_NAMES:
         listed.append(f"and {len(names) - _MOST_NAMES} more")
     return joint.join(listed) or "none"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
-    from orstats.ids.collector import Found
+    from orstats.ids.collector import IdCollector
 
 __all__ = ["read_csv"]
 
@@ -29,7 +29,7 @@ _QUOTED = re.compile(r'"[^"]*"')
 _LINE = re.compile(r"(?:row|line) (\d+)")
 
 
-def read_csv(stream: BinaryIO, found: Found, *, column: str | None, where: str) -> None:
+def read_csv(stream: BinaryIO, found: IdCollector, *, column: str | None, where: str) -> None:
     """Take the ids from a column of delimited text: commas, semicolons, tabs or bars, whatever the file uses.
 
     A file whose first row already holds an id has no header; its columns are called ``1``, ``2`` and so on. Titles
@@ -80,7 +80,7 @@ class _Source:
             self.pending += self._stream.readline() if self.pending else b""
 
 
-def _read_table(source: _Source, found: Found, *, column: str | None, where: str) -> None:
+def _read_table(source: _Source, found: IdCollector, *, column: str | None, where: str) -> None:
     """Read one table, up to the next header."""
     import pandas as pd  # noqa: PLC0415 - keeps `import orstats` light
 
@@ -128,7 +128,7 @@ def _read_table(source: _Source, found: Found, *, column: str | None, where: str
         message = f"{where}: broken delimited text near line {at_line}: {error}"
         raise IdSourceError(message, line=at_line) from error
     if place is None:
-        search.conclude(found)
+        search.finish(found)
 
 
 def _delimiter(text: str) -> str:

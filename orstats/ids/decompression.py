@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-    from orstats.ids.collector import Found
+    from orstats.ids.collector import IdCollector
 
 __all__ = [
     "CHUNK",
@@ -260,7 +260,9 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in name.removeprefix("./").split("/"))
 
 
-def read_each(sources: Iterable[Callable[[], None]], found: Found, where: str, budget: Budget | None = None) -> None:
+def read_each(
+    sources: Iterable[Callable[[], None]], found: IdCollector, where: str, budget: Budget | None = None
+) -> None:
     """Read what can be read; the rest is named in one warning, or in an error if nothing could be read."""
     failures: list[IdSourceError] = []
     number = 0

@@ -17,7 +17,7 @@ from orstats.ids.formats import API_KEY, FOREIGN_KINDS, SHAPE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from orstats.ids.collector import Found
+    from orstats.ids.collector import IdCollector
 
 __all__ = ["CONTEXT", "RareForms"]
 
@@ -59,7 +59,7 @@ class _Form(NamedTuple):
     """One form: a pattern of RE2 that all its occurrences match, and the search."""
 
     hint: str
-    search: Callable[[bytes, int, int, Found], None]
+    search: Callable[[bytes, int, int, IdCollector], None]
 
 
 class RareForms:
@@ -69,7 +69,7 @@ class RareForms:
         self._met: list[_Form] = []
         self._rare = list(_FORMS)
 
-    def search(self, buffer: bytes, start: int, stop: int, found: Found) -> None:
+    def search(self, buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
         """Take what lies in ``buffer[start:stop]``; ids that began in the `CONTEXT` before it are completed."""
         forms = self._met
         if len(buffer) < _SMALL:
@@ -89,26 +89,26 @@ def _may_hold(buffer: bytes, forms: list[_Form]) -> bool:
     return bool(pc.match_substring_regex(pa.scalar(buffer, pa.binary()), pattern=pattern).as_py())
 
 
-def _take(matches: Iterable[bytes], decode: Callable[[bytes], bytes], found: Found) -> None:
+def _take(matches: Iterable[bytes], decode: Callable[[bytes], bytes], found: IdCollector) -> None:
     """Add the ids with which decoded matches begin."""
     for match in dict.fromkeys(matches):
         if id_ := _ID.match(decode(match)):
             found.ids[id_[0].decode("ascii")] = None
 
 
-def _search_separated(buffer: bytes, start: int, stop: int, found: Found) -> None:
+def _search_separated(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
     matches = _SEPARATED.findall(buffer, max(start - CONTEXT, 0), stop)
     _take(matches, lambda match: _SEPARATORS.sub(b"-", match), found)
 
 
-def _search_quoted_printable(buffer: bytes, start: int, stop: int, found: Found) -> None:
+def _search_quoted_printable(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
     """Find ids that a soft line break of quoted-printable mail cuts in two."""
     start = max(start - CONTEXT, 0)
     if _SOFT_BREAK.search(buffer, start, stop):
         _take(_UNFOLDED.findall(binascii.a2b_qp(buffer[start:stop])), bytes, found)
 
 
-def _search_base64(buffer: bytes, start: int, stop: int, found: Found) -> None:
+def _search_base64(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
     for pattern, opening in _BASE64:
         matches = pattern.findall(buffer, max(start - CONTEXT, 0), stop)
         _take(matches, functools.partial(_from_base64, opening), found)
@@ -120,18 +120,18 @@ def _from_base64(opening: bytes, text: bytes) -> bytes:
     return binascii.a2b_base64(text + b"=" * (-len(text) % 4))[max(len(opening) - 1, 0) :]
 
 
-def _search_folded_base64(buffer: bytes, start: int, stop: int, found: Found) -> None:
+def _search_folded_base64(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
     """Find ids in base64 that is wrapped after 60 to 76 characters, as in mail."""
     unfolded, folds = _BASE64_FOLD.subn(b"", buffer[max(start - CONTEXT, 0) : stop])
     if folds:
         _search_base64(unfolded, 0, len(unfolded), found)
 
 
-def _search_hex(buffer: bytes, start: int, stop: int, found: Found) -> None:
+def _search_hex(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
     _take(_HEX.findall(buffer, max(start - CONTEXT, 0), stop), binascii.unhexlify, found)
 
 
-def _search_numbers(buffer: bytes, start: int, stop: int, found: Found) -> None:
+def _search_numbers(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
     """Find ids in arrays of bytes, as journald writes messages that are not plain text."""
     matches = _NUMBERS.findall(buffer, max(start - CONTEXT, 0), stop)
     _take(matches, lambda match: bytes(int(number) & 255 for number in re.findall(rb"[0-9]+", match)), found)
@@ -142,7 +142,7 @@ def _foreign(prefix: str, *, unless: str = "") -> _Form:
     body = rf"(?=[A-Za-z-]{{0,64}}[0-9]){unless}[A-Za-z0-9-]{{8,128}}"
     pattern = re.compile(f"({prefix})(?<![A-Za-z0-9_-]{prefix}){body}".encode())
 
-    def search(buffer: bytes, start: int, stop: int, found: Found) -> None:
+    def search(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
         for name, number in Counter(pattern.findall(buffer, start, stop)).items():
             found.count_foreign(FOREIGN_KINDS.get(name.decode("ascii"), API_KEY), number)
 

@@ -23,14 +23,14 @@ __all__ = [
     "ID_NAMES",
     "SHAPE",
     "clean_id",
-    "foreign_kind",
     "id_created_at",
     "ids_in",
+    "invalid_id_kind",
     "is_generation_id",
-    "log_page",
+    "log_url",
     "looks_like_id",
     "plain_name",
-    "shown",
+    "redact",
 ]
 
 GENERATION_ID_HINT: Final = (
@@ -39,10 +39,10 @@ GENERATION_ID_HINT: Final = (
 """The sentence that helps whoever collected the wrong ids."""
 
 API_KEY: Final = "sk-… (an API key, not shown: keep keys out of lists and logs)"
-"""What `foreign_kind` says of a key."""
+"""What `invalid_id_kind` says of a key."""
 
 FILE_NAME: Final = "the name of a file"
-"""How the phrase of `foreign_kind` for a file begins."""
+"""How the phrase of `invalid_id_kind` for a file begins."""
 
 FOREIGN_KINDS: Final = {
     "chatcmpl-": "chatcmpl-… (the provider's own completion id)",
@@ -188,16 +188,16 @@ def ids_in(text: str) -> list[str]:
     return [cleaned] if _PLAIN.fullmatch(cleaned) else list(map(str, _SEARCHED.findall(text))) or [text]
 
 
-def foreign_kind(id: str) -> str | None:  # noqa: A002 - the public argument is an id
+def invalid_id_kind(id: str) -> str | None:  # noqa: A002 - the public argument is an id
     """Name why a text cannot be a generation id.
 
     Only certain cases are named. An unknown shape is not one of them, because ids are never checked strictly.
 
     Examples
     --------
-    >>> foreign_kind("chatcmpl-8xYzAbC123")
+    >>> invalid_id_kind("chatcmpl-8xYzAbC123")
     "chatcmpl-… (the provider's own completion id)"
-    >>> foreign_kind("gen-1790000000-AbCdEfGhIjKlMnOpQrSt") is None
+    >>> invalid_id_kind("gen-1790000000-AbCdEfGhIjKlMnOpQrSt") is None
     True
     """
     if "sk-" in id.lower() and _KEY.search(id):
@@ -234,23 +234,23 @@ def id_created_at(id: str) -> float | None:  # noqa: A002 - the public argument 
     return seconds if _EARLIEST <= seconds < _LATEST else None
 
 
-def log_page(id: str) -> str:  # noqa: A002 - as above
+def log_url(id: str) -> str:  # noqa: A002 - as above
     """Return the address of the vendor's page of a generation; only its account may see it.
 
     Examples
     --------
-    >>> log_page("gen-1/2")
+    >>> log_url("gen-1/2")
     'https://openrouter.ai/logs?transaction=gen-1%2F2'
     """
     return f"https://openrouter.ai/logs?transaction={quote(id, safe='', errors='replace')}"
 
 
-def shown(text: str) -> str:
+def redact(text: str) -> str:
     """Quote a user's text for a message: short, and never a key.
 
     Examples
     --------
-    >>> shown("ids.txt"), shown("sk-or-v1-0123456789abcdef")
+    >>> redact("ids.txt"), redact("sk-or-v1-0123456789abcdef")
     ("'ids.txt'", '(an API key, not shown)')
     """
     if _KEY.search(text):

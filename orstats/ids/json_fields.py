@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    from orstats.ids.collector import Found
+    from orstats.ids.collector import IdCollector
 
 __all__ = ["read_json"]
 
@@ -22,7 +22,7 @@ _RECORDS_NAMED: Final = 100  # how many records are looked at for the names of a
 _DEPTH_NAMED: Final = 6
 
 
-def read_json(stream: BinaryIO, found: Found, *, column: str, where: str) -> None:
+def read_json(stream: BinaryIO, found: IdCollector, *, column: str, where: str) -> None:
     """Take the values of one field.
 
     Records may lack the field, as those of an application's log do; at least one must have it.

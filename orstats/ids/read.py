@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from orstats.errors import IdSourceError
-from orstats.ids.collector import Found
+from orstats.ids.collector import IdCollector
 from orstats.ids.decompression import read_each
-from orstats.ids.formats import API_KEY, foreign_kind, id_created_at, shown
+from orstats.ids.formats import API_KEY, id_created_at, invalid_id_kind, redact
 from orstats.ids.sniff import SUFFIXES, file_chunks, read_chunks, read_path
 from orstats.ids.tables import id_of, is_table, read_table, texts
-from orstats.ids.text_files import search_text
+from orstats.ids.text import search_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["foreign_kind", "id_created_at", "read_ids"]
+__all__ = ["id_created_at", "invalid_id_kind", "read_ids"]
 
 _FILE_NAME = re.compile(r"(?!\S*://)\S*(?:" + "|".join(map(re.escape, SUFFIXES)) + ")", re.IGNORECASE)
 _ONE_ID = re.compile(r"gen[-_][A-Za-z0-9_.:~@-]+")
@@ -95,19 +95,19 @@ def read_ids(
     >>> read_ids(pd.DataFrame({"id": ["gen-b", None], "cost": [0.25, 0.5]}))
     ['gen-b']
     """
-    found = Found()
+    found = IdCollector()
     if isinstance(source, str):
         return _read_str(source, found, column)
     if isinstance(source, os.PathLike):
         return _read_named(os.fspath(source), found, column)
     if is_table(source):  # first, because a column may be called "read"
         read_table(source, found, column=column)
-        return found.conclude("the frame")
+        return found.finish("the frame")
     if hasattr(source, "read") and not type(source).__module__.startswith("pandas"):
         file = cast("IO[bytes]", source)
         where = file.name if isinstance(getattr(file, "name", None), str) else "the file"
         read_chunks(file_chunks(file), found, column=column, where=where)
-        return found.conclude(where)
+        return found.finish(where)
     values: Any = source
     if hasattr(values, "to_pylist"):
         values = values.to_pylist()  # Arrow
@@ -119,28 +119,28 @@ def read_ids(
     if column is not None:
         raise IdSourceError("column= chooses from a table; a series or list of ids has none")
     found.add_listed(texts(values, found))
-    return found.conclude("the list")
+    return found.finish("the list")
 
 
-def _read_str(source: str, found: Found, column: str | None) -> list[str]:
+def _read_str(source: str, found: IdCollector, column: str | None) -> list[str]:
     """Tell a text from the name of a file; the rule is documented in `read_ids`."""
     text = source.encode("utf-8", "replace")
     if not source.strip() or any(character in source for character in "\n\r\0"):
         read_chunks([text], found, column=column, where="the text")
-        return found.conclude("the text")
+        return found.finish("the text")
     if _exists(_path(source)):
         return _read_named(source, found, column)
     if _JSON_START.match(source):
         read_chunks([text], found, column=column, where="the text")
-        return found.conclude("the text")
+        return found.finish("the text")
     if column is None and not _FILE_NAME.fullmatch(source.strip()):
         search_text([text], found)
         if found.ids:
-            return found.conclude("the text")
+            return found.finish("the text")
         if _ONE_ID.fullmatch(source.strip()):
-            alone = Found()
+            alone = IdCollector()
             alone.add_listed([source])
-            return alone.conclude("the text")
+            return alone.finish("the text")
     return _read_named(source, found, column)
 
 
@@ -155,7 +155,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _read_named(name: str, found: Found, column: str | None) -> list[str]:
+def _read_named(name: str, found: IdCollector, column: str | None) -> list[str]:
     """Read a file, a directory, or the files that a pattern matches."""
     path = _path(name)
     if not _exists(path):
@@ -172,19 +172,19 @@ def _read_named(name: str, found: Found, column: str | None) -> list[str]:
         )
     else:
         read_path(str(path), found, column=column)
-    return found.conclude(name, path=name)
+    return found.finish(name, path=name)
 
 
-def _missing(name: str, found: Found, column: str | None) -> IdSourceError:
+def _missing(name: str, found: IdCollector, column: str | None) -> IdSourceError:
     """Make the error for what names no file; a text with ids of another kind gets the better word."""
     if found.foreign:
         return found.only_foreign("the text")
     text = "it holds no generation id either" if column is None else "a text needs a header line for column="
-    message = f"no such file: {shown(name)}; {text}"
-    return IdSourceError(message, path=None if foreign_kind(name) == API_KEY else name)
+    message = f"no such file: {redact(name)}; {text}"
+    return IdSourceError(message, path=None if invalid_id_kind(name) == API_KEY else name)
 
 
-def _matches(pattern: Path, found: Found) -> list[Path]:
+def _matches(pattern: Path, found: IdCollector) -> list[Path]:
     """Give the files that a pattern matches, those in matched directories too."""
     names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
     files: dict[Path, None] = {}
@@ -193,7 +193,7 @@ def _matches(pattern: Path, found: Found) -> list[Path]:
     return list(files)
 
 
-def _files_in(directory: Path, found: Found) -> list[Path]:
+def _files_in(directory: Path, found: IdCollector) -> list[Path]:
     """Give the files of a directory and those below it, sorted; hidden ones are left out."""
 
     def skipped(error: OSError) -> None:

@@ -26,13 +26,13 @@ from orstats.ids.encodings import as_utf8
 from orstats.ids.json_fields import read_json
 from orstats.ids.sqlite_files import read_sqlite
 from orstats.ids.tables import read_excel, read_feather, read_parquet
-from orstats.ids.text_files import read_text
+from orstats.ids.text import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
-    from orstats.ids.collector import Found
+    from orstats.ids.collector import IdCollector
 
 __all__ = ["SUFFIXES", "file_chunks", "read_chunks", "read_path"]
 
@@ -58,7 +58,7 @@ _JSON: Final = (".json", ".jsonl", ".ndjson")
 _PRINTABLE: Final = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(32, 256)))
 
 
-def read_path(path: str, found: Found, *, column: str | None) -> None:
+def read_path(path: str, found: IdCollector, *, column: str | None) -> None:
     """Read one file."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a path from the user, read raw
@@ -99,7 +99,7 @@ def _is_untouched(file: io.TextIOWrapper) -> bool:
 
 def read_chunks(
     chunks: Iterable[bytes],
-    found: Found,
+    found: IdCollector,
     *,
     column: str | None,
     where: str,
@@ -135,7 +135,7 @@ def read_chunks(
         _read_unpacked(head, chunks, found, column=column, where=where)
 
 
-def _read_unpacked(head: bytes, chunks: Iterator[bytes], found: Found, *, column: str | None, where: str) -> None:
+def _read_unpacked(head: bytes, chunks: Iterator[bytes], found: IdCollector, *, column: str | None, where: str) -> None:
     """Read text, or raise the error that fits."""
     suffix = _suffix(where)
     for magic, what in _UNREADABLE.items():
@@ -150,7 +150,7 @@ def _read_unpacked(head: bytes, chunks: Iterator[bytes], found: Found, *, column
         _read_decoded(chunks, head, found, column=column, where=where)
 
 
-def _read_zip(file: BinaryIO, found: Found, column: str | None, where: str, budget: Budget) -> None:
+def _read_zip(file: BinaryIO, found: IdCollector, column: str | None, where: str, budget: Budget) -> None:
     with open_zip(file, where) as archive:
         budget.packed = budget.packed if budget.depth else file.seek(0, io.SEEK_END)
         inner = budget.inner("zip", where)
@@ -162,7 +162,7 @@ def _read_zip(file: BinaryIO, found: Found, column: str | None, where: str, budg
 
 
 def _read_members(
-    members: Iterator[tuple[str, Iterator[bytes]]], found: Found, column: str | None, where: str, budget: Budget
+    members: Iterator[tuple[str, Iterator[bytes]]], found: IdCollector, column: str | None, where: str, budget: Budget
 ) -> None:
     def readers() -> Iterator[Callable[[], None]]:
         for name, content in members:
@@ -176,7 +176,7 @@ def _seekable(chunks: Iterator[bytes], path: str | None, where: str, budget: Bud
     return as_file(chunks, where, budget) if path is None else open(path, "rb")  # noqa: PTH123 - as in read_path
 
 
-def _read_decoded(chunks: Iterator[bytes], head: bytes, found: Found, *, column: str | None, where: str) -> None:
+def _read_decoded(chunks: Iterator[bytes], head: bytes, found: IdCollector, *, column: str | None, where: str) -> None:
     """Read text that is UTF-8 or close enough, by the ending of its name or its first character."""
     suffix = _suffix(where)
     if column is None and suffix not in _TABLES:

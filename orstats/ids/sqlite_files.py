@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orstats.errors import IdSourceError
 from orstats.ids.columns import no_such_column
-from orstats.ids.text_files import search_text
+from orstats.ids.text import search_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from orstats.ids.collector import Found
+    from orstats.ids.collector import IdCollector
 
 __all__ = ["read_sqlite"]
 
@@ -22,7 +22,7 @@ _LONGEST_CELL: Final = 256 << 20
 _WAIT_S: Final = 2.0
 
 
-def read_sqlite(source: str | memoryview, found: Found, *, column: str | None, where: str) -> None:
+def read_sqlite(source: str | memoryview, found: IdCollector, *, column: str | None, where: str) -> None:
     """Take the ids from all text of a database, or from one column of its tables."""
     try:
         with closing(_connect(source)) as database:
@@ -54,7 +54,7 @@ def _connect(source: str | memoryview) -> sqlite3.Connection:
     return database
 
 
-def _read_tables(database: sqlite3.Connection, found: Found, column: str | None, where: str) -> None:
+def _read_tables(database: sqlite3.Connection, found: IdCollector, column: str | None, where: str) -> None:
     names: list[str] = []
     met = False
     tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")

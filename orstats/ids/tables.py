@@ -16,7 +16,7 @@ from orstats.ids.columns import (
     plausible,
 )
 from orstats.ids.formats import looks_like_id
-from orstats.ids.text_files import search_text
+from orstats.ids.text import search_text
 
 if TYPE_CHECKING:
     import zipfile
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from orstats.ids.collector import Found
+    from orstats.ids.collector import IdCollector
 
 __all__ = ["has_empty_id", "id_of", "is_table", "read_excel", "read_feather", "read_parquet", "read_table", "texts"]
 
 _ROWS_AT_ONCE: Final = 50_000
 
 
-def texts(values: Iterable[Any], found: Found) -> Iterator[str]:
+def texts(values: Iterable[Any], found: IdCollector) -> Iterator[str]:
     """Pass texts on, take the ids of response objects, count missing values, and refuse anything else."""
     for position, value in enumerate(values):
         if isinstance(value, str):
@@ -78,7 +78,7 @@ def _is_missing(value: Any) -> bool:
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
-def _add_column(values: Iterable[str], name: str, found: Found, *, column: str | None, where: str) -> None:
+def _add_column(values: Iterable[str], name: str, found: IdCollector, *, column: str | None, where: str) -> None:
     """Add the values of the chosen column: all that the user asked for, or what can be an id."""
     found.add_cells(plausible(values, name, found, where=where) if column is None else values)
 
@@ -92,7 +92,7 @@ def is_table(source: Any) -> bool:
     return hasattr(source, "__arrow_c_stream__") and hasattr(source, "columns")
 
 
-def read_table(source: Any, found: Found, *, column: str | None) -> None:
+def read_table(source: Any, found: IdCollector, *, column: str | None) -> None:
     """Take the ids from a column of what `is_table` accepts; pandas frames, which hold any object, without Arrow."""
     if type(source).__module__.startswith("pandas"):
         read_frame(source, found, column=column)
@@ -104,7 +104,7 @@ def read_table(source: Any, found: Found, *, column: str | None) -> None:
     read_arrow(table.schema, lambda names: table.select(names).to_batches(), found, column=column, where="the frame")
 
 
-def read_frame(frame: pd.DataFrame, found: Found, *, column: str | None) -> None:
+def read_frame(frame: pd.DataFrame, found: IdCollector, *, column: str | None) -> None:
     """Take the ids from a column, or the index, of a pandas frame."""
     where = "the frame"
     if frame.index.nlevels > 1 or frame.index.name is not None or any(map(looks_like_id, frame.index[:SAMPLE_ROWS])):
@@ -120,10 +120,10 @@ def read_frame(frame: pd.DataFrame, found: Found, *, column: str | None) -> None
     for at, dtype in enumerate(types):
         if dtype is None:
             search.add(at, frame.iloc[:, at].tolist())
-    search.conclude(found, types)
+    search.finish(found, types)
 
 
-def read_parquet(file: BinaryIO, found: Found, *, column: str | None, where: str) -> None:
+def read_parquet(file: BinaryIO, found: IdCollector, *, column: str | None, where: str) -> None:
     """Take the ids from a column of a Parquet file."""
     import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
     import pyarrow.parquet as pq  # noqa: PLC0415
@@ -139,7 +139,7 @@ def read_parquet(file: BinaryIO, found: Found, *, column: str | None, where: str
         raise IdSourceError(f"{where}: not a readable Parquet file: {error}") from error
 
 
-def read_feather(file: BinaryIO, found: Found, *, column: str | None, where: str) -> None:
+def read_feather(file: BinaryIO, found: IdCollector, *, column: str | None, where: str) -> None:
     """Take the ids from a column of a Feather or Arrow file; the arguments are those of `read_parquet`."""
     import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
     from pyarrow import feather  # noqa: PLC0415
@@ -154,7 +154,7 @@ def read_feather(file: BinaryIO, found: Found, *, column: str | None, where: str
 def read_arrow(
     schema: pa.Schema,
     batches: Callable[[Sequence[str]], Iterable[pa.RecordBatch]],
-    found: Found,
+    found: IdCollector,
     *,
     column: str | None,
     where: str,
@@ -178,7 +178,7 @@ def read_arrow(
         for batch in batches(readable):
             for name, values in _columns(batch).items():
                 search.add(names.index(name), values)
-        search.conclude(found, [kind if _is_measure(kind) else None for kind in kinds])
+        search.finish(found, [kind if _is_measure(kind) else None for kind in kinds])
         return
     chosen = names[place]
     if _is_measure(kinds[place]):
@@ -215,7 +215,7 @@ def _is_measure(kind: pa.DataType) -> bool:
     return bool(pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind))
 
 
-def read_excel(archive: zipfile.ZipFile, file: BinaryIO, found: Found, *, column: str | None, where: str) -> None:
+def read_excel(archive: zipfile.ZipFile, file: BinaryIO, found: IdCollector, *, column: str | None, where: str) -> None:
     """Take the ids from a column of each sheet of an ``.xlsx`` workbook that has ids."""
     try:
         import openpyxl  # noqa: PLC0415 - an optional extra
@@ -250,7 +250,7 @@ def read_excel(archive: zipfile.ZipFile, file: BinaryIO, found: Found, *, column
         raise failures[0]
 
 
-def _read_sheet(sheet: Iterable[tuple[Any, ...]], found: Found, *, column: str | None, where: str) -> None:
+def _read_sheet(sheet: Iterable[tuple[Any, ...]], found: IdCollector, *, column: str | None, where: str) -> None:
     numbered = ((row, cells) for row, cells in enumerate(sheet, start=1) if any(cells))
     first = list(islice(numbered, SAMPLE_ROWS))
     if not first:
@@ -263,7 +263,7 @@ def _read_sheet(sheet: Iterable[tuple[Any, ...]], found: Found, *, column: str |
         while batch := list(islice(rows, _ROWS_AT_ONCE)):
             for at in range(len(names)):
                 search.add(at, (cells[at] for _, cells in batch if at < len(cells)))
-        search.conclude(found)
+        search.finish(found)
     else:
         _add_column(_cells(rows, place, column, where), names[place], found, column=column, where=where)
 

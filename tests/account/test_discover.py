@@ -39,7 +39,7 @@ def small_answers(monkeypatch):
     def limit(most):
         monkeypatch.setattr("orstats.account.analytics.MOST_ROWS", most)
         monkeypatch.setattr("orstats.account.list_ids.MOST_ROWS", most)
-        counted = discover.Usage.ask
+        counted = discover.AnalyticsQuery.run
 
         def ask(usage, window, metrics, *, dimensions=(), granularity=None):
             # Counts by time are never cut: 744 hours at most.
@@ -48,7 +48,7 @@ def small_answers(monkeypatch):
                     more.setattr("orstats.account.analytics.MOST_ROWS", 10_000)
                 return counted(usage, window, metrics, dimensions=dimensions, granularity=granularity)
 
-        monkeypatch.setattr(discover.Usage, "ask", ask)
+        monkeypatch.setattr(discover.AnalyticsQuery, "run", ask)
 
     return limit
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orstats.account.time_range import moment, span
-from orstats.account.time_windows import MINUTE, Window, cut, disjoint, gaps, halves, plan
+from orstats.account.time_windows import MINUTE, Window, bisect, cut, disjoint, split_by_count, uncovered
 from orstats.errors import ConfigError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -32,7 +32,7 @@ def test_a_plan_covers_the_window_and_whole_buckets_fit(counts, late, early, ste
     if start >= end:
         return
     buckets = {NOON + step * n: number for n, number in enumerate(counts)}
-    windows = plan(Window(start, end), buckets, step, 10_000)
+    windows = split_by_count(Window(start, end), buckets, step, 10_000)
     assert covers(windows, start, end)
     for window in windows:
         assert window.counted == step
@@ -44,7 +44,7 @@ def test_a_plan_covers_the_window_and_whole_buckets_fit(counts, late, early, ste
 @given(st.lists(st.integers(500, 6000), min_size=24, max_size=200))
 def test_a_plan_needs_few_windows(counts):
     buckets = {NOON + HOUR * n: number for n, number in enumerate(counts)}
-    windows = plan(Window(NOON, NOON + HOUR * len(counts)), buckets, HOUR, 10_000)
+    windows = split_by_count(Window(NOON, NOON + HOUR * len(counts)), buckets, HOUR, 10_000)
     assert len(windows) <= 1.15 * sum(counts) / 10_000 + 1
 
 
@@ -61,7 +61,7 @@ def test_halving_ends_at_a_minute():
     todo, seen = [Window(NOON + timedelta(seconds=7), NOON + timedelta(hours=2, seconds=9))], []
     while todo:
         window = todo.pop(0)
-        smaller = halves(window)
+        smaller = bisect(window)
         if smaller == [window]:
             seen.append(window)
         else:
@@ -83,8 +83,8 @@ def test_gaps_and_what_is_kept_make_up_the_range():
     ]
     chosen = disjoint(kept, at(0), at(8))
     assert chosen == [Window(at(1), at(3)), Window(at(5), at(6))]
-    assert gaps(at(0), at(8), chosen) == [Window(at(0), at(1)), Window(at(3), at(5)), Window(at(6), at(8))]
-    assert gaps(at(0), at(1), [Window(at(0), at(1))]) == []
+    assert uncovered(at(0), at(8), chosen) == [Window(at(0), at(1)), Window(at(3), at(5)), Window(at(6), at(8))]
+    assert uncovered(at(0), at(1), [Window(at(0), at(1))]) == []
 
 
 def test_a_naive_datetime_is_utc_and_said_so():

@@ -7,10 +7,10 @@ import quopri
 
 import pytest
 
-from orstats.ids.collector import Found
+from orstats.ids.collector import IdCollector
 from orstats.ids.encoded import RareForms
 from orstats.ids.read import read_ids
-from orstats.ids.text_files import search_text
+from orstats.ids.text import search_text
 
 pytestmark = pytest.mark.filterwarnings("ignore::orstats.errors.IdSourceWarning")
 
@@ -98,14 +98,14 @@ def test_rare_forms_are_found_in_large_logs():
         " ".join(map(str, ULID.encode())).encode(),
         b"chatcmpl-B9MHDbslfkBeAs8l4b",
     ]
-    found = Found()
+    found = IdCollector()
     search_text((b"%s\n%s\n" % (noise, form) for form in [*forms, b"", *forms]), found)
     assert set(found.ids) == {A, B, VIDEO, LEGACY, ULID}
     assert found.foreign
 
 
 def test_a_form_that_was_met_is_searched_for_in_the_rest_of_the_text():
-    rare, found = RareForms(), Found()
+    rare, found = RareForms(), IdCollector()
     large = b"nothing here\n" * 6000
     for text in (b"", base64.b64encode(A.encode()) + b"\n", base64.b64encode(B.encode()) + b"\n"):
         rare.search(large + text, 0, len(large + text), found)

@@ -1,7 +1,7 @@
 import pytest
 
-from orstats.ids.formats import is_generation_id, shown
-from orstats.ids.read import foreign_kind, id_created_at
+from orstats.ids.formats import is_generation_id, redact
+from orstats.ids.read import id_created_at, invalid_id_kind
 
 MODERN = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 VIDEO = "gen-vid-1790000000-AbCdEfGhIjKlMnOpQrSt"
@@ -13,7 +13,7 @@ KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
 @pytest.mark.parametrize("text", [MODERN, VIDEO, LEGACY, ULID, ULID.replace("KVX", "kvx")])
 def test_known_shapes(text):
     assert is_generation_id(text)
-    assert foreign_kind(text) is None
+    assert invalid_id_kind(text) is None
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_other_shapes_are_unknown(text):
 
 @pytest.mark.parametrize("text", ["gen-next-year's-shape", "whatever-1", "0199a7c2-7a11-7000-8000-0123456789ab"])
 def test_an_unknown_shape_is_not_refused(text):
-    assert foreign_kind(text) is None
+    assert invalid_id_kind(text) is None
 
 
 @pytest.mark.parametrize(
@@ -44,20 +44,20 @@ def test_an_unknown_shape_is_not_refused(text):
     ],
 )
 def test_other_kinds_are_named(text, word):
-    assert word in foreign_kind(text)
+    assert word in invalid_id_kind(text)
 
 
 @pytest.mark.parametrize("text", [KEY, "sk-ant-api03-abcdefgh", f"Bearer {KEY}", f"gen-{KEY}", KEY.upper()])
 def test_a_key_is_named_and_never_repeated(text):
-    kind = foreign_kind(text)
+    kind = invalid_id_kind(text)
     assert "API key" in kind
     assert "0123" not in kind
     assert "api03" not in kind
-    assert "0123" not in shown(text)
+    assert "0123" not in redact(text)
 
 
 def test_a_word_that_ends_in_sk_is_no_key():
-    assert foreign_kind("task-0123456789abcdef") is None
+    assert invalid_id_kind("task-0123456789abcdef") is None
 
 
 def test_time_in_the_id():

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orstats.errors import IdSourceError
-from orstats.ids.collector import Found
+from orstats.ids.collector import IdCollector
 from orstats.ids.read import read_ids
-from orstats.ids.text_files import read_text, search_text
+from orstats.ids.text import read_text, search_text
 
 pytestmark = pytest.mark.filterwarnings("ignore::orstats.errors.IdSourceWarning")
 
@@ -114,8 +114,8 @@ def test_a_json_array_of_strings_is_a_list():
 
 
 def test_a_json_array_too_long_to_be_held_is_searched(monkeypatch):
-    monkeypatch.setattr("orstats.ids.text_files._LIST_LIMIT", 60)
-    found = Found()
+    monkeypatch.setattr("orstats.ids.text._LIST_LIMIT", 60)
+    found = IdCollector()
     read_text(iter([f'["{A}", '.encode(), f'"custom-1", "{B}"'.encode(), b"]"]), found)
     assert list(found.ids) == [A, B]
 
@@ -190,7 +190,7 @@ def test_where_a_text_is_cut_into_chunks_does_not_matter(pieces, cuts, size):
     outcomes = []
     for chunks in ([data], _chunks(data, cuts), [data[i : i + size] for i in range(0, len(data), size)]):
         for read in (search_text, read_text):
-            found = Found()
+            found = IdCollector()
             read(iter(chunks), found)
             outcomes.append((read, list(found.ids), vars(found)))
     for read in (search_text, read_text):
@@ -200,7 +200,7 @@ def test_where_a_text_is_cut_into_chunks_does_not_matter(pieces, cuts, size):
 
 def test_a_long_blob_without_breaks_hides_nothing():
     chunks = [b"x" * (1 << 19)] * 5 + [b"-" + A.encode(), b" end"]
-    found = Found()
+    found = IdCollector()
     search_text(iter(chunks), found)
     assert list(found.ids) == [A]
 
@@ -208,6 +208,6 @@ def test_a_long_blob_without_breaks_hides_nothing():
 def test_the_beginning_of_a_list_is_not_lost_when_it_turns_out_to_be_a_text():
     lines = [f"gen-{1790000000 + i}-AbCdEfGhIjKlMnOpQrSt" for i in range(1000)]
     data = "\n".join([*lines, "and that was all for now"]).encode()
-    found = Found()
+    found = IdCollector()
     read_text(iter([data[i : i + 4096] for i in range(0, len(data), 4096)]), found)
     assert list(found.ids) == lines

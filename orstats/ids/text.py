@@ -19,7 +19,7 @@ from orstats.ids.recorded import has_records, without_labels
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from orstats.ids.collector import Found
+    from orstats.ids.collector import IdCollector
 
 __all__ = ["read_text", "search_text"]
 
@@ -66,7 +66,7 @@ _JSON_LIST = re.compile(rb"\s*\[\s*\"")
 _LIST_LIMIT: Final = 64 << 20
 
 
-def search_text(chunks: Iterable[bytes], found: Found) -> None:
+def search_text(chunks: Iterable[bytes], found: IdCollector) -> None:
     """Find generation ids by their shape, wherever the text was cut into chunks."""
     buffer = b""
     start = 0
@@ -87,7 +87,7 @@ def search_text(chunks: Iterable[bytes], found: Found) -> None:
     rare.search(buffer + b"\n", start, len(buffer) + 1, found)
 
 
-def _search(buffer: bytes, start: int, stop: int, found: Found) -> None:
+def _search(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
     """Take what lies in ``buffer[start:stop]``; the patterns may look back at what lies before it."""
     for candidate in dict.fromkeys(_CANDIDATE.findall(buffer, start, stop)):
         text = candidate.decode("ascii")
@@ -97,10 +97,10 @@ def _search(buffer: bytes, start: int, stop: int, found: Found) -> None:
             found.ids[text] = None
         elif any(character.isdigit() for character in text):
             # Without a digit it is a word of some program, such as gen_ReportForLastQuarterOnly.
-            found.odd[text] = None
+            found.malformed[text] = None
 
 
-def read_text(chunks: Iterator[bytes], found: Found) -> None:
+def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
     """Read a text of unknown kind: as a list if every line looks like one entry, else by searching it.
 
     Notes
@@ -151,7 +151,7 @@ def _take_list_lines(block: bytes, tokens: dict[bytes, None]) -> bool:
     return True
 
 
-def _read_json_list(chunks: Iterator[bytes], found: Found) -> Iterable[bytes]:
+def _read_json_list(chunks: Iterator[bytes], found: IdCollector) -> Iterable[bytes]:
     """Take a JSON array of strings as a list; anything else is given back to be read as text."""
     taken: list[bytes] = []
     size = 0
