@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import orjson
 
+from orstats.api.clock import Clock
 from orstats.api.config import Settings
 from orstats.api.quota import Pace, Quota
 from orstats.api.retry import Retry
@@ -37,8 +38,9 @@ class AccountCalls(ABC):
     settings: Settings
     retry: Retry
 
-    def __init__(self) -> None:
-        self.quota: Pace = Quota(*ANALYTICS_LIMIT)
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.quota: Pace = Quota(*ANALYTICS_LIMIT, clock)
         #: Seconds that the server's clock is ahead of this machine's, as far as its answers told.
         self.clock_ahead = 0.0
 
@@ -68,7 +70,7 @@ class AccountCalls(ABC):
         MissingKeyError
             No key is set.
         """
-        return self.retry.for_one_request().call(lambda: self.ask_analytics(query))
+        return self._retried(lambda: self.ask_analytics(query))
 
     def ask_analytics(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """Send one query, without a second try. For callers that ask again in another way.
@@ -113,9 +115,7 @@ class AccountCalls(ABC):
             As for :meth:`analytics`.
         """
         answer = self._managed(
-            lambda key: self.retry.for_one_request().call(
-                lambda: self._ask("/analytics/meta", None, key, pace=self.quota)
-            )
+            lambda key: self._retried(lambda: self._ask("/analytics/meta", None, key, pace=self.quota))
         )
         return cast("dict[str, Any]", answer)
 
@@ -163,9 +163,7 @@ class AccountCalls(ABC):
         }
         query = urlencode({name: value for name, value in asked.items() if value is not None})
         path = f"/activity?{query}" if query else "/activity"
-        answer = self._managed(
-            lambda key: self.retry.for_one_request().call(lambda: self._ask(path, None, key, shape=list))
-        )
+        answer = self._managed(lambda key: self._retried(lambda: self._ask(path, None, key, shape=list)))
         if not _are_objects(answer):
             raise BadResponseError("The answer of /activity has no rows in `data`.", status=200)
         return cast("list[dict[str, Any]]", answer)
@@ -185,7 +183,7 @@ class AccountCalls(ABC):
         ApiError
             What the last try ended with.
         """
-        answer = self._managed(lambda key: self.retry.for_one_request().call(lambda: self._ask("/credits", None, key)))
+        answer = self._managed(lambda key: self._retried(lambda: self._ask("/credits", None, key)))
         return cast("dict[str, Any]", answer)
 
     def note_clock(self, theirs: float | None, ours: float) -> None:
@@ -201,6 +199,9 @@ class AccountCalls(ABC):
         if theirs is not None:
             ahead = theirs - ours
             self.clock_ahead = ahead if abs(ahead) > _CLOCK_SLACK_S else 0.0
+
+    def _retried(self, request: Callable[[], T]) -> T:
+        return self.retry.for_one_request().call(request, sleep=self.clock.sleep)
 
     def _managed(self, call: Callable[[str], T]) -> T:
         """Call with the management key, else with the ordinary one: that may be a management key, too."""

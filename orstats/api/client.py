@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Mapping
 from copy import copy
@@ -17,6 +16,7 @@ from requests.structures import CaseInsensitiveDict
 from orstats._version import __version__
 from orstats.api import response as wire
 from orstats.api.account import AccountCalls
+from orstats.api.clock import SYSTEM_CLOCK, Clock
 from orstats.api.config import Secret, Settings, checked_headers, is_duration, normalise_base_url
 from orstats.api.quota import Pace
 from orstats.api.rate_limit import Governor
@@ -90,8 +90,9 @@ class Client(AccountCalls):
         base_url: str | None = None,
         timeout: float | tuple[float, float] = TIMEOUT,
         retry: Retry | None = None,
+        _clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        super().__init__()
+        super().__init__(_clock)
         api_key, management_key = Secret.of(api_key), Secret.of(management_key)  # no traceback shows them from here on
         self.settings = Settings.resolve(api_key, management_key, base_url)
         self.retry = _checked_retry(retry, Retry())
@@ -100,7 +101,7 @@ class Client(AccountCalls):
     def _begin(self, timeout: tuple[float, float], headers: dict[str, Secret], shared: Transport | None = None) -> None:
         """Begin on a host, or go on with the connections of another client of the same host."""
         if shared is None:
-            self.governor = Governor()
+            self.governor = Governor(self.clock)
             self._latest_failed: deque[bool] = deque([False], maxlen=_LATEST)
             self._clock_offset = math.inf  # of ours against the monotonic one, when it was last compared
             self._server_offset: float | None = None  # of the server's
@@ -152,7 +153,7 @@ class Client(AccountCalls):
             client.settings = replace(self.settings, base_url=normalise_base_url(base_url))
         is_same_host = client.settings.origin == self.settings.origin
         if not is_same_host:
-            AccountCalls.__init__(client)
+            AccountCalls.__init__(client, self.clock)
         client.retry = _checked_retry(retry, self.retry)
         client._begin(  # noqa: SLF001 - a client as well
             self._timeout if timeout is None else _checked_timeout(timeout),
@@ -196,7 +197,7 @@ class Client(AccountCalls):
         MissingKeyError
             No key is set.
         """
-        return self.retry.for_one_request().call(lambda: self.ask_generation(generation_id))
+        return self._retried(lambda: self.ask_generation(generation_id))
 
     def content(self, generation_id: str) -> dict[str, Any]:
         """Return the stored prompt and completion of one generation, as the API sends them.
@@ -224,11 +225,11 @@ class Client(AccountCalls):
         """
         key, other = self.settings.key(), self.settings.management_key
         try:
-            return self.retry.for_one_request().call(lambda: self.ask_content(generation_id, key=key))
+            return self._retried(lambda: self.ask_content(generation_id, key=key))
         except ForbiddenError:
             if other is None or other == key:
                 raise
-        return self.retry.for_one_request().call(lambda: self.ask_content(generation_id, key=other))
+        return self._retried(lambda: self.ask_content(generation_id, key=other))
 
     def key(self, *, management: bool = False) -> dict[str, Any]:
         """Return the limits and usage of the key in use.
@@ -252,7 +253,7 @@ class Client(AccountCalls):
             No key is set.
         """
         key = (self.settings.management_key if management else None) or self.settings.key()
-        answer: dict[str, Any] = self.retry.for_one_request().call(lambda: self._ask("/key", None, key))
+        answer: dict[str, Any] = self._retried(lambda: self._ask("/key", None, key))
         return answer
 
     def ask_generation(self, generation_id: str, *, admitted: float | None = None) -> dict[str, Any]:
@@ -337,7 +338,7 @@ class Client(AccountCalls):
                 generation_id=generation_id,
                 path=path,
                 shape=shape,
-                now=time.time(),
+                now=self.clock.time(),
                 secret=key,
             )
             self._latest_failed.append(False)
@@ -382,12 +383,12 @@ class Client(AccountCalls):
         float
             Unix seconds, some two off at most; by our own clock before the first answer.
         """
-        return time.time() if self._server_offset is None else time.monotonic() + self._server_offset
+        return self.clock.time() if self._server_offset is None else self.clock.monotonic() + self._server_offset
 
     def _watch_clock(self, headers: Any, *, asked_again: bool) -> None:
         """Compare clocks at the first answer, and when ours has jumped since: reading each date would cost too much."""
-        ours = time.time()
-        offset = ours - time.monotonic()
+        ours = self.clock.time()
+        offset = ours - self.clock.monotonic()
         if not asked_again and abs(offset - self._clock_offset) < _JUMP_S:
             return
         theirs = wire.server_time(headers)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
+
+from orstats.api.clock import SYSTEM_CLOCK, Clock
 
 log = logging.getLogger("orstats.quota")
 
@@ -38,15 +38,15 @@ class Quota:
 
     Examples
     --------
-    >>> quota = Quota(2, 60.0, clock=lambda: 100.0)
+    >>> quota = Quota(2, 60.0)
     >>> quota.reserve(100.0), quota.reserve(100.0), quota.reserve(101.0)
     (0.0, 0.0, 59.5)
     """
 
-    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most: int, seconds: float, clock: Clock = SYSTEM_CLOCK) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = clock.lock()
         self._sent: deque[float] = deque(maxlen=most)
         self._closed_until = float("-inf")
 
@@ -54,11 +54,11 @@ class Quota:
         """Block until a request may be sent; return the moment, or None when ``stop()`` ended the wait."""
         while not stop():
             with self._lock:
-                now = self._clock()
+                now = self._clock.monotonic()
                 wait = self.reserve(now)
             if wait <= 0:
                 return now
-            time.sleep(min(wait, _LOOK_UP_S))
+            self._clock.sleep(min(wait, _LOOK_UP_S))
         return None
 
     def reserve(self, now: float) -> float:
@@ -78,5 +78,5 @@ class Quota:
         """Hold everybody for as long as told, else for one request's share of the time."""
         with self._lock:
             wait = self._seconds / (self._sent.maxlen or 1) if told is None else min(told, self._seconds)
-            self._closed_until = max(self._closed_until, self._clock() + wait)
+            self._closed_until = max(self._closed_until, self._clock.monotonic() + wait)
         log.debug("refused although within the limit; %.1f s pause", wait)

@@ -25,13 +25,12 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
 from orstats.api.chance import Chance
+from orstats.api.clock import SYSTEM_CLOCK, Clock
 from orstats.api.window import Window
 
 log = logging.getLogger("orstats.governor")
@@ -86,10 +85,10 @@ _LOOK_UP_S = 0.05
 class Governor:
     """Admits requests at a pace learnt from the answers. Shared by threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._lock = clock.lock()
+        self._turn = clock.lock()
         self._state: State = "free"
         self._since = 0.0  # when the state or the pace last changed: growth counts from here
         self._next_slot = self._used_at = 0.0
@@ -114,7 +113,7 @@ class Governor:
     def pace(self) -> float | None:
         """Requests per second at this moment; None while no limit is known, 0 while the gate is closed."""
         with self._lock:
-            return self._pace(self._clock())
+            return self._pace(self._clock.monotonic())
 
     @property
     def is_limiting(self) -> bool:
@@ -127,15 +126,15 @@ class Governor:
     def admit(self, stop: Callable[[], bool] = lambda: False, *, left: int | None = None) -> float | None:
         """Block until a request may be sent; return the moment, to be handed back with its answer."""
         if self._state == "free":  # the fast path: nothing to wait for
-            return self._clock()
+            return self._clock.monotonic()
         with self._turn:  # one waiter watches the pace, the others queue behind it
             while not stop():
                 with self._lock:
-                    now = self._clock()
+                    now = self._clock.monotonic()
                     wait = self.reserve(now, left)
                 if wait <= 0:
                     return now
-                time.sleep(min(wait, _LOOK_UP_S))
+                self._clock.sleep(min(wait, _LOOK_UP_S))
         return None
 
     def reserve(self, now: float, left: int | None = None) -> float:
@@ -172,7 +171,7 @@ class Governor:
         if self._state == "free":  # the fast path takes no lock: append is atomic
             return
         with self._lock:
-            now = self._clock()
+            now = self._clock.monotonic()
             self._accepted += 1
             self._answers += 1
             self._window.accept()
@@ -186,7 +185,7 @@ class Governor:
     def refused(self, sent_at: float, told: float | None = None, *, is_sure: bool = True) -> None:
         """Record the refusal of a request."""
         with self._lock:
-            now = self._clock()
+            now = self._clock.monotonic()
             self._latest.append((sent_at, True))
             if sent_at <= self._cut_at:
                 return

@@ -2,13 +2,12 @@ import threading
 from datetime import timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import pytest
+from manual_clock import ManualClock
 from urllib3 import HTTPHeaderDict
 
 from orstats import errors
-from orstats.api import client as client_module
 from orstats.api.client import Client
 from orstats.api.retry import Retry
 from orstats.api.transport import Answer
@@ -131,18 +130,17 @@ def test_retries_that_make_no_sense_are_refused(options):
         Retry(**options)
 
 
-def test_the_servers_clock_is_kept_when_ours_jumps(monkeypatch):
-    clock = SimpleNamespace(time=lambda: 1000.0, monotonic=lambda: 10.0)
-    monkeypatch.setattr(client_module, "time", clock)
-    client = Client("sk-or-v1-0", base_url="https://openrouter.ai")
+def test_the_servers_clock_is_kept_when_ours_jumps():
+    clock = ManualClock(10.0, wall=1000.0)
+    client = Client("sk-or-v1-0", base_url="https://openrouter.ai", _clock=clock)
     assert client.now() == 1000.0, "ours, before the first answer"
     client._watch_clock({"Date": formatdate(8200.0)}, asked_again=False)
     assert client.now() == 8200.0
-    clock.time, clock.monotonic = lambda: 99_999.0, lambda: 12.0
+    clock.wall, clock.now = 99_999.0, 12.0
     assert client.now() == 8202.0, "what ours does is of no interest"
     client._watch_clock({}, asked_again=False)
     assert client.now() == 8202.0, "an answer without a date says nothing"
-    clock.time = lambda: 9000.0
+    clock.wall = 9000.0
     client._watch_clock({"Date": formatdate(9001.0)}, asked_again=False)
     assert client.now() == 9000.0, "nearly the same: ours has the finer seconds"
 

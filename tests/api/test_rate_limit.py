@@ -6,6 +6,7 @@ import random
 import statistics
 
 import pytest
+from manual_clock import ManualClock
 
 from orstats.api.rate_limit import Governor
 
@@ -68,8 +69,8 @@ def simulate(
 ):
     """Return (seconds, refusals, requests) of ``number`` ids through ``workers`` that share one interpreter."""
     least, most = 0.5 - jitter, 0.5 + jitter
-    rnd, clock = random.Random(seed), [0.0]
-    governor = Governor(clock=lambda: clock[0])
+    rnd, clock = random.Random(seed), ManualClock()
+    governor = Governor(clock)
     order, events, later = itertools.count(), [], []
     fresh, done, refused, sent, busy_until = number, 0, 0, 0, 0.0
 
@@ -80,7 +81,7 @@ def simulate(
         at(0.0, "free")
     while done < number:
         moment, _, what, data = heapq.heappop(events)
-        clock[0] = now = max(moment, clock[0])
+        clock.now = now = max(moment, clock.now)
         if what == "free":
             due = bool(later) and later[0] <= now
             if not due and not fresh:
@@ -108,7 +109,7 @@ def simulate(
                 refused += 1
                 heapq.heappush(later, now + (rnd.uniform(0, 0.5) if wait is None else wait) + rnd.uniform(0, 0.1))
             at(now, "free")
-    return clock[0], refused, sent
+    return clock.now, refused, sent
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -210,32 +211,32 @@ def test_without_refusals_nothing_is_held_back():
 
 
 def test_what_was_learnt_stays_for_the_next_call():
-    clock = [0.0]
-    governor = Governor(clock=lambda: clock[0])
+    clock = ManualClock()
+    governor = Governor(clock)
     assert governor.pace is None
     for _ in range(8):
         governor.refused(sent_at=0.0, told=1.0)
-        clock[0] += 0.001
+        clock.now += 0.001
     assert governor.pace == 0.0
-    clock[0] += 0.05
-    assert governor.reserve(clock[0]) == 0.0
-    assert governor.reserve(clock[0]) > 0.0, "one probe at a time"
-    governor.accepted(clock[0])
+    clock.now += 0.05
+    assert governor.reserve(clock.now) == 0.0
+    assert governor.reserve(clock.now) > 0.0, "one probe at a time"
+    governor.accepted(clock.now)
     assert governor.pace == pytest.approx(20.0, rel=0.1)
 
 
 def test_a_pause_does_not_raise_the_pace():
-    clock = [0.0]
-    governor = Governor(clock=lambda: clock[0])
+    clock = ManualClock()
+    governor = Governor(clock)
     for _ in range(8):
         governor.refused(sent_at=0.0, told=1.0)
-    clock[0] += 0.05
-    assert governor.reserve(clock[0]) == 0.0
-    governor.accepted(clock[0])
-    assert governor.reserve(clock[0]) == 0.0
+    clock.now += 0.05
+    assert governor.reserve(clock.now) == 0.0
+    governor.accepted(clock.now)
+    assert governor.reserve(clock.now) == 0.0
     before = governor.pace
-    clock[0] += 3600.0  # the next call of fetch, on the same client
-    assert governor.reserve(clock[0]) == 0.0
+    clock.now += 3600.0  # the next call of fetch, on the same client
+    assert governor.reserve(clock.now) == 0.0
     assert governor.pace == pytest.approx(before, rel=0.01)
 
 
@@ -247,29 +248,29 @@ def test_single_refusals_close_nothing():
 
 
 def test_waiting_ends_when_told_to_stop():
-    governor = Governor(clock=lambda: 0.0)
+    governor = Governor(ManualClock())
     for _ in range(8):
         governor.refused(sent_at=0.0)
     assert governor.admit(lambda: True) is None
 
 
 def test_a_gate_that_nobody_asked_for_an_hour_says_nothing_of_a_window():
-    clock = [1000.0]
-    governor = Governor(clock=lambda: clock[0])
+    clock = ManualClock(1000.0)
+    governor = Governor(clock)
     for _ in range(200):
-        clock[0] += 0.005
-        governor.accepted(clock[0])
+        clock.now += 0.005
+        governor.accepted(clock.now)
     for _ in range(8):
-        clock[0] += 0.005
-        governor.refused(clock[0])
+        clock.now += 0.005
+        governor.refused(clock.now)
     for _ in range(4):  # probes
-        while governor.reserve(clock[0]) > 0:
-            clock[0] += 0.01
-        governor.refused(clock[0])
+        while governor.reserve(clock.now) > 0:
+            clock.now += 0.01
+        governor.refused(clock.now)
     assert governor.pace == 0.0
-    clock[0] += 3600.0
-    assert governor.reserve(clock[0]) == 0.0
-    governor.accepted(clock[0])
+    clock.now += 3600.0
+    assert governor.reserve(clock.now) == 0.0
+    governor.accepted(clock.now)
     assert governor.pace > 50
 
 
@@ -298,15 +299,15 @@ def test_503s_by_chance_do_not_collapse_the_pace(chance, most):
 
 
 def test_step_back_does_not_send_the_next_request_at_once():
-    clock = [0.0]
-    governor = Governor(clock=lambda: clock[0])
+    clock = ManualClock()
+    governor = Governor(clock)
     for _ in range(8):
         governor.refused(sent_at=0.0)
-    clock[0] += 0.05
-    assert governor.reserve(clock[0]) == 0.0
-    governor.accepted(clock[0])
+    clock.now += 0.05
+    assert governor.reserve(clock.now) == 0.0
+    governor.accepted(clock.now)
     for outcome in (governor.accepted, governor.refused):
-        while (wait := governor.reserve(clock[0])) > 0:
-            clock[0] += wait
-        outcome(clock[0])
-    assert governor.reserve(clock[0]) > 0.0
+        while (wait := governor.reserve(clock.now)) > 0:
+            clock.now += wait
+        outcome(clock.now)
+    assert governor.reserve(clock.now) > 0.0

@@ -1,7 +1,7 @@
 """Threads in simulated time: one runs at a time, sleeping costs nothing, and a seed decides who is next.
 
-A fetch under test runs with its real code and real threads; only ``time`` and ``threading`` of its modules are
-replaced. So minutes of waiting take milliseconds, and the same seed gives the same run.
+A fetch under test runs with its real code and real threads, through a client whose clock is a :class:`World`. So
+minutes of waiting take milliseconds, and the same seed gives the same run.
 """
 
 import heapq
@@ -12,8 +12,7 @@ from collections import deque
 from types import SimpleNamespace
 from unittest.mock import patch
 
-from orstats.api import client as client_module
-from orstats.api import rate_limit as governor_module
+from orstats.api.clock import Clock
 from orstats.fetching import batch as batch_module
 from orstats.fetching import fetch as fetch_module
 from orstats.fetching import workers as crew_module
@@ -31,7 +30,7 @@ class _Runner:
         self.blocks = 0
 
 
-class World:
+class World(Clock):
     """Simulated clocks and threads. The thread that makes it is its first one."""
 
     def __init__(self, seed=0, wall=1_790_000_000.0):
@@ -43,8 +42,20 @@ class World:
         self._ready, self._asleep = [], []
         self._over = False
 
-    def wall(self):
+    def monotonic(self):
+        return self.now
+
+    def time(self):
         return self.now + self.wall_ahead
+
+    def lock(self):
+        return _Lock(self)
+
+    def condition(self):
+        return _Condition(self)
+
+    def thread(self, **options):
+        return _Thread(self, **options)
 
     def sleep(self, seconds):
         self.block(seconds)
@@ -103,18 +114,9 @@ class World:
 
     def __enter__(self):
         self._real, self._runners = [], []
-        clock = SimpleNamespace(monotonic=lambda: self.now, time=self.wall, sleep=self.sleep)
-        threads = SimpleNamespace(
-            Thread=lambda **options: _Thread(self, **options),
-            Condition=lambda: _Condition(self),
-            Event=_Event,
-            Lock=lambda: _Lock(self),
-        )
-        self._patches = [
-            patch.object(module, "time", clock)
-            for module in (batch_module, crew_module, fetch_module, governor_module, client_module)
-        ]
-        self._patches += [patch.object(module, "threading", threads) for module in (crew_module, governor_module)]
+        threads = SimpleNamespace(Thread=self.thread, Condition=self.condition, Event=threading.Event)
+        self._patches = [patch.object(module, "time", self) for module in (batch_module, crew_module, fetch_module)]
+        self._patches += [patch.object(crew_module, "threading", threads)]
         for one in self._patches:
             one.start()
         return self
@@ -128,13 +130,6 @@ class World:
             assert not real.is_alive()
         for one in self._patches:
             one.stop()
-
-
-class _Event:
-    def __init__(self):
-        self._set = False
-        self.set = lambda: setattr(self, "_set", True)
-        self.is_set = lambda: self._set
 
 
 class _Lock:

@@ -7,13 +7,11 @@ import struct
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 
 import orstats
-from orstats.api import client as client_module
-from orstats.fetching import workers as crew_module
+from orstats.api.clock import Clock
 from orstats.sim import Faults, SimServer
 
 KEY = "sk-or-v1-" + "0" * 64
@@ -150,29 +148,27 @@ def wait_for(condition):
         time.sleep(0.005)
 
 
-@pytest.fixture
-def jumping(monkeypatch):
-    """Our wall clock; it jumps by ``hours`` when half of what is to be asked for was asked for."""
-    clock = SimpleNamespace(ahead=0.0, asked=0, hours=0.0, at=0)
+class JumpingClock(Clock):
+    """Wall time that jumps by ``hours`` when it is read for the hundredth time."""
 
-    def now():
-        clock.asked += 1
-        if clock.asked == clock.at:
-            clock.ahead += clock.hours * 3600
-        return time.time() + clock.ahead
+    def __init__(self, hours):
+        self.hours, self.reads = hours, 0
 
-    fake = SimpleNamespace(monotonic=time.monotonic, sleep=time.sleep, time=now)
-    monkeypatch.setattr(client_module, "time", fake)
-    monkeypatch.setattr(crew_module, "time", fake)
-    return clock
+    @property
+    def has_jumped(self):
+        return self.reads >= 100
+
+    def time(self):
+        self.reads += 1
+        return time.time() + self.has_jumped * self.hours * 3600
 
 
 @pytest.mark.parametrize("hours", [-30, -2, 2, 30])
-def test_a_clock_that_jumps_changes_no_wait_no_status_and_no_time(hours, jumping, tmp_path):
-    jumping.hours, jumping.at = hours, 100
+def test_a_clock_that_jumps_changes_no_wait_no_status_and_no_time(hours, tmp_path):
+    clock = JumpingClock(hours)
     faults = Faults(rate=0.3, kinds=["429", "429-date", "429-reset", "503", "reset"], retry_after_s=0, seed=2)
     with SimServer(200, faults=faults) as sim:
-        client = sim.client(retry=orstats.Retry(first_wait=0.01, max_wait=2))
+        client = sim.client(retry=orstats.Retry(first_wait=0.01, max_wait=2), _clock=clock)
         young, old = sim.young_ids(3, found_after=0.5), sim.unknown_ids(3, age=7200)
         soon = sim.unknown_ids(3, age=0)
         started = time.monotonic()
@@ -181,7 +177,7 @@ def test_a_clock_that_jumps_changes_no_wait_no_status_and_no_time(hours, jumping
         assert (df.loc[[*sim.ids, *young], "fetch_status"] == "ok").all(), df["error"].dropna().tolist()
         assert (df.loc[old, "fetch_status"] == "not_found").all(), "they are old by the server's clock"
         assert (df.loc[soon, "fetch_status"] == "pending").all(), "they are young by the server's clock"
-        assert jumping.ahead
+        assert clock.has_jumped
         received = df.loc[[*sim.ids, *young], "fetched_at"]
         assert (received - datetime.now(UTC)).abs().max() < timedelta(minutes=2), "by the server's clock"
         sim.reset_stats()

@@ -21,7 +21,6 @@ from simulated_time import World
 
 import orstats
 from orstats import errors
-from orstats.api.rate_limit import Governor
 from orstats.api.transport import Answer
 from orstats.fetching import batch, fetch
 from orstats.fetching import workers as crew
@@ -57,7 +56,7 @@ class FakeTransport:
 
     def wall(self):
         """Tell the time by the server's clock, which may be another than the client's."""
-        return self.world.wall() if self.wall_ahead is None else self.world.now + self.wall_ahead
+        return self.world.time() if self.wall_ahead is None else self.world.now + self.wall_ahead
 
     def get(self, path, *, key, limit, patience):  # noqa: ARG002 - as the real one is called
         name = path.rpartition("id=")[2]
@@ -82,7 +81,7 @@ class FakeTransport:
         if told is not None and kind != "503":
             headers["Retry-After"] = str(told)
         if kind == "503" and told is not None:
-            headers["X-RateLimit-Reset"] = str(int((self.world.wall() + told) * 1000) + 1)
+            headers["X-RateLimit-Reset"] = str(int((self.world.time() + told) * 1000) + 1)
         if kind == "reset":
             raise errors.NetworkError("reset", retryable=True)
         if kind == "html":
@@ -96,9 +95,8 @@ class FakeTransport:
 
 
 def account(world, retry, transport):
-    client = orstats.Client(KEY, base_url=f"https://{HOST}", retry=retry)
+    client = orstats.Client(KEY, base_url=f"https://{HOST}", retry=retry, _clock=world)
     client._transport = transport
-    client.governor = Governor(lambda: world.now)
     return client, transport
 
 
@@ -475,10 +473,10 @@ def test_setting_that_is_wrong_for_all_stops_the_batch_and_keeps_what_was_fetche
 def test_records_that_appear_after_the_end_of_a_long_call_are_fetched(age, hours_ahead):
     old = [f"gen-1780000000-{number:020d}" for number in range(50)]
     with World() as world:
-        recent = [f"gen-{int(world.wall()) - age}-{number:020d}" for number in range(3)]
+        recent = [f"gen-{int(world.time()) - age}-{number:020d}" for number in range(3)]
         ids = [*recent, *old, "gen-mistyped"]
         scripts = {one: ([], "404" if one == "gen-mistyped" else "ok", 0.02) for one in ids}
-        found_at = dict.fromkeys(recent, world.wall() + 8)
+        found_at = dict.fromkeys(recent, world.time() + 8)
         client, wire = account(world, orstats.Retry(), FakeTransport(world, scripts, found_at))
         wire.wall_ahead = world.wall_ahead  # the server's clock is right
         world.wall_ahead += 3600 * hours_ahead
@@ -519,7 +517,7 @@ def test_deadline_and_cancel_keep_what_was_fetched(how):
 
 def test_deadline_leaves_recent_ids_pending():
     with World() as world:
-        (recent,) = ids = [f"gen-{int(world.wall()) - 100}-{1:020d}"]
+        (recent,) = ids = [f"gen-{int(world.time()) - 100}-{1:020d}"]
         client, _ = account(world, orstats.Retry(), FakeTransport(world, {recent: ([], "404", 0.1)}))
         frame = orstats.fetch(ids, client=client, archive=False, progress=False, deadline=5)
         ended = world.now
