@@ -1,4 +1,4 @@
-"""A simulator of the OpenRouter API: a real HTTP server on this machine, with an account that is made up.
+"""A simulator of the OpenRouter API: a local HTTP server with a simulated account.
 
 It shares nothing with the client that it serves to test and to demonstrate.
 

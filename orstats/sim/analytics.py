@@ -63,7 +63,7 @@ def fits(value: Any, shape: Any) -> bool:
         return isinstance(value, list) and all(fits(one, shape[0]) for one in value)
     if isinstance(shape, tuple):
         return any(fits(value, one) for one in shape)
-    # Not isinstance: bool is a subclass of int in Python, and 5.0 is a whole number in JSON.
+    # Not isinstance: bool is a subclass of int in Python, and 5.0 is an integer in JSON.
     return type(value) is shape or (shape is int and type(value) is float and value.is_integer())
 
 
@@ -88,14 +88,14 @@ class Metric:
 class Dimension:
     """One dimension: what rows show of an entry, and what filters compare with (``raw``, where that differs).
 
-    ``beside`` is a second column and what it shows.
+    ``extra`` is a second column and its value.
     """
 
     label: str
     show: Callable[[Entry], Any]
     raw: Callable[[Entry], Any] | None = None
     recent: bool = False
-    beside: tuple[str, Callable[[Entry], Any]] | None = None
+    extra: tuple[str, Callable[[Entry], Any]] | None = None
 
     def value(self, entry: Entry) -> Any:
         """Return what a filter compares with."""
@@ -118,10 +118,10 @@ def _part(of: Callable[[Entry], float | None]) -> Callable[[Entries], float | No
     return add
 
 
-def _ratio(part: Callable[[Entry], int], whole: Callable[[Entry], int]) -> Callable[[Entries], float]:
+def _ratio(part: Callable[[Entry], int], total: Callable[[Entry], int]) -> Callable[[Entries], float]:
     def divide(entries: Entries) -> float:
-        total = sum(whole(entry) for entry in entries)
-        return sum(part(entry) for entry in entries) / total if total else 0
+        base = sum(total(entry) for entry in entries)
+        return sum(part(entry) for entry in entries) / base if base else 0
 
     return divide
 
@@ -236,7 +236,7 @@ def dimensions_of(identifier: Callable[[int], str]) -> dict[str, Dimension]:
             "User",
             lambda entry: entry.key.creator.name if entry.key else "",
             lambda entry: entry.key.creator.user_id if entry.key else "",
-            beside=("user_email", lambda entry: entry.key.creator.email if entry.key else ""),
+            extra=("user_email", lambda entry: entry.key.creator.email if entry.key else ""),
         ),
         "generation_id": Dimension("Generation ID", lambda entry: identifier(entry.index), recent=True),
         "provider": Dimension("Provider", lambda entry: entry.provider, recent=True),
@@ -308,9 +308,9 @@ def query(state: AccountState, request: Request, _role: object) -> Reply | Await
     """Answer ``POST /analytics/query``."""
     dimensions = dimensions_of(state.account.identifier)
     try:
-        asked = read_query(orjson.loads(request.body), dimensions, state.today)
+        spec = read_query(orjson.loads(request.body), dimensions, state.today)
         if state.analytics_until_us is not None:
-            asked = replace(asked, end_us=max(asked.start_us, min(asked.end_us, state.analytics_until_us)))
+            spec = replace(spec, end_us=max(spec.start_us, min(spec.end_us, state.analytics_until_us)))
     except QueryError as error:
         return error_reply(400, str(error))
     except (orjson.JSONDecodeError, KeyError, ValueError):
@@ -318,13 +318,13 @@ def query(state: AccountState, request: Request, _role: object) -> Reply | Await
 
     def run(entries: Sequence[Entry]) -> Reply:
         begun = time.perf_counter()
-        rows = run_query(asked, entries, dimensions)
+        rows = run_query(spec, entries, dimensions)
         metadata = {
             "query_time_ms": round((time.perf_counter() - begun) * 1000, 3),
-            "row_count": min(len(rows), asked.limit),
-            "truncated": len(rows) > asked.limit,
+            "row_count": min(len(rows), spec.limit),
+            "truncated": len(rows) > spec.limit,
         }
-        return json_reply(200, {"data": {"data": rows[: asked.limit], "metadata": metadata}})
+        return json_reply(200, {"data": {"data": rows[: spec.limit], "metadata": metadata}})
 
     return state.with_ledger(run)
 
@@ -375,33 +375,33 @@ def read_query(body: dict[str, Any], dimensions: dict[str, Dimension], until: da
     )
 
 
-def run_query(asked: Query, entries: Sequence[Entry], dimensions: dict[str, Dimension]) -> list[dict[str, Any]]:
+def run_query(spec: Query, entries: Sequence[Entry], dimensions: dict[str, Dimension]) -> list[dict[str, Any]]:
     """Return all rows of a query, in order, before the limit of rows."""
     # Grouped by ids, as two keys may have one name.
-    by = [dimensions[name] for name in asked.dimensions]
+    by = [dimensions[name] for name in spec.dimensions]
     groups: dict[tuple[Any, ...], list[Entry]] = {}
     # The ledger is in time order.
-    first = bisect_left(entries, asked.start_us, key=lambda entry: entry.created_us)
-    last = bisect_left(entries, asked.end_us, first, key=lambda entry: entry.created_us)
+    first = bisect_left(entries, spec.start_us, key=lambda entry: entry.created_us)
+    last = bisect_left(entries, spec.end_us, first, key=lambda entry: entry.created_us)
     for entry in entries[first:last]:
-        if all(keep(entry) for keep in asked.keep):
-            bucket = _bucket(entry.created_us, asked.granularity) if asked.granularity else ""
+        if all(keep(entry) for keep in spec.keep):
+            bucket = _bucket(entry.created_us, spec.granularity) if spec.granularity else ""
             key = (bucket, *((one.show(entry), one.raw and one.raw(entry)) for one in by))
             groups.setdefault(key, []).append(entry)
     rows = []
     for (bucket, *_), members in groups.items():
-        row: dict[str, Any] = {asked.time_key: bucket} if asked.granularity else {}
-        for name, dimension in zip(asked.dimensions, by, strict=True):
+        row: dict[str, Any] = {spec.time_key: bucket} if spec.granularity else {}
+        for name, dimension in zip(spec.dimensions, by, strict=True):
             row[name] = dimension.show(members[0])
-            if dimension.beside is not None:
-                row[dimension.beside[0]] = dimension.beside[1](members[0])
-        row |= {name: METRICS[name].make(members) for name in asked.metrics}
+            if dimension.extra is not None:
+                row[dimension.extra[0]] = dimension.extra[1](members[0])
+        row |= {name: METRICS[name].make(members) for name in spec.metrics}
         rows.append((row, METRICS["request_count"].make(members)))
-    return _limit_groups(asked, _sort(asked, rows))
+    return _limit_groups(spec, _sort(spec, rows))
 
 
-def _sort(asked: Query, rows: list[tuple[dict[str, Any], str]]) -> list[dict[str, Any]]:
-    field, descending = asked.order or (asked.time_key if asked.granularity else asked.metrics[0], True)
+def _sort(spec: Query, rows: list[tuple[dict[str, Any], str]]) -> list[dict[str, Any]]:
+    field, descending = spec.order or (spec.time_key if spec.granularity else spec.metrics[0], True)
 
     def rank(pair: tuple[dict[str, Any], str]) -> tuple[bool, float, str]:
         row, requests = pair
@@ -413,15 +413,15 @@ def _sort(asked: Query, rows: list[tuple[dict[str, Any], str]]) -> list[dict[str
     return [row for row, _ in sorted(rows, key=rank, reverse=descending)]
 
 
-def _limit_groups(asked: Query, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if asked.group_limit is None or not asked.dimensions:
+def _limit_groups(spec: Query, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if spec.group_limit is None or not spec.dimensions:
         return rows
     seen: dict[tuple[Any, ...], int] = {}
     kept = []
     for row in rows:
-        key = tuple(row[name] for name in asked.dimensions)
+        key = tuple(row[name] for name in spec.dimensions)
         seen[key] = seen.get(key, 0) + 1
-        if seen[key] <= asked.group_limit:
+        if seen[key] <= spec.group_limit:
             kept.append(row)
     return kept
 
@@ -470,14 +470,14 @@ def _filter(given: dict[str, Any], dimension: Dimension) -> Callable[[Entry], bo
     if name in _ARRAY:
         if not isinstance(value, list):
             raise QueryError(f"Operator {name} needs an array")
-        wanted = {_text(item) for item in value}
+        accepted = {_text(item) for item in value}
         unset: bool = given.get("include_unset", False)
 
         def within(entry: Entry) -> bool:
             own = dimension.value(entry)
             if own in (None, ""):
                 return unset
-            return (str(own) in wanted) == (name == "in")
+            return (str(own) in accepted) == (name == "in")
 
         return within
     _known("operator", [name], _SCALAR)

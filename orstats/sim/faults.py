@@ -1,4 +1,4 @@
-"""Faults on purpose: which request meets which one, and what it looks like on the wire.
+"""Faults on purpose: which request gets which one, and what it looks like on the wire.
 
 Faults follow from the seed and the identifier, not from the moment, so that a run can be repeated whatever the
 order in which a client asks.
@@ -41,7 +41,7 @@ MESSAGES: dict[int, str] = {
     529: "Provider returned error",
 }
 # A fault has no limit behind it, but no server says that it admits nothing.
-_LIMIT_TOLD = 20
+_REPORTED_LIMIT = 20
 # A CDN that cannot reach the API sends a short text instead of JSON.
 _CDN_STATUSES = (520, 521, 522, 523, 525, 527, 530)
 # What proxies, firewalls and hotel networks put in the API's place.
@@ -142,7 +142,7 @@ class Faults:
     Parameters
     ----------
     rate
-        Share of the identifiers (0 to 1) whose first requests meet a fault and then succeed.
+        Share of the identifiers (0 to 1) whose first requests get a fault and then succeed.
     kinds
         The faults to choose from, all equally likely; or a mapping from each to its own share of the identifiers,
         which takes the place of ``rate``. The default excludes what never heals or takes long, such as "404",
@@ -164,7 +164,7 @@ class Faults:
     seed
         Another seed hits other identifiers.
     repeat
-        Each of them meets 1 to ``repeat`` faults.
+        Each of them gets 1 to ``repeat`` faults.
     per_id
         Scripts for chosen identifiers (or paths, such as "/key", of endpoints without one): the faults of the
         first requests in order, "ok" for none; later requests succeed. Metadata and content count apart.
@@ -214,7 +214,7 @@ class Faults:
             raise ValueError("a rate needs kinds to choose from")
 
     def kind(self, key: str, attempt: int) -> str | None:
-        """Tell which fault a request meets.
+        """Return the fault that a request is given.
 
         Parameters
         ----------
@@ -245,7 +245,7 @@ class Faults:
         return list(self.kinds)[bisect(shares, pick / _2_64 * shares[-1])]
 
     def reply(self, kind: str) -> Reply | None:
-        """Write the answer of a request that meets a fault.
+        """Return the response of a request with a fault.
 
         Parameters
         ----------
@@ -269,12 +269,12 @@ class Faults:
             return Reply(status, f"error code: {status}".encode(), TEXT)
         if status == 429:  # noqa: PLR2004 - Too Many Requests
             variant = variant or "seconds"
-        headers = wait_headers(variant, self.retry_after_s, reset_s=self.retry_after_s, limit=_LIMIT_TOLD)
+        headers = wait_headers(variant, self.retry_after_s, reset_s=self.retry_after_s, limit=_REPORTED_LIMIT)
         return error_reply(status, MESSAGES[status], headers, extras=_EXTRAS if variant == "metadata" else None)
 
     @staticmethod
     def corrupts(kind: str) -> bool:
-        """Tell whether a fault corrupts a good answer rather than taking its place.
+        """Return whether a fault corrupts a good answer rather than taking its place.
 
         Parameters
         ----------
@@ -289,19 +289,19 @@ class Faults:
         return kind in _CORRUPTING
 
     def corrupt(self, kind: str, good: Reply) -> Reply:
-        """Spoil a good answer.
+        """Corrupt a good response.
 
         Parameters
         ----------
         kind
             One of these.
         good
-            What would have been answered.
+            The response without the fault.
 
         Returns
         -------
         Reply
-            What is answered.
+            The corrupted response.
         """
         if kind == "truncated":
             return replace(good, body=good.body[: len(good.body) // 2])
@@ -338,7 +338,7 @@ def page_reply(status: int, title: str, headers: tuple[tuple[str, str], ...] = (
     return Reply(status, _PAGE.format(status=status, title=title).encode(), HTML, headers)
 
 
-# What any error body may carry beside code and message.
+# Optional fields of any error body.
 _EXTRAS: dict[str, Any] = {
     "metadata": {"provider_name": "OpenAI", "raw": "upstream said no", "headers": {"X-Request-Id": "req_1"}},
     "openrouter_metadata": {"region": "eu-west", "attempt": 1},

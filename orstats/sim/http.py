@@ -93,7 +93,7 @@ def error_reply(
 
 
 def write_reply(reply: Reply, now: float, *, keep_alive: bool, without_body: bool = False) -> bytes:
-    """Serialise a reply; the announced length is that of the whole body."""
+    """Serialise a reply; the announced length is that of the complete body."""
     head = [
         f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, '')}",
         f"date: {_date(int(now))}",
@@ -112,7 +112,7 @@ def _date(second: int) -> str:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether a client accepts gzip (RFC 9110, 12.5.3).
+    """Return whether a client accepts gzip (RFC 9110, 12.5.3).
 
     Examples
     --------

@@ -55,8 +55,6 @@ class Connection(asyncio.Protocol):
         self._pending: asyncio.Handle | asyncio.Task[None] | None = None
         self.on_message_begin()
 
-    # ---- the transport --------------------------------------------------------------------------------------
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to serve."""
         assert isinstance(transport, asyncio.Transport)
@@ -110,11 +108,9 @@ class Connection(asyncio.Protocol):
         self._pump()
 
     def abort(self) -> None:
-        """Drop the connection at once."""
+        """Drop the connection."""
         if self._transport is not None:
             self._transport.abort()
-
-    # ---- the parser ------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """Start a new request."""

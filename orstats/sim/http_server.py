@@ -32,7 +32,7 @@ class HttpServer:
 
     def __init__(self, service: Service, port: int, tls: CertificateKind | None = None) -> None:
         self._service = service
-        self._wanted_port = port
+        self._requested_port = port
         self.tls = tls
         self.ca_file: Path | None = None
         self._thread: threading.Thread | None = None
@@ -91,7 +91,7 @@ class HttpServer:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="orstats-sim-"))
                 context, self.ca_file = create_tls_context(Path(folder), self.tls)
             stack.callback(self._forget)
-            server = await self._listen(HOST, self._wanted_port, context)
+            server = await self._listen(HOST, self._requested_port, context)
             stack.push_async_callback(self._stop_serving, server)
             self.port = server.sockets[0].getsockname()[1]
             # The same port for IPv6, where the machine has it and the port is free there.

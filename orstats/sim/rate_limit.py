@@ -26,7 +26,7 @@ class RateLimit:
         in seconds and ``retry-after-ms``), "reset" (``X-RateLimit-Reset``, epoch ms, the exact moment) or "none".
     retry_after_s
         Seconds that ``Retry-After`` and ``retry-after-ms`` ask for, such as 120. None asks for the time until one more
-        request is served, rounded up to whole seconds or milliseconds.
+        request is served, rounded up to full seconds or milliseconds.
     status
         Status of a refusal: 429 with the API's body, or 503 with a page as nginx and haproxy send by default.
     algorithm
@@ -83,8 +83,8 @@ class Limiter:
         if wait_s is None:
             return None
         limit = self._limit
-        told_s = wait_s if limit.retry_after_s is None else limit.retry_after_s
-        headers = wait_headers(limit.retry_after, told_s, reset_s=wait_s, limit=max(1, int(limit.per_second)))
+        wait_seconds = wait_s if limit.retry_after_s is None else limit.retry_after_s
+        headers = wait_headers(limit.retry_after, wait_seconds, reset_s=wait_s, limit=max(1, int(limit.per_second)))
         if limit.status == 503:  # noqa: PLR2004 - Service Unavailable
             return page_reply(503, "503 Service Temporarily Unavailable", headers)
         return error_reply(limit.status, MESSAGES[limit.status], headers)

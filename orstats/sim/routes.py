@@ -242,18 +242,18 @@ def activity(state: AccountState, request: Request, _role: object) -> Reply | Aw
     """
     awkward, today = state.account.awkward, state.today.astimezone(UTC).date()
     days = {today - timedelta(days=age) for age in range(1, _DAYS + 1)}
-    wanted = request.parameter("date")
+    day_filter = request.parameter("date")
     by_workspace = request.parameter("group_by") == "workspace"
     if request.parameter("group_by") not in (None, "workspace"):
         return error_reply(400, MESSAGES[400])
-    if wanted is not None:
+    if day_filter is not None:
         try:
-            days &= {date.fromisoformat(wanted)}
+            days &= {date.fromisoformat(day_filter)}
         except ValueError:
             days = set()
         if not days:
             return error_reply(400, "Date must be within the last 30 (completed) UTC days")
-    asked = {name: value for name in _OWNERS if (value := request.parameter(name)) is not None}
+    owner_filters = {name: value for name in _OWNERS if (value := request.parameter(name)) is not None}
 
     def add_up(entries: Sequence[Entry]) -> Reply:
         groups: dict[tuple[str, str, str, str, str], list[Entry]] = {}
@@ -262,7 +262,7 @@ def activity(state: AccountState, request: Request, _role: object) -> Reply | Aw
             day = datetime.fromtimestamp(counted_us // SECOND_US, UTC).date()
             if day not in days or not entry.provider or (awkward and entry.model == OMITTED_MODEL):
                 continue
-            if any(_OWNERS[name](entry) != value for name, value in asked.items()):
+            if any(_OWNERS[name](entry) != value for name, value in owner_filters.items()):
                 continue
             own = entry.workspace if by_workspace else ""
             key = (day.isoformat(), entry.model, entry.slug, entry.endpoint_id, own)
@@ -361,7 +361,7 @@ class Service:
         self.state.open()
 
     async def close(self, within_s: float) -> None:
-        """Drop all connections and wait until they are closed; ``TimeoutError`` if they are not."""
+        """Drop all connections and wait until they are closed; raise ``TimeoutError`` if they are not."""
         self.state.close()
         for connection in list(self.connections):
             connection.abort()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SimServer:
-    """A local HTTP server that simulates the OpenRouter API with a made-up account.
+    """A local HTTP server that simulates the OpenRouter API with a simulated account.
 
     As a context manager it runs in a background thread; :meth:`serve_forever` runs it in the calling thread.
     It listens on loopback addresses only.
@@ -31,8 +31,8 @@ class SimServer:
     Parameters
     ----------
     generations
-        Number of generations of the account. They are made on request: a million needs no more memory than a thousand
-        until ``ids``, keys, activity, credits or analytics are read (half a gigabyte).
+        Number of generations of the account. They are generated on request, so a million needs no more memory than a
+        thousand until ``ids``, keys, activity, credits or analytics are read (half a gigabyte).
     seed
         Random seed. The same seed, number and ``until`` always give the same account, keys and faults.
     faults
@@ -139,8 +139,6 @@ class SimServer:
     ) -> None:
         self.stop()
 
-    # ---- running -------------------------------------------------------------------------------------------
-
     def start(self) -> None:
         """Start to serve in a background thread; return when it accepts requests.
 
@@ -173,8 +171,6 @@ class SimServer:
             If the port is taken.
         """
         self._http_server.serve_forever(lambda: on_ready(self) if on_ready is not None else None)
-
-    # ---- where and with what -------------------------------------------------------------------------------
 
     @property
     def port(self) -> int:
@@ -210,21 +206,21 @@ class SimServer:
 
     @property
     def management_key(self) -> str:
-        """The key that analytics, activity and credits want."""
+        """The key for analytics, activity and credits."""
         return self._service.state.keys.management
 
     def client(self, **options: Any) -> Any:
-        """Open an :class:`orstats.Client` on this server, with both of its keys.
+        """Return an :class:`orstats.Client` for this server, with both of its keys.
 
         Parameters
         ----------
         options
-            Passed on to the client; they win.
+            Passed on to the client; they override the defaults.
 
         Returns
         -------
         Client
-            To be closed by its owner, or by ``with``.
+            Close it when done, or use ``with``.
         """
         # By name and only here: the simulator knows nothing of the client, so that it can be used to test it.
         front = importlib.import_module("orstats")
@@ -240,15 +236,13 @@ class SimServer:
     def out_of_credits(self, value: bool) -> None:
         self._service.state.out_of_credits = value
 
-    # ---- what there is -----------------------------------------------------------------------------------
-
     @functools.cached_property
     def ids(self) -> list[str]:
         """All identifiers of the account in time order (some 7 s and 90 MB for a million)."""
         return list(self._account.identifiers())
 
     def record(self, generation_id: str) -> dict[str, Any]:
-        """Tell the true metadata of a generation, even before it can be found.
+        """Return the true metadata of a generation, even before it is available.
 
         Parameters
         ----------
@@ -258,7 +252,7 @@ class SimServer:
         Returns
         -------
         dict
-            As ``data`` of the answer has it.
+            The ``data`` of the response.
 
         Raises
         ------
@@ -268,7 +262,7 @@ class SimServer:
         return self._account.record(self._index(generation_id))
 
     def content(self, generation_id: str) -> dict[str, Any] | None:
-        """Tell the stored content of a generation.
+        """Return the stored content of a generation.
 
         Parameters
         ----------
@@ -278,7 +272,7 @@ class SimServer:
         Returns
         -------
         dict or None
-            As ``data`` of the answer has it; None if there is none (see :meth:`content_reason`).
+            The ``data`` of the response; None if there is none (see :meth:`content_reason`).
 
         Raises
         ------
@@ -288,7 +282,7 @@ class SimServer:
         return self._account.content(self._index(generation_id))
 
     def content_format(self, generation_id: str) -> str:
-        """Tell in which API's format the content of a generation is stored.
+        """Return in which API's format the content of a generation is stored.
 
         Parameters
         ----------
@@ -303,7 +297,7 @@ class SimServer:
         return self._account.content_format(self._index(generation_id))
 
     def content_reason(self, generation_id: str) -> ContentReason:
-        """Tell why a generation has content or not.
+        """Return why a generation has content or not.
 
         Parameters
         ----------
@@ -400,18 +394,16 @@ class SimServer:
         moment = None if age is None else self._service.state.now - timedelta(seconds=age)
         return [self._account.unknown(number, moment) for number in range(first, self._unknown)]
 
-    # ---- what happened -------------------------------------------------------------------------------------
-
     @property
     def requests(self) -> int:
-        """How many requests came in so far."""
+        """Number of requests received so far."""
         return self._service.recorder.requests
 
     @property
     def stats(self) -> Stats:
-        """The counters at this moment."""
+        """The current counters."""
         return self._service.recorder.snapshot()
 
     def reset_stats(self) -> None:
-        """Set all counters to zero. What faults have already been met is not forgotten."""
+        """Set all counters to zero. Faults that were already served stay served."""
         self._service.recorder.reset()

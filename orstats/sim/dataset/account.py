@@ -70,16 +70,16 @@ class SimulatedAccount:
         self._ran_ms: dict[int, int] = {}
 
     def identifier(self, index: int) -> str:
-        """Give the identifier of generation ``index``."""
+        """Return the identifier of generation ``index``."""
         slot = self._slot(index)
         return self._codec.encode(index, slot.created_us, slot.kind)
 
     def created_us(self, index: int) -> int:
-        """Give the moment of generation ``index``, in microseconds since 1970."""
+        """Return the moment of generation ``index``, in microseconds since 1970."""
         return self._slot(index).created_us
 
     def identifiers(self) -> Iterator[str]:
-        """Give all identifiers in time order."""
+        """Return all identifiers in time order."""
         return (self._codec.encode(*stamp) for stamp in self._timeline.stamps())
 
     def find(self, identifier: str) -> int | None:
@@ -134,7 +134,7 @@ class SimulatedAccount:
         return names[number(self.seed, "content-format", slot.conversation_id) % len(names)]
 
     def content_reason(self, index: int) -> ContentReason:
-        """Tell why generation ``index`` has content, or why not."""
+        """Return why generation ``index`` has content, or why not."""
         slot = self._slot(index)
         if slot.kind == "legacy":
             return "too_old"
@@ -168,15 +168,15 @@ class SimulatedAccount:
         return self._foreign_codec.encode(number, microseconds(moment))
 
     def is_foreign(self, identifier: str) -> bool:
-        """Tell whether an id belongs to another user."""
+        """Return whether an id belongs to another user."""
         return self._foreign_codec.decode(identifier) is not None
 
     def unknown(self, number: int, moment: datetime | None) -> str:
         """Make an identifier that no generation has, of the given moment, or legacy without one."""
-        stranger = IdCodec(~self.seed)
+        other = IdCodec(~self.seed)
         if moment is None:
-            return stranger.encode(number, 0, "legacy")
-        return stranger.encode(number, microseconds(moment))
+            return other.encode(number, 0, "legacy")
+        return other.encode(number, microseconds(moment))
 
     def _slot(self, index: int) -> Slot:
         if index < self.generations:

@@ -82,7 +82,7 @@ OWN_KEY: tuple[Model, ...] = tuple(
 
 _NATIVE_FINISH: dict[str, dict[str, str]] = _MODELS["native_finish"]
 _SAME_WORDS: dict[str, str] = _MODELS["same_words"]
-TELLS_UPSTREAM: dict[str, float] = _MODELS["tells_upstream"]
+REPORTS_UPSTREAM: dict[str, float] = _MODELS["tells_upstream"]
 
 # Models of these makers pass a moderation check first (it shows as `moderation_latency`).
 MODERATED: tuple[str, ...] = ("openai/", "anthropic/")

@@ -1,4 +1,4 @@
-"""The forms in which callers' APIs store a conversation, beside plain chat completions.
+"""The forms in which callers' APIs store a conversation, other than plain chat completions.
 
 Each function rewrites the content of one generation: the same texts, in the words of another API. A conversation
 keeps its format over all its turns.
@@ -213,7 +213,7 @@ def reformat(content: Content, name: str, calls: list[Message]) -> Content:
 
 
 def _messages(content: Content) -> list[Message]:
-    """Give the messages; a bare prompt is one of the user."""
+    """Return the messages; a bare prompt is one of the user."""
     stored = content["input"]
     if "messages" not in stored:
         stored = content["input"] = {"messages": [{"role": "user", "content": stored["prompt"]}]}

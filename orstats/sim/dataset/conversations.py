@@ -100,17 +100,17 @@ def fill(rng: random.Random, lines: Sequence[str], tokens: int) -> str:
     >>> tokens_in(fill(stream(1), ["Line {n}."], 100))
     100
     """
-    wanted = tokens * CHARS_PER_TOKEN
+    target = tokens * CHARS_PER_TOKEN
     out: list[str] = []
     length = 0
     order: list[str] = []
-    while length < wanted:
+    while length < target:
         if not order:
             order = rng.sample(lines, len(lines))
         line = order.pop().replace("{n}", str(rng.randrange(100, 9999)))
         out.append(line)
         length += len(line) + 1
-    return "\n".join(out)[:wanted]
+    return "\n".join(out)[:target]
 
 
 # What the simulator's models say about media.
@@ -158,9 +158,9 @@ class PlannedTurn:
 
     pair: int
     attached: int
-    asked: int
+    question_tokens: int
     lengthened: int
-    answered: int
+    answer_tokens: int
     reasoned: int
     hostile: int
     media: str = ""
@@ -189,8 +189,8 @@ class Conversation:
         """Count the tokens of the prompt of a turn: everything said before it, and its question."""
         total = tokens_in(self.subject.system) + PER_MESSAGE
         for planned in self.planned_turns[:turn]:
-            total += planned.asked + planned.answered + 2 * PER_MESSAGE
-        return total + self.planned_turns[turn].asked + PER_MESSAGE
+            total += planned.question_tokens + planned.answer_tokens + 2 * PER_MESSAGE
+        return total + self.planned_turns[turn].question_tokens + PER_MESSAGE
 
     def pictures(self, turn: int) -> int:
         """Count the pictures and files in the prompt of a turn; those of earlier turns stay in it."""
@@ -296,19 +296,19 @@ def _planned_turns(
         lengthened = 0
         if subject.more and chance(rng, _LENGTHENING):
             lengthened = int(min(rng.lognormvariate(4.4, 0.9), _LONGEST_ANSWER))
-        asked = tokens_in(subject.asks[pair]) + attached + (_MEDIA_TOKENS if media else 0)
-        answered = tokens_in(subject.says[pair]) + lengthened
+        question_tokens = tokens_in(subject.asks[pair]) + attached + (_MEDIA_TOKENS if media else 0)
+        answer_tokens = tokens_in(subject.says[pair]) + lengthened
         if hostile:
-            asked += tokens_in(HOSTILE_ASKS[hostile - 1])
-            answered += tokens_in(HOSTILE_ANSWERS[hostile - 1])
+            question_tokens += tokens_in(HOSTILE_ASKS[hostile - 1])
+            answer_tokens += tokens_in(HOSTILE_ANSWERS[hostile - 1])
         if returned:
-            asked = tokens_in(subject.result) + attached
+            question_tokens = tokens_in(subject.result) + attached
         if kind == "tools":
-            answered = tokens_in(subject.call) + tokens_in(subject.tool)
+            answer_tokens = tokens_in(subject.call) + tokens_in(subject.tool)
         reasoned = 0
         if model.reasons and chance(rng, _THINKING):
             reasoned = int(min(rng.lognormvariate(5.4, 1.0), 9000.0)) + 16
-        out.append(PlannedTurn(pair, attached, asked, lengthened, answered, reasoned, hostile, media))
+        out.append(PlannedTurn(pair, attached, question_tokens, lengthened, answer_tokens, reasoned, hostile, media))
     return tuple(out)
 
 
@@ -343,7 +343,7 @@ def write_content(slot: Slot, conversation: Conversation, record: dict[str, Any]
 
 
 def _bare(conversation: Conversation, kind: str, tokens: int | None) -> str:
-    """Give a prompt without messages, as long as it was counted; where tokens do not count, of any length."""
+    """Return a prompt without messages, as long as it was counted; where tokens do not count, of any length."""
     text = {"image": IMAGE_PROMPT, "video": VIDEO_PROMPT}.get(kind) or _question(conversation, 0)
     if tokens is None:
         return text
@@ -422,11 +422,14 @@ def _answer(conversation: Conversation, turn: int) -> str:
 
 
 def _user_content(conversation: Conversation, turn: int) -> str | list[dict[str, Any]]:
-    """Give a question as text, or as parts when something comes with it (and sometimes when nothing does)."""
+    """Return a question as text, or as parts when something comes with it (and sometimes when nothing does)."""
     planned = conversation.planned_turns[turn]
     text = {"type": "text", "text": _question(conversation, turn)}
     if planned.media == "image":
-        return [text, {"type": "image_url", "image_url": {"url": _data_url("image/png", _png(planned.asked % 200))}}]
+        return [
+            text,
+            {"type": "image_url", "image_url": {"url": _data_url("image/png", _png(planned.question_tokens % 200))}},
+        ]
     if planned.media == "audio" or conversation.kinds[turn] == "transcription":
         return [text, {"type": "input_audio", "input_audio": {"data": _base64(_wav()), "format": "wav"}}]
     if planned.media == "file":
@@ -470,7 +473,7 @@ def _reasoning(conversation: Conversation, turn: int, record: dict[str, Any]) ->
 
 
 def _error(record: dict[str, Any]) -> dict[str, Any]:
-    """Tell what failed: the last error was given to the client, those before it are in ``previous_errors``."""
+    """Return the errors: the last was sent to the client, earlier ones are in ``previous_errors``."""
     attempts = record["provider_responses"] or []
     errors = [_attempt_error(attempt) for attempt in attempts if attempt["status"] != _OK]
     if not errors:

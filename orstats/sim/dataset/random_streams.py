@@ -23,7 +23,7 @@ _PAIR_BASE = len(_PAIRS)
 
 
 def number(*parts: object) -> int:
-    """Give the 64-bit number that belongs to a name.
+    """Return the 64-bit number that belongs to a name.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def letters(rng: random.Random, length: int) -> str:
 
 
 def uuid_of(*parts: object) -> str:
-    """Give the version 4 shaped UUID that belongs to a name.
+    """Return the version 4 shaped UUID that belongs to a name.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def uuid_of(*parts: object) -> str:
 
 
 def hexadecimal(length: int, *parts: object) -> str:
-    """Give ``length`` lower-case hexadecimal digits that belong to a name.
+    """Return ``length`` lower-case hexadecimal digits that belong to a name.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from orstats.sim.dataset.catalogue import (
     HOSTILE_REFERERS,
     MODERATED,
     PRESETS,
-    TELLS_UPSTREAM,
+    REPORTS_UPSTREAM,
     native_finish,
 )
 from orstats.sim.dataset.random_streams import base62, chance, letters, number, one_of, stream
@@ -37,7 +37,7 @@ _OK = 200
 
 
 def milliseconds(rng: random.Random, value: float) -> float:
-    """Round a duration as the API does: mostly to whole ms, sometimes to µs."""
+    """Round a duration as the API does: mostly to integer ms, sometimes to µs."""
     if chance(rng, _FRACTIONAL):
         return round(value, 3)
     return int(value) + 1
@@ -93,12 +93,12 @@ def sync_attempts(row: dict[str, Any]) -> None:
     for attempt in row["provider_responses"] or []:
         if attempt["status"] != _OK:
             continue
-        told = {"latency": row["latency"], "routed_service_tier": row["service_tier"]}
-        for field in told.keys() & attempt.keys():
-            if told[field] is None:
+        known = {"latency": row["latency"], "routed_service_tier": row["service_tier"]}
+        for field in known.keys() & attempt.keys():
+            if known[field] is None:
                 del attempt[field]
             else:
-                attempt[field] = told[field]
+                attempt[field] = known[field]
 
 
 def prolong(row: dict[str, Any], duration_ms: int) -> None:
@@ -156,9 +156,9 @@ def charge(row: dict[str, Any], endpoint: Endpoint, rng: random.Random, *, own_k
         row["total_cost"] = round(total * _OWN_KEY_FEE, DECIMALS) if chance(rng, 0.4) else 0
         return
     row["total_cost"] = total or 0
-    told = TELLS_UPSTREAM.get(endpoint.provider)
-    if told is not None:
-        row["upstream_inference_cost"] = round(total * told, DECIMALS) or 0
+    share = REPORTS_UPSTREAM.get(endpoint.provider)
+    if share is not None:
+        row["upstream_inference_cost"] = round(total * share, DECIMALS) or 0
 
 
 Row = dict[str, Any]
@@ -274,7 +274,7 @@ def _cancelled(row: Row, rng: random.Random, conversation: Conversation, _turn: 
 
 
 def _failed(row: Row, rng: random.Random, _conversation: Conversation, _turn: int) -> None:
-    """Give no completion: the provider broke off, and the account is not charged."""
+    """Empty the completion: the provider failed midway, and the account is not charged."""
     row["finish_reason"] = "error" if chance(rng, 0.6) else None
     row["native_finish_reason"] = "error" if row["finish_reason"] and chance(rng, 0.5) else None
     _unpaid(row)
@@ -303,10 +303,10 @@ def _legacy(row: Row, _rng: random.Random, _conversation: Conversation, _turn: i
 def _pace(row: Row, rng: random.Random, conversation: Conversation, *, streamed: bool) -> None:
     """Recompute the durations of an answer that became longer, shorter or streamed."""
     first = row["latency"] if row["streamed"] else milliseconds(rng, conversation.endpoint.ttft_ms)
-    whole = milliseconds(rng, first + 1000.0 * row["native_tokens_completion"] / conversation.endpoint.tokens_per_s)
+    duration = milliseconds(rng, first + 1000.0 * row["native_tokens_completion"] / conversation.endpoint.tokens_per_s)
     row["streamed"] = streamed
-    row["generation_time"] = whole
-    row["latency"] = first if streamed else whole
+    row["generation_time"] = duration
+    row["latency"] = first if streamed else duration
 
 
 def _unpaid(row: Row) -> None:
@@ -403,7 +403,7 @@ def write_time(created_us: int, *, zulu: bool) -> str:
 
 
 def region_of(seed: int, talk: str) -> str:
-    """Tell the data region of a conversation; few use the regional hosts."""
+    """Return the data region of a conversation; few use the regional hosts."""
     share = number(seed, "region", talk) % 100
     return "europe" if share < 3 else "us" if share < 5 else "global"  # noqa: PLR2004 - percent
 
@@ -489,7 +489,7 @@ def _tokens(draft: Draft) -> None:
         conversation.endpoint.provider,
     )
     prompt = conversation.prompt_tokens(turn)
-    completion = planned.answered + planned.reasoned
+    completion = planned.answer_tokens + planned.reasoned
     native_prompt = max(1, round(prompt * ratio) + int(rng.random() * 7))
     row["tokens_prompt"], row["tokens_completion"] = prompt, completion
     row["native_tokens_prompt"] = native_prompt
@@ -499,7 +499,7 @@ def _tokens(draft: Draft) -> None:
         row["native_tokens_reasoning"] = None
     row["native_tokens_completion_images"] = 0 if provider in _COUNTS_REASONING else None
     if conversation.endpoint.cached is not None:
-        seen = conversation.prompt_tokens(turn - 1) if turn else prompt - planned.asked
+        seen = conversation.prompt_tokens(turn - 1) if turn else prompt - planned.question_tokens
         hit = min(round(seen * ratio), native_prompt) // _CACHE_STEP * _CACHE_STEP
         row["native_tokens_cached"] = hit if hit >= _CACHE_LEAST and chance(rng, _CACHED) else 0
     roll = rng.random()
@@ -515,10 +515,10 @@ def _times(draft: Draft) -> None:
     row, rng, conversation = draft.row, draft.rng, draft.conversation
     first = conversation.endpoint.ttft_ms * rng.lognormvariate(0.0, 0.35) * (1 + row["native_tokens_prompt"] / 60_000)
     speed = conversation.endpoint.tokens_per_s * rng.lognormvariate(0.0, 0.25)
-    whole = first + 1000.0 * row["native_tokens_completion"] / speed
-    row["generation_time"] = milliseconds(rng, whole)
-    # Measured at another place than the whole: unstreamed answers show a latency a little above or below it.
-    row["latency"] = milliseconds(rng, first if row["streamed"] else whole * (0.9 + 0.12 * rng.random()))
+    duration = first + 1000.0 * row["native_tokens_completion"] / speed
+    row["generation_time"] = milliseconds(rng, duration)
+    # Measured elsewhere: unstreamed responses show a latency a little above or below it.
+    row["latency"] = milliseconds(rng, first if row["streamed"] else duration * (0.9 + 0.12 * rng.random()))
     if conversation.model.slug.startswith(MODERATED) and chance(rng, 0.6):
         row["moderation_latency"] = milliseconds(rng, 58.0 * rng.lognormvariate(0.0, 0.5))
 

@@ -1,7 +1,7 @@
 """When the account's generations happened, of what kind they are, and which belong to one conversation.
 
 Time is cut into pages of 500 generations. A page is a pure function of (seed, page number): a fixed deck of
-kinds is shuffled over it, so that every page shows the whole variety, and conversations lie inside one page,
+kinds is shuffled over it, so that every page shows the full variety, and conversations lie inside one page,
 their turns seconds or minutes apart and mixed with other traffic. Only the pages asked for are computed.
 """
 
@@ -116,7 +116,7 @@ class Timeline:
         self._page = functools.lru_cache(maxsize=4096)(self._make_page)
 
     def slot(self, index: int) -> Slot:
-        """Give the place of generation ``index`` (0 is the oldest)."""
+        """Return the place of generation ``index`` (0 is the oldest)."""
         if not 0 <= index < self.generations:
             raise IndexError(index)
         if index < self.legacy:
@@ -150,7 +150,7 @@ class Timeline:
         return self.until_us - int(age * DAY_US)
 
     def _moment(self, share: float) -> int:
-        """Give the moment before which ``share`` of the traffic has happened."""
+        """Return the moment before which ``share`` of the traffic has happened."""
         height = share * self._heights[-1]
         hour = min(bisect_right(self._heights, height), len(self._heights) - 1)
         low = self._heights[hour - 1] if hour else 0.0
@@ -215,7 +215,7 @@ def _deal(rng: random.Random, deck: dict[str, int]) -> list[int]:
 
 
 def _turn_moments(rng: random.Random, first: int, turns: int, earliest: int, latest: int) -> list[int]:
-    """Give the moments of a conversation's turns, in order, all within the page."""
+    """Return the moments of a conversation's turns, in order, all within the page."""
     moments = [first]
     for _ in range(turns - 1):
         pause = min(max(rng.lognormvariate(4.0, 0.8), 9.0), 1500.0)
