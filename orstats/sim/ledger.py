@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from orstats.sim.dataset.catalogue import APPS, MODELS, WORKSPACE_NAMES, ApiKey
-from orstats.sim.dataset.records import SEARCH_USD
+from orstats.sim.dataset.kinds import SEARCH_USD
 from orstats.sim.dataset.timeline import microseconds
 
 if TYPE_CHECKING:

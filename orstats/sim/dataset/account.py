@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from orstats.sim.dataset.content_formats import FORMATS, TOOL_FORMATS, reformat
-from orstats.sim.dataset.conversations import Conversation, plan_conversation, tool_calls, write_content
+from orstats.sim.dataset.contents import tool_calls, write_content
+from orstats.sim.dataset.conversations import Conversation, plan_conversation
 from orstats.sim.dataset.identifiers import IdCodec
+from orstats.sim.dataset.provider_attempts import milliseconds, prolong
 from orstats.sim.dataset.random_streams import number, stream
-from orstats.sim.dataset.records import milliseconds, prolong, region_of, write_record
+from orstats.sim.dataset.records import region_of, write_record
 from orstats.sim.dataset.timeline import (
     BEFORE_MIDNIGHT_US,
     DAY_US,

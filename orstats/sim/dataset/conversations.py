@@ -1,4 +1,4 @@
-"""What the conversations of the account are, and the stored content of each generation.
+"""The conversations of the account: who talks about what, in how many turns of how many tokens.
 
 Records and contents are both written from conversations, so that token counts and texts agree.
 Token counts here are the API's normalised ones.
@@ -6,20 +6,17 @@ Token counts here are the API's normalised ones.
 
 from __future__ import annotations
 
-import base64
 import functools
-import struct
 import tomllib
-import zlib
 from bisect import bisect
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orstats.sim.dataset import catalogue as models
 from orstats.sim.dataset.catalogue import APPS, DESIGN, ENRICHMENT, HELPDESK, HOSTILE_USERS, SCRIPTS, App
-from orstats.sim.dataset.random_streams import chance, hexadecimal, letters, number, one_of, skewed, stream, uuid_of
+from orstats.sim.dataset.random_streams import chance, letters, one_of, skewed, stream, uuid_of
 
 if TYPE_CHECKING:
     import random
@@ -310,226 +307,3 @@ def _planned_turns(
             reasoned = int(min(rng.lognormvariate(5.4, 1.0), 9000.0)) + 16
         out.append(PlannedTurn(pair, attached, question_tokens, lengthened, answer_tokens, reasoned, hostile, media))
     return tuple(out)
-
-
-# Kinds whose input is a bare prompt, not messages.
-_PROMPTS = {"prompt", "embeddings", "rerank", "speech", "video", "image"}
-_UNANSWERED = {"embeddings", "rerank", "speech", "video", "image", "failed", "refused"}
-_ERRORS = {
-    408: "Operation timed out. Please try again later.",
-    429: "Rate limit exceeded",
-    500: "Internal Server Error",
-    503: "No instances available",
-    504: "Timed out waiting for the provider",
-}
-_OK = 200
-_NO_ANSWER = 504
-
-
-def write_content(slot: Slot, conversation: Conversation, record: dict[str, Any]) -> dict[str, Any]:
-    """Write the content of one generation, which agrees with its ``record``."""
-    kind, turn = slot.kind, slot.turn
-    bare = kind in _PROMPTS
-    stored = (
-        {"prompt": _bare(conversation, kind, record["tokens_prompt"])}
-        if bare
-        else {"messages": _messages(conversation, turn)}
-    )
-    output = {
-        "completion": _completion(conversation, slot, record),
-        "reasoning": _reasoning(conversation, turn, record),
-    }
-    return {"input": stored, "output": output, "error": _error(record) if kind in {"failed", "refused"} else None}
-
-
-def _bare(conversation: Conversation, kind: str, tokens: int | None) -> str:
-    """Return a prompt without messages, as long as it was counted; where tokens do not count, of any length."""
-    text = {"image": IMAGE_PROMPT, "video": VIDEO_PROMPT}.get(kind) or _question(conversation, 0)
-    if tokens is None:
-        return text
-    more = fill(
-        stream(conversation.seed, "bare", conversation.conversation_id),
-        conversation.subject.document,
-        max(0, tokens - tokens_in(text)),
-    )
-    return f"{text}\n{more}"[: CHARS_PER_TOKEN * tokens]
-
-
-def _messages(conversation: Conversation, turn: int) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = [{"role": "system", "content": conversation.subject.system}]
-    for past in range(turn + 1):
-        if past and conversation.kinds[past - 1] == "tools":
-            messages.append(
-                {
-                    "role": "tool",
-                    "tool_call_id": _call_id(conversation, past - 1),
-                    "content": _result(conversation, past),
-                }
-            )
-        else:
-            messages.append({"role": "user", "content": _user_content(conversation, past)})
-        if past < turn:
-            messages.append(_assistant(conversation, past))
-    return messages
-
-
-def _assistant(conversation: Conversation, turn: int) -> dict[str, Any]:
-    if conversation.kinds[turn] != "tools":
-        return {"role": "assistant", "content": _answer(conversation, turn)}
-    return {"role": "assistant", "content": None, "tool_calls": tool_calls(conversation, turn)}
-
-
-def tool_calls(conversation: Conversation, turn: int) -> list[dict[str, Any]]:
-    """Write the tool calls of a turn that calls tools."""
-    function = {"name": conversation.subject.tool, "arguments": conversation.subject.call}
-    return [{"id": _call_id(conversation, turn), "type": "function", "function": function}]
-
-
-def _call_id(conversation: Conversation, turn: int) -> str:
-    return f"call_{hexadecimal(24, conversation.seed, 'call', conversation.conversation_id, turn)}"
-
-
-def _question(conversation: Conversation, turn: int) -> str:
-    planned = conversation.planned_turns[turn]
-    text = conversation.subject.asks[planned.pair]
-    if planned.hostile:
-        text = f"{text}\n{HOSTILE_ASKS[planned.hostile - 1]}"
-    if planned.attached:
-        text = f"{text}\n\n{_document(conversation, turn)}"
-    return text
-
-
-def _document(conversation: Conversation, turn: int) -> str:
-    rng = stream(conversation.seed, "document", conversation.conversation_id, turn)
-    return fill(rng, conversation.subject.document, conversation.planned_turns[turn].attached)
-
-
-def _result(conversation: Conversation, turn: int) -> str:
-    if not conversation.planned_turns[turn].attached:
-        return conversation.subject.result
-    return f"{conversation.subject.result}\n{_document(conversation, turn)}"
-
-
-def _answer(conversation: Conversation, turn: int) -> str:
-    planned = conversation.planned_turns[turn]
-    text = conversation.subject.says[planned.pair]
-    if planned.lengthened:
-        rng = stream(conversation.seed, "answer", conversation.conversation_id, turn)
-        text = f"{text}\n\n{fill(rng, conversation.subject.more, planned.lengthened)}"
-    if planned.hostile:
-        text = f"{text}\n\n{HOSTILE_ANSWERS[planned.hostile - 1]}"
-    return text
-
-
-def _user_content(conversation: Conversation, turn: int) -> str | list[dict[str, Any]]:
-    """Return a question as text, or as parts when something comes with it (and sometimes when nothing does)."""
-    planned = conversation.planned_turns[turn]
-    text = {"type": "text", "text": _question(conversation, turn)}
-    if planned.media == "image":
-        return [
-            text,
-            {"type": "image_url", "image_url": {"url": _data_url("image/png", _png(planned.question_tokens % 200))}},
-        ]
-    if planned.media == "audio" or conversation.kinds[turn] == "transcription":
-        return [text, {"type": "input_audio", "input_audio": {"data": _base64(_wav()), "format": "wav"}}]
-    if planned.media == "file":
-        file = {"filename": "invoice.pdf", "file_data": _data_url("application/pdf", _pdf())}
-        return [text, {"type": "file", "file": file}]
-    if number(conversation.seed, "parts", conversation.conversation_id) % 5 == 0:
-        return [text]
-    return _question(conversation, turn)
-
-
-def _completion(conversation: Conversation, slot: Slot, record: dict[str, Any]) -> str | None:
-    if slot.kind == "transcription":
-        return TRANSCRIPT
-    if slot.kind in _UNANSWERED or record["finish_reason"] == "tool_calls":
-        return None
-    text = _answer(conversation, slot.turn)
-    if record["cancelled"]:
-        # The stream ended in the middle of a word; a runaway answer went on and on.
-        visible = max(record["tokens_completion"] - (record["native_tokens_reasoning"] or 0), 1)
-        more = fill(
-            stream(conversation.seed, "runaway", conversation.conversation_id),
-            [*conversation.subject.more, text],
-            visible,
-        )
-        text = f"{text}\n{more}"[: CHARS_PER_TOKEN * visible]
-    return text
-
-
-def _reasoning(conversation: Conversation, turn: int, record: dict[str, Any]) -> str | None:
-    tokens, counted = conversation.planned_turns[turn].reasoned, record["native_tokens_reasoning"]
-    if not tokens or not counted:
-        return None
-    if record["cancelled"]:
-        # Cut short, or gone on, like the answer.
-        tokens = counted
-    return fill(
-        stream(conversation.seed, "reasoning", conversation.conversation_id, turn),
-        conversation.subject.thoughts,
-        tokens,
-    )
-
-
-def _error(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the errors: the last was sent to the client, earlier ones are in ``previous_errors``."""
-    attempts = record["provider_responses"] or []
-    errors = [_attempt_error(attempt) for attempt in attempts if attempt["status"] != _OK]
-    if not errors:
-        message = "Provider returned an empty completion"
-        return {
-            "status": 502,
-            "message": message,
-            "provider_name": record["provider_name"],
-            "raw": None,
-            "previous_errors": [],
-        }
-    last = errors[-1]
-    return {
-        "status": last["code"],
-        "message": last["message"],
-        "provider_name": last["provider_name"],
-        "raw": last["raw"],
-        "previous_errors": errors[:-1],
-    }
-
-
-def _attempt_error(attempt: dict[str, Any]) -> dict[str, Any]:
-    code = attempt["status"] or _NO_ANSWER
-    message = _ERRORS.get(code, "Provider returned error")
-    raw = f'{{"error":{{"code":{code},"message":"{message}"}}}}' if attempt["status"] else None
-    return {"code": code, "message": message, "provider_name": attempt["provider_name"], "raw": raw}
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _data_url(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{_base64(data)}"
-
-
-@functools.lru_cache(maxsize=256)
-def _png(shade: int) -> bytes:
-    """Draw a picture of 16 by 16 points in one colour (PNG, ISO/IEC 15948)."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    row = b"\x00" + bytes((shade, 120, 200 - shade // 2)) * 16
-    header = struct.pack(">IIBBBBB", 16, 16, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row * 16)) + chunk(b"IEND", b"")
-
-
-@functools.cache
-def _wav() -> bytes:
-    """Record a twentieth of a second of silence (8 kHz, 8 bit, mono)."""
-    samples = b"\x80" * 400
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 8000, 1, 8)
-    body = b"WAVE" + form + struct.pack("<4sI", b"data", len(samples)) + samples
-    return struct.pack("<4sI", b"RIFF", len(body)) + body
-
-
-def _pdf() -> bytes:
-    return b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n%%EOF\n"
