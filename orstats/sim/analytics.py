@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from orstats.sim.analytics_fields import METRICS, Dimension, dimensions_of
 from orstats.sim.dataset.timeline import SECOND_US, microseconds
 from orstats.sim.faults import MESSAGES
 from orstats.sim.http import Reply, Request, error_reply, json_reply
@@ -25,8 +26,6 @@ from orstats.sim.ledger import Entry
 
 if TYPE_CHECKING:
     from orstats.sim.state import AccountState
-
-from orstats.sim.analytics_fields import METRICS, Dimension, dimensions_of
 
 _JSON_SCALAR = (str, int, float)
 _FILTER = {"field": str, "operator": str, "value": (*_JSON_SCALAR, [_JSON_SCALAR]), "include_unset": bool}

@@ -18,7 +18,7 @@ from orstats.sim.dataset.catalogue import RESEARCH, ApiKey, label_of
 from orstats.sim.dataset.random_streams import hexadecimal, stream, uuid_of
 from orstats.sim.dataset.records import write_time
 from orstats.sim.dataset.timeline import SECOND_US
-from orstats.sim.faults import MESSAGES
+from orstats.sim.faults import MESSAGES, page_reply
 from orstats.sim.http import Reply, Request, accepts_gzip, compressed, error_reply, json_reply
 from orstats.sim.ledger import spent_by, total_usd
 from orstats.sim.rate_limit import Limiter, RateLimit
@@ -416,6 +416,8 @@ class Service:
     def _admit(self, request: Request) -> tuple[Route, Role] | Reply:
         """Find the endpoint and the key's role, or the error that answers the request."""
         route = ROUTES.get(request.path)
+        if route is None and not request.path.startswith("/api/v1/"):
+            return page_reply(404, "404 This page could not be found.")  # the vendor's web site
         if route is None:
             return error_reply(404, "Not Found")
         if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):

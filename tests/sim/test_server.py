@@ -12,6 +12,8 @@ import orjson
 import pytest
 import urllib3
 
+import orstats
+from orstats import errors
 from orstats.sim import Faults, SimServer
 from orstats.sim.http_connection import Connection
 
@@ -53,9 +55,15 @@ def test_unknown_paths_are_not_found(sim, ask, path):
     assert ask(sim, path) == (404, {"error": {"code": 404, "message": "Not Found"}})
 
 
-def test_paths_without_the_prefix_are_not_found(sim):
+def test_path_without_the_prefix_gets_the_page_of_the_web_site(sim):
     answer = talk(sim, request_bytes(sim, f"/generation?id={sim.ids[0]}", "Connection: close"))
     assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"content-type: text/html" in answer
+    with (
+        orstats.Client(sim.key, base_url=f"http://127.0.0.1:{sim.port}/router/v2") as client,
+        pytest.raises(errors.ApiError),
+    ):
+        orstats.fetch(sim.ids, client=client)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
