@@ -12,7 +12,7 @@ import pandas as pd
 from orstats.content.record import ProviderAttempt
 from orstats.errors import ConfigError
 from orstats.frame import coerce
-from orstats.frame.derive import provider_attempts, served
+from orstats.frame.derive import provider_attempts, winning_attempt_index
 from orstats.frame.schema import COLUMNS, ID, Field
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,7 +71,7 @@ def _nested(name: str, value: Any) -> Any:
 def _attempts(listed: list[dict[str, Any]] | None) -> tuple[ProviderAttempt, ...] | None:
     if listed is None:
         return None
-    good = served(listed)
+    good = winning_attempt_index(listed)
     return tuple(
         ProviderAttempt(
             provider_name=coerce.text(one.get("provider_name")),

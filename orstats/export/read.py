@@ -30,8 +30,7 @@ from orstats._warn import warn_caller
 from orstats.errors import ColumnError, MissingExtraError, OrstatsError, ReadError
 from orstats.export.column_formats import NAMES, heading
 from orstats.export.csv_cells import unsafe_text
-from orstats.frame import coerce
-from orstats.frame.derive import derive
+from orstats.frame import arrow
 from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field
 from orstats.frame.to_pandas import pandas_array
 from orstats.frame.validation import DecimalMark, cast, decimal_mark, values_of, warn_duplicates
@@ -521,16 +520,16 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
             named = special & plain
             frame.loc[named, "model"] = frame["model"] + ":" + frame["variant"]
     wire = {
-        field.name: pa.array(frame[field.name].array, coerce.ARROW[field.kind], from_pandas=True)
+        field.name: pa.array(frame[field.name].array, arrow.TYPES[field.kind], from_pandas=True)
         if field.name in frame.columns
-        else pa.nulls(rows, coerce.ARROW[field.kind])
+        else pa.nulls(rows, arrow.TYPES[field.kind])
         for field in WIRE
     }
-    made = wire | derive(pa.table(wire))
+    made = wire | arrow.derived_columns(pa.table(wire))
     whole = {
         field.name: frame[field.name].array
         if field.name in frame.columns
-        else pandas_array(field, made.get(field.name, pa.nulls(rows, coerce.ARROW[field.kind])))
+        else pandas_array(field, made.get(field.name, pa.nulls(rows, arrow.TYPES[field.kind])))
         for field in (ID, *COLUMNS)
         if field.name in frame.columns or field.name != "fetch_status"
     }

@@ -8,26 +8,26 @@ table.
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orstats.frame import coerce
-from orstats.frame.derive import derive
+from orstats.frame import arrow, coerce
 from orstats.frame.places import end_to_end, places_of, taken
 from orstats.frame.schema import COLUMNS, DERIVED, EXTRA, FETCH, FIELDS, ID, WIRE, Field
-from orstats.frame.to_pandas import frame_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FETCHED_AT: Final = FETCH[-1]
 
 #: What one fetched record is: id, the wire's fields, ``extra``, the derived columns, and when it was received.
 RECORD_SCHEMA: Final = pa.schema(
-    [(field.name, coerce.ARROW[field.kind]) for field in (ID, *WIRE, EXTRA, *DERIVED, _FETCHED_AT)]
+    [(field.name, arrow.TYPES[field.kind]) for field in (ID, *WIRE, EXTRA, *DERIVED, _FETCHED_AT)]
 )
 
 #: Key of ``DataFrame.attrs``: the host, archive or file that its rows come from.
@@ -72,7 +72,7 @@ def to_table(ids: Sequence[str], records: Sequence[Mapping[str, Any]], fetched_a
         if not _KNOWN.issuperset(record)
     }
     for field, values in zip(WIRE, _transposed(records), strict=True):
-        columns[field.name], refused = coerce.column(values, field.kind)
+        columns[field.name], refused = arrow.column(values, field.kind)
         for row in refused:
             left.setdefault(row, {})[field.name] = values[row]
     extra: list[str | None] = [None] * len(ids)
@@ -80,8 +80,8 @@ def to_table(ids: Sequence[str], records: Sequence[Mapping[str, Any]], fetched_a
         extra[row] = coerce.object_text(fields)
     columns[EXTRA.name] = pa.array(extra, pa.string())
     microseconds = np.rint(np.asarray(fetched_at, dtype=np.float64) * 1e6).astype(np.int64)
-    columns[_FETCHED_AT.name] = pa.array(microseconds).cast(coerce.ARROW["time"])
-    columns |= derive(pa.table(columns))
+    columns[_FETCHED_AT.name] = pa.array(microseconds).cast(arrow.TYPES["time"])
+    columns |= arrow.derived_columns(pa.table(columns))
     return pa.table([columns[name] for name in RECORD_SCHEMA.names], schema=RECORD_SCHEMA)
 
 
@@ -104,7 +104,7 @@ def _transposed(records: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """Make the frame of a table that has every column."""
-    return frame_of(table[ID.name], COLUMNS, lambda field: table[field.name])
+    return _frame(table[ID.name], COLUMNS, lambda field: table[field.name])
 
 
 def stored_frame(table: pa.Table) -> pd.DataFrame:
@@ -118,7 +118,7 @@ def stored_frame(table: pa.Table) -> pd.DataFrame:
     """
     columns = {name: table[name] for name in table.column_names} | _archived(table.num_rows)
     fields = [field for field in COLUMNS if field.name in columns]
-    return frame_of(table[ID.name], fields, lambda field: columns[field.name])
+    return _frame(table[ID.name], fields, lambda field: columns[field.name])
 
 
 def empty_frame() -> pd.DataFrame:
@@ -161,11 +161,19 @@ def assemble(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mapping[s
             return fetch[field.name]
         return taken(left.pop(field.name), None if as_it_is else places)
 
-    return frame_of(wanted, COLUMNS, column)
+    return _frame(wanted, COLUMNS, column)
+
+
+def _frame(
+    ids: pa.Array | pa.ChunkedArray, fields: Sequence[Field], column: Callable[[Field], pa.Array | pa.ChunkedArray]
+) -> pd.DataFrame:
+    from orstats.frame.to_pandas import frame_of  # noqa: PLC0415 - a record table needs no pandas
+
+    return frame_of(ids, fields, column)
 
 
 def _ids(ids: Sequence[str]) -> pa.Array:
-    return coerce.column(ids, "text")[0]
+    return arrow.column(ids, "text")[0]
 
 
 def _fetch_columns(wanted: pa.Array, has_record: pa.Array, outcomes: Mapping[str, Outcome]) -> dict[str, pa.Array]:
@@ -185,7 +193,7 @@ def _fetch_columns(wanted: pa.Array, has_record: pa.Array, outcomes: Mapping[str
         "attempts": [end.attempts for end in ends],
         "error": [end.error for end in ends],
     }
-    arrays = {name: coerce.column(values, FIELDS[name].kind)[0].take(place) for name, values in columns.items()}
+    arrays = {name: arrow.column(values, FIELDS[name].kind)[0].take(place) for name, values in columns.items()}
     text = pa.scalar(None, pa.string())
     absent = {
         "fetch_status": pc.if_else(has_record, "ok", "not_attempted"),
@@ -198,4 +206,4 @@ def _fetch_columns(wanted: pa.Array, has_record: pa.Array, outcomes: Mapping[str
 def _archived(rows: int) -> dict[str, pa.Array]:
     """Make the columns that say how each row was had, when all are from the archive."""
     said = {"fetch_status": "ok", "http_status": None, "attempts": 0, "error": None}
-    return {name: pa.repeat(pa.scalar(value, coerce.ARROW[FIELDS[name].kind]), rows) for name, value in said.items()}
+    return {name: pa.repeat(pa.scalar(value, arrow.TYPES[FIELDS[name].kind]), rows) for name, value in said.items()}

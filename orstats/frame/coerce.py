@@ -1,4 +1,4 @@
-r"""From JSON values to typed values, one by one or a column at once. Pure, and never raises for a value.
+r"""From JSON values to typed values. Pure, and never raises for a value.
 
 Whatever arrives, a value either becomes its declared kind exactly or is refused, so that the caller can keep it
 as it was sent:
@@ -23,29 +23,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from orstats.frame.schema import Kind
 from orstats.text.sanitize import valid_text
-
-#: Arrow type of each kind.
-ARROW: Final[Mapping[Kind, pa.DataType]] = MappingProxyType(
-    {
-        "text": pa.string(),
-        "json": pa.string(),
-        "count": pa.int64(),
-        "flag": pa.bool_(),
-        "number": pa.float64(),
-        "time": pa.timestamp("us", tz="UTC"),
-    }
-)
 
 #: What stands in ``extra`` for a value that no JSON writer can nest so deep.
 TOO_DEEP: Final = "(nested too deep to keep)"
@@ -63,11 +49,6 @@ _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,18}))(?:\.0+)?")
 _TIME = re.compile(
     r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)"
     r"(?:(?<=:[0-9]{2}:[0-9]{2})[.,](?P<fraction>[0-9]{1,9}))?(?P<offset>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?"
-)
-# The spellings that Arrow reads by itself, to the same moment; anything else goes value by value.
-_USUAL_TIME: Final = (
-    r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
-    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 )
 
 
@@ -205,68 +186,18 @@ def _document(value: object) -> str | None:
     return json_text(value) if isinstance(value, list | dict) else None
 
 
-_ONE: Final[Mapping[Kind, Callable[[object], Any]]] = MappingProxyType(
+_BY_KIND: Final[Mapping[Kind, Callable[[object], Any]]] = MappingProxyType(
     {"text": text, "json": _document, "count": count, "flag": flag, "number": number, "time": time}
 )
-_USUAL: Final[Mapping[Kind, frozenset[type]]] = MappingProxyType(
-    {
-        "text": frozenset({str, type(None)}),
-        "json": frozenset({list, dict, type(None)}),
-        "count": frozenset({int, type(None)}),
-        "flag": frozenset({bool, type(None)}),
-        "number": frozenset({float, int, type(None)}),
-        "time": frozenset({str, type(None)}),
-    }
-)
 
 
-def column(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, list[int]]:
-    """Make one typed column.
-
-    A column whose values are all of the usual type is converted at once; any other value by value, with the
-    functions above. Both ways agree.
+def value(sent: object, kind: Kind) -> tuple[Any, bool]:
+    """Return a value as its kind, and whether it was refused: it is neither missing nor of that kind.
 
     Examples
     --------
-    >>> array, refused = column([1, "2", "many", None], "count")
-    >>> array.to_pylist(), refused
-    ([1, 2, None, None], [2])
+    >>> value("2", "count"), value("many", "count"), value(float("nan"), "number")
+    ((2, False), (None, True), (None, False))
     """
-    if _USUAL[kind].issuperset(map(type, values)):
-        at_once = _at_once(values, kind)
-        if at_once is not None:
-            return at_once, []
-    one = _ONE[kind]
-    found = [None if value is None else one(value) for value in values]
-    refused = [
-        row
-        for row, (value, got) in enumerate(zip(values, found, strict=True))
-        if got is None and value is not None and not (isinstance(value, float) and not math.isfinite(value))
-    ]
-    if kind == "time":
-        return pa.array(found, pa.int64()).cast(ARROW["time"]), refused
-    return pa.array(found, ARROW[kind]), refused
-
-
-def _at_once(values: Sequence[Any], kind: Kind) -> pa.Array | None:
-    """Convert a column of the usual types, or return None when one of its values needs a closer look."""
-    try:
-        if kind == "json":
-            return pa.array([None if value is None else orjson.dumps(value) for value in values], pa.string())
-        if kind == "time":
-            return usual_times(pa.array(values, pa.string()))
-        array = pa.array(values, ARROW[kind], from_pandas=kind == "number")
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if kind == "number" and pc.any(pc.is_inf(array)).as_py():
-        return None
-    return array
-
-
-def usual_times(written: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
-    """Read times that are all spelled as Arrow reads them; None when one is not."""
-    usual = pc.all(pc.match_substring_regex(written, _USUAL_TIME)).as_py()
-    try:
-        return written.cast(ARROW["time"]) if usual in (True, None) else None
-    except pa.ArrowInvalid:  # such as the 31st of February
-        return None
+    typed = None if sent is None else _BY_KIND[kind](sent)
+    return typed, typed is None and sent is not None and not (isinstance(sent, float) and not math.isfinite(sent))

@@ -13,14 +13,14 @@ import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
+
+from orstats.frame.schema import USD_DECIMALS
 
 Frame = nw.DataFrame[Any] | nw.LazyFrame[Any]
 _Floats = npt.NDArray[np.float64]
 
-#: Decimals of a sum in US dollars, and of what is computed from sums: means, shares, rates.
-PLACES: Final = 12
+PLACES: Final = USD_DECIMALS
+#: Decimals of what is computed from sums: means, shares, rates.
 RATE_PLACES: Final = 15
 _MICRO: Final = 6
 _FEMTO: Final = 15
@@ -128,18 +128,6 @@ def _join_arrays(micro: _Floats, femto: _Floats, most: int) -> _Floats:
         units = micro * 10.0 ** (places - _MICRO) + np.round(femto / 10.0 ** (_FEMTO - places))
         amounts = np.where(np.abs(units) < _EXACT, units / 10.0**places, amounts)
     return amounts
-
-
-def round_array(amounts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Round the amounts of single generations; ``pyarrow.compute.round`` itself is inexact beyond 10 decimals.
-
-    Examples
-    --------
-    >>> round_array(pa.array([0.1 + 0.2, 5.24e-06, None])).to_pylist()
-    [0.3, 5.24e-06, None]
-    """
-    units = pc.multiply(amounts, 10.0**PLACES)
-    return pc.if_else(pc.less(pc.abs(units), _EXACT), pc.divide(pc.round(units), 10.0**PLACES), amounts)
 
 
 def total(amounts: pd.Series[Any]) -> float:

@@ -80,6 +80,9 @@ COST_BASES: Final = (
     "unknown",
 )
 
+#: Decimals of amounts in US dollars: more are noise of binary floats.
+USD_DECIMALS: Final = 12
+
 #: The index of every frame.
 ID: Final = _wire("id", "text", "Generation id, as asked for.", nullable=False)
 

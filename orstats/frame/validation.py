@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from orstats._warn import warn_caller
 from orstats.errors import ColumnError, ConfigError, DuplicateIdsWarning
-from orstats.frame import coerce
+from orstats.frame import arrow, coerce
 from orstats.frame.schema import FIELDS, ID, Field, Kind
 from orstats.frame.to_pandas import pandas_array
 
@@ -298,7 +298,7 @@ def cast(
     >>> cast(["1.234,5", "0,07"], FIELDS["total_cost"]).to_pylist()
     [1234.5, 0.07]
     """
-    wanted = coerce.ARROW[field.kind]
+    wanted = arrow.TYPES[field.kind]
     if isinstance(values, pa.Array):
         values = pa.chunked_array([values])
     if isinstance(values, pa.ChunkedArray):
@@ -323,7 +323,7 @@ def cast(
 
 def _at_once(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray | None:  # noqa: PLR0911 - one for each kind
     """Cast a whole column that Arrow can cast, or return None."""
-    have, wanted = values.type, coerce.ARROW[kind]
+    have, wanted = values.type, arrow.TYPES[kind]
     if pa.types.is_null(have) or have == wanted:
         return values.cast(wanted)
     if kind in ("text", "json"):
@@ -331,7 +331,7 @@ def _at_once(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray | None:  # 
     if kind == "time" and (pa.types.is_timestamp(have) or pa.types.is_date(have)):
         return values.cast(pa.timestamp("us", getattr(have, "tz", None)), safe=False).cast(wanted)
     if kind == "time" and (pa.types.is_string(have) or pa.types.is_large_string(have)):
-        return coerce.usual_times(values)
+        return arrow.usual_times(values)
     if kind == "number" and (pa.types.is_integer(have) or pa.types.is_floating(have) or pa.types.is_decimal(have)):
         numbers = values.cast(wanted, safe=False)
         return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, wanted))

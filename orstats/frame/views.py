@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from orstats.frame import coerce
-from orstats.frame.derive import provider_attempts, served
+from orstats.frame import arrow
+from orstats.frame.derive import provider_attempts, winning_attempt_index
 from orstats.frame.display import ReportFrame
 from orstats.frame.schema import FIELDS, ID, Field
 from orstats.frame.to_pandas import pandas_array
@@ -86,7 +86,7 @@ def attempts(df: pd.DataFrame) -> pd.DataFrame:
     answered: list[bool] = []
     for generation_id, written in df["provider_responses"].dropna().items():
         chain = provider_attempts(str(written)) or []
-        winner = served(chain)
+        winner = winning_attempt_index(chain)
         for at, entry in enumerate(chain):
             ids.append(str(generation_id))
             entries.append(entry)
@@ -102,8 +102,8 @@ def attempts(df: pd.DataFrame) -> pd.DataFrame:
         else:
             sent_as = "id" if field.name == "upstream_id" else field.name
             values = [entry.get(sent_as) for entry in entries]
-        columns[field.name] = pandas_array(field, coerce.column(values, field.kind)[0])
-    index = pd.Index(pandas_array(ID, coerce.column(ids, "text")[0]), name=ID.name)
+        columns[field.name] = pandas_array(field, arrow.column(values, field.kind)[0])
+    index = pd.Index(pandas_array(ID, arrow.column(ids, "text")[0]), name=ID.name)
     return pd.DataFrame(columns, index=index)
 
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orstats.frame import schema
+from orstats.frame.arrow import derived_columns
 from orstats.frame.build import to_table
-from orstats.frame.derive import derive
 
 PAID = {
     "model": "openai/gpt-5-mini",
@@ -196,12 +196,12 @@ def test_fallbacks(chain, fallbacks, waited):
 def test_derive_reads_the_wire_columns_only_and_needs_no_rows():
     whole = to_table(["gen-0", "gen-1"], [PAID, {}], [0.0, 0.0])
     wire = whole.select([field.name for field in schema.WIRE])
-    again = derive(wire)
+    again = derived_columns(wire)
     assert list(again) == [field.name for field in schema.DERIVED]
     for name, column in again.items():
         assert column.to_pylist() == whole[name].to_pylist()
         assert column.type == whole[name].type
-    for name, column in derive(wire.slice(0, 0)).items():
+    for name, column in derived_columns(wire.slice(0, 0)).items():
         assert len(column) == 0
         assert column.type == whole[name].type
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orstats.frame import coerce, schema
+from orstats.frame import arrow, coerce, schema
 from orstats.frame.build import RECORD_SCHEMA, Outcome, assemble, empty_frame, to_frame, to_table
 
 QUICK = settings(max_examples=100, deadline=None, derandomize=True, database=None)
@@ -211,20 +211,20 @@ def test_times(written, read):
 
 
 def assert_both_ways_agree(sent, kind):
-    at_once, refused = coerce.column(sent, kind)
-    one_by_one, refused_too = coerce.column([*sent, ODD], kind)
+    at_once, refused = arrow.column(sent, kind)
+    one_by_one, refused_too = arrow.column([*sent, ODD], kind)
     assert at_once.equals(one_by_one.slice(0, len(sent)))
     assert [*refused, len(sent)] == refused_too
 
 
 @QUICK
-@given(st.sampled_from(sorted(coerce.ARROW)), st.lists(values, max_size=4))
+@given(st.sampled_from(sorted(arrow.TYPES)), st.lists(values, max_size=4))
 def test_a_column_at_once_agrees_with_value_by_value(kind, sent):
     assert_both_ways_agree(sent, kind)
 
 
 @MANY
-@given(st.data(), st.sampled_from(sorted(coerce.ARROW)))
+@given(st.data(), st.sampled_from(sorted(arrow.TYPES)))
 def test_usual_columns_at_once_agree_with_value_by_value(data, kind):
     whole = st.integers() | st.sampled_from([2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 10**400])
     usual = {
@@ -300,7 +300,7 @@ def test_dtypes_are_declared_whatever_the_rows():
 def test_to_frame_takes_columns_in_any_order():
     rows = {name: [value] for name, value in one(EXAMPLE).items()}
     rows |= {"fetch_status": ["ok"], "http_status": [200], "attempts": [1], "error": [None], "more": [1]}
-    kinds = {field.name: coerce.ARROW[field.kind] for field in (schema.ID, *schema.COLUMNS)} | {"more": pa.int64()}
+    kinds = {field.name: arrow.TYPES[field.kind] for field in (schema.ID, *schema.COLUMNS)} | {"more": pa.int64()}
     shuffled = random.Random(3).sample(sorted(rows), len(rows))
     frame = to_frame(pa.table({name: pa.array(rows[name], kinds[name]) for name in shuffled}))
     assert_typed(frame)

@@ -1,0 +1,98 @@
+"""Arrow columns of JSON values: a column at once where :mod:`~orstats.frame.coerce` converts one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orstats.frame import coerce
+from orstats.frame.derive import Inputs, derive
+from orstats.frame.schema import DERIVED, Kind
+
+#: Arrow type of each kind.
+TYPES: Final[Mapping[Kind, pa.DataType]] = MappingProxyType(
+    {
+        "text": pa.string(),
+        "json": pa.string(),
+        "count": pa.int64(),
+        "flag": pa.bool_(),
+        "number": pa.float64(),
+        "time": pa.timestamp("us", tz="UTC"),
+    }
+)
+
+_USUAL_TYPES: Final[Mapping[Kind, frozenset[type]]] = MappingProxyType(
+    {
+        "text": frozenset({str, type(None)}),
+        "json": frozenset({list, dict, type(None)}),
+        "count": frozenset({int, type(None)}),
+        "flag": frozenset({bool, type(None)}),
+        "number": frozenset({float, int, type(None)}),
+        "time": frozenset({str, type(None)}),
+    }
+)
+# The spellings that Arrow reads by itself, to the same moment; anything else goes value by value.
+_USUAL_TIME: Final = (
+    r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+
+
+def column(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, list[int]]:
+    """Make one typed column.
+
+    A column whose values are all of the usual type is converted at once; any other value by value, with
+    :mod:`~orstats.frame.coerce`. Both ways agree.
+
+    Examples
+    --------
+    >>> array, refused = column([1, "2", "many", None], "count")
+    >>> array.to_pylist(), refused
+    ([1, 2, None, None], [2])
+    """
+    if _USUAL_TYPES[kind].issuperset(map(type, values)):
+        at_once = _at_once(values, kind)
+        if at_once is not None:
+            return at_once, []
+    typed = [coerce.value(sent, kind) for sent in values]
+    found = [one for one, _ in typed]
+    refused = [row for row, (_, is_refused) in enumerate(typed) if is_refused]
+    if kind == "time":
+        return pa.array(found, pa.int64()).cast(TYPES["time"]), refused
+    return pa.array(found, TYPES[kind]), refused
+
+
+def _at_once(values: Sequence[Any], kind: Kind) -> pa.Array | None:
+    """Convert a column of the usual types, or return None when one of its values needs a closer look."""
+    try:
+        if kind == "json":
+            return pa.array([None if value is None else orjson.dumps(value) for value in values], pa.string())
+        if kind == "time":
+            return usual_times(pa.array(values, pa.string()))
+        array = pa.array(values, TYPES[kind], from_pandas=kind == "number")
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if kind == "number" and pc.any(pc.is_inf(array)).as_py():
+        return None
+    return array
+
+
+def usual_times(written: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
+    """Read times that are all spelled as Arrow reads them; None when one is not."""
+    usual = pc.all(pc.match_substring_regex(written, _USUAL_TIME)).as_py()
+    try:
+        return written.cast(TYPES["time"]) if usual in (True, None) else None
+    except pa.ArrowInvalid:  # such as the 31st of February
+        return None
+
+
+def derived_columns(table: pa.Table) -> dict[str, pa.Array]:
+    """Compute the derived columns of a table that has the wire's."""
+    records = map(Inputs, *(table[name].to_pylist() for name in Inputs._fields))
+    values = list(zip(*map(derive, records), strict=True)) or [()] * len(DERIVED)
+    return {field.name: pa.array(one, TYPES[field.kind]) for field, one in zip(DERIVED, values, strict=True)}
