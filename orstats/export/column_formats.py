@@ -32,7 +32,7 @@ _REPORTED: Final[tuple[tuple[re.Pattern[str], Unit], ...]] = (
     (
         re.compile(
             r"generations|asked|ok|pending|missing|from_archive|cost_zero|models|providers"
-            r"|tried|refused|fallen_back_from|unserved|unanswered|cancelled|failed|.*_attempts"
+            r"|attempts|fallbacks|unanswered|cancelled|failed|.*_attempts"
             r"|.*_(n|total|unknown|requests|generations)|finish_(?!reason).*|(native_)?tokens_.*"
         ),
         "count",

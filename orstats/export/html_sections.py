@@ -97,10 +97,10 @@ def _first_token(df: pd.DataFrame) -> tuple[str, str, str]:
 
 def _refused(df: pd.DataFrame) -> tuple[str, str, str]:
     fails = failures_by(df, "provider_name")
-    tried, refused = int(fails["tried"].sum()), int(fails["refused"].sum())
+    attempts, failed_attempts = int(fails["attempts"].sum()), int(fails["failed_attempts"].sum())
     failed, made = int(fails["failed"].sum()), int(fails["generations"].sum())
     share = percent(failed / made) if made else "unknown"
-    more = f"{count(refused)} of {count(tried)} attempts at providers were refused"
+    more = f"{count(failed_attempts)} of {count(attempts)} provider attempts failed"
     return "Failed generations", share, more
 
 
@@ -181,17 +181,21 @@ def latency_table(df: pd.DataFrame) -> str:
 
 
 def failure_tables(df: pd.DataFrame) -> str:
-    """Make the tables of how generations ended and what providers refused."""
+    """Make the tables of how generations ended and which provider attempts failed."""
     title = "Failures and fallbacks"
     report = failures_by(df, "provider_name")
     if report.empty:
         return section(title, note(_NOTHING))
-    heads = ("Tried", "Refused", "Share", "Fallen back from", "Time lost", "Generations", "Failed", "Cancelled", "Lost")
+    heads = (
+        *("Attempts", "Failed attempts", "Share", "Fallbacks", "Failed attempt time"),
+        *("Generations", "Failed", "Cancelled", "Failed cost"),
+    )
     columns = [Column("Provider"), *(Column(text, "n") for text in heads)]
     rows = [[name(key), *_failure_cells(row)] for key, row in report.head(_MOST_GROUPS).iterrows()]
     sums = report.sum(numeric_only=True)
-    sums["refused_share"] = sums["refused"] / sums["tried"] if sums["tried"] else None
-    more = f"The {_MOST_GROUPS} providers that refused most, of {len(report)}." if len(report) > _MOST_GROUPS else ""
+    sums["failed_attempt_share"] = sums["failed_attempts"] / sums["attempts"] if sums["attempts"] else None
+    top = f"The {_MOST_GROUPS} of {len(report)} providers with the most failed attempts."
+    more = top if len(report) > _MOST_GROUPS else ""
     reasons = {
         column.removeprefix("finish_").replace("_", " "): int(sums[column])
         for column in report.columns
@@ -204,15 +208,15 @@ def failure_tables(df: pd.DataFrame) -> str:
 
 def _failure_cells(row: pd.Series[Any]) -> list[str]:
     return [
-        count(row["tried"]),
-        count(row["refused"]),
-        percent(row["refused_share"]),
-        count(row["fallen_back_from"]),
-        milliseconds(row["lost_ms"]) if known(row["lost_ms"]) else "",
+        count(row["attempts"]),
+        count(row["failed_attempts"]),
+        percent(row["failed_attempt_share"]),
+        count(row["fallbacks"]),
+        milliseconds(row["failed_attempt_ms"]) if known(row["failed_attempt_ms"]) else "",
         count(row["generations"]),
         count(row["failed"]),
         count(row["cancelled"]),
-        _small(row["lost_usd"]) if known(row["lost_usd"]) else "",
+        _small(row["failed_cost_usd"]) if known(row["failed_cost_usd"]) else "",
     ]
 
 

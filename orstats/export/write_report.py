@@ -121,7 +121,7 @@ def cell(name: str, value: Any) -> str:
 
     Examples
     --------
-    >>> cell("cost_usd", 1.5), cell("share", 0.25), cell("latency_p50", 727.4), cell("tried", 1200), cell("model", None)
+    >>> cell("cost_usd", 1.5), cell("share", 0.25), cell("latency_p50", 727.4), cell("failed", 1200), cell("x", None)
     ('$1.5000', '25.0%', '727 ms', '1,200', '(none)')
     """
     figure = _FIGURES.get(unit(name))

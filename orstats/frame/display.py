@@ -28,7 +28,7 @@ _PROSE: Final = frozenset({"advice", "error", "meaning", "note", "reason", "sour
 _IMPORTANT: Final = (
     *("value", "note", "cost_usd", "fetch_status", "advice", "difference_usd", "reason", "meaning", "generations"),
     *("share", "tokens_total", "account_usd", "usd", "missing", "what_if_usd", "latency_p50", "latency_p95"),
-    *("failed", "failed_share", "refused", "refused_share", "tried", "lost_usd"),
+    *("failed", "failed_share", "failed_attempts", "failed_attempt_share", "attempts", "failed_cost_usd"),
 )
 
 

@@ -17,29 +17,29 @@ _NEEDS: Final = ("finish_reason", "cancelled", "cost_usd", "provider_responses")
 
 
 def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = "UTC") -> Any:
-    """Count how generations ended, and how often providers were tried, refused and were fallen back from.
+    """Count how generations ended and how many provider attempts failed.
 
-    Ids whose record could not be had are not in it: see :func:`orstats.failures` and the coverage.
+    Ids whose record could not be fetched are excluded: see :func:`orstats.failures` and the coverage.
 
     Parameters
     ----------
     frame, by, freq, tz
-        As for :func:`orstats.cost_by`. With ``provider_name`` in `by`, generations are counted at the provider that
-        answered in the end, and attempts at the provider that was tried.
+        As for :func:`orstats.cost_by`. With ``provider_name`` in `by`, a generation counts for the provider that
+        answered, and an attempt for the provider that received it.
 
     Returns
     -------
-    The kind of frame that was given
-        As of :func:`orstats.cost_by`, groups of most refused attempts first:
+    Same kind of frame as `frame`
+        As of :func:`orstats.cost_by`, groups with the most failed attempts first:
 
         - ``generations``, and of them by ``finish_reason`` ``finish_stop``, ``finish_length``, ``finish_tool_calls``,
           ``finish_content_filter``, ``finish_error``, ``finish_other`` and ``finish_missing``;
         - ``cancelled`` by the caller; ``failed``, the same as ``finish_error``; ``failed_share`` of the generations;
-        - ``lost_usd``, what was paid for generations that failed or were cancelled;
-        - ``tried``, attempts at providers; ``refused``, those before the one that gave the answer (all if none did);
-          ``refused_share`` of those tried; ``fallen_back_from``, refused ones after which another was tried;
-          ``unserved``, generations that nobody answered, at the last that was tried; ``lost_ms``, milliseconds that
-          refused attempts took, as far as they say.
+        - ``failed_cost_usd``, the cost of generations that failed or were cancelled;
+        - ``attempts`` at providers; ``failed_attempts``, those before the successful one (all if none succeeded);
+          ``failed_attempt_share`` of the attempts; ``fallbacks``, failed attempts followed by another one;
+          ``unanswered``, generations that no provider answered, counted at the last attempt; ``failed_attempt_ms``,
+          total latency of the failed attempts, where known.
 
     Raises
     ------
@@ -52,21 +52,21 @@ def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: st
     >>> chain = [{"status": 503, "provider_name": "A", "latency": 327}, {"status": 200, "provider_name": "B"}]
     >>> record = {"provider_name": "B", "provider_responses": chain, "finish_reason": "stop"}
     >>> df = assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
-    >>> failures_by(df, "provider_name")[["generations", "tried", "refused", "lost_ms"]].values.tolist()
-    [[0, 1, 1, 327.0], [1, 1, 0, 0.0]]
+    >>> failures_by(df, "provider_name")[["attempts", "failed_attempts", "failed_attempt_ms"]].values.tolist()
+    [[1, 1, 327.0], [1, 0, 0.0]]
     """
     wrapped = wrap(frame)
     figures = {
         **{name: nw.col(name) for name in _ENDS},
         "failed": nw.col("finish_error"),
         "failed_share": ratio("finish_error", "generations"),
-        "lost_usd": nw.col("lost_usd"),
-        "tried": nw.col("tried"),
-        "refused": nw.col("refused"),
-        "refused_share": ratio("refused", "tried"),
-        "fallen_back_from": nw.col("fallen_back_from"),
-        "unserved": nw.col("unserved"),
-        "lost_ms": nw.col("lost_ms"),
+        "failed_cost_usd": nw.col("failed_cost_usd"),
+        "attempts": nw.col("attempts"),
+        "failed_attempts": nw.col("failed_attempts"),
+        "failed_attempt_share": ratio("failed_attempts", "attempts"),
+        "fallbacks": nw.col("fallbacks"),
+        "unanswered": nw.col("unanswered"),
+        "failed_attempt_ms": nw.col("failed_attempt_ms"),
     }
     plan = Plan(
         needs=_NEEDS,
@@ -74,8 +74,8 @@ def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: st
         values={},
         sums=(*_ENDS, *_ATTEMPTS),
         figures=figures,
-        first="refused",
-        usd=("lost_usd",),
+        first="failed_attempts",
+        usd=("failed_cost_usd",),
     )
     grouped = group(wrapped, _NEEDS, by, freq, tz, figures=figures)
     # What groups have of either is summed, one below the other; so a group may have only one of them.
@@ -100,12 +100,12 @@ def _ended(grouped: Grouped) -> Frame:
         "finish_missing": missing,
         "cancelled": nw.col("cancelled"),
     }
-    nothing = {name: _NO_TIME if name == "lost_ms" else _NOTHING for name in _ATTEMPTS}
+    nothing = {name: _NO_TIME if name == "failed_attempt_ms" else _NOTHING for name in _ATTEMPTS}
     return kinds.select(
         *grouped.keys,
         generations=nw.col("rows"),
         **{name: holds(end) * nw.col("rows") for name, end in ends.items()},
-        lost_usd=nw.when(ends["finish_error"] | ends["cancelled"]).then(nw.col("cost")).otherwise(nw.lit(0.0)),
+        failed_cost_usd=nw.when(ends["finish_error"] | ends["cancelled"]).then(nw.col("cost")).otherwise(nw.lit(0.0)),
         **nothing,
     )
 
@@ -119,8 +119,8 @@ def _attempted(grouped: Grouped) -> Frame:
     return aggregate(attempts, keys, _ATTEMPTS).select(
         *keys,
         **dict.fromkeys(_ENDS, _NOTHING),
-        lost_usd=nw.lit(None).cast(nw.Float64),
-        **{name: nw.col(name).cast(nw.Float64 if name == "lost_ms" else nw.Int64) for name in _ATTEMPTS},
+        failed_cost_usd=nw.lit(None).cast(nw.Float64),
+        **{name: nw.col(name).cast(nw.Float64 if name == "failed_attempt_ms" else nw.Int64) for name in _ATTEMPTS},
     )
 
 

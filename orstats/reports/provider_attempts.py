@@ -21,8 +21,8 @@ from orstats.frame import coerce
 from orstats.frame.derive import provider_attempts
 from orstats.reports.backends import Frame, rewrap
 
-#: The columns of an attempt; the flags are 0 or 1, ``lost_ms`` is missing where nothing was lost or said.
-COLUMNS: Final = ("provider", "tried", "refused", "fallen_back_from", "unserved", "lost_ms")
+#: The columns of an attempt; the flags are 0 or 1, ``failed_attempt_ms`` is missing where nothing was lost or said.
+COLUMNS: Final = ("provider", "attempts", "failed_attempts", "fallbacks", "unanswered", "failed_attempt_ms")
 
 _RESPONSES: Final = "provider_responses"
 _ENTRY: Final = pa.struct([("status", pa.int64()), ("provider_name", pa.string()), ("latency", pa.float64())])
@@ -73,7 +73,7 @@ def exploded(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Table, npt.NDArray[n
     Examples
     --------
     >>> table, rows = exploded(pa.array(['[{"status": 503, "latency": 9}, {"status": 200}]', None]))
-    >>> table["refused"].to_pylist(), table["lost_ms"].to_pylist(), rows.tolist()
+    >>> table["failed_attempts"].to_pylist(), table["failed_attempt_ms"].to_pylist(), rows.tolist()
     ([1, 0], [9.0, None], [0, 0])
     """
     if isinstance(texts, pa.ChunkedArray):
@@ -154,10 +154,10 @@ def _duckdb(relation: Any, keep: Sequence[str]) -> Any:
             place = size AS is_last, TRY_CAST(entry ->> 'latency' AS DOUBLE) AS took"""
         )
         .project(
-            f"""{keys}, provider, CAST(1 AS BIGINT) AS tried, CAST(is_refused AS BIGINT) AS refused,
-            CAST(is_refused AND NOT is_last AS BIGINT) AS fallen_back_from,
-            CAST(is_refused AND is_last AS BIGINT) AS unserved,
-            CASE WHEN is_refused AND took >= 0 AND isfinite(took) THEN took END AS lost_ms"""
+            f"""{keys}, provider, CAST(1 AS BIGINT) AS attempts, CAST(is_refused AS BIGINT) AS failed_attempts,
+            CAST(is_refused AND NOT is_last AS BIGINT) AS fallbacks,
+            CAST(is_refused AND is_last AS BIGINT) AS unanswered,
+            CASE WHEN is_refused AND took >= 0 AND isfinite(took) THEN took END AS failed_attempt_ms"""
         )
     )
 
@@ -182,10 +182,10 @@ def _spark(frame: Any, keep: Sequence[str]) -> Any:
         .selectExpr(
             *keys,
             "provider",
-            "cast(1 as bigint) as tried",
-            "cast(is_refused as bigint) as refused",
-            "cast(is_refused and not is_last as bigint) as fallen_back_from",
-            "cast(is_refused and is_last as bigint) as unserved",
-            "case when is_refused and took >= 0 and took < double('infinity') then took end as lost_ms",
+            "cast(1 as bigint) as attempts",
+            "cast(is_refused as bigint) as failed_attempts",
+            "cast(is_refused and not is_last as bigint) as fallbacks",
+            "cast(is_refused and is_last as bigint) as unanswered",
+            "case when is_refused and took >= 0 and took < double('infinity') then took end as failed_attempt_ms",
         )
     )

@@ -95,9 +95,9 @@ def failures_by_hand(ok: pd.DataFrame) -> pd.DataFrame:
         for place, one in enumerate(chain):
             refused = refused and not 200 <= (one["status"] or 0) < 300
             rows.append((model, refused, refused and place + 1 < len(chain), one["latency"] if refused else None))
-    tries = pd.DataFrame(rows, columns=["model", "refused", "fallen_back_from", "lost_ms"])
+    tries = pd.DataFrame(rows, columns=["model", "failed_attempts", "fallbacks", "failed_attempt_ms"])
     groups = tries.groupby("model", dropna=False)
-    return report.join(groups.sum()).assign(tried=groups.size())
+    return report.join(groups.sum()).assign(attempts=groups.size())
 
 
 def best(work) -> float:

@@ -315,10 +315,18 @@ def test_dialects_that_do_not_fit_are_refused(name, dialect, words, tmp_path):
 
 
 def test_headings_of_report_columns():
-    named = ["generations", "usd_per_mtok", "p50_usd", "latency_p95", "throughput_tok_s_n", "byok_usd", "lost_ms"]
+    named = [
+        "generations",
+        "usd_per_mtok",
+        "p50_usd",
+        "latency_p95",
+        "throughput_tok_s_n",
+        "byok_usd",
+        "failed_attempt_ms",
+    ]
     assert [heading(name) for name in named] == [
         *("Generations", "Cost per Mtok (USD)", "P50 (USD)", "Latency p95 (ms)", "Throughput n", "BYOK (USD)"),
-        "Lost (ms)",
+        "Failed attempt (ms)",
     ]
 
 

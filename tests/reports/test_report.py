@@ -178,23 +178,23 @@ def test_failures_count_ends_and_attempts(df, records):
             for one, reason in zip(members, reasons, strict=True)
             if reason == "error" or one["cancelled"] is True
         ]
-        assert row.lost_usd == pytest.approx(total(lost) or 0.0)
+        assert row.failed_cost_usd == pytest.approx(total(lost) or 0.0)
         tries = [one for record in members for one in attempts_of(record)]
-        assert row.tried == len(tries)
-        assert row.refused == sum(refused for _, refused, _ in tries)
-        assert row.fallen_back_from == sum(refused and not last for _, refused, last in tries)
-        assert row.unserved == sum(refused and last for _, refused, last in tries)
+        assert row.attempts == len(tries)
+        assert row.failed_attempts == sum(refused for _, refused, _ in tries)
+        assert row.fallbacks == sum(refused and not last for _, refused, last in tries)
+        assert row.unanswered == sum(refused and last for _, refused, last in tries)
         waits = [float(one["latency"]) for one, refused, _ in tries if refused and one.get("latency") is not None]
-        assert row.lost_ms == pytest.approx(sum(wait for wait in waits if wait >= 0))
+        assert row.failed_attempt_ms == pytest.approx(sum(wait for wait in waits if wait >= 0))
 
 
 def test_by_provider_attempts_count_where_they_were_made(df):
     report = failures_by(df, "provider_name")
-    attempts = orstats.attempts(df)
-    by_provider = attempts.groupby("provider_name", dropna=False).size()
-    for provider, tried in by_provider.items():
-        assert tried == rows(report)[None if pd.isna(provider) else provider].tried
-    assert report["tried"].sum() == len(attempts)
+    every = orstats.attempts(df)
+    by_provider = every.groupby("provider_name", dropna=False).size()
+    for provider, attempts in by_provider.items():
+        assert attempts == rows(report)[None if pd.isna(provider) else provider].attempts
+    assert report["attempts"].sum() == len(every)
     assert report["generations"].sum() == (df["fetch_status"] == "ok").sum()
 
 
@@ -318,8 +318,8 @@ def test_a_column_of_the_caller_groups_too(df):
 def test_attempts_read_all_at_once_or_one_by_one_are_the_same():
     plain = {f"gen-{n}": record for n, record in enumerate(simulated(60).values()) if n < 60}
     odd = {"model": "odd", "provider_responses": [{"status": "x"}]}
-    alone = failures_by(frame_of(plain)).drop(columns=["failed_share", "refused_share"])
-    mixed = failures_by(frame_of(plain | {"gen-odd": odd})).drop(columns=["failed_share", "refused_share"])
+    alone = failures_by(frame_of(plain)).drop(columns=["failed_share", "failed_attempt_share"])
+    mixed = failures_by(frame_of(plain | {"gen-odd": odd})).drop(columns=["failed_share", "failed_attempt_share"])
     pd.testing.assert_frame_equal(mixed.drop(index="odd").sort_index(), alone.sort_index())
 
 
