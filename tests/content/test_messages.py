@@ -350,4 +350,5 @@ JSON = st.recursive(
 def test_no_stored_value_makes_reading_fail(given_input, output):
     content = Content.from_wire("gen-1", {"input": given_input, "output": output})
     for turn in (*content.messages, *content.output):
-        "".join([turn.text, turn.reasoning or "", *(call.arguments for call in turn.tool_calls)]).encode()
+        text = "".join([turn.text, turn.reasoning or "", *(call.arguments for call in turn.tool_calls)])
+        assert text.encode().decode() == text

@@ -92,7 +92,9 @@ def test_an_empty_report_still_has_its_coverage(report, ending, tmp_path):
 @pytest.mark.parametrize("report", REPORTS)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_every_report_can_be_written(report, ending, tmp_path):
-    write_report(report(frame(HOSTILE), "model", freq="W", tz="Europe/Berlin"), tmp_path / f"r{ending}")
+    table = report(frame(HOSTILE), "model", freq="W", tz="Europe/Berlin")
+    write_report(table, tmp_path / f"r{ending}")
+    assert (tmp_path / f"r{ending}").stat().st_size > 10 * len(table)
 
 
 def test_excel_gets_text_as_text_and_numbers_as_numbers(tmp_path):

@@ -239,7 +239,9 @@ def test_warnings_name_the_line_of_the_caller():
 
 
 @given(st.binary(max_size=300), st.sampled_from(["", *HEADS]))
-def test_any_bytes_are_read_or_refused_in_words(data, head):
+def test_any_bytes_are_read_or_refused_with_a_typed_error(data, head):
+    ids = []
     with warnings.catch_warnings(), suppress(IdSourceError):
         warnings.simplefilter("ignore")
-        read_ids(io.BytesIO((head or b"") + data))
+        ids = read_ids(io.BytesIO((head or b"") + data))
+    assert all(found.encode() in (head or b"") + data for found in ids)

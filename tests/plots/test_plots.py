@@ -196,12 +196,13 @@ def test_nothing_to_show_is_said(plot, freq):
 @pytest.mark.parametrize("freq", [None, "W"])
 def test_hostile_names_draw_without_a_warning(plot, freq):
     df = frame(HOSTILE, streamed=[True] * len(HOSTILE))
-    draw(plot(df, by="model", freq=freq))
+    assert draw(plot(df, by="model", freq=freq)).has_data()
 
 
 @pytest.mark.parametrize("plot", PLOTS)
 def test_all_costs_zero_and_one_row(plot):
-    draw(plot(frame(["a"], total_cost=[0.0], latency=[0.0])))
+    axes = draw(plot(frame(["a"], total_cost=[0.0], latency=[0.0])))
+    assert axes.has_data() or axes.texts
 
 
 @pytest.mark.parametrize("plot", PLOTS)
