@@ -76,7 +76,7 @@ class Archive(Relations):
         host
             Host of the API, e.g. ``openrouter.ai``.
         table
-            With the columns of :data:`orstats.frame.build.RECORD_SCHEMA`; an empty one stores nothing.
+            With the columns of :data:`orstats.frame.arrow.RECORD_SCHEMA`; an empty one stores nothing.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class Archive(Relations):
         Returns
         -------
         pyarrow.Table
-            With :data:`orstats.frame.build.RECORD_SCHEMA`, one row per id, in any order. Columns that an older
+            With :data:`orstats.frame.arrow.RECORD_SCHEMA`, one row per id, in any order. Columns that an older
             part does not have are null. A damaged file is logged as a warning and left out.
 
         Raises

@@ -10,7 +10,7 @@ import pyarrow as pa
 from orstats.archive.dataset import Dataset
 from orstats.archive.storage import Store
 from orstats.errors import ConfigError
-from orstats.frame.build import RECORD_SCHEMA
+from orstats.frame.arrow import RECORD_SCHEMA
 
 GENERATIONS: Final = Dataset(
     "generations",

@@ -40,7 +40,7 @@ class Relations:
         Returns
         -------
         duckdb.DuckDBPyRelation
-            ``host``, and the columns of :data:`orstats.frame.build.RECORD_SCHEMA`. Damaged files are logged as a
+            ``host``, and the columns of :data:`orstats.frame.arrow.RECORD_SCHEMA`. Damaged files are logged as a
             warning and excluded: each file is read to its end once, since DuckDB and Spark do not compare checksums.
 
         Raises

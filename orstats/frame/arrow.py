@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from orstats.frame import coerce
 from orstats.frame.derive import Inputs, derive
-from orstats.frame.schema import DERIVED, Kind
+from orstats.frame.schema import DERIVED, EXTRA, FIELDS, ID, WIRE, Kind
 
 #: Arrow type of each kind.
 TYPES: Final[Mapping[Kind, pa.DataType]] = MappingProxyType(
@@ -24,6 +24,11 @@ TYPES: Final[Mapping[Kind, pa.DataType]] = MappingProxyType(
         "number": pa.float64(),
         "time": pa.timestamp("us", tz="UTC"),
     }
+)
+
+#: The columns of one fetched record: id, the wire's fields, ``extra``, the derived columns, and when it was received.
+RECORD_SCHEMA: Final = pa.schema(
+    [(field.name, TYPES[field.kind]) for field in (ID, *WIRE, EXTRA, *DERIVED, FIELDS["fetched_at"])]
 )
 
 _USUAL_TYPES: Final[Mapping[Kind, frozenset[type]]] = MappingProxyType(

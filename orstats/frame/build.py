@@ -17,18 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orstats.frame import arrow, coerce
+from orstats.frame.arrow import RECORD_SCHEMA
 from orstats.frame.places import end_to_end, places_of, taken
-from orstats.frame.schema import COLUMNS, DERIVED, EXTRA, FETCH, FIELDS, ID, WIRE, Field
+from orstats.frame.schema import COLUMNS, EXTRA, FIELDS, ID, WIRE, Field
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_FETCHED_AT: Final = FETCH[-1]
-
-#: What one fetched record is: id, the wire's fields, ``extra``, the derived columns, and when it was received.
-RECORD_SCHEMA: Final = pa.schema(
-    [(field.name, arrow.TYPES[field.kind]) for field in (ID, *WIRE, EXTRA, *DERIVED, _FETCHED_AT)]
-)
 
 #: Key of ``DataFrame.attrs``: the host, archive or file that its rows come from.
 SOURCE: Final = "source"
@@ -80,7 +74,7 @@ def to_table(ids: Sequence[str], records: Sequence[Mapping[str, Any]], fetched_a
         extra[row] = coerce.object_text(fields)
     columns[EXTRA.name] = pa.array(extra, pa.string())
     microseconds = np.rint(np.asarray(fetched_at, dtype=np.float64) * 1e6).astype(np.int64)
-    columns[_FETCHED_AT.name] = pa.array(microseconds).cast(arrow.TYPES["time"])
+    columns["fetched_at"] = pa.array(microseconds).cast(arrow.TYPES["time"])
     columns |= arrow.derived_columns(pa.table(columns))
     return pa.table([columns[name] for name in RECORD_SCHEMA.names], schema=RECORD_SCHEMA)
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orstats.frame import arrow, coerce, schema
-from orstats.frame.build import RECORD_SCHEMA, Outcome, assemble, empty_frame, to_frame, to_table
+from orstats.frame.arrow import RECORD_SCHEMA
+from orstats.frame.build import Outcome, assemble, empty_frame, to_frame, to_table
 
 QUICK = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 MANY = settings(max_examples=250, deadline=None, derandomize=True, database=None)

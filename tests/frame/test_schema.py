@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from orstats.frame import schema
-from orstats.frame.build import RECORD_SCHEMA
+from orstats.frame.arrow import RECORD_SCHEMA
 
 TEXT, COUNT, FLAG, NUMBER = "string", "Int64", "boolean", "float64"
 TIME = "datetime64[us, UTC]"

@@ -14,7 +14,8 @@ import requests
 import orstats
 from orstats.account.recorded_clients import HEADER
 from orstats.archive.layout import CONTENTS, GENERATIONS, directory
-from orstats.frame.build import RECORD_SCHEMA, assemble, to_table
+from orstats.frame.arrow import RECORD_SCHEMA
+from orstats.frame.build import assemble, to_table
 from orstats.sim import SimServer
 
 HOST = "openrouter.ai"
