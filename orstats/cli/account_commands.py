@@ -74,7 +74,7 @@ def ids(
     ] = False,
     quiet: Quiet = False,
 ) -> int:
-    from orstats.cli.discovering import run  # noqa: PLC0415 - loads pandas
+    from orstats.cli.commands.ids import run  # noqa: PLC0415 - loads pandas
 
     return run(
         since=since,
@@ -121,7 +121,7 @@ def reconcile(
     refresh: Refresh = False,
     quiet: Quiet = False,
 ) -> int:
-    from orstats.cli.reconciling import run  # noqa: PLC0415 - loads pandas
+    from orstats.cli.commands.reconcile import run  # noqa: PLC0415 - loads pandas
 
     return run(
         ids=ids or [],
@@ -144,6 +144,6 @@ def reconcile(
 @app.command()
 @command("Show what the key may spend and has spent, and, with a management key, the account's credits.")
 def key(as_json: AsJson = False, base_url: BaseUrl = None) -> int:
-    from orstats.cli.key import run  # noqa: PLC0415 - loads requests
+    from orstats.cli.commands.key import run  # noqa: PLC0415 - loads requests
 
     return run(as_json=as_json, base_url=base_url)

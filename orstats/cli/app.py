@@ -83,7 +83,7 @@ def demo(
     generations: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many generations.")] = 1000,
     out: Annotated[str, typer.Option(metavar="DIR", help="Where its files go.")] = "orstats-demo",
 ) -> int:
-    from orstats.cli.demo import run  # noqa: PLC0415 - loads pandas
+    from orstats.cli.commands.demo import run  # noqa: PLC0415 - loads pandas
 
     return run(generations, out)
 
@@ -119,7 +119,7 @@ def fetch(
     raw_text: RawText = False,
     quiet: Quiet = False,
 ) -> int:
-    from orstats.cli.fetching import run  # noqa: PLC0415 - loads pandas
+    from orstats.cli.commands.fetch import run  # noqa: PLC0415 - loads pandas
 
     return run(
         ids=ids or [],
@@ -159,7 +159,7 @@ def show(
     archive: ArchiveDir = None,
     no_archive: NoArchive = False,
 ) -> int:
-    from orstats.cli.showing import run  # noqa: PLC0415 - loads pandas
+    from orstats.cli.commands.show import run  # noqa: PLC0415 - loads pandas
 
     return run(generation_id, base_url, archive, no_archive=no_archive, content=content, as_json=as_json)
 
@@ -229,7 +229,7 @@ def report(
     refresh: Refresh = False,
     quiet: Quiet = False,
 ) -> int:
-    from orstats.cli.reporting import run  # noqa: PLC0415 - loads pandas
+    from orstats.cli.commands.report import run  # noqa: PLC0415 - loads pandas
 
     return run(
         ids=ids or [],
@@ -258,7 +258,7 @@ def fields(
     as_json: AsJson = False,
     output: Annotated[str | None, output_option("the dictionary")] = None,
 ) -> int:
-    from orstats.cli.reporting import dictionary  # noqa: PLC0415 - loads pandas
+    from orstats.cli.commands.report import dictionary  # noqa: PLC0415 - loads pandas
 
     return dictionary(names or [], as_json=as_json, output=output)
 
@@ -327,7 +327,7 @@ def sim(
         bool, typer.Option("--tls", help="Serve https with a certificate of a private authority. [extra: sim]")
     ] = False,
 ) -> int:
-    from orstats.cli.simulating import run  # noqa: PLC0415 - loads the simulator
+    from orstats.cli.commands.sim import run  # noqa: PLC0415 - loads the simulator
 
     return run(
         port=port,

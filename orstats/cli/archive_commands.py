@@ -19,7 +19,7 @@ app = typer.Typer(
 @app.command("path")
 @command("Print where the archive is.")
 def archive_path(archive: ArchiveDir = None) -> int:
-    from orstats.cli.archiving import path  # noqa: PLC0415 - loads pyarrow
+    from orstats.cli.commands.archive import path  # noqa: PLC0415 - loads pyarrow
 
     return path(archive)
 
@@ -27,7 +27,7 @@ def archive_path(archive: ArchiveDir = None) -> int:
 @app.command("info")
 @command("Show what is stored, for each API host.")
 def archive_info(archive: ArchiveDir = None, as_json: AsJson = False) -> int:
-    from orstats.cli.archiving import info  # noqa: PLC0415 - loads pandas
+    from orstats.cli.commands.archive import info  # noqa: PLC0415 - loads pandas
 
     return info(archive, as_json=as_json)
 
@@ -38,7 +38,7 @@ def archive_compact(
     archive: ArchiveDir = None,
     host: Annotated[str | None, typer.Option(metavar="HOST", help="Only this host.", show_default=False)] = None,
 ) -> int:
-    from orstats.cli.archiving import compact  # noqa: PLC0415 - loads pyarrow
+    from orstats.cli.commands.archive import compact  # noqa: PLC0415 - loads pyarrow
 
     return compact(archive, host)
 
@@ -58,7 +58,7 @@ def archive_export(
     ] = None,
     raw_text: RawText = False,
 ) -> int:
-    from orstats.cli.archiving import export  # noqa: PLC0415 - loads pandas
+    from orstats.cli.commands.archive import export  # noqa: PLC0415 - loads pandas
 
     return export(output, archive, host, raw_text=raw_text)
 
@@ -96,7 +96,7 @@ def archive_forget(
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only count.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Delete without asking.")] = False,
 ) -> int:
-    from orstats.cli.archiving import forget  # noqa: PLC0415 - loads pyarrow
+    from orstats.cli.commands.archive import forget  # noqa: PLC0415 - loads pyarrow
 
     return forget(
         archive,

@@ -47,14 +47,14 @@ class Failure(Exception):  # noqa: N818 - named like the exit code's meaning
     """The command failed, with a sentence why."""
 
 
-def words() -> Console:
+def stderr_console() -> Console:
     """Return the console for words. Text is wrapped by the terminal, so that it can be copied whole."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(text: str, style: str = "") -> None:
+def print_status(text: str, style: str = "") -> None:
     """Print a line of words; ``text`` is not markup, and what a terminal would obey is taken out of it."""
-    words().print(Text(clean(text), style=style))
+    stderr_console().print(Text(clean(text), style=style))
 
 
 def command_prefix() -> str:
@@ -73,10 +73,10 @@ def _relative(path: Path) -> str:
 
 def warn(text: object) -> None:
     """Print a warning."""
-    words().print(Text("orstats: ", style="bold").append(f"warning: {line(for_shell(text))}", style="yellow"))
+    stderr_console().print(Text("orstats: ", style="bold").append(f"warning: {line(for_shell(text))}", style="yellow"))
 
 
-def tables() -> Console:
+def stdout_console() -> Console:
     """Return the console for what people read on standard output."""
     return Console(highlight=False)
 
@@ -84,7 +84,7 @@ def tables() -> Console:
 def show(columns: Sequence[Column], *, label_style: str = "") -> list[str]:
     """Print a table that fits the terminal; pipes and files get it whole. Return what there is to say about it."""
     fixed = sys.stdout.isatty() or "COLUMNS" in os.environ
-    width = tables().width if fixed else _UNLIMITED
+    width = stdout_console().width if fixed else _UNLIMITED
     fitted = fit(columns, width, label_style=label_style)
     Console(highlight=False, width=max(width, _UNLIMITED)).print(fitted.table, soft_wrap=True)
     return [f"No room for: {', '.join(fitted.omitted)}."] if fitted.omitted else []
@@ -186,7 +186,7 @@ def _run(run: Callable[[], int | None]) -> int:
 
 def _end(code: int, text: str) -> int:
     style = "" if code >= INTERRUPTED_FROM else "red"
-    words().print(Text("orstats: ", style="bold").append(line(for_shell(text)), style=style))
+    stderr_console().print(Text("orstats: ", style="bold").append(line(for_shell(text)), style=style))
     return code
 
 

@@ -37,7 +37,7 @@ def explore(
     dark: Annotated[bool, typer.Option("--dark", metavar="", help="Dark colours.")] = False,
     quiet: Quiet = False,
 ) -> int:
-    from orstats.cli.exploring import run  # noqa: PLC0415 - loads pandas
+    from orstats.cli.commands.explore import run  # noqa: PLC0415 - loads pandas
 
     return run(
         ids=ids or [],

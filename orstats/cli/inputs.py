@@ -12,7 +12,7 @@ import pandas as pd
 
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
-from orstats.cli.console import Failure, Interrupted, WrongUsage, say
+from orstats.cli.console import Failure, Interrupted, WrongUsage, print_status
 from orstats.fetching import arguments as asked
 from orstats.fetching.arguments import choose_archive
 from orstats.fetching.fetch import fetch
@@ -25,7 +25,7 @@ class NoIdsFound(Failure):
     """The sources of ids were read, and hold none."""
 
 
-def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list[str]:
+def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None) -> list[str]:
     """Collect the ids given one by one, then those in files; ``-`` is standard input."""
     if column is not None and not files:
         raise WrongUsage("--column chooses from a table: name its file with --ids-from.")
@@ -35,7 +35,7 @@ def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list
             raise WrongUsage(f"{one} is a file, not an id; use --ids-from {one}")
     found = dict.fromkeys(ids)
     if "-" in files and sys.stdin.isatty():
-        say("Reading ids from the terminal. End with Ctrl-D on an empty line.")
+        print_status("Reading ids from the terminal. End with Ctrl-D on an empty line.")
     for name in files:
         found |= dict.fromkeys(read_ids(sys.stdin.buffer if name == "-" else Path(name), column=column))
     if not found:
@@ -43,7 +43,7 @@ def gather(ids: Sequence[str], files: Sequence[str], column: str | None) -> list
     return list(found)
 
 
-def place(archive: str | None, no_archive: bool, client: Client) -> Archive | None:
+def resolve_archive(archive: str | None, no_archive: bool, client: Client) -> Archive | None:
     """Return the archive that the options name, or the default one; None for none."""
     if archive is not None and no_archive:
         raise WrongUsage("--archive and --no-archive exclude each other.")
@@ -53,10 +53,10 @@ def place(archive: str | None, no_archive: bool, client: Client) -> Archive | No
 def mention_unarchived(archive: Archive | None, no_archive: bool) -> None:
     """Say that records were not archived because they come from a server on this machine."""
     if archive is None and not no_archive:
-        say(f"Not archived. {UNARCHIVED}")
+        print_status(f"Not archived. {UNARCHIVED}")
 
 
-def ask(
+def fetch_ids(
     ids: Sequence[str],
     client: Client,
     archive: Archive | None,

@@ -114,7 +114,7 @@ def test_a_file_that_may_not_grow_in_mid_fetch(sim, ids, tmp_path):
     before = store(sim, place, 20)
     # The parts of a second are larger than 48 KB. The limit is lifted for the output, as if it lay elsewhere.
     limit = (
-        "import resource, signal, orstats.cli.fetching as f; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "import resource, signal, orstats.cli.commands.fetch as f; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "old = resource.getrlimit(resource.RLIMIT_FSIZE); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (48 << 10, old[1])); "
         "save = f._save_rest; "

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from orstats.archive.archive import Archive
-from orstats.cli.fetching import cost_line
+from orstats.cli.commands.fetch import cost_line
 from orstats.errors import ArchiveError
 from orstats.frame.build import assemble, to_table
 from orstats.frame.summary import summary

@@ -16,7 +16,7 @@ import typer.main
 from rich.console import Console
 
 from orstats.cli.app import app
-from orstats.cli.reporting import cost_columns
+from orstats.cli.commands.report import cost_columns
 from orstats.errors import ConfigError
 from orstats.frame.build import Outcome, assemble, empty_frame, to_table
 from orstats.reports.cost_tokens_latency import cost_by
@@ -153,8 +153,8 @@ class _Clock(datetime):
 def test_since_and_until_are_words_of_the_readers_zone(orstats, monkeypatch):
     hours = pd.date_range("2026-03-27T15:30Z", "2026-03-29T17:00Z", freq="h")
     df = frame_of(*({"total_cost": 1.0, "is_byok": False, "created_at": hour.isoformat()} for hour in hours))
-    monkeypatch.setattr("orstats.cli.reporting.ask", lambda *_, **__: df)
-    monkeypatch.setattr("orstats.cli.reporting.datetime", _Clock)
+    monkeypatch.setattr("orstats.cli.commands.report.fetch_ids", lambda *_, **__: df)
+    monkeypatch.setattr("orstats.cli.commands.report.datetime", _Clock)
 
     def days(*args):
         done = orstats("report", *df.index, "--freq", "D", "--by", "", "--tz", "Asia/Tokyo", "-o", "r.csv", *args)
@@ -191,7 +191,7 @@ def test_times_and_zones_that_cannot_be_name_their_option(orstats):
 @pytest.mark.usefixtures("online")
 def test_rows_of_unknown_time_are_not_left_out_without_a_word(orstats, monkeypatch):
     df = frame_of({"total_cost": 1.0, "is_byok": False}, {"total_cost": 2.0, "created_at": "2026-01-02T00:00:00Z"})
-    monkeypatch.setattr("orstats.cli.reporting.ask", lambda *_, **__: df)
+    monkeypatch.setattr("orstats.cli.commands.report.fetch_ids", lambda *_, **__: df)
     assert "1 row without created_at left out" in orstats("report", *df.index, "--since", "2026-01-01").stderr
     assert "created_at" not in orstats("report", *df.index).stderr
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from rich.console import Console
 
+from orstats.cli.commands.show import _attempts, _cost
 from orstats.cli.conversation import conversation
-from orstats.cli.showing import _attempts, _cost
 from orstats.cli.text import clean, line, usd
 from orstats.content.content import Content
 from orstats.content.generation import Generation

@@ -14,7 +14,7 @@ from recomputed import frame_of
 from rich.console import Console
 
 import orstats
-from orstats.cli.reporting import cost_columns
+from orstats.cli.commands.report import cost_columns
 from orstats.text.table import fit
 
 LISBON = "Europe/Lisbon"

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import orstats
 from orstats.cli.app import app
-from orstats.cli.console import say
+from orstats.cli.console import print_status
 from orstats.frame.build import to_table
 
 HOST = "openrouter.ai"
@@ -118,7 +118,7 @@ def test_data_in_a_pipe_is_whole():
 
 
 def test_words_of_ours_may_hold_names_of_theirs(capsys):
-    say(f"Written to {BAD}:  2 rows.")
+    print_status(f"Written to {BAD}:  2 rows.")
     said = capsys.readouterr().err
     assert ORDERS.findall(said) == []
     assert "[bold]x[/bold]\\:  2 rows." in said

@@ -10,8 +10,8 @@ import pandas as pd
 from rich.text import Text
 
 from orstats.api.client import Client
-from orstats.cli.console import SOME_FAILED, WrongUsage, data, say, words
-from orstats.cli.inputs import NoIdsFound, ask, gather, mention_unarchived, place
+from orstats.cli.console import SOME_FAILED, WrongUsage, data, print_status, stderr_console
+from orstats.cli.inputs import NoIdsFound, collect_ids, fetch_ids, mention_unarchived, resolve_archive
 from orstats.cli.options import dialect_of
 from orstats.cli.text import count, known, line, plural, short, usd, usd_places
 from orstats.errors import ApiError, ArchiveError
@@ -49,7 +49,7 @@ def run(
     if output is not None:
         check_target(output)
     try:
-        wanted = gather(ids, files, column)
+        wanted = collect_ids(ids, files, column)
     except NoIdsFound as error:
         write(empty_frame(), output, dialect, raw_text=raw_text)
         raise NoIdsFound(f"{error} Only the header row was written.") from None
@@ -57,9 +57,9 @@ def run(
         check_target(output, rows=len(wanted))
     started = time.monotonic()
     with Client(base_url=base_url) as client:
-        store = place(archive, no_archive, client)
+        store = resolve_archive(archive, no_archive, client)
         try:
-            frame = ask(
+            frame = fetch_ids(
                 wanted,
                 client,
                 store,
@@ -76,7 +76,7 @@ def run(
     if not quiet:
         tell(frame, time.monotonic() - started)
         if output is not None:
-            say(f"Written to {output}: {plural(len(frame), 'row')}.")
+            print_status(f"Written to {output}: {plural(len(frame), 'row')}.")
         mention_unarchived(store, no_archive)
     return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0
 
@@ -96,7 +96,7 @@ def _save_rest(error: ApiError | ArchiveError, output: str | None, dialect: str,
         return
     write(frame, output, dialect, raw_text=raw_text)
     where = "standard output" if output is None else output
-    say(f"What was fetched before it stopped is in {where}: {had:,} of {plural(len(frame), 'id')}.", "yellow")
+    print_status(f"What was fetched before it stopped is in {where}: {had:,} of {plural(len(frame), 'id')}.", "yellow")
 
 
 def tell(frame: pd.DataFrame, seconds: float | None = None, *, requested: bool = True) -> None:
@@ -113,9 +113,9 @@ def tell(frame: pd.DataFrame, seconds: float | None = None, *, requested: bool =
     if not_ok:
         parts.append(f"{not_ok:,} not ok")
     took = "" if seconds is None else f" in {seconds:.1f} s"
-    words().print(Text(" · ".join(parts) + took, style="bold green" if not not_ok else "bold yellow"))
+    stderr_console().print(Text(" · ".join(parts) + took, style="bold green" if not not_ok else "bold yellow"))
     if figures["ok"]:
-        say(cost_line(figures))
+        print_status(cost_line(figures))
     _tell_failures(frame)
 
 
@@ -136,12 +136,12 @@ def _tell_failures(frame: pd.DataFrame) -> None:
     for status, rows in failed.groupby("fetch_status", sort=False):
         examples = ", ".join(short(one, _ID_WIDTH) for one in rows.index[:_EXAMPLES])
         more = f" and {len(rows) - _EXAMPLES:,} more" if len(rows) > _EXAMPLES else ""
-        words().print(
+        stderr_console().print(
             Text(f"  {status} {len(rows):,}: ", style="yellow").append(line(rows["advice"].iloc[0]), style="")
         )
         if (error := _most_frequent_error(rows["error"])) is not None:
-            words().print(Text(f"    {line(error)}"))
-        words().print(Text(f"    {examples}{more}", style="dim"))
+            stderr_console().print(Text(f"    {line(error)}"))
+        stderr_console().print(Text(f"    {examples}{more}", style="dim"))
 
 
 def _most_frequent_error(errors: pd.Series[str]) -> str | None:

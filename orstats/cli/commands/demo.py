@@ -11,10 +11,10 @@ from rich.text import Text
 
 from orstats.archive.archive import Archive
 from orstats.cli.app_log import write_app_log
-from orstats.cli.console import command_prefix, say, show, words
-from orstats.cli.fetching import tell
-from orstats.cli.inputs import ask
-from orstats.cli.reporting import cost_columns
+from orstats.cli.commands.fetch import tell
+from orstats.cli.commands.report import cost_columns
+from orstats.cli.console import command_prefix, print_status, show, stderr_console
+from orstats.cli.inputs import fetch_ids
 from orstats.cli.text import count, plural
 from orstats.export.write_csv import write_csv
 from orstats.ids.read import read_ids
@@ -34,7 +34,7 @@ def run(generations: int, out: str) -> int:
     log, costs = folder / "app.log", folder / "costs.csv"
     with SimServer(generations, faults=_FAULTS, rate_limit=_RATE) as sim, sim.client() as client:
         _step(1, f"A simulated API runs at {sim.base_url}")
-        say(
+        print_status(
             f"   The first request for {_FAULTS:.0%} of the ids fails, "
             f"and more than {_RATE:.0f} requests per second are refused."
         )
@@ -42,15 +42,15 @@ def run(generations: int, out: str) -> int:
         _step(2, "Ids are read from an application's log")
         lines = write_app_log(sim, log)
         ids = read_ids(log)
-        say(f"   {log}: {plural(len(ids), 'id')} in {count(lines)} lines.")
+        print_status(f"   {log}: {plural(len(ids), 'id')} in {count(lines)} lines.")
 
         _step(3, "Their records are fetched")
         started = time.monotonic()
-        frame = ask(ids, client, archive)
+        frame = fetch_ids(ids, client, archive)
         took = time.monotonic() - started
         tell(frame, took)
         answers = sim.stats
-        say(
+        print_status(
             f"{plural(answers.requests, 'request')}: {count(sum(answers.faults.values()))} met an injected fault, "
             f"{count(answers.refusals)} exceeded the rate limit; all were retried."
         )
@@ -59,16 +59,16 @@ def run(generations: int, out: str) -> int:
         report = cost_by(frame)
         show(cost_columns(report, _TOP))
         if len(report) > _TOP:
-            say(f"   The {_TOP} most expensive of {len(report)} models.")
+            print_status(f"   The {_TOP} most expensive of {len(report)} models.")
         write_csv(frame, costs)
-        say(f"   {costs} has a row for each id, with all columns.")
+        print_status(f"   {costs} has a row for each id, with all columns.")
 
         _step(5, "The second fetch is served from the archive")
         sim.reset_stats()
         started = time.monotonic()
-        again = ask(ids, client, archive, quiet=True)
+        again = fetch_ids(ids, client, archive, quiet=True)
         archived = int((again["attempts"] == 0).sum())
-        say(
+        print_status(
             f"   {plural(archived, 'id')} in {time.monotonic() - started:.2f} s; "
             f"{plural(sim.requests, 'request')}, for the ids that have no record."
         )
@@ -77,13 +77,13 @@ def run(generations: int, out: str) -> int:
 
 
 def _step(number: int, title: str) -> None:
-    words().print()
-    words().print(Text(f"{number}. {title}", style="bold"))
+    stderr_console().print()
+    stderr_console().print(Text(f"{number}. {title}", style="bold"))
 
 
 def _next(folder: Path, costs: Path) -> None:
-    words().print()
-    words().print(Text("Next", style="bold"))
+    stderr_console().print()
+    stderr_console().print(Text("Next", style="bold"))
     archive = shlex.quote(str(folder / "archive"))
     program = command_prefix()
     for title, line in (
@@ -94,8 +94,8 @@ def _next(folder: Path, costs: Path) -> None:
         ),
         ("Keep a simulator running, to follow the README:", f"{program} sim --log-out app.log"),
     ):
-        words().print(Text(f"   {title}", style="dim"))
-        words().print(Text(f"      {line}", style="cyan"))
+        stderr_console().print(Text(f"   {title}", style="dim"))
+        stderr_console().print(Text(f"      {line}", style="cyan"))
 
 
 def _fresh_archive(path: Path) -> Archive:

@@ -9,9 +9,9 @@ import pandas as pd
 
 from orstats.account.reconcile import reconcile, share_explained
 from orstats.api.client import Client
-from orstats.cli.console import SOME_FAILED, say, show, write_json
-from orstats.cli.discovering import between, ids_between
-from orstats.cli.inputs import ask, gather, place
+from orstats.cli.commands.ids import between, ids_between
+from orstats.cli.console import SOME_FAILED, print_status, show, write_json
+from orstats.cli.inputs import collect_ids, fetch_ids, resolve_archive
 from orstats.cli.text import count, line, plural, usd, usd_places
 from orstats.export.write_csv import check_target, json_rows, write_csv
 from orstats.text.format import usd_amounts
@@ -43,14 +43,14 @@ def run(
     if output is not None:
         check_target(output)
     with Client(base_url=base_url) as client:
-        store = place(archive, no_archive, client)
+        store = resolve_archive(archive, no_archive, client)
         if ids or files:
-            wanted = gather(ids, files, column)
+            wanted = collect_ids(ids, files, column)
         else:
             # A call from before midnight that ended after it may be counted on the first day.
             begin = first - _LONG_CALL if first.time() == time() else first
             wanted = ids_between(client, begin, last, archive=store, refresh=refresh, quiet=quiet)
-        frame = ask(wanted, client, store, refresh=refresh, quiet=quiet)
+        frame = fetch_ids(wanted, client, store, refresh=refresh, quiet=quiet)
         compared = reconcile(frame, start=first, end=last, client=client, tolerance=tolerance)
     if output is not None:
         write_csv(compared, output)
@@ -59,13 +59,13 @@ def run(
     elif not compared["agrees"].all():
         columns, said = _columns(compared)
         for words in [*show(columns), *said]:
-            say(words)
+            print_status(words)
     share = share_explained(compared)
     beyond = 1.0 - share > tolerance
     if not quiet or beyond:
         _tell(compared, share, tolerance)
     if output is not None and not quiet:
-        say(f"Written to {output}: {plural(len(compared), 'row')}.")
+        print_status(f"Written to {output}: {plural(len(compared), 'row')}.")
     return SOME_FAILED if beyond else 0
 
 
@@ -87,7 +87,7 @@ def _columns(compared: pd.DataFrame) -> tuple[list[Column], list[str]]:
 
 def _tell(compared: pd.DataFrame, share: float, tolerance: float) -> None:
     if compared.empty:
-        say("Nothing to compare: neither the account nor the ids have anything in this time.", "yellow")
+        print_status("Nothing to compare: neither the account nor the ids have anything in this time.", "yellow")
         return
     account, ours = float(compared["account_usd"].sum()), float(compared["usd"].sum())
     places = usd_places(account)
@@ -98,8 +98,8 @@ def _tell(compared: pd.DataFrame, share: float, tolerance: float) -> None:
         f"Account {usd(account, places)} for {plural(int(compared['account_requests'].sum()), 'request')} · "
         f"ours {usd(ours, places)} for {count(compared['requests'].sum())} · {percent:g} % explained"
     )
-    say(text, "bold green" if not off else "bold yellow")
+    print_status(text, "bold green" if not off else "bold yellow")
     if off:
         verdict = "beyond" if 1.0 - share > tolerance else "within"
         sums = plural(len(compared), "sum")
-        say(f"{off:,} of {sums} by day and model do not agree; {verdict} the tolerance of {tolerance:.2%}.")
+        print_status(f"{off:,} of {sums} by day and model do not agree; {verdict} the tolerance of {tolerance:.2%}.")

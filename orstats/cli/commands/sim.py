@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 
 from orstats.account.time_range import moment
 from orstats.cli.app_log import write_app_log
-from orstats.cli.console import Failure, WrongUsage, command_prefix, data, say
+from orstats.cli.console import Failure, WrongUsage, command_prefix, data, print_status
 from orstats.cli.text import plural
 from orstats.errors import ConfigError
 from orstats.sim import RateLimit, SimServer
@@ -64,7 +64,7 @@ def run(
         if error.errno != errno.EADDRINUSE:
             raise
         raise Failure(f"port {port} is in use; choose another with --port, or --port 0 for a free one.") from None
-    say("Simulator stopped.")
+    print_status("Simulator stopped.")
     return 0
 
 
@@ -86,12 +86,14 @@ def _rate_limit(rate: float, status: int, retry_after: str) -> RateLimit:
 
 
 def _greet(server: SimServer, generations: int, archive: Path, ids_out: str | None, log_out: str | None) -> None:
-    say(f"Simulating {plural(generations, 'generation')} at {server.base_url} (press Ctrl-C to stop).", "bold green")
+    print_status(
+        f"Simulating {plural(generations, 'generation')} at {server.base_url} (press Ctrl-C to stop).", "bold green"
+    )
     if ids_out is not None:
-        say(f"Their ids are in {ids_out}.")
+        print_status(f"Their ids are in {ids_out}.")
     if log_out is not None:
-        say(f"The log of an application that made them is in {log_out}.")
-    say("In another terminal:")
+        print_status(f"The log of an application that made them is in {log_out}.")
+    print_status("In another terminal:")
     variables = {
         "OPENROUTER_BASE_URL": server.base_url,
         "OPENROUTER_API_KEY": server.key,
@@ -109,4 +111,4 @@ def _greet(server: SimServer, generations: int, archive: Path, ids_out: str | No
         if source is None
         else f"--ids-from {shlex.quote(source)}"
     )
-    say(f"{command_prefix()} fetch {ids}")
+    print_status(f"{command_prefix()} fetch {ids}")

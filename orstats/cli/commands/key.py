@@ -9,7 +9,7 @@ from rich.text import Text
 
 from orstats.api.account import MANAGEMENT_KEYS_URL
 from orstats.api.client import Client
-from orstats.cli.console import pairs, say, tables, write_json
+from orstats.cli.console import pairs, print_status, stdout_console, write_json
 from orstats.cli.text import line, usd
 from orstats.errors import ForbiddenError
 from orstats.frame.coerce import number
@@ -30,11 +30,11 @@ def run(*, as_json: bool, base_url: str | None) -> int:
         write_json({"keys": keys, "credits": left})
         return 0
     for key in keys:
-        tables().print(_table(key))
+        stdout_console().print(_table(key))
     if left is None:
-        say(f"Credits: only a management key may see them; make one at {MANAGEMENT_KEYS_URL}.")
+        print_status(f"Credits: only a management key may see them; make one at {MANAGEMENT_KEYS_URL}.")
     else:
-        tables().print(_credits(left))
+        stdout_console().print(_credits(left))
     return 0
 
 

@@ -20,10 +20,10 @@ from typing import Final
 
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
-from orstats.cli.archiving import stored
-from orstats.cli.console import Failure, WrongUsage, data, say
-from orstats.cli.fetching import tell
-from orstats.cli.inputs import ask, gather, place
+from orstats.cli.commands.archive import stored
+from orstats.cli.commands.fetch import tell
+from orstats.cli.console import Failure, WrongUsage, data, print_status
+from orstats.cli.inputs import collect_ids, fetch_ids, resolve_archive
 from orstats.cli.text import plural
 from orstats.errors import MissingExtraError
 
@@ -55,9 +55,9 @@ def run(
     if find_spec("voila") is None:
         raise MissingExtraError("The explorer in the browser", extra="notebook")
     with Client(base_url=base_url) as client:
-        store = place(archive, no_archive, client)
+        store = resolve_archive(archive, no_archive, client)
         if ids or files:
-            frame = ask(gather(ids, files, column), client, store, quiet=quiet)
+            frame = fetch_ids(collect_ids(ids, files, column), client, store, quiet=quiet)
         elif no_archive:
             raise WrongUsage("no ids, and no archive to explore. Give ids, or --ids-from FILE.")
         else:
@@ -132,15 +132,17 @@ def _serve(page: _Page, number: int, *, no_browser: bool) -> int:
     with _voila(page) as server:
         _await(server, page)
         try:
-            say(f"Exploring {plural(number, 'generation')} in the browser (press Ctrl-C to stop):", "bold green")
+            print_status(
+                f"Exploring {plural(number, 'generation')} in the browser (press Ctrl-C to stop):", "bold green"
+            )
             out = data()
             out.write(f"{page.url}\n")
             out.flush()
             if not no_browser and not webbrowser.open(page.url):
-                say("No browser could be opened; follow the link above.", "yellow")
+                print_status("No browser could be opened; follow the link above.", "yellow")
             server.wait()
         except KeyboardInterrupt:
-            say("Explorer stopped.")
+            print_status("Explorer stopped.")
             return 0
         raise Failure(f"the server exited unexpectedly. Last log line: {page.last_words()}")
 

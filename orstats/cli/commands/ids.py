@@ -15,8 +15,8 @@ from orstats.account.time_range import moment, span
 from orstats.account.time_windows import Window
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
-from orstats.cli.console import Interrupted, WrongUsage, data, say
-from orstats.cli.inputs import place
+from orstats.cli.console import Interrupted, WrongUsage, data, print_status
+from orstats.cli.inputs import resolve_archive
 from orstats.cli.text import line, plural
 from orstats.errors import ConfigError
 from orstats.text.time_zones import clock, zone_of
@@ -45,16 +45,18 @@ def run(
     wanted = {name: list(values) for name, values in filters.items() if values}
     first, last = between(since, until, tz)
     with Client(base_url=base_url) as client:
-        store = place(archive, no_archive, client)
+        store = resolve_archive(archive, no_archive, client)
         ids = ids_between(client, first, last, archive=store, filters=wanted, refresh=refresh, quiet=quiet)
         hint = _why_empty(client, first, last, wanted) if not ids and not quiet else None
     _write(ids, output)
     if not quiet:
-        say(f"{plural(len(ids), 'id')} from {on_clock(first, last, tz)}.", "bold green" if ids else "bold yellow")
+        print_status(
+            f"{plural(len(ids), 'id')} from {on_clock(first, last, tz)}.", "bold green" if ids else "bold yellow"
+        )
         if hint is not None:
-            say(hint)
+            print_status(hint)
         if output is not None:
-            say(f"Written to {output}: {plural(len(ids), 'line')}.")
+            print_status(f"Written to {output}: {plural(len(ids), 'line')}.")
     return 0
 
 

@@ -13,11 +13,11 @@ import pandas as pd
 from orstats.account.time_range import span
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
-from orstats.cli.archiving import stored
-from orstats.cli.console import SOME_FAILED, WrongUsage, say, show, write_json
-from orstats.cli.discovering import ids_between, time_option
-from orstats.cli.fetching import tell
-from orstats.cli.inputs import UNARCHIVED, ask, gather, place
+from orstats.cli.commands.archive import stored
+from orstats.cli.commands.fetch import tell
+from orstats.cli.commands.ids import ids_between, time_option
+from orstats.cli.console import SOME_FAILED, WrongUsage, print_status, show, write_json
+from orstats.cli.inputs import UNARCHIVED, collect_ids, fetch_ids, resolve_archive
 from orstats.cli.options import dialect_of
 from orstats.cli.text import count, known, line, plural, short, tokens
 from orstats.errors import ConfigError
@@ -71,13 +71,13 @@ def run(
     said: list[str] = []
     is_requested = True
     with Client(base_url=base_url) as client:
-        store = place(archive, no_archive, client)
+        store = resolve_archive(archive, no_archive, client)
         if ids or files:
-            frame = ask(gather(ids, files, column), client, store, refresh=refresh, quiet=quiet)
+            frame = fetch_ids(collect_ids(ids, files, column), client, store, refresh=refresh, quiet=quiet)
         elif ends[0] is not None and client.settings.management_key is not None:
             first, last = span(ends[0], ends[1] or datetime.now(UTC))
             listed = ids_between(client, first, last, archive=store, refresh=refresh, quiet=quiet)
-            frame = ask(listed, client, store, refresh=refresh, quiet=quiet) if listed else empty_frame()
+            frame = fetch_ids(listed, client, store, refresh=refresh, quiet=quiet) if listed else empty_frame()
         elif no_archive or refresh:
             lacking = ", and no archive to report on" if no_archive else " to fetch again"
             raise WrongUsage(f"no ids{lacking}. Give ids, or --ids-from FILE.")
@@ -97,7 +97,7 @@ def run(
         said += _give(frame, keys, top, output, dialect, freq=freq, tz=zone)
     if not quiet:
         for words in said:
-            say(words)
+            print_status(words)
         tell(frame, requested=is_requested)
     incomplete = bool((frame["fetch_status"] != "ok").any()) or bool(frame.attrs.get(UNREADABLE_FILES))
     return SOME_FAILED if incomplete else 0
@@ -277,7 +277,7 @@ def dictionary(names: Sequence[str], *, as_json: bool, output: str | None) -> in
         frame = frame.loc[list(names)]
     if output is not None:
         write_csv(frame, output)
-        say(f"Written to {output}: {plural(len(frame), 'row')}.")
+        print_status(f"Written to {output}: {plural(len(frame), 'row')}.")
     elif as_json:
         write_json(list(json_rows(frame)))
     else:

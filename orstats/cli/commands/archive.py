@@ -17,8 +17,8 @@ from orstats.account.time_range import moment
 from orstats.archive.archive import Archive
 from orstats.archive.forget import Forgotten
 from orstats.archive.newest import UNREADABLE
-from orstats.cli.console import FAILED, SOME_FAILED, WrongUsage, data, say, show, write_json
-from orstats.cli.inputs import gather
+from orstats.cli.console import FAILED, SOME_FAILED, WrongUsage, data, print_status, show, write_json
+from orstats.cli.inputs import collect_ids
 from orstats.cli.text import count, line, plural, size
 from orstats.errors import ArchiveError, ConfigError
 from orstats.export.write_csv import check_target, json_rows, write_csv
@@ -44,9 +44,9 @@ def info(archive: str | None, *, as_json: bool) -> int:
     if as_json:
         write_json(list(json_rows(frame)))
         return 0
-    say(f"Archive: {store.path}")
+    print_status(f"Archive: {store.path}")
     if frame.empty:
-        say(f"It is empty. {_FILL}")
+        print_status(f"It is empty. {_FILL}")
         return 0
     days = {name: [f"{at:%Y-%m-%d}" if pd.notna(at) else "?" for at in frame[name]] for name in ("oldest", "newest")}
     sizes = [size(float(number)) for number in frame["bytes"] + frame["contents_bytes"]]
@@ -60,10 +60,10 @@ def info(archive: str | None, *, as_json: bool) -> int:
         Column("contents", list(map(count, frame["contents"])), leaves=5),
     ]
     for words in show(columns):
-        say(words)
+        print_status(words)
     damaged = int(frame["damaged"].sum())
     if damaged:
-        say(
+        print_status(
             f"{plural(damaged, 'damaged file')} cannot be read; the ids in it are fetched again when asked for.",
             "yellow",
         )
@@ -76,16 +76,16 @@ def compact(archive: str | None, host: str | None) -> int:
     unreadable: list[str] = []
     ignored: list[str] = []
     for one in store.compact(host):
-        say(
+        print_status(
             f"{line(one.host)} {one.dataset}: {plural(one.parts_before, 'file')} → {one.parts_after:,}, "
             f"{one.rows_before:,} → {plural(one.rows_after, 'row')}, {size(one.bytes_before)} → {size(one.bytes_after)}"
         )
         unreadable += one.unreadable
         ignored += one.ignored
     for name in unreadable:
-        say(f"Skipped unreadable file: {line(name)}", "yellow")
+        print_status(f"Skipped unreadable file: {line(name)}", "yellow")
     for name in ignored:
-        say(f"Ignored, because it does not belong to the archive: {line(name)}")
+        print_status(f"Ignored, because it does not belong to the archive: {line(name)}")
     return FAILED if unreadable else 0
 
 
@@ -107,7 +107,7 @@ def forget(
     given = [one is not None for one in (user, model, before, after)]
     if not (ids or files or contents or any(given)):
         raise WrongUsage("pass what to forget: ids, --ids-from, --user, --model, --before, --after or --contents.")
-    chosen = gather(ids, files, None) if ids or files else None
+    chosen = collect_ids(ids, files, None) if ids or files else None
     now = datetime.now(UTC)
     try:
         ends = [None if text is None else moment(text, now=now) for text in (before, after)]
@@ -125,25 +125,25 @@ def forget(
         contents_only=contents,
     )
     found = run(dry_run=True)
-    say(f"Archive: {store.path}")
-    say(f"{'Found' if dry_run else 'To be deleted'}: {_counted(found)}.")
+    print_status(f"Archive: {store.path}")
+    print_status(f"{'Found' if dry_run else 'To be deleted'}: {_counted(found)}.")
     if found.unattributed:
-        say(
+        print_status(
             f"The contents of {plural(found.unattributed, 'generation')} are kept: no record in this archive tells "
             "their user or model. Pass their ids to delete them.",
             "yellow",
         )
     for name in found.unsearched:
-        say(f"Cannot be searched: {line(name)}", "yellow")
+        print_status(f"Cannot be searched: {line(name)}", "yellow")
     if dry_run:
         return FAILED if found.unsearched else 0
     if found.records or found.contents:
         if not yes and not sys.stdin.isatty():
             raise WrongUsage("nothing was deleted: pass --yes to delete without being asked.")
         if not yes and not typer.confirm("Delete them? This cannot be undone.", err=True):
-            say("Nothing was deleted.")
+            print_status("Nothing was deleted.")
             return FAILED
-    say(f"Deleted: {_counted(run())}.")
+    print_status(f"Deleted: {_counted(run())}.")
     return 0
 
 
@@ -159,7 +159,7 @@ def export(output: str, archive: str | None, host: str | None, *, raw_text: bool
     check_target(output)
     frame = stored(Archive(archive), host)
     write_csv(frame, output, spreadsheet_safe=not raw_text)
-    say(f"Written to {output}: {plural(len(frame), 'row')}.")
+    print_status(f"Written to {output}: {plural(len(frame), 'row')}.")
     return SOME_FAILED if frame.attrs.get(UNREADABLE_FILES) else 0
 
 

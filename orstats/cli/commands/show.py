@@ -12,9 +12,9 @@ from rich.text import Text
 
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
-from orstats.cli.console import FAILED, SOME_FAILED, pairs, say, tables, write_json
+from orstats.cli.console import FAILED, SOME_FAILED, pairs, print_status, stdout_console, write_json
 from orstats.cli.conversation import conversation
-from orstats.cli.inputs import ask, place
+from orstats.cli.inputs import fetch_ids, resolve_archive
 from orstats.cli.text import clean, count, known, line, milliseconds, short, usd
 from orstats.content.content import Content
 from orstats.content.generation import Generation
@@ -35,8 +35,10 @@ def run(
     """Show one generation; the options are those of the command."""
     with Client(base_url=base_url) as client:
         patient = client.with_options(retry=client.retry.for_one_request())
-        store = place(archive, no_archive, client)
-        frame = ask([generation_id], patient, store, pending_wait=0, quiet=True)  # a person waits; advice comes at once
+        store = resolve_archive(archive, no_archive, client)
+        frame = fetch_ids(
+            [generation_id], patient, store, pending_wait=0, quiet=True
+        )  # a person waits; advice comes at once
         row = next(json_rows(frame))
         ok = row["fetch_status"] == "ok"
         found, failure = _content(client, frame.iloc[0], store) if content and ok else (None, None)
@@ -49,7 +51,7 @@ def run(
         whole = row | ({"content": raw, "content_missing": missing} if content else {})
         write_json(whole)
     elif ok:
-        out = tables()
+        out = stdout_console()
         out.print(Text(line(row["id"]), style="bold"))
         out.print(_record(row))
         out.print(Text(log_url(row["id"])), soft_wrap=True)
@@ -58,11 +60,11 @@ def run(
                 out.print(part)
     if not ok:
         status = row["fetch_status"]
-        say(f"{status}: {line(row['error'] or row['id'])}", "red")
-        say(ADVICE[status])
+        print_status(f"{status}: {line(row['error'] or row['id'])}", "red")
+        print_status(ADVICE[status])
         return SOME_FAILED
     if missing is not None:
-        say(f"No content: {missing}", "yellow" if failure is None else "red")
+        print_status(f"No content: {missing}", "yellow" if failure is None else "red")
     return 0 if failure is None else FAILED
 
 
