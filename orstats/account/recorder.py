@@ -6,7 +6,6 @@ into a JSON Lines file: ``{"id": "gen-…", "recorded_at": "…", "team": "searc
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,18 +19,9 @@ from orstats.account import recorded_clients
 from orstats.account.generation_log import GenerationLog
 from orstats.errors import IdSourceError
 from orstats.frame.schema import FIELDS
-from orstats.ids.decompression import (
-    Budget,
-    as_file,
-    compression,
-    decompress,
-    open_zip,
-    tar_members,
-    zip_members,
-)
-from orstats.ids.encodings import as_utf8
-from orstats.ids.recorded import read_records
-from orstats.ids.sniff import file_chunks
+from orstats.ids.decompression import Source, unpack
+from orstats.ids.json_files import read_records
+from orstats.ids.sniff import as_utf8, file_chunks
 
 __all__ = ["labels", "record", "unrecord"]
 
@@ -174,33 +164,21 @@ def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    budget, where = Budget(), str(path)
     try:
-        with path.open("rb", buffering=0) as file:
-            yield from _unpacked(budget.counted(file_chunks(file)), where, budget)
+        with path.open("rb", buffering=0) as file, Source(file_chunks(file), str(path), path=str(path)) as source:
+            yield from _unpacked(source)
     except OSError as error:
-        raise IdSourceError(f"{path}: {error.strerror or error}.", path=where) from error
+        raise IdSourceError(f"{path}: {error.strerror or error}.", path=str(path)) from error
 
 
-def _unpacked(chunks: Iterator[bytes], where: str, budget: Budget) -> Iterator[bytes]:
-    """Read text, compressed or in an archive or neither, in any encoding that has a byte-order mark."""
-    first = next(chunks, b"")
-    chunks = itertools.chain([first], chunks)
-    if (kind := compression(first)) is not None:
-        inner = budget.inner(kind, where)
-        yield from _unpacked(decompress(kind, chunks, where, inner), where, inner)
-    elif first[257:262] == b"ustar":
-        inner = budget.inner("tar", where)
-        for name, content in tar_members(chunks, where, inner):
-            yield from _unpacked(content, f"{where}/{name}", inner)
-    elif first.startswith(b"PK\x03\x04"):
-        with open_zip(as_file(chunks, where, budget), where) as archive:
-            inner = budget.inner("zip", where)
-            for name, content in zip_members(archive, where, inner):
-                yield from _unpacked(content, f"{where}/{name}", inner)
-    else:
-        yield from as_utf8(chunks)
+def _unpacked(source: Source) -> Iterator[bytes]:
+    members = unpack(source)
+    if members is None:
+        yield from as_utf8(source.chunks)
         yield b"\n"
+    else:
+        for member in members:
+            yield from _unpacked(member)
 
 
 def _text(value: object) -> str | None:

@@ -16,10 +16,10 @@ from orstats.api.config import is_duration
 from orstats.api.transport import MAX_CONNECTIONS
 from orstats.archive.archive import Archive
 from orstats.errors import ConfigError
-from orstats.ids.collector import NULL_MARKS
+from orstats.ids.collector import NULL_MARKS, has_empty_id, id_of
 from orstats.ids.formats import API_KEY, FILE_NAME, GENERATION_ID_HINT, clean_id, invalid_id_kind
 from orstats.ids.read import read_ids
-from orstats.ids.tables import has_empty_id, id_of, is_table
+from orstats.ids.table_files import is_dataframe
 
 log = logging.getLogger("orstats.fetch")
 
@@ -41,7 +41,7 @@ ArchiveChoice = Archive | str | os.PathLike[str] | Literal[False] | None
 
 def distinct(ids: Any) -> list[str]:
     """Return each id once, cleaned, in the order first asked; skip missing values, refuse keys and files."""
-    if is_table(ids):
+    if is_dataframe(ids):
         return read_ids(ids)
     items = _items(ids)
     texts = [item for item in items if isinstance(item, str)]

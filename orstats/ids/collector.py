@@ -1,61 +1,54 @@
-"""The tally of one reading: the ids in order of first sight, and what was seen beside them."""
+"""Collect ids in order of first sight, with warnings about what was skipped; also ids of response objects."""
 
 from __future__ import annotations
 
 import logging
 from bisect import bisect_left
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from orstats._warn import warn_caller
 from orstats.errors import IdSourceError, IdSourceWarning
-from orstats.ids.formats import API_KEY, GENERATION_ID_HINT, clean_id, ids_in, invalid_id_kind
+from orstats.ids.formats import API_KEY, GENERATION_ID_HINT, clean_id, ids_in, invalid_id_kind, looks_like_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["NULL_MARKS", "IdCollector", "is_null_mark"]
+    from orstats.ids.decompression import Source
+
+__all__ = ["NULL_MARKS", "IdCollector", "has_empty_id", "id_of", "is_null_mark"]
+
+T = TypeVar("T")
 
 NULL_MARKS: Final = frozenset(
     (
-        "\\n",
-        "<na>",
-        "(null)",
-        "null",
-        "none",
-        "nan",
-        "nat",
-        "na",
-        "n/a",
-        "n.a.",
-        "#n/a",
-        "?",
-        "nil",
-        "undefined",
-        "-",
-        "--",
-        "\u2013",
-        "\u2014",
+        *("\\n", "<na>", "(null)", "null", "none", "nan", "nat", "na", "n/a", "n.a.", "#n/a", "?", "nil", "undefined"),
+        *("-", "--", "\u2013", "\u2014"),
     )
 )
+"""How databases and spreadsheets write a missing value."""
+
 _LONGEST_NULL_MARK: Final = 12
+_MAX_REASONS: Final = 5
+_ID_FIELDS: Final = ("generation_id", "gen_id", "generationId", "X-Generation-Id", "id")
 
 logger = logging.getLogger("orstats.ids")
 
 
 class IdCollector:
-    """Collects ids from one or several sources, and reports at the end.
+    """Collects ids from one or several sources, and warns at the end.
 
     Attributes
     ----------
     ids : dict of str to None
         The distinct ids in order of first sight.
     malformed : dict of str to None
-        What resembles a generation id, but is too long or too short, and was met inside a text.
+        Id-like tokens in a text that are too long or too short.
     blanks : int
         Missing or empty values that were skipped.
     notes : list of str
-        Other sentences that the user should read, such as which files were skipped.
+        Other warnings, such as which files were skipped.
     """
 
     def __init__(self) -> None:
@@ -67,7 +60,7 @@ class IdCollector:
         self._searched: Counter[str] = Counter()
 
     def add_listed(self, values: Iterable[str]) -> None:
-        """Add the values of a list as they are, cleaned; only API keys are left out."""
+        """Add the entries of a list, cleaned, whatever their shape. API keys are skipped."""
         for value in values:
             token = clean_id(value)
             if not token or is_null_mark(token):
@@ -81,37 +74,74 @@ class IdCollector:
 
     def add_cells(self, values: Iterable[str]) -> None:
         """Add the values of a column like a list, and of longer texts, such as JSON, the ids that they contain."""
-        self.add_listed(id_ for value in values for id_ in ids_in(value))
+        ids = self.ids
+        self.add_listed(id_ for value in values if value not in ids for id_ in ids_in(value))
+
+    def texts(self, values: Iterable[Any]) -> Iterator[str]:
+        """Yield texts and the ids of response objects. Count missing values, and refuse other types."""
+        for position, value in enumerate(values):
+            if isinstance(value, str):
+                yield value
+            elif not _is_missing(value):
+                if (id_ := id_of(value)) is not None:
+                    yield id_
+                elif has_empty_id(value):
+                    self.blanks += 1
+                else:
+                    raise TypeError(f"position {position}: an id must be text, got {type(value).__name__}")
+            else:
+                self.blanks += 1
 
     def count_foreign(self, kind: str, number: int = 1) -> None:
-        """Count ids of another kind that were met inside a text."""
+        """Count ids of another kind in a text."""
         self._searched[kind] += number
 
     @property
     def foreign(self) -> bool:
-        """Whether ids of another kind were met inside a text."""
+        """Whether a text contained ids of another kind."""
         return bool(self._searched)
 
     def only_foreign(self, name: str, *, path: str | None = None) -> IdSourceError:
-        """Make the error for a text that holds ids of other kinds only."""
-        message = f"{name} holds no generation id, but {_counts(self._searched)}. {GENERATION_ID_HINT}"
+        """Return the error for a text that contains ids of other kinds only."""
+        message = f"{name} contains no generation id, but {_counts(self._searched)}. {GENERATION_ID_HINT}"
         return IdSourceError(message, path=path)
 
+    def read_each(
+        self, items: Iterable[T], read: Callable[[T], None], where: str, source: Source | None = None
+    ) -> None:
+        """Read every item that can be read, and note the others; raise the first error if none could be read."""
+        failures: list[IdSourceError] = []
+        number = 0
+        for item in items:
+            number += 1
+            try:
+                read(item)
+            except IdSourceError as error:
+                if source is not None:
+                    source.check_decompression_ratio(where)
+                failures.append(error)
+        if failures and len(failures) == number:
+            raise failures[0]
+        if failures:
+            reasons = "; ".join(map(str, failures[:_MAX_REASONS]))
+            more = len(failures) - _MAX_REASONS
+            reasons += f"; and {more} more" if more > 0 else ""
+            self.notes.append(f"{where}: {len(failures)} of {number} files skipped: {reasons}")
+
     def finish(self, name: str, *, path: str | None = None) -> list[str]:
-        """Warn of what the user should know, and return the ids."""
+        """Issue the warnings, and return the ids."""
         if self._searched and not self.ids:
             raise self.only_foreign(name, path=path)
-        foreign = _counts(self._searched)
-        if foreign:
-            _warn(f"{name} also holds {foreign}. {GENERATION_ID_HINT}")
+        if foreign := _counts(self._searched):
+            _warn(f"{name} also contains {foreign}. {GENERATION_ID_HINT}")
         if self._listed:
             _warn(f"{name} lists values that are not generation ids: {_counts(self._listed)}. {GENERATION_ID_HINT}")
         ids = sorted(self.ids)
         malformed = [text for text in self.malformed if not _begins_one(text, ids)]
         if malformed:
             _warn(
-                f"{name}: skipped {len(malformed)} x text like a generation id, but of an unknown length; the first is "
-                f"{malformed[0]!r}. If these ids are complete, pass them as a list."
+                f"{name}: skipped {len(malformed)} id-like tokens of unexpected length (first: {malformed[0]!r}). "
+                "If these ids are complete, pass them as a list."
             )
         if self.blanks:
             _warn(f"{name}: {self.blanks} missing or empty values skipped")
@@ -120,13 +150,40 @@ class IdCollector:
         if self.ids:
             logger.info("%s: %d distinct ids", name, len(self.ids))
         else:
-            _warn(f"{name} holds no id")
+            _warn(f"{name} contains no id")
         return list(self.ids)
 
 
 def is_null_mark(text: str) -> bool:
-    """Tell whether a text stands for a missing value, as databases and spreadsheets write it."""
+    """Tell whether a text stands for a missing value."""
     return len(text) <= _LONGEST_NULL_MARK and clean_id(text).lower() in NULL_MARKS
+
+
+def id_of(response: Any) -> str | None:
+    """Return the generation id of a response object or mapping of any client; None when it has no id."""
+    # LangChain keeps the id in the first of these parts; HTTP libraries have it as a header.
+    parts = [response, *(_get(response, name) for name in ("response_metadata", "response", "data", "headers"))]
+    ids = [value for part in parts for name in _ID_FIELDS if isinstance(value := _get(part, name), str)]
+    return next(filter(looks_like_id, ids), ids[0] if ids else None)
+
+
+def has_empty_id(response: Any) -> bool:
+    """Tell whether the id of a response is None, as that of a failed call."""
+    if isinstance(response, Mapping):
+        return any(name in response and response[name] is None for name in _ID_FIELDS)
+    return any(getattr(response, name, "") is None for name in _ID_FIELDS)
+
+
+def _get(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None:
+        return True
+    import pandas as pd  # noqa: PLC0415 - only a value that is not text needs it
+
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def _warn(message: str) -> None:
@@ -134,7 +191,7 @@ def _warn(message: str) -> None:
 
 
 def _begins_one(text: str, ids: list[str]) -> bool:
-    """Tell whether a cut id is the beginning of one of the sorted ids that were found whole."""
+    """Tell whether a cut id is the beginning of one of the sorted ids."""
     place = bisect_left(ids, text)
     return place < len(ids) and ids[place].startswith(text)
 

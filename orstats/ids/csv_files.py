@@ -1,4 +1,4 @@
-"""Take ids from one column of delimited text."""
+"""Read delimited text as tables: commas, semicolons, tabs or bars, whatever the file uses."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import io
 import re
 from collections import Counter
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orstats.errors import IdSourceError
-from orstats.ids.columns import SAMPLE_ROWS, ColumnSearch, name_columns, pick_column, plausible
-from orstats.ids.decompression import CHUNK, as_stream
+from orstats.ids.decompression import CHUNK, HEAD, as_stream
 from orstats.ids.formats import ID_NAMES, looks_like_id, plain_name
+from orstats.ids.tables import BATCH_ROWS, SAMPLE_ROWS, Table, name_columns, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,51 +22,46 @@ if TYPE_CHECKING:
 
 __all__ = ["read_csv"]
 
-_HEAD: Final = 1 << 17
-_ROWS_AT_ONCE: Final = 50_000
 _DELIMITERS: Final = ",;\t|"
 _QUOTED = re.compile(r'"[^"]*"')
 _LINE = re.compile(r"(?:row|line) (\d+)")
 
 
 def read_csv(stream: BinaryIO, found: IdCollector, *, column: str | None, where: str) -> None:
-    """Take the ids from a column of delimited text: commas, semicolons, tabs or bars, whatever the file uses.
+    """Take the ids from a column of delimited text.
 
-    A file whose first row already holds an id has no header; its columns are called ``1``, ``2`` and so on. Titles
-    above the header are skipped. Where the header is repeated, also with its columns in another order, as when
-    several files were put one after the other, the column is looked up again.
+    A file whose first row already contains an id has no header; its columns are called ``1``, ``2`` and so on. Titles
+    above the header are skipped. Where the header is repeated, also with its columns in another order, as in
+    concatenated files, the column is looked up again.
     """
-    source = _Source(stream)
-    while source.skip_blank():
-        _read_table(source, found, column=column, where=where)
+    lines = _Lines(stream)
+    while lines.skip_blank():
+        _read_table(lines, found, column=column, where=where)
 
 
-class _Source:
-    """A stream of lines of which one table after the other is read."""
+class _Lines:
+    """A stream of lines from which one table after the other is read."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self.pending = b""
-        self.line = 0
+        self.number = 0
 
     def skip_blank(self) -> bool:
         """Skip blank lines; False at the end."""
         while not self.pending.strip():
-            self.line += self.pending.count(b"\n")
-            self.pending = self._stream.read(CHUNK)
-            if not self.pending:
+            self.skip(len(self.pending))
+            if not self._read():
                 return False
-            self.pending += self._stream.readline()
         self.skip(len(self.pending) - len(self.pending.lstrip(b"\r\n")))
         return True
 
     def skip(self, size: int) -> None:
-        """Skip bytes that are pending."""
-        self.line += self.pending.count(b"\n", 0, size)
+        self.number += self.pending.count(b"\n", 0, size)
         self.pending = self.pending[size:]
 
-    def table(self, next_header: Callable[[bytes], int]) -> Iterator[bytes]:
-        """Give the text up to the next header after the first line."""
+    def up_to(self, next_header: Callable[[bytes], int]) -> Iterator[bytes]:
+        """Yield the text up to the next header after the first line."""
         first = self.pending.find(b"\n") + 1
         while self.pending:
             place = next_header(self.pending[first:])
@@ -76,15 +71,17 @@ class _Source:
             yield data
             if place >= 0:
                 return
-            self.pending = self._stream.read(CHUNK)
-            self.pending += self._stream.readline() if self.pending else b""
+            self._read()
+
+    def _read(self) -> bool:
+        self.pending = self._stream.read(CHUNK)
+        self.pending += self._stream.readline() if self.pending else b""
+        return bool(self.pending)
 
 
-def _read_table(source: _Source, found: IdCollector, *, column: str | None, where: str) -> None:
+def _read_table(lines: _Lines, found: IdCollector, *, column: str | None, where: str) -> None:
     """Read one table, up to the next header."""
-    import pandas as pd  # noqa: PLC0415 - keeps `import orstats` light
-
-    start = source.pending[:_HEAD].decode("utf-8", "replace")
+    start = lines.pending[:HEAD].decode("utf-8", "replace")
     delimiter = _delimiter(start)
     reader = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
     rows: list[list[str]] = []
@@ -93,42 +90,37 @@ def _read_table(source: _Source, found: IdCollector, *, column: str | None, wher
         rows.append(row)
         ends.append(reader.line_num)
     names, below, header = name_columns(rows, column=column)
-    place = pick_column(names, below, column=column, where=where)
     if header:
-        source.skip(len(b"".join(source.pending.splitlines(keepends=True)[: ends[header - 1]])))
-    line = source.line
-    header_place = _header_finder(names, delimiter) if header is not None else lambda _: -1
+        lines.skip(len(b"".join(lines.pending.splitlines(keepends=True)[: ends[header - 1]])))
+    next_header = _header_finder(names, delimiter) if header is not None else lambda _: -1
     width = max(len(names), *map(len, rows[header or 0 :]))
-    places = range(len(names)) if place is None else [place]
-    search = ColumnSearch(names, where)
-    try:
-        with pd.read_csv(
-            as_stream(source.table(header_place)),
-            sep=delimiter,
-            header=None,  # also for files that have one: pandas must not rename or infer anything
-            names=range(width),
-            usecols=places,  # with it, rows that are longer than the first are accepted
-            dtype=str,
-            na_filter=False,
-            chunksize=_ROWS_AT_ONCE,
-            encoding="utf-8",
-            encoding_errors="replace",
-        ) as chunks:
-            for number, chunk in enumerate(chunks):
-                cells = chunk.iloc[int(header is not None and number == 0) :]
-                if place is None:
-                    for at in places:
-                        search.add(at, cells[at].tolist())
-                else:
-                    values = cells[place].tolist()
-                    found.add_cells(values if column else plausible(values, names[place], found, where=where))
-    except pd.errors.ParserError as error:
-        match = _LINE.search(str(error))
-        at_line = line + int(match[1]) + 1 if match else None
-        message = f"{where}: broken delimited text near line {at_line}: {error}"
-        raise IdSourceError(message, line=at_line) from error
-    if place is None:
-        search.finish(found)
+
+    def batches(places: list[int]) -> Iterator[dict[int, list[Any]]]:
+        import pandas as pd  # noqa: PLC0415 - keeps `import orstats` light
+
+        first_line = lines.number
+        try:
+            with pd.read_csv(
+                as_stream(lines.up_to(next_header)),
+                sep=delimiter,
+                header=None,  # also for files that have one: pandas must not rename or infer anything
+                names=range(width),
+                usecols=places,  # with it, rows that are longer than the first are accepted
+                dtype=str,
+                na_filter=False,
+                chunksize=BATCH_ROWS,
+                encoding="utf-8",
+                encoding_errors="replace",
+            ) as frames:
+                for number, frame in enumerate(frames):
+                    rows = frame.iloc[int(header is not None and number == 0) :]
+                    yield {place: rows[place].tolist() for place in places}
+        except pd.errors.ParserError as error:
+            match = _LINE.search(str(error))
+            line = first_line + int(match[1]) + 1 if match else None
+            raise IdSourceError(f"{where}: broken delimited text near line {line}: {error}", line=line) from error
+
+    read_table(Table(where, names, below, batches), found, column=column)
 
 
 def _delimiter(text: str) -> str:
@@ -144,15 +136,13 @@ def _delimiter(text: str) -> str:
 
 
 def _header_finder(names: Sequence[str], delimiter: str) -> Callable[[bytes], int]:
-    """Return a function that gives the place of the next line that repeats the header, in any order; else -1."""
+    """Return a function that finds the next line that repeats the header, in any order; -1 if there is none."""
     named = [name for name in names if plain_name(name) in ID_NAMES] or [name for name in names if name][:1]
     if not named:
         return lambda _: -1
-    name = named[0].encode()
+    name = re.escape(named[0].encode())
     edge = re.escape(delimiter.encode()) + rb'\r\n"'
-    pattern = re.compile(
-        rb"%s(?:(?<=[%s]%s)|(?<![\s\S]%s))(?=[%s]|\Z)" % (re.escape(name), edge, re.escape(name), re.escape(name), edge)
-    )
+    pattern = re.compile(rb"%s(?<![^%s]%s)(?=[%s]|\Z)" % (name, edge, name, edge))
     known = set(names)
 
     def find(text: bytes) -> int:

@@ -1,16 +1,17 @@
-"""What generation ids look like, and what is often mistaken for one. Pure: text in, facts out.
+"""The shapes of generation ids, and of what is often mistaken for one.
 
-Shapes (observed and documented by the vendor; none is promised, so lists are never checked against them):
-
-- modern ``gen-<10-digit unix second>-<20 alphanumerics>``, with a job kind as in ``gen-vid-<second>-<20>``
-- legacy ``gen-<28 alphanumerics>``, without a time
+- modern: ``gen-<10-digit unix second>-<20 alphanumerics>``, with a job kind as in ``gen-vid-<second>-<20>``
+- legacy: ``gen-<28 alphanumerics>``, without a time
 - other gateways that clone the API: ``gen_<ULID>``
+
+The vendor uses and documents them but promises none, so lists are never checked against them.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode
+from itertools import chain
 from typing import Final
 from unicodedata import category
 from urllib.parse import quote, unquote
@@ -22,6 +23,7 @@ __all__ = [
     "GENERATION_ID_HINT",
     "ID_NAMES",
     "SHAPE",
+    "SUFFIXES",
     "clean_id",
     "id_created_at",
     "ids_in",
@@ -34,96 +36,81 @@ __all__ = [
 ]
 
 GENERATION_ID_HINT: Final = (
-    "The generation id is the `id` of the OpenRouter answer, gen-…, or its X-Generation-Id header."
+    "The generation id is the `id` of the OpenRouter response, gen-…, or its X-Generation-Id header."
 )
-"""The sentence that helps whoever collected the wrong ids."""
+"""Advice for users who collected other ids."""
 
 API_KEY: Final = "sk-… (an API key, not shown: keep keys out of lists and logs)"
-"""What `invalid_id_kind` says of a key."""
+"""What `invalid_id_kind` returns for a key."""
 
 FILE_NAME: Final = "the name of a file"
-"""How the phrase of `invalid_id_kind` for a file begins."""
+"""How the phrase of `invalid_id_kind` for a file name begins."""
+
+SUFFIXES: Final = (
+    *(".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xls"),
+    *(".feather", ".arrow", ".ods", ".db", ".sqlite", ".sqlite3", ".har", ".eml", ".mbox"),
+    *(".txt", ".log", ".out", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".zstd", ".lz4"),
+)
+"""A text that ends like this is taken for the name of a file."""
 
 FOREIGN_KINDS: Final = {
     "chatcmpl-": "chatcmpl-… (the provider's own completion id)",
     "cmpl-": "cmpl-… (the provider's own completion id)",
-    "req-": "req-… (the id of an API request, which may hold several generations)",
-    "req_": "req_… (the id of an API request, which may hold several generations)",
-    "resp_": "resp_… (the id of a Responses API answer)",
+    "req-": "req-… (the id of an API request, which may contain several generations)",
+    "req_": "req_… (the id of an API request, which may contain several generations)",
+    "resp_": "resp_… (the id of a Responses API response)",
     "msg_": "msg_… (the provider's own message id)",
 }
-"""Prefix of an id that cannot be a generation id, and what it is instead."""
+"""Prefixes of ids of other kinds."""
 
 SHAPE = re.compile(
     r"gen-(?:[a-z]{2,8}-)?[0-9]{10}-[A-Za-z0-9]{20}"
     r"|gen-[A-Za-z0-9]{28}"
     r"|gen_[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}"
 )
-"""The known shapes, for searches too; only a match of the whole text is an id."""
+"""The known shapes, for searches too; only a full match is an id."""
 
 _SEARCHED = re.compile(rf"(?<![A-Za-z0-9])(?:{SHAPE.pattern})(?![A-Za-z0-9])")
 _DECORATED = re.compile(rf"[\W_]*({SHAPE.pattern})[\W_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_:.~@-]*[A-Za-z0-9])?")
-_LITELLM: Final = "resp_bGl0ZWxsbT"  # LiteLLM's own answer ids hold "litellm:…response_id:gen-…" in base64
+_LITELLM: Final = "resp_bGl0ZWxsbT"  # LiteLLM's own response ids are "litellm:…response_id:gen-…" in base64
 _HYPHENS = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]")
 _AROUND: Final = (
     " \t\r\n\f\v\xa0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
     "=\"'`,;\xb4\xab\xbb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u2039\u203a"
 )
 _KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{8}", re.IGNORECASE | re.ASCII)
-_FILE_NAME = re.compile(
-    r"(?:.*\.)(?:csv|tsv|txt|log|out|json|jsonl|ndjson|har|parquet|feather|arrow|xlsx?|ods|db|sqlite3?|eml|mbox|zip|tar|tgz"
-    r"|gz|bz2|xz|zstd?|lz4)",
-    re.IGNORECASE,
-)
 _NOT_IDS: Final = (
     (re.compile(r"^\s*$"), "an empty text"),
+    (re.compile(rf"{_SEARCHED.pattern}(?s:.*){_SEARCHED.pattern}"), "a text with several ids; pass them as a list"),
+    (re.compile("://"), "a URL"),
+    (re.compile(r"\S\s+\S"), "a text with spaces"),
+    (re.compile(rf".{_SEARCHED.pattern}|{_SEARCHED.pattern}."), "a text that contains more than an id"),
     (
-        re.compile(rf"{_SEARCHED.pattern}(?s:.*){_SEARCHED.pattern}"),
-        "a text with several ids in it; pass them as a list",
-    ),
-    (re.compile("://"), "a web address"),
-    (re.compile(r"\S\s+\S"), "a text with spaces in it"),
-    (re.compile(rf".{_SEARCHED.pattern}|{_SEARCHED.pattern}."), "a text that holds more than an id"),
-    (
-        re.compile(rf"^{_FILE_NAME.pattern}$", re.IGNORECASE),
+        re.compile(rf"^.*(?:{'|'.join(map(re.escape, SUFFIXES))})$", re.IGNORECASE),
         f"{FILE_NAME}; pass the ids that read_ids() finds in it",
     ),
 )
 _TIME = re.compile(r"gen-(?:[A-Za-z][A-Za-z0-9]*-)?([0-9]{10})((?:[0-9]{3}){0,3})-[A-Za-z0-9]", re.ASCII)
 _ULID = re.compile(r"gen_([0-7][0-9A-HJKMNP-TV-Z]{25})", re.IGNORECASE | re.ASCII)
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_FROM_CROCKFORD: Final = str.maketrans("JKMNPQRSTVWXYZ", "IJKLMNOPQRSTUV")  # to the digits of Python's base 32
 _ULID_TIME_DIGITS: Final = 10
 _EARLIEST: Final = 1_672_531_200.0  # 2023-01-01: the API did not exist before
 _LATEST: Final = 4_133_980_800.0  # 2101-01-01
 _SHOWN_LENGTH: Final = 80
-
+_SHORTEST_ID: Final = 20
 
 ID_NAMES: Final = ("generationid", "xgenerationid", "genid", "id")
 """Column names that mean the generation id, as `plain_name` writes them; the most certain first."""
 
-_SHORTEST_ID: Final = 20
-
 
 def plain_name(name: str) -> str:
-    """Reduce a column name to its letters and digits, so that ``X-Generation-Id`` meets ``generation_id``.
-
-    Examples
-    --------
-    >>> plain_name("X-Generation-Id")
-    'xgenerationid'
-    """
+    """Reduce a column name to lower-case letters and digits: ``X-Generation-Id`` to ``xgenerationid``."""
     return "".join(character for character in name.lower() if character.isalnum())
 
 
 def looks_like_id(value: object) -> bool:
-    """Tell whether a cell resembles a generation id, of whatever length.
-
-    Examples
-    --------
-    >>> looks_like_id(" gen-1790000000-AbCdEfGhIjKlMnOpQrSt"), looks_like_id("general"), looks_like_id(None)
-    (True, False, False)
-    """
+    """Tell whether a cell resembles a generation id of any length."""
     if not isinstance(value, str) or "gen" not in value:
         return False
     text = clean_id(value)
@@ -131,25 +118,14 @@ def looks_like_id(value: object) -> bool:
 
 
 def is_generation_id(text: str) -> bool:
-    """Tell whether a text has exactly one of the known shapes of a generation id.
-
-    A false answer does not mean that the id is wrong: the vendor promises no shape.
-
-    Examples
-    --------
-    >>> is_generation_id("gen-1790000000-AbCdEfGhIjKlMnOpQrSt")
-    True
-    >>> is_generation_id("gen-something-new")
-    False
-    """
+    """Tell whether a text has one of the known shapes; others may still be ids."""
     return SHAPE.fullmatch(text) is not None
 
 
 def clean_id(text: str) -> str:
-    """Remove what a copied id carries from where it was copied.
+    """Remove spaces, invisible characters, quotes, punctuation and links around a copied id.
 
-    Spaces and invisible characters, quotes, brackets and punctuation around it, hyphens that only look like one, and
-    the link of a web page around it. A text that holds something more is returned as it is, except for the ends.
+    Typographic hyphens become hyphens. Of any other text only the ends are cleaned.
 
     Examples
     --------
@@ -157,8 +133,6 @@ def clean_id(text: str) -> str:
     'gen-1790000000-AbCdEfGhIjKlMnOpQrSt'
     >>> clean_id("https://openrouter.ai/logs?transaction=gen-1790000000-AbCdEfGhIjKlMnOpQrSt&tab=raw")
     'gen-1790000000-AbCdEfGhIjKlMnOpQrSt'
-    >>> clean_id("gen-1790000000-AbCdEfGhIjKlMnOpQrSt and more")
-    'gen-1790000000-AbCdEfGhIjKlMnOpQrSt and more'
     """
     if _PLAIN.fullmatch(text):
         return text
@@ -177,40 +151,30 @@ def clean_id(text: str) -> str:
 
 
 def ids_in(text: str) -> list[str]:
-    """Return the id that a cell of a table is, or else the ids that it contains, as in JSON; or else its text.
-
-    Examples
-    --------
-    >>> ids_in('{"id": "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"}'), ids_in("custom-1")
-    (['gen-1790000000-AbCdEfGhIjKlMnOpQrSt'], ['custom-1'])
-    """
+    """Return the ids that a cell of a table contains, as in JSON, or else its text."""
     cleaned = clean_id(text)
     return [cleaned] if _PLAIN.fullmatch(cleaned) else list(map(str, _SEARCHED.findall(text))) or [text]
 
 
 def invalid_id_kind(id: str) -> str | None:  # noqa: A002 - the public argument is an id
-    """Name why a text cannot be a generation id.
-
-    Only certain cases are named. An unknown shape is not one of them, because ids are never checked strictly.
+    """Say what a text is that certainly is not a generation id; None for anything else, also for unknown shapes.
 
     Examples
     --------
     >>> invalid_id_kind("chatcmpl-8xYzAbC123")
     "chatcmpl-… (the provider's own completion id)"
-    >>> invalid_id_kind("gen-1790000000-AbCdEfGhIjKlMnOpQrSt") is None
-    True
     """
     if "sk-" in id.lower() and _KEY.search(id):
         return API_KEY  # also when it is glued to an id
     if id.startswith(("gen-", "gen_")) and _PLAIN.fullmatch(id):
         return None
-    return next((what for pattern, what in _NOT_IDS if pattern.search(id)), None) or next(
-        (kind for prefix, kind in FOREIGN_KINDS.items() if id.startswith(prefix)), None
-    )
+    reasons = (what for pattern, what in _NOT_IDS if pattern.search(id))
+    kinds = (kind for prefix, kind in FOREIGN_KINDS.items() if id.startswith(prefix))
+    return next(chain(reasons, kinds), None)
 
 
 def id_created_at(id: str) -> float | None:  # noqa: A002 - the public argument is an id
-    """Read the time of creation that an id carries.
+    """Return the creation time that an id contains, in seconds.
 
     Examples
     --------
@@ -225,34 +189,19 @@ def id_created_at(id: str) -> float | None:  # noqa: A002 - the public argument 
     if match := _TIME.match(id):
         seconds = float(f"{match[1]}.{match[2] or 0}")
     elif match := _ULID.fullmatch(id):
-        milliseconds = 0
-        for digit in match[1][:_ULID_TIME_DIGITS].upper():
-            milliseconds = milliseconds * len(_CROCKFORD) + _CROCKFORD.index(digit)
-        seconds = milliseconds / 1000
+        seconds = int(match[1][:_ULID_TIME_DIGITS].upper().translate(_FROM_CROCKFORD), 32) / 1000
     else:
         return None
     return seconds if _EARLIEST <= seconds < _LATEST else None
 
 
 def log_url(id: str) -> str:  # noqa: A002 - as above
-    """Return the address of the vendor's page of a generation; only its account may see it.
-
-    Examples
-    --------
-    >>> log_url("gen-1/2")
-    'https://openrouter.ai/logs?transaction=gen-1%2F2'
-    """
+    """Return the URL of the vendor's page about a generation, which only its account can open."""
     return f"https://openrouter.ai/logs?transaction={quote(id, safe='', errors='replace')}"
 
 
 def redact(text: str) -> str:
-    """Quote a user's text for a message: short, and never a key.
-
-    Examples
-    --------
-    >>> redact("ids.txt"), redact("sk-or-v1-0123456789abcdef")
-    ("'ids.txt'", '(an API key, not shown)')
-    """
+    """Quote a user's text for a message: shortened, and never a key."""
     if _KEY.search(text):
         return "(an API key, not shown)"
     return repr(text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orstats.errors import IdSourceError
-from orstats.ids.columns import no_such_column
+from orstats.ids.tables import no_such_column
 from orstats.ids.text import search_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from orstats.ids.collector import IdCollector
+    from orstats.ids.decompression import Source
 
 __all__ = ["read_sqlite"]
 
@@ -22,35 +23,38 @@ _LONGEST_CELL: Final = 256 << 20
 _WAIT_S: Final = 2.0
 
 
-def read_sqlite(source: str | memoryview, found: IdCollector, *, column: str | None, where: str) -> None:
+def read_sqlite(source: Source, found: IdCollector, *, column: str | None) -> None:
     """Take the ids from all text of a database, or from one column of its tables."""
     try:
-        with closing(_connect(source)) as database:
+        with closing(_open_file(source.path) if source.path else _open_copy(source)) as database:
             database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)  # a cell may be computed
             database.execute("PRAGMA trusted_schema = OFF")
             database.text_factory = lambda data: data.decode("utf-8", "replace")
-            _read_tables(database, found, column, where)
+            _read_tables(database, found, column, source.where)
     except sqlite3.Error as error:
         locked = "locked" in str(error)
         advice = "close the program that uses it, or read a copy" if locked else "not a readable SQLite database"
-        raise IdSourceError(f"{where}: {error}; {advice}") from error
+        raise IdSourceError(f"{source.where}: {error}; {advice}") from error
 
 
-def _connect(source: str | memoryview) -> sqlite3.Connection:
-    if isinstance(source, str):
-        database = sqlite3.connect(f"{Path(source).absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT_S)
-        try:
-            database.execute("SELECT 1 FROM sqlite_master LIMIT 1")
-        except sqlite3.OperationalError as error:
-            if "unable to open" not in str(error):
-                database.close()
-                raise
-            database.close()  # in write-ahead mode, in a directory that cannot be written
-            database = sqlite3.connect(f"{Path(source).absolute().as_uri()}?immutable=1", uri=True)
-        return database
+def _open_file(path: str) -> sqlite3.Connection:
+    uri = Path(path).absolute().as_uri()
+    database = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=_WAIT_S)
+    try:
+        database.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+    except sqlite3.OperationalError as error:
+        database.close()
+        if "unable to open" not in str(error):
+            raise
+        return sqlite3.connect(f"{uri}?immutable=1", uri=True)  # in write-ahead mode, in a read-only directory
+    return database
+
+
+def _open_copy(source: Source) -> sqlite3.Connection:
+    data = source.file.read()
     database = sqlite3.connect(":memory:")
     # The bytes 18 and 19 ask for a write-ahead log, which a database in memory cannot have.
-    database.deserialize(b"".join((source[:18], b"\x01\x01", source[20:])))
+    database.deserialize(data[:18] + b"\x01\x01" + data[20:])
     return database
 
 

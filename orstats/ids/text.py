@@ -14,7 +14,6 @@ import orjson
 
 from orstats.ids.encoded import CONTEXT, RareForms
 from orstats.ids.formats import ID_NAMES, is_generation_id, plain_name
-from orstats.ids.recorded import has_records, without_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -112,9 +111,6 @@ def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
     their shape.
     """
     first = next(chunks, b"")
-    if has_records(first):
-        search_text(without_labels(itertools.chain([first], chunks)), found)
-        return
     if _JSON_LIST.match(first):
         chunks = iter(_read_json_list(itertools.chain([first], chunks), found))
         first = next(chunks, b"")

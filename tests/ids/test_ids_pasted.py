@@ -45,7 +45,7 @@ def test_ids_of_unknown_shapes_stay_as_they_are(text):
         (f"{A} and more", "spaces"),
         (f"id={A}", "more than an id"),
         (f"{LINK}{A},{B}", "several ids"),
-        ("https://example.org/", "a web address"),
+        ("https://example.org/", "a URL"),
         ("ids.txt", "the name of a file"),
         ("logs/app.log.zst", "the name of a file"),
     ],

@@ -1,7 +1,6 @@
 import pytest
 
-from orstats.ids.formats import is_generation_id, redact
-from orstats.ids.read import id_created_at, invalid_id_kind
+from orstats.ids.formats import id_created_at, invalid_id_kind, is_generation_id, redact
 
 MODERN = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 VIDEO = "gen-vid-1790000000-AbCdEfGhIjKlMnOpQrSt"
@@ -38,7 +37,7 @@ def test_an_unknown_shape_is_not_refused(text):
         ("req_011CS", "req_…"),
         ("resp_67ccd2bed1ec8190", "resp_…"),
         ("msg_01XFDUDYJgAACzvnptvVoYEL", "msg_…"),
-        ("https://openrouter.ai/logs?transaction=" + MODERN, "a web address"),
+        ("https://openrouter.ai/logs?transaction=" + MODERN, "a URL"),
         ("total of all", "spaces"),
         ("  ", "empty"),
     ],
