@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Iterator
@@ -16,11 +15,11 @@ import platformdirs
 import pyarrow as pa
 from pyarrow import fs
 
+from orstats._atomic_write import FULL
 from orstats.archive.storage import LocalStore, RemoteStore, Store
 from orstats.errors import ArchiveError, ConfigError
 
 _SCHEMES: Final = ("file", "s3", "gs", "gcs", "abfs", "abfss")
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 #: A URL whose slashes were lost: one slash, backslashes, or none after a scheme that is known.
 _BROKEN_URL: Final = re.compile(rf"(?i)([a-z][a-z0-9+.-]+):[\\/](?!/)|({'|'.join(_SCHEMES)}|s3a|s3n):(?!//)")
 _WINDOWS_PATH: Final = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -90,7 +89,7 @@ class Location:
             where = f"{self.shown}/{directory}".rstrip("/")
             reason = error.strerror or _redact(str(error))
             advice = "Make it accessible"
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 advice = "Free some space"
             raise ArchiveError(
                 f"Cannot {doing} the archive {where}: {reason.rstrip('.')}. What was stored before is intact. "

@@ -10,7 +10,6 @@ import errno
 import io
 import logging
 import os
-import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,8 @@ from typing import IO, Any, Final, Protocol
 import pyarrow as pa
 from pyarrow import fs
 
+from orstats._atomic_write import FULL, atomic_write
+
 logger = logging.getLogger(__name__)
 
 #: Writes a whole file into the sink it is given, which can also seek and read.
@@ -29,11 +30,6 @@ Produce = Callable[[IO[bytes]], None]
 
 _PRIVATE_DIRECTORY, _SHARED_DIRECTORY = 0o700, 0o2770
 _PRIVATE_FILE, _SHARED_FILE = 0o600, 0o660
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-#: What network file systems answer to a call that they do not have.
-_UNSUPPORTED: Final = frozenset(
-    {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.EBADF, errno.EPERM, errno.EXDEV}
-)
 #: What the system answers for a file of another user, or one that another program has locked.
 _REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN, errno.EISDIR, errno.ELOOP})
 _PROBE: Final = b"orstats" * 512
@@ -160,37 +156,9 @@ class LocalStore:
     def write(self, directory: str, name: str, produce: Produce) -> None:
         """Make a whole, durable file: a hidden temporary one, synced to disk, then renamed."""
         folder = self._folder(directory)
-        # Unique, so that neither another process nor what a crash left is in the way.
-        temporary = folder / f".{name}.{os.urandom(4).hex()}.tmp"
-        try:
-            with open(temporary, "x+b", opener=self._open_with_mode) as sink:
-                produce(sink)
-                sink.flush()
-                try:
-                    os.fsync(sink.fileno())
-                except OSError as error:
-                    self._tolerate(error, f"{folder} cannot make files durable", error.errno in _UNSUPPORTED)
-            try:
-                temporary.replace(folder / name)
-            except OSError as error:
-                self._tolerate(error, f"{folder} cannot rename files", error.errno in _UNSUPPORTED)
-                self._copy(temporary, folder / name)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        with atomic_write(folder / name, opener=self._open_with_mode, warn=self._warn) as sink:
+            produce(sink)
         self._sync(folder)
-
-    def _copy(self, temporary: Path, target: Path) -> None:
-        """Do without a rename, as some mounted object stores must: the file appears whole when it is closed."""
-        try:
-            with temporary.open("rb") as source, open(target, "xb", opener=self._open_with_mode) as sink:
-                shutil.copyfileobj(source, sink)
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
-        with suppress(OSError):
-            temporary.unlink()
 
     def prove(self, directory: str) -> None:
         """Create the directory; write, read back and remove a small file: OSError when that does not work."""
@@ -239,7 +207,9 @@ class LocalStore:
         try:
             change(mode)
         except OSError as error:
-            self._tolerate(error, text, error.errno not in _FULL)
+            if error.errno in FULL:
+                raise
+            self._warn(f"{text} ({error.strerror or error})")
         else:
             if stat.S_IMODE(path.stat().st_mode) & 0o077 & ~mode:
                 self._warn(text)
@@ -255,15 +225,10 @@ class LocalStore:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 raise
             # The file itself is on disk; network drives have no such call for directories.
             logger.debug("cannot sync the directory %s: %s", folder, error)
-
-    def _tolerate(self, error: OSError, text: str, tolerable: bool) -> None:
-        if not tolerable:
-            raise error
-        self._warn(f"{text} ({error.strerror or error})")
 
     def _warn(self, text: str) -> None:
         """Warn once of each peculiarity."""

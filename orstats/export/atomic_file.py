@@ -1,8 +1,4 @@
-"""Files that appear whole or not at all.
-
-A file is written under a temporary name beside its target and then renamed, so a full disk or a crash leaves the old
-file as it was.
-"""
+"""The file that an export writes: its checks, and its errors as :class:`~orstats.errors.ExportError`."""
 
 from __future__ import annotations
 
@@ -12,10 +8,11 @@ import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from orstats._atomic_write import atomic_write
 from orstats.errors import ExportError
 
 
@@ -42,7 +39,7 @@ class Target:
     def check(self) -> None:
         """Find out whether the file can be written."""
         with self._errors():
-            temporary = self._temporary()
+            temporary = self._real.with_name(f".{self._real.name[:200]}.{secrets.token_hex(4)}.tmp")
             temporary.touch(exist_ok=False)
             temporary.unlink()
             if self._real.exists():
@@ -51,23 +48,10 @@ class Target:
     def replace(self, produce: Callable[[IO[bytes]], Any]) -> None:
         """Write the file by a function, and put it in the place of the old one."""
         self.check()
-        temporary = self._temporary()
-        with self._errors():
-            try:
-                with temporary.open("xb") as file:
-                    produce(file)
-                    file.flush()
-                    os.fsync(file.fileno())  # some disks say only now that they are full
-                if self._real.exists():
-                    shutil.copymode(self._real, temporary)
-                temporary.replace(self._real)
-            except BaseException:
-                with suppress(OSError):
-                    temporary.unlink()
-                raise
-
-    def _temporary(self) -> Path:
-        return self._real.with_name(f".{self._real.name[:200]}.{secrets.token_hex(4)}.tmp")
+        with self._errors(), atomic_write(self._real) as file:
+            produce(file)
+            if self._real.exists():
+                shutil.copymode(self._real, file.name)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

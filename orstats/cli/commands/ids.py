@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from orstats._atomic_write import atomic_write
 from orstats.account.analytics import AnalyticsQuery
 from orstats.account.list_ids import list_ids
 from orstats.account.time_range import moment, span
@@ -120,15 +120,8 @@ def _write(ids: Sequence[str], output: str | None) -> None:
     if output is None:
         data().writelines(f"{one}\n" for one in ids)
         return
-    # Whole or not at all: a scheduled job may read it at any time.
-    target = Path(output)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{one}\n" for one in ids)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(Path(output)) as file:  # a scheduled job may read it at any time
+        file.writelines(f"{one}\n".encode() for one in ids)
 
 
 def _why_empty(client: Client, since: datetime, until: datetime, filters: Mapping[str, Sequence[str]]) -> str:
