@@ -14,7 +14,7 @@ from orstats.archive.dataset import Chosen, Keys, Rows
 #: A record fetched sooner than this after the end of its call may still change (costs of BYOK, late fields).
 SETTLED_AFTER_S: Final = 60
 #: No generation takes longer; a record that says so must not be fetched again for ever.
-_LONGEST_MS: Final = 86_400_000
+LONGEST_MS: Final = 86_400_000
 
 
 def choose(keys: Sequence[Keys], wanted: pa.Array | None, *, settled_only: bool) -> list[Chosen]:
@@ -41,7 +41,7 @@ def choose(keys: Sequence[Keys], wanted: pa.Array | None, *, settled_only: bool)
         rows = np.sort(rows[order[newest]])
     if settled_only and "created_at" in table.column_names:
         age_ms = pc.subtract(table["fetched_at"], table["created_at"]).cast(pa.int64()).to_numpy() / 1000
-        ran_ms = np.nan_to_num(table["generation_time"].to_numpy()).clip(0, _LONGEST_MS)
+        ran_ms = np.nan_to_num(table["generation_time"].to_numpy()).clip(0, LONGEST_MS)
         settled = age_ms - ran_ms >= SETTLED_AFTER_S * 1000  # a missing time is NaN, and never settled
         rows = rows[settled[rows]]
     lengths = [one.table.num_rows for one in keys]

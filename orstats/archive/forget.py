@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Final
 
@@ -27,7 +27,8 @@ from orstats.archive.layout import CONTENTS, GENERATIONS, directory
 from orstats.archive.newest import until_stable
 from orstats.archive.reader import Reader
 from orstats.archive.storage import Entry, Store
-from orstats.ids.formats import id_created_at
+from orstats.errors import ConfigError
+from orstats.ids.formats import clean_id, id_created_at
 
 Mask = npt.NDArray[np.bool_]
 
@@ -38,11 +39,25 @@ _COLUMNS: Final = ("id", "created_at", "fetched_at", "external_user", "model")
 class Criteria:
     """Which generations are meant: those that meet all of the criteria that are given."""
 
-    ids: Sequence[str] | None
-    users: Sequence[str] | None
-    models: Sequence[str] | None
-    after: datetime | None
-    before: datetime | None
+    ids: Sequence[str] | None = None
+    users: Sequence[str] | None = None
+    models: Sequence[str] | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        ids: str | Iterable[str] | None,
+        user: str | Iterable[str] | None,
+        model: str | Iterable[str] | None,
+        before: datetime | date | str | None,
+        after: datetime | date | str | None,
+    ) -> Criteria:
+        """Validate the arguments of :meth:`orstats.Archive.forget`."""
+        cleaned = None if ids is None else [clean_id(one) for one in _texts(ids) or ()]
+        return cls(cleaned, _texts(user), _texts(model), _moment("after", after), _moment("before", before))
 
     @property
     def needs_records(self) -> bool:
@@ -64,6 +79,28 @@ class Criteria:
             fetched = table["fetched_at"].cast(pa.int64()).to_numpy()
             met &= np.where(np.isnan(created), fetched, created) < _microseconds(self.before)
         return met
+
+
+def _texts(values: str | Iterable[str] | None) -> list[str] | None:
+    import pandas as pd  # noqa: PLC0415 - reading and storing records needs no pandas
+
+    if values is None:
+        return None
+    return [values] if isinstance(values, str) else [str(value) for value in values if not pd.isna(value)]
+
+
+def _moment(name: str, value: datetime | date | str | None) -> datetime | None:
+    import pandas as pd  # noqa: PLC0415 - as above
+
+    if value is None:
+        return None
+    try:
+        moment = pd.Timestamp(value).to_pydatetime()
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{name} must be a time such as 2026-03-01, got {value!r}.") from error
+    if pd.isna(moment):
+        raise ConfigError(f"{name} must be a time such as 2026-03-01, got {value!r}.")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 @dataclass(frozen=True, slots=True)

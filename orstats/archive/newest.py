@@ -6,18 +6,21 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
-from orstats.archive.choose import choose
+from orstats.archive.choose import LONGEST_MS, SETTLED_AFTER_S, choose
 from orstats.archive.dataset import Chosen, Dataset, Keys, UnreadablePartError, irregular_parts, parts_of
-from orstats.archive.reader import WORKERS, only, read_keys, read_rows
+from orstats.archive.reader import WORKERS, Reader, only, read_keys, read_rows
 from orstats.archive.storage import Store
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Key of a table's metadata: the files whose records are not in it because they cannot be read.
 UNREADABLE: Final = b"orstats:unreadable_files"
@@ -68,6 +71,55 @@ def newest(
         return table.replace_schema_metadata({UNREADABLE: json.dumps(unreadable)}) if unreadable else table
 
     return until_stable(read)
+
+
+def newest_row(
+    store: Store, dataset: Dataset, directory: str, generation_id: str, *, settled_only: bool
+) -> dict[str, Any] | None:
+    """Return the newest record of one id as Python values, without pandas, which much of pyarrow imports."""
+
+    def read(skip: Mapping[str, UnreadablePartError]) -> dict[str, Any] | None:
+        problems = [*irregular_parts(store, directory), *skip.values()]
+        found: list[dict[str, Any]] = []
+        for entry in parts_of(store, directory):
+            path = f"{directory}/{entry.name}"
+            try:
+                if path not in skip:
+                    with Reader(store, dataset, path) as reader:
+                        found += _rows_with_id(reader, dataset, generation_id)
+            except UnreadablePartError as error:
+                problems.append(error)
+        warn_unreadable(store, problems)
+        # Of equally new records max() takes the first, and the last one stored is to win.
+        row = max(reversed(found), key=lambda row: row["fetched_at"] or _EPOCH, default=None)
+        return None if row is None or (settled_only and not _is_settled(row)) else row
+
+    return until_stable(read)
+
+
+def _rows_with_id(reader: Reader, dataset: Dataset, generation_id: str) -> Iterator[dict[str, Any]]:
+    for group in reader.groups_with([generation_id]):
+        ids = reader.read([group], ["id"])["id"].to_pylist()
+        if generation_id in ids:
+            table = reader.read([group], dataset.schema.names)
+            for row in (row for row, one in enumerate(ids) if one == generation_id):
+                values = {name: _value(table[name].slice(row, 1)) for name in table.column_names}
+                yield values
+
+
+def _value(cell: pa.ChunkedArray) -> Any:
+    """Return the only value of a column."""
+    if not pa.types.is_timestamp(cell.type):
+        return cell.to_pylist()[0]
+    microseconds = cell.cast(pa.int64()).to_pylist()[0]
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _is_settled(row: Mapping[str, Any]) -> bool:
+    if row["created_at"] is None or row["fetched_at"] is None:
+        return False
+    ran_ms = min(max(row["generation_time"] or 0, 0), LONGEST_MS)
+    return bool(row["fetched_at"] - row["created_at"] >= timedelta(seconds=SETTLED_AFTER_S, milliseconds=ran_ms))
 
 
 def until_stable(action: Callable[[Mapping[str, UnreadablePartError]], T]) -> T:

@@ -1,6 +1,8 @@
 """What is stored comes back: the newest record of each id, settled or not, of all versions, also compacted."""
 
 import logging
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +62,44 @@ def test_a_whole_record_comes_back_as_it_was(archive):
     table = to_table(["gen-1"], [record], [SETTLED + 10])
     archive.append(HOST, table)
     assert archive.read(HOST).to_pylist() == table.to_pylist()
+
+
+def test_read_record_returns_the_newest_record_as_read_does(archive):
+    archive.append(HOST, records("gen-1", "gen-2", model="newest", at=SETTLED + 9))
+    archive.append(HOST, records("gen-2", "gen-1", model="older"))
+    archive.append(HOST, pa.concat_tables([records("gen-3", model="upper"), records("gen-3", model="lower")]))
+    archive.append(HOST, records("gen-recent", at=CREATED + 59.0))
+    for generation_id in ("gen-1", "gen-2", "gen-3"):
+        assert [archive.read_record(HOST, generation_id)] == archive.read(HOST, [generation_id]).to_pylist()
+    assert archive.read_record(HOST, "gen-3")["model"] == "lower"
+    for generation_id in ("gen-recent", "gen-0", "gen-\ud800"):
+        assert archive.read_record(HOST, generation_id) is None
+
+
+def test_read_record_names_a_damaged_file(archive, caplog):
+    archive.append(HOST, records("gen-1", model="old"))
+    archive.append(HOST, records("gen-1", model="new", at=SETTLED + 1))
+    path = parts(archive)[-1]
+    path.write_bytes(path.read_bytes()[:-9])
+    assert archive.read_record(HOST, "gen-1")["model"] == "old"
+    assert str(path) in caplog.text
+
+
+ONE_ID = """
+import sys
+from orstats.archive.archive import Archive
+archive = Archive(sys.argv[1])
+archive.read_record("openrouter.ai", "gen-1")
+archive.read_contents("openrouter.ai", ["gen-1"])
+print(sorted({"pandas", "pyarrow.dataset"} & set(sys.modules)))
+"""
+
+
+def test_one_generation_is_read_without_pandas(archive):
+    archive.append(HOST, records("gen-1"))
+    archive.append_contents(HOST, ["gen-1"], [b"{}"], [SETTLED])
+    run = subprocess.run([sys.executable, "-c", ONE_ID, archive.path], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
 
 
 def test_nothing_stored_reads_as_an_empty_table(archive):
