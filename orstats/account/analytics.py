@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from orstats._warn import warn_caller
 from orstats.account.time_windows import Window
-from orstats.api.account import AccountCalls
+from orstats.api.client import Client
 from orstats.api.response import quote
 from orstats.errors import BadResponseError, ConfigError, ServerError
 
@@ -30,7 +30,7 @@ Filters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 class AnalyticsQuery:
     """Asks one account; keeps count of its requests and passes the vendor's warnings on, each once."""
 
-    def __init__(self, client: AccountCalls, filters: list[dict[str, Any]]) -> None:
+    def __init__(self, client: Client, filters: list[dict[str, Any]]) -> None:
         self.requests = 0
         #: Moment of the oldest answer from the vendor's cache so far.
         self.cached_at: datetime | None = None

@@ -18,7 +18,6 @@ import pandas as pd
 from orstats._warn import warn_caller
 from orstats.account.analytics import MOST_ROWS, AnalyticsQuery, count_of, time_of, usd_of
 from orstats.account.time_windows import Window, bisect
-from orstats.api.account import AccountCalls
 from orstats.api.client import Client
 from orstats.errors import BadResponseError, ServerError
 
@@ -34,14 +33,14 @@ _Key = tuple[datetime, str]
 
 
 def account_totals(
-    start: datetime, end: datetime, client: AccountCalls | None = None, *, models: Collection[str] = frozenset()
+    start: datetime, end: datetime, client: Client | None = None, *, models: Collection[str] = frozenset()
 ) -> pd.DataFrame:
     """Return the account's own totals of a time range."""
     with ExitStack() as stack:
         return _totals(start, end, client or stack.enter_context(Client()), models)
 
 
-def _totals(start: datetime, end: datetime, client: AccountCalls, models: Collection[str]) -> pd.DataFrame:
+def _totals(start: datetime, end: datetime, client: Client, models: Collection[str]) -> pd.DataFrame:
     today = datetime.combine(datetime.now(UTC).date(), time(), UTC)
     totals: _Totals = defaultdict(_Total)
     from_activity = set(_whole_days(max(start, today - _ACTIVITY_DAYS * _DAY), min(end, today)))

@@ -8,7 +8,6 @@ minutes) are counted and the range is cut so that each piece fits.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -270,7 +269,7 @@ class _Run:
             self._found.setdefault(one, begin if second is None else second)
 
     def _is_settled(self, window: Window) -> bool:
-        now = datetime.fromtimestamp(time.time() + self._client.clock_ahead, UTC)
+        now = datetime.fromtimestamp(self._client.now(), UTC)
         cached_at = self._usage.cached_at
         return window.end + _SETTLED <= (now if cached_at is None else min(now, cached_at))
 

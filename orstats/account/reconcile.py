@@ -12,7 +12,7 @@ import pandas as pd
 from orstats.account.daily_totals import account_totals
 from orstats.account.day_shifts import ROUNDING_USD, Notes, merge_variants, move_past_midnight
 from orstats.account.time_range import Moment, span
-from orstats.api.account import AccountCalls
+from orstats.api.client import Client
 from orstats.errors import ConfigError
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import require
@@ -61,7 +61,7 @@ def reconcile(
     *,
     start: Moment,
     end: Moment,
-    client: AccountCalls | None = None,
+    client: Client | None = None,
     tolerance: float = 0.001,
     tz: str = "UTC",
 ) -> pd.DataFrame:

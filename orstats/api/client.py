@@ -1,32 +1,35 @@
-"""The client: one account on one host. Every call is governed, retried, and fails with a typed error."""
+"""The client for one account on one host: every request is rate-limited and retried, and fails with a typed error."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
+from datetime import date as Date  # noqa: N812 - `date` is the API's name of an argument
 from types import TracebackType
-from typing import Any, Final, Self
-from urllib.parse import quote as percent
+from typing import Any, Final, Literal, Self, TypeVar
+from urllib.parse import quote as percent_encode
+from urllib.parse import urlencode
 
+import orjson
 from requests.structures import CaseInsensitiveDict
 
 from orstats._version import __version__
-from orstats.api import response as wire
-from orstats.api.account import AccountCalls
 from orstats.api.clock import SYSTEM_CLOCK, Clock
 from orstats.api.config import Secret, Settings, checked_headers, is_duration, normalise_base_url
-from orstats.api.quota import Pace
-from orstats.api.rate_limit import Governor
+from orstats.api.rate_limit import AdaptiveRateLimiter, FixedQuota, RateLimiter
+from orstats.api.response import CONTENT, GENERATION, decode, quote, server_time
 from orstats.api.retry import Retry
 from orstats.api.transport import Answer, Transport
 from orstats.errors import (
     ApiError,
     AuthenticationError,
+    BadResponseError,
     ConfigError,
     ForbiddenError,
+    MissingKeyError,
     NetworkError,
     NoConnectionError,
     ProviderOverloadedError,
@@ -35,41 +38,53 @@ from orstats.errors import (
     ServiceUnavailableError,
 )
 
-#: Seconds to connect, and between two pieces of a response. The first leaves a person to wait less than 10 s in vain.
+T = TypeVar("T")
+
+MANAGEMENT_KEYS_URL: Final = "https://openrouter.ai/settings/management-keys"
+#: Seconds to connect, and between two pieces of a response. Without a connection, a call fails in less than 10 s.
 TIMEOUT: Final = (8.0, 30.0)
-
-_SMALL, _LARGE = 16 << 20, 256 << 20  # bytes: a record; a conversation with images
-_PATIENCE_LARGE = 10.0
 #: Longer time-outs, in seconds, overflow the clock of some platforms.
-_LONGEST_S: Final = 1e8
-#: So many of the latest responses failed: more than faults by chance.
+_MAX_TIMEOUT_S: Final = 1e8
+#: Largest response in bytes: a record; a conversation with images.
+_MAX_BYTES, _MAX_CONTENT_BYTES = 16 << 20, 256 << 20
+#: Of the usual time-out: contents are large, and analytics sums millions of rows before its first byte.
+_CONTENT_TIMEOUT_FACTOR, _ANALYTICS_TIMEOUT_FACTOR = 10.0, 3.0
+#: The vendor's published limit of ``/analytics``: requests, per so many seconds.
+_ANALYTICS_LIMIT: Final = (64, 60.0)
+#: When so many of the latest requests failed, it is not chance: some proxies enforce a limit with other statuses.
 _LATEST, _NEARLY_ALL = 32, 24
-#: Our clock was set if it moved by more than this against the monotonic one, seconds.
-_JUMP_S: Final = 1.0
+#: This machine's clock was set if it moved by more than this against the monotonic one, seconds.
+_CLOCK_STEP_S: Final = 1.0
+#: A date header has whole seconds, and was written before the response travelled.
+_CLOCK_SLACK_S: Final = 2.0
+_NEEDS_MANAGEMENT_KEY: Final = (
+    f"This needs a management key: make one at {MANAGEMENT_KEYS_URL} and set OPENROUTER_MANAGEMENT_KEY "
+    "(or pass Client(management_key=…))."
+)
 
 
-class Client(AccountCalls):
-    """Talks to the API for one account. Share one between threads and calls: it learns the account's pace.
+class Client:
+    """Client for the API of one account. Share one between threads and calls: it learns the account's rate limit.
 
     Parameters
     ----------
     api_key
-        Else ``OPENROUTER_API_KEY``. Asked for only when a request is really sent.
+        Default: ``OPENROUTER_API_KEY``. Required only when a request is sent.
     management_key
-        Else ``OPENROUTER_MANAGEMENT_KEY``. Used where an ordinary key may not read.
+        Default: ``OPENROUTER_MANAGEMENT_KEY``. Used where an ordinary key has no access.
     base_url
-        Else ``OPENROUTER_BASE_URL``, else ``https://openrouter.ai/api/v1``. With or without ``/api/v1``. Must be
+        Default: ``OPENROUTER_BASE_URL``, else ``https://openrouter.ai/api/v1``. With or without ``/api/v1``. Must be
         https, except on this machine.
     timeout
-        Seconds: one number, or (to connect, between two pieces of an answer). A whole answer may take the sum of both;
-        ten times that for stored content, three times for analytics.
+        Seconds: one number, or (to connect, between two pieces of a response). A complete response may take the sum
+        of both; ten times that for stored content, three times for analytics.
     retry
-        Bounds and waits for one id.
+        Retry limits and waits for each request.
 
     Raises
     ------
     ConfigError
-        A URL, key or time-out that cannot be used.
+        A URL, key or time-out is invalid.
 
     Examples
     --------
@@ -92,19 +107,22 @@ class Client(AccountCalls):
         retry: Retry | None = None,
         _clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        super().__init__(_clock)
         api_key, management_key = Secret.of(api_key), Secret.of(management_key)  # no traceback shows them from here on
         self.settings = Settings.resolve(api_key, management_key, base_url)
         self.retry = _checked_retry(retry, Retry())
-        self._begin(_checked_timeout(timeout), {})
+        self.clock = _clock
+        self._connect(_checked_timeout(timeout), {})
 
-    def _begin(self, timeout: tuple[float, float], headers: dict[str, Secret], shared: Transport | None = None) -> None:
-        """Begin on a host, or go on with the connections of another client of the same host."""
+    def _connect(
+        self, timeout: tuple[float, float], headers: dict[str, Secret], shared: Transport | None = None
+    ) -> None:
+        """Start on a new host, or continue on the connections of another client for the same host."""
         if shared is None:
-            self.governor = Governor(self.clock)
+            self.rate_limiter = AdaptiveRateLimiter(self.clock)
+            self.analytics_limiter: RateLimiter = FixedQuota(*_ANALYTICS_LIMIT, self.clock)
             self._latest_failed: deque[bool] = deque([False], maxlen=_LATEST)
-            self._clock_offset = math.inf  # of ours against the monotonic one, when it was last compared
-            self._server_offset: float | None = None  # of the server's
+            self._clock_offset = math.inf  # of wall time to monotonic time, when the clocks were last compared
+            self._server_offset: float | None = None  # of the server's time to monotonic time
         self._timeout = timeout
         self._headers = headers
         sent = CaseInsensitiveDict({"User-Agent": f"orstats/{__version__}", "Accept": "application/json"})
@@ -119,43 +137,41 @@ class Client(AccountCalls):
         base_url: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Return a client with other options for some calls: same keys, connections and learnt rate limit.
+        """Return a client with other options and the same keys, connections and learnt rate limit.
 
         Parameters
         ----------
         timeout, retry
-            As for :class:`Client`. None keeps the present one.
+            As for :class:`Client`. None keeps the current value.
         base_url
             As for :class:`Client`. On another host the returned client has connections and a rate limit of its own,
             and headers added before are not sent there.
         headers
-            Added to every request, beside those added before.
+            Added to every request, in addition to those added before.
 
         Returns
         -------
         Client
-            This client stays as it is. Closing either closes the shared connections; a later call opens new ones.
+            A copy; this client is unchanged. Closing either closes the shared connections; a later call opens new ones.
 
         Raises
         ------
         ConfigError
-            An option that cannot be used, such as an ``Authorization`` header.
+            An option is invalid, such as an ``Authorization`` header.
 
         Examples
         --------
         >>> client = Client("sk-or-v1-secret")
         >>> patient = client.with_options(timeout=120, retry=Retry(attempts=20, max_elapsed=3600))
-        >>> patient.governor is client.governor
+        >>> patient.rate_limiter is client.rate_limiter
         True
         """
         client = copy(self)
         if base_url is not None:
             client.settings = replace(self.settings, base_url=normalise_base_url(base_url))
         is_same_host = client.settings.origin == self.settings.origin
-        if not is_same_host:
-            AccountCalls.__init__(client, self.clock)
         client.retry = _checked_retry(retry, self.retry)
-        client._begin(  # noqa: SLF001 - a client as well
+        client._connect(  # noqa: SLF001 - also a Client
             self._timeout if timeout is None else _checked_timeout(timeout),
             (self._headers if is_same_host else {}) | checked_headers(headers or {}),
             self._transport if is_same_host else None,
@@ -178,7 +194,7 @@ class Client(AccountCalls):
     def generation(self, generation_id: str) -> dict[str, Any]:
         """Return the metadata record of one generation, as the API sends it.
 
-        :func:`orstats.get` gives it typed, :func:`orstats.fetch` many of them.
+        :func:`orstats.get` returns it typed, :func:`orstats.fetch` fetches many.
 
         Parameters
         ----------
@@ -193,17 +209,18 @@ class Client(AccountCalls):
         Raises
         ------
         ApiError
-            What the last try ended with; :class:`~orstats.errors.NotFoundError` for an unknown or too young id.
+            The error of the last attempt; :class:`~orstats.errors.NotFoundError` for an id that is unknown or too
+            recent.
         MissingKeyError
             No key is set.
         """
-        return self._retried(lambda: self.ask_generation(generation_id))
+        return self._with_retries(lambda: self.ask_generation(generation_id))
 
     def content(self, generation_id: str) -> dict[str, Any]:
         """Return the stored prompt and completion of one generation, as the API sends them.
 
-        An ordinary key may be refused (the vendor's pages disagree on that); then the management key is tried,
-        if one is set. ``orstats.get(id).content()`` gives it typed, and says why there is none.
+        Where the ordinary key is forbidden to read content, the management key is used, if one is set.
+        ``orstats.get(id).content()`` returns it typed, and explains why there is none.
 
         Parameters
         ----------
@@ -218,18 +235,18 @@ class Client(AccountCalls):
         Raises
         ------
         ApiError
-            :class:`~orstats.errors.ForbiddenError` if no key at hand may read it,
+            :class:`~orstats.errors.ForbiddenError` if no available key may read it,
             :class:`~orstats.errors.NotFoundError` if nothing is stored.
         MissingKeyError
             No key is set.
         """
         key, other = self.settings.key(), self.settings.management_key
         try:
-            return self._retried(lambda: self.ask_content(generation_id, key=key))
+            return self._with_retries(lambda: self.ask_content(generation_id, key=key))
         except ForbiddenError:
             if other is None or other == key:
                 raise
-        return self._retried(lambda: self.ask_content(generation_id, key=other))
+        return self._with_retries(lambda: self.ask_content(generation_id, key=other))
 
     def key(self, *, management: bool = False) -> dict[str, Any]:
         """Return the limits and usage of the key in use.
@@ -242,29 +259,144 @@ class Client(AccountCalls):
         Returns
         -------
         dict
-            ``data`` of ``GET /key``: ``label``, ``limit`` (None: none) and ``limit_remaining``, ``usage`` in all and of
-            the day, week and month, each in USD, and more.
+            ``data`` of ``GET /key``: ``label``, ``limit`` (None: unlimited), ``limit_remaining``, ``usage`` (total, and
+            of the current day, week and month) in USD, and more.
 
         Raises
         ------
         ApiError
-            What the last try ended with.
+            The error of the last attempt.
         MissingKeyError
             No key is set.
         """
         key = (self.settings.management_key if management else None) or self.settings.key()
-        answer: dict[str, Any] = self._retried(lambda: self._ask("/key", None, key))
+        answer: dict[str, Any] = self._with_retries(lambda: self._request("/key", key))
         return answer
 
-    def ask_generation(self, generation_id: str, *, admitted: float | None = None) -> dict[str, Any]:
-        """Send one request for a record, without a second try. For callers with a schedule of their own.
+    def analytics(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Query the account's analytics. At most 64 requests a minute are sent.
+
+        Parameters
+        ----------
+        query
+            As the vendor documents ``POST /analytics/query``: ``metrics``, and optionally ``dimensions`` (at most 2),
+            ``filters`` (at most 20), ``granularity``, ``time_range``, ``order_by``, ``limit`` (at most 10,000).
+
+        Returns
+        -------
+        dict
+            ``data`` (rows; counts are text, money is a number), ``metadata`` (``truncated`` is true if rows are
+            missing), and sometimes ``warnings`` and ``cachedAt`` (epoch ms).
+
+        Raises
+        ------
+        ForbiddenError
+            The key is not a management key.
+        BadRequestError
+            The query breaks a rule; the message says which.
+        ApiError
+            The error of the last attempt. After a 408, request a shorter range.
+        MissingKeyError
+            No key is set.
+        """
+        return self._with_retries(lambda: self.ask_analytics(query))
+
+    def analytics_meta(self) -> dict[str, Any]:
+        """Return the metrics and dimensions that analytics supports.
+
+        Returns
+        -------
+        dict
+            ``metrics``, ``dimensions``, ``operators`` and ``granularities``, each a list.
+
+        Raises
+        ------
+        ApiError
+            As for :meth:`analytics`.
+        """
+        answer: dict[str, Any] = self._managed(
+            lambda key: self._with_retries(
+                lambda: self._request("/analytics/meta", key, rate_limiter=self.analytics_limiter)
+            )
+        )
+        return answer
+
+    def activity(
+        self,
+        date: Date | str | None = None,
+        *,
+        api_key_hash: str | None = None,
+        user_id: str | None = None,
+        group_by: Literal["workspace"] | None = None,
+        workspace_id: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return the account's totals per day, model and endpoint, for the last 30 completed UTC days.
+
+        Parameters
+        ----------
+        date
+            Only this UTC day.
+        api_key_hash, user_id, workspace_id
+            Only this key, member or workspace.
+        group_by
+            ``"workspace"``: additionally by workspace.
+
+        Returns
+        -------
+        list of dict
+            ``date``, ``model``, ``model_permaslug``, ``provider_name``, ``requests``, ``usage`` and
+            ``byok_usage_inference`` in USD, tokens. See the vendor's ``GET /activity``.
+
+        Raises
+        ------
+        ForbiddenError
+            The key is not a management key.
+        BadRequestError
+            The day is not one of the last 30 completed ones.
+        ApiError
+            The error of the last attempt.
+        """
+        given = {
+            "date": None if date is None else str(date),
+            "api_key_hash": api_key_hash,
+            "user_id": user_id,
+            "group_by": group_by,
+            "workspace_id": workspace_id,
+        }
+        query = urlencode({name: value for name, value in given.items() if value is not None})
+        rows: list[dict[str, Any]] = self._managed(
+            lambda key: self._with_retries(lambda: self._request("/activity", key, query=query, shape=list))
+        )
+        _check_rows(rows, "/activity")
+        return rows
+
+    def credits(self) -> dict[str, Any]:
+        """Return the credits that were bought and used.
+
+        Returns
+        -------
+        dict
+            ``total_credits`` and ``total_usage``, in USD.
+
+        Raises
+        ------
+        ForbiddenError
+            The key is not a management key.
+        ApiError
+            The error of the last attempt.
+        """
+        answer: dict[str, Any] = self._managed(lambda key: self._with_retries(lambda: self._request("/credits", key)))
+        return answer
+
+    def ask_generation(self, generation_id: str, *, sent_at: float | None = None) -> dict[str, Any]:
+        """Send one request for a record, without retries. For callers with a schedule of their own.
 
         Parameters
         ----------
         generation_id
             The id.
-        admitted
-            What :meth:`Governor.admit` returned, if the caller waited there already.
+        sent_at
+            The result of ``rate_limiter.admit()``, if the caller has waited there already.
 
         Returns
         -------
@@ -274,22 +406,22 @@ class Client(AccountCalls):
         Raises
         ------
         ApiError
-            What the request ended with.
+            The error of the request.
         """
-        record: dict[str, Any] = self._ask("/generation", generation_id, self.settings.key(), admitted=admitted)
+        record: dict[str, Any] = self._request(GENERATION, self.settings.key(), generation_id, sent_at=sent_at)
         return record
 
-    def ask_content(self, generation_id: str, *, key: str, admitted: float | None = None) -> dict[str, Any]:
-        """Send one request for stored content, without a second try.
+    def ask_content(self, generation_id: str, *, key: str, sent_at: float | None = None) -> dict[str, Any]:
+        """Send one request for stored content, without retries.
 
         Parameters
         ----------
         generation_id
             The id.
         key
-            With which key.
-        admitted
-            What :meth:`Governor.admit` returned, if the caller waited there already.
+            The key to use.
+        sent_at
+            As for :meth:`ask_generation`.
 
         Returns
         -------
@@ -299,39 +431,120 @@ class Client(AccountCalls):
         Raises
         ------
         ApiError
-            What the request ended with.
+            The error of the request.
         """
-        stored: dict[str, Any] = self._ask(
-            "/generation/content", generation_id, key, limit=_LARGE, patience=_PATIENCE_LARGE, admitted=admitted
+        content: dict[str, Any] = self._request(
+            CONTENT,
+            key,
+            generation_id,
+            sent_at=sent_at,
+            limit=_MAX_CONTENT_BYTES,
+            timeout_factor=_CONTENT_TIMEOUT_FACTOR,
         )
-        return stored
+        return content
 
-    def _ask(
+    def ask_analytics(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Send one analytics query, without retries.
+
+        Parameters
+        ----------
+        query
+            As for :meth:`analytics`.
+
+        Returns
+        -------
+        dict
+            As of :meth:`analytics`.
+
+        Raises
+        ------
+        ApiError
+            The error of the request; :class:`~orstats.errors.BadResponseError` also for rows that are not objects.
+        """
+        path, body = "/analytics/query", orjson.dumps(dict(query))
+        answer: dict[str, Any] = self._managed(
+            lambda key: self._request(
+                path,
+                key,
+                body=body,
+                rate_limiter=self.analytics_limiter,
+                timeout_factor=_ANALYTICS_TIMEOUT_FACTOR,
+            )
+        )
+        _check_rows(answer.get("data"), path)
+        if not isinstance(answer.get("metadata"), dict | None):
+            raise BadResponseError(f"The response of {path} has a `metadata` that is not an object.", status=200)
+        return answer
+
+    def now(self) -> float:
+        """Return the server's time, which also dates the generations; this machine's clock may be wrong or change.
+
+        Returns
+        -------
+        float
+            Unix seconds, accurate to about two seconds; by this machine's clock before the first response.
+        """
+        return self.clock.time() if self._server_offset is None else self.clock.monotonic() + self._server_offset
+
+    def _compare_clocks(self, headers: Mapping[str, str]) -> None:
+        """Read the server's clock in the first response, and again after this machine's was set: parsing is slow."""
+        ours = self.clock.time()
+        offset = ours - self.clock.monotonic()
+        if abs(offset - self._clock_offset) < _CLOCK_STEP_S:
+            return
+        theirs = server_time(headers)
+        if theirs is not None:  # a proxy may have removed the date: look at the next response
+            self._clock_offset = offset
+            ahead = theirs - ours
+            self._server_offset = offset + (ahead if abs(ahead) > _CLOCK_SLACK_S else 0.0)
+        elif self._server_offset is None:
+            self._server_offset = offset
+
+    def _with_retries(self, request: Callable[[], T]) -> T:
+        return self.retry.for_one_request().call(request, sleep=self.clock.sleep)
+
+    def _managed(self, call: Callable[[str], T]) -> T:
+        """Call with the management key, else with the ordinary one, which may be a management key too."""
+        key = self.settings.management_key or self.settings.api_key
+        if key is None:
+            raise MissingKeyError(_NEEDS_MANAGEMENT_KEY)
+        try:
+            return call(key)
+        except ForbiddenError as error:
+            raise error.reworded(f"{error} {_NEEDS_MANAGEMENT_KEY}") from None
+        except AuthenticationError as error:
+            name = "OPENROUTER_MANAGEMENT_KEY" if self.settings.management_key else "OPENROUTER_API_KEY"
+            message = f"HTTP 401: {name} is wrong, disabled or expired. {_NEEDS_MANAGEMENT_KEY}"
+            raise error.reworded(message) from None
+
+    def _request(
         self,
         path: str,
-        generation_id: str | None,
         key: str,
+        generation_id: str | None = None,
         *,
-        limit: int = _SMALL,
-        patience: float = 1.0,
-        admitted: float | None = None,
-        pace: Pace | None = None,
+        query: str = "",
         body: bytes | None = None,
         shape: type[dict[str, Any] | list[Any]] = dict,
+        limit: int = _MAX_BYTES,
+        timeout_factor: float = 1.0,
+        rate_limiter: RateLimiter | None = None,
+        sent_at: float | None = None,
     ) -> Any:
-        pace = pace or self.governor
-        query = "" if generation_id is None else f"?id={percent(generation_id, safe='', errors='replace')}"
-        sent_at = pace.admit() if admitted is None else admitted
+        """Send one request; return the `data` of its response or raise its error, without the key in a traceback."""
+        limiter = rate_limiter or self.rate_limiter
+        if sent_at is None:
+            sent_at = limiter.admit()
         assert sent_at is not None
-        refusal: ApiError | None = None
+        if generation_id is not None:
+            query = f"id={percent_encode(generation_id, safe='', errors='replace')}"
+        url = f"{path}?{query}" if query else path
+        failure: ApiError | None = None
         answer: Answer | None = None
         try:
-            if body is None:
-                answer = self._transport.get(path + query, key=key, limit=limit, patience=patience)
-            else:
-                answer = self._transport.post(path, body, key=key, limit=limit, patience=patience)
-            self._watch_clock(answer.headers, asked_again=body is not None)
-            data = wire.decode(
+            answer = self._transport.send(url, body, key=key, limit=limit, timeout_factor=timeout_factor)
+            self._compare_clocks(answer.headers)
+            return decode(
                 answer.status,
                 answer.headers,
                 answer.body,
@@ -341,82 +554,62 @@ class Client(AccountCalls):
                 now=self.clock.time(),
                 secret=key,
             )
-            self._latest_failed.append(False)
-            return data  # noqa: TRY300 - an else would stand behind three handlers
-        except NetworkError as error:
-            if error.status is not None:  # a server's own words
-                answer = None
-                raise error.with_traceback(None) from None
-            about = path.partition("?")[0] if generation_id is None else wire.quote(generation_id)
-            error.generation_id = generation_id
-            if is_refusal(error) or self._fails_suddenly(error):
-                refusal = error
-            raise error.reworded(f"No response for {about}: {error}.") from None
         except ApiError as error:
-            if is_refusal(error) or self._fails_suddenly(error):
-                refusal = error
+            failure = error
             answer = None  # a server may echo the key, and tracebacks show local variables
-            if isinstance(error, AuthenticationError) and key == self.settings.management_key != self.settings.api_key:
-                error = error.reworded(str(error).replace("OPENROUTER_API_KEY", "OPENROUTER_MANAGEMENT_KEY"))
-            raise error.with_traceback(None) from None
+            raise self._reworded(error, path, generation_id, key).with_traceback(None) from None
         finally:
-            if refusal is None:
-                pace.accepted(sent_at)
-            else:
-                told = refusal.retry_after or None  # a server that says 0 does not know
-                pace.refused(sent_at, told, is_sure=isinstance(refusal, RateLimitError) or told is not None)
+            self._report(limiter, sent_at, failure)
 
-    def _fails_suddenly(self, error: ApiError) -> bool:
-        """Tell whether nearly everything fails since a while: proxies can refuse with any status, or hang up.
+    def _reworded(self, error: ApiError, path: str, generation_id: str | None, key: str) -> ApiError:
+        if isinstance(error, NetworkError) and error.status is None:  # with a status, the words are a server's
+            error.generation_id = generation_id
+            return error.reworded(
+                f"No response for {path if generation_id is None else quote(generation_id)}: {error}."
+            )
+        if isinstance(error, AuthenticationError) and key == self.settings.management_key != self.settings.api_key:
+            return error.reworded(str(error).replace("OPENROUTER_API_KEY", "OPENROUTER_MANAGEMENT_KEY"))
+        return error
 
-        Faults by chance are fewer, and must not slow a fetch down.
+    def _report(self, limiter: RateLimiter, sent_at: float, failure: ApiError | None) -> None:
+        """Tell the rate limiter how a request ended.
+
+        Proxies can enforce a limit with any status, or close the connection. Such failures count as refusals only while
+        nearly everything fails: random faults are fewer, and must not slow a fetch down.
         """
-        may_be = _may_be_refusal(error)
-        self._latest_failed.append(may_be)
-        return may_be and sum(list(self._latest_failed)) >= _NEARLY_ALL
+        is_refused = failure is not None and is_refusal(failure)
+        if not is_refused:
+            is_transient = failure is not None and failure.retryable
+            is_fault = isinstance(failure, RateLimitError | ServerError | NetworkError)
+            may_be_refusal = is_transient and is_fault and not isinstance(failure, NoConnectionError)
+            self._latest_failed.append(may_be_refusal)
+            is_refused = may_be_refusal and sum(list(self._latest_failed)) >= _NEARLY_ALL
+        if failure is None or not is_refused:
+            limiter.accepted(sent_at)
+        else:
+            retry_after = failure.retry_after or None  # 0 means that the server does not know
+            is_sure = isinstance(failure, RateLimitError) or retry_after is not None
+            limiter.refused(sent_at, retry_after, is_sure=is_sure)
 
-    def now(self) -> float:
-        """Tell the time by the server's clock, which also says when a generation was created; ours may be off or jump.
 
-        Returns
-        -------
-        float
-            Unix seconds, some two off at most; by our own clock before the first answer.
-        """
-        return self.clock.time() if self._server_offset is None else self.clock.monotonic() + self._server_offset
+def is_refusal(error: ApiError) -> bool:
+    """Whether the request rate may be the cause of an error: nginx and HAProxy send 503 by default."""
+    return isinstance(error, RateLimitError | ServiceUnavailableError | ProviderOverloadedError)
 
-    def _watch_clock(self, headers: Any, *, asked_again: bool) -> None:
-        """Compare clocks at the first answer, and when ours has jumped since: reading each date would cost too much."""
-        ours = self.clock.time()
-        offset = ours - self.clock.monotonic()
-        if not asked_again and abs(offset - self._clock_offset) < _JUMP_S:
-            return
-        theirs = wire.server_time(headers)
-        self.note_clock(theirs, ours)
-        if theirs is not None or self._server_offset is None:
-            self._server_offset = offset + self.clock_ahead
-        if theirs is not None:  # a proxy may have removed the date: look again at the next response
-            self._clock_offset = offset
+
+def _check_rows(rows: object, path: str) -> None:
+    if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+        raise BadResponseError(f"The response of {path} has no rows in `data`.", status=200)
 
 
 def _checked_timeout(timeout: float | tuple[float, float]) -> tuple[float, float]:
     pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     if len(pair) != 2 or not all(is_duration(seconds) and 0 < seconds < math.inf for seconds in pair):  # noqa: PLR2004 - a pair
         raise ConfigError(f"timeout must be a positive number of seconds, or (connect, read), got {timeout!r}.")
-    return min(pair[0], _LONGEST_S), min(pair[1], _LONGEST_S)
+    return min(pair[0], _MAX_TIMEOUT_S), min(pair[1], _MAX_TIMEOUT_S)
 
 
-def _checked_retry(retry: Retry | None, otherwise: Retry) -> Retry:
+def _checked_retry(retry: Retry | None, default: Retry) -> Retry:
     if not isinstance(retry, Retry | None):
         raise ConfigError(f"retry must be an orstats.Retry, got {retry!r}.")
-    return retry or otherwise
-
-
-def is_refusal(error: ApiError) -> bool:
-    """Tell whether a request may have failed because of the request rate: nginx and HAProxy answer 503 by default."""
-    return isinstance(error, RateLimitError | ServiceUnavailableError | ProviderOverloadedError)
-
-
-def _may_be_refusal(error: ApiError) -> bool:
-    is_transient = error.retryable and isinstance(error, RateLimitError | ServerError | NetworkError)
-    return is_transient and not isinstance(error, NoConnectionError)
+    return retry or default

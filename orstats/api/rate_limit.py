@@ -27,13 +27,12 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
-from orstats.api.chance import Chance
 from orstats.api.clock import SYSTEM_CLOCK, Clock
-from orstats.api.window import Window
+from orstats.api.rate_evidence import QuotaWindowDetector, RejectionBaseline
 
-log = logging.getLogger("orstats.governor")
+log = logging.getLogger("orstats.rate_limit")
 
 State = Literal["free", "closed", "search", "paced"]
 
@@ -82,7 +81,7 @@ _CATCH_UP_S, _CATCH_UP_FROM = 0.02, 200.0
 _LOOK_UP_S = 0.05
 
 
-class Governor:
+class AdaptiveRateLimiter:
     """Admits requests at a pace learnt from the answers. Shared by threads."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -93,8 +92,8 @@ class Governor:
         self._since = 0.0  # when the state or the pace last changed: growth counts from here
         self._next_slot = self._used_at = 0.0
         self._latest: deque[tuple[float, bool]] = deque(maxlen=_REMEMBERED)  # (sent at, refused)
-        self._chance = Chance()
-        self._window = Window()
+        self._chance = RejectionBaseline()
+        self._window = QuotaWindowDetector()
         self._answers = self._refusals = 0  # since then
         self._low_answers = self._low_refusals = 0  # of these, while the pace was surely below the limit
         self._cut_at = float("-inf")  # answers to what was sent before this are about an old pace
@@ -182,7 +181,7 @@ class Governor:
             else:
                 self._is_chance(now, refused=False)
 
-    def refused(self, sent_at: float, told: float | None = None, *, is_sure: bool = True) -> None:
+    def refused(self, sent_at: float, retry_after: float | None = None, *, is_sure: bool = True) -> None:
         """Record the refusal of a request."""
         with self._lock:
             now = self._clock.monotonic()
@@ -195,14 +194,14 @@ class Governor:
                 self._window.refuse(sent_at)
                 longest = min(_LONGEST_PROBE_S, _HELD_PER_LEFT_S * max(1, self._left))
                 self._probe_gap = min(self._probe_gap * _PROBE_GROWS, longest)
-                self._await_probe(now, told)
+                self._await_probe(now, retry_after)
             elif self._is_clustered(is_sure) or (self._state == "search" and self._is_more_than_before()):
-                self._close(now, told)
+                self._close(now, retry_after)
             elif self._state == "free":
                 if is_sure:
                     self._look_back(now)
                 elif self._is_more_than_usual():
-                    self._close(now, told)
+                    self._close(now, retry_after)
             elif not self._is_chance(now, refused=True) and self._chance.is_exceeded(self._refusals, self._answers):
                 self._step_back(now)
 
@@ -263,7 +262,7 @@ class Governor:
         """Tell whether many are refused now that were not refused before, as when a bucket was drained."""
         answers = [refused for _, refused in self._latest]
         before, refusals = answers[:-_LOOK_BACK], sum(answers[-_LOOK_BACK:])
-        usual = Chance()
+        usual = RejectionBaseline()
         usual.note(sum(before), len(before))
         many = _UNSURE_FEW if len(before) >= _LOOK_BACK else _UNSURE_MANY
         return len(answers) >= _LOOK_BACK and usual.is_cluster(refusals, many, _LOOK_BACK)
@@ -306,7 +305,7 @@ class Governor:
         self._rate = max(self._rate, _SLOWEST)
         self._drained_at, self._accepted = now, 0
 
-    def _close(self, now: float, told: float | None) -> None:
+    def _close(self, now: float, retry_after: float | None) -> None:
         if self._state == "free":
             self._drained_at, self._accepted = now, 0
         else:
@@ -314,7 +313,7 @@ class Governor:
         self._probe_gap = _FIRST_PROBE_S
         self._change("closed", now)
         self._window.close(now)
-        self._await_probe(now, told)
+        self._await_probe(now, retry_after)
 
     def _reopen(self, now: float, took: float) -> None:
         rate = self._window.reopen(now, took, self._chance.share)
@@ -324,9 +323,9 @@ class Governor:
             self._drained_at, self._accepted = now, 1
         self._change("search" if self._rate is None else "paced", now)
 
-    def _await_probe(self, now: float, told: float | None) -> None:
+    def _await_probe(self, now: float, retry_after: float | None) -> None:
         self._probing = False
-        gap = self._probe_gap if told is None else min(self._probe_gap, max(told, _FIRST_PROBE_S))
+        gap = self._probe_gap if retry_after is None else min(self._probe_gap, max(retry_after, _FIRST_PROBE_S))
         self._next_slot = now + gap
 
     def _change(self, state: State, now: float) -> None:
@@ -341,3 +340,72 @@ class Governor:
         self._answers = self._refusals = self._low_answers = self._low_refusals = 0
         self._probing = False
         log.debug("%s, rate %s/s", state, None if self._rate is None else round(self._rate, 1))
+
+
+#: Their clock and ours do not start a minute at the same moment, and requests travel.
+_SLACK_S = 0.5
+
+
+class RateLimiter(Protocol):
+    """What the client needs of whoever paces its requests."""
+
+    def admit(self, stop: Callable[[], bool] = ..., *, left: int | None = None) -> float | None:
+        """Block until a request may be sent; return the moment, or None when ``stop()`` ended the wait."""
+
+    def accepted(self, sent_at: float) -> None:
+        """Record an answer that was no refusal."""
+
+    def refused(self, sent_at: float, retry_after: float | None = None, *, is_sure: bool = ...) -> None:
+        """Record a refusal, which is surely about the pace or may be a fault; ``told`` is its wait, if any."""
+
+
+class FixedQuota:
+    """Admits at most ``most`` requests in any ``seconds``. Shared by threads.
+
+    The first ``most`` pass at once, which holds for servers that count in fixed windows and for those that refill
+    steadily. Others may use up the same limit: after a refusal everybody waits.
+
+    Examples
+    --------
+    >>> quota = FixedQuota(2, 60.0)
+    >>> quota.reserve(100.0), quota.reserve(100.0), quota.reserve(101.0)
+    (0.0, 0.0, 59.5)
+    """
+
+    def __init__(self, most: int, seconds: float, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = clock.lock()
+        self._sent: deque[float] = deque(maxlen=most)
+        self._closed_until = float("-inf")
+
+    def admit(self, stop: Callable[[], bool] = lambda: False, *, left: int | None = None) -> float | None:  # noqa: ARG002 - how many are left makes no difference to a known limit
+        """Block until a request may be sent; return the moment, or None when ``stop()`` ended the wait."""
+        while not stop():
+            with self._lock:
+                now = self._clock.monotonic()
+                wait = self.reserve(now)
+            if wait <= 0:
+                return now
+            self._clock.sleep(min(wait, _LOOK_UP_S))
+        return None
+
+    def reserve(self, now: float) -> float:
+        """Take a place at once (returns 0), or return the seconds after which to ask again. Takes no lock."""
+        wait = self._closed_until - now
+        if len(self._sent) == self._sent.maxlen:
+            wait = max(wait, self._sent[0] + self._seconds + _SLACK_S - now)
+        if wait > 0:
+            return wait
+        self._sent.append(now)
+        return 0.0
+
+    def accepted(self, sent_at: float) -> None:
+        """Do nothing: the limit is known."""
+
+    def refused(self, sent_at: float, retry_after: float | None = None, *, is_sure: bool = True) -> None:  # noqa: ARG002 - a known limit needs no evidence
+        """Hold everybody for as long as retry_after, else for one request's share of the time."""
+        with self._lock:
+            wait = self._seconds / (self._sent.maxlen or 1) if retry_after is None else min(retry_after, self._seconds)
+            self._closed_until = max(self._closed_until, self._clock.monotonic() + wait)
+        log.debug("refused although within the limit; %.1f s pause", wait)

@@ -246,11 +246,11 @@ def _asker(client: Client) -> Ask:
     def ask(generation_id: str, admitted: float, admit: Callable[[], float | None]) -> dict[str, Any]:
         key = keys[0]
         try:
-            return client.ask_content(generation_id, key=key, admitted=admitted)
+            return client.ask_content(generation_id, key=key, sent_at=admitted)
         except ForbiddenError:
             if key == keys[-1] or (again := admit()) is None:
                 raise
-        data = client.ask_content(generation_id, key=keys[-1], admitted=again)
+        data = client.ask_content(generation_id, key=keys[-1], sent_at=again)
         keys[0] = keys[-1]
         return data
 

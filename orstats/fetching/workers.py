@@ -179,7 +179,7 @@ class Crew:
         self._sending[slot] = True
         try:
             if self._other is None:
-                record = self._client.ask_generation(task.id, admitted=admitted)
+                record = self._client.ask_generation(task.id, sent_at=admitted)
             else:
                 record = self._other(task.id, admitted, self._admit)
         except ApiError as error:
@@ -195,7 +195,7 @@ class Crew:
         return True
 
     def _admit(self) -> float | None:
-        return self._client.governor.admit(self._stop.is_set, left=self._schedule.left)
+        return self._client.rate_limiter.admit(self._stop.is_set, left=self._schedule.left)
 
     def _settle(self, task: Task, error: ApiError) -> None:
         now, wall = time.monotonic(), self._client.now()
@@ -217,7 +217,7 @@ class Crew:
             self.stop()
         with self._changed:
             # A rate limit that lets other requests pass refuses this one by chance: that is not a failure of the id.
-            excused = is_refusal(error) and self._good_at > task.failed_at and self._client.governor.is_limiting
+            excused = is_refusal(error) and self._good_at > task.failed_at and self._client.rate_limiter.is_limiting
             task.failed_at = now
             verdict = self._schedule.verdict(task, error, now, wall, excused=excused)
             if isinstance(verdict, str):

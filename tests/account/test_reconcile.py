@@ -199,7 +199,6 @@ def test_lost_ids_of_an_awkward_account_are_still_found(awkward, awkward_df):
 class Account:
     """An account of which activity and analytics say what a test wants."""
 
-    clock_ahead = 0.0
     retry = orstats.Retry()
 
     def __init__(self, activity=(), analytics=()):

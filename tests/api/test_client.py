@@ -134,14 +134,14 @@ def test_the_servers_clock_is_kept_when_ours_jumps():
     clock = ManualClock(10.0, wall=1000.0)
     client = Client("sk-or-v1-0", base_url="https://openrouter.ai", _clock=clock)
     assert client.now() == 1000.0, "ours, before the first answer"
-    client._watch_clock({"Date": formatdate(8200.0)}, asked_again=False)
+    client._compare_clocks({"Date": formatdate(8200.0)})
     assert client.now() == 8200.0
     clock.wall, clock.now = 99_999.0, 12.0
     assert client.now() == 8202.0, "what ours does is of no interest"
-    client._watch_clock({}, asked_again=False)
+    client._compare_clocks({})
     assert client.now() == 8202.0, "an answer without a date says nothing"
     clock.wall = 9000.0
-    client._watch_clock({"Date": formatdate(9001.0)}, asked_again=False)
+    client._compare_clocks({"Date": formatdate(9001.0)})
     assert client.now() == 9000.0, "nearly the same: ours has the finer seconds"
 
 
@@ -149,9 +149,9 @@ def test_the_servers_clock_is_kept_when_ours_jumps():
 def test_who_names_no_wait_leaves_it_to_the_governor(monkeypatch, said, told):
     client = Client("sk-or-v1-0", base_url="https://openrouter.ai")
     answer = Answer(429, HTTPHeaderDict({"Retry-After": said}), b"")
-    monkeypatch.setattr(client._transport, "get", lambda *_, **__: answer)
+    monkeypatch.setattr(client._transport, "send", lambda *_, **__: answer)
     heard = []
-    monkeypatch.setattr(client.governor, "refused", lambda sent_at, told=None, **_: heard.append(told))  # noqa: ARG005
+    monkeypatch.setattr(client.rate_limiter, "refused", lambda _, retry_after, **__: heard.append(retry_after))
     with pytest.raises(errors.RateLimitError):
         client.ask_generation("gen-1")
     assert heard == [told]
@@ -160,8 +160,8 @@ def test_who_names_no_wait_leaves_it_to_the_governor(monkeypatch, said, told):
 def test_options_share_connections_and_the_learnt_rate(sim):
     with sim.client() as client:
         again = client.with_options(timeout=5, retry=Retry(attempts=2), headers={"X-Team": "search"})
-        assert again.governor is client.governor
-        assert again.quota is client.quota
+        assert again.rate_limiter is client.rate_limiter
+        assert again.analytics_limiter is client.analytics_limiter
         assert again._transport.pool is client._transport.pool
         assert (again.retry.attempts, client.retry.attempts) == (2, 8)
         assert again.generation(sim.ids[0]) == client.generation(sim.ids[0])
@@ -216,8 +216,8 @@ def test_another_host_has_its_own_connections_and_rate_and_gets_no_earlier_heade
     with sim.client().with_options(headers={"X-Gateway-Token": "secret"}) as client:
         with client.with_options(base_url=url, headers={"X-New": "1"}) as elsewhere:
             elsewhere.key()
-        assert elsewhere.governor is not client.governor
-        assert elsewhere.quota is not client.quota
+        assert elsewhere.rate_limiter is not client.rate_limiter
+        assert elsewhere.analytics_limiter is not client.analytics_limiter
         assert elsewhere._transport.pool is not client._transport.pool
     assert requests[0]["X-Gateway-Token"] is None
     assert requests[0]["X-New"] == "1"

@@ -1,4 +1,4 @@
-"""The governor against models of limiters, in simulated time: no threads, no sleeping, the same every time."""
+"""The adaptive rate limiter against models of servers, in simulated time: no threads, no sleeping, reproducible."""
 
 import heapq
 import itertools
@@ -8,7 +8,7 @@ import statistics
 import pytest
 from manual_clock import ManualClock
 
-from orstats.api.rate_limit import Governor
+from orstats.api.rate_limit import AdaptiveRateLimiter
 
 
 class Bucket:
@@ -70,7 +70,7 @@ def simulate(
     """Return (seconds, refusals, requests) of ``number`` ids through ``workers`` that share one interpreter."""
     least, most = 0.5 - jitter, 0.5 + jitter
     rnd, clock = random.Random(seed), ManualClock()
-    governor = Governor(clock)
+    adaptive = AdaptiveRateLimiter(clock)
     order, events, later = itertools.count(), [], []
     fresh, done, refused, sent, busy_until = number, 0, 0, 0, 0.0
 
@@ -86,7 +86,7 @@ def simulate(
             due = bool(later) and later[0] <= now
             if not due and not fresh:
                 at(later[0] if later else now + 0.01, "free")
-            elif (wait := governor.reserve(now, fresh + len(later))) > 0:
+            elif (wait := adaptive.reserve(now, fresh + len(later))) > 0:
                 at(now + min(wait, 0.05) + rnd.expovariate(5000), "free")
             else:
                 if due:
@@ -102,10 +102,10 @@ def simulate(
         else:
             sent_at, ok, wait = data
             if ok:
-                governor.accepted(sent_at)
+                adaptive.accepted(sent_at)
                 done += 1
             else:
-                governor.refused(sent_at, wait, is_sure=is_sure)
+                adaptive.refused(sent_at, wait, is_sure=is_sure)
                 refused += 1
                 heapq.heappush(later, now + (rnd.uniform(0, 0.5) if wait is None else wait) + rnd.uniform(0, 0.1))
             at(now, "free")
@@ -212,66 +212,66 @@ def test_without_refusals_nothing_is_held_back():
 
 def test_what_was_learnt_stays_for_the_next_call():
     clock = ManualClock()
-    governor = Governor(clock)
-    assert governor.pace is None
+    adaptive = AdaptiveRateLimiter(clock)
+    assert adaptive.pace is None
     for _ in range(8):
-        governor.refused(sent_at=0.0, told=1.0)
+        adaptive.refused(sent_at=0.0, retry_after=1.0)
         clock.now += 0.001
-    assert governor.pace == 0.0
+    assert adaptive.pace == 0.0
     clock.now += 0.05
-    assert governor.reserve(clock.now) == 0.0
-    assert governor.reserve(clock.now) > 0.0, "one probe at a time"
-    governor.accepted(clock.now)
-    assert governor.pace == pytest.approx(20.0, rel=0.1)
+    assert adaptive.reserve(clock.now) == 0.0
+    assert adaptive.reserve(clock.now) > 0.0, "one probe at a time"
+    adaptive.accepted(clock.now)
+    assert adaptive.pace == pytest.approx(20.0, rel=0.1)
 
 
 def test_a_pause_does_not_raise_the_pace():
     clock = ManualClock()
-    governor = Governor(clock)
+    adaptive = AdaptiveRateLimiter(clock)
     for _ in range(8):
-        governor.refused(sent_at=0.0, told=1.0)
+        adaptive.refused(sent_at=0.0, retry_after=1.0)
     clock.now += 0.05
-    assert governor.reserve(clock.now) == 0.0
-    governor.accepted(clock.now)
-    assert governor.reserve(clock.now) == 0.0
-    before = governor.pace
+    assert adaptive.reserve(clock.now) == 0.0
+    adaptive.accepted(clock.now)
+    assert adaptive.reserve(clock.now) == 0.0
+    before = adaptive.pace
     clock.now += 3600.0  # the next call of fetch, on the same client
-    assert governor.reserve(clock.now) == 0.0
-    assert governor.pace == pytest.approx(before, rel=0.01)
+    assert adaptive.reserve(clock.now) == 0.0
+    assert adaptive.pace == pytest.approx(before, rel=0.01)
 
 
 def test_single_refusals_close_nothing():
-    governor = Governor()
+    adaptive = AdaptiveRateLimiter()
     for sent_at in range(1000):
-        (governor.refused if sent_at % 20 == 0 else governor.accepted)(float(sent_at))
-    assert governor.pace is None
+        (adaptive.refused if sent_at % 20 == 0 else adaptive.accepted)(float(sent_at))
+    assert adaptive.pace is None
 
 
 def test_waiting_ends_when_told_to_stop():
-    governor = Governor(ManualClock())
+    adaptive = AdaptiveRateLimiter(ManualClock())
     for _ in range(8):
-        governor.refused(sent_at=0.0)
-    assert governor.admit(lambda: True) is None
+        adaptive.refused(sent_at=0.0)
+    assert adaptive.admit(lambda: True) is None
 
 
 def test_a_gate_that_nobody_asked_for_an_hour_says_nothing_of_a_window():
     clock = ManualClock(1000.0)
-    governor = Governor(clock)
+    adaptive = AdaptiveRateLimiter(clock)
     for _ in range(200):
         clock.now += 0.005
-        governor.accepted(clock.now)
+        adaptive.accepted(clock.now)
     for _ in range(8):
         clock.now += 0.005
-        governor.refused(clock.now)
+        adaptive.refused(clock.now)
     for _ in range(4):  # probes
-        while governor.reserve(clock.now) > 0:
+        while adaptive.reserve(clock.now) > 0:
             clock.now += 0.01
-        governor.refused(clock.now)
-    assert governor.pace == 0.0
+        adaptive.refused(clock.now)
+    assert adaptive.pace == 0.0
     clock.now += 3600.0
-    assert governor.reserve(clock.now) == 0.0
-    governor.accepted(clock.now)
-    assert governor.pace > 50
+    assert adaptive.reserve(clock.now) == 0.0
+    adaptive.accepted(clock.now)
+    assert adaptive.pace > 50
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -300,14 +300,14 @@ def test_503s_by_chance_do_not_collapse_the_pace(chance, most):
 
 def test_step_back_does_not_send_the_next_request_at_once():
     clock = ManualClock()
-    governor = Governor(clock)
+    adaptive = AdaptiveRateLimiter(clock)
     for _ in range(8):
-        governor.refused(sent_at=0.0)
+        adaptive.refused(sent_at=0.0)
     clock.now += 0.05
-    assert governor.reserve(clock.now) == 0.0
-    governor.accepted(clock.now)
-    for outcome in (governor.accepted, governor.refused):
-        while (wait := governor.reserve(clock.now)) > 0:
+    assert adaptive.reserve(clock.now) == 0.0
+    adaptive.accepted(clock.now)
+    for outcome in (adaptive.accepted, adaptive.refused):
+        while (wait := adaptive.reserve(clock.now)) > 0:
             clock.now += wait
         outcome(clock.now)
-    assert governor.reserve(clock.now) > 0.0
+    assert adaptive.reserve(clock.now) > 0.0

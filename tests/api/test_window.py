@@ -1,11 +1,11 @@
 import pytest
 
-from orstats.api.window import Window
+from orstats.api.rate_evidence import QuotaWindowDetector
 
 
 def closed(since, *probes):
     """A window that admitted 199 requests from 100.0 on, was closed at ``since`` and is asked at ``probes``."""
-    window = Window()
+    window = QuotaWindowDetector()
     window.begin(100.2, [(100.0 + n / 1000, n % 10 == 9) for n in range(200)])
     for _ in range(19):
         window.accept()
@@ -56,7 +56,7 @@ def test_the_next_window_is_counted_from_its_opening():
 
 
 def test_work_before_a_pause_is_not_counted():
-    window = Window()
+    window = QuotaWindowDetector()
     window.begin(100.5, [(10.0, False), (11.0, False), *((100.0 + n / 100, n == 7) for n in range(41))])
     window.close(100.5)
     window.refuse(100.7)

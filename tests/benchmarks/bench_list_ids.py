@@ -13,7 +13,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from orstats import list_ids
-from orstats.api.quota import Quota
+from orstats.api.rate_limit import FixedQuota
 from orstats.api.retry import Retry
 from orstats.ids.formats import id_created_at
 from orstats.sim import SimServer
@@ -33,7 +33,7 @@ def main() -> None:
     with SimServer(round(number / _SHARE), until=until, analytics_per_minute=None) as sim:
         truth = [one for one in sim.ids if (id_created_at(one) or 0) >= (until - _DAYS).timestamp()]
         client = sim.client(retry=Retry(max_elapsed=3600, attempts=30))
-        client.quota = Quota(1_000_000, 1.0)
+        client.analytics_limiter = FixedQuota(1_000_000, 1.0)
         client.analytics({"metrics": ["request_count"]})  # the simulator reads its books
         sim.reset_stats()
         begun = time.perf_counter()

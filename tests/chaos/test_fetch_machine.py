@@ -58,7 +58,7 @@ class FakeTransport:
         """Tell the time by the server's clock, which may be another than the client's."""
         return self.world.time() if self.wall_ahead is None else self.world.now + self.wall_ahead
 
-    def get(self, path, *, key, limit, patience):  # noqa: ARG002 - as the real one is called
+    def send(self, path, *_, **__):
         name = path.rpartition("id=")[2]
         at = self.world.now
         transient, lasting, latency = self.scripts[name]
@@ -369,7 +369,7 @@ class Limited(FakeTransport):
         self.tokens, self.at, self.hammered = burst, 0.0, hammered
         self.refused = 0
 
-    def get(self, path, *, key, limit, patience):  # noqa: ARG002 - as the real one is called
+    def send(self, path, *_, **__):
         name = path.rpartition("id=")[2]
         self.world.sleep(self.latency / 2)
         now = self.world.now
@@ -426,7 +426,7 @@ def test_faults_by_chance_do_not_slow_a_fetch_down():
         ended = world.now
     assert (frame["fetch_status"] == "ok").all()
     assert ended < 1.3 * 1.1 * len(ids) * 0.02 / 16
-    assert client.governor.pace is None
+    assert client.rate_limiter.pace is None
 
 
 @pytest.mark.parametrize(("workers", "number"), [(1, 40), (4, 40), (16, 400), (16, 5)])
@@ -437,7 +437,7 @@ def test_answers_that_are_not_the_apis_stop_the_batch(workers, number, status):
     with World() as world:
         client, wire = account(world, orstats.Retry(), FakeTransport(world, {}))
         sent = []
-        wire.get = lambda path, **_: (sent.append(path), world.sleep(0.05), page)[-1]
+        wire.send = lambda path, *_, **__: (sent.append(path), world.sleep(0.05), page)[-1]
         with pytest.raises(errors.NotApiResponseError) as caught:
             orstats.fetch(ids, client=client, archive=False, workers=workers, progress=False)
         ended = world.now
@@ -453,14 +453,14 @@ def test_setting_that_is_wrong_for_all_stops_the_batch_and_keeps_what_was_fetche
     with tempfile.TemporaryDirectory(dir=MEMORY) as place, World() as world:
         archive = orstats.Archive(place)
         client, wire = account(world, orstats.Retry(), FakeTransport(world, dict.fromkeys(ids, ([], "ok", 0.05))))
-        answer = wire.get
+        answer = wire.send
 
-        def get(path, **options):
+        def send(path, *_, **__):
             if len(wire.sent) >= 30:
                 raise errors.NetworkSetupError("the proxy asks for a user and password")
-            return answer(path, **options)
+            return answer(path)
 
-        wire.get = get
+        wire.send = send
         with pytest.raises(errors.NetworkSetupError, match="user and password") as caught:
             orstats.fetch(ids, client=client, archive=archive, workers=4, progress=False)
         stored = archive.read(HOST).num_rows

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orstats import errors
-from orstats.api import response as wire
+from orstats.api.response import decode
 from orstats.content.content import CONTENT_STATUSES, Content, missing, why_missing
 from orstats.content.contents_frame import Stored, contents_frame
 from orstats.content.parts import AudioPart, FilePart, ImagePart, TextPart, ToolCall, UnknownPart
@@ -147,6 +147,6 @@ def test_the_simulators_contents_are_read_whole():
 @pytest.mark.parametrize("big", ["9" * 400, "-" + "9" * 30, "18446744073709551615"])
 def test_numbers_that_no_reader_holds_do_not_spoil_what_is_stored(big):
     body = f'{{"data":{{"input":{{"prompt":"2 + 2?"}},"odd":NaN,"big":{big}}}}}'.encode()
-    data = wire.decode(200, {}, body, path="/generation/content", generation_id="gen-1", now=0.0)
+    data = decode(200, {}, body, path="/generation/content", generation_id="gen-1", now=0.0)
     stored = Content.from_wire("gen-1", data).raw
     assert Content.from_json("gen-1", stored).prompt == "2 + 2?"

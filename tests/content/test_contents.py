@@ -122,7 +122,7 @@ def test_workers_that_wait_for_their_turn_send_nothing_after_a_stop(tmp_path, mo
         stored = [one for one in sim.ids if sim.content_reason(one) == "stored"]
 
         def interrupted(_bar, _retries):
-            if client.governor.pace is not None and sim.requests > 30:  # seven or eight wait at the gate
+            if client.rate_limiter.pace is not None and sim.requests > 30:  # seven or eight wait at the gate
                 asked.append(sim.requests)
                 raise KeyboardInterrupt
 

@@ -17,7 +17,7 @@ from openrouter.operations import queryanalytics as analytics
 from openrouter.operations.getcurrentkey import GetCurrentKeyData
 
 from orstats import errors
-from orstats.api import response as wire
+from orstats.api.response import decode
 
 REGIONS = {"global", "europe", "us"}
 #: The members that orstats was written with. A new one is looked at, then added here: does a report, a status or a
@@ -122,6 +122,6 @@ def test_every_documented_status_has_an_error_of_its_own(method):
     assert {401, 500} <= documented
     for status in sorted(documented):
         with pytest.raises(errors.ApiError) as caught:
-            wire.decode(status, {}, b'{"error":{"code":1,"message":"no"}}', generation_id="gen-1", now=0.0)
+            decode(status, {}, b'{"error":{"code":1,"message":"no"}}', generation_id="gen-1", now=0.0)
         assert caught.value.status == status
         assert type(caught.value) not in (errors.ApiError, errors.ServerError, errors.BadResponseError), status

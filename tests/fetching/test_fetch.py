@@ -325,7 +325,7 @@ def test_limit_is_learnt_once_and_kept_with_the_client():
         second = orstats.fetch(sim.ids[600:], client=client, workers=32)
         assert (first["fetch_status"] == "ok").all()
         assert (second["fetch_status"] == "ok").all()
-        assert client.governor.pace is not None
+        assert client.rate_limiter.pace is not None
         assert sim.stats.refusals - refused < 30
 
 

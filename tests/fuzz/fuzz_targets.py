@@ -10,8 +10,7 @@ import orjson
 import orstats
 from orstats import errors
 from orstats.account.daily_totals import account_totals
-from orstats.api import response as wire
-from orstats.api.account import AccountCalls
+from orstats.api.response import decode
 from orstats.content.content import Content
 from orstats.content.contents_frame import Stored, contents_frame
 from orstats.frame.build import Outcome, assemble, to_table
@@ -54,7 +53,7 @@ def run(path, generation_id, status, headers, body):
         Whatever is no OrstatsError is a defect.
     """
     try:
-        data = wire.decode(
+        data = decode(
             status,
             headers,
             body,
@@ -117,17 +116,15 @@ def read_content(generation_id, data):
         assert list(rows.loc[good, "text"]) == ["hello", "there"]
 
 
-class _Account(AccountCalls):
+class _Account(orstats.Client):
     """Answers every question with the same data."""
 
     def __init__(self, data):
-        super().__init__()
+        super().__init__("sk-or-v1-" + "0" * 64, base_url="https://api.example.com", retry=orstats.Retry(attempts=1))
         self.data = data
-        self.settings = orstats.Client("sk-or-v1-" + "0" * 64, base_url="https://api.example.com").settings
-        self.retry = orstats.Retry(attempts=1)
         self.asked = 0
 
-    def _ask(self, path, *_, shape=dict, **__):
+    def _request(self, path, *_, shape=dict, **__):
         self.asked += 1
         if self.asked > 40:  # an answer that is cut again and again is asked for in ever smaller pieces
             raise errors.ServerError("enough", status=500)

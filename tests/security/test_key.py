@@ -40,7 +40,7 @@ def test_in_no_repr_and_no_text_of_any_object(sim, leaks):
     client = sim.client(retry=QUICK, management_key=sim.management_key)
     df = orstats.fetch(sim.ids[:5], client=client, archive=False)
     generation = orstats.get(sim.ids[0], client=client, archive=False)
-    things = [client, client.settings, client.retry, client.governor, client._transport, generation, df]
+    things = [client, client.settings, client.retry, client.rate_limiter, client._transport, generation, df]
     things += [generation.content(), orstats.explore(df, client=client), orstats.view(sim.ids[0], client=client)]
     shown = {}
     for thing in things:

@@ -7,8 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from orstats.api.account import MANAGEMENT_KEYS_URL
-from orstats.api.client import Client
+from orstats.api.client import MANAGEMENT_KEYS_URL, Client
 from orstats.cli.console import pairs, print_status, stdout_console, write_json
 from orstats.cli.text import line, usd
 from orstats.errors import ForbiddenError
