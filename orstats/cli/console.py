@@ -22,8 +22,9 @@ from rich.text import Text
 
 from orstats.cli import exit_code
 from orstats.cli.streams import OutputError
-from orstats.cli.text import clean, for_shell, line
+from orstats.cli.text import for_shell
 from orstats.errors import OrstatsError
+from orstats.text.sanitize import terminal_line, terminal_text
 from orstats.text.table import Column, fit
 
 P = ParamSpec("P")
@@ -54,7 +55,7 @@ def stderr_console() -> Console:
 
 def print_status(text: str, style: str = "") -> None:
     """Print a line of words; ``text`` is not markup, and what a terminal would obey is taken out of it."""
-    stderr_console().print(Text(clean(text), style=style))
+    stderr_console().print(Text(terminal_text(text), style=style))
 
 
 def command_prefix() -> str:
@@ -73,7 +74,9 @@ def _relative(path: Path) -> str:
 
 def warn(text: object) -> None:
     """Print a warning."""
-    stderr_console().print(Text("orstats: ", style="bold").append(f"warning: {line(for_shell(text))}", style="yellow"))
+    stderr_console().print(
+        Text("orstats: ", style="bold").append(f"warning: {terminal_line(for_shell(text))}", style="yellow")
+    )
 
 
 def stdout_console() -> Console:
@@ -123,10 +126,10 @@ class _Terminal:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        self._stream.write(clean(text))
+        self._stream.write(terminal_text(text))
 
     def writelines(self, lines: Iterable[str]) -> None:
-        self._stream.writelines(map(clean, lines))
+        self._stream.writelines(map(terminal_text, lines))
 
     def flush(self) -> None:
         self._stream.flush()
@@ -186,7 +189,7 @@ def _run(run: Callable[[], int | None]) -> int:
 
 def _end(code: int, text: str) -> int:
     style = "" if code >= INTERRUPTED_FROM else "red"
-    stderr_console().print(Text("orstats: ", style="bold").append(line(for_shell(text)), style=style))
+    stderr_console().print(Text("orstats: ", style="bold").append(terminal_line(for_shell(text)), style=style))
     return code
 
 

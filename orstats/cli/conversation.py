@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from orstats.cli.text import clean, line, short, size
 from orstats.content.content import Content, StoredAttempt, StoredError
 from orstats.content.labels import no_completion
 from orstats.content.messages import Message
 from orstats.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
+from orstats.text.format import byte_size
+from orstats.text.sanitize import terminal_line, terminal_text
 
 _ROLES = {"system": "magenta", "developer": "magenta", "user": "green", "assistant": "blue", "tool": "yellow"}
 _LONGEST_ADDRESS = 200
@@ -19,16 +20,18 @@ _LONGEST_ADDRESS = 200
 def conversation(content: Content, finish_reason: str | None = None) -> Iterator[Text]:
     """Make the texts to print: each turn under its role, then reasoning, completion and the stored error."""
     if content.prompt is not None:
-        yield from _section("prompt", [clean(content.prompt)])
+        yield from _section("prompt", [terminal_text(content.prompt)])
     for message in content.messages:
         if message.reasoning:
-            yield from _section(f"{line(message.role or 'unknown role')} reasoning", [clean(message.reasoning)], "dim")
+            yield from _section(
+                f"{terminal_line(message.role or 'unknown role')} reasoning", [terminal_text(message.reasoning)], "dim"
+            )
         if _has_body(message) or not message.reasoning:
             yield from _section(
                 _title(message), list(_body(message)) or ["(empty)"], _ROLES.get(message.role or "", "")
             )
     if content.reasoning:
-        yield from _section("reasoning", [clean(content.reasoning)], "dim")
+        yield from _section("reasoning", [terminal_text(content.reasoning)], "dim")
     answers = [message for message in content.output if _has_body(message)]
     for message in answers:
         yield from _section("completion", list(_body(message)), "bold blue")
@@ -44,11 +47,11 @@ def _section(title: str, lines: list[str], style: str = "") -> Iterator[Text]:
 
 
 def _title(message: Message) -> str:
-    title = line(message.role or "unknown role")
+    title = terminal_line(message.role or "unknown role")
     if message.name:
-        title += f" {short(message.name)}"
+        title += f" {terminal_line(message.name, 60)}"
     if message.tool_call_id:
-        title += f" (answer to {short(message.tool_call_id)})"
+        title += f" (answer to {terminal_line(message.tool_call_id, 60)})"
     return title
 
 
@@ -63,30 +66,31 @@ def _body(message: Message) -> Iterator[str]:
 
 def _part(part: Part) -> str:
     if isinstance(part, TextPart):
-        return clean(part.text)
+        return terminal_text(part.text)
     if isinstance(part, ImagePart):
         return f"[image: {_address(part.url)}]"
     if isinstance(part, AudioPart):
-        return f"[audio: {short(part.format or 'unknown format')}, {_encoded(part.data)}]"
+        return f"[audio: {terminal_line(part.format or 'unknown format', 60)}, {_encoded(part.data)}]"
     if isinstance(part, FilePart):
         held = "" if part.data is None else f", {_address(part.data)}"
-        return f"[file: {short(part.filename or 'unnamed')}{held}]"
-    return clean(part.json)
+        return f"[file: {terminal_line(part.filename or 'unnamed', 60)}{held}]"
+    return terminal_text(part.json)
 
 
 def _address(url: str) -> str:
     if not url.startswith("data:"):
-        return short(url, _LONGEST_ADDRESS)
+        return terminal_line(url, _LONGEST_ADDRESS)
     head, _, body = url.partition(",")
-    return f"{short(head.removeprefix('data:').partition(';')[0] or 'data')}, {_encoded(body)}"
+    return f"{terminal_line(head.removeprefix('data:').partition(';')[0] or 'data', 60)}, {_encoded(body)}"
 
 
 def _encoded(body: str | None) -> str:
-    return "no data" if body is None else size(len(body) * 3 / 4)
+    return "no data" if body is None else byte_size(len(body) * 3 / 4)
 
 
 def _call(call: ToolCall) -> str:
-    return f"→ {short(call.name or 'unnamed')}({clean(call.arguments)})  {short(call.id or '')}".rstrip()
+    name, call_id = terminal_line(call.name or "unnamed", 60), terminal_line(call.id or "", 60)
+    return f"→ {name}({terminal_text(call.arguments)})  {call_id}".rstrip()
 
 
 def _error(error: StoredError) -> Iterator[str]:
@@ -94,9 +98,9 @@ def _error(error: StoredError) -> Iterator[str]:
     for attempt in error.previous:
         yield f"before: {_one_error(attempt.code, attempt)}"
     if error.raw is not None:
-        yield f"raw: {clean(error.raw)}"
+        yield f"raw: {terminal_text(error.raw)}"
 
 
 def _one_error(status: int | None, error: StoredError | StoredAttempt) -> str:
-    named = [line(part) for part in (status, error.provider_name) if part is not None]
-    return " · ".join([*named, clean(error.message or "no message")])
+    named = [terminal_line(part) for part in (status, error.provider_name) if part is not None]
+    return " · ".join([*named, terminal_text(error.message or "no message")])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from orstats.content.labels import BASIS, count, duration, model_name, state, usd, when
+from orstats.content.labels import BASIS, model_name, status_label, when
 from orstats.content.record import ProviderAttempt, Record
-from orstats.text.sanitize import Html, line
+from orstats.text.format import count, duration, usd
+from orstats.text.sanitize import Html, html_line
 
 #: Attempts shown; a list of thousands would be an attack, not a record.
 MOST_ATTEMPTS: Final = 30
@@ -17,7 +18,7 @@ NO_MATH: Final = "tex2jax_ignore mathjax_ignore"
 
 def static_card(generation: Record) -> Html:
     """Return the card without widgets, style sheet or content: for exported notebooks and plain outputs."""
-    word, _ = state(generation)
+    word, _ = status_label(generation)
     rows = [("status", word if generation.fetch_status == "ok" else f"{word}: {generation.error or ''}")]
     if generation.fetch_status == "ok":
         rows += [
@@ -32,11 +33,11 @@ def static_card(generation: Record) -> Html:
             rows.append(("providers", " → ".join(_attempt_words(one) for one in tried[:MOST_ATTEMPTS])))
     cell = "text-align:left;padding:1px 12px 1px 0;vertical-align:top"
     body = "".join(
-        f'<tr><th style="{cell};font-weight:normal;opacity:.7">{line(name)}</th>'
-        f'<td style="{cell};max-width:60em;overflow-wrap:anywhere">{line(value, 600)}</td></tr>'
+        f'<tr><th style="{cell};font-weight:normal;opacity:.7">{html_line(name)}</th>'
+        f'<td style="{cell};max-width:60em;overflow-wrap:anywhere">{html_line(value, 600)}</td></tr>'
         for name, value in rows
     )
-    title = f"<b>{line(model_name(generation))}</b> <code>{line(generation.id)}</code>"
+    title = f"<b>{html_line(model_name(generation))}</b> <code>{html_line(generation.id)}</code>"
     frame = "border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:8px 12px;max-width:60em"
     return Html(f'<div class="{NO_MATH}" style="{frame}">{title}<table>{body}</table></div>')
 

@@ -1,15 +1,11 @@
-"""Figures and states as people read them. Plain text, no HTML."""
+"""What cost bases, finish reasons and statuses mean, in words. Plain text, no HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Final
 
 from orstats.content.record import Record
-
-_SECOND_MS: Final = 1000.0
-_MINUTE_MS: Final = 60_000.0
 
 BASIS: Final[Mapping[str, str]] = {
     "credits": "Charged to the account's credits.",
@@ -44,63 +40,8 @@ def no_completion(finish_reason: str | None) -> str:
     return f'No completion is stored: {why} (finish_reason "{finish_reason}").' if why else "No completion is stored."
 
 
-def usd(value: float | None) -> str:
-    """Return dollars with all digits that matter. "USD", as two dollar signs would be read as mathematics.
-
-    Examples
-    --------
-    >>> usd(4.2e-07), usd(1234.5), usd(0.0), usd(None)
-    ('USD 0.00000042', 'USD 1,234.50', 'USD 0', 'unknown')
-    """
-    if value is None:
-        return "unknown"
-    if value == 0:
-        return "USD 0"
-    if abs(value) >= 1:
-        return f"USD {value:,.2f}"
-    return f"USD {Decimal(f'{value:.4g}'):f}"
-
-
-def count(value: int | None) -> str:
-    """Return a number with thousands marked; ``?`` for what is missing."""
-    return "?" if value is None else f"{value:,}"
-
-
-def duration(ms: float | None) -> str:
-    """Return milliseconds in the unit that fits.
-
-    Examples
-    --------
-    >>> duration(327), duration(3881.4), duration(125_000), duration(None)
-    ('327 ms', '3.88 s', '2 min 5 s', '?')
-    """
-    if ms is None:
-        return "?"
-    if abs(ms) < _SECOND_MS:
-        return f"{ms:.0f} ms"
-    if abs(ms) < _MINUTE_MS:
-        return f"{ms / 1000:.3g} s"
-    minutes, seconds = divmod(round(ms / 1000), 60)
-    return f"{minutes} min {seconds} s"
-
-
-def size(number: float) -> str:
-    """Return bytes in the unit that fits.
-
-    Examples
-    --------
-    >>> size(420), size(5_000_000)
-    ('420 bytes', '4.8 MB')
-    """
-    if number < 1 << 10:
-        return f"{number:.0f} bytes"
-    if number < 1 << 20:
-        return f"{number / (1 << 10):.0f} kB"
-    return f"{number / (1 << 20):.1f} MB"
-
-
-def state(generation: Record) -> tuple[str, str]:
-    """Return how it ended in a word or two, and whether that is ``good``, ``odd`` or ``bad``."""
+def status_label(generation: Record) -> tuple[str, str]:
+    """Return how a generation ended in a word or two, and whether that is ``good``, ``odd`` or ``bad``."""
     if generation.fetch_status != "ok":
         return generation.fetch_status.replace("_", " "), "odd" if generation.fetch_status == "pending" else "bad"
     if generation.cancelled:
@@ -108,7 +49,7 @@ def state(generation: Record) -> tuple[str, str]:
     reason = generation.finish_reason
     if reason == "error" or generation.cost_basis == "no_completion":
         return "failed", "bad"
-    if not reason:  # only what writes text has reasons to stop
+    if not reason:  # only text generation has reasons to stop
         return ("ended", "odd") if generation.api_type in (None, "", "completions") else ("ok", "good")
     return reason.replace("_", " "), "good" if reason in ("stop", "tool_calls") else "odd"
 

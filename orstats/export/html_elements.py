@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orstats.ids.formats import log_url
-from orstats.text.format import known, visible
+from orstats.text.format import is_present
+from orstats.text.sanitize import display_text
 
 #: Characters that a tooltip shows of a text that was cut.
 _TOOLTIP: Final = 1_000
@@ -36,8 +37,8 @@ def name(value: Any, most: int = 60) -> str:
     >>> name("<script>")
     '<bdi>&lt;script&gt;</bdi>'
     """
-    short = visible(value, most)
-    whole = visible(value, _TOOLTIP) if known(value) else short
+    short = display_text(value, most)
+    whole = display_text(value, _TOOLTIP) if is_present(value) else short
     tooltip = f' title="{escape(whole)}"' if whole != short else ""
     return f"<bdi{tooltip}>{escape(short)}</bdi>"
 
@@ -51,9 +52,9 @@ def log_link(generation_id: Any) -> str:
     '<a class="id" href="https://openrouter.ai/logs?transaction=gen-1%22%3E%3Cb%3E">gen-1&quot;&gt;&lt;b&gt;</a>'
     """
     text = str(generation_id)
-    if not known(generation_id) or len(text) > _LONGEST_ID:
+    if not is_present(generation_id) or len(text) > _LONGEST_ID:
         return f'<span class="id">{name(generation_id)}</span>'
-    return f'<a class="id" href="{escape(log_url(text))}">{escape(visible(text))}</a>'
+    return f'<a class="id" href="{escape(log_url(text))}">{escape(display_text(text))}</a>'
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], foot: Sequence[str] = ()) -> str:

@@ -18,7 +18,8 @@ from orstats.frame.validation import require
 from orstats.reports.chart_data import ok_rows
 from orstats.reports.cost_tokens_latency import COST_COLUMNS
 from orstats.reports.periods import freq_of, utc_times
-from orstats.text.format import count, visible
+from orstats.text.format import count
+from orstats.text.sanitize import display_text
 from orstats.text.time_zones import clock, zone_of
 
 #: What :func:`write_html` reads. Frames that have only these need a third of the memory.
@@ -122,7 +123,7 @@ def page(df: pd.DataFrame, *, title: str | None = None, tz: str = "UTC", freq: s
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="referrer" content="no-referrer"><meta name="generator" content="orstats">',
-        f"<title>{escape(visible(heading, _LONGEST_TITLE))}</title>",
+        f"<title>{escape(display_text(heading, _LONGEST_TITLE))}</title>",
         f"<style>{style}</style></head><body>",
     ]
     return "\n".join([*head, *body, "</body></html>\n"])

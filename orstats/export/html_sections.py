@@ -19,10 +19,10 @@ from orstats.reports.periods import freq_of
 from orstats.text.format import (
     cost_parts,
     count,
+    duration,
     durations,
     in_seconds,
-    known,
-    milliseconds,
+    is_present,
     percent,
     tokens,
     usd,
@@ -59,7 +59,7 @@ def headline(df: pd.DataFrame) -> str:
     """Make the cards with the figures that are asked for first."""
     totals = summary(df)["value"]
     spent = totals["cost_usd"]
-    places = usd_places(spent if known(spent) else totals["charged_usd"])
+    places = usd_places(spent if is_present(spent) else totals["charged_usd"])
     parts = cost_parts(totals.to_dict(), places)
     if totals["cost_unknown"]:  # what is known of these is in the parts, which are more than the whole then
         parts = f"{count(totals['cost_unknown'])} of unknown cost not in it; with these {parts}"
@@ -68,18 +68,18 @@ def headline(df: pd.DataFrame) -> str:
     total = ok["tokens_total"].sum(min_count=1)  # as the tables below add up: of what says both
     saved = ok["cache_discount"].sum(min_count=1)
     figures = [
-        ("Cost", usd(spent, places) if known(spent) and spent else usd(spent), parts),
+        ("Cost", usd(spent, places) if is_present(spent) and spent else usd(spent), parts),
         ("Generations", count(totals["ok"]), f"of {count(totals['asked'])} requested"),
         (
             "Tokens",
-            tokens(total) if known(total) else "unknown",
+            tokens(total) if is_present(total) else "unknown",
             f"prompt {tokens(prompt)}, completion {tokens(completion)}",
         ),
         _first_token(df),
         _refused(df),
         (
             "Saved by caching",
-            usd(saved) if known(saved) else "nothing said",
+            usd(saved) if is_present(saved) else "nothing said",
             "taken off the charge by cached prompts",
         ),
     ]
@@ -89,9 +89,9 @@ def headline(df: pd.DataFrame) -> str:
 def _first_token(df: pd.DataFrame) -> tuple[str, str, str]:
     times = latency_by(df, None)
     for streamed, row in times.iterrows():
-        if known(streamed) and bool(streamed) and row["latency_n"]:
-            more = f"95 % within {milliseconds(row['latency_p95'])}; {count(row['latency_n'])} streamed generations"
-            return "Median time to first token", milliseconds(row["latency_p50"]), more
+        if is_present(streamed) and bool(streamed) and row["latency_n"]:
+            more = f"95 % within {duration(row['latency_p95'])}; {count(row['latency_n'])} streamed generations"
+            return "Median time to first token", duration(row["latency_p50"]), more
     return "Median time to first token", "unknown", "no streamed generations"
 
 
@@ -132,7 +132,7 @@ def cost_table(df: pd.DataFrame, by: str, title: str) -> str:
     rows = []
     for key, row in report.head(_MOST_GROUPS).iterrows():
         amount = row["cost_usd"]
-        cells = [name(key), draw.bar(float(amount) / float(largest)) if known(amount) and largest > 0 else ""]
+        cells = [name(key), draw.bar(float(amount) / float(largest)) if is_present(amount) and largest > 0 else ""]
         cells += [usd(amount, places), percent(row["share"]), count(row["generations"]), tokens(row["tokens_total"])]
         cells += [_rate(row["usd_per_mtok"]), _small(row["mean_usd"]), _small(row["p95_usd"])]
         rows.append([*cells, *([count(row["cost_unknown"])] if unknown else [])])
@@ -144,7 +144,7 @@ def cost_table(df: pd.DataFrame, by: str, title: str) -> str:
 
 def _sums(label: str, report: pd.DataFrame, places: int, total: Any, *, unknown: bool) -> list[str]:
     amount = report["cost_usd"].sum(min_count=1)
-    share = percent(amount / total) if known(total) and known(amount) and total > 0 else ""
+    share = percent(amount / total) if is_present(total) and is_present(amount) and total > 0 else ""
     sums = [name(label), "", usd(amount, places), share, count(report["generations"].sum())]
     sums += [tokens(report["tokens_total"].sum(min_count=1)), "", "", ""]
     return [*sums, *([count(report["cost_unknown"].sum())] if unknown else [])]
@@ -168,13 +168,13 @@ def latency_table(df: pd.DataFrame) -> str:
     texts = [durations(shown[name], seconds=seconds) for name in percentiles]
     texts.append(durations(shown["generation_time_p50"]))
     for ((model, flag), row), cells_of_times in zip(shown.iterrows(), zip(*texts, strict=True), strict=True):
-        streamed = known(flag) and bool(flag)
+        streamed = is_present(flag) and bool(flag)
         times = (float(row["latency_p50"]), float(row["latency_p90"]), float(row["latency_p99"]))
         picture = draw.lane(times, (smallest, largest), streamed=streamed)
-        said = ("yes" if flag else "no") if known(flag) else "not said"
+        said = ("yes" if flag else "no") if is_present(flag) else "not said"
         cells = [name(model), said, picture, count(row["latency_n"])]
         speed = row["throughput_tok_s_p50"]
-        rows.append([*cells, *cells_of_times, f"{speed:,.0f}" if known(speed) else "?"])
+        rows.append([*cells, *cells_of_times, f"{speed:,.0f}" if is_present(speed) else "?"])
     more = f" The {_MOST_GROUPS} largest of {len(report)} groups." if len(report) > len(shown) else ""
     text = "Streamed: time to the first token. Not streamed: time to the whole answer. Drawn on a logarithmic scale: "
     return section(title, note(f"{text}a dot at p50, thick to p90, thin to p99.{more}"), table(columns, rows))
@@ -212,11 +212,11 @@ def _failure_cells(row: pd.Series[Any]) -> list[str]:
         count(row["failed_attempts"]),
         percent(row["failed_attempt_share"]),
         count(row["fallbacks"]),
-        milliseconds(row["failed_attempt_ms"]) if known(row["failed_attempt_ms"]) else "",
+        duration(row["failed_attempt_ms"]) if is_present(row["failed_attempt_ms"]) else "",
         count(row["generations"]),
         count(row["failed"]),
         count(row["cancelled"]),
-        _small(row["failed_cost_usd"]) if known(row["failed_cost_usd"]) else "",
+        _small(row["failed_cost_usd"]) if is_present(row["failed_cost_usd"]) else "",
     ]
 
 
@@ -232,7 +232,9 @@ def most_by(df: pd.DataFrame, measure: str, title: str, tz: str) -> str:
     rows = []
     times = [durations(chosen[name]) for name in ("latency", "generation_time")]
     for (generation_id, row), latency, whole in zip(chosen.iterrows(), *times, strict=True):
-        created = row["created_at"].tz_convert(clock(tz)).isoformat(" ", "minutes") if known(row["created_at"]) else "?"
+        created = (
+            row["created_at"].tz_convert(clock(tz)).isoformat(" ", "minutes") if is_present(row["created_at"]) else "?"
+        )
         rows.append(
             [
                 log_link(generation_id) if df.index.name == "id" else name(generation_id),
@@ -278,9 +280,9 @@ def meanings() -> str:
 
 
 def _rate(value: Any) -> str:
-    return f"{value:,.3f}" if known(value) else ""
+    return f"{value:,.3f}" if is_present(value) else ""
 
 
 def _small(value: Any) -> str:
     """Write an amount with three digits that say something."""
-    return usd(float(f"{value:.3g}")) if known(value) and abs(value) < 1 else usd(value)
+    return usd(float(f"{value:.3g}")) if is_present(value) and abs(value) < 1 else usd(value)

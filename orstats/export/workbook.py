@@ -23,7 +23,7 @@ from orstats.frame import money
 from orstats.frame.schema import FIELDS, ID
 from orstats.reports.coverage import coverage, provenance
 from orstats.reports.periods import PERIOD
-from orstats.text.format import known
+from orstats.text.format import is_present
 
 #: Rows of a sheet, and those that the header, the totals and the note below them take.
 MAX_ROWS: Final = 1_048_576 - 4
@@ -368,7 +368,7 @@ def _alignment(number_format: str) -> str:
 
 def _value(value: Any) -> Any:
     """Return one value as a cell can hold it: numbers that Excel would round, and infinite ones, are text."""
-    if not known(value):
+    if not is_present(value):
         return None
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, bool):

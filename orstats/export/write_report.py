@@ -20,7 +20,8 @@ from orstats.export.column_formats import Unit, unit
 from orstats.export.csv_cells import named_columns, one_value
 from orstats.export.write_csv import json_rows, write_csv
 from orstats.frame.validation import check_duplicates, require_pandas
-from orstats.text.format import count, known, milliseconds, percent, usd, visible
+from orstats.text.format import count, duration, is_present, percent, usd
+from orstats.text.sanitize import display_text
 
 #: The endings that :func:`write_report` knows.
 ENDINGS: Final = (".csv", ".csv.gz", ".parquet", ".jsonl", ".ndjson", ".xlsx", ".md", ".json")
@@ -125,7 +126,7 @@ def cell(name: str, value: Any) -> str:
     ('$1.5000', '25.0%', '727 ms', '1,200', '(none)')
     """
     figure = _FIGURES.get(unit(name))
-    if not known(value):
+    if not is_present(value):
         return "(none)" if figure is None else ""
     match value:
         case bool() | np.bool_():
@@ -135,7 +136,7 @@ def cell(name: str, value: Any) -> str:
         case int() | float() | np.number():
             return (figure or count)(value)
         case _:
-            return visible(value, 200)
+            return display_text(value, 200)
 
 
 #: How values are written, by what their column measures.
@@ -145,7 +146,7 @@ _FIGURES: Final[Mapping[Unit, Callable[[Any], str]]] = MappingProxyType(
         "USD/Mtok": lambda value: f"{value:,.3f}",
         "share": percent,
         "tokens/s": lambda value: f"{value:,.1f}",
-        "ms": milliseconds,
+        "ms": duration,
         "count": count,
         "id": str,
     }

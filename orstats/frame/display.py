@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from orstats.text.format import count, durations, in_seconds, known, percents, usd_amounts, visible
+from orstats.text.format import count, durations, in_seconds, is_present, percents, usd_amounts
+from orstats.text.sanitize import display_text
 from orstats.text.time_zones import period_labels
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ def _cells(frame: pd.DataFrame) -> tuple[list[Column], list[Column]]:
             elif values.dtype.kind == "M":
                 cells = _times(values)
             else:
-                cells = [visible(value, _MOST) for value in values]
-            labels.append(Column(visible(name), cells, "fixed" if values.dtype.kind == "M" else "label"))
+                cells = [display_text(value, _MOST) for value in values]
+            labels.append(Column(display_text(name), cells, "fixed" if values.dtype.kind == "M" else "label"))
     columns = []
     seconds = {_measure(name) for name, column in frame.items() if _DURATION.search(str(name)) and in_seconds(column)}
     for at, name in enumerate(frame.columns):
@@ -132,7 +133,9 @@ def _cells(frame: pd.DataFrame) -> tuple[list[Column], list[Column]]:
         cells = _by_unit(values, frame["unit"]) if by_unit else _texts(values, seconds=_measure(name) in seconds)
         is_text = values.dtype == object or isinstance(values.dtype, pd.StringDtype | pd.CategoricalDtype)
         number = name == "value" or not is_text
-        columns.append(Column(visible(name), cells, "number" if number else "prose" if name in _PROSE else "label"))
+        columns.append(
+            Column(display_text(name), cells, "number" if number else "prose" if name in _PROSE else "label")
+        )
     return labels, columns
 
 
@@ -152,13 +155,13 @@ def _texts(values: pd.Series[Any], *, seconds: bool) -> list[str]:
     if kind == "M":
         return _times(values)
     if kind in "iu":
-        return [count(value) if known(value) else _MISSING for value in values]
+        return [count(value) if is_present(value) else _MISSING for value in values]
     if kind == "f":
         if _DURATION.search(name):
             return durations(values, _MISSING, seconds=seconds)
         write = next((write for names, write in _FORMATS if names.search(name)), _numbers)
         return write(values, _MISSING)
-    return [visible(value, _MOST) if known(value) and str(value).strip() else "" for value in values]
+    return [display_text(value, _MOST) if is_present(value) and str(value).strip() else "" for value in values]
 
 
 def _by_unit(values: pd.Series[Any], units: pd.Series[Any]) -> list[str]:
@@ -172,24 +175,24 @@ def _by_unit(values: pd.Series[Any], units: pd.Series[Any]) -> list[str]:
         elif unit == "share 0..1":
             texts = percents(some, _MISSING)
         elif unit == "UTC":
-            texts = [f"{value:%Y-%m-%d %H:%M:%S}" if known(value) else _MISSING for value in some]
+            texts = [f"{value:%Y-%m-%d %H:%M:%S}" if is_present(value) else _MISSING for value in some]
         else:
-            texts = [count(value) if known(value) else _MISSING for value in some]
+            texts = [count(value) if is_present(value) else _MISSING for value in some]
         for at, text in zip(places, texts, strict=True):
             cells[at] = text
     return cells
 
 
 def _numbers(values: Iterable[Any], missing: str) -> list[str]:
-    return [f"{value:,.6g}" if known(value) else missing for value in values]
+    return [f"{value:,.6g}" if is_present(value) else missing for value in values]
 
 
 def _speeds(values: Iterable[Any], missing: str) -> list[str]:
-    return [f"{value:,.1f}" if known(value) else missing for value in values]
+    return [f"{value:,.1f}" if is_present(value) else missing for value in values]
 
 
 def _rates(values: Iterable[Any], missing: str) -> list[str]:
-    return [f"${value:,.3f}" if known(value) else missing for value in values]
+    return [f"${value:,.3f}" if is_present(value) else missing for value in values]
 
 
 _DURATION: Final = re.compile(r"_ms$|^(latency|generation_time|moderation_latency)(_p\d+)?$")
@@ -204,7 +207,7 @@ _FORMATS: Final = (
 def _times(values: pd.Series[Any]) -> list[str]:
     present = values.dropna()
     form = "%Y-%m-%d" if (present == present.dt.normalize()).all() else "%Y-%m-%d %H:%M:%S"
-    return [f"{value:{form}}" if known(value) else _MISSING for value in values]
+    return [f"{value:{form}}" if is_present(value) else _MISSING for value in values]
 
 
 def _shortened(frame: pd.DataFrame) -> pd.DataFrame:
@@ -225,7 +228,7 @@ def _notes(frame: pd.DataFrame) -> list[str]:
     elif len(shown := _shortened(frame)) < len(frame):
         notes.append(f"{count(len(frame))} rows; the first {len(shown) - len(shown) // 2} and last {len(shown) // 2}.")
     if isinstance(note := frame.attrs.get("note"), str):
-        notes.append(visible(note, _MOST))
+        notes.append(display_text(note, _MOST))
     covered = frame.attrs.get("coverage", {})
     if "tz" in covered and "period" in frame.index.names:
         notes.append(f"Periods: {covered['freq']} in {covered['tz']}.")

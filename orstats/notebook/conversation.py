@@ -12,7 +12,7 @@ from orstats.notebook.html.base import notice
 from orstats.notebook.html.content import FOLDED, OPENED, Turn, bubble, turns
 from orstats.notebook.html.markdown import has_markdown
 from orstats.notebook.widgets import Shown, button, close_all, row, watch
-from orstats.text.sanitize import plain_line
+from orstats.text.sanitize import visible_line
 
 #: Bubbles on one page.
 PAGE: Final = 25
@@ -96,7 +96,7 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
         if page and page[-1] == len(self._turns) - 1 and not self._turns[-1].final:
             shown.append(Shown(notice(self._no_completion)))
         if not page:
-            text = f"Nothing found for “{plain_line(self._query, 60)}”." if self._query else "No messages are stored."
+            text = f"Nothing found for “{visible_line(self._query, 60)}”." if self._query else "No messages are stored."
             shown.append(Shown(notice(text)))
         self._bubbles.children = shown
         close_all(before)

@@ -14,7 +14,6 @@ import traitlets
 
 from orstats.api.client import Client
 from orstats.content.generation import Generation
-from orstats.content.labels import count, duration, usd
 from orstats.errors import OrstatsError
 from orstats.export.write_csv import write_csv
 from orstats.fetching.arguments import ArchiveChoice
@@ -28,7 +27,8 @@ from orstats.notebook.table import Listing
 from orstats.notebook.table_model import Mask, Rows
 from orstats.notebook.view import card
 from orstats.notebook.widgets import Shown, button, close_all, in_turn, row
-from orstats.text.sanitize import Html, plain_line
+from orstats.text.format import count, duration, usd
+from orstats.text.sanitize import Html, visible_line
 
 log = logging.getLogger("orstats.notebook")
 
@@ -179,7 +179,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _keep(self) -> None:
         self._kept = self.listing.place
-        kept = "" if self._kept is None else plain_line(self._rows.df.index[self._kept], 40)
+        kept = "" if self._kept is None else visible_line(self._rows.df.index[self._kept], 40)
         self.compare.tooltip = f"Compare the selected one with {kept}"
         self.keep.description = f"Kept …{kept[-6:]}"
         self._moved()

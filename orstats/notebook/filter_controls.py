@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from orstats.notebook.table_model import MISSING, Query, Rows
 from orstats.notebook.widgets import button, row, watch
-from orstats.text.sanitize import plain_line
+from orstats.text.sanitize import visible_line
 
 
 class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
@@ -90,7 +90,8 @@ def _dropdown(options: list[tuple[str, Any]], tooltip: str) -> widgets.Dropdown:
 
 def _choice(any_value: str, choices: list[Any], tooltip: str) -> widgets.Dropdown:
     options = [
-        (f"{'(none)' if value is MISSING else plain_line(value, 60)} ({number:,})", value) for value, number in choices
+        (f"{'(none)' if value is MISSING else visible_line(value, 60)} ({number:,})", value)
+        for value, number in choices
     ]
     return _dropdown([(any_value, None), *options], tooltip)
 
@@ -115,5 +116,5 @@ def _dollars(text: str, problems: list[str]) -> float | None:
         value = math.nan
     if math.isfinite(value):
         return value
-    problems.append(f"{plain_line(text, 20)} is not a number of dollars, such as 0.25.")
+    problems.append(f"{visible_line(text, 20)} is not a number of dollars, such as 0.25.")
     return None

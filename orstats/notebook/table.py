@@ -14,7 +14,7 @@ from orstats.notebook.html.explore_style import selected_row
 from orstats.notebook.html.table import Sorting, empty, table
 from orstats.notebook.table_model import Mask, Places, Rows
 from orstats.notebook.widgets import Shown, button, row, watch
-from orstats.text.sanitize import Html, plain_line
+from orstats.text.sanitize import Html, visible_line
 
 PAGE_SIZES: Final = (25, 50, 100)
 
@@ -130,7 +130,7 @@ class Listing(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         sorting = Sorting(self.sort_by.value, self.descending.value, offered)
         none = "No generation meets these filters." if len(self._rows) else "There are no generations here."
         self.table.value = table(page, sorting) if len(shown) else empty(none)
-        ids = [plain_line(one, 80) for one in page.index]
+        ids = [visible_line(one, 80) for one in page.index]
         options = [
             (f"{start + n + 1}. {one}", int(place)) for n, (one, place) in enumerate(zip(ids, shown, strict=True))
         ]

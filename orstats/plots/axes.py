@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pandas as pd
 
 from orstats.errors import MissingExtraError
-from orstats.text.format import visible as display_text
+from orstats.text.sanitize import display_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,7 @@ from orstats.frame.validation import cast_columns, check_duplicates, require_pan
 from orstats.reports.backends import keys_of, wrap
 from orstats.reports.backends import require as require_in
 from orstats.reports.periods import Freq, all_starts, freq_of, moments, starts, utc_times
-from orstats.text.format import visible
+from orstats.text.sanitize import display_text
 from orstats.text.time_zones import clock, zone_of
 
 By = str | Sequence[str]
@@ -232,7 +232,7 @@ def _lane(name: str, streamed: bool, values: np.ndarray[Any, np.dtype[np.float64
 
 def _name(key: Any) -> str:
     parts = key if isinstance(key, tuple) else (key,)
-    return " · ".join(visible(part) for part in parts)
+    return " · ".join(display_text(part) for part in parts)
 
 
 def _numbered(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray[Any, np.dtype[np.int64]], list[str]]:

@@ -1,8 +1,7 @@
-"""Numbers and strangers' names as people read them, on pages, plots and in tables. Pure."""
+"""Numbers, amounts, sizes and durations as people read them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -10,18 +9,14 @@ from typing import Any, Final
 _MILLION: Final = 1_000_000
 _SECOND_MS: Final = 1000.0
 _MINUTE_MS: Final = 60_000.0
-# Control characters, and those that reorder, hide or break lines.
-_UNSEEN: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
 
 
-def known(value: Any) -> bool:
+def is_present(value: Any) -> bool:
     """Whether a cell of a frame has a value.
 
     Examples
     --------
-    >>> known(0), known(None), known(float("nan")), known("nan")
+    >>> is_present(0), is_present(None), is_present(float("nan")), is_present("nan")
     (True, False, False, True)
     """
     return isinstance(value, str) or (value is not None and str(value) not in ("<NA>", "NaT", "nan"))
@@ -37,7 +32,7 @@ def usd(value: Any, places: int | None = None) -> str:
     >>> usd(1.5, 4), usd(4.2e-07, 4), usd(0, 4)
     ('$1.5000', '<$0.0001', '$0')
     """
-    if not known(value):
+    if not is_present(value):
         return "unknown"
     amount = float(value)
     sign, size = "-" if amount < 0 else "", abs(amount)
@@ -59,7 +54,7 @@ def usd_places(total: Any) -> int:
     >>> usd_places(12345.6), usd_places(5.2), usd_places(0.012), usd_places(4e-6)
     (2, 4, 6, 9)
     """
-    size = abs(float(total)) if known(total) else 0.0
+    size = abs(float(total)) if is_present(total) else 0.0
     for least, places in ((100.0, 2), (1.0, 4), (0.01, 6)):
         if size >= least:
             return places
@@ -75,10 +70,10 @@ def usd_amounts(values: Iterable[Any], missing: str = "unknown") -> list[str]:
     ['$1.5000', '$0.2500', '<$0.0001', '$0.0000', 'unknown']
     """
     amounts = list(values)
-    largest = max((abs(float(amount)) for amount in amounts if known(amount)), default=0.0)
+    largest = max((abs(float(amount)) for amount in amounts if is_present(amount)), default=0.0)
     places = usd_places(largest) if largest else 2
     nothing = f"${0:.{places}f}"
-    return [(usd(amount, places) if amount else nothing) if known(amount) else missing for amount in amounts]
+    return [(usd(amount, places) if amount else nothing) if is_present(amount) else missing for amount in amounts]
 
 
 def cost_parts(totals: Mapping[Any, Any], places: int) -> str:
@@ -93,7 +88,7 @@ def cost_parts(totals: Mapping[Any, Any], places: int) -> str:
     '$5.00 from credits ($0.25 of it fees for calls with your own keys), $2.00 charged by providers to your own keys'
     """
     fee = totals["byok_fee_usd"]
-    fees = f" ({usd(fee, places)} of it fees for calls with your own keys)" if known(fee) and fee else ""
+    fees = f" ({usd(fee, places)} of it fees for calls with your own keys)" if is_present(fee) and fee else ""
     charged, byok = usd(totals["charged_usd"], places), usd(totals["byok_usd"], places)
     return f"{charged} from credits{fees}, {byok} charged by providers to your own keys"
 
@@ -106,7 +101,7 @@ def count(value: Any) -> str:
     >>> count(1234567), count(None)
     ('1,234,567', '?')
     """
-    return f"{int(value):,}" if known(value) else "?"
+    return f"{int(value):,}" if is_present(value) else "?"
 
 
 def tokens(value: Any) -> str:
@@ -117,20 +112,20 @@ def tokens(value: Any) -> str:
     >>> tokens(950), tokens(123456), tokens(12345678)
     ('950', '123,456', '12.35M')
     """
-    if known(value) and int(value) >= 10 * _MILLION:
+    if is_present(value) and int(value) >= 10 * _MILLION:
         return f"{int(value) / _MILLION:,.2f}M"
     return count(value)
 
 
-def milliseconds(value: Any) -> str:
+def duration(value: Any) -> str:
     """Write a time in the unit that reads best, with three digits.
 
     Examples
     --------
-    >>> milliseconds(727.4), milliseconds(1812), milliseconds(33_812), milliseconds(125_000), milliseconds(None)
+    >>> duration(727.4), duration(1812), duration(33_812), duration(125_000), duration(None)
     ('727 ms', '1.81 s', '33.8 s', '2 min 5 s', '?')
     """
-    if not known(value):
+    if not is_present(value):
         return "?"
     size = abs(float(value))
     if round(size) < _SECOND_MS:
@@ -151,8 +146,8 @@ def durations(values: Iterable[Any], missing: str = "?", *, seconds: bool | None
     """
     times = list(values)
     if in_seconds(times) if seconds is None else seconds:
-        return [f"{time / _SECOND_MS:,.3f} s" if known(time) else missing for time in times]
-    return [f"{time:,.0f} ms" if known(time) else missing for time in times]
+        return [f"{time / _SECOND_MS:,.3f} s" if is_present(time) else missing for time in times]
+    return [f"{time:,.0f} ms" if is_present(time) else missing for time in times]
 
 
 def in_seconds(values: Iterable[Any]) -> bool:
@@ -163,7 +158,7 @@ def in_seconds(values: Iterable[Any]) -> bool:
     >>> in_seconds([4, 999]), in_seconds([4, 1000])
     (False, True)
     """
-    return any(known(time) and round(abs(time)) >= _SECOND_MS for time in values)
+    return any(is_present(time) and round(abs(time)) >= _SECOND_MS for time in values)
 
 
 def percent(value: Any) -> str:
@@ -174,7 +169,7 @@ def percent(value: Any) -> str:
     >>> percent(0.3675), percent(0.00004), percent(0.99999), percent(0), percent(None)
     ('36.8%', '<0.1%', '>99.9%', '0%', '')
     """
-    return "0%" if known(value) and not value else percents([value], "")[0]
+    return "0%" if is_present(value) and not value else percents([value], "")[0]
 
 
 def percents(values: Iterable[Any], missing: str = "?") -> list[str]:
@@ -185,7 +180,7 @@ def percents(values: Iterable[Any], missing: str = "?") -> list[str]:
     >>> percents([0.3675, 0.00004, 0, 1, None])
     ['36.8%', '<0.1%', '0.0%', '100.0%', '?']
     """
-    return [_percent(float(value)) if known(value) else missing for value in values]
+    return [_percent(float(value)) if is_present(value) else missing for value in values]
 
 
 def _percent(share: float) -> str:
@@ -194,37 +189,27 @@ def _percent(share: float) -> str:
     return ">99.9%" if 0.9995 <= share < 1 else f"{share:,.1%}"  # noqa: PLR2004 - what would show as 100.0%
 
 
-def visible(name: Any, most: int = 60) -> str:
-    r"""Write a stranger's text in one line, with nothing invisible in it and not too long.
-
-    Line breaks become ``↵``; other control characters, and those that change the direction of text, are written as
-    their code point. The text is not escaped for HTML.
+def byte_size(number: float) -> str:
+    """Write a number of bytes.
 
     Examples
     --------
-    >>> visible("a\nb\x1b"), visible("gpt-\u202egnp"), visible(None)
-    ('a↵b[U+001B]', 'gpt-[U+202E]gnp', '(none)')
-    >>> visible("abcdefghijklmnop", 9)
-    'abcdef…op'
+    >>> byte_size(512), byte_size(2_400_000)
+    ('512 B', '2.4 MB')
     """
-    if not known(name):
-        return "(none)"
-    whole = str(name)
-    if len(whole) > 2 * most:
-        whole = whole[:most] + whole[-most:]  # as good as the whole for what is cut next
-    text = _UNSEEN.sub(_code_point, whole.replace("\r\n", "\n").replace("\r", "\n"))
-    return _cut(text, most) if text.strip() else "(empty)"
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:  # noqa: PLR2004
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
 
 
-def _code_point(match: re.Match[str]) -> str:
-    character = match[0]
-    if character in "\n\u2028\u2029":
-        return "↵"
-    return " " if character == "\t" else f"[U+{ord(character):04X}]"
+def plural(number: int, noun: str) -> str:
+    """Write a number and its noun.
 
-
-def _cut(text: str, most: int) -> str:
-    if len(text) <= most:
-        return text
-    head = (most - 1) * 3 // 4
-    return f"{text[:head]}…{text[-(most - 1 - head) :]}"
+    Examples
+    --------
+    >>> plural(1, "id"), plural(2000, "id")
+    ('1 id', '2,000 ids')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,7 +1,10 @@
-"""From strangers' text to HTML that is safe to show: escaped, without control characters, bounded.
+r"""Untrusted text made safe to show: one definition of the dangerous characters, one function per place.
 
-Whatever makes HTML of a generation stands on these few functions: its static card here, all else in
-:mod:`orstats.notebook`'s ``render`` modules.
+| shown in | several lines | one line |
+|---|---|---|
+| HTML | `html_text` | `html_line` |
+| plain text of widgets, plots and tables (not escaped) | `visible_text` | `visible_line`, `display_text` |
+| a terminal | `terminal_text` | `terminal_line` |
 """
 
 from __future__ import annotations
@@ -10,25 +13,36 @@ import html
 import re
 from typing import Final, NewType
 
-#: HTML that is safe to show. Only ``render*`` modules make it.
+from orstats.text.format import is_present
+
+#: HTML that is safe to show.
 Html = NewType("Html", str)
 
-#: Characters shown of a name, an id or another text of one line.
+#: The number of characters shown of a name, an id or another text of one line.
 LINE: Final = 120
 
-# Controls but line feed and tab, and what reorders or breaks lines unseen, are shown as what they are. Joiners and
-# single direction marks stay: emoji and Persian need them, and each text is isolated in its own direction anyway.
-# By number: many fonts have no symbols for them.
-_UNSEEN: Final = (*range(9), *range(0x0B, 0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-_SHOWN: Final = {n: f"⟨U+{n:04X}⟩" for n in _UNSEEN}
-_BREAKS: Final = re.compile(r"\r\n?")
+#: Control characters except tab and line feed, as the inside of a regular expression's character class.
+CONTROLS: Final = "\x00-\x08\x0b-\x1f\x7f-\x9f"
+# Break lines or reorder the text around them (bidirectional embeddings, overrides and isolates).
+_REORDERING: Final = "\u2028-\u202e\u2066-\u2069"
+# Show as nothing, so that two names look the same. Direction marks are among them, which longer Persian or Hebrew
+# texts need; joiners are not, because emoji need them.
+_INVISIBLE: Final = "\xad\u061c\u180e\u200b\u200e\u200f\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"
+
+_IN_TEXT: Final = re.compile(f"[{CONTROLS}{_REORDERING}]")
+_IN_LINE: Final = re.compile(f"[{CONTROLS}{_REORDERING}{_INVISIBLE}]")
+_LINE_BREAK: Final = re.compile("[\n\u2028\u2029]")
+# Complete sequences that a terminal obeys (CSI, OSC and its kin, two-character ones), so that no "[31m" is left.
+_TERMINAL_SEQUENCE: Final = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]?"
+)
 
 
 def valid_text(text: str) -> str:
     r"""Replace lone surrogates, which UTF-8 cannot hold, and join pairs of them.
 
-    Examples
-    --------
     >>> valid_text("\ud83d\ude00"), valid_text("\ud83d")
     ('😀', '�')
     """
@@ -39,30 +53,76 @@ def valid_text(text: str) -> str:
     return text
 
 
-def clean(value: object) -> str:
-    r"""Return plain text in which control characters and direction overrides can be seen. Not escaped yet.
+def visible_text(value: object) -> str:
+    r"""Return plain text with control characters and direction overrides written as code points. Not escaped.
 
-    Examples
-    --------
-    >>> clean("a\x00b\r\n\u202ec")
-    'a⟨U+0000⟩b\n⟨U+202E⟩c'
+    >>> visible_text("a\x00b\r\n\u202ec")
+    'a[U+0000]b\n[U+202E]c'
     """
-    return _BREAKS.sub("\n", valid_text(str(value))).translate(_SHOWN)
+    return _IN_TEXT.sub(_code_point, _unix_lines(value))
 
 
-def plain_line(value: object, width: int = LINE) -> str:
-    """Return cleaned text of one line, for widgets that do not read HTML (buttons, labels)."""
+def html_text(value: object) -> Html:
+    """Return :func:`visible_text`, escaped for HTML."""
+    return Html(html.escape(visible_text(value)))
+
+
+def visible_line(value: object, width: int = LINE) -> str:
+    r"""Return plain text of one line, cut at its end. Not escaped.
+
+    >>> visible_line("two\nlines\u200b"), visible_line("long text", 5)
+    ('two lines[U+200B]', 'long…')
+    """
     text = str(value)
-    whole = " ".join(clean(text[: 4 * width]).split())
-    return whole if len(whole) <= width and len(text) <= 4 * width else whole[: width - 1] + "…"
+    shown = " ".join(_IN_LINE.sub(_code_point, _unix_lines(text[: 4 * width])).split())
+    return shown if len(shown) <= width and len(text) <= 4 * width else shown[: width - 1] + "…"
 
 
-def line(value: object, width: int = LINE) -> Html:
-    r"""Return escaped text of one line, cut after `width` characters.
+def html_line(value: object, width: int = LINE) -> Html:
+    """Return :func:`visible_line`, escaped for HTML."""
+    return Html(html.escape(visible_line(value, width)))
 
-    Examples
-    --------
-    >>> line("<b>two\nlines</b>"), line("long text", 5)
-    ('&lt;b&gt;two lines&lt;/b&gt;', 'long…')
+
+def display_text(value: object, width: int = 60) -> str:
+    r"""Return the name of a row or group in one line, cut in its middle: names begin alike. Not escaped.
+
+    >>> display_text("a\nb\x1b"), display_text(" "), display_text(None), display_text("abcdefghijklmnop", 9)
+    ('a↵b[U+001B]', '(empty)', '(none)', 'abcdef…op')
     """
-    return Html(html.escape(plain_line(value, width)))
+    if not is_present(value):
+        return "(none)"
+    text = str(value)
+    if len(text) > 2 * width:
+        text = text[:width] + text[-width:]
+    shown = _IN_LINE.sub(_code_point, _LINE_BREAK.sub("↵", _unix_lines(text)).replace("\t", " "))
+    if len(shown) > width:
+        head = (width - 1) * 3 // 4
+        return f"{shown[:head]}…{shown[head + 1 - width :]}"
+    return shown if shown.strip() else "(empty)"
+
+
+def terminal_text(value: object) -> str:
+    r"""Return text without escape sequences, control characters and invisible characters; line feeds stay.
+
+    >>> terminal_text("\x1b[31mred\x1b[0m\tand\rblue\x07")
+    'red and\nblue'
+    """
+    return _IN_LINE.sub("", _TERMINAL_SEQUENCE.sub("", _unix_lines(value).replace("\t", " ")))
+
+
+def terminal_line(value: object, width: int | None = None) -> str:
+    r"""Return :func:`terminal_text` in one line, cut at its end to `width` characters.
+
+    >>> terminal_line("two\nlines"), terminal_line("a long text", 7)
+    ('two lines', 'a long…')
+    """
+    text = " ".join(terminal_text(value).split())
+    return text if width is None or len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def _unix_lines(value: object) -> str:
+    return valid_text(str(value)).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _code_point(match: re.Match[str]) -> str:
+    return f"[U+{ord(match[0]):04X}]"

@@ -7,11 +7,12 @@ from rich.console import Console
 
 from orstats.cli.commands.show import _attempts, _cost
 from orstats.cli.conversation import conversation
-from orstats.cli.text import clean, line, usd
 from orstats.content.content import Content
 from orstats.content.generation import Generation
 from orstats.errors import NotApiResponseError
 from orstats.sim import SimServer
+from orstats.text.format import usd
+from orstats.text.sanitize import terminal_line, terminal_text
 
 
 def with_content(sim, reason):
@@ -244,13 +245,13 @@ def test_attempts_are_numbered_and_odd_entries_passed_over():
         ("\x1b(0line", "line"),
         ("a\u202eb\u2066c\u200b\ufeffd", "abcd"),
         ("one\r\ntwo\rthree\tfour\x00", "one\ntwo\nthree four"),
-        ("\ud800", "?"),
+        ("\ud800", "�"),
         ("ünïcode 日本 🙂", "ünïcode 日本 🙂"),
     ],
 )
-def test_clean_leaves_nothing_that_a_terminal_obeys(text, plain):
-    assert clean(text) == plain
-    assert "\n" not in line(text)
+def test_terminal_text_has_nothing_that_a_terminal_obeys(text, plain):
+    assert terminal_text(text) == plain
+    assert "\n" not in terminal_line(text)
 
 
 def test_amounts_never_lose_what_is_there():

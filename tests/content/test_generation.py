@@ -148,7 +148,7 @@ def test_its_html_form_needs_neither_the_notebook_room_nor_ipython():
 import sys
 from orstats import Generation
 html = Generation("gen-1", model="<b>m</b>", cost_usd=0.5)._repr_html_()
-assert "&lt;b&gt;m&lt;/b&gt;" in html and "USD 0.5" in html, html
+assert "&lt;b&gt;m&lt;/b&gt;" in html and "$0.5" in html, html
 above = ("orstats.notebook", "orstats.reports", "orstats.export", "ipywidgets", "IPython")
 above = [name for name in sys.modules if name.startswith(above)]
 assert not above, above

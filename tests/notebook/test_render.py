@@ -15,7 +15,7 @@ import orstats.notebook
 from orstats.content.content import Content, StoredAttempt, StoredError
 from orstats.content.generation import Generation
 from orstats.content.html_card import static_card
-from orstats.content.labels import state
+from orstats.content.labels import status_label
 from orstats.notebook.html import base as render
 from orstats.notebook.html import card as render_card
 from orstats.notebook.html import content as render_content
@@ -168,7 +168,7 @@ def test_without_the_extra_markdown_is_preformatted(monkeypatch):
 
 def test_controls_and_direction_overrides_are_seen():
     html = render.pre("a\x00\x1b[31m\u202eevil\u2066\r\nb\ud800")
-    assert "a⟨U+0000⟩⟨U+001B⟩[31m⟨U+202E⟩evil⟨U+2066⟩\nb\ufffd" in html
+    assert "a[U+0000][U+001B][31m[U+202E]evil[U+2066]\nb\ufffd" in html
     html.encode()  # what cannot be UTF-8 would break the connection to the browser
     assert 'dir="auto"' in render.pre("שלום")
 
@@ -223,7 +223,7 @@ def test_good_images_are_shown_by_what_they_are(body, kind):
         (url(JPEG[:6]), "damaged"),
         (url(png(50_000, 50_000)), "too large to draw"),
         ("data:image/png;base64," + "A" * (MAX_BYTES * 2), "too large to show"),
-        ("data:image/png;base64," + "A" * 27_000_000, "19.3 MB, too large"),
+        ("data:image/png;base64," + "A" * 27_000_000, "20.2 MB, too large"),
     ],
 )
 def test_bad_images_are_words(given, problem):
@@ -330,7 +330,7 @@ def code(text):
     ],
 )
 def test_only_what_writes_text_must_say_why_it_stopped(known, word):
-    assert state(Generation("gen-1", **known)) == word
+    assert status_label(Generation("gen-1", **known)) == word
 
 
 def test_the_static_card_says_nothing_of_times_and_tokens_that_nobody_knows():

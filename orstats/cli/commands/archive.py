@@ -19,10 +19,11 @@ from orstats.archive.forget import Forgotten
 from orstats.archive.newest import UNREADABLE
 from orstats.cli.console import FAILED, SOME_FAILED, WrongUsage, data, print_status, show, write_json
 from orstats.cli.inputs import collect_ids
-from orstats.cli.text import count, line, plural, size
 from orstats.errors import ArchiveError, ConfigError
 from orstats.export.write_csv import check_target, json_rows, write_csv
 from orstats.frame.build import SOURCE, UNREADABLE_FILES, stored_frame
+from orstats.text.format import byte_size, count, plural
+from orstats.text.sanitize import terminal_line
 from orstats.text.table import Column
 
 _FILL: Final = "Run orstats fetch to add records."
@@ -49,9 +50,9 @@ def info(archive: str | None, *, as_json: bool) -> int:
         print_status(f"It is empty. {_FILL}")
         return 0
     days = {name: [f"{at:%Y-%m-%d}" if pd.notna(at) else "?" for at in frame[name]] for name in ("oldest", "newest")}
-    sizes = [size(float(number)) for number in frame["bytes"] + frame["contents_bytes"]]
+    sizes = [byte_size(float(number)) for number in frame["bytes"] + frame["contents_bytes"]]
     columns = [
-        Column("host", [line(host) for host in frame.index], "label"),
+        Column("host", [terminal_line(host) for host in frame.index], "label"),
         Column("generations", list(map(count, frame["ids"]))),
         Column("from", days["oldest"], leaves=2),
         Column("to", days["newest"], leaves=1),
@@ -77,15 +78,16 @@ def compact(archive: str | None, host: str | None) -> int:
     ignored: list[str] = []
     for one in store.compact(host):
         print_status(
-            f"{line(one.host)} {one.dataset}: {plural(one.parts_before, 'file')} → {one.parts_after:,}, "
-            f"{one.rows_before:,} → {plural(one.rows_after, 'row')}, {size(one.bytes_before)} → {size(one.bytes_after)}"
+            f"{terminal_line(one.host)} {one.dataset}: {plural(one.parts_before, 'file')} → {one.parts_after:,}, "
+            f"{one.rows_before:,} → {plural(one.rows_after, 'row')}, "
+            f"{byte_size(one.bytes_before)} → {byte_size(one.bytes_after)}"
         )
         unreadable += one.unreadable
         ignored += one.ignored
     for name in unreadable:
-        print_status(f"Skipped unreadable file: {line(name)}", "yellow")
+        print_status(f"Skipped unreadable file: {terminal_line(name)}", "yellow")
     for name in ignored:
-        print_status(f"Ignored, because it does not belong to the archive: {line(name)}")
+        print_status(f"Ignored, because it does not belong to the archive: {terminal_line(name)}")
     return FAILED if unreadable else 0
 
 
@@ -134,7 +136,7 @@ def forget(
             "yellow",
         )
     for name in found.unsearched:
-        print_status(f"Cannot be searched: {line(name)}", "yellow")
+        print_status(f"Cannot be searched: {terminal_line(name)}", "yellow")
     if dry_run:
         return FAILED if found.unsearched else 0
     if found.records or found.contents:

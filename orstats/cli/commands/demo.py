@@ -15,11 +15,11 @@ from orstats.cli.commands.fetch import tell
 from orstats.cli.commands.report import cost_columns
 from orstats.cli.console import command_prefix, print_status, show, stderr_console
 from orstats.cli.inputs import fetch_ids
-from orstats.cli.text import count, plural
 from orstats.export.write_csv import write_csv
 from orstats.ids.read import read_ids
 from orstats.reports.cost_tokens_latency import cost_by
 from orstats.sim import SimServer
+from orstats.text.format import count, plural
 
 _FAULTS = 0.1
 _RATE = 400.0

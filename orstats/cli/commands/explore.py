@@ -24,8 +24,8 @@ from orstats.cli.commands.archive import stored
 from orstats.cli.commands.fetch import tell
 from orstats.cli.console import Failure, WrongUsage, data, print_status
 from orstats.cli.inputs import collect_ids, fetch_ids, resolve_archive
-from orstats.cli.text import plural
 from orstats.errors import MissingExtraError
+from orstats.text.format import plural
 
 _LOOPBACK: Final = "127.0.0.1"
 _STARTING_S: Final = 60.0

@@ -13,13 +13,13 @@ from orstats.api.client import Client
 from orstats.cli.console import SOME_FAILED, WrongUsage, data, print_status, stderr_console
 from orstats.cli.inputs import NoIdsFound, collect_ids, fetch_ids, mention_unarchived, resolve_archive
 from orstats.cli.options import dialect_of
-from orstats.cli.text import count, known, line, plural, short, usd, usd_places
 from orstats.errors import ApiError, ArchiveError
 from orstats.export.write_csv import check_target, write_csv
 from orstats.frame.build import empty_frame
 from orstats.frame.summary import summary
 from orstats.frame.views import failures
-from orstats.text.format import cost_parts
+from orstats.text.format import cost_parts, count, is_present, plural, usd, usd_places
+from orstats.text.sanitize import terminal_line
 
 _EXAMPLES = 5
 _ID_WIDTH = 100
@@ -120,12 +120,12 @@ def tell(frame: pd.DataFrame, seconds: float | None = None, *, requested: bool =
 
 
 def cost_line(figures: pd.Series[Any]) -> str:
-    """Say the cost of a summary in a line, its parts and what is not known."""
+    """Say the cost of a summary in a terminal_line, its parts and what is not known."""
     unknown = f"; unknown for {count(figures['cost_unknown'])}, which are not in it" if figures["cost_unknown"] else ""
     if not figures["byok_share"]:
         return f"Cost {usd(figures['cost_usd'])}{unknown}."
     cost = figures["cost_usd"]
-    places = usd_places(cost if known(cost) else figures["charged_usd"])
+    places = usd_places(cost if is_present(cost) else figures["charged_usd"])
     parts = cost_parts(figures.to_dict(), places)
     # What is known of a cost that is unknown is in the parts, and they are more than the whole then.
     return f"Cost {usd(cost, places)}{unknown}" + (f". Charged, with these: {parts}." if unknown else f": {parts}.")
@@ -134,13 +134,13 @@ def cost_line(figures: pd.Series[Any]) -> str:
 def _tell_failures(frame: pd.DataFrame) -> None:
     failed = failures(frame)
     for status, rows in failed.groupby("fetch_status", sort=False):
-        examples = ", ".join(short(one, _ID_WIDTH) for one in rows.index[:_EXAMPLES])
+        examples = ", ".join(terminal_line(one, _ID_WIDTH) for one in rows.index[:_EXAMPLES])
         more = f" and {len(rows) - _EXAMPLES:,} more" if len(rows) > _EXAMPLES else ""
         stderr_console().print(
-            Text(f"  {status} {len(rows):,}: ", style="yellow").append(line(rows["advice"].iloc[0]), style="")
+            Text(f"  {status} {len(rows):,}: ", style="yellow").append(terminal_line(rows["advice"].iloc[0]), style="")
         )
         if (error := _most_frequent_error(rows["error"])) is not None:
-            stderr_console().print(Text(f"    {line(error)}"))
+            stderr_console().print(Text(f"    {terminal_line(error)}"))
         stderr_console().print(Text(f"    {examples}{more}", style="dim"))
 
 

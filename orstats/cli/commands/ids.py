@@ -17,8 +17,9 @@ from orstats.api.client import Client
 from orstats.archive.archive import Archive
 from orstats.cli.console import Interrupted, WrongUsage, data, print_status
 from orstats.cli.inputs import resolve_archive
-from orstats.cli.text import line, plural
 from orstats.errors import ConfigError
+from orstats.text.format import plural
+from orstats.text.sanitize import terminal_line
 from orstats.text.time_zones import clock, zone_of
 
 _LONGEST: Final = timedelta(days=31)
@@ -137,7 +138,8 @@ def _why_empty(client: Client, since: datetime, until: datetime, filters: Mappin
         unknown = [name for name in wanted if name not in used]
         if unknown and field != "api_key_id":
             near = difflib.get_close_matches(unknown[0], used, n=_NAMES_SHOWN, cutoff=0.4) or used[:_NAMES_SHOWN]
-            return f"No usage of {line(unknown[0])} in this range. Used, for example: {line(', '.join(near))}."
+            examples = terminal_line(", ".join(near))
+            return f"No usage of {terminal_line(unknown[0])} in this range. Used, for example: {examples}."
     else:
         return "No generation matches the filters. An API key is given by its number or hash." if filters else _NOT_YET
     if until > datetime.now(UTC) - _LATE:

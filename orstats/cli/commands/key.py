@@ -9,9 +9,10 @@ from rich.text import Text
 
 from orstats.api.client import MANAGEMENT_KEYS_URL, Client
 from orstats.cli.console import pairs, print_status, stdout_console, write_json
-from orstats.cli.text import line, usd
 from orstats.errors import ForbiddenError
 from orstats.frame.coerce import number
+from orstats.text.format import usd
+from orstats.text.sanitize import terminal_line
 
 
 def run(*, as_json: bool, base_url: str | None) -> int:
@@ -42,19 +43,19 @@ def _table(key: dict[str, Any]) -> Table:
     management = key.get("is_management_key")
     kind = "a management key" if management else "an ordinary key, not a management key"
     tier = ", of the free tier" if key.get("is_free_tier") else ""
-    grid.add_row("Key", Text(f"{line(key.get('label') or '?')}: {kind}{tier}"))
+    grid.add_row("Key", Text(f"{terminal_line(key.get('label') or '?')}: {kind}{tier}"))
     grid.add_row("Used", _spent(key, "usage"))
     if any(key.get(f"byok_usage{span}") for span in _SPANS):
         counts = "counts" if key.get("include_byok_in_limit") else "does not count"
         grid.add_row("BYOK usage", _spent(key, "byok_usage") + f"; {counts} towards the limit")
     if key.get("limit") is not None:
         reset = key.get("limit_reset")
-        turn = f", resets {line(reset)}" if reset else ""
+        turn = f", resets {terminal_line(reset)}" if reset else ""
         grid.add_row("Limit", Text(f"{_usd(key, 'limit')}{turn}; {_usd(key, 'limit_remaining')} left"))
     else:
         grid.add_row("Limit", "none")
     expires = key.get("expires_at")
-    grid.add_row("Expires", Text(line(expires) if expires else "never"))
+    grid.add_row("Expires", Text(terminal_line(expires) if expires else "never"))
     return grid
 
 

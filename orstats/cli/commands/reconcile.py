@@ -12,9 +12,9 @@ from orstats.api.client import Client
 from orstats.cli.commands.ids import between, ids_between
 from orstats.cli.console import SOME_FAILED, print_status, show, write_json
 from orstats.cli.inputs import collect_ids, fetch_ids, resolve_archive
-from orstats.cli.text import count, line, plural, usd, usd_places
 from orstats.export.write_csv import check_target, json_rows, write_csv
-from orstats.text.format import usd_amounts
+from orstats.text.format import count, plural, usd, usd_amounts, usd_places
+from orstats.text.sanitize import terminal_line
 from orstats.text.table import Column
 
 _MOST_LINES = 20
@@ -76,11 +76,11 @@ def _columns(compared: pd.DataFrame) -> tuple[list[Column], list[str]]:
     rows = off.head(_MOST_LINES).reset_index()
     columns = [
         Column("day", [f"{day:%Y-%m-%d}" for day in rows["day"]], "fixed"),
-        Column("model", [line(model or "(none)") for model in rows["model"]], "label"),
+        Column("model", [terminal_line(model or "(none)") for model in rows["model"]], "label"),
         Column("missing", list(map(count, rows["missing"])), leaves=3),
         Column("account", usd_amounts(rows["account_usd"])),
         Column("ours", usd_amounts(rows["usd"]), leaves=1),
-        Column("why", list(map(line, rows["reason"])), "prose", leaves=2),
+        Column("why", list(map(terminal_line, rows["reason"])), "prose", leaves=2),
     ]
     return columns, [f"and {len(off) - _MOST_LINES:,} more; -o writes all."] if len(off) > _MOST_LINES else []
 

@@ -19,7 +19,6 @@ from orstats.cli.commands.ids import ids_between, time_option
 from orstats.cli.console import SOME_FAILED, WrongUsage, print_status, show, write_json
 from orstats.cli.inputs import UNARCHIVED, collect_ids, fetch_ids, resolve_archive
 from orstats.cli.options import dialect_of
-from orstats.cli.text import count, known, line, plural, short, tokens
 from orstats.errors import ConfigError
 from orstats.export.csv_cells import named_columns
 from orstats.export.html_page import COLUMNS as PAGE_COLUMNS
@@ -32,7 +31,8 @@ from orstats.frame.summary import SUMMARY_COLUMNS
 from orstats.frame.views import field_table
 from orstats.reports.cost_tokens_latency import COST_COLUMNS, cost_by
 from orstats.reports.periods import PERIOD, freq_of, moments, starts
-from orstats.text.format import percents, usd_amounts
+from orstats.text.format import count, is_present, percents, plural, tokens, usd_amounts
+from orstats.text.sanitize import terminal_line
 from orstats.text.table import Column
 from orstats.text.time_zones import clock, zone_of
 
@@ -234,7 +234,7 @@ def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
     shown = report.head(len(report) if most is None else most)
     columns = [
         Column(
-            line(name),
+            terminal_line(name),
             list(map(_name, cells)),
             "fixed" if name == PERIOD else "label",
             footer="" if number else "total",
@@ -254,7 +254,7 @@ def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
             leaves=4,
             footer=tokens(report["tokens_total"].sum(min_count=1)),
         ),
-        Column("$/Mtok", [f"{rate:,.3f}" if known(rate) else "" for rate in shown["usd_per_mtok"]], leaves=5),
+        Column("$/Mtok", [f"{rate:,.3f}" if is_present(rate) else "" for rate in shown["usd_per_mtok"]], leaves=5),
     ]
     if unknown := int(report["cost_unknown"].sum()):
         cells = [count(number) if number else "" for number in shown["cost_unknown"]]
@@ -263,9 +263,9 @@ def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
 
 
 def _name(value: Any) -> str:
-    if not known(value):
+    if not is_present(value):
         return "(none)"
-    return short(value.isoformat(" ", "minutes") if isinstance(value, pd.Timestamp) else value, 200)
+    return terminal_line(value.isoformat(" ", "minutes") if isinstance(value, pd.Timestamp) else value, 200)
 
 
 def dictionary(names: Sequence[str], *, as_json: bool, output: str | None) -> int:

@@ -15,7 +15,6 @@ from orstats.archive.archive import Archive
 from orstats.cli.console import FAILED, SOME_FAILED, pairs, print_status, stdout_console, write_json
 from orstats.cli.conversation import conversation
 from orstats.cli.inputs import fetch_ids, resolve_archive
-from orstats.cli.text import clean, count, known, line, milliseconds, short, usd
 from orstats.content.content import Content
 from orstats.content.generation import Generation
 from orstats.content.labels import BASIS
@@ -23,6 +22,8 @@ from orstats.errors import ApiError
 from orstats.export.write_csv import json_rows
 from orstats.frame.views import ADVICE
 from orstats.ids.formats import log_url
+from orstats.text.format import count, duration, is_present, usd
+from orstats.text.sanitize import terminal_line, terminal_text
 
 _SERVED = range(200, 300)
 _IDS = ("request_id", "session_id", "upstream_id", "response_cache_source_id", "workspace_id", "app_id", "preset_id")
@@ -52,7 +53,7 @@ def run(
         write_json(whole)
     elif ok:
         out = stdout_console()
-        out.print(Text(line(row["id"]), style="bold"))
+        out.print(Text(terminal_line(row["id"]), style="bold"))
         out.print(_record(row))
         out.print(Text(log_url(row["id"])), soft_wrap=True)
         if stored is not None:
@@ -60,7 +61,7 @@ def run(
                 out.print(part)
     if not ok:
         status = row["fetch_status"]
-        print_status(f"{status}: {line(row['error'] or row['id'])}", "red")
+        print_status(f"{status}: {terminal_line(row['error'] or row['id'])}", "red")
         print_status(ADVICE[status])
         return SOME_FAILED
     if missing is not None:
@@ -95,31 +96,31 @@ def _record(row: dict[str, Any]) -> Table:
 
 
 def _what(row: dict[str, Any]) -> Iterator[str]:
-    provider = f" by {line(row['provider_name'])}" if row["provider_name"] else ""
-    yield f"{line(row['model'] or 'unknown model')}{provider}"
+    provider = f" by {terminal_line(row['provider_name'])}" if row["provider_name"] else ""
+    yield f"{terminal_line(row['model'] or 'unknown model')}{provider}"
     words = [f"{pd.Timestamp(row['created_at']):%Y-%m-%d %H:%M:%S} UTC" if row["created_at"] else "at an unknown time"]
     if row["api_type"]:
-        words.append(line(row["api_type"]))
+        words.append(terminal_line(row["api_type"]))
     if row["streamed"] is not None:
         words.append("streamed" if row["streamed"] else "not streamed")
     if row["data_region"]:
-        words.append(f"region {line(row['data_region'])}")
+        words.append(f"region {terminal_line(row['data_region'])}")
     yield " · ".join(words)
-    ended = line(row["finish_reason"] or "no finish reason")
+    ended = terminal_line(row["finish_reason"] or "no finish reason")
     native = row["native_finish_reason"]
     if native and native != row["finish_reason"]:
-        ended += f" (provider: {short(native)})"
+        ended += f" (provider: {terminal_line(native, 60)})"
     yield f"ended: {ended}" + (", cancelled by the caller" if row["cancelled"] else "")
 
 
 def _cost(row: dict[str, Any]) -> Iterator[str]:
     basis = row["cost_basis"]
-    yield f"{usd(row['cost_usd'])}  {BASIS.get(basis, line(basis))}"
+    yield f"{usd(row['cost_usd'])}  {BASIS.get(basis, terminal_line(basis))}"
     if row["is_byok"]:
         yield f"{usd(row['total_cost'])} from credits + {usd(row['upstream_inference_cost'])} by the provider"
-    elif known(row["upstream_inference_cost"]):
+    elif is_present(row["upstream_inference_cost"]):
         yield f"the provider's own charge of {usd(row['upstream_inference_cost'])} is not yours to pay on top"
-    if known(row["cache_discount"]) and row["cache_discount"]:
+    if is_present(row["cache_discount"]) and row["cache_discount"]:
         saved = row["cache_discount"] > 0
         yield f"prompt caching {'saved' if saved else 'added'} {usd(abs(row['cache_discount']))}"
     if row["usd_per_mtok"]:
@@ -132,7 +133,7 @@ def _tokens(row: dict[str, Any]) -> Iterator[str]:
     yield (
         f"{count(prompt)} prompt{f' ({count(cached)} cached)' if cached else ''} + "
         f"{count(completion)} completion{f' ({count(reasoning)} reasoning)' if reasoning else ''} = "
-        f"{count(row['tokens_total'])}{', as billed' if known(row['tokens_total']) else ''}"
+        f"{count(row['tokens_total'])}{', as billed' if is_present(row['tokens_total']) else ''}"
     )
     yield f"{count(row['tokens_prompt'])} + {count(row['tokens_completion'])} by the vendor's normalised count"
     media = {
@@ -148,17 +149,17 @@ def _tokens(row: dict[str, Any]) -> Iterator[str]:
 
 def _speed(row: dict[str, Any]) -> Iterator[str]:
     latency, total = row["latency"], row["generation_time"]
-    if known(latency) or known(total):
-        yield f"{milliseconds(latency)} to the first token, {milliseconds(total)} in all, at the provider"
+    if is_present(latency) or is_present(total):
+        yield f"{duration(latency)} to the first token, {duration(total)} in all, at the provider"
     rates = []
-    if known(row["throughput_tok_s"]):
+    if is_present(row["throughput_tok_s"]):
         rates.append(f"{row['throughput_tok_s']:,.1f} tokens/s overall")
-    if known(row["decode_tok_s"]):
+    if is_present(row["decode_tok_s"]):
         rates.append(f"{row['decode_tok_s']:,.1f} tokens/s after the first")
     if rates:
         yield ", ".join(rates)
-    if known(row["moderation_latency"]):
-        yield f"{milliseconds(row['moderation_latency'])} moderation before that"
+    if is_present(row["moderation_latency"]):
+        yield f"{duration(row['moderation_latency'])} moderation before that"
 
 
 def _attempts(row: dict[str, Any]) -> Iterator[str]:
@@ -167,25 +168,25 @@ def _attempts(row: dict[str, Any]) -> Iterator[str]:
         return
     for number, attempt in enumerate((one for one in chain if isinstance(one, dict)), start=1):
         status = attempt.get("status")
-        name = line(attempt.get("provider_name") or "unknown provider")
-        words = [f"{number}. {name}", line("no answer" if status is None else status)]
+        name = terminal_line(attempt.get("provider_name") or "unknown provider")
+        words = [f"{number}. {name}", terminal_line("no answer" if status is None else status)]
         if isinstance(attempt.get("latency"), int | float):
-            words.append(milliseconds(attempt["latency"]))
+            words.append(duration(attempt["latency"]))
         if attempt.get("is_byok"):
             words.append("your key")
         yield " · ".join(words) + ("" if status in _SERVED else "   failed")
-    if known(row["fallback_ms"]) and row["fallback_ms"]:
+    if is_present(row["fallback_ms"]) and row["fallback_ms"]:
         answered = any(isinstance(one, dict) and one.get("status") in _SERVED for one in chain)
-        yield f"{milliseconds(row['fallback_ms'])} went by" + (" before the one that answered" if answered else "")
+        yield f"{duration(row['fallback_ms'])} went by" + (" before the one that answered" if answered else "")
 
 
 def _named(row: dict[str, Any], names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         if row[name] is not None and row[name] != "":
-            yield f"{name} {short(row[name], 200)}"
+            yield f"{name} {terminal_line(row[name], 200)}"
 
 
 def _more(row: dict[str, Any]) -> Iterator[str]:
     yield from _named(row, ("service_tier", "router", "web_search_engine"))
     if row["extra"]:
-        yield clean(orjson.dumps(row["extra"]).decode())
+        yield terminal_text(orjson.dumps(row["extra"]).decode())

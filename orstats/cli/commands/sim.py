@@ -11,10 +11,10 @@ from typing import Literal, cast, get_args
 from orstats.account.time_range import moment
 from orstats.cli.app_log import write_app_log
 from orstats.cli.console import Failure, WrongUsage, command_prefix, data, print_status
-from orstats.cli.text import plural
 from orstats.errors import ConfigError
 from orstats.sim import RateLimit, SimServer
 from orstats.sim.faults import RetryAfter
+from orstats.text.format import plural
 
 
 def run(

@@ -14,12 +14,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from orstats.notebook.html.image_check import read_image
-from orstats.text.sanitize import LINE, Html, clean, line
+from orstats.text.sanitize import LINE, Html, html_line, html_text, visible_text
 
 
 def span(value: object, kind: str, width: int = LINE) -> Html:
     """Return text of one line in a box of its own direction. `kind` is a class of ours."""
-    return Html(f'<bdi class="{html.escape(kind)}">{line(value, width)}</bdi>')
+    return Html(f'<bdi class="{html.escape(kind)}">{html_line(value, width)}</bdi>')
 
 
 def pre(text: object, limit: int | None = None) -> Html:
@@ -40,8 +40,8 @@ def found(text: str, query: str, *, around: int = 160, most: int = 5) -> Html:
         start, end = match.span()
         before, hit, after = text[max(0, start - around) : start], text[start:end], text[end : end + around]
         left, right = "…" * (start > around), "…" * (end + around < len(text))
-        marked = f"<mark>{html.escape(clean(hit))}</mark>"
-        pieces.append(f"{left}{html.escape(clean(before))}{marked}{html.escape(clean(after))}{right}")
+        marked = f"<mark>{html_text(hit)}</mark>"
+        pieces.append(f"{left}{html_text(before)}{marked}{html_text(after)}{right}")
     return Html(f'<pre class="orstats-text" dir="auto">{"<br><br>".join(pieces)}</pre>')
 
 
@@ -61,9 +61,9 @@ def link(url: str, label: str) -> Html:
     except ValueError:
         is_web = False
     if not is_web:
-        return Html(f"{line(label)} ({line(url)})")
+        return Html(f"{html_line(label)} ({html_line(url)})")
     rel = "noopener noreferrer nofollow"
-    return Html(f'<a href="{html.escape(url[:2000])}" target="_blank" rel="{rel}">{line(label)}</a>')
+    return Html(f'<a href="{html.escape(url[:2000])}" target="_blank" rel="{rel}">{html_line(label)}</a>')
 
 
 def image(url: str) -> Html:
@@ -78,17 +78,19 @@ def image(url: str) -> Html:
 
 def media(kind: str, about: str) -> Html:
     """Return a line about what is there and not shown: audio, files, odd images."""
-    return Html(f'<div class="orstats-media">{line(kind)}: {span(about, "orstats-quiet")}</div>')
+    return Html(f'<div class="orstats-media">{html_line(kind)}: {span(about, "orstats-quiet")}</div>')
 
 
 def notice(text: str, kind: str = "note") -> Html:
     """Return a message in a box: `kind` is ``note``, ``warn`` or ``error``."""
-    return Html(f'<div class="orstats-notice orstats-{html.escape(kind)}">{html.escape(clean(text)[:1000])}</div>')
+    return Html(
+        f'<div class="orstats-notice orstats-{html.escape(kind)}">{html.escape(visible_text(text)[:1000])}</div>'
+    )
 
 
 def spinner(text: str) -> Html:
     """Return a turning wheel and what is waited for."""
-    return Html(f'<div class="orstats-wait"><span class="orstats-wheel"></span>{line(text)}</div>')
+    return Html(f'<div class="orstats-wait"><span class="orstats-wheel"></span>{html_line(text)}</div>')
 
 
 #: The class of the texts that a copy button takes.
@@ -114,7 +116,7 @@ def source(text: str) -> Html:
 
 def _inside_pre(text: str) -> str:
     # A browser drops a line feed that follows the tag.
-    shown = clean(text)
+    shown = visible_text(text)
     return ("\n" if shown.startswith("\n") else "") + html.escape(shown)
 
 

@@ -7,11 +7,12 @@ from typing import Final
 
 from orstats.content.generation import Generation
 from orstats.content.html_card import MOST_ATTEMPTS, NO_MATH
-from orstats.content.labels import BASIS, count, duration, model_name, state, usd, when
+from orstats.content.labels import BASIS, model_name, status_label, when
 from orstats.content.record import ProviderAttempt
 from orstats.frame.views import ADVICE
 from orstats.notebook.html.base import link, notice, span
-from orstats.text.sanitize import Html, line
+from orstats.text.format import count, duration, usd
+from orstats.text.sanitize import Html, html_line
 
 #: The key, or the credits, are refused.
 _ACCOUNT: Final = (401, 402)
@@ -38,7 +39,7 @@ def details(generation: Generation) -> Html:
     )
     known = [(name, getattr(generation, name)) for name in names]
     rows = "".join(
-        f'<tr><td class="orstats-quiet">{line(name)}</td><td>{span(value, "orstats-mono", 400)}</td></tr>'
+        f'<tr><td class="orstats-quiet">{html_line(name)}</td><td>{span(value, "orstats-mono", 400)}</td></tr>'
         for name, value in known
         if value not in (None, "")
     )
@@ -46,15 +47,15 @@ def details(generation: Generation) -> Html:
 
 
 def _title(generation: Generation) -> str:
-    word, kind = state(generation)
+    word, kind = status_label(generation)
     by = span(f"by {generation.provider_name}", "orstats-quiet") if generation.provider_name else ""
     kind_of_call = [generation.api_type or "", _STREAMED[generation.streamed]]
     small = " · ".join([when(generation), *(word for word in kind_of_call if word)])
     return (
         f'<div class="orstats-head">{span(model_name(generation), "orstats-model")}{by}'
-        f'<span class="orstats-pill orstats-{kind}">{line(word, 40)}</span></div>'
+        f'<span class="orstats-pill orstats-{kind}">{html_line(word, 40)}</span></div>'
         f'<div class="orstats-head">{span(generation.id, "orstats-id")}'
-        f"<small>{line(small)}</small><small>{link(generation.url, 'log page')}</small></div>"
+        f"<small>{html_line(small)}</small><small>{link(generation.url, 'log page')}</small></div>"
     )
 
 
@@ -76,8 +77,8 @@ def _cost(generation: Generation) -> str:
         lines.append(f"Prompt caching {word} {usd(abs(generation.cache_discount))}.")
     if generation.usd_per_mtok:
         lines.append(f"{usd(generation.usd_per_mtok)} per million tokens")
-    small = "<br>".join(f"<small>{line(one, 240)}</small>" for one in lines if one)
-    return f'<div><h4>Cost</h4><div class="orstats-big">{line(usd(generation.cost_usd))}</div>{small}</div>'
+    small = "<br>".join(f"<small>{html_line(one, 240)}</small>" for one in lines if one)
+    return f'<div><h4>Cost</h4><div class="orstats-big">{html_line(usd(generation.cost_usd))}</div>{small}</div>'
 
 
 def _tokens(generation: Generation) -> str:
@@ -92,10 +93,10 @@ def _tokens(generation: Generation) -> str:
         ("reasoning", "violet", reasoning),
     ]
     rate = generation.throughput_tok_s
-    speed = "" if rate is None else f"<small>{line(f'{rate:,.1f} tokens/s overall')}</small>"
+    speed = "" if rate is None else f"<small>{html_line(f'{rate:,.1f} tokens/s overall')}</small>"
     if generation.decode_tok_s is not None:
-        speed += f"<small>{line(f', {generation.decode_tok_s:,.1f} after the first')}</small>"
-    total = line(count(generation.tokens_total))
+        speed += f"<small>{html_line(f', {generation.decode_tok_s:,.1f} after the first')}</small>"
+    total = html_line(count(generation.tokens_total))
     return (
         f'<div><h4>Tokens, as billed</h4><div class="orstats-big">{total}</div>'
         f"{_bar([(kind, float(number)) for _, kind, number in shares])}"
@@ -119,7 +120,7 @@ def _times(generation: Generation) -> str:
         "" if generation.streamed is not False else "<small>Not streamed: the first token is the whole answer.</small>"
     )
     return (
-        f'<div><h4>Time at the provider</h4><div class="orstats-big">{line(duration(total or latency))}</div>'
+        f'<div><h4>Time at the provider</h4><div class="orstats-big">{html_line(duration(total or latency))}</div>'
         f"{_bar([(kind, ms) for _, kind, ms in shares])}{_legend(shown)}{note}</div>"
     )
 
@@ -135,7 +136,7 @@ def _providers(generation: Generation) -> str:
     lost = ""
     if generation.fallback_ms:
         end = "before the provider that answered" if any(one.ok for one in tried) else "and none answered"
-        lost = f"<small>{line(f'{duration(generation.fallback_ms)} went by {end}')}</small>"
+        lost = f"<small>{html_line(f'{duration(generation.fallback_ms)} went by {end}')}</small>"
     return (
         f"<div><h4>Providers tried</h4>"
         f'<div class="orstats-fall">{"".join(_waterfall(shown, longest))}</div>{rest}{lost}</div>'
@@ -151,9 +152,9 @@ def _waterfall(attempts: Sequence[ProviderAttempt], longest: float) -> Iterator[
         status = "no answer" if one.status is None else str(one.status)
         place = f"left:{100 * start / longest:.2f}%;width:{100 * took / longest:.2f}%"
         yield span(one.provider_name or "unknown", "orstats-name", 40)
-        yield f'<b class="orstats-{kind}">{line(status)}{" · your key" if one.is_byok else ""}</b>'
+        yield f'<b class="orstats-{kind}">{html_line(status)}{" · your key" if one.is_byok else ""}</b>'
         yield f'<div class="orstats-track"><i class="orstats-{colour}" style="{place}"></i></div>'
-        yield f'<span class="orstats-num">{line(duration(one.latency))}</span>'
+        yield f'<span class="orstats-num">{html_line(duration(one.latency))}</span>'
         start += took
 
 
@@ -167,6 +168,7 @@ def _bar(shares: Sequence[tuple[str, float]]) -> str:
 
 def _legend(shares: Sequence[tuple[str, str, str]]) -> str:
     keys = (
-        f'<span><i class="orstats-{kind}"></i>{line(name)} <b>{line(words)}</b></span>' for name, kind, words in shares
+        f'<span><i class="orstats-{kind}"></i>{html_line(name)} <b>{html_line(words)}</b></span>'
+        for name, kind, words in shares
     )
     return f'<div class="orstats-key">{"".join(keys)}</div>'

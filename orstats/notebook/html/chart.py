@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from orstats.content.labels import usd
-from orstats.text.sanitize import Html, line
+from orstats.text.format import usd
+from orstats.text.sanitize import Html, html_line
 
 _HEIGHT: Final = 56.0
 _WIDTH: Final = 600.0
@@ -23,14 +23,14 @@ def chart(edges: Sequence[datetime], costs: Sequence[float]) -> Html:
         when = f"{edges[number]:%Y-%m-%d %H:%M} to {edges[number + 1]:%Y-%m-%d %H:%M} UTC: {usd(cost)}"
         at = f'x="{number * wide:.1f}" width="{wide * 0.82:.1f}"'
         bars.append(
-            f'<g><title>{line(when)}</title><rect class="orstats-hit" {at} y="0" height="{_HEIGHT:.0f}"/>'
+            f'<g><title>{html_line(when)}</title><rect class="orstats-hit" {at} y="0" height="{_HEIGHT:.0f}"/>'
             f'<rect {at} y="{_HEIGHT - high:.1f}" height="{high:.1f}"/></g>'
         )
     about = f"Cost over time, at most {usd(most)} in one bar"
     return Html(
-        f'<svg class="orstats-chart" role="img" aria-label="{line(about)}" preserveAspectRatio="none" '
+        f'<svg class="orstats-chart" role="img" aria-label="{html_line(about)}" preserveAspectRatio="none" '
         f'viewBox="0 0 {_WIDTH:.0f} {_HEIGHT + 2:.0f}">{"".join(bars)}'
         f'<line x1="0" x2="{_WIDTH:.0f}" y1="{_HEIGHT + 1:.0f}" y2="{_HEIGHT + 1:.0f}"/></svg>'
         f'<div class="orstats-axis tex2jax_ignore mathjax_ignore"><span>{edges[0]:%Y-%m-%d %H:%M}</span>'
-        f"<span>{line(about)}</span><span>{edges[-1]:%Y-%m-%d %H:%M} UTC</span></div>"
+        f"<span>{html_line(about)}</span><span>{edges[-1]:%Y-%m-%d %H:%M} UTC</span></div>"
     )

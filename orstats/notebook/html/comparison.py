@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from orstats.content.generation import Generation
-from orstats.content.labels import BASIS, count, duration, state, usd
+from orstats.content.labels import BASIS, status_label
 from orstats.notebook.html.base import span
-from orstats.text.sanitize import Html, clean, line
+from orstats.text.format import count, duration, usd
+from orstats.text.sanitize import Html, html_line, visible_text
 
 #: What is compared of a long text: comparing takes time that grows with the square of its lines.
 MOST_CHARACTERS: Final = 200_000
@@ -22,8 +23,8 @@ def records(first: Generation, second: Generation) -> Html:
     """Return both records as a table; rows in which they differ are bold."""
     heads = "".join(f"<th>{span(one.id, 'orstats-mono')}</th>" for one in (first, second))
     rows = "".join(
-        f'<tr{_differs(left, right)}><th>{line(name)}</th><td dir="auto">{line(left, 300)}</td>'
-        f'<td dir="auto">{line(right, 300)}</td></tr>'
+        f'<tr{_differs(left, right)}><th>{html_line(name)}</th><td dir="auto">{html_line(left, 300)}</td>'
+        f'<td dir="auto">{html_line(right, 300)}</td></tr>'
         for (name, left), (_, right) in zip(_facts(first), _facts(second), strict=True)
     )
     return Html(
@@ -44,7 +45,7 @@ def difference(title: str, first: str, second: str) -> Html:
     if cut_before or cut_after:
         said += f"<i>compared up to line {MOST_LINES:,} and character {MOST_CHARACTERS:,}; there is more</i>"
     return Html(
-        f'<h4>{line(title)}</h4><pre class="orstats-diff tex2jax_ignore mathjax_ignore" dir="auto">'
+        f'<h4>{html_line(title)}</h4><pre class="orstats-diff tex2jax_ignore mathjax_ignore" dir="auto">'
         f"{''.join(pieces)}{said}</pre>"
     )
 
@@ -62,7 +63,7 @@ def _changes(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
 
 
 def _lines(text: str) -> tuple[list[str], bool]:
-    lines = clean(text[:MOST_CHARACTERS]).split("\n")
+    lines = visible_text(text[:MOST_CHARACTERS]).split("\n")
     return lines[:MOST_LINES], len(text) > MOST_CHARACTERS or len(lines) > MOST_LINES
 
 
@@ -74,7 +75,7 @@ def _facts(one: Generation) -> Iterator[tuple[str, str]]:
     yield "model", one.model or "?"
     yield "provider", one.provider_name or "?"
     yield "time", f"{one.created_at:%Y-%m-%d %H:%M:%S} UTC" if one.created_at else "?"
-    yield "state", state(one)[0]
+    yield "state", status_label(one)[0]
     yield "cost", usd(one.cost_usd)
     yield "why", BASIS.get(one.cost_basis or "unknown", one.cost_basis or "")
     yield "prompt tokens", count(one.native_tokens_prompt)

@@ -9,13 +9,13 @@ from typing import Any, Final
 import orjson
 
 from orstats.content.content import Content, StoredAttempt, StoredError
-from orstats.content.labels import size
 from orstats.content.messages import Message
 from orstats.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
 from orstats.frame import coerce
 from orstats.notebook.html.base import SOURCE, copyable, found, image, media, pre, span
 from orstats.notebook.html.markdown import markdown
-from orstats.text.sanitize import Html, line
+from orstats.text.format import byte_size
+from orstats.text.sanitize import Html, html_line
 
 #: Characters of a message shown before "show all", and after it.
 FOLDED: Final = 4_000
@@ -67,7 +67,7 @@ def bubble(turn: Turn, *, opened: bool = False, as_markdown: bool = True, query:
     message = turn.message
     kind = _ROLES.get(message.role or "", "other")
     final = " orstats-final" if turn.final else ""
-    role = f'<div class="orstats-role">{line(turn.title, 160)}</div>'
+    role = f'<div class="orstats-role">{html_line(turn.title, 160)}</div>'
     if query:
         inside = Html(f"{role}{found(searchable(message)[: OPENED * 50], query)}")
     else:
@@ -175,7 +175,7 @@ def _encoded(data: str | None) -> str:
         return "no data"
     if data.startswith(("http://", "https://", "file-")):
         return data
-    return size((len(data) - data[:200].find(",") - 1) * 3 / 4)
+    return byte_size((len(data) - data[:200].find(",") - 1) * 3 / 4)
 
 
 def _call(call: ToolCall, limit: int) -> str:
@@ -188,7 +188,7 @@ def _call(call: ToolCall, limit: int) -> str:
         else:
             pretty = json.dumps(_shortened(found_json, 0), ensure_ascii=False, indent=2)
     name = span(call.name or "unnamed", "orstats-mono")
-    reference = f" <small>{line(call.id, 60)}</small>" if call.id else ""
+    reference = f" <small>{html_line(call.id, 60)}</small>" if call.id else ""
     return f'<div class="orstats-call">→ calls {name}{reference}{pre(pretty, limit)}{_cut(len(pretty), limit)}</div>'
 
 
@@ -208,7 +208,7 @@ def _one_error(title: str, status: int | None, error: StoredError | StoredAttemp
     raw = f"<small>the provider, word for word</small>{pre(_pretty(error.raw), FOLDED)}" if error.raw else ""
     message = error.message or "no message"
     return (
-        f'<div class="orstats-notice orstats-error"><h4>{line(title)}</h4><b>{line(named)}</b>'
+        f'<div class="orstats-notice orstats-error"><h4>{html_line(title)}</h4><b>{html_line(named)}</b>'
         f"{pre(message, FOLDED)}{raw}</div>"
     )
 

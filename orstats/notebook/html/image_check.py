@@ -14,6 +14,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from orstats.text.format import byte_size
+
 #: Largest image that is sent to the browser, in bytes, and drawn, in points.
 MAX_BYTES: Final = 2 << 20
 MAX_POINTS: Final = 50_000_000
@@ -48,7 +50,7 @@ def read_image(url: str) -> Image:
         return Image(problem="not base64 of an image")
     estimate = (len(url) - head.end()) * 3 // 4
     if estimate > MAX_BYTES:
-        return Image(problem=f"{estimate / (1 << 20):,.1f} MB, too large to show here")
+        return Image(problem=f"{byte_size(estimate)}, too large to show here")
     try:
         body = base64.b64decode(_BLANK.sub("", url[head.end() :]), validate=True)
     except (binascii.Error, ValueError):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from orstats.notebook.html.base import pre, source
-from orstats.text.sanitize import Html, clean
+from orstats.text.sanitize import Html, visible_text
 
 #: Longer texts are shown as they are: parsing time can grow faster than the text.
 LONGEST: Final = 20_000
@@ -62,7 +62,7 @@ def markdown(text: str) -> Html:
     if len(text) > LONGEST or (convert := _converter()) is None:
         return pre(text)
     try:
-        inside = convert(clean(text))
+        inside = convert(visible_text(text))
     except RecursionError:  # nested deeper than the parser can follow
         return pre(text)
     return Html(f'<div class="orstats-markdown" dir="auto">{inside}</div>{source(text)}')

@@ -12,9 +12,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from orstats.content.labels import count, duration, usd
+from orstats.content.labels import status_label
+from orstats.content.record import Record
 from orstats.notebook.html.explore_style import MORE_WIDTH
-from orstats.text.sanitize import Html, line, plain_line
+from orstats.text.format import count, duration, plural, usd
+from orstats.text.sanitize import Html, html_line, visible_line
 
 #: What is shown of a row, in order: column of the frame, heading, width in pixels. The model takes what is left.
 #: Numbers have room for all their digits: a cost that is cut short would be read as another one.
@@ -23,7 +25,7 @@ _COLUMNS: Final = (
     ("model", "Model", None),
     ("provider_name", "Provider", 88),
     ("state", "State", 92),
-    ("cost_usd", "USD", 94),
+    ("cost_usd", "USD", 100),
     ("tokens_total", "Tokens", 74),
     ("generation_time", "Took", 86),
     ("id", "Id", 62),
@@ -36,7 +38,7 @@ _STAYING: Final = frozenset({"created_at", "model", "state", "cost_usd"})
 _MODEL: Final = re.compile(r"([^/]+/)?(.+?)(:[^:]{1,12}|-[a-zA-Z]{3,5})?")
 _TAIL: Final = 6
 _NUMBERS: Final = frozenset({"cost_usd", "tokens_total", "generation_time"})
-_ODD_REASONS: Final = frozenset({"length", "content_filter"})
+_STATUS_COLUMNS: Final = ("fetch_status", "cancelled", "finish_reason", "cost_basis", "api_type")
 
 # Notebook 7 and JupyterLab see keys first, and would go to the next cell at an arrow.
 _NO_SHORTCUTS: Final = 'data-lm-suppress-shortcuts="true"'
@@ -116,12 +118,14 @@ def table(page: pd.DataFrame, sorting: Sorting | None = None) -> Html:
 
 def empty(said: str) -> Html:
     """Return what stands where there are no rows."""
-    return Html(f'<div class="orstats-empty">{line(said)}</div>')
+    return Html(f'<div class="orstats-empty">{html_line(said)}</div>')
 
 
 def totals(figures: Sequence[tuple[str, str]]) -> Html:
     """Return figures in a row: the number, then what it is."""
-    inside = "".join(f"<div><b>{line(number)}</b> <span>{line(what)}</span></div>" for number, what in figures)
+    inside = "".join(
+        f"<div><b>{html_line(number)}</b> <span>{html_line(what)}</span></div>" for number, what in figures
+    )
     return Html(f'<div class="orstats-totals tex2jax_ignore mathjax_ignore">{inside}</div>')
 
 
@@ -136,13 +140,13 @@ def _leaves(sorting: Sorting | None) -> dict[str, str]:
 def _head(name: str, label: str, width: int | None, sorting: Sorting | None, leaves: Mapping[str, str]) -> str:
     kind = _kind("orstats-num" if name in _NUMBERS else "", leaves.get(name, ""))
     if sorting is None:
-        return f"<th{kind}>{line(label)}</th>"
+        return f"<th{kind}>{html_line(label)}</th>"
     column = "fetch_status" if name == "state" else name
     arrow = (" ▾" if sorting.descending else " ▴") if sorting.shown == name else ""
     place = sorting.places.get(column)
-    data = "" if place is None else f' data-sort="{place}" title="Sort by {line(column)}"'
+    data = "" if place is None else f' data-sort="{place}" title="Sort by {html_line(column)}"'
     sized = f' style="width:{width}px"' if width else ""
-    said = line(label).replace(" (UTC)", '<span class="orstats-hour"> (UTC)</span>')
+    said = html_line(label).replace(" (UTC)", '<span class="orstats-hour"> (UTC)</span>')
     return f"<th{kind}{data}{sized}>{said}{arrow}</th>"
 
 
@@ -161,16 +165,14 @@ def _cells(row: Mapping[str, Any], names: Sequence[str], leaves: Mapping[str, st
     for name in names:
         value, leaving = row.get(name), leaves.get(name, "")
         if name == "state":
-            words, fell, kind = _state(row)
-            short = fell if fell and words == "ok" else words
-            whole = ", ".join(word for word in (words, fell) if word)
-            yield f'<td{_kind(f"orstats-{kind}")} title="{line(whole)}">{line(short)}</td>'
+            short, complete, kind = _status(row)
+            yield f'<td{_kind(f"orstats-{kind}")} title="{html_line(complete)}">{html_line(short)}</td>'
         elif name in _NUMBERS:
             yield f"<td{_kind('orstats-num', leaving)}>{_number(name, value)}</td>"
         elif name == "created_at":
             yield _moment(value, leaving)
         else:
-            text = "-" if value is None else plain_line(value)
+            text = "-" if value is None else visible_line(value)
             kind = "orstats-quiet" if value is None else ""
             shown = html.escape(text)
             if name == "id":  # ids begin alike: what tells them apart is the end
@@ -190,35 +192,31 @@ def _model(text: str, leaving: str) -> Html:
     return Html(f'<span class="orstats-cut"{room}>{first}{html.escape(name)}</span>{html.escape(ending)}')
 
 
-def _state(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return how it ended, its fallbacks in words, and whether that is ``good``, ``odd`` or ``bad``."""
-    status = row.get("fetch_status")
-    if status not in (None, "ok"):
-        return str(status).replace("_", " "), "", "bad"
-    words, kind = "ok", "good"
-    if row.get("cancelled") is True:
-        words, kind = "cancelled", "odd"
-    elif row.get("finish_reason") == "error" or row.get("cost_basis") == "no_completion":
-        words, kind = "failed", "bad"
-    elif str(row.get("finish_reason")) in _ODD_REASONS:
-        words, kind = str(row["finish_reason"]).replace("_", " "), "odd"
-    fell = row.get("fallbacks")
-    if not isinstance(fell, int | float) or not fell > 0:
-        return words, "", kind
-    return words, f"{int(fell)} fallback{'s' if fell > 1 else ''}", "odd" if kind == "good" else kind
+def _status(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return how a generation ended, in short and with its fallbacks, and whether that is good, odd or bad."""
+    facts = {name: row[name] for name in _STATUS_COLUMNS if row.get(name) is not None}
+    facts |= {name: str(facts[name]) for name in ("fetch_status", "finish_reason") if name in facts}
+    if "finish_reason" not in row:
+        facts["api_type"] = "unknown"  # a frame without the column does not say how generations ended
+    text, kind = status_label(Record(row["id"], **facts))
+    number = row.get("fallbacks")
+    if not isinstance(number, int | float) or not number > 0:
+        return text, text, kind
+    fallbacks = plural(int(number), "fallback")
+    return (fallbacks, f"{text}, {fallbacks}", "odd") if kind == "good" else (text, f"{text}, {fallbacks}", kind)
 
 
 def _number(name: str, value: Any) -> str:
     if not isinstance(value, int | float) or not math.isfinite(value):
-        return "-" if value is None else line(value)
+        return "-" if value is None else html_line(value)
     if name == "cost_usd":
-        return usd(float(value)).removeprefix("USD ")
+        return usd(float(value)).removeprefix("$")
     return count(int(value)) if name == "tokens_total" else duration(float(value))
 
 
 def _moment(value: Any, leaving: str) -> str:
     if not isinstance(value, pd.Timestamp):
-        return f"<td{_kind(leaving)}>{'-' if value is None else line(value)}</td>"
+        return f"<td{_kind(leaving)}>{'-' if value is None else html_line(value)}</td>"
     hour = f'<span class="orstats-hour"> {value:%H:%M}</span>'
     return f'<td{_kind(leaving)} title="{value:%Y-%m-%d %H:%M:%S.%f} UTC">{value:%Y-%m-%d}{hour}</td>'
 
