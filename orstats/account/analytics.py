@@ -1,4 +1,4 @@
-"""Questions to the account's analytics, and their answers made plain: counts are numbers, times are times."""
+"""Queries of the account's analytics, and typed values from their rows."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ from orstats.api.client import Client
 from orstats.api.response import quote
 from orstats.errors import BadResponseError, ConfigError, ServerError
 
-#: Rows that one answer has at most.
-MOST_ROWS: Final = 10_000
-_MOST_FILTERS: Final = 20
-_TOO_MUCH: Final = 408
-#: Milliseconds of the year 9999: later is no time.
+MAX_ROWS: Final = 10_000
+_MAX_FILTERS: Final = 20
+_TOO_SLOW: Final = 408
+#: Milliseconds of the year 9999, the last that datetime can represent.
 _LAST_MS: Final = 253_000_000_000_000
-_MOST: Final = 2**53
-#: ``date__day``, ``created_at__hour``: which one, depends on where the vendor looks it up.
+_MAX_NUMBER: Final = 2**53
 _TIME_KEY: Final = re.compile(r"(?:date|created_at)__(?:minute|hour|day|week|month)")
 
 Filters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class AnalyticsQuery:
-    """Asks one account; keeps count of its requests and passes the vendor's warnings on, each once."""
+    """Queries one account's analytics, counts the requests and issues each of the vendor's warnings once."""
 
     def __init__(self, client: Client, filters: list[dict[str, Any]]) -> None:
         self.requests = 0
-        #: Moment of the oldest answer from the vendor's cache so far.
+        #: Time of the oldest response from the vendor's cache so far.
         self.cached_at: datetime | None = None
         self._client = client
         self._filters = filters
@@ -41,47 +39,47 @@ class AnalyticsQuery:
     def run(
         self, window: Window, metrics: Sequence[str], *, dimensions: Sequence[str] = (), granularity: str | None = None
     ) -> tuple[list[dict[str, Any]], bool] | None:
-        """Ask for one window."""
-        query: dict[str, Any] = {
+        """Return the rows of one window and whether they are truncated; None when the API takes too long."""
+        options = {"dimensions": list(dimensions), "granularity": granularity, "filters": self._filters}
+        query = {
             "metrics": list(metrics),
             "time_range": {"start": _iso(window.start), "end": _iso(window.end)},
+            "limit": MAX_ROWS,
+            **{name: value for name, value in options.items() if value},
         }
-        query |= {"dimensions": list(dimensions)} if dimensions else {}
-        query |= {"granularity": granularity} if granularity else {}
-        query |= {"filters": self._filters} if self._filters else {}
-        answer = self._client.retry.call(lambda: self._once(query | {"limit": MOST_ROWS}))
-        if answer is None:
+        response = self._client.retry.call(lambda: self._once(query))
+        if response is None:
             return None
-        rows, metadata = answer.get("data"), answer.get("metadata") or {}
+        rows, metadata = response.get("data"), response.get("metadata") or {}
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise BadResponseError("The answer of /analytics/query has no rows in `data`.", status=200)
-        self._pass_on(answer)
+            raise BadResponseError("The response of /analytics/query has no rows in `data`.", status=200)
+        self._note_warnings(response)
         truncated = metadata.get("truncated")
-        return rows, truncated if isinstance(truncated, bool) else len(rows) >= MOST_ROWS
+        return rows, truncated if isinstance(truncated, bool) else len(rows) >= MAX_ROWS
 
     def _once(self, query: dict[str, Any]) -> dict[str, Any] | None:
         self.requests += 1
         try:
             return self._client.ask_analytics(query)
         except ServerError as error:
-            if error.status == _TOO_MUCH:
+            if error.status == _TOO_SLOW:
                 return None
             raise
 
-    def _pass_on(self, answer: dict[str, Any]) -> None:
-        warned = answer.get("warnings")
-        for text in warned if isinstance(warned, list) else ():
+    def _note_warnings(self, response: dict[str, Any]) -> None:
+        warnings = response.get("warnings")
+        for text in warnings if isinstance(warnings, list) else ():
             if isinstance(text, str) and text not in self._warned:
                 self._warned.add(text)
                 warn_caller(f"The API warns: {quote(text)}")
-        cached_ms = answer.get("cachedAt")
+        cached_ms = response.get("cachedAt")
         if isinstance(cached_ms, int | float) and 0 < cached_ms < _LAST_MS:
             at = datetime.fromtimestamp(cached_ms / 1000, UTC)
             self.cached_at = at if self.cached_at is None else min(at, self.cached_at)
 
 
 def as_filters(filters: Filters | None) -> list[dict[str, Any]]:
-    """Return filters as the API wants them.
+    """Return filters in the API's form.
 
     Examples
     --------
@@ -97,11 +95,14 @@ def as_filters(filters: Filters | None) -> list[dict[str, Any]]:
             dict(one) for one in filters if isinstance(one, Mapping) and {"field", "operator", "value"} <= set(one)
         ]
         if len(found) < len(filters):
-            raise ConfigError("filters: each of a list needs field, operator and value.")
+            raise ConfigError("filters: each filter in a list must have field, operator and value.")
     else:
-        raise ConfigError("filters: a mapping such as {'model': 'openai/gpt-4.1'}, or a list of the API's own filters.")
-    if len(found) > _MOST_FILTERS:
-        raise ConfigError(f"filters: at most {_MOST_FILTERS}, got {len(found)}.")
+        raise ConfigError(
+            "filters must be a mapping such as {'model': 'openai/gpt-4.1'} or a list of the API's filters, "
+            f"got {type(filters).__name__}."
+        )
+    if len(found) > _MAX_FILTERS:
+        raise ConfigError(f"filters must be at most {_MAX_FILTERS}, got {len(found)}.")
     return found
 
 
@@ -110,19 +111,11 @@ def _filter(field: str, value: Any) -> dict[str, Any]:
         return {"field": field, "operator": "eq", "value": value}
     if isinstance(value, Sequence | set | frozenset) and all(isinstance(one, str | int | float) for one in value):
         return {"field": field, "operator": "in", "value": sorted(value, key=str)}
-    raise ConfigError(f"filters: {field} needs a text, a number, or a list of them.")
+    raise ConfigError(f"filters: {field} must be text, a number or a list of them, got {type(value).__name__}.")
 
 
 def time_of(row: Mapping[str, Any]) -> datetime | None:
-    """Return the start of the bucket that a row is about, whatever the API calls it.
-
-    Examples
-    --------
-    >>> time_of({"date__day": "2026-05-19", "request_count": "3"}).isoformat()
-    '2026-05-19T00:00:00+00:00'
-    >>> time_of({"created_at__hour": "2026-05-19T07:00:00.000Z"}).hour
-    7
-    """
+    """Return the start of a row's time bucket, in whichever field the API sends it."""
     for key, value in row.items():
         if _TIME_KEY.fullmatch(key) and isinstance(value, str):
             try:
@@ -134,33 +127,27 @@ def time_of(row: Mapping[str, Any]) -> datetime | None:
 
 
 def count_of(row: Mapping[str, Any], name: str) -> int:
-    """Return a count, which the API sends as text; one that is absent or null is 0.
-
-    Examples
-    --------
-    >>> count_of({"request_count": "1523"}, "request_count"), count_of({}, "request_count")
-    (1523, 0)
-    """
+    """Return a count, which the API sends as text; a missing one is 0."""
     return int(_number(row, name, int))
 
 
 def usd_of(row: Mapping[str, Any], name: str) -> float:
-    """Return an amount in USD; a component that is absent or null is 0 (the API's way to say that there is none)."""
+    """Return an amount in USD; a missing component is 0, as the API omits those that do not apply."""
     return float(_number(row, name, float))
 
 
 def _number(row: Mapping[str, Any], name: str, kind: Callable[[Any], Any]) -> Any:
     value = row.get(name)
     try:
-        found = kind(value) if value is not None else kind(0)
+        found = kind(value if value is not None else 0)
     except (TypeError, ValueError, OverflowError):
         found = math.nan
-    if not abs(found) < _MOST:
+    if not abs(found) < _MAX_NUMBER:
         shown = value[:40] if isinstance(value, str) else type(value).__name__
         raise BadResponseError(f"The API sent {shown!r} as {name}.", status=200)
     return found
 
 
 def _iso(moment: datetime) -> str:
-    """Write a time with its seconds, as the API demands, and no more digits than needed."""
+    """Write a time with seconds, which the API requires."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

@@ -1,4 +1,4 @@
-"""The account's own totals per UTC day and model: what a sum of generations should agree with.
+"""The account's own totals per UTC day and model, with which the sums of generations should agree.
 
 Completed days of the last 30 come from ``/activity`` and from ``/analytics/query``. Either may omit a model, so that
 for each model the source with the larger total is used. ``/activity`` also omits requests that no provider served. All
@@ -8,16 +8,17 @@ other days, and partial days at the ends of a range, come from the analytics onl
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 import pandas as pd
 
 from orstats._warn import warn_caller
-from orstats.account.analytics import MOST_ROWS, AnalyticsQuery, count_of, time_of, usd_of
-from orstats.account.time_windows import Window, bisect
+from orstats.account.analytics import MAX_ROWS, AnalyticsQuery, count_of, time_of, usd_of
+from orstats.account.time_windows import Window, bisect, contiguous
 from orstats.api.client import Client
 from orstats.errors import BadResponseError, ServerError
 
@@ -41,24 +42,24 @@ def account_totals(
 
 
 def _totals(start: datetime, end: datetime, client: Client, models: Collection[str]) -> pd.DataFrame:
-    today = datetime.combine(datetime.now(UTC).date(), time(), UTC)
-    totals: _Totals = defaultdict(_Total)
+    today = _midnight(datetime.now(UTC))
     from_activity = set(_whole_days(max(start, today - _ACTIVITY_DAYS * _DAY), min(end, today)))
+    others = set(_whole_days(start, end)) - from_activity
     names = _Names(models)
-    usage = AnalyticsQuery(client, [])
+    query = AnalyticsQuery(client, [])
+    totals: _Totals = defaultdict(_Total)
     if from_activity:
         for row in client.activity():
             day, model, total = _read_activity(row, names)
             if day in from_activity:
                 totals[day, model].add(total)
         counted: _Totals = defaultdict(_Total)
-        for window in _rest(start, end, set(_whole_days(start, end)) - from_activity):
-            if window.length >= _DAY:
-                for day, model, total in _ask(usage, window, names):
-                    counted[day, model].add(total)
+        for window in _whole_windows(from_activity):
+            for day, model, total in _request(query, window, names):
+                counted[day, model].add(total)
         _take_larger(totals, counted)
-    for window in _rest(start, end, from_activity):
-        for day, model, total in _ask(usage, window, names):
+    for window in sorted(_whole_windows(others) + _partial_days(start, end)):
+        for day, model, total in _request(query, window, names):
             totals[day, model].add(total)
     return _frame(totals)
 
@@ -72,7 +73,7 @@ def _take_larger(activity: _Totals, analytics: _Totals) -> None:
     for model, keys in days_of.items():
         ours, theirs = ([side.get(key, _Total()) for key in keys] for side in (activity, analytics))
         if not any(key in activity for key in keys):
-            # Analytics may call models by their titles: one of the models that they do not name, then.
+            # Analytics may use a title for a model that they do not list by name.
             if "/" in model or not unnamed:
                 activity |= {key: analytics[key] for key in keys}
         elif all(abs(one.usd - other.usd) < _ROUNDING_USD for one, other in zip(ours, theirs, strict=True)):
@@ -92,15 +93,17 @@ def _more(these: list[_Total], those: list[_Total]) -> bool:
     return difference > _ROUNDING_USD or (abs(difference) <= _ROUNDING_USD and requests > 0)
 
 
+@dataclass(slots=True)
 class _Total:
     """Sums of one day and model."""
 
-    def __init__(self, requests: int = 0, credits_usd: float = 0.0, byok_usd: float = 0.0, source: str = "") -> None:
-        self.requests, self.credits_usd, self.byok_usd, self.source = requests, credits_usd, byok_usd, source
+    requests: int = 0
+    credits_usd: float = 0.0
+    byok_usd: float = 0.0
+    source: str = ""
 
     @property
     def usd(self) -> float:
-        """All that was charged."""
         return self.credits_usd + self.byok_usd
 
     def add(self, other: _Total) -> None:
@@ -114,14 +117,14 @@ _Totals = defaultdict[_Key, _Total]
 
 
 class _Names:
-    """One name for each model and variant, of the several that the account uses."""
+    """Chooses one of the several names that the account uses for a model and variant."""
 
     def __init__(self, known: Collection[str]) -> None:
         self._known = known
         self._aliases: dict[str, str] = {}
 
     def of(self, *names: object, variant: object = None) -> str:
-        """Return the name of a model that is called by all of these. A suffix such as ``:free`` counts for all."""
+        """Return one name for a model with these names. A suffix such as ``:free`` applies to all of them."""
         given = [name for name in names if isinstance(name, str) and name]
         suffixes = [name[name.index(":") :] for name in given if ":" in name]
         if isinstance(variant, str) and variant not in ("", "standard"):
@@ -136,8 +139,12 @@ class _Names:
         return name
 
 
+def _midnight(moment: datetime) -> datetime:
+    return datetime.combine(moment.date(), time(), UTC)
+
+
 def _whole_days(start: datetime, end: datetime) -> Iterator[datetime]:
-    day = datetime.combine(start.date(), time(), UTC)
+    day = _midnight(start)
     if day < start:
         day += _DAY
     while day + _DAY <= end:
@@ -145,29 +152,19 @@ def _whole_days(start: datetime, end: datetime) -> Iterator[datetime]:
         day += _DAY
 
 
-def _rest(start: datetime, end: datetime, without: set[datetime]) -> Iterator[Window]:
-    """Give the range without some of its days, in windows that are each a part of one day, or whole days."""
-    days = set(_whole_days(start, end))
-    begun: datetime | None = None
-    at = start
-    while at < end:
-        day = datetime.combine(at.date(), time(), UTC)
-        to = min(day + _DAY, end)
-        whole = day in days and day not in without
-        if begun is not None and at - begun == _LONGEST:
-            yield Window(begun, at)
-            begun = None
-        if whole:
-            begun = begun or at
-        else:
-            if begun is not None:
-                yield Window(begun, at)
-                begun = None
-            if day not in without:
-                yield Window(at, to)
-        at = to
-    if begun is not None:
-        yield Window(begun, at)
+def _whole_windows(days: Iterable[datetime]) -> list[Window]:
+    """Group whole days that follow each other into windows."""
+    groups = contiguous((Window(day, day + _DAY) for day in sorted(days)), _LONGEST)
+    return [Window(group[0].start, group[-1].end) for group in groups]
+
+
+def _partial_days(start: datetime, end: datetime) -> list[Window]:
+    """Return the parts of days at the ends of a range."""
+    first, last = _midnight(start), _midnight(end)
+    if first == last:
+        return [Window(start, end)]
+    windows = [Window(start, first + _DAY)] if first < start else []
+    return windows + ([Window(last, end)] if last < end else [])
 
 
 def _read_activity(row: dict[str, Any], names: _Names) -> tuple[datetime, str, _Total]:
@@ -179,37 +176,36 @@ def _read_activity(row: dict[str, Any], names: _Names) -> tuple[datetime, str, _
 def _day(text: object) -> datetime:
     shown = text[:40] if isinstance(text, str) else type(text).__name__
     try:
-        return datetime.combine(datetime.fromisoformat(shown).date(), time(), UTC)
+        return _midnight(datetime.fromisoformat(shown))
     except ValueError:
         raise BadResponseError(f"The API sent {shown!r} as a day of its activity.", status=200) from None
 
 
-def _ask(usage: AnalyticsQuery, window: Window, names: _Names) -> Iterator[tuple[datetime, str, _Total]]:
-    # A part of a day must be read from the generations, not from the sums of days: hours make sure of that.
-    whole = window.length >= _DAY
-    answer = usage.run(window, _METRICS, dimensions=["model", "variant"], granularity="day" if whole else "hour")
-    rows, truncated = answer if answer is not None else ([], True)
+def _request(query: AnalyticsQuery, window: Window, names: _Names) -> Iterator[tuple[datetime, str, _Total]]:
+    # Part of a day is summed from its generations only when hours are requested, otherwise from the sums of days.
+    granularity = "day" if window.length >= _DAY else "hour"
+    response = query.run(window, _METRICS, dimensions=["model", "variant"], granularity=granularity)
+    rows, truncated = response or ([], True)
     if truncated:
         smaller = bisect(window) if window.length < 2 * _DAY else _halves_of_days(window)
         if len(smaller) > 1:
             for half in smaller:
-                yield from _ask(usage, half, names)
+                yield from _request(query, half, names)
             return
-        if answer is None:
+        if response is None:
             raise ServerError(f"HTTP 408 for /analytics/query, even for {window.length}.", status=408, retryable=True)
-        warn_caller(f"More than {MOST_ROWS:,} models in a minute: the account's totals are not complete.")
+        warn_caller(f"More than {MAX_ROWS:,} models in a minute: the account's totals are incomplete.")
     for row in rows:
         at = time_of(row)
         if at is None:
-            raise BadResponseError("The API's usage by time does not name its time.", status=200)
+            raise BadResponseError("A row of the API's usage by time has no time.", status=200)
         model = names.of(row.get("model"), variant=row.get("variant"))
         charged, byok = usd_of(row, "credits_usage"), usd_of(row, "byok_usage")
-        total = _Total(count_of(row, "request_count"), charged, byok, "analytics")
-        yield datetime.combine(at.date(), time(), UTC), model, total
+        yield _midnight(at), model, _Total(count_of(row, "request_count"), charged, byok, "analytics")
 
 
 def _halves_of_days(window: Window) -> list[Window]:
-    middle = datetime.combine((window.start + window.length / 2).date(), time(), UTC)
+    middle = _midnight(window.start + window.length / 2)
     return [Window(window.start, middle), Window(middle, window.end)]
 
 

@@ -1,8 +1,8 @@
 """Cache listings: the generation ids of time windows whose analytics are complete.
 
 Small gzipped text files beside the archive, one per window: ``listings/host=…/<account and filters>/<from>-<to>.gz``,
-with microseconds since 1970 in the name. The first line says what the file is, so that a truncated, empty or misplaced
-file is noticed; one id per line follows. The files can be deleted at any time.
+with microseconds since 1970 in the name. The first line identifies the file, so that truncated, empty and misplaced
+files are detected. The ids follow, one per line. The files can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import quote
 import orjson
 
 from orstats._warn import warn_caller
-from orstats.account.time_windows import Window
+from orstats.account.time_windows import Window, disjoint
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
 from orstats.archive.location import user_cache
@@ -34,7 +34,7 @@ _NAME: Final = re.compile(r"(\d{15,17})-(\d{15,17})\.gz")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The ids of a window, and how many generations the account counted in it at that time."""
+    """The ids of a window, and the account's number of generations in it at that time."""
 
     ids: list[str]
     counted: int
@@ -50,19 +50,19 @@ class Listings:
         self._warned = False
         self._directory = f"listings/host={quote(client.settings.host.lower(), safe='')}/{same[:24]}"
 
-    def windows(self) -> list[Window]:
-        """Return the cached windows; none, with a warning, when the cache cannot be read."""
+    def listings(self, start: datetime, end: datetime) -> dict[Window, Listing]:
+        """Return the cached listings of windows in a range; none, with a warning, when the cache cannot be read."""
         try:
             names = [_NAME.fullmatch(entry.name) for entry in self._store.files(self._directory)]
         except OSError as error:
             self._warn("read", error)
-            return []
-        return [Window(_moment(name[1]), _moment(name[2])) for name in names if name]
+            return {}
+        windows = disjoint((Window(_moment(name[1]), _moment(name[2])) for name in names if name), start, end)
+        return {window: listing for window in windows if (listing := self._read(window)) is not None}
 
-    def read(self, window: Window) -> Listing | None:
-        """Return the listing of a cached window; None when its file is damaged."""
+    def _read(self, window: Window) -> Listing | None:
         path = f"{self._directory}/{_name(window)}"
-        reason: object = "its content is not what its first line says"
+        reason: object = "its content does not match its first line"
         try:
             with self._store.open(path) as file:
                 head, *ids = gzip.decompress(file.read()).decode().split("\n")
@@ -75,7 +75,7 @@ class Listings:
         return None
 
     def write(self, window: Window, listing: Listing) -> None:
-        """Cache the listing of a window, replacing an older one; warn when that is not possible."""
+        """Cache the listing of a window, or warn when that is not possible."""
         path = f"{self._directory}/{_name(window)}"
         header = orjson.dumps({"listing": path, "ids": len(listing.ids), "counted": listing.counted}).decode()
 

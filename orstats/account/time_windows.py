@@ -1,19 +1,19 @@
-"""How a time range is cut so that few questions get all answers. Pure: no network, no clock."""
+"""Time windows: how a range is divided so that few requests return all of it."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import accumulate, pairwise
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
+import numpy as np
+
 MINUTE: Final = timedelta(minutes=1)
-#: How sure a window that ends within a counted bucket must be to fit: standard deviations if requests come at random,
-#: and a share of the bucket on top, because they come in bursts.
-_SIGMAS, _BURSTS = 4.0, 0.05
+#: Share of the limit that a window may be expected to fill: within a counted bucket, requests do not come evenly.
+_FILL: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,7 +46,7 @@ def cut(start: datetime, end: datetime, longest: timedelta) -> list[Window]:
 
 
 def bisect(window: Window) -> list[Window]:
-    """Cut a window in two at a whole minute; itself alone when it is too short for that."""
+    """Cut a window in two at a whole minute; return it alone when it is too short."""
     middle = _to_minute(window.start + window.length / 2)
     if middle <= window.start:
         middle = _to_minute(window.end - timedelta(microseconds=1))
@@ -56,7 +56,7 @@ def bisect(window: Window) -> list[Window]:
 
 
 def uncovered(start: datetime, end: datetime, covered: Iterable[Window]) -> list[Window]:
-    """Return what windows, sorted and apart, leave of a range."""
+    """Return the parts of a range that sorted windows do not cover."""
     left, at = [], start
     for window in covered:
         if window.start > at:
@@ -66,7 +66,7 @@ def uncovered(start: datetime, end: datetime, covered: Iterable[Window]) -> list
 
 
 def disjoint(windows: Iterable[Window], start: datetime, end: datetime) -> list[Window]:
-    """Choose windows inside a range that do not overlap, longer ones first where they begin together; sorted."""
+    """Choose windows inside a range that do not overlap, the longest of those that begin together; sorted."""
     chosen: list[Window] = []
     inside = (w for w in windows if start <= w.start < w.end <= end)
     for window in sorted(inside, key=lambda w: (w.start, -w.length)):
@@ -75,73 +75,41 @@ def disjoint(windows: Iterable[Window], start: datetime, end: datetime) -> list[
     return chosen
 
 
-def stretches(windows: Iterable[Window], longest: timedelta) -> list[list[Window]]:
+def contiguous(windows: Iterable[Window], longest: timedelta) -> list[list[Window]]:
     """Group sorted windows that follow each other without a gap, into ranges of at most ``longest``."""
-    found: list[list[Window]] = []
+    groups: list[list[Window]] = []
     for window in windows:
-        if found and found[-1][-1].end == window.start and window.end - found[-1][0].start <= longest:
-            found[-1].append(window)
+        if groups and groups[-1][-1].end == window.start and window.end - groups[-1][0].start <= longest:
+            groups[-1].append(window)
         else:
-            found.append([window])
-    return found
+            groups.append([window])
+    return groups
 
 
-def split_by_count(window: Window, counts: Mapping[datetime, int], step: timedelta, most: int) -> list[Window]:
-    """Cut a window into few that hold at most ``most`` each, as far as the counts tell.
-
-    Windows end where a bucket ends, or, where that would leave them much emptier, at a minute within one: there
-    the count is estimated, with room for chance. A minute is never cut.
+def split_by_count(window: Window, counts: Mapping[datetime, int], step: timedelta, limit: int) -> list[Window]:
+    """Cut a window, at whole minutes, into few that contain at most ``limit`` each, as far as the counts tell.
 
     Examples
     --------
-    >>> noon, hour = datetime(2026, 3, 1, 12, tzinfo=UTC), timedelta(hours=1)
+    >>> noon, hour = datetime(2026, 3, 1, 12), timedelta(hours=1)
     >>> counts = {noon + n * hour: 4000 for n in range(3)}
     >>> [f"{w.end:%H:%M}" for w in split_by_count(Window(noon, noon + 3 * hour), counts, hour, 10_000)]
-    ['14:26', '15:00']
+    ['14:15', '15:00']
     """
-    height = _CumulativeCount(window, counts, step)
+    starts = sorted(at for at in counts if window.start - step < at < window.end)
+    edges = [window.start, *(edge for at in starts for edge in (max(at, window.start), min(at + step, window.end)))]
+    seconds = [(edge - window.start).total_seconds() for edge in edges]
+    so_far = np.cumsum([0, *(number for at in starts for number in (0, counts[at]))])  # at each edge
     windows, at = [], window.start
     while at < window.end:
-        to = min(max(height.reach(at, most), _to_minute(at) + MINUTE), window.end)
+        target = np.interp((at - window.start).total_seconds(), seconds, so_far) + _FILL * limit
+        to = window.end
+        if target < so_far[-1]:
+            reached = window.start + timedelta(seconds=float(np.interp(target, so_far, seconds)))
+            to = min(max(_to_minute(reached), _to_minute(at) + MINUTE), window.end)
         windows.append(Window(at, to, step))
         at = to
     return windows
-
-
-class _CumulativeCount:
-    """The counts summed up from the start of a window, even between the ends of the buckets."""
-
-    def __init__(self, window: Window, counts: Mapping[datetime, int], step: timedelta) -> None:
-        first = datetime.fromtimestamp(window.start.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
-        number = math.ceil((window.end - first) / step)
-        starts = [first + step * n for n in range(number)]
-        self._edges = [window.start, *starts[1:], window.end]
-        self._counts = [counts.get(start, 0) for start in starts]
-        self._sums = [0, *accumulate(self._counts)]
-
-    def at(self, moment: datetime) -> tuple[float, float]:
-        """Return the sum at a moment, and by how much it may be wrong."""
-        bucket = min(bisect_right(self._edges, moment) - 1, len(self._counts) - 1)
-        low, high = self._edges[bucket], self._edges[bucket + 1]
-        share = (moment - low) / (high - low)
-        count = self._counts[bucket]
-        doubt = _SIGMAS * math.sqrt(count * share * (1 - share)) + _BURSTS * count * min(share, 1 - share)
-        return self._sums[bucket] + share * count, doubt
-
-    def reach(self, at: datetime, most: int) -> datetime:
-        """Return the latest edge or minute that ``most`` surely reach to; ``at`` itself when there is none."""
-        base, doubt = self.at(at)
-        room = base + most - doubt
-        edge = bisect_right(self._sums, room) - 1
-        reached = max(at, self._edges[edge])
-        if edge + 1 < len(self._edges):
-            minute = _to_minute(self._edges[edge + 1])
-            while minute > reached:
-                total, unsure = self.at(minute)
-                if total + unsure <= room and minute < self._edges[-1]:
-                    return minute
-                minute -= MINUTE
-        return reached
 
 
 def _to_minute(moment: datetime) -> datetime:

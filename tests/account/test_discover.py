@@ -1,5 +1,6 @@
 import gzip
 import json
+import resource
 import threading
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -8,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 import orstats
-from orstats.account import list_ids as discover
 from orstats.account.analytics import as_filters
 from orstats.ids.formats import id_created_at
 from orstats.sim import Faults, SimServer
@@ -32,25 +32,14 @@ def expected(sim, start=START, end=UNTIL, keep=lambda _: True):
     return found
 
 
-@pytest.fixture
-def small_answers(monkeypatch):
-    """Answers of at most so many rows, as if the account were so much larger."""
+def small_client(server, limit):
+    """A client that receives at most so many rows by generation, as if the account were so much larger."""
 
-    def limit(most):
-        monkeypatch.setattr("orstats.account.analytics.MOST_ROWS", most)
-        monkeypatch.setattr("orstats.account.list_ids.MOST_ROWS", most)
-        counted = discover.AnalyticsQuery.run
+    class SmallResponses(orstats.Client):
+        def ask_analytics(self, query):
+            return super().ask_analytics(query if "granularity" in query else {**query, "limit": limit})
 
-        def ask(usage, window, metrics, *, dimensions=(), granularity=None):
-            # Counts by time are never cut: 744 hours at most.
-            with monkeypatch.context() as more:
-                if granularity is not None:
-                    more.setattr("orstats.account.analytics.MOST_ROWS", 10_000)
-                return counted(usage, window, metrics, dimensions=dimensions, granularity=granularity)
-
-        monkeypatch.setattr(discover.AnalyticsQuery, "run", ask)
-
-    return limit
+    return SmallResponses(server.key, management_key=server.management_key, base_url=server.base_url)
 
 
 def test_one_request_for_a_small_account(sim):
@@ -64,35 +53,22 @@ def test_one_request_for_a_small_account(sim):
 
 
 @pytest.mark.parametrize("most", [50, 400])
-def test_cut_answers_are_asked_for_in_pieces(sim, small_answers, most):
-    small_answers(most)
+def test_truncated_responses_are_requested_in_pieces(sim, most):
     sim.reset_stats()
-    ids = orstats.list_ids(START, UNTIL, client=sim.client())
+    ids = orstats.list_ids(START, UNTIL, client=small_client(sim, most))
     wanted = expected(sim)
     assert set(ids) == wanted
     assert len(ids) == len(wanted)
     assert sim.requests <= 1.3 * len(wanted) / most + 5
 
 
-def test_hours_too_full_are_cut_by_minutes(small_answers):
-    small_answers(5)
+def test_hours_too_full_are_cut_by_minutes():
     with SimServer(12_000, until=UNTIL, analytics_per_minute=None) as server:
         start = UNTIL - timedelta(hours=2)
-        ids = orstats.list_ids(start, UNTIL, client=server.client())
+        ids = orstats.list_ids(start, UNTIL, client=small_client(server, 5))
         truth = {i for i in server.ids if start.timestamp() <= (id_created_at(i) or 0) < UNTIL.timestamp()}
     assert len(truth) > 20
     assert set(ids) == truth
-
-
-def test_a_minute_too_full_is_said_and_what_was_told_is_kept(small_answers, monkeypatch):
-    small_answers(5)
-    with SimServer(20, until=UNTIL, analytics_per_minute=None) as server:
-        rows = [{"generation_id": f"gen-{n}", "request_count": "1"} for n in range(5)]
-        monkeypatch.setattr("orstats.sim.analytics.run_query", lambda *_: rows * 2)
-        with pytest.warns(UserWarning, match="than the 5 that the API tells: the list is not complete") as said:
-            ids = orstats.list_ids(UNTIL - timedelta(minutes=1), UNTIL, client=server.client())
-    assert ids == [f"gen-{n}" for n in range(5)]
-    assert said[0].filename == __file__
 
 
 def test_longer_ranges_are_asked_for_month_by_month(sim):
@@ -165,9 +141,8 @@ def test_a_minute_that_always_times_out_is_an_error():
         orstats.list_ids(UNTIL - timedelta(minutes=9), UNTIL, client=server.client())
 
 
-def test_finished_windows_are_kept_and_asked_for_once(sim, tmp_path, small_answers):
-    small_answers(100)
-    client = sim.client()
+def test_completed_windows_are_cached_and_requested_once(sim, tmp_path):
+    client = small_client(sim, 100)
     first = orstats.list_ids(START, UNTIL, client=client, archive=tmp_path)
     sim.reset_stats()
     assert orstats.list_ids(START, UNTIL, client=client, archive=tmp_path) == first
@@ -180,21 +155,22 @@ def test_finished_windows_are_kept_and_asked_for_once(sim, tmp_path, small_answe
     assert sim.management_key not in " ".join(map(str, tmp_path.rglob("*")))
 
 
-def test_an_interrupted_listing_goes_on(sim, tmp_path, small_answers, monkeypatch):
-    small_answers(100)
-    client = sim.client()
-    take, left = discover._Run._take, [6]
+def test_an_interrupted_listing_is_resumed(sim, tmp_path):
+    client = small_client(sim, 100)
 
-    def interrupted(run, window, ids):
-        left[0] -= 1
-        if not left[0]:
-            raise KeyboardInterrupt
-        take(run, window, ids)
+    class Interrupted(type(client)):
+        complete = 0
 
-    with monkeypatch.context() as short:
-        short.setattr(discover._Run, "_take", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            orstats.list_ids(START, UNTIL, client=client, archive=tmp_path)
+        def ask_analytics(self, query):
+            response = super().ask_analytics(query)
+            self.complete += "granularity" not in query and not response["metadata"]["truncated"]
+            if self.complete == 6:
+                raise KeyboardInterrupt
+            return response
+
+    interrupted = Interrupted(sim.key, management_key=sim.management_key, base_url=sim.base_url)
+    with pytest.raises(KeyboardInterrupt):
+        orstats.list_ids(START, UNTIL, client=interrupted, archive=tmp_path)
     sim.reset_stats()
     whole = orstats.list_ids(START, UNTIL, client=client, archive=tmp_path)
     again = sim.requests
@@ -255,14 +231,23 @@ def test_file_left_by_a_crash_does_not_prevent_caching(sim, tmp_path):
     assert kept.stat().st_size
 
 
-@pytest.mark.parametrize("method", ["write", "files"])
-def test_cache_that_cannot_be_used_is_reported_and_the_listing_continues(sim, tmp_path, monkeypatch, method):
-    def refuse(*_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(f"orstats.account.listing_cache.LocalStore.{method}", refuse)
-    with pytest.warns(UserWarning, match=r"Permission denied\. The listing continues without a cache") as warned:
+def test_cache_that_cannot_be_read_is_reported_and_the_listing_continues(sim, tmp_path):
+    (tmp_path / "listings").touch()
+    with pytest.warns(UserWarning, match=r"cannot be read: .*The listing continues without a cache") as warned:
         ids = orstats.list_ids(UNTIL - timedelta(days=90), UNTIL, client=sim.client(), archive=tmp_path)
+    assert set(ids) == expected(sim, start=UNTIL - timedelta(days=90))
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+
+
+def test_cache_that_cannot_be_written_is_reported_and_the_listing_continues(sim, tmp_path):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))
+        with pytest.warns(UserWarning, match=r"cannot be written: File too large\. The listing continues") as warned:
+            ids = orstats.list_ids(UNTIL - timedelta(days=90), UNTIL, client=sim.client(), archive=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert set(ids) == expected(sim, start=UNTIL - timedelta(days=90))
     assert len(warned) == 1
     assert warned[0].filename == __file__
@@ -333,7 +318,7 @@ def test_both_spellings_of_time_counts_as_text_and_nulls(scripted, key):
     times = [START.replace(minute=0) + timedelta(hours=n) for n in range(3)]
     counts = [("6000", times[0]), (None, times[1]), ("6000", times[2])]
     answers += [
-        answer([{"generation_id": "gen-1"}], truncated=True),
+        answer([{"generation_id": f"gen-{n}"} for n in range(10_000)], truncated=True),
         answer([{key: at.strftime("%Y-%m-%dT%H:00:00.000Z"), "request_count": n} for n, at in counts]),
         answer([{"generation_id": "gen-1", "request_count": "1"}]),
         answer([{"generation_id": "gen-2", "request_count": "1"}, {"generation_id": "gen-1", "request_count": "1"}]),
@@ -373,7 +358,7 @@ def test_an_answer_from_the_vendors_cache_is_said_and_not_kept(scripted, tmp_pat
     ("given", "message"),
     [
         ({"metadata": {}}, "has no rows"),
-        (answer([{"id": "gen-1"}]), "do not name their generation"),
+        (answer([{"id": "gen-1"}]), "have no generation id"),
         (answer(["gen-1"]), "has no rows"),
     ],
 )
@@ -384,10 +369,19 @@ def test_an_answer_that_is_not_what_is_documented(scripted, given, message):
         orstats.list_ids(START, UNTIL, client=client)
 
 
+def test_a_minute_with_too_many_generations_is_reported(scripted):
+    client, answers, _ = scripted
+    answers.append(answer([{"generation_id": f"gen-{n}", "request_count": "1"} for n in range(5)], truncated=True))
+    with pytest.warns(UserWarning, match="More than 5 generations in the minute starting .* is incomplete") as said:
+        ids = orstats.list_ids(UNTIL - timedelta(minutes=1), UNTIL, client=client)
+    assert ids == [f"gen-{n}" for n in range(5)]
+    assert said[0].filename == __file__
+
+
 def test_rows_without_an_id_are_counted(scripted):
     client, answers, _ = scripted
     answers.append(answer([{"generation_id": None}, {"generation_id": "gen-1"}]))
-    with pytest.warns(UserWarning, match="1 of 2 rows"):
+    with pytest.warns(UserWarning, match="Skipped 1 of 2 usage rows"):
         assert orstats.list_ids(START, UNTIL, client=client) == ["gen-1"]
 
 

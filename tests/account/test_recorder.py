@@ -8,7 +8,9 @@ import logging
 import lzma
 import multiprocessing
 import pickle
+import resource
 import shutil
+import subprocess
 import sys
 import threading
 import zlib
@@ -25,7 +27,6 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 import orstats
-from orstats.account import generation_log
 from orstats.account.generation_log import GenerationLog
 from orstats.errors import ConfigError, IdSourceError
 from orstats.frame.build import empty_frame
@@ -540,21 +541,7 @@ def test_file_that_cannot_be_written_is_refused_at_once(tmp_path, name, message)
         orstats.record(f"{tmp_path}/{name}", requests.Session())
 
 
-def test_read_only_file_is_refused_at_once(path, monkeypatch):
-    def refuse(*_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("orstats.account.generation_log.os.open", refuse)
-    with pytest.raises(ConfigError, match="Permission denied"):
-        orstats.record(path, requests.Session())
-
-
 # Later failures
-
-
-@pytest.fixture
-def _no_exit(monkeypatch):
-    monkeypatch.setattr("orstats.account.generation_log.atexit.register", lambda _: None)
 
 
 def test_ids_are_kept_while_the_file_cannot_be_written(vendor, tmp_path, caplog):
@@ -574,7 +561,6 @@ def test_ids_are_kept_while_the_file_cannot_be_written(vendor, tmp_path, caplog)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-@pytest.mark.usefixtures("_no_exit")
 def test_warning_that_is_an_error_does_not_reach_the_caller(vendor, tmp_path):
     path = tmp_path / "day" / "ids.jsonl"
     path.parent.mkdir()
@@ -583,52 +569,50 @@ def test_warning_that_is_an_error_does_not_reach_the_caller(vendor, tmp_path):
         path.unlink()
         path.parent.rmdir()
         assert session.get(f"{vendor.url}/any").status_code == 200
+        path.parent.mkdir()
+        session.get(f"{vendor.url}/any")
+    assert len(recorded(path)) == 2
 
 
-@pytest.mark.usefixtures("_no_exit")
-def test_ids_that_can_never_be_written_are_named_at_exit(tmp_path, caplog):
-    path = tmp_path / "day" / "ids.jsonl"
-    path.parent.mkdir()
+def test_ids_that_can_never_be_written_are_named_at_exit(tmp_path):
+    script = f"""
+import os, pathlib, sys
+from orstats.account.generation_log import GenerationLog
+path = pathlib.Path(sys.argv[1], "day", "ids.jsonl")
+path.parent.mkdir()
+log = GenerationLog(path, {{}})
+path.unlink()
+path.parent.rmdir()
+log.add("{ID}")
+print("kept")
+"""
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout == "kept\n"
+    assert f"1 generation ids could not be written to {tmp_path}/day/ids.jsonl: {ID}" in done.stderr
+
+
+def test_full_disk_does_not_spoil_the_next_line(path):
     log = GenerationLog(path, {})
-    path.unlink()
-    path.parent.rmdir()
-    with pytest.warns(UserWarning, match="kept in memory"):
-        log.add(ID)
-    with pytest.warns(UserWarning, match=ID):
-        log._write_last()
-    assert ID in caplog.records[-1].message
-
-
-def test_full_disk_does_not_spoil_the_next_line(monkeypatch, path):
-
-    class FullDisk:
-        def __init__(self, *args, **kwargs):
-            self._file = open(*args, **kwargs)  # noqa: SIM115, PTH123
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            self._file.close()
-
-        def write(self, data):
-            return self._file.write(data[:10])
-
-    log = GenerationLog(path, {})
-    with monkeypatch.context() as full:
-        full.setattr(generation_log, "open", FullDisk, raising=False)
-        with pytest.warns(UserWarning, match="the disk is full"):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))
+        with pytest.warns(UserWarning, match="cannot be written .* kept in memory"):
             log.add(ID)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert path.stat().st_size == 10
     log.add(OTHER)
     with pytest.warns(UserWarning, match="Skipped 1 malformed lines"):
         assert list(orstats.labels(path).index) == [ID, OTHER]
 
 
-def test_fault_in_the_recorder_does_not_reach_the_caller(vendor, session, monkeypatch, caplog):
-    monkeypatch.setattr("orstats.account.generation_log.orjson.dumps", fail)
+def test_fault_in_the_recorder_does_not_reach_the_caller(path, caplog):
+    log = GenerationLog(path, {})
     with caplog.at_level(logging.WARNING, "orstats.recorder"):
-        assert session.get(f"{vendor.url}/any").status_code == 200
+        log.add("gen-\ud800")
+        log.add(ID)
     assert "could not be recorded" in caplog.text
+    assert recorded(path) == [ID]
 
 
 def write_many(path, process):
