@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from orstats.frame.summary import summary
     from orstats.frame.views import attempts, failures, field_table
     from orstats.ids.read import read_ids
-    from orstats.notebook.explore import explore
-    from orstats.notebook.view import view
+    from orstats.notebook.card import view
+    from orstats.notebook.explorer import explore
     from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
     from orstats.reports.cost_tokens_latency import cost_by, coverage, failures_by, latency_by, tokens_by
     from orstats.reports.what_if import what_if
@@ -89,7 +89,7 @@ _HOME: Final = {
     "combine": "orstats.frame.combine",
     "cost_by": "orstats.reports.cost_tokens_latency",
     "coverage": "orstats.reports.cost_tokens_latency",
-    "explore": "orstats.notebook.explore",
+    "explore": "orstats.notebook.explorer",
     "failures": "orstats.frame.views",
     "failures_by": "orstats.reports.cost_tokens_latency",
     "fetch": "orstats.fetching.fetch",
@@ -110,7 +110,7 @@ _HOME: Final = {
     "summary": "orstats.frame.summary",
     "tokens_by": "orstats.reports.cost_tokens_latency",
     "unrecord": "orstats.account.recorder",
-    "view": "orstats.notebook.view",
+    "view": "orstats.notebook.card",
     "what_if": "orstats.reports.what_if",
     "write_csv": "orstats.export.write_csv",
     "write_html": "orstats.export.html_page",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from orstats.content.content import Content, StoredAttempt, StoredError
-from orstats.content.labels import no_completion
+from orstats.content.facts import no_completion
 from orstats.content.messages import Message
 from orstats.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
 from orstats.text.format import byte_size

@@ -20,6 +20,7 @@ from orstats.content.parts import (
     UnknownPart,
     as_json,
     is_empty,
+    part_text,
     read_audio,
     read_call,
     read_calls,
@@ -76,6 +77,13 @@ class Message:
     def has_text(self) -> bool:
         """Whether there is a text part, which may be empty."""
         return any(isinstance(part, TextPart) for part in self.parts)
+
+
+def all_text(message: Message) -> str:
+    """Return everything in a message that can be searched: its parts, tool calls and reasoning."""
+    parts = [part_text(part) for part in message.parts]
+    calls = [f"{call.name or ''} {call.arguments}" for call in message.tool_calls]
+    return "\n".join([*parts, *calls, *([message.reasoning] if message.reasoning else [])])
 
 
 def read_messages(value: object, role: str | None) -> tuple[Message, ...]:

@@ -83,6 +83,13 @@ def read_parts(content: object) -> tuple[Part, ...]:
     return tuple(part for item in (content if isinstance(content, list) else [content]) for part in _parts(item))
 
 
+def part_text(part: Part) -> str:
+    """Return the text that a part holds: its JSON if it was not interpreted, nothing for media."""
+    if isinstance(part, TextPart):
+        return part.text
+    return part.json if isinstance(part, UnknownPart) else ""
+
+
 def read_images(listed: object) -> tuple[ImagePart, ...]:
     """Return the images in a list of parts, ignoring anything else."""
     return tuple(part for part in read_parts(listed) if isinstance(part, ImagePart)) if isinstance(listed, list) else ()

@@ -1,4 +1,4 @@
-"""The card of one generation: head, then tabs; its content is loaded when asked for, and failures are said in words."""
+"""The card of one generation: its record, then tabs. Content is loaded on request, and failures are shown in it."""
 
 from __future__ import annotations
 
@@ -9,35 +9,36 @@ from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
+import orjson
 
+from orstats.api.client import Client
 from orstats.content.content import Content
-from orstats.content.generation import Generation
+from orstats.content.generation import Generation, get
 from orstats.content.html_card import static_card
-from orstats.errors import OrstatsError
+from orstats.errors import ApiError, OrstatsError
+from orstats.fetching.arguments import ArchiveChoice
+from orstats.fetching.scheduler import status_of
 from orstats.notebook.conversation import Conversation
-from orstats.notebook.html.base import notice, spinner
+from orstats.notebook.html.base import notice, spinner, style
 from orstats.notebook.html.card import details, head
-from orstats.notebook.html.content import raw_content, raw_json, reasoning, stored_error
-from orstats.notebook.html.style import style
-from orstats.notebook.widgets import Shown, button, close_all
+from orstats.notebook.html.content import raw_json, reasoning, stored_error
+from orstats.notebook.widgets import HtmlView, button, close_all, failure, in_thread, replace_children
 from orstats.text.sanitize import Html
-
-log = logging.getLogger("orstats.notebook")
 
 
 class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """One generation as a widget. Making it sends no request; the content is asked for by its button, once.
+    """One generation as a widget. Creating it sends no request; its button loads the content, once.
 
-    Where widgets do not live on (exported notebooks, repository pages), its static form is shown: the record without
-    any content. Neither its repr nor that of its parts has content. Whoever saves the state of widgets in a notebook
-    (nbclient does unless ``store_widget_state=False``; JupyterLab only when told to) saves the content that was loaded.
+    Where widgets are not kept (exported notebooks, repository pages), its static form is shown: the record without any
+    content. Neither its repr nor that of its parts has content. Saving the state of widgets in a notebook (nbclient
+    does unless ``store_widget_state=False``, JupyterLab only if its setting is on) saves loaded content, too.
 
     Attributes
     ----------
     generation
-        As given.
+        The generation shown.
     content
-        What was loaded; None before.
+        The loaded content; None before.
     """
 
     def __init__(self, generation: Generation) -> None:
@@ -48,12 +49,11 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._loading = threading.Lock()
         self._content_box = widgets.VBox()
         self.tabs = widgets.Tab()
-        parts: list[widgets.Widget] = [Shown(style()), Shown(head(generation))]
+        self.children = [HtmlView(style("card")), HtmlView(head(generation))]
         if generation.fetch_status == "ok":
-            parts.append(self.tabs)
-            self._offer()
-            self._set_tabs([("Conversation", self._content_box)])
-        self.children = parts
+            self.children = [*self.children, self.tabs]
+            self._offer_loading()
+            self._set_tabs([("Conversation", self._content_box)], {})
 
     def __repr__(self) -> str:
         return f"Card({self.generation!r})"
@@ -65,77 +65,62 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return bundle
 
     def load_content(self) -> None:
-        """Ask for the content and show it, or say why there is none. Never raises; does nothing once it is there."""
+        """Load the content and show it, or say why there is none. Never raises; does nothing once it is loaded."""
         with self._loading:
             if self.content is not None:
                 return
-            self._say(spinner("asking for the stored prompt and completion …"))
+            self._show(spinner("Loading stored prompt and completion…"))
             try:
-                with _Retries(self._say_retry):
+                with _Retries(lambda message: self._show(notice(message, "warn"))):
                     content = self.generation.content()
-                if self.comm is not None:  # closed meanwhile: nobody would close what is made now
-                    self._show(content)
-            except OrstatsError as error:
-                self._offer(notice(f"The content could not be had. {error}", "error"), again=True)
-            except Exception as error:
-                # Shown to a person who can do nothing about it: the cell must live on, the log has the trace.
-                log.exception("showing the content of %s failed", self.generation.id)
-                words = f"The content cannot be shown: {type(error).__name__}. The log of orstats.notebook has more."
-                self._offer(notice(words, "error"), again=True)
+                if self.comm is not None:  # nobody would close widgets of a card that was closed meanwhile
+                    self._show_content(content)
+            except Exception as error:  # noqa: BLE001 - the cell must survive, and shows the error
+                self._offer_loading(failure("load the content", error))
             else:
                 self.content = content
 
-    def _load_aside(self) -> None:
-        """Load in a thread of its own, so that other widgets of this kernel answer meanwhile."""
-        threading.Thread(target=self.load_content, name="orstats-content", daemon=True).start()
+    def _show(self, html: Html) -> None:
+        replace_children(self._content_box, [HtmlView(html)])
 
-    def _offer(self, said: Html | None = None, *, again: bool = False) -> None:
-        label = "Try again" if again else "Load prompt and completion"
-        self.load_button = button(label, self._load_aside, icon="refresh" if again else "download")
-        self._fill([*([Shown(said)] if said else []), self.load_button])
+    def _offer_loading(self, reason: Html | None = None) -> None:
+        """Show the button that loads the content, after the reason why the last attempt had none."""
+        label, icon = ("Load prompt and completion", "download") if reason is None else ("Try again", "refresh")
+        self.load_button = button(label, lambda: in_thread(self.load_content), icon=icon)
+        replace_children(self._content_box, [*([HtmlView(reason)] if reason else []), self.load_button])
 
-    def _say_retry(self, text: str) -> None:
-        self._say(notice(text, "warn"))
-
-    def _say(self, html: Html) -> None:
-        self._fill([Shown(html)])
-
-    def _fill(self, shown: list[widgets.Widget]) -> None:
-        before = self._content_box.children
-        self._content_box.children = shown
-        close_all(before)
-
-    def _show(self, content: Content) -> None:
+    def _show_content(self, content: Content) -> None:
         if content.status != "stored":
-            if content.status in ("not yet", "forbidden"):  # may change: a minute later, or with another key
-                self._offer(notice(f"No content: {content.status}. {content.reason}", "warn"), again=True)
+            reason = notice(f"No content: {content.status}. {content.reason}", "warn")
+            if content.status in ("not yet", "forbidden"):  # may change: in a minute, or with another key
+                self._offer_loading(reason)
             else:
-                self._say(notice(f"No content: {content.status}. {content.reason}", "warn"))
+                self._show(reason)
             return
         tabs: list[tuple[str, widgets.Widget]] = [("Conversation", self._content_box)]
         if content.reasoning:
-            tabs.append(("Reasoning", Shown(reasoning(content.reasoning))))
+            tabs.append(("Reasoning", HtmlView(reasoning(content.reasoning))))
         if content.error is not None:
-            tabs.append(("Error", Shown(stored_error(content.error))))
-        self._fill([Conversation(content, self.generation.finish_reason)])
-        self._set_tabs(tabs, raw_content(content))
+            tabs.append(("Error", HtmlView(stored_error(content.error))))
+        replace_children(self._content_box, [Conversation(content, self.generation.finish_reason)])
+        self._set_tabs(tabs, {"content": orjson.loads(content.raw)})
 
-    def _set_tabs(self, tabs: list[tuple[str, widgets.Widget]], stored: Any = None) -> None:
-        whole = {"record": dataclasses.asdict(self.generation)} | ({} if stored is None else {"content": stored})
-        tabs = [*tabs, ("Caller and ids", Shown(details(self.generation))), ("Raw JSON", Shown(raw_json(whole)))]
-        before = [child for child in self.tabs.children if child is not self._content_box]
+    def _set_tabs(self, tabs: list[tuple[str, widgets.Widget]], stored: dict[str, Any]) -> None:
+        raw = {"record": dataclasses.asdict(self.generation)} | stored
+        tabs = [*tabs, ("Caller and ids", HtmlView(details(self.generation))), ("Raw JSON", HtmlView(raw_json(raw)))]
+        before = tuple(child for child in self.tabs.children if child is not self._content_box)
         self.tabs.children = [widget for _, widget in tabs]
         self.tabs.titles = [title for title, _ in tabs]
         self.tabs.selected_index = 0
-        close_all(tuple(before))
+        close_all(before)
 
 
 class _Retries(logging.Handler):
-    """Tells of the retries that this thread's requests wait for."""
+    """Reports the retries of this thread's requests."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, report: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
-        self._tell = tell
+        self._report = report
         self._thread = threading.get_ident()
         self._logger = logging.getLogger("orstats.retry")
 
@@ -147,4 +132,41 @@ class _Retries(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread:
-            self._tell(record.getMessage())
+            self._report(record.getMessage())
+
+
+def view(generation_id: str, *, client: Client | None = None, archive: ArchiveChoice = None) -> Card:
+    """Show one generation as a card, in a notebook.
+
+    The record is loaded immediately, prompt and completion only when the card's button is pressed. Failures (an unknown
+    id, no key, the API not available) are shown in the card and do not break the cell.
+
+    Parameters
+    ----------
+    generation_id : str
+        The id.
+    client : Client, optional
+        The client for all requests. Default: one made from the environment.
+    archive : Archive, str, os.PathLike or False, optional
+        Where settled records are kept, as in :func:`orstats.fetch`.
+
+    Returns
+    -------
+    Card
+        A widget, with ``.generation`` and, once loaded, ``.content``.
+
+    Examples
+    --------
+    >>> import orstats
+    >>> with orstats.sim.SimServer(10) as sim:
+    ...     card = orstats.view(sim.unknown_ids(1, age=3600)[0], client=sim.client())
+    >>> card.generation.fetch_status
+    'not_found'
+    """
+    try:
+        generation = get(generation_id, client=client, archive=archive)
+    except OrstatsError as error:
+        status = status_of(error) if isinstance(error, ApiError) else "not_attempted"
+        http_status = error.status if isinstance(error, ApiError) else None
+        generation = Generation(str(generation_id), fetch_status=status, http_status=http_status, error=str(error))
+    return Card(generation)

@@ -1,8 +1,8 @@
-"""The explorer: many generations as a table to filter, sort and page, with the card of the one that is selected."""
+"""``explore``: many generations as a table to filter, sort and page, with the card of the selected one."""
 
 from __future__ import annotations
 
-import logging
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,36 +13,35 @@ import pandas as pd
 import traitlets
 
 from orstats.api.client import Client
+from orstats.api.config import Settings
+from orstats.archive.archive import Archive
 from orstats.content.generation import Generation
-from orstats.errors import OrstatsError
+from orstats.errors import ArchiveError, ConfigError, OrstatsError
 from orstats.export.write_csv import write_csv
-from orstats.fetching.arguments import ArchiveChoice
+from orstats.fetching.arguments import UNARCHIVED, ArchiveChoice
+from orstats.frame.build import assemble
+from orstats.notebook.card import Card
 from orstats.notebook.comparison import Comparison
-from orstats.notebook.filter_controls import Controls
-from orstats.notebook.html.base import notice
-from orstats.notebook.html.chart import chart
-from orstats.notebook.html.explore_style import explorer_style
-from orstats.notebook.html.table import empty, table, totals
-from orstats.notebook.table import Listing
-from orstats.notebook.table_model import Mask, Rows
-from orstats.notebook.view import card
-from orstats.notebook.widgets import Shown, button, close_all, in_turn, row
+from orstats.notebook.filter_controls import FilterControls
+from orstats.notebook.html.base import notice, style
+from orstats.notebook.html.table import chart, empty, table, totals
+from orstats.notebook.table import TableView
+from orstats.notebook.table_model import Mask, TableModel
+from orstats.notebook.widgets import HtmlView, button, failure, replace_children, row, serialized
 from orstats.text.format import count, duration, usd
 from orstats.text.sanitize import Html, visible_line
 
-log = logging.getLogger("orstats.notebook")
-
-_BUCKETS: Final = 60
+_BARS: Final = 60
 _STATIC_ROWS: Final = 10
 
 
 class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """What :func:`orstats.explore` shows.
+    """The widget of :func:`orstats.explore`.
 
     Attributes
     ----------
     selected
-        The id whose card is open, or None. Set it to open another, observe it to follow the eye.
+        The id whose card is open, or None. Set it to open another card; observe it to follow the selection.
     """
 
     selected = traitlets.Unicode(None, allow_none=True)
@@ -50,60 +49,61 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def __init__(self, df: pd.DataFrame, *, client: Client | None = None, archive: ArchiveChoice = None) -> None:
         super().__init__()
         self.add_class("orstats-explorer")
-        self._rows = Rows(df)
+        self._model = TableModel(df)
         self._client, self._archive = client, archive
         self._kept: int | None = None
-        self.controls = Controls(self._rows, self._filter)
-        self._said, self._totals, self._chart = Shown(Html("")), Shown(Html("")), Shown(Html(""))
+        self.controls = FilterControls(self._model, self._filter)
+        self._message, self._totals, self._chart = HtmlView(), HtmlView(), HtmlView()
         self._chart.add_class("orstats-grow")
         self.previous = button("Previous", lambda: self._step(-1), icon="arrow-up")
         self.next = button("Next", lambda: self._step(1), icon="arrow-down")
         self.keep = button("Keep to compare", self._keep, icon="thumb-tack")
         self.compare = button("Compare", self._compare, icon="columns")
-        self.listing = Listing(self._rows, on_pick=self._open, on_moved=self._moved, on_export=self._export)
+        self.table = TableView(self._model, on_pick=self._open, on_mark=self._set_buttons, on_export=self._export)
         self._panel = widgets.VBox()
         right = widgets.VBox([row([self.previous, self.next, self.keep, self.compare]), self._panel])
         right.add_class("orstats-right")
-        halves = widgets.Box([self.listing, right])
+        halves = widgets.Box([self.table, right])
         halves.add_class("orstats-halves")
-        self.children = [Shown(explorer_style()), self.controls, self._said, self._totals, self._chart, halves]
+        style_sheet = HtmlView(style("explorer"))
+        self.children = [style_sheet, self.controls, self._message, self._totals, self._chart, halves]
         self._show_card()
         self._filter()
 
     def __repr__(self) -> str:
         chosen = "none selected" if self.selected is None else f"selected {self.selected!r}"
-        return f"Explorer({len(self.listing.places):,} of {len(self._rows):,} generations, {chosen})"
+        return f"Explorer({len(self.table.positions):,} of {len(self._model):,} generations, {chosen})"
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         if isinstance(bundle, dict):  # None when there is no front end to show it
-            static = self._totals.value + table(self._rows.df.iloc[self.listing.places[:_STATIC_ROWS]])
-            if len(self.listing.places) > _STATIC_ROWS:
+            static = self._totals.value + table(self.filtered.head(_STATIC_ROWS))
+            if len(self.table.positions) > _STATIC_ROWS:
                 static += notice(f"The first {_STATIC_ROWS} rows; run the cell to explore all of them.")
             bundle = bundle | {"text/plain": repr(self), "text/html": static}
         return bundle
 
     @property
     def filtered(self) -> pd.DataFrame:
-        """The rows that the filters keep, in the order shown: a new frame, indexed by id."""
-        return self._rows.df.iloc[self.listing.places]
+        """The rows that match the filters, in the order shown: a new DataFrame, indexed by id."""
+        return self._model.df.iloc[self.table.positions]
 
     def _filter(self) -> None:
         query, problems = self.controls.query()
-        self._said.value = notice(" ".join(problems), "warn") if problems else ""
-        mask = self._rows.select(query)
+        self._message.value = notice(" ".join(problems), "warn") if problems else ""
+        mask = self._model.select(query)
         self._totals.value = self._figures(mask)
-        drawn = self._rows.cost_over_time(mask, _BUCKETS)
-        self._chart.value = chart(*drawn) if drawn else ""
-        self.listing.show(mask)
+        costs = self._model.cost_over_time(mask, _BARS)
+        self._chart.value = chart(*costs) if costs else ""
+        self.table.show(mask)
 
     def _figures(self, mask: Mask) -> Html:
-        sums = self._rows.totals(mask)
-        figures = [(f"{sums.rows:,}", f"of {len(self._rows):,} generations")]
+        sums = self._model.totals(mask)
+        figures = [(f"{sums.rows:,}", f"of {len(self._model):,} generations")]
         if sums.cost_usd is not None:
             figures.append((usd(sums.cost_usd), "cost"))
         if sums.cost_unknown > 0:
-            figures.append((f"{sums.cost_unknown:,}", "of unknown cost" + ", not in it" * (sums.cost_usd is not None)))
+            figures.append((f"{sums.cost_unknown:,}", "with unknown cost (excluded)"))
         if sums.tokens is not None:
             figures.append((count(sums.tokens), "tokens"))
         if sums.median_ms is not None:
@@ -113,86 +113,78 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return totals(figures)
 
     @traitlets.validate("selected")
-    def _is_known(self, proposal: Any) -> Any:
+    def _validate_selected(self, proposal: Any) -> Any:
         wanted = proposal["value"]
-        if wanted is not None and self._first(wanted) is None:
-            raise traitlets.TraitError(f"There is no generation {wanted!r} in this explorer.")
+        if wanted is not None and self._position(wanted) is None:
+            raise traitlets.TraitError(f"Unknown generation {wanted!r} in this explorer.")
         return wanted
 
     @traitlets.observe("selected")
-    @in_turn
+    @serialized
     def _on_selected(self, change: Any) -> None:
-        wanted, place = change["new"], self.listing.place
-        if wanted is None:
-            self._show(None)
-        elif place is None or str(self._rows.df.index[place]) != wanted:
-            self._show(self._first(wanted))
-        else:
-            self._show(place)
+        wanted, position = change["new"], self.table.selected
+        if position is None or str(self._model.df.index[position]) != wanted:
+            position = None if wanted is None else self._position(wanted)
+        self._select(position)
 
-    def _first(self, wanted: str) -> int | None:
-        found = np.flatnonzero(np.asarray(self._rows.df.index == wanted, dtype=np.bool_))
+    def _position(self, wanted: str) -> int | None:
+        """Return the position of the first row of an id."""
+        found = np.flatnonzero(np.asarray(self._model.df.index == wanted, dtype=np.bool_))
         return int(found[0]) if len(found) else None
 
-    def _open(self, place: int) -> None:
-        identifier = self._rows.df.index[place]
-        self.listing.place = place
-        if not isinstance(identifier, str) or identifier == self.selected:  # a row without an id, or a second of it
-            self._show(place)
+    def _open(self, position: int) -> None:
+        identifier = self._model.df.index[position]
+        self.table.selected = position
+        if not isinstance(identifier, str) or identifier == self.selected:  # a row without an id, or another of it
+            self._select(position)
         else:
             self.selected = identifier
 
-    def _step(self, by: int) -> None:
-        """Go to the previous or next of the filtered rows, over the pages."""
-        place = self.listing.beside(by)
-        if place is not None:
-            self._open(place)
+    def _step(self, step: int) -> None:
+        """Open the previous or next of the filtered rows, on any page."""
+        position = self.table.neighbour(step)
+        if position is not None:
+            self._open(position)
 
-    def _show(self, place: int | None) -> None:
-        self.listing.mark(place)
+    def _select(self, position: int | None) -> None:
+        self.table.mark(position)
         self._show_card()
 
-    def _moved(self) -> None:
-        """Offer what can be done from here."""
-        at, place, number = self.listing.position(), self.listing.place, len(self.listing.places)
-        self.previous.disabled = at is None or at == 0
-        self.next.disabled = not number or at == number - 1
-        self.keep.disabled = place is None
-        self.compare.disabled = place is None or self._kept in (None, place)
+    def _set_buttons(self) -> None:
+        rank, selected, rows = self.table.rank(), self.table.selected, len(self.table.positions)
+        self.previous.disabled = rank is None or rank == 0
+        self.next.disabled = not rows or rank == rows - 1
+        self.keep.disabled = selected is None
+        self.compare.disabled = selected is None or self._kept in (None, selected)
 
     def _show_card(self) -> None:
-        if self.listing.place is None:
-            self._fill(Shown(empty("Select a row to see what happened in it.")))
+        selected = self.table.selected
+        if selected is None:
+            self._show(HtmlView(empty("Select a row to see its card.")))
             return
         try:
-            self._fill(card(self._generation(self.listing.place)))
-        except OrstatsError as error:
-            self._fill(Shown(notice(str(error), "error")))
-        except Exception as error:
-            # The table must stay usable whatever a record has in it; the log has the trace.
-            log.exception("showing a generation failed")
-            words = f"This cannot be shown: {type(error).__name__}. The log of orstats.notebook has more."
-            self._fill(Shown(notice(words, "error")))
+            self._show(Card(self._generation(selected)))
+        except Exception as error:  # noqa: BLE001 - the table must stay usable, whatever a record holds
+            self._show(HtmlView(failure("show this generation", error)))
 
-    def _generation(self, place: int) -> Generation:
-        return Generation.from_row(self._rows.df.iloc[place], client=self._client, archive=self._archive)
+    def _generation(self, position: int) -> Generation:
+        return Generation.from_row(self._model.df.iloc[position], client=self._client, archive=self._archive)
 
     def _keep(self) -> None:
-        self._kept = self.listing.place
-        kept = "" if self._kept is None else visible_line(self._rows.df.index[self._kept], 40)
-        self.compare.tooltip = f"Compare the selected one with {kept}"
+        self._kept = self.table.selected
+        kept = "" if self._kept is None else visible_line(self._model.df.index[self._kept], 40)
+        self.compare.tooltip = f"Compare the selected generation with {kept}"
         self.keep.description = f"Kept …{kept[-6:]}"
-        self._moved()
+        self._set_buttons()
 
     def _compare(self) -> None:
-        if self._kept is None or self.listing.place is None:
+        if self._kept is None or self.table.selected is None:
             return
         try:
-            both = self._generation(self._kept), self._generation(self.listing.place)
+            both = self._generation(self._kept), self._generation(self.table.selected)
+            self._show(Comparison(*both, self._show_card))
         except OrstatsError as error:
-            self._fill(Shown(notice(str(error), "error")))
-        else:
-            self._fill(Comparison(*both, self._show_card))
+            self._show(HtmlView(failure("compare these generations", error)))
 
     def _export(self) -> None:
         name = f"orstats-filtered-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.csv"
@@ -200,11 +192,70 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             path = Path.cwd() / name
             write_csv(self.filtered, path)
         except (OrstatsError, OSError) as error:
-            self._said.value = notice(str(error), "error")
+            self._message.value = notice(f"Could not write {name}: {error}", "error")
         else:
-            self._said.value = notice(f"{len(self.listing.places):,} rows are in {path}", "note")
+            self._message.value = notice(f"{len(self.table.positions):,} rows written to {path}")
 
-    def _fill(self, shown: widgets.Widget) -> None:
-        before = self._panel.children
-        self._panel.children = [shown]
-        close_all(before)
+    def _show(self, shown: widgets.Widget) -> None:
+        replace_children(self._panel, [shown])
+
+
+def explore(df: pd.DataFrame | None = None, *, client: Client | None = None, archive: ArchiveChoice = None) -> Explorer:
+    """Explore generations in a notebook: filter, sort and page through them, open one, compare two.
+
+    Filtering, sorting and paging happen in Python, and only one page is sent to the browser, so 100,000 rows open as
+    fast as 100. Click a row, or press the arrow keys in the table, to see its card; Enter loads its prompt and
+    completion.
+
+    Parameters
+    ----------
+    df : pandas.DataFrame, optional
+        The result of :func:`orstats.fetch`; do not modify it while it is explored. Default: everything in the archive.
+    client : Client, optional
+        The client that loads prompts and completions. Default: one made from the environment when it is needed.
+    archive : Archive, str, os.PathLike or False, optional
+        Where records and contents are kept, as in :func:`orstats.fetch`.
+
+    Returns
+    -------
+    Explorer
+        A widget, with ``.selected`` (an id or None; can be set and observed) and ``.filtered`` (a DataFrame).
+
+    Raises
+    ------
+    ConfigError
+        ``df`` is not a DataFrame with ids.
+    ArchiveError
+        Without ``df``: the archive is empty, or has several hosts and none of them is the client's.
+
+    Examples
+    --------
+    >>> import orstats
+    >>> with orstats.sim.SimServer(60) as sim:
+    ...     explorer = orstats.explore(orstats.fetch(sim.ids, client=sim.client()), client=sim.client())
+    >>> explorer.selected = sim.ids[3]
+    >>> explorer, len(explorer.filtered)
+    (Explorer(60 of 60 generations, selected 'gen-...'), 60)
+    """
+    return Explorer(_from_archive(client, archive) if df is None else df, client=client, archive=archive)
+
+
+def _from_archive(client: Client | None, archive: ArchiveChoice) -> pd.DataFrame:
+    """Return all records of the client's host or, without a client, of the archive's only host, newest first."""
+    if archive is False:
+        raise ConfigError("explore() needs a DataFrame or an archive; pass one of them.")
+    store = archive if isinstance(archive, Archive) else Archive(archive)
+    hosts = store.hosts()
+    settings = client.settings if client is not None else Settings.resolve(None, None, None)
+    unnamed = archive is None and settings.is_loopback and not os.environ.get("ORSTATS_ARCHIVE")
+    advice = f"{UNARCHIVED} archive=." if unnamed else "Run orstats.fetch to add records."
+    if not hosts:
+        raise ArchiveError(f"The archive {store.path} is empty. {advice}", path=store.path)
+    host = settings.host
+    if host not in hosts:
+        if client is not None or unnamed or len(hosts) > 1:
+            available = f"Available hosts: {', '.join(hosts)}. {advice}"
+            raise ArchiveError(f"The archive {store.path} has no records of {host}. {available}", path=store.path)
+        host = hosts[0]
+    records = store.read(host, settled_only=False).sort_by([("created_at", "descending"), ("id", "ascending")])
+    return assemble(records["id"].to_pylist(), [records], {})

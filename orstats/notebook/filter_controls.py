@@ -1,4 +1,4 @@
-"""The explorer's filters as widgets, and the query that they say. Labels and options are plain text to Jupyter."""
+"""The explorer's filters as widgets, and the query they make. Labels and options are plain text to Jupyter."""
 
 from __future__ import annotations
 
@@ -8,53 +8,49 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from orstats.notebook.table_model import MISSING, Query, Rows
-from orstats.notebook.widgets import button, row, watch
+from orstats.notebook.table_model import MISSING, Query, TableModel
+from orstats.notebook.widgets import button, on_change, row
 from orstats.text.sanitize import visible_line
 
 
-class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
+class FilterControls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
     """The row of filters."""
 
-    def __init__(self, rows: Rows, on_change: Callable[[], object]) -> None:
+    def __init__(self, model: TableModel, on_filter: Callable[[], object]) -> None:
         super().__init__(layout=widgets.Layout(flex_flow="row wrap", grid_gap="0 4px", width="100%"))
-        self._on_change = on_change
-        self._quiet = False
-        self.text = _text("id, user or session", "270px", "Text in an id, user or session; then Enter")
-        self.model = _choice("any model", rows.choices("model"), "Model")
-        self.provider = _choice("any provider", rows.choices("provider_name"), "Provider")
-        states = [(f"{name} ({int(mask.sum()):,})", name) for name, mask in rows.states.items()]
-        self.state = _dropdown([("any state", None), *states], "State")
-        self.cost_min = _text("USD from", "86px", "Least cost in US dollars; then Enter")
-        self.cost_max = _text("to", "86px", "Greatest cost in US dollars; then Enter")
-        self.since = _moment("From this time on, UTC")
-        self.until = _moment("Before this time, UTC")
-        self.clear = button("Clear", self._reset, icon="times")
-        self.clear.tooltip = "Take all filters away"
-        self._inputs = (
-            *(self.text, self.model, self.provider, self.state),
-            *(self.cost_min, self.cost_max, self.since, self.until),
-        )
+        self._on_filter = on_filter
+        self._clearing = False
+        self.text = _text_input("id, user or session", "270px", "Text in an id, user or session (press Enter to apply)")
+        self.model = _values("any model", model.choices("model"), "Model")
+        self.provider = _values("any provider", model.choices("provider_name"), "Provider")
+        statuses = [(f"{name} ({int(mask.sum()):,})", name) for name, mask in model.statuses.items()]
+        self.status = dropdown([("any status", None), *statuses], "Status", "180px")
+        self.cost_min = _text_input("USD from", "86px", "Minimum cost in USD (press Enter to apply)")
+        self.cost_max = _text_input("to", "86px", "Maximum cost in USD (press Enter to apply)")
+        self.since = _time_input("Created at or after this time (UTC)")
+        self.until = _time_input("Created before this time (UTC)")
+        self.clear = button("Clear", self._clear, icon="times", tooltip="Clear all filters")
+        choices = [self.text, self.model, self.provider, self.status]
+        costs, times = [self.cost_min, self.cost_max], [self.since, self.until]
+        self._inputs = [*choices, *costs, *times]
         for one in self._inputs:
-            watch(one, self._changed)
-        times = [widgets.Label("UTC from"), self.since, widgets.Label("to"), self.until]
-        words, (low, high) = self._inputs[:4], self._inputs[4:6]
-        self.children = [*words, row([low, high]), row(times), self.clear]
+            on_change(one, lambda _value: None if self._clearing else self._on_filter())
+        labelled_times = row([widgets.Label("UTC from"), self.since, widgets.Label("to"), self.until])
+        self.children = [*choices, row(costs), labelled_times, self.clear]
 
     def query(self) -> tuple[Query, list[str]]:
-        """Return what the filters say, and what in them cannot be understood, which is left out."""
+        """Return the query, and what was wrong with the inputs; invalid ones are ignored."""
         problems: list[str] = []
-        low = _dollars(self.cost_min.value, problems)
-        high = _dollars(self.cost_max.value, problems)
+        low, high = (_dollars(one.value, problems) for one in (self.cost_min, self.cost_max))
         if low is not None and high is not None and low > high:
-            problems.append(f"No cost is from {low:g} to {high:g}.")
+            problems.append("Minimum cost is greater than maximum cost.")
         if self.since.value and self.until.value and self.since.value >= self.until.value:
             problems.append("The time range ends before it begins.")
         query = Query(
             text=self.text.value,
             model=self.model.value,
             provider=self.provider.value,
-            state=self.state.value,
+            status=self.status.value,
             cost_min=low,
             cost_max=high,
             since=self.since.value,
@@ -62,12 +58,8 @@ class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
         )
         return query, problems
 
-    def _changed(self, _value: Any) -> None:
-        if not self._quiet:
-            self._on_change()
-
-    def _reset(self) -> None:
-        self._quiet = True
+    def _clear(self) -> None:
+        self._clearing = True
         try:
             for one in self._inputs:
                 if isinstance(one, widgets.Dropdown):
@@ -75,34 +67,27 @@ class Controls(widgets.Box):  # type: ignore[misc]  # ipywidgets has no types
                 else:
                     one.value = "" if isinstance(one, widgets.Text) else None
         finally:
-            self._quiet = False
-        self._on_change()
+            self._clearing = False
+        self._on_filter()
 
 
 def dropdown(options: list[tuple[str, Any]], tooltip: str, width: str) -> widgets.Dropdown:
-    """Return a list to choose from; the first is chosen."""
+    """Return a list to choose from, with its first option chosen."""
     return widgets.Dropdown(options=options, index=0, tooltip=tooltip, layout=widgets.Layout(width=width))
 
 
-def _dropdown(options: list[tuple[str, Any]], tooltip: str) -> widgets.Dropdown:
-    return dropdown(options, tooltip, "180px")
+def _values(any_value: str, choices: list[Any], tooltip: str) -> widgets.Dropdown:
+    names = ("(none)" if value is MISSING else visible_line(value, 60) for value, _ in choices)
+    options = [(f"{name} ({rows:,})", value) for name, (value, rows) in zip(names, choices, strict=True)]
+    return dropdown([(any_value, None), *options], tooltip, "180px")
 
 
-def _choice(any_value: str, choices: list[Any], tooltip: str) -> widgets.Dropdown:
-    options = [
-        (f"{'(none)' if value is MISSING else visible_line(value, 60)} ({number:,})", value)
-        for value, number in choices
-    ]
-    return _dropdown([(any_value, None), *options], tooltip)
+def _text_input(placeholder: str, width: str, tooltip: str) -> widgets.Text:
+    layout = widgets.Layout(width=width)
+    return widgets.Text(placeholder=placeholder, tooltip=tooltip, continuous_update=False, layout=layout)
 
 
-def _text(placeholder: str, width: str, tooltip: str) -> widgets.Text:
-    return widgets.Text(
-        placeholder=placeholder, tooltip=tooltip, continuous_update=False, layout=widgets.Layout(width=width)
-    )
-
-
-def _moment(tooltip: str) -> widgets.NaiveDatetimePicker:
+def _time_input(tooltip: str) -> widgets.NaiveDatetimePicker:
     return widgets.NaiveDatetimePicker(tooltip=tooltip, layout=widgets.Layout(width="205px", flex="0 0 auto"))
 
 

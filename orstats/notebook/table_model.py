@@ -1,4 +1,4 @@
-"""Which rows of a frame are looked at, and in which order. Pure pandas and Arrow: no widgets, no HTML.
+"""Which rows of a DataFrame are shown, and in which order: pandas and Arrow, no widgets, no HTML.
 
 Everything that a filter or a sort needs is made once and kept, so that the next one over 100,000 rows takes
 milliseconds.
@@ -23,23 +23,21 @@ from orstats.frame.schema import ID
 from orstats.frame.validation import by_id, cast_columns, require_pandas, warn_duplicates
 
 Mask = npt.NDArray[np.bool_]
-Places = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int64]
 
-#: Columns in which the free text is sought.
+#: Columns that the free text is searched in.
 SEARCHED: Final = (ID.name, "request_id", "upstream_id", "session_id", "external_user")
-
 #: Columns that are computed with.
-_READ: Final = (
+_COMPUTED: Final = (
     *("fetch_status", "created_at", "cost_usd", "tokens_total", "generation_time", "fallbacks"),
     *("is_byok", "cancelled", "streamed"),
 )
-
-#: Choices offered in one list; the rest is found by the free text or in code.
-_MOST_CHOICES: Final = 300
+#: Values offered in one list; the free text finds the others.
+_MAX_CHOICES: Final = 300
 
 
 class _Missing:
-    """Stands for "the value is missing" among choices, where None is "any value"."""
+    """Stands for a missing value among choices, where None is "any value"."""
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -50,12 +48,12 @@ MISSING: Final = _Missing()
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to keep; a row must meet all of it. The default keeps every row."""
+    """Conditions that a row must meet, all of them. The default matches every row."""
 
     text: str = ""
     model: str | _Missing | None = None
     provider: str | _Missing | None = None
-    state: str | None = None
+    status: str | None = None
     cost_min: float | None = None
     cost_max: float | None = None
     since: datetime | None = None
@@ -64,7 +62,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Figures of some rows. ``cost_usd`` is of the rows of known cost; None where nothing is known."""
+    """Figures of some rows. ``cost_usd`` is of the rows with known cost. None where no value is known."""
 
     rows: int
     not_ok: int
@@ -74,31 +72,127 @@ class Totals:
     median_ms: float | None
 
 
-class Rows:
-    """A frame that is filtered and sorted again and again. The frame must not be changed meanwhile."""
+class TableModel:
+    """A DataFrame to filter and sort repeatedly. It must not be modified meanwhile."""
 
     def __init__(self, df: pd.DataFrame) -> None:
         require_pandas(df)
         df = by_id(df)
         if df.index.name != ID.name:
-            raise ConfigError("The frame is not indexed by id, and has no id column: give one of orstats.fetch.")
+            raise ConfigError("The DataFrame has no ids; pass the result of orstats.fetch().")
         warn_duplicates(df)
-        df = cast_columns(df, _READ)
-        # Of columns of one name, as joining frames side by side makes them, the first.
+        df = cast_columns(df, _COMPUTED)
+        # Joins can make columns of the same name; the first is used.
         self.df = df if df.columns.is_unique else df.loc[:, ~df.columns.duplicated()]
         self._arrow: dict[str, Any] = {}
-        self._orders: dict[tuple[str, bool], Places] = {}
+        self._orders: dict[tuple[str, bool], Positions] = {}
 
     def __len__(self) -> int:
         return len(self.df)
 
     @property
     def columns(self) -> list[str]:
-        """What can be sorted by: the id and the frame's columns."""
+        """The id and the DataFrame's columns, which rows can be sorted by."""
         return [ID.name, *(str(name) for name in self.df.columns)]
 
-    def arrow(self, name: str) -> Any:
-        """Return a column as Arrow values, NaN as null; nulls when the frame has no such column."""
+    def select(self, query: Query) -> Mask:
+        """Return which rows match a query."""
+        mask = np.ones(len(self.df), dtype=np.bool_)
+        if text := query.text.strip():
+            mask &= self._contains(text)
+        for name, wanted in (("model", query.model), ("provider_name", query.provider)):
+            if wanted is not None:
+                mask &= self._equal(name, wanted)
+        if query.status is not None:
+            mask &= self.statuses.get(query.status, np.zeros(len(self.df), dtype=np.bool_))
+        with np.errstate(invalid="ignore"):  # NaN compares as False, which is meant
+            if query.cost_min is not None:
+                mask &= self._cost >= query.cost_min
+            if query.cost_max is not None:
+                mask &= self._cost <= query.cost_max
+        if query.since is not None:
+            mask &= self._created >= _utc(query.since)
+        if query.until is not None:
+            mask &= self._created < _utc(query.until)
+        return mask
+
+    @cached_property
+    def statuses(self) -> dict[str, Mask]:
+        """The rows of each status and of what may be worth a look; only what occurs."""
+        statuses = self._text("fetch_status")
+        names = [name for name in pc.unique(statuses).to_pylist() if name is not None]
+        ok = self._equal("fetch_status", "ok") if names else np.ones(len(self.df), dtype=np.bool_)
+        masks: dict[str, Mask] = {}
+        if names:
+            masks = {"ok": ok, "not ok": ~ok}
+            masks |= {
+                name.replace("_", " "): self._equal("fetch_status", name) for name in sorted(names) if name != "ok"
+            }
+        masks["with fallbacks"] = self._numbers("fallbacks") > 0
+        masks["cancelled"] = self._flag("cancelled")
+        for reason in ("error", "length", "content_filter"):
+            masks[f"ended: {reason.replace('_', ' ')}"] = self._equal("finish_reason", reason)
+        masks["BYOK"] = self._flag("is_byok")
+        masks["cost 0"] = self._cost == 0
+        if "cost_usd" in self.df.columns:
+            masks["cost unknown"] = ok & np.isnan(self._cost)
+        return {name: mask for name, mask in masks.items() if mask.any()}
+
+    def choices(self, name: str) -> list[tuple[str | _Missing, int]]:
+        """Return the values of a text column and how often each occurs, most frequent first."""
+        counted = pc.value_counts(self._text(name)).to_pylist()
+        ranked = sorted(counted, key=lambda one: (-one["counts"], one["values"] or ""))[:_MAX_CHOICES]
+        return [(MISSING if one["values"] is None else one["values"], one["counts"]) for one in ranked]
+
+    def order(self, column: str, *, descending: bool) -> Positions:
+        """Return the positions of all rows, sorted by a column; equal values stay in order, missing ones are last."""
+        if column not in self.columns:
+            raise ConfigError(f"Unknown column {column!r}.")
+        key = (column, descending)
+        if key not in self._orders:
+            order = "descending" if descending else "ascending"
+            positions = pc.array_sort_indices(self._values(column), order=order, null_placement="at_end")
+            self._orders = {key: np.asarray(positions, dtype=np.int64)}  # the last one: filters and pages reuse it
+        return self._orders[key]
+
+    def positions(self, mask: Mask, column: str, *, descending: bool) -> Positions:
+        """Return the positions of some rows, sorted by a column."""
+        order = self.order(column, descending=descending)
+        return order[mask[order]]
+
+    def totals(self, mask: Mask) -> Totals:
+        """Return the figures of some rows."""
+        costs, tokens, times = (
+            values[mask & ~np.isnan(values)]
+            for values in (self._cost, self._numbers("tokens_total"), self._numbers("generation_time"))
+        )
+        rows = int(mask.sum())
+        not_ok = int((mask & self.statuses["not ok"]).sum()) if "not ok" in self.statuses else 0
+        return Totals(
+            rows=rows,
+            not_ok=not_ok,
+            cost_usd=math.fsum(costs) if len(costs) else None,
+            cost_unknown=rows - not_ok - len(costs),
+            tokens=int(tokens.sum()) if len(tokens) else None,
+            median_ms=float(np.median(times)) if len(times) else None,
+        )
+
+    def cost_over_time(self, mask: Mask, buckets: int) -> tuple[list[datetime], list[float]] | None:
+        """Return the edges (UTC) of equal spans of time and the cost in each; None without any time or cost.
+
+        Reports have periods of the calendar; these spans fit any range, from seconds to years.
+        """
+        known = mask & ~np.isnat(self._created) & ~np.isnan(self._cost)
+        if not known.any():
+            return None
+        times = self._created[known].astype(np.int64)
+        first, last = int(times.min()), int(times.max())
+        edges = np.linspace(first, max(last, first + 1_000_000), buckets + 1)
+        costs, _ = np.histogram(times, bins=edges, weights=self._cost[known])
+        return [pd.Timestamp(int(e), unit="us", tz="UTC").to_pydatetime() for e in edges], [float(c) for c in costs]
+
+    def _values(self, name: str) -> Any:
+        """Return a column as Arrow values, NaN as null; nulls when the DataFrame has no such column."""
         if name not in self._arrow:
             self._arrow[name] = self._to_arrow(name)
         return self._arrow[name]
@@ -114,45 +208,21 @@ class Rows:
             column = pa.array(values, from_pandas=True)
             pc.array_sort_indices(column[:0])
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-            # Of several kinds, or of one that has no order, such as lists: in the order of its text.
+            # Of mixed types, or of one without an order, such as lists: sorted as text.
             column = pa.array(values.astype("string"), from_pandas=True)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks()
-        return column
+        return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
     def _text(self, name: str) -> Any:
-        column = self.arrow(name)
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            return column
-        return column.cast(pa.string())
+        column = self._values(name)
+        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        return column if is_text else column.cast(pa.string())
 
-    def select(self, query: Query) -> Mask:
-        """Return which rows the query keeps."""
-        keep = np.ones(len(self.df), dtype=np.bool_)
-        if query.text.strip():
-            keep &= self._found(query.text.strip())
-        for name, wanted in (("model", query.model), ("provider_name", query.provider)):
-            if wanted is not None:
-                keep &= self._equal(name, wanted)
-        if query.state is not None:
-            keep &= self.states.get(query.state, np.zeros(len(self.df), dtype=np.bool_))
-        with np.errstate(invalid="ignore"):
-            if query.cost_min is not None:
-                keep &= self._cost >= query.cost_min
-            if query.cost_max is not None:
-                keep &= self._cost <= query.cost_max
-        if query.since is not None:
-            keep &= self._created >= _utc(query.since)
-        if query.until is not None:
-            keep &= self._created < _utc(query.until)
-        return keep
-
-    def _found(self, text: str) -> Mask:
+    def _contains(self, text: str) -> Mask:
         found = np.zeros(len(self.df), dtype=np.bool_)
         for name in SEARCHED:
-            if name == ID.name or name in self.df.columns:
+            if name in self.columns:
                 found |= _mask(pc.match_substring(self._text(name), text, ignore_case=True))
         return found
 
@@ -162,107 +232,32 @@ class Rows:
             return _mask(pc.is_null(column))
         return _mask(pc.equal(column, pa.scalar(wanted, column.type)))
 
+    def _flag(self, name: str) -> Mask:
+        column = self._values(name)
+        return _mask(column) if pa.types.is_boolean(column.type) else np.zeros(len(self.df), dtype=np.bool_)
+
+    def _numbers(self, name: str) -> npt.NDArray[np.float64]:
+        try:
+            return np.asarray(pc.fill_null(self._values(name).cast(pa.float64()), math.nan), dtype=np.float64)
+        except pa.ArrowInvalid:  # not numbers, so nothing is known
+            return np.full(len(self.df), math.nan)
+
     @cached_property
     def _cost(self) -> npt.NDArray[np.float64]:
         return self._numbers("cost_usd")
-
-    def _numbers(self, name: str) -> npt.NDArray[np.float64]:
-        column = self.arrow(name)
-        try:
-            return np.asarray(pc.fill_null(column.cast(pa.float64()), math.nan), dtype=np.float64)
-        except pa.ArrowInvalid:  # not a number: the frame is not one of ours, and says nothing of it
-            return np.full(len(self.df), math.nan)
 
     @cached_property
     def _created(self) -> npt.NDArray[np.datetime64]:
         if "created_at" not in self.df.columns:
             return np.full(len(self.df), np.datetime64("NaT", "us"))
-        moments = pd.to_datetime(self.df["created_at"], utc=True, errors="coerce")
-        return moments.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
-
-    @cached_property
-    def states(self) -> dict[str, Mask]:
-        """What may be wrong or worth a look, and the rows of each; only what occurs."""
-        size = len(self.df)
-        masks: dict[str, Mask] = {}
-        statuses = self._text("fetch_status")
-        known = [s for s in pc.unique(statuses).to_pylist() if s is not None]
-        ok = _mask(pc.equal(statuses, pa.scalar("ok", statuses.type))) if known else np.ones(size, dtype=np.bool_)
-        if known:
-            masks["ok"] = ok
-            masks["not ok"] = ~ok
-            masks |= {s.replace("_", " "): self._equal("fetch_status", s) for s in sorted(known) if s != "ok"}
-        masks["with fallbacks"] = self._numbers("fallbacks") > 0
-        masks["cancelled"] = self._flag("cancelled")
-        for reason in ("error", "length", "content_filter"):
-            masks[f"ended: {reason.replace('_', ' ')}"] = self._equal("finish_reason", reason)
-        masks["BYOK"] = self._flag("is_byok")
-        masks["cost 0"] = self._cost == 0
-        masks["cost unknown"] = ok & np.isnan(self._cost) if "cost_usd" in self.df.columns else ~ok & ok
-        return {name: mask for name, mask in masks.items() if mask.any()}
-
-    def _flag(self, name: str) -> Mask:
-        column = self.arrow(name)
-        return _mask(column) if pa.types.is_boolean(column.type) else np.zeros(len(self.df), dtype=np.bool_)
-
-    def choices(self, name: str) -> list[tuple[str | _Missing, int]]:
-        """Return the values of a text column and how often each occurs, the most frequent first."""
-        counted = pc.value_counts(self._text(name)).to_pylist()
-        ranked = sorted(counted, key=lambda one: (-one["counts"], one["values"] or ""))[:_MOST_CHOICES]
-        return [(MISSING if one["values"] is None else one["values"], one["counts"]) for one in ranked]
-
-    def order(self, column: str, *, descending: bool) -> Places:
-        """Return all places in the order of a column; equals in the frame's order, missing values last."""
-        if column not in self.columns:
-            raise ConfigError(f"There is no column {column!r} to sort by.")
-        key = (column, descending)
-        if key not in self._orders:
-            order = "descending" if descending else "ascending"
-            places = pc.array_sort_indices(self.arrow(column), order=order, null_placement="at_end")
-            self._orders = {key: np.asarray(places, dtype=np.int64)}  # one is enough: paging and filtering reuse it
-        return self._orders[key]
-
-    def places(self, mask: Mask, column: str, *, descending: bool) -> Places:
-        """Return the places of the kept rows, in the order of a column."""
-        order = self.order(column, descending=descending)
-        return order[mask[order]]
-
-    def totals(self, mask: Mask) -> Totals:
-        """Return the figures of the kept rows."""
-        rows = int(mask.sum())
-        cost = self._cost[mask]
-        known = cost[~np.isnan(cost)]
-        tokens = self._numbers("tokens_total")[mask]
-        told = tokens[~np.isnan(tokens)]
-        times = self._numbers("generation_time")[mask]
-        timed = times[~np.isnan(times)]
-        not_ok = int((mask & self.states["not ok"]).sum()) if "not ok" in self.states else 0
-        return Totals(
-            rows=rows,
-            not_ok=not_ok,
-            cost_usd=math.fsum(known) if len(known) else None,
-            cost_unknown=rows - not_ok - len(known),
-            tokens=int(told.sum()) if len(told) else None,
-            median_ms=float(np.median(timed)) if len(timed) else None,
-        )
-
-    def cost_over_time(self, mask: Mask, buckets: int) -> tuple[list[datetime], list[float]] | None:
-        """Return the edges of equal spans of time (UTC) and the cost in each; None when there is no time or cost."""
-        keep = mask & ~np.isnat(self._created) & ~np.isnan(self._cost)
-        if not keep.any():
-            return None
-        moments = self._created[keep].astype(np.int64)
-        first, last = int(moments.min()), int(moments.max())
-        edges = np.linspace(first, max(last, first + 1_000_000), buckets + 1)
-        costs, _ = np.histogram(moments, bins=edges, weights=self._cost[keep])
-        return [pd.Timestamp(int(e), unit="us", tz="UTC").to_pydatetime() for e in edges], [float(c) for c in costs]
+        times = pd.to_datetime(self.df["created_at"], utc=True, errors="coerce")
+        return times.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
 
 
 def _mask(flags: Any) -> Mask:
     return np.asarray(pc.fill_null(flags, fill_value=False), dtype=np.bool_)
 
 
-def _utc(moment: datetime) -> np.datetime64:
-    stamp = pd.Timestamp(moment)
-    plain = stamp.tz_convert(None) if stamp.tzinfo is not None else stamp
-    return np.datetime64(plain.to_pydatetime(), "us")
+def _utc(time: datetime) -> np.datetime64:
+    stamp = pd.Timestamp(time)
+    return np.datetime64((stamp.tz_convert(None) if stamp.tzinfo is not None else stamp).to_pydatetime(), "us")

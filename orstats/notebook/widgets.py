@@ -1,68 +1,93 @@
-"""Small widgets that show what ``render`` made and keep it out of their repr, and how a person's doings come in."""
+"""Small widgets and helpers that all others use."""
 
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar
 
 import ipywidgets as widgets
 
+from orstats.errors import OrstatsError
+from orstats.notebook.html.base import notice
 from orstats.text.sanitize import Html
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: JupyterLab gives clicks to the kernel's main thread and what is typed or chosen to another (a "subshell"). Two
-#: handlers at once would show a mixture of two answers.
-_TURN: Final = threading.RLock()
+log = logging.getLogger("orstats.notebook")
+
+#: JupyterLab handles clicks in the kernel's main thread and typed or chosen values in another (a "subshell"). Two
+#: handlers at the same time would show a mixture of two results.
+_HANDLER_LOCK: Final = threading.RLock()
 
 
-class Shown(widgets.HTML):  # type: ignore[misc] # ipywidgets has no types
-    """HTML that a ``render`` function made. A widget's usual repr has its whole text; this one has its length."""
+class HtmlView(widgets.HTML):  # type: ignore[misc] # ipywidgets has no types
+    """HTML of :mod:`orstats.notebook.html`. Its repr has the length, where that of a widget has the text."""
 
-    def __init__(self, value: Html, **options: Any) -> None:
-        super().__init__(value=value, **options)
+    def __init__(self, value: Html | None = None) -> None:
+        super().__init__(value=value or "")
 
     def __repr__(self) -> str:
-        return f"Shown({len(self.value):,} characters)"
+        return f"HtmlView({len(self.value):,} characters)"
 
 
-def button(label: str, on_click: Callable[[], object], *, icon: str = "", wide: bool = False) -> widgets.Button:
+def button(label: str, on_click: Callable[[], object], *, icon: str = "", tooltip: str = "") -> widgets.Button:
     """Return a button as wide as its label. Labels are plain text: Jupyter does not read HTML in them."""
-    width = "auto" if wide else "max-content"
-    made = widgets.Button(description=label, icon=icon, layout=widgets.Layout(width=width))
-    made.on_click(in_turn(lambda _button: on_click()))
+    layout = widgets.Layout(width="max-content")
+    made = widgets.Button(description=label, icon=icon, tooltip=tooltip or None, layout=layout)
+    made.on_click(serialized(lambda _button: on_click()))
     return made
 
 
-def watch(widget: widgets.Widget, on_change: Callable[[Any], object]) -> None:
-    """Call ``on_change`` with each new value of a widget."""
-    widget.observe(in_turn(lambda change: on_change(change["new"])), "value")
+def on_change(widget: widgets.Widget, handler: Callable[[Any], object]) -> None:
+    """Call a handler with each new value of a widget."""
+    widget.observe(serialized(lambda change: handler(change["new"])), "value")
 
 
-def in_turn(handler: Callable[P, T]) -> Callable[P, T]:
-    """Make a handler wait until the one before it has ended, whichever thread each is called in."""
+def serialized(handler: Callable[P, T]) -> Callable[P, T]:
+    """Make a handler wait until the running one has ended, whichever threads they are called in."""
 
     @functools.wraps(handler)
     def waiting(*args: P.args, **options: P.kwargs) -> T:
-        with _TURN:
+        with _HANDLER_LOCK:
             return handler(*args, **options)
 
     return waiting
 
 
+def in_thread(work: Callable[[], object]) -> None:
+    """Run a request in a thread of its own, so that other widgets of this kernel respond meanwhile."""
+    threading.Thread(target=work, name="orstats-content", daemon=True).start()
+
+
+def failure(what: str, error: Exception) -> Html:
+    """Return a notice about a failure, which must not break the cell. Unexpected ones are logged with their trace."""
+    if isinstance(error, OrstatsError):
+        return notice(f"Could not {what}: {error}", "error")
+    log.error("could not %s", what, exc_info=error)
+    return notice(f"Could not {what}: {type(error).__name__}. The log of orstats.notebook has the details.", "error")
+
+
 def row(shown: list[widgets.Widget]) -> widgets.Box:
-    """Return widgets side by side, in more lines where there is no room."""
+    """Return widgets side by side, wrapped where there is no room."""
     return widgets.Box(shown, layout=widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 4px"))
 
 
+def replace_children(box: widgets.Box, shown: list[widgets.Widget]) -> None:
+    """Show other widgets in a box, and close those it had, so that neither kernel nor browser keeps them."""
+    before = box.children
+    box.children = shown
+    close_all(before)
+
+
 def close_all(shown: tuple[widgets.Widget, ...]) -> None:
-    """Close widgets and what is in them, so that neither kernel nor browser keeps what is no longer shown."""
+    """Close widgets and everything in them."""
     for one in shown:
         close_all(getattr(one, "children", ()))
         one.close()
-        for part in (one.layout, getattr(one, "style", None)):  # widgets of their own, that nobody else uses
+        for part in (one.layout, getattr(one, "style", None)):  # widgets of their own, used by nothing else
             if part is not None:
                 part.close()

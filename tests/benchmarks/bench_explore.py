@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from orstats.fetching.fetch import fetch
-from orstats.notebook.explore import explore
+from orstats.notebook.explorer import explore
 from orstats.sim import SimServer
 
 SENT = [0]
@@ -52,16 +52,16 @@ def measure(rows):
     made = []
     timed("open", lambda: made.append(explore(df)))
     one = made[0]
-    timed("next page", one.listing.forward.click)
+    timed("next page", one.table.forward.click)
     timed("text in ids, users, sessions", lambda: setattr(one.controls.text, "value", "platform"))
     timed("clear", one.controls.clear.click)
     timed("one model", lambda: setattr(one.controls.model, "index", 1))
     timed("cost from", lambda: setattr(one.controls.cost_min, "value", "0.001"))
     timed("clear", one.controls.clear.click)
-    timed("sort by cost", lambda: setattr(one.listing.sort_by, "value", "cost_usd"))
-    timed("the other way", lambda: setattr(one.listing.descending, "value", False))
-    timed("sort by user (text)", lambda: setattr(one.listing.sort_by, "value", "external_user"))
-    timed("100 rows a page", lambda: setattr(one.listing.page_size, "value", 100))
+    timed("sort by cost", lambda: setattr(one.table.sort_by, "value", "cost_usd"))
+    timed("the other way", lambda: setattr(one.table.descending, "value", False))
+    timed("sort by user (text)", lambda: setattr(one.table.sort_by, "value", "external_user"))
+    timed("100 rows a page", lambda: setattr(one.table.page_size, "value", 100))
     timed("select the next", one.next.click)
     timed("select the next", one.next.click)
 

@@ -1,4 +1,4 @@
-"""Front ends that cannot be run here, by what is known of them: VS Code, and Jupyter behind plain http."""
+"""Front ends that cannot be run here, imitated: VS Code, and Jupyter behind plain http."""
 
 import pytest
 
@@ -6,12 +6,10 @@ import orstats
 from orstats.content.content import Content, StoredError
 from orstats.content.generation import Generation
 from orstats.content.record import ProviderAttempt
-from orstats.notebook.html.base import notice, spinner
+from orstats.notebook.html.base import notice, spinner, style
 from orstats.notebook.html.card import details, head
 from orstats.notebook.html.content import bubble, stored_error, turns
-from orstats.notebook.html.explore_style import explorer_style, selected_row
-from orstats.notebook.html.style import style
-from orstats.notebook.html.table import Sorting, table
+from orstats.notebook.html.table import Sorting, selected_row, table
 
 TEXT = "First *line*\n\n\tthen $5 & <b>more</b>\n"
 # VS Code gives widgets a white ground in every theme, has none of Lab's variables where ipywidgets brings none, allows
@@ -28,7 +26,7 @@ THEMES = {
     "vscode-dark": ("#1f1f1f", "#cccccc", "#cccccc", "#9d9d9d", "#4daafc"),
     "vscode-light": ("#ffffff", "#3b3b3b", "#3b3b3b", "#3b3b3b", "#005fb8"),
 }
-# The least contrast of any text with what lies behind it (WCAG 2: 4.5 is asked of small text), and whose it is.
+# The lowest contrast of any text with its background (WCAG 2 requires 4.5 for small text), and of which text.
 LEAST_CONTRAST = """() => {
   const light = c => { const [r, g, b] = c.map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
     return .2126 * r + .7152 * g + .0722 * b };
@@ -50,7 +48,7 @@ LEAST_CONTRAST = """() => {
 
 
 def shown(df):
-    """Return what a card and an explorer show, as their widgets would hold it."""
+    """Return the HTML of a card and an explorer."""
     tried = (ProviderAttempt("A", 429, 162.0, None, ok=False), ProviderAttempt("B", 200, 524.0, None, ok=True))
     good = Generation("gen-1", model="m/x", provider_name="B", cost_usd=0.1, cost_basis="credits", latency=5.0)
     good = Generation(**(vars(good) | {"provider_responses": tried, "native_tokens_prompt": 7, "tokens_total": 7}))
@@ -63,8 +61,8 @@ def shown(df):
         bubble(one, as_markdown=role != "system") for one, role in zip(turns(content), [*roles, "end"], strict=True)
     ]
     parts += [stored_error(StoredError(500, "no", "A", "raw")), notice("odd", "warn"), notice("wrong", "error")]
-    card = f'{style()}<div class="orstats-card">{"".join(parts)}</div>'
-    return f'{explorer_style()}<div class="orstats-explorer">{table(df)}{card}</div>'
+    card = f'{style("card")}<div class="orstats-card">{"".join(parts)}</div>'
+    return f'{style("explorer")}<div class="orstats-explorer">{table(df)}{card}</div>'
 
 
 @pytest.fixture
@@ -79,15 +77,15 @@ def html(df):
 
 
 @pytest.mark.parametrize("kind", THEMES)
-def test_every_text_can_be_read_in_vs_code(page, html, kind, pictures):
-    refused = []
-    page.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
+def test_all_text_has_enough_contrast_in_vs_code(page, html, kind, pictures):
+    errors = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.set_content(VSCODE % (*THEMES[kind], kind, kind, html))
     pictures(page, kind)
-    least, whose = page.evaluate(LEAST_CONTRAST)
-    assert least >= 4.5, whose
+    lowest, text = page.evaluate(LEAST_CONTRAST)
+    assert lowest >= 4.5, text
     page.locator(".orstats-copy").first.click()
-    assert refused == []
+    assert errors == []
 
 
 def test_the_copy_button_works_on_plain_http(page, html):
@@ -105,11 +103,11 @@ def test_the_copy_button_works_on_plain_http(page, html):
     assert page.locator("textarea").input_value() == TEXT
 
 
-def test_bars_and_the_selected_row_are_seen_with_high_contrast(page, html, df):
+def test_bars_and_the_selected_row_are_visible_with_high_contrast(page, html, df):
     page.emulate_media(forced_colors="active")
     live = table(df, Sorting("id", False, {}))
     page.set_content(f'{html}{selected_row("mine", 1)}<div class="orstats-explorer mine">{live}</div>')
-    drawn = page.locator(".orstats-bar i, .orstats-key i, .orstats-track i").evaluate_all(
+    drawn = page.locator(".orstats-bar i, .orstats-legend i, .orstats-track i").evaluate_all(
         "all => all.map(e => getComputedStyle(e).backgroundColor)"
     )
     assert drawn
@@ -118,17 +116,17 @@ def test_bars_and_the_selected_row_are_seen_with_high_contrast(page, html, df):
     assert [number for number, one in enumerate(outlines) if one == "solid"] == [1]
 
 
-def test_nothing_turns_for_who_wants_no_motion(page):
-    page.set_content(f'{style()}<div class="orstats-card">{spinner("asking")}</div>')
+def test_reduced_motion_stops_the_spinner(page):
+    page.set_content(f'{style("card")}<div class="orstats-card">{spinner("asking")}</div>')
     name = "e => getComputedStyle(e).animationName"
     assert page.locator(".orstats-wheel").evaluate(name) == "orstats-turn"
     page.emulate_media(reduced_motion="reduce")
     assert page.locator(".orstats-wheel").evaluate(name) == "none"
 
 
-def test_no_tab_is_cut_in_a_narrow_place(page, voila):
-    code = "from orstats.notebook.view import card\nfrom orstats.content.generation import Generation\n"
-    voila(page, f"{code}card(Generation('gen-1', model='m/x'))")
+def test_tabs_wrap_in_a_narrow_place(page, voila):
+    code = "from orstats.notebook.card import Card\nfrom orstats.content.generation import Generation\n"
+    voila(page, f"{code}Card(Generation('gen-1', model='m/x'))")
     tabs = page.locator(".orstats-card .lm-TabBar-tab")
     tabs.first.wait_for()
     widths = "all => all.map(e => e.getBoundingClientRect().width)"

@@ -1,4 +1,4 @@
-"""The explorer as people use it: open, filter, sort, page, select, load, compare, export."""
+"""The explorer as it is used: open, filter, sort, page, select, load, compare, export."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 import orstats
-from orstats.notebook.html.explore_style import explorer_style
+from orstats.notebook.html.base import style
 from orstats.notebook.html.table import Sorting, table
 
 EXPLORE = """
@@ -39,8 +39,8 @@ def cells(explorer, column):
     return explorer.locator(f"table.orstats-rows tbody tr td:nth-child({column})").all_inner_texts()
 
 
-def test_the_whole_tour(page, explorer, sim, pictures):
-    asked = sim.requests
+def test_a_complete_session(page, explorer, sim, pictures):
+    before = sim.requests
     expect(rows(explorer)).to_have_count(25)
     expect(explorer.locator(".orstats-totals")).to_contain_text("of 60 generations")
     expect(explorer.locator("svg.orstats-chart rect").first).to_be_attached()
@@ -51,7 +51,7 @@ def test_the_whole_tour(page, explorer, sim, pictures):
     explorer.locator(".orstats-page-back").click()
     expect(explorer.get_by_text("1 to 25 of 60")).to_be_visible()
 
-    # sort by a click on a head: first ascending or descending, then the other way
+    # sort by a click on a heading, and again for the other direction
     explorer.locator("th", has_text="USD").click()
     expect(explorer.locator("th", has_text="USD")).to_contain_text(re.compile("[▾▴]"))
     costs = [float(text.replace(",", "")) for text in cells(explorer, 5)]
@@ -61,7 +61,7 @@ def test_the_whole_tour(page, explorer, sim, pictures):
     costs = [float(text.replace(",", "")) for text in cells(explorer, 5)]
     assert costs == sorted(costs)
 
-    # select with the mouse, go on with the keys
+    # select with the mouse, then with the keys
     rows(explorer).nth(2).click()
     card = explorer.locator(".orstats-card")
     third = rows(explorer).nth(2).locator("td").last.get_attribute("title")
@@ -74,19 +74,19 @@ def test_the_whole_tour(page, explorer, sim, pictures):
     page.keyboard.press("ArrowUp")
     expect(card.locator(".orstats-id")).to_have_text(third)
     pictures(page, "explore-card")
-    assert sim.requests == asked, "a card asks for nothing: the frame has its record"
+    assert sim.requests == before, "a card sends no request: the DataFrame has its record"
 
     # Enter loads the content, with one request
     page.keyboard.press("Enter")
     expect(card.locator(".orstats-bubble, .orstats-notice").first).to_be_visible()
-    assert sim.requests == asked + 1
+    assert sim.requests == before + 1
     pictures(page, "explore-content")
 
     # tabs
     card.get_by_text("Raw JSON", exact=True).click()
     expect(card.get_by_text('"fetch_status"').first).to_be_visible()
 
-    # keep, choose another, compare
+    # keep, select another, compare
     explorer.get_by_role("button", name="Keep to compare").click()
     explorer.get_by_role("button", name="Next").click()
     expect(card.locator(".orstats-id")).to_have_text(fourth)
@@ -100,7 +100,7 @@ def test_the_whole_tour(page, explorer, sim, pictures):
     explorer.get_by_role("button", name="Back to the card").click()
     expect(card.locator(".orstats-id")).to_have_text(fourth)
 
-    # filter, and what is left
+    # filter
     explorer.get_by_placeholder("id, user or session").fill(third[-12:].lower())
     page.keyboard.press("Enter")
     expect(rows(explorer)).to_have_count(1)
@@ -112,31 +112,31 @@ def test_the_whole_tour(page, explorer, sim, pictures):
     expect(explorer.get_by_text("is not a number of dollars")).to_be_visible()
     expect(rows(explorer)).to_have_count(25)
     explorer.get_by_role("button", name="Clear").click()
-    # Lab sends clicks and what is typed to two threads of the kernel: which is first is known once one has answered.
+    # JupyterLab handles clicks and typed values in two threads of the kernel: wait for the first.
     expect(explorer.get_by_placeholder("USD from")).to_have_value("")
     explorer.get_by_placeholder("id, user or session").fill("nothing has this")
     page.keyboard.press("Enter")
-    expect(explorer.get_by_text("No generation meets these filters.")).to_be_visible()
+    expect(explorer.get_by_text("No generations match the filters.")).to_be_visible()
     explorer.get_by_role("button", name="Clear").click()
     expect(rows(explorer)).to_have_count(25)
 
-    # a row that could not be had says why
-    state = explorer.locator("select").nth(2)
-    state.select_option("not ok (1)")  # by its value: ipywidgets puts no-break spaces into what it shows
+    # a row without a record says why
+    status = explorer.locator("select").nth(2)
+    status.select_option("not ok (1)")  # by its value: ipywidgets puts no-break spaces into what it shows
     expect(rows(explorer)).to_have_count(1)
     rows(explorer).first.click()
     expect(card.locator(".orstats-notice")).to_be_visible()
     expect(card.locator(".orstats-id")).to_have_text(explorer.ids[-1])
 
-    # export what is filtered
+    # export the filtered rows
     explorer.get_by_role("button", name="Export CSV").click()
-    expect(explorer.get_by_text("1 rows are in")).to_be_visible()
+    expect(explorer.get_by_text("1 rows written to")).to_be_visible()
     written = list(explorer.folder.glob("orstats-filtered-*.csv"))
     assert [pd.read_csv(path)["id"].tolist() for path in written][-1] == [explorer.ids[-1]]
 
 
-def test_the_keyboard_alone_goes_through_the_pages(page, explorer):
-    """A page that is turned is a new table: the focus must be in it, or the next key is the notebook's."""
+def test_pages_can_be_turned_with_the_keyboard_alone(page, explorer):
+    """A new page is a new table: it must have the focus, or the next key goes to the notebook."""
     table = explorer.locator(".orstats-scroll")
     table.focus()
     for key, said in (("PageDown", "26 to 50 of 60"), ("PageDown", "51 to 60 of 60"), ("PageUp", "26 to 50 of 60")):
@@ -169,9 +169,9 @@ def df(sim):
 
 
 @pytest.mark.parametrize("by", ["created_at", "generation_time", "fetch_status", "user_agent"])
-def test_a_table_fits_its_place_and_keeps_the_models_and_the_column_sorted_by(page, df, by):
+def test_a_table_fits_its_place_and_keeps_the_model_and_the_sorted_column(page, df, by):
     sorting = Sorting(by, True, {name: number for number, name in enumerate(["id", *df.columns])})
-    page.set_content(f'{explorer_style()}<div class="orstats-explorer">{table(df, sorting)}</div>')
+    page.set_content(f'{style("explorer")}<div class="orstats-explorer">{table(df, sorting)}</div>')
     place = page.locator(".orstats-scroll")
     for width, least in ((362, 64), (500, 140), (620, 140), (700, 140), (770, 140), (1000, 140)):
         page.locator(".orstats-explorer").evaluate(f"e => e.style.width = '{width}px'")
@@ -184,7 +184,7 @@ def test_a_table_fits_its_place_and_keeps_the_models_and_the_column_sorted_by(pa
 
 def test_a_model_is_cut_before_its_ending_once_the_vendor_is_gone(page, df):
     df = df.head(1).assign(model="meta-llama/llama-3.3-70b-instruct:free")
-    page.set_content(f'{explorer_style()}<div class="orstats-explorer">{table(df, Sorting("id", False, {}))}</div>')
+    page.set_content(f'{style("explorer")}<div class="orstats-explorer">{table(df, Sorting("id", False, {}))}</div>')
     name = page.locator("td .orstats-cut")
     cell = name.locator("xpath=ancestor::td")
     for width, has_vendor, is_cut in ((1000, True, False), (770, False, False), (362, False, True)):

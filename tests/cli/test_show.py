@@ -211,14 +211,14 @@ def test_cost_is_explained():
         "upstream_inference_cost": 0.2,
     }
     assert list(_cost(byok)) == [
-        "$0.3  Your own provider key (BYOK): the provider charges you, OpenRouter may take a fee.",
+        "$0.3  Your own provider key (BYOK): the provider charges you, and OpenRouter may charge a fee.",
         "$0.1 from credits + $0.2 by the provider",
     ]
     credit = row | {"cost_usd": 0.1, "cost_basis": "credits", "upstream_inference_cost": 0.2, "cache_discount": -0.01}
     assert "not yours to pay on top" in list(_cost(credit))[1]
     assert list(_cost(credit))[2] == "prompt caching added $0.01"
     assert list(_cost(row | {"cost_basis": "unknown"})) == [
-        "unknown  Not known: a part of it is missing in the record. It is not taken for 0."
+        "unknown  Unknown: part of the cost is missing from the record (not counted as 0)."
     ]
 
 

@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 
 import orstats
-from orstats.notebook.html import base as render
-from orstats.notebook.html import markdown as render_markdown
+from orstats.notebook.html.base import pre
+from orstats.notebook.html.markdown import markdown
 
 EXTRAS = {
     "plot": ["matplotlib"],
@@ -79,7 +79,7 @@ def main():
         orstats.write_report(report, "x.json")
         assert orstats.explore(df, client=client) is not None
         assert orstats.view(sim.ids[0], client=client) is not None
-        assert render_markdown.markdown("**b** <x>") == render.pre("**b** <x>")
+        assert markdown("**b** <x>") == pre("**b** <x>")
         print("  Markdown falls back to plain text")
 
         archive = orstats.Archive("archive")

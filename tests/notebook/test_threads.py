@@ -1,11 +1,11 @@
-"""JupyterLab gives clicks to one thread of the kernel and what is typed to another: both at once must not mix."""
+"""JupyterLab handles clicks and typed values in two threads of the kernel: their results must not mix."""
 
 import threading
 
 import pytest
 
 import orstats
-from orstats.notebook.explore import explore
+from orstats.notebook.explorer import explore
 
 PATIENCE_S = 0.5
 
@@ -16,10 +16,10 @@ def df():
         yield orstats.fetch(sim.ids, client=sim.client(), progress=False)
 
 
-def test_a_click_and_what_is_typed_meanwhile_do_not_mix(df, monkeypatch):
+def test_a_click_and_typing_at_the_same_time_do_not_mix(df, monkeypatch):
     one = explore(df)
     clicked, typed = threading.Event(), threading.Event()
-    real = one._rows.places
+    real = one._model.positions
 
     def slow(*args, **options):
         if threading.current_thread() is click:  # in the middle of it, after the totals
@@ -27,7 +27,7 @@ def test_a_click_and_what_is_typed_meanwhile_do_not_mix(df, monkeypatch):
             typed.wait(PATIENCE_S)
         return real(*args, **options)
 
-    monkeypatch.setattr(one._rows, "places", slow)
+    monkeypatch.setattr(one._model, "positions", slow)
     click = threading.Thread(target=one.controls.clear.click)
 
     def type_it():
@@ -41,6 +41,6 @@ def test_a_click_and_what_is_typed_meanwhile_do_not_mix(df, monkeypatch):
     for thread in (click, typing):
         thread.join()
     assert "<b>0</b> <span>of 60 generations" in one._totals.value
-    assert "No generation meets these filters." in one.listing.table.value
+    assert "No generations match the filters." in one.table.html.value
     assert len(one.filtered) == 0
     assert one.next.disabled

@@ -16,8 +16,8 @@ from orstats.cli.console import FAILED, SOME_FAILED, pairs, print_status, stdout
 from orstats.cli.conversation import conversation
 from orstats.cli.inputs import fetch_ids, resolve_archive
 from orstats.content.content import Content
+from orstats.content.facts import BASIS
 from orstats.content.generation import Generation
-from orstats.content.labels import BASIS
 from orstats.errors import ApiError
 from orstats.export.write_csv import json_rows
 from orstats.frame.views import ADVICE

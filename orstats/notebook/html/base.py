@@ -1,54 +1,78 @@
-"""The only door from strangers' text to HTML. Jupyter trusts what a widget shows, so nothing else may make HTML.
+"""The elements of every widget: escaped text, links, images, notices, and the style sheets and scripts of ``static/``.
 
-Prompts, completions, ids, user names and even model names are written by strangers. Here each becomes text that is
-escaped (:mod:`orstats.text.sanitize`) and bounded; or Markdown through an allow-list
-(:mod:`orstats.notebook.html.markdown`); or an image whose bytes were checked
-(:mod:`orstats.notebook.html.image_check`). A test holds that no other part of the notebook makes HTML.
+Prompts, completions, ids, user names and even model names are untrusted input, and Jupyter trusts what a widget shows.
+Here each becomes text that is escaped (:mod:`orstats.text.sanitize`) and bounded, Markdown filtered by an allow-list
+(:mod:`orstats.notebook.html.markdown`), or an image whose bytes were checked
+(:mod:`orstats.notebook.html.image_check`). A test ensures that no other part of the notebook makes HTML.
 """
 
 from __future__ import annotations
 
+import functools
 import html
 import re
-from typing import Final
+from importlib.resources import files
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from orstats.notebook.html.image_check import read_image
+from orstats.notebook.html.image_check import checked_image
 from orstats.text.sanitize import LINE, Html, html_line, html_text, visible_text
 
+#: Attributes of every link.
+LINK_REL: Final = "noopener noreferrer nofollow"
+#: The class of the texts that a copy button copies.
+SOURCE: Final = "orstats-source"
 
-def span(value: object, kind: str, width: int = LINE) -> Html:
-    """Return text of one line in a box of its own direction. `kind` is a class of ours."""
-    return Html(f'<bdi class="{html.escape(kind)}">{html_line(value, width)}</bdi>')
+
+def static_file(name: str) -> str:
+    """Read a file of ``orstats/notebook/static``."""
+    return files("orstats.notebook").joinpath("static", name).read_text("utf-8")
+
+
+@functools.cache
+def style(sheet: Literal["card", "explorer"]) -> Html:
+    """Return the colours and one style sheet as an element."""
+    return Html(f"<style>{static_file('theme.css')}{static_file(f'{sheet}.css')}</style>")
+
+
+@functools.cache
+def handler(script: Literal["copy", "table"]) -> Html:
+    """Return the function that a script declares, called, as the value of an event attribute.
+
+    Scripts in the HTML of a widget are not run by Jupyter, event attributes are. The value is a constant.
+    """
+    return Html(html.escape(f"({static_file(f'{script}.js')})(this, event)"))
+
+
+def span(value: object, css_class: str, width: int = LINE) -> Html:
+    """Return one line of text with its own writing direction."""
+    return Html(f'<bdi class="{html.escape(css_class)}">{html_line(value, width)}</bdi>')
 
 
 def pre(text: object, limit: int | None = None) -> Html:
-    """Return preformatted text, whole or its first `limit` characters."""
-    whole = str(text)
-    shown = whole if limit is None else whole[:limit]
-    return Html(f'<pre class="orstats-text {SOURCE}" dir="auto">{_inside_pre(shown)}</pre>')
+    """Return preformatted text, or its first `limit` characters."""
+    return Html(f'<pre class="orstats-text {SOURCE}" dir="auto">{_inside_pre(str(text)[:limit])}</pre>')
 
 
-def found(text: str, query: str, *, around: int = 160, most: int = 5) -> Html:
-    """Return the places of a text where `query` occurs (in any case), marked, with what stands around them."""
+def found(text: str, query: str, *, context: int = 160, limit: int = 5) -> Html:
+    """Return the first places of `query` in a text, marked and with their context, ignoring case."""
     pieces: list[str] = []
-    # Lower case may change the length of a text (İ), so the places are sought by a pattern in the text itself.
+    # A pattern in the text itself, because lower case may change the length of a text (İ).
     for match in re.finditer(re.escape(query), text, re.IGNORECASE):
-        if len(pieces) == most:
+        if len(pieces) == limit:
             pieces.append("<i>and more</i>")
             break
         start, end = match.span()
-        before, hit, after = text[max(0, start - around) : start], text[start:end], text[end : end + around]
-        left, right = "…" * (start > around), "…" * (end + around < len(text))
-        marked = f"<mark>{html_text(hit)}</mark>"
-        pieces.append(f"{left}{html_text(before)}{marked}{html_text(after)}{right}")
+        before, after = text[max(0, start - context) : start], text[end : end + context]
+        left, right = "…" * (start > context), "…" * (end + context < len(text))
+        pieces.append(f"{left}{html_text(before)}<mark>{html_text(match[0])}</mark>{html_text(after)}{right}")
     return Html(f'<pre class="orstats-text" dir="auto">{"<br><br>".join(pieces)}</pre>')
 
 
 def link(url: str, label: str) -> Html:
-    """Return a link that opens in a new tab and tells nothing of where it came from; text for other schemes.
+    """Return a link that opens in a new tab and sends no referrer; plain text unless it leads to a web host.
 
-    Without a host it is text, too: ``http:/lab`` would lead to this Jupyter server.
+    Without a host, ``http:/lab`` would lead to this Jupyter server.
 
     Examples
     --------
@@ -62,73 +86,48 @@ def link(url: str, label: str) -> Html:
         is_web = False
     if not is_web:
         return Html(f"{html_line(label)} ({html_line(url)})")
-    rel = "noopener noreferrer nofollow"
-    return Html(f'<a href="{html.escape(url[:2000])}" target="_blank" rel="{rel}">{html_line(label)}</a>')
+    return Html(f'<a href="{html.escape(url[:2000])}" target="_blank" rel="{LINK_REL}">{html_line(label)}</a>')
 
 
 def image(url: str) -> Html:
-    """Return an image of a ``data:`` URL if it is a good one, else what it is in words. Remote ones are links only."""
+    """Return the image of a valid ``data:`` URL, else a description. Remote images are never loaded, only linked."""
     if url[:5].lower() != "data:":
         return Html(f'<div class="orstats-media">Image, not loaded: {link(url, url)}</div>')
-    checked = read_image(url)
-    if checked.problem:
-        return media("Image", checked.problem)
-    return Html(f'<img class="orstats-image" alt="image in the conversation" src="{checked.data}">')
+    try:
+        return Html(f'<img class="orstats-image" alt="image in the conversation" src="{checked_image(url)}">')
+    except ValueError as problem:
+        return media("Image", str(problem))
 
 
-def media(kind: str, about: str) -> Html:
-    """Return a line about what is there and not shown: audio, files, odd images."""
-    return Html(f'<div class="orstats-media">{html_line(kind)}: {span(about, "orstats-quiet")}</div>')
+def media(kind: str, description: str) -> Html:
+    """Return a line about audio, a file or an image that is not shown."""
+    return Html(f'<div class="orstats-media">{html_line(kind)}: {span(description, "orstats-quiet")}</div>')
 
 
-def notice(text: str, kind: str = "note") -> Html:
-    """Return a message in a box: `kind` is ``note``, ``warn`` or ``error``."""
-    return Html(
-        f'<div class="orstats-notice orstats-{html.escape(kind)}">{html.escape(visible_text(text)[:1000])}</div>'
-    )
+def notice(text: str, kind: Literal["note", "warn", "error"] = "note") -> Html:
+    """Return a message in a box."""
+    return Html(f'<div class="orstats-notice orstats-{kind}">{html.escape(visible_text(text)[:1000])}</div>')
 
 
 def spinner(text: str) -> Html:
-    """Return a turning wheel and what is waited for."""
+    """Return a turning wheel and what is being loaded."""
     return Html(f'<div class="orstats-wait"><span class="orstats-wheel"></span>{html_line(text)}</div>')
 
 
-#: The class of the texts that a copy button takes.
-SOURCE: Final = "orstats-source"
-
-
-def copyable(inside: Html, *, whole: bool = True) -> Html:
-    """Return HTML with a button that copies the texts in it: those of :func:`pre`, and :func:`source`.
-
-    The handler is a constant: no word of a stranger is in it.
-    """
-    label, title = ("copy", "Copy the text") if whole else ("copy part", "Copy what is shown here: there is more")
+def copyable(content: Html, *, complete: bool = True) -> Html:
+    """Return HTML with a button that copies the texts in it: those of :func:`pre` and :func:`source`."""
+    label, title = ("copy", "Copy the text") if complete else ("copy part", "Copy the part that is shown")
     return Html(
-        f'<div class="orstats-box"><button type="button" class="orstats-copy" title="{title}" onclick="{_COPY}">'
-        f"{label}</button>{inside}</div>"
+        f'<div class="orstats-box"><button type="button" class="orstats-copy" title="{title}" '
+        f'onclick="{handler("copy")}">{label}</button>{content}</div>'
     )
 
 
 def source(text: str) -> Html:
-    """Return the text that a copy button takes where another form of it is shown. It is not seen."""
+    """Return hidden text for the copy button, where the text is shown in another form."""
     return Html(f'<pre class="{SOURCE}" hidden>{_inside_pre(text)}</pre>')
 
 
 def _inside_pre(text: str) -> str:
-    # A browser drops a line feed that follows the tag.
-    shown = visible_text(text)
-    return ("\n" if shown.startswith("\n") else "") + html.escape(shown)
-
-
-# The clipboard's newer door is shut on plain http and in some frames; then the older one is tried, and at last the text
-# is left selected, for Ctrl-C.
-_COPY: Final = (
-    "var b=this,s=b.parentElement.querySelectorAll('.orstats-source'),"
-    "t=Array.from(s,function(e){return e.textContent}).join('\\n'),l=b.dataset.label||(b.dataset.label=b.textContent);"
-    "function say(w){b.textContent=w;setTimeout(function(){b.textContent=l},2000)}"
-    "function old(){var a=document.createElement('textarea');a.value=t;a.style.cssText='position:fixed;opacity:0';"
-    "b.after(a);a.select();var k=false;try{k=document.execCommand('copy')}catch(e){}a.remove();b.focus();"
-    "if(k)say('copied');else{getSelection().selectAllChildren(b.parentElement);say('press Ctrl-C')}}"
-    "if(window.isSecureContext&amp;&amp;navigator.clipboard)"
-    "navigator.clipboard.writeText(t).then(function(){say('copied')},old);else old()"
-)
+    shown = html_text(text)
+    return f"\n{shown}" if shown.startswith("\n") else shown  # a browser drops a line feed after the tag

@@ -1,156 +1,127 @@
-"""The card's head as HTML: what it was, what it cost and why, tokens, times and the providers tried."""
+"""The card's head as HTML: the facts of the record, with bars for tokens, times and provider attempts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from orstats.content.facts import MOST_ATTEMPTS, facts, model_name, status_label
 from orstats.content.generation import Generation
-from orstats.content.html_card import MOST_ATTEMPTS, NO_MATH
-from orstats.content.labels import BASIS, model_name, status_label, when
+from orstats.content.html_card import NO_MATH
 from orstats.content.record import ProviderAttempt
 from orstats.frame.views import ADVICE
 from orstats.notebook.html.base import link, notice, span
 from orstats.text.format import count, duration, usd
 from orstats.text.sanitize import Html, html_line
 
-#: The key, or the credits, are refused.
+#: HTTP statuses (invalid key, no credits) whose error message already says what to do.
 _ACCOUNT: Final = (401, 402)
-_STREAMED: Final = {True: "streamed", False: "not streamed", None: ""}
 
 
 def head(generation: Generation) -> Html:
-    """Return everything that the record says, in one box. It needs :func:`orstats.notebook.html.style.style`."""
-    parts: list[str] = [_title(generation)]
+    """Return everything that the record says, in one box. It needs the style sheet ``card``."""
+    known = facts(generation)
+    parts: list[str] = [_title(generation, known["Generation"])]
     if generation.fetch_status != "ok":
-        parts.append(_trouble(generation))
+        parts.append(_problem(generation))
     else:
-        boxes = [_cost(generation), _tokens(generation), _times(generation), _providers(generation)]
-        parts.append(f'<div class="orstats-figures">{"".join(box for box in boxes if box)}</div>')
+        boxes = [
+            _box("Cost", usd(generation.cost_usd), "", known["Cost"], omit=("cost",)),
+            _tokens(generation, known["Tokens"]),
+            _time(generation, known.get("Time", {})),
+            _providers(generation, known.get("Providers", {})),
+        ]
+        parts.append(f'<div class="orstats-figures">{"".join(boxes)}</div>')
     return Html(f'<div class="orstats-frame {NO_MATH}">{"".join(parts)}</div>')
 
 
 def details(generation: Generation) -> Html:
-    """Return who called, and the ids that it belongs to, as a table."""
-    names = (
-        *("request_id", "session_id", "external_user", "app_id", "workspace_id", "origin", "http_referer"),
-        *("user_agent", "upstream_id", "response_cache_source_id", "service_tier", "router", "preset_id"),
-        *("data_region", "web_search_engine", "native_finish_reason", "fetched_at"),
-    )
-    known = [(name, getattr(generation, name)) for name in names]
+    """Return the caller, the related ids and other columns as a table."""
+    known = facts(generation)
     rows = "".join(
-        f'<tr><td class="orstats-quiet">{html_line(name)}</td><td>{span(value, "orstats-mono", 400)}</td></tr>'
-        for name, value in known
-        if value not in (None, "")
+        f'<tr><td class="orstats-quiet">{html_line(name)}</td><td>{span(text, "orstats-mono", 400)}</td></tr>'
+        for section in ("Caller", "IDs", "Other")
+        for name, text in known.get(section, {}).items()
     )
     return Html(f'<table class="{NO_MATH}">{rows}</table>')
 
 
-def _title(generation: Generation) -> str:
-    word, kind = status_label(generation)
-    by = span(f"by {generation.provider_name}", "orstats-quiet") if generation.provider_name else ""
-    kind_of_call = [generation.api_type or "", _STREAMED[generation.streamed]]
-    small = " · ".join([when(generation), *(word for word in kind_of_call if word)])
+def _title(generation: Generation, known: Mapping[str, str]) -> str:
+    label, kind = status_label(generation)
+    provider = span(f"by {generation.provider_name}", "orstats-quiet") if generation.provider_name else ""
+    about = "".join(f"<small>{html_line(known[name])}</small>" for name in ("time", "request") if name in known)
     return (
-        f'<div class="orstats-head">{span(model_name(generation), "orstats-model")}{by}'
-        f'<span class="orstats-pill orstats-{kind}">{html_line(word, 40)}</span></div>'
+        f'<div class="orstats-head">{span(model_name(generation), "orstats-model")}{provider}'
+        f'<span class="orstats-pill orstats-{kind}">{html_line(label, 40)}</span></div>'
         f'<div class="orstats-head">{span(generation.id, "orstats-id")}'
-        f"<small>{html_line(small)}</small><small>{link(generation.url, 'log page')}</small></div>"
+        f"{about}<small>{link(generation.url, 'log page')}</small></div>"
     )
 
 
-def _trouble(generation: Generation) -> str:
-    said = generation.error or f"This row is {generation.fetch_status.replace('_', ' ')}."
-    if generation.http_status not in _ACCOUNT:  # those say themselves what to do
-        said += f" {ADVICE.get(generation.fetch_status, '')}"
-    return notice(said, "warn" if generation.fetch_status == "pending" else "error")
+def _problem(generation: Generation) -> str:
+    message = generation.error or f"This row is {status_label(generation)[0]}."
+    if generation.http_status not in _ACCOUNT:
+        message += f" {ADVICE.get(generation.fetch_status, '')}"
+    return notice(message, "warn" if generation.fetch_status == "pending" else "error")
 
 
-def _cost(generation: Generation) -> str:
-    lines = [BASIS.get(generation.cost_basis or "unknown", generation.cost_basis or "")]
-    if generation.is_byok:
-        lines.append(f"{usd(generation.total_cost)} from credits + {usd(generation.upstream_inference_cost)} provider")
-    elif generation.upstream_inference_cost:
-        lines.append(f"The provider's own charge of {usd(generation.upstream_inference_cost)} is not yours on top.")
-    if generation.cache_discount:
-        word = "saved" if generation.cache_discount > 0 else "added"
-        lines.append(f"Prompt caching {word} {usd(abs(generation.cache_discount))}.")
-    if generation.usd_per_mtok:
-        lines.append(f"{usd(generation.usd_per_mtok)} per million tokens")
-    small = "<br>".join(f"<small>{html_line(one, 240)}</small>" for one in lines if one)
-    return f'<div><h4>Cost</h4><div class="orstats-big">{html_line(usd(generation.cost_usd))}</div>{small}</div>'
+def _box(title: str, figure: str, bars: str, known: Mapping[str, str], omit: tuple[str, ...] = ()) -> str:
+    """Return one box: a large figure, bars, then a small line for each fact that these do not show."""
+    small = "<br>".join(f"<small>{html_line(text, 240)}</small>" for label, text in known.items() if label not in omit)
+    big = f'<div class="orstats-big">{html_line(figure)}</div>' if figure else ""
+    return f"<div><h4>{html_line(title)}</h4>{big}{bars}{small}</div>"
 
 
-def _tokens(generation: Generation) -> str:
+def _tokens(generation: Generation, known: Mapping[str, str]) -> str:
     prompt, completion = generation.native_tokens_prompt, generation.native_tokens_completion
-    cached, reasoning = generation.native_tokens_cached or 0, generation.native_tokens_reasoning or 0
     if not prompt and not completion:
-        return "<div><h4>Tokens</h4><small>none counted for this call</small></div>"
+        return _box("Tokens", "", "", known)
+    cached, reasoning = generation.native_tokens_cached or 0, generation.native_tokens_reasoning or 0
     shares = [
         ("prompt", "blue", max(0, (prompt or 0) - cached)),
         ("cached", "grey", cached),
         ("completion", "green", max(0, (completion or 0) - reasoning)),
         ("reasoning", "violet", reasoning),
     ]
-    rate = generation.throughput_tok_s
-    speed = "" if rate is None else f"<small>{html_line(f'{rate:,.1f} tokens/s overall')}</small>"
-    if generation.decode_tok_s is not None:
-        speed += f"<small>{html_line(f', {generation.decode_tok_s:,.1f} after the first')}</small>"
-    total = html_line(count(generation.tokens_total))
-    return (
-        f'<div><h4>Tokens, as billed</h4><div class="orstats-big">{total}</div>'
-        f"{_bar([(kind, float(number)) for _, kind, number in shares])}"
-        f"{_legend([(name, kind, count(number)) for name, kind, number in shares if number])}{speed}</div>"
-    )
+    bar = _bar((colour, number) for _, colour, number in shares)
+    legend = _legend((name, colour, count(number)) for name, colour, number in shares if number)
+    return _box("Tokens, as billed", count(generation.tokens_total), bar + legend, known, omit=("tokens",))
 
 
-def _times(generation: Generation) -> str:
+def _time(generation: Generation, known: Mapping[str, str]) -> str:
     latency, total = generation.latency, generation.generation_time
     if latency is None and total is None:
         return ""
     first = max(0.0, latency or 0.0)
-    rest = max(0.0, (total or 0.0) - first)
     shares = [
         ("moderation", "grey", max(0.0, generation.moderation_latency or 0.0)),
         ("to first token", "amber", first),
-        ("generation", "green", rest),
+        ("generation", "green", max(0.0, (total or 0.0) - first)),
     ]
-    shown = [(name, kind, duration(ms)) for name, kind, ms in shares if ms]
-    note = (
-        "" if generation.streamed is not False else "<small>Not streamed: the first token is the whole answer.</small>"
-    )
-    return (
-        f'<div><h4>Time at the provider</h4><div class="orstats-big">{html_line(duration(total or latency))}</div>'
-        f"{_bar([(kind, ms) for _, kind, ms in shares])}{_legend(shown)}{note}</div>"
-    )
+    bar = _bar((colour, ms) for _, colour, ms in shares)
+    legend = _legend((name, colour, duration(ms)) for name, colour, ms in shares if ms)
+    note = {"note": "Not streamed: the first token is the whole response."} if generation.streamed is False else {}
+    figure = duration(latency if total is None else total)
+    return _box("Time at the provider", figure, bar + legend, {**known, **note}, omit=("duration", "moderation"))
 
 
-def _providers(generation: Generation) -> str:
-    tried = generation.provider_responses
-    if not tried:
+def _providers(generation: Generation, known: Mapping[str, str]) -> str:
+    attempts = (generation.provider_responses or ())[:MOST_ATTEMPTS]
+    if not attempts:
         return ""
-    shown = tried[:MOST_ATTEMPTS]
-    longest = sum(max(0.0, one.latency or 0.0) for one in shown) or 1.0
-    more = len(tried) - len(shown)
-    rest = f"<small>and {more:,} more</small>" if more else ""
-    lost = ""
-    if generation.fallback_ms:
-        end = "before the provider that answered" if any(one.ok for one in tried) else "and none answered"
-        lost = f"<small>{html_line(f'{duration(generation.fallback_ms)} went by {end}')}</small>"
-    return (
-        f"<div><h4>Providers tried</h4>"
-        f'<div class="orstats-fall">{"".join(_waterfall(shown, longest))}</div>{rest}{lost}</div>'
-    )
+    listed = tuple(f"attempt {number}" for number in range(1, len(attempts) + 1))
+    waterfall = f'<div class="orstats-waterfall">{"".join(_waterfall(attempts))}</div>'
+    return _box("Providers tried", "", waterfall, known, omit=listed)
 
 
-def _waterfall(attempts: Sequence[ProviderAttempt], longest: float) -> Iterator[str]:
+def _waterfall(attempts: Sequence[ProviderAttempt]) -> Iterator[str]:
     """Draw each attempt where the one before it ended."""
-    start = 0.0
-    for one in attempts:
-        took = max(0.0, one.latency or 0.0)
+    times = [max(0.0, one.latency or 0.0) for one in attempts]
+    total, start = sum(times) or 1.0, 0.0
+    for one, took in zip(attempts, times, strict=True):
         kind, colour = ("good", "green") if one.ok else ("bad", "red")
         status = "no answer" if one.status is None else str(one.status)
-        place = f"left:{100 * start / longest:.2f}%;width:{100 * took / longest:.2f}%"
+        place = f"left:{100 * start / total:.2f}%;width:{100 * took / total:.2f}%"
         yield span(one.provider_name or "unknown", "orstats-name", 40)
         yield f'<b class="orstats-{kind}">{html_line(status)}{" · your key" if one.is_byok else ""}</b>'
         yield f'<div class="orstats-track"><i class="orstats-{colour}" style="{place}"></i></div>'
@@ -158,17 +129,16 @@ def _waterfall(attempts: Sequence[ProviderAttempt], longest: float) -> Iterator[
         start += took
 
 
-def _bar(shares: Sequence[tuple[str, float]]) -> str:
-    whole = sum(number for _, number in shares) or 1.0
-    pieces = (
-        f'<i class="orstats-{kind}" style="width:{100 * number / whole:.2f}%"></i>' for kind, number in shares if number
-    )
+def _bar(shares: Iterable[tuple[str, float]]) -> str:
+    shown = [(colour, number) for colour, number in shares if number]
+    total = sum(number for _, number in shown) or 1.0
+    pieces = (f'<i class="orstats-{colour}" style="width:{100 * number / total:.2f}%"></i>' for colour, number in shown)
     return f'<div class="orstats-bar">{"".join(pieces)}</div>'
 
 
-def _legend(shares: Sequence[tuple[str, str, str]]) -> str:
+def _legend(entries: Iterable[tuple[str, str, str]]) -> str:
     keys = (
-        f'<span><i class="orstats-{kind}"></i>{html_line(name)} <b>{html_line(words)}</b></span>'
-        for name, kind, words in shares
+        f'<span><i class="orstats-{colour}"></i>{name} <b>{html_line(text)}</b></span>'
+        for name, colour, text in entries
     )
-    return f'<div class="orstats-key">{"".join(keys)}</div>'
+    return f'<div class="orstats-legend">{"".join(keys)}</div>'

@@ -1,6 +1,6 @@
-"""Markdown of strangers to HTML: parsed without raw HTML, then passed through a strict allow-list.
+"""Untrusted Markdown as HTML: parsed without raw HTML, then filtered by a strict allow-list.
 
-With the ``markdown`` extra; without it, or for texts too long to parse, the text is shown as it is.
+This takes the ``markdown`` extra; without it, and for texts too long to parse, text is shown preformatted.
 """
 
 from __future__ import annotations
@@ -11,47 +11,22 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from orstats.notebook.html.base import pre, source
+from orstats.notebook.html.base import LINK_REL, pre, source
 from orstats.text.sanitize import Html, visible_text
 
-#: Longer texts are shown as they are: parsing time can grow faster than the text.
-LONGEST: Final = 20_000
+#: Longer texts are shown preformatted: parsing time can grow faster than the text.
+MAX_LENGTH: Final = 20_000
 
 _TAGS: Final = frozenset(
-    {
-        "p",
-        "br",
-        "hr",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "ul",
-        "ol",
-        "li",
-        "blockquote",
-        "pre",
-        "code",
-        "em",
-        "strong",
-        "s",
-        "del",
-        "table",
-        "thead",
-        "tbody",
-        "tr",
-        "th",
-        "td",
-        "a",
-    }
+    (
+        *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code"),
+        *("em", "strong", "s", "del", "table", "thead", "tbody", "tr", "th", "td", "a"),
+    )
 )
-_REL: Final = "noopener noreferrer nofollow"
 
 
 def markdown(text: str) -> Html:
-    r"""Return Markdown as HTML of harmless tags, with its source to copy. Images become links; no link is relative.
+    r"""Return Markdown as harmless HTML, with its source to copy. Images become links; relative links are removed.
 
     Examples
     --------
@@ -59,54 +34,52 @@ def markdown(text: str) -> Html:
     '<div class="orstats-markdown" dir="auto"><p><strong>bold</strong>
     &lt;script&gt;alert(1)&lt;/script&gt;</p>\n</div><pre class="orstats-source" hidden>**bold** ...</pre>'
     """
-    if len(text) > LONGEST or (convert := _converter()) is None:
+    if len(text) > MAX_LENGTH or not has_markdown():
         return pre(text)
     try:
-        inside = convert(visible_text(text))
-    except RecursionError:  # nested deeper than the parser can follow
+        inside = _converter()(visible_text(text))
+    except RecursionError:  # nested too deep for the parser
         return pre(text)
     return Html(f'<div class="orstats-markdown" dir="auto">{inside}</div>{source(text)}')
 
 
 def has_markdown() -> bool:
-    """Whether the ``markdown`` extra is there."""
-    return _converter() is not None
+    """Whether the ``markdown`` extra is installed."""
+    return all(importlib.util.find_spec(name) for name in ("markdown_it", "nh3"))
 
 
 @functools.cache
-def _converter() -> Callable[[str], str] | None:
-    if importlib.util.find_spec("markdown_it") is None or importlib.util.find_spec("nh3") is None:
-        return None
+def _converter() -> Callable[[str], str]:
     import nh3  # noqa: PLC0415 - an extra
     from markdown_it import MarkdownIt  # noqa: PLC0415 - an extra
 
-    # A line break stays one: prompts are plain text as often as not, and their lines mean something.
+    # Line breaks stay: prompts are often plain text, in which they mean something.
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
-    parser.add_render_rule("image", _image)
+    parser.add_render_rule("image", _image_link)
 
     def convert(text: str) -> str:
         return nh3.clean(
             parser.render(text),
             tags=set(_TAGS),
             attributes={"a": {"href", "title"}, "ol": {"start"}},
-            attribute_filter=_attribute,
+            attribute_filter=_filter_attribute,
             url_schemes={"http", "https", "mailto"},
-            link_rel=_REL,
+            link_rel=LINK_REL,
             set_tag_attribute_values={"a": {"target": "_blank"}},
         )
 
     return convert
 
 
-def _image(_renderer: Any, tokens: Sequence[Any], index: int, _options: Any, _env: Any) -> str:
-    """Write an image as a link to it: an image that loads would tell its server who reads this, and when."""
+def _image_link(_renderer: Any, tokens: Sequence[Any], index: int, _options: Any, _env: Any) -> str:
+    """Write an image as a link to it: loading it would tell its server who reads this, and when."""
     token = tokens[index]
-    source = str(token.attrs.get("src", ""))
-    label = html.escape(f"image: {token.content or source}"[:200])
-    return f'<a href="{html.escape(source)}">{label}</a>'
+    address = str(token.attrs.get("src", ""))
+    label = html.escape(f"image: {token.content or address}"[:200])
+    return f'<a href="{html.escape(address)}">{label}</a>'
 
 
-def _attribute(_tag: str, name: str, value: str) -> str | None:
+def _filter_attribute(_tag: str, name: str, value: str) -> str | None:
     if name == "href" and not value.lower().startswith(("http://", "https://", "mailto:")):
         return None  # a relative link would lead to this Jupyter server
     return value

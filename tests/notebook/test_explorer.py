@@ -12,8 +12,7 @@ from orstats.content.content import Content
 from orstats.content.generation import Generation
 from orstats.frame.build import to_table
 from orstats.notebook.comparison import Comparison
-from orstats.notebook.explore import explore
-from orstats.notebook.explorer import Explorer
+from orstats.notebook.explorer import Explorer, explore
 from orstats.notebook.html.comparison import MOST_LINES, difference, records
 from orstats.notebook.html.table import Sorting, table
 
@@ -50,41 +49,41 @@ def test_opens_with_the_newest_first_and_nothing_selected(one, df):
     assert len(one.filtered) == 121
     assert one.filtered["created_at"].dropna().is_monotonic_decreasing
     assert list(one.filtered.columns) == list(df.columns)
-    assert one.listing.table.value.count("data-row=") == 25
+    assert one.table.html.value.count("data-row=") == 25
 
 
-def test_filtered_is_what_the_filters_keep_in_the_order_shown(one):
-    one.controls.state.value = "not ok"
+def test_filtered_has_the_matching_rows_in_the_order_shown(one):
+    one.controls.status.value = "not ok"
     assert one.filtered["fetch_status"].tolist() == ["not_found"]
     one.controls.clear.click()
     assert len(one.filtered) == 121
     one.controls.cost_min.value = "$0.001"
-    one.listing.sort_by.value = "cost_usd"
+    one.table.sort_by.value = "cost_usd"
     assert one.filtered["cost_usd"].is_monotonic_decreasing
     assert one.filtered["cost_usd"].min() >= 0.001
-    one.listing.descending.value = False
+    one.table.descending.value = False
     assert one.filtered["cost_usd"].is_monotonic_increasing
 
 
 @pytest.mark.parametrize("typed", ["cheap", "nan", "inf", "1e999"])
-def test_a_cost_that_is_none_is_said_and_left_out(one, typed):
+def test_an_invalid_cost_is_reported_and_ignored(one, typed):
     one.controls.cost_min.value = typed
-    assert "is not a number of dollars" in one._said.value
+    assert "is not a number of dollars" in one._message.value
     assert len(one.filtered) == 121
 
 
 def test_pages_stop_at_both_ends(one):
-    one.listing.back.click()
-    assert one.listing.where.value == "1 to 25 of 121"
+    one.table.back.click()
+    assert one.table.range.value == "1 to 25 of 121"
     for _ in range(9):
-        one.listing.forward.click()
-    assert one.listing.where.value == "101 to 121 of 121"
-    assert one.listing.forward.disabled
-    one.listing.page_size.value = 100
-    assert one.listing.where.value == "1 to 100 of 121"
+        one.table.forward.click()
+    assert one.table.range.value == "101 to 121 of 121"
+    assert one.table.forward.disabled
+    one.table.page_size.value = 100
+    assert one.table.range.value == "1 to 100 of 121"
 
 
-def test_cards_cost_no_request_and_their_content_one(one, df, sim):
+def test_cards_send_no_request_and_one_for_their_content(one, df, sim):
     before = sim.requests
     one.selected = df.index[5]
     assert shown(one).generation.id == df.index[5]
@@ -95,43 +94,43 @@ def test_cards_cost_no_request_and_their_content_one(one, df, sim):
     assert sim.requests == before + 1
 
 
-def test_next_goes_over_the_pages_and_stays_at_the_end(one):
+def test_next_crosses_pages_and_stops_at_the_end(one):
     order = one.filtered.index.tolist()
     seen = []
     one.observe(lambda change: seen.append(change["new"]), "selected")
     for _ in range(len(order) + 2):
         one.next.click()
     assert seen == order
-    assert one.listing.where.value == "101 to 121 of 121"
+    assert one.table.range.value == "101 to 121 of 121"
     assert one.next.disabled
     one.previous.click()
     assert one.selected == order[-2]
 
 
 def test_picking_a_row_selects_it_and_marks_it_without_sending_the_table(one):
-    before = one.listing.table.value
-    one.listing.pick.index = 3
+    before = one.table.html.value
+    one.table.pick.index = 3
     assert one.selected == one.filtered.index[2]
-    assert "nth-child(3)" in one.listing.marked.value
-    assert one.listing.table.value is before
+    assert "nth-child(3)" in one.table.mark_style.value
+    assert one.table.html.value is before
 
 
 def test_the_selection_survives_a_filter_that_hides_it(one, df):
     one.selected = df.index[0]
     one.controls.text.value = df.index[1]
     assert one.selected == df.index[0]
-    assert one.listing.marked.value == ""
+    assert one.table.mark_style.value == ""
     one.next.click()
     assert one.selected == df.index[1]
 
 
-def test_an_id_that_is_not_there_cannot_be_selected(one):
+def test_an_unknown_id_cannot_be_selected(one):
     with pytest.raises(traitlets.TraitError, match="gen-nowhere"):
         one.selected = "gen-nowhere"
     assert one.selected is None
 
 
-def test_compares_the_kept_with_the_selected(one, sim):
+def test_compares_the_kept_generation_with_the_selected(one, sim):
     stored = [i for i in sim.ids if sim.content_reason(i) == "stored"][:2]
     assert len(stored) == 2
     one.selected = stored[0]
@@ -152,8 +151,8 @@ def test_compares_the_kept_with_the_selected(one, sim):
     assert shown(one).generation.id == stored[1]
 
 
-def test_what_is_no_longer_shown_is_kept_nowhere(one, sim):
-    """Neither the widgets nor their layouts and styles, in the kernel or in the browser."""
+def test_widgets_no_longer_shown_are_closed(one, sim):
+    """With their layouts and styles, in the kernel and in the browser."""
 
     def alive():
         return len(widgets.Widget.get_manager_state()["state"])
@@ -179,14 +178,14 @@ def test_what_is_no_longer_shown_is_kept_nowhere(one, sim):
 
 
 def differences(one, other):
-    """What comparing two contents shows, each given as the API sends it."""
+    """Return the comparison of two contents, each as the API sends it."""
     pair = [Generation(name) for name in ("gen-1", "gen-2")]
     for generation, wire in zip(pair, (one, other), strict=True):
         found = Content.from_wire(generation.id, wire)
         object.__setattr__(generation, "_ask", lambda _generation, found=found: found)
     comparison = Comparison(*pair, lambda: None)
     comparison.load_contents()
-    return comparison._said.value
+    return comparison._result.value
 
 
 @pytest.mark.parametrize(
@@ -198,7 +197,7 @@ def differences(one, other):
         {"type": "hologram", "depth": "{}"},
     ],
 )
-def test_media_that_differ_are_a_difference(part):
+def test_different_media_are_a_difference(part):
     def wire(data, place):
         one = json.loads(json.dumps(part).replace("{}", data))
         turn = {"role": "user", "content": [{"type": "text", "text": "look"}, *[one] * (place == "input")]}
@@ -211,7 +210,7 @@ def test_media_that_differ_are_a_difference(part):
         assert differences(wire("AAAA", place), wire("AAAA", place)).count("no difference") == 2
 
 
-def test_a_failure_while_browsing_is_said_and_the_table_lives(df):
+def test_a_failure_while_browsing_is_shown_and_the_table_stays_usable(df):
     with orstats.sim.SimServer(1) as server:
         client = orstats.Client("k", base_url=server.base_url, retry=orstats.Retry(attempts=1))
     one = explore(df, client=client)
@@ -221,7 +220,7 @@ def test_a_failure_while_browsing_is_said_and_the_table_lives(df):
     one.selected = df.index[7]
     one.compare.click()
     shown(one).load_contents()
-    assert "could not be had" in html_of(shown(one))
+    assert "Could not load and compare the contents" in html_of(shown(one))
     assert not shown(one).load_button.disabled
     one.controls.text.value = df.index[9]
     assert one.filtered.index.tolist() == [df.index[9]]
@@ -230,22 +229,22 @@ def test_a_failure_while_browsing_is_said_and_the_table_lives(df):
 def test_exports_the_filtered_rows(one, df, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     one.controls.text.value = df.index[4]
-    one.listing.export_button.click()
+    one.table.export_button.click()
     (written,) = tmp_path.glob("*.csv")
-    assert str(written) in one._said.value
+    assert str(written) in one._message.value
     assert pd.read_csv(written)["id"].tolist() == [df.index[4]]
 
 
-def test_an_export_that_fails_is_said(one, tmp_path, monkeypatch):
+def test_a_failed_export_is_reported(one, tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    one.listing.export_button.click()
-    assert "orstats-error" in one._said.value
+    one.table.export_button.click()
+    assert "orstats-error" in one._message.value
 
 
-def test_strangers_text_is_escaped_wherever_it_is_shown(df):
+def test_untrusted_text_is_escaped_everywhere(df):
     evil = df.head(3).copy()
     text = [name for name in evil.columns if str(evil[name].dtype) == "string"]
     for name in text:
@@ -253,7 +252,7 @@ def test_strangers_text_is_escaped_wherever_it_is_shown(df):
     evil.index = pd.Index([f"{EVIL}{n}" for n in range(3)], name="id")
     evil = evil.rename(columns={"router": EVIL})
     one = explore(evil)
-    one.listing.sort_by.value = EVIL
+    one.table.sort_by.value = EVIL
     one.next.click()
     one.keep.click()
     one.next.click()
@@ -275,7 +274,7 @@ def test_strangers_text_is_escaped_wherever_it_is_shown(df):
         ("<b>/&:<i>", "&lt;b&gt;/", "&amp;", ":&lt;i&gt;"),
     ],
 )
-def test_a_models_name_falls_apart_where_it_may_be_cut(df, model, vendor, name, ending):
+def test_a_model_is_split_where_it_may_be_cut(df, model, vendor, name, ending):
     html = table(df.head(1).assign(model=model), Sorting("id", False, {}))
     cell = html.split('<span class="orstats-cut"')[1].split("</bdi>")[0]
     assert re.sub("<[^>]*>", "|", f"<{cell}").replace("||", "|").strip("|") == "|".join(
@@ -294,13 +293,13 @@ def test_the_difference_of_two_texts_is_escaped_and_bounded():
     assert long.count("<del>") == MOST_LINES
 
 
-def test_records_differ_in_bold():
+def test_differences_of_records_are_bold():
     html = records(Generation("a", model="m/x", cost_usd=1.0), Generation("b", model="m/x", cost_usd=2.0))
     assert '<tr><th>model</th><td dir="auto">m/x</td><td dir="auto">m/x</td></tr>' in html
     assert '<tr class="orstats-differs"><th>cost</th>' in html
 
 
-def test_contents_that_are_not_there_are_explained(monkeypatch):
+def test_missing_contents_are_explained(monkeypatch):
     none = Content("a", "not logged", "Logging was off.")
     monkeypatch.setattr(Generation, "content", lambda _self: none)
     comparison = Comparison(Generation("a"), Generation("b"), lambda: None)
@@ -308,7 +307,7 @@ def test_contents_that_are_not_there_are_explained(monkeypatch):
     assert "Logging was off." in html_of(comparison)
 
 
-def test_reprs_are_short_and_say_nothing_of_the_content(one, df):
+def test_repr_is_short_and_has_no_content(one, df):
     one.selected = df.index[0]
     shown(one).load_content()
     assert repr(one) == f"Explorer(121 of 121 generations, selected {df.index[0]!r})"
@@ -333,7 +332,7 @@ def test_opens_from_an_archive(sim, tmp_path, monkeypatch):
     assert len(explore().filtered) == 30
 
 
-def test_an_archive_that_has_nothing_is_said(sim, tmp_path):
+def test_an_archive_without_records_is_an_error(sim, tmp_path):
     with pytest.raises(orstats.errors.ArchiveError, match="empty"):
         explore(archive=tmp_path)
     with pytest.raises(orstats.errors.ConfigError):
@@ -356,23 +355,23 @@ def test_an_account_is_never_explored_as_the_simulator(sim, tmp_path, monkeypatc
         explore()
 
 
-def test_totals_say_nothing_of_what_is_not_known(one, df):
+def test_totals_omit_missing_figures(one, df):
     one.controls.text.value = "nothing has this"
     assert "of 121 generations" in one._totals.value
     assert "unknown" not in one._totals.value
     assert "?" not in one._totals.value
-    assert "No generation meets these filters." in one.listing.table.value
-    assert "There are no generations here." in Explorer(df.iloc[:0]).listing.table.value
+    assert "No generations match the filters." in one.table.html.value
+    assert "No generations." in Explorer(df.iloc[:0]).table.html.value
     some = df.head(4).copy()
     some.loc[some.index[0], "cost_usd"] = pd.NA
-    assert "<b>1</b> <span>of unknown cost, not in it" in Explorer(some)._totals.value
+    assert "<b>1</b> <span>with unknown cost (excluded)" in Explorer(some)._totals.value
 
 
-def test_equal_ids_and_odd_frames_can_be_browsed():
+def test_duplicate_and_malformed_ids_can_be_browsed():
     one = Explorer(pd.DataFrame({"id": ["a", "b", "a"], "x": [1, 2, 3]}))
     for _ in range(3):
         one.next.click()
-    assert one.listing.place == 2
+    assert one.table.selected == 2
     one = Explorer(pd.DataFrame({"x": [1]}, index=pd.Index([7], name="id")))
     one.next.click()
     assert "orstats-error" in html_of(shown(one))

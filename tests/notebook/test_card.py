@@ -1,16 +1,18 @@
-"""The card against the simulator: it always shows something readable, and asks no more than it must."""
+"""The card against the simulator: it always shows something readable and sends no unnecessary request."""
 
 import copy
 import pickle
 import socket
+import sys
 import threading
 
 import pytest
 
 import orstats
+from orstats.content.generation import Generation
+from orstats.notebook.card import Card, view
 from orstats.notebook.conversation import PAGE, Conversation
-from orstats.notebook.view import card, view
-from orstats.notebook.widgets import Shown
+from orstats.notebook.widgets import HtmlView
 from orstats.sim import Faults, SimServer
 
 QUICK = orstats.Retry(attempts=1)
@@ -34,7 +36,7 @@ def first(sim, reason):
 
 
 def texts(widget):
-    found = [widget.value] if isinstance(widget, Shown) else []
+    found = [widget.value] if isinstance(widget, HtmlView) else []
     for child in getattr(widget, "children", ()):
         found += texts(child)
     return found
@@ -50,12 +52,12 @@ def conversation(messages, **output):
     )
 
 
-def test_a_row_of_a_frame_costs_no_request_and_its_content_one(sim):
+def test_card_of_a_row_sends_no_request_and_one_for_its_content(sim):
     client = sim.client()
     generation_id = first(sim, "stored")
     df = orstats.fetch([generation_id], client=client)
     sim.reset_stats()
-    made = card(df.loc[generation_id], client=client)
+    made = Card(Generation.from_row(df.loc[generation_id], client=client))
     assert repr(made), text(made)
     assert sim.requests == 0
     made.load_content()
@@ -90,21 +92,21 @@ def loading_threads():
         ("regional", "regional host"),
     ],
 )
-def test_no_content_is_explained(sim, reason, said):
+def test_missing_content_is_explained(sim, reason, said):
     made = view(first(sim, reason), client=sim.client())
     made.load_content()
     assert said in text(made)
     assert "Traceback" not in text(made)
 
 
-def test_forbidden_content_names_the_key_it_takes_and_can_be_tried_again(sim):
+def test_forbidden_content_names_the_key_and_can_be_retried(sim):
     made = view(first(sim, "stored"), client=sim.client(api_key=sim.plain_key, management_key=None))
     made.load_content()
     assert "OPENROUTER_MANAGEMENT_KEY" in text(made)
     assert made.load_button.description == "Try again"
 
 
-def test_what_cannot_be_had_is_a_card_too(sim, monkeypatch):
+def test_failures_are_shown_as_a_card(sim, monkeypatch):
     monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -123,28 +125,32 @@ def test_what_cannot_be_had_is_a_card_too(sim, monkeypatch):
         assert "orstats-error" in text(made)
 
 
-def test_the_api_going_down_and_the_key_being_revoked_while_browsing():
+def test_api_going_down_and_key_being_revoked_are_shown():
     with SimServer(60, seed=3) as sim:
         client = sim.client(retry=QUICK)
         generation_id = first(sim, "stored")
         made = view(generation_id, client=client)
-        revoked = card(sim.record(generation_id) | {"id": generation_id}, client=sim.client(api_key="sk-or-gone"))
+        revoked = Card(
+            Generation.from_row(
+                sim.record(generation_id) | {"id": generation_id}, client=sim.client(api_key="sk-or-gone")
+            )
+        )
         revoked.load_content()
         assert "401" in text(revoked)
     made.load_content()
     assert made.content is None
-    assert "could not be had" in text(made)
+    assert "Could not load the content" in text(made)
     assert generation_id in text(made)
     assert made.load_button.description == "Try again"
 
 
-def test_retries_are_shown_while_a_person_waits(sim, monkeypatch):
-    made = card({"id": first(sim, "stored"), "fetch_status": "ok"}, client=offline_client())
+def test_retries_are_shown(sim):
+    made = Card(Generation.from_row({"id": first(sim, "stored"), "fetch_status": "ok"}, client=offline_client()))
     shown = []
-    monkeypatch.setattr(made, "_say", shown.append)
+    made.tabs.children[0].observe(lambda _change: shown.append(text(made.tabs.children[0])), "children")
     made.load_content()
-    assert any("connection refused" in str(html) and "Trying again in" in str(html) for html in shown)
-    assert "connection refused" in " ".join(texts(made))
+    assert any("connection refused" in html and "Trying again in" in html for html in shown)
+    assert "connection refused" in text(made)
 
 
 def offline_client():
@@ -152,16 +158,18 @@ def offline_client():
     return orstats.Client("k", base_url="http://127.0.0.1:1", retry=retry)
 
 
-def test_an_unforeseen_failure_stays_in_the_card(sim, monkeypatch, caplog):
-    made = view(first(sim, "stored"), client=sim.client())
-    monkeypatch.setattr("orstats.notebook.card.Conversation", lambda *_arguments: 1 / 0)
+def test_an_unexpected_failure_stays_in_the_card(sim, monkeypatch, caplog):
+    client = sim.client()
+    made = view(first(sim, "stored"), client=client)
+    monkeypatch.setattr(client, "content", lambda _id: 1 / 0)
     made.load_content()
     assert "ZeroDivisionError" in text(made)
     assert "division by zero" not in text(made)
     assert any("division by zero" in (one.exc_text or "") for one in caplog.records)
+    assert made.load_button.description == "Try again"
 
 
-def test_reprs_hold_no_content(sim):
+def test_reprs_have_no_content(sim):
     generation_id = first(sim, "stored")
     made = view(generation_id, client=sim.client())
     made.load_content()
@@ -177,10 +185,10 @@ def test_reprs_hold_no_content(sim):
     assert secret not in made.generation._repr_html_()
 
 
-def test_long_chats_are_paged_and_open_on_the_answer():
+def test_long_conversations_are_paged_and_open_on_the_completion():
     shown = conversation([{"role": "user", "content": f"ask <{n}>"} for n in range(2_000)], completion="the end")
     assert len(shown._bubbles.children) == PAGE
-    assert shown._where.value == "1,977 to 2,001 of 2,001 messages"
+    assert shown._position.value == "1,977 to 2,001 of 2,001 messages"
     assert "the end" in text(shown)
     assert shown._later.disabled
     shown._earlier.click()
@@ -189,8 +197,8 @@ def test_long_chats_are_paged_and_open_on_the_answer():
     assert len(text(shown)) < 50_000
 
 
-def test_without_the_markdown_extra_texts_are_shown_as_they_are(monkeypatch):
-    monkeypatch.setattr("orstats.notebook.html.markdown._converter", lambda: None)
+def test_without_the_markdown_extra_text_is_preformatted(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nh3", None)
     shown = conversation([{"role": "user", "content": "**bold** <b>"}])
     assert "**bold** &lt;b&gt;" in text(shown)
     assert "<strong>" not in text(shown)
@@ -198,14 +206,14 @@ def test_without_the_markdown_extra_texts_are_shown_as_they_are(monkeypatch):
     assert "orstats[markdown]" in shown.formatted.tooltip
 
 
-def test_a_refused_key_is_not_told_to_ask_for_another_organisation(sim):
+def test_invalid_key_gives_no_advice_about_organisations(sim):
     made = view(sim.ids[0], client=sim.client(api_key="sk-or-revoked", retry=QUICK))
     assert made.generation.http_status == 401
     assert "OPENROUTER_API_KEY" in text(made)
     assert "organisation" not in text(made)
 
 
-def test_search_finds_in_all_pages():
+def test_search_covers_all_pages():
     shown = conversation([{"role": "user", "content": f"ask {n} Needle" if n == 7 else "hay"} for n in range(300)])
     shown.search.value = "needle"
     assert len(shown._bubbles.children) == 1
@@ -250,7 +258,7 @@ def test_a_page_of_images_stays_small():
         {"error": {"status": "x", "message": None, "previous_errors": [None, {"code": None}]}, "output": {}},
     ],
 )
-def test_odd_content_is_shown(sim, odd, monkeypatch):
+def test_malformed_content_is_shown(sim, odd, monkeypatch):
     generation_id = first(sim, "stored")
     client = sim.client()
     made = view(generation_id, client=client)
@@ -260,19 +268,19 @@ def test_odd_content_is_shown(sim, odd, monkeypatch):
     assert text(made).encode()
 
 
-def test_nulls_everywhere():
-    made = card({"id": "gen-1"})
+def test_a_record_of_nulls_is_shown():
+    made = Card(Generation.from_row({"id": "gen-1"}))
     assert "unknown" in text(made)
     assert made.generation._repr_html_()
 
 
-def test_generations_can_be_copied_without_their_client(sim):
+def test_generations_can_be_pickled_and_copied(sim):
     generation = orstats.get(sim.ids[0], client=sim.client())
     assert pickle.loads(pickle.dumps(generation)) == generation
     assert copy.copy(generation) == generation
 
 
-def test_metadata_survives_faults():
+def test_faults_are_retried():
     with SimServer(20, faults=Faults(rate=1.0, kinds=["500"], retry_after_s=0)) as sim:
         made = view(sim.ids[0], client=sim.client(retry=orstats.Retry(first_wait=0.01)))
         assert made.generation.fetch_status == "ok"

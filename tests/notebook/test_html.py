@@ -1,27 +1,31 @@
-"""The only door from strangers' text to HTML: what goes in hostile comes out as text."""
+"""HTML of untrusted input: hostile text is shown as text."""
 
 import base64
 import html as html_module
 import re
+import shutil
 import struct
+import subprocess
 import sys
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 
+import orjson
 import pytest
 
 import orstats.notebook
 from orstats.content.content import Content, StoredAttempt, StoredError
+from orstats.content.facts import status_label
 from orstats.content.generation import Generation
 from orstats.content.html_card import static_card
-from orstats.content.labels import status_label
-from orstats.notebook.html import base as render
-from orstats.notebook.html import card as render_card
-from orstats.notebook.html import content as render_content
-from orstats.notebook.html import markdown as render_markdown
-from orstats.notebook.html.image_check import MAX_BYTES, read_image
+from orstats.notebook.html.base import handler, image, link, pre
+from orstats.notebook.html.card import details, head
+from orstats.notebook.html.content import bubble, raw_json, reasoning, stored_error, turns
+from orstats.notebook.html.image_check import MAX_BYTES, checked_image
+from orstats.notebook.html.markdown import markdown
 
+STATIC = Path(orstats.notebook.__file__).parent / "static"
 HOSTILE = [
     "<script>window.bad=1</script>",
     "<img src=x onerror=alert(1)>",
@@ -48,7 +52,7 @@ TAGS = set(
 
 
 class Seen(HTMLParser):
-    """Notes every tag and attribute, as a browser's parser would find them."""
+    """Collects every tag and attribute that a browser's parser would find."""
 
     def __init__(self):
         super().__init__()
@@ -80,7 +84,7 @@ def harmless(html):
             }
             assert name in allowed or (tag == "button" and name == "onclick"), (tag, name)
             if name == "onclick":
-                assert value == html_module.unescape(render._COPY), value
+                assert value == html_module.unescape(handler("copy")), value
             if name == "href":
                 assert value.startswith(("http://", "https://", "mailto:")), value
                 assert attrs["target"] == "_blank"
@@ -121,12 +125,12 @@ def test_hostile_messages_are_harmless(text, as_markdown):
             "error": {"message": text, "raw": text, "provider_name": text, "previous_errors": [{"message": text}]},
         },
     )
-    for turn in render_content.turns(content):
-        harmless(render_content.bubble(turn, as_markdown=as_markdown))
-        harmless(render_content.bubble(turn, query=text[:3]))
-    harmless(render_content.reasoning(content.reasoning))
-    harmless(render_content.stored_error(content.error))
-    harmless(render_content.raw_json(render_content.raw_content(content)))
+    for turn in turns(content):
+        harmless(bubble(turn, as_markdown=as_markdown))
+        harmless(bubble(turn, query=text[:3]))
+    harmless(reasoning(content.reasoning))
+    harmless(stored_error(content.error))
+    harmless(raw_json(orjson.loads(content.raw)))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -136,13 +140,13 @@ def test_hostile_records_are_harmless(text):
     row |= {"provider_responses": [{"provider_name": text, "status": 503}, {"provider_name": text, "status": 200}]}
     for status in ("ok", "not_found", text):
         generation = Generation.from_row(row | {"fetch_status": status, "error": text})
-        harmless(render_card.head(generation))
-        harmless(render_card.details(generation))
+        harmless(head(generation))
+        harmless(details(generation))
         harmless(static_card(generation).replace("<code>", "").replace("</code>", ""))
 
 
 def test_markdown_is_formatted_and_images_are_links():
-    html = render_markdown.markdown("**b** `c`\n\n| a |\n|---|\n| 1 |\n\n![pic](https://e.example/p.png)")
+    html = markdown("**b** `c`\n\n| a |\n|---|\n| 1 |\n\n![pic](https://e.example/p.png)")
     assert "<strong>b</strong>" in html
     assert "<td>1</td>" in html
     assert '<a href="https://e.example/p.png"' in html
@@ -150,32 +154,27 @@ def test_markdown_is_formatted_and_images_are_links():
     assert "<img" not in html
 
 
-def test_lines_of_a_prompt_do_not_run_together():
-    html = render_markdown.markdown("Name: Ann\nAge: 3\n\n- one\n- two")
+def test_line_breaks_in_markdown_are_kept():
+    html = markdown("Name: Ann\nAge: 3\n\n- one\n- two")
     assert re.search(r"Name: Ann<br>\s*Age: 3", html)
     assert html.count("<li>") == 2
 
 
 def test_without_the_extra_markdown_is_preformatted(monkeypatch):
-    render_markdown._converter.cache_clear()
     monkeypatch.setitem(sys.modules, "nh3", None)
-    monkeypatch.setattr(render_markdown.importlib.util, "find_spec", lambda name: None if name == "nh3" else object())
-    try:
-        assert render_markdown.markdown("**b** <x>") == render.pre("**b** <x>")
-    finally:
-        render_markdown._converter.cache_clear()
+    assert markdown("**b** <x>") == pre("**b** <x>")
 
 
-def test_controls_and_direction_overrides_are_seen():
-    html = render.pre("a\x00\x1b[31m\u202eevil\u2066\r\nb\ud800")
+def test_control_characters_and_direction_overrides_are_visible():
+    html = pre("a\x00\x1b[31m\u202eevil\u2066\r\nb\ud800")
     assert "a[U+0000][U+001B][31m[U+202E]evil[U+2066]\nb\ufffd" in html
-    html.encode()  # what cannot be UTF-8 would break the connection to the browser
-    assert 'dir="auto"' in render.pre("שלום")
+    html.encode()  # text that is not valid UTF-8 would break the connection to the browser
+    assert 'dir="auto"' in pre("שלום")
 
 
-def test_dollars_are_not_mathematics():
+def test_dollar_signs_are_not_read_as_formulas():
     generation = Generation.from_row({"id": "gen-1", "model": "$5 and $7", "cost_usd": 1.0, "cost_basis": "credits"})
-    for html in (render_card.head(generation), static_card(generation)):
+    for html in (head(generation), static_card(generation)):
         assert re.match(r'<div class="[^"]*tex2jax_ignore mathjax_ignore', html)
 
 
@@ -206,19 +205,19 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08\x00\x02\x00\x03" + b"\0"
         (b"RIFF\0\0\0\0WEBPVP8 " + b"\0" * 20, "webp"),
     ],
 )
-def test_good_images_are_shown_by_what_they_are(body, kind):
-    assert read_image(url(body, "image/whatever")).data == url(body, f"image/{kind}")
-    assert f'src="data:image/{kind};base64,' in render.image(url(body, "text/html"))
+def test_valid_images_are_shown_with_their_real_type(body, kind):
+    assert checked_image(url(body, "image/whatever")) == url(body, f"image/{kind}")
+    assert f'src="data:image/{kind};base64,' in image(url(body, "text/html"))
 
 
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
         ("data:image/svg+xml;base64," + base64.b64encode(b"<svg onload=1>").decode(), "not a PNG"),
-        ("data:image/png;base64,####", "broken base64"),
+        ("data:image/png;base64,####", "invalid base64"),
         ("data:image/png;base64,", "not a PNG"),
-        ("data:image/png,abc", "not base64"),
-        ("data:", "not base64"),
+        ("data:image/png,abc", "not a base64"),
+        ("data:", "not a base64"),
         (url(png()[:18]), "damaged"),
         (url(JPEG[:6]), "damaged"),
         (url(png(50_000, 50_000)), "too large to draw"),
@@ -226,48 +225,47 @@ def test_good_images_are_shown_by_what_they_are(body, kind):
         ("data:image/png;base64," + "A" * 27_000_000, "20.2 MB, too large"),
     ],
 )
-def test_bad_images_are_words(given, problem):
-    checked = read_image(given)
-    assert problem in checked.problem
-    assert not checked.data
-    html = render.image(given)
+def test_invalid_images_are_described(given, problem):
+    with pytest.raises(ValueError, match=problem):
+        checked_image(given)
+    html = image(given)
     assert "<img" not in html
     assert len(html) < 500
 
 
 @pytest.mark.parametrize("url", ["http:/lab/tree", "http:lab", "https:", "http:?token", "//lab", "/lab", "http:///lab"])
-def test_no_link_leads_to_the_server_that_shows_it(url):
-    """Without a host, a browser takes an address to be of the page's own server."""
-    assert "href" not in render.link(url, "image")
-    assert "href" not in render.image(url)
+def test_links_without_a_host_are_text(url):
+    """A browser would resolve them against the Jupyter server."""
+    assert "href" not in link(url, "image")
+    assert "href" not in image(url)
 
 
-def test_remote_images_are_links_never_loaded():
-    html = render.image("https://evil.example/beacon.png?u=1")
+def test_remote_images_are_linked_and_never_loaded():
+    html = image("https://evil.example/beacon.png?u=1")
     assert "<img" not in html
     assert "not loaded" in html
     assert harmless(html)[1][1]["href"] == "https://evil.example/beacon.png?u=1"
 
 
-def test_everything_is_bounded():
+def test_large_content_is_bounded():
     big = "x" * 5_000_000
     content = Content.from_wire("gen-1", {"input": {"messages": [{"role": "user", "content": big}] * 3}, "output": {}})
-    turn = render_content.turns(content)[0]
-    assert len(render_content.bubble(turn)) < 10_000  # the text, and its source to copy
-    assert len(render_content.bubble(turn, opened=True)) < 210_000
-    assert "5,000,000" in render_content.bubble(turn)
-    assert len(render_content.bubble(turn, query="x")) < 5_000
-    assert len(render_content.raw_json(render_content.raw_content(content))) < 5_000
-    assert len(render_content.reasoning(big)) < 210_000
+    turn = turns(content)[0]
+    assert len(bubble(turn)) < 10_000  # the text, and its source to copy
+    assert len(bubble(turn, opened=True)) < 210_000
+    assert "5,000,000" in bubble(turn)
+    assert len(bubble(turn, query="x")) < 5_000
+    assert len(raw_json(orjson.loads(content.raw))) < 5_000
+    assert len(reasoning(big)) < 210_000
     attempts = tuple(StoredAttempt(500, big, big, big) for _ in range(200))
-    assert len(render_content.stored_error(StoredError(500, big, big, big, attempts))) < 500_000
+    assert len(stored_error(StoredError(500, big, big, big, attempts))) < 500_000
     deep = []
     for _ in range(200):
         deep = [deep]
-    assert len(render_content.raw_json(deep)) < 100_000
+    assert len(raw_json(deep)) < 100_000
     parts = [{"type": "text", "text": "y" * 5_000}] * 10_000
     many = Content.from_wire("gen-1", {"input": {"messages": [{"role": "user", "content": parts}]}})
-    assert len(render_content.bubble(render_content.turns(many)[0])) < 20_000
+    assert len(bubble(turns(many)[0])) < 20_000
 
 
 def sources(html):
@@ -275,41 +273,41 @@ def sources(html):
 
 
 @pytest.mark.parametrize("as_markdown", [True, False])
-def test_what_is_copied_is_the_text_as_it_was_written(as_markdown):
+def test_copy_button_copies_the_original_text(as_markdown):
     text = "\n# *Title* & <b>\n\n- `x`  \n"
-    html = render_content.bubble(turn_of(text), as_markdown=as_markdown)
+    html = bubble(turn_of(text), as_markdown=as_markdown)
     assert sources(html) == ["\n" + text]  # browsers drop the first line feed
     assert ">copy</button>" in html
-    assert "orstats-copy" not in render_content.bubble(turn_of(text), query="title")
+    assert "orstats-copy" not in bubble(turn_of(text), query="title")
 
 
-def test_a_part_is_not_taken_for_the_whole():
+def test_copy_button_says_when_it_copies_a_part():
     for text, opened in (("x" * 4_001, False), ("x" * 200_001, True)):
-        assert ">copy part</button>" in render_content.bubble(turn_of(text), opened=opened)
-    assert ">copy</button>" in render_content.bubble(turn_of("x" * 4_001), opened=True)
-    assert ">copy part</button>" in render_content.reasoning("x" * 200_001)
+        assert ">copy part</button>" in bubble(turn_of(text), opened=opened)
+    assert ">copy</button>" in bubble(turn_of("x" * 4_001), opened=True)
+    assert ">copy part</button>" in reasoning("x" * 200_001)
     message = {"role": "user", "content": "short", "reasoning": "y" * 5_000}
-    html = render_content.bubble(turn_of(message))
+    html = bubble(turn_of(message))
     assert ">copy part</button>" in html
     assert "the first 4,000 of 5,000" in html
 
 
 def turn_of(message):
     message = message if isinstance(message, dict) else {"role": "user", "content": message}
-    return render_content.turns(Content.from_wire("gen-1", {"input": {"messages": [message]}}))[0]
+    return turns(Content.from_wire("gen-1", {"input": {"messages": [message]}}))[0]
 
 
-def test_html_is_made_in_its_own_modules_only():
+def test_only_html_modules_make_html():
     folder = Path(orstats.notebook.__file__).parent
-    rooms = [*folder.glob("*.py"), *folder.parent.glob("content/*.py")]
-    assert len(rooms) > 10
+    modules = [*folder.glob("*.py"), *folder.parent.glob("content/*.py")]
+    assert len(modules) > 10
     tag = re.compile(r"""["'][^"'\n]*</?[a-z]""")
-    guilty = {
+    offenders = {
         path.name
-        for path in rooms
+        for path in modules
         if path.name != "html_card.py" and any(tag.search(code(one)) for one in path.read_text().splitlines())
     }
-    assert not guilty
+    assert not offenders
     assert tag.search('x = "<div>"')
 
 
@@ -318,7 +316,7 @@ def code(text):
 
 
 @pytest.mark.parametrize(
-    ("known", "word"),
+    ("known", "label"),
     [
         ({"api_type": "video"}, ("ok", "good")),
         ({"api_type": "embeddings", "finish_reason": ""}, ("ok", "good")),
@@ -329,13 +327,37 @@ def code(text):
         ({"api_type": "video", "finish_reason": "error"}, ("failed", "bad")),
     ],
 )
-def test_only_what_writes_text_must_say_why_it_stopped(known, word):
-    assert status_label(Generation("gen-1", **known)) == word
+def test_status_label_needs_a_finish_reason_for_text_only(known, label):
+    assert status_label(Generation("gen-1", **known)) == label
 
 
-def test_the_static_card_says_nothing_of_times_and_tokens_that_nobody_knows():
+def test_static_card_omits_missing_times_and_tokens():
     card = static_card(Generation("gen-1", cost_usd=0.4, generation_time=53_600.0))
     assert "none counted for this call" in card
-    assert ">53.6 s in all<" in card
+    assert ">53.6 s total<" in card
     assert "?" not in card
     assert "duration" not in static_card(Generation("gen-1"))
+
+
+def test_static_files_are_well_formed():
+    """Scripts become event attributes and must be one function; style sheets must not end their element."""
+    scripts, sheets = list(STATIC.glob("*.js")), list(STATIC.glob("*.css"))
+    assert scripts
+    assert sheets
+    for path in [*scripts, *sheets]:
+        text = path.read_text("utf-8")
+        code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        assert all(code.count(left) == code.count(right) for left, right in ("()", "[]", "{}")), path.name
+        assert "</style" not in text, path.name
+    for path in scripts:
+        assert re.match(r"(/\*.*?\*/\s*)?function \w+\(", path.read_text("utf-8"), re.DOTALL), path.name
+        if node := shutil.which("node"):
+            subprocess.run([node, "--check", path], check=True)
+
+
+def test_style_sheets_and_html_use_the_same_classes():
+    sheets = "".join(path.read_text("utf-8") for path in STATIC.glob("*.css"))
+    modules = "".join(path.read_text("utf-8") for path in STATIC.parent.rglob("*.py"))
+    styled = set(re.findall(r"\.orstats-([a-z]+)", sheets))
+    assert len(styled) > 50
+    assert {name for name in styled if f"orstats-{name}" not in modules and f'"{name}"' not in modules} == set()

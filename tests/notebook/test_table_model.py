@@ -1,0 +1,141 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from orstats.errors import ConfigError
+from orstats.frame.build import Outcome, assemble, empty_frame, to_table
+from orstats.notebook.table_model import MISSING, Query, TableModel
+
+RECORDS = [
+    {"model": "a/x", "provider_name": "P", "total_cost": 0.5, "is_byok": False, "created_at": "2026-03-01T10:00:00Z"},
+    {"model": "a/x", "provider_name": None, "total_cost": 0.1, "is_byok": False, "created_at": "2026-03-02T10:00:00Z"},
+    {"model": "b/y", "provider_name": "Q", "total_cost": None, "is_byok": False, "created_at": "2026-03-03T10:00:00Z"},
+    {"model": "b/y", "provider_name": "Q", "total_cost": 0.0, "is_byok": False, "cancelled": True},
+]
+RECORDS[1] |= {"external_user": "Ünal (team) [x]", "session_id": "S-77"}
+RECORDS[0] |= {"native_tokens_prompt": 10, "native_tokens_completion": 5, "generation_time": 100.0}
+RECORDS[1] |= {"native_tokens_prompt": 1, "native_tokens_completion": 1, "generation_time": 300.0}
+IDS = [f"gen-{n}" for n in range(4)]
+
+
+@pytest.fixture
+def table():
+    gone = {"gen-lost": Outcome("not_found", 404, 1, "Unknown.")}
+    return TableModel(assemble([*IDS, "gen-lost"], [to_table(IDS, RECORDS, [0.0] * 4)], gone))
+
+
+def kept(table, **query):
+    return table.df.index[table.select(Query(**query))].tolist()
+
+
+def test_no_filter_keeps_every_row(table):
+    assert kept(table) == [*IDS, "gen-lost"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"model": "a/x"}, ["gen-0", "gen-1"]),
+        ({"provider": MISSING}, ["gen-1", "gen-lost"]),
+        ({"model": "b/y", "provider": "Q", "status": "cancelled"}, ["gen-3"]),
+        ({"status": "not ok"}, ["gen-lost"]),
+        ({"status": "not found"}, ["gen-lost"]),
+        ({"status": "cost unknown"}, ["gen-2"]),
+        ({"status": "cost 0"}, ["gen-3"]),
+        ({"status": "no such status"}, []),
+        ({"cost_min": 0.1}, ["gen-0", "gen-1"]),
+        ({"cost_max": 0.1}, ["gen-1", "gen-3"]),
+        ({"cost_min": 0.2, "cost_max": 0.1}, []),
+        ({"since": datetime(2026, 3, 2, 10)}, ["gen-1", "gen-2"]),  # noqa: DTZ001 - times of the picker have no zone
+        ({"until": datetime(2026, 3, 2, 10, tzinfo=UTC)}, ["gen-0"]),
+        ({"text": "GEN-LO"}, ["gen-lost"]),
+        ({"text": "  s-77 "}, ["gen-1"]),
+        ({"text": "ünal (TEAM) [x"}, ["gen-1"]),
+        ({"text": "a/x"}, []),
+    ],
+)
+def test_a_query_keeps_rows_that_match_all_conditions(table, query, expected):
+    assert kept(table, **query) == expected
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_sorting_is_stable_with_missing_values_last(table, descending):
+    everything = np.ones(5, dtype=bool)
+    costs = table.df["cost_usd"].iloc[table.positions(everything, "cost_usd", descending=descending)].tolist()
+    assert costs[:3] == sorted([0.5, 0.1, 0.0], reverse=descending)
+    assert np.isnan(costs[3:]).all()
+    models = table.positions(everything, "model", descending=descending).tolist()
+    assert models == ([2, 3, 0, 1, 4] if descending else [0, 1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_every_column_can_be_sorted_by(table, descending):
+    for name in table.columns:
+        assert sorted(table.order(name, descending=descending).tolist()) == list(range(5)), name
+
+
+def test_totals_count_unknown_costs(table):
+    figures = table.totals(np.ones(5, dtype=bool))
+    assert (figures.rows, figures.not_ok, figures.cost_unknown) == (5, 1, 1)
+    assert figures.cost_usd == pytest.approx(0.6)
+    assert (figures.tokens, figures.median_ms) == (17, 200.0)
+    nothing = table.totals(np.zeros(5, dtype=bool))
+    assert (nothing.rows, nothing.cost_usd, nothing.tokens, nothing.median_ms) == (0, None, None, None)
+
+
+def test_cost_over_time_adds_up(table):
+    edges, costs = table.cost_over_time(np.ones(5, dtype=bool), 7)
+    assert len(edges) == 8
+    assert sum(costs) == pytest.approx(0.6)
+    assert table.cost_over_time(np.zeros(5, dtype=bool), 7) is None
+
+
+def test_choices_are_counted_most_frequent_first(table):
+    assert table.choices("model") == [("a/x", 2), ("b/y", 2), (MISSING, 1)]
+
+
+def test_an_empty_frame_can_be_queried():
+    table = TableModel(empty_frame())
+    nothing = np.zeros(0, dtype=bool)
+    assert kept(table, text="x", model="m", cost_min=1.0, status="ok", since=datetime(2026, 1, 1, tzinfo=UTC)) == []
+    assert table.choices("model") == []
+    assert table.positions(nothing, "created_at", descending=True).tolist() == []
+
+
+def test_columns_may_be_missing():
+    table = TableModel(
+        pd.DataFrame({"id": ["a", "b", "c"], "mixed": [1, "x", None], "kind": pd.Categorical(["q", "p", "q"])})
+    )
+    assert kept(table, text="b") == ["b"]
+    assert kept(table, cost_min=0.0) == []
+    everything = np.ones(3, dtype=bool)
+    assert table.positions(everything, "kind", descending=False).tolist() == [1, 0, 2]
+    assert sorted(table.positions(everything, "mixed", descending=False).tolist()) == [0, 1, 2]
+
+
+def test_added_columns_of_any_type_can_be_sorted_by():
+    added = {"tags": [["b"], ["a"], None], "team": [{"n": 2}, {"n": 1}, None], "wave": 1j, "raw": [b"b", b"a", None]}
+    added["month"] = pd.PeriodIndex(["2026-02", "2026-01", None], freq="M")
+    table = TableModel(pd.DataFrame(added, index=pd.Index(["x", "y", "z"], name="id")))
+    for column in ("tags", "team", "month", "raw"):
+        assert table.positions(np.ones(3, dtype=bool), column, descending=False).tolist() == [1, 0, 2], column
+    assert len(table.order("wave", descending=True)) == 3
+
+
+def test_of_columns_of_the_same_name_the_first_is_used(table):
+    twice = TableModel(pd.concat([table.df, table.df[["model"]].fillna("z")], axis=1))
+    assert twice.columns == table.columns
+    assert twice.choices("model") == table.choices("model")
+
+
+@pytest.mark.parametrize("wrong", [pd.DataFrame({"model": ["a"]}), ["gen-1"], None])
+def test_input_without_ids_is_rejected(wrong):
+    with pytest.raises(ConfigError):
+        TableModel(wrong)
+
+
+def test_an_unknown_column_is_rejected(table):
+    with pytest.raises(ConfigError, match="nonsense"):
+        table.order("nonsense", descending=False)
