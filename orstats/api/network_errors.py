@@ -1,4 +1,4 @@
-"""What kind of failure an exception of requests and urllib3 is, in words; their own texts hold addresses of objects."""
+"""Exceptions of urllib3 as typed errors in plain words; their own texts contain addresses of objects."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-import requests
 import urllib3
-from urllib3.exceptions import LocationParseError, ProxySchemeUnknown
 
 from orstats.api.response import quote
 from orstats.api.tls import certificate_problem
@@ -74,14 +72,10 @@ def _not_http(sent: str, host: str, proxy: str | None) -> str:
 def _proxy_problem(error: Exception, host: str, proxy: str | None) -> str | None:
     """Say which setting of the proxy is wrong, if one is: another attempt would end the same way."""
     text = str(error)
-    if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
-        return "SOCKS proxies, such as the one of HTTPS_PROXY or ALL_PROXY, require PySocks: pip install pysocks"
     if "SOCKS5 authentication" in text:
         return _proxy_refusal(407, host, proxy)
     if "not allowed by ruleset" in text:
         return _proxy_refusal(403, host, proxy)
-    if any(_find(error, kind) for kind in (requests.exceptions.InvalidURL, ProxySchemeUnknown, LocationParseError)):
-        return f"HTTPS_PROXY (or ALL_PROXY) must look like http://host:port, got {_shown(proxy)!r}"
     status = _PROXY_STATUS.search(text)
     return None if status is None else _proxy_refusal(int(status[1]), host, proxy)
 
@@ -126,10 +120,10 @@ def _connection_problem(error: Exception, host: str, proxy: str | None) -> tuple
         return NoConnectionError, f"the proxy could not connect to {host} ({status[1]})"
     if _find(error, urllib3.exceptions.ProxyError) or ("[Errno" in text and (proxy or "").startswith("socks")):
         return NoConnectionError, f"the proxy {_host(proxy)} could not be reached ({_cause(text)})"
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return NoConnectionError, f"no connection to {host} within the time-out"
     if _find(error, urllib3.exceptions.NewConnectionError):  # NameResolutionError is one
         return NoConnectionError, f"no connection to {host} ({_cause(text)})"
+    if _find(error, urllib3.exceptions.ConnectTimeoutError):
+        return NoConnectionError, f"no connection to {host} within the time-out"
     return NetworkError, next((words for kinds, words in _KINDS if isinstance(error, kinds)), None) or _cause(
         text, error
     )
@@ -151,11 +145,11 @@ _CAUSES: Final = (
     (("reset", "aborted", "closed"), "the connection was closed before the response"),
 )
 _KINDS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
-    ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "no response within the time-out"),
+    ((urllib3.exceptions.TimeoutError, TimeoutError), "no response within the time-out"),
     (urllib3.exceptions.IncompleteRead, "the response was cut short"),
     (urllib3.exceptions.DecodeError, "the response could not be decompressed"),
-    (requests.exceptions.InvalidHeader, "the response headers contradict each other"),
-    (requests.exceptions.SSLError, "the TLS connection failed"),
+    (urllib3.exceptions.InvalidHeader, "the response headers contradict each other"),
+    (urllib3.exceptions.SSLError, "the TLS connection failed"),
 )
 
 
@@ -177,7 +171,8 @@ def _host(proxy: str | None) -> str:
     return quote((proxy or "").rpartition("@")[2].rpartition("//")[2])
 
 
-def _shown(proxy: str | None) -> str:
-    """Return the URL of a proxy without its user and password."""
-    scheme, colon, _ = (proxy or "").partition("://")
-    return f"{quote(scheme)}://{_host(proxy)}" if colon else _host(proxy)
+def invalid_proxy(proxy: str) -> str:
+    """Say that the URL of a proxy is invalid, without its user and password."""
+    scheme, colon, _ = proxy.partition("://")
+    shown = f"{quote(scheme)}://{_host(proxy)}" if colon else _host(proxy)
+    return f"HTTPS_PROXY (or ALL_PROXY) must look like http://host:port, got {shown!r}"

@@ -25,28 +25,29 @@ _BUNDLES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/ssl/ca-bundle.pem",
 )
+#: The first one that is set wins; a directory of SSL_CERT_DIR is read as well as SSL_CERT_FILE.
+_BUNDLE_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _PROBE_S: Final = 1.0
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
-def make_context(bundle: str | None) -> ssl.SSLContext:
+def make_context() -> ssl.SSLContext:
     """Return a TLS context for all connections of a client; loading the authorities takes some 40 ms."""
-    context = create_urllib3_context()
-    paths = ssl.get_default_verify_paths()
-    file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if bundle:
-        _load(context, bundle, _named("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
-    elif file:
-        _load(context, file, "SSL_CERT_FILE")
-        context.load_verify_locations(capath=directory or paths.openssl_capath)
-    elif sys.platform in ("darwin", "win32") and not directory:
+    directory = os.environ.get("SSL_CERT_DIR")
+    variable = next((name for name in _BUNDLE_VARIABLES if os.environ.get(name)), None)
+    if variable is None and sys.platform in ("darwin", "win32") and not directory:
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context, paths = create_urllib3_context(), ssl.get_default_verify_paths()
+    directory = directory or paths.openssl_capath
+    if variable is not None:
+        _load(context, os.environ[variable], variable)
+        if variable == "SSL_CERT_FILE":
+            context.load_verify_locations(capath=directory)
     else:  # truststore would load the bundle again for each connection, and do one handshake at a time
-        directory = directory or paths.openssl_capath
-        found = next((path for path in (paths.openssl_cafile, *_BUNDLES) if Path(path).is_file()), None)
-        if found is None and not _has_certificates(directory):
-            found = DEFAULT_CA_BUNDLE_PATH
-        context.load_verify_locations(found, directory)
+        bundle = next((path for path in (paths.openssl_cafile, *_BUNDLES) if Path(path).is_file()), None)
+        if bundle is None and not _has_certificates(directory):
+            bundle = DEFAULT_CA_BUNDLE_PATH
+        context.load_verify_locations(bundle, directory)
     return context
 
 
@@ -63,10 +64,6 @@ def _load(context: ssl.SSLContext, path: str, variable: str) -> None:
         why = "not a PEM file of certificates" if isinstance(error, ssl.SSLError) else error.strerror
     if why is not None:
         raise NetworkSetupError(f"{variable} must name a CA bundle, got {path!r} ({why})")
-
-
-def _named(*variables: str) -> str:
-    return next((name for name in variables if os.environ.get(name)), variables[0])
 
 
 def _has_certificates(directory: str) -> bool:

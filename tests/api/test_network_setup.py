@@ -4,14 +4,15 @@ import contextlib
 import hashlib
 import shutil
 import socket
+import sys
 import threading
 from base64 import b64encode
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
 from cryptography.x509 import load_pem_x509_certificate
-from requests import adapters
 from urllib3 import HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import NewConnectionError
@@ -156,13 +157,13 @@ def test_certifi_serves_where_the_machine_has_no_store(monkeypatch, tmp_path):
     monkeypatch.setattr(tls.sys, "platform", "linux")
     monkeypatch.setattr(tls.ssl, "get_default_verify_paths", lambda: nothing)
     monkeypatch.setattr(tls, "_BUNDLES", ())
-    assert tls.make_context(None).get_ca_certs()
+    assert tls.make_context().get_ca_certs()
 
 
 def test_all_connections_of_a_client_share_one_context(sims, monkeypatch):
     made = []
     monkeypatch.setenv("SSL_CERT_FILE", str(sims["valid"].ca_file))
-    monkeypatch.setattr(transport, "make_context", lambda bundle: made.append(1) or tls.make_context(bundle))
+    monkeypatch.setattr(transport, "make_context", lambda: made.append(1) or tls.make_context())
     sim = sims["valid"]
     with sim.client() as client:
         for again in (client, client.with_options(timeout=5)):
@@ -316,10 +317,7 @@ def test_certificate_of_a_proxy_is_told_from_that_of_the_host(sims, monkeypatch)
 
 
 def test_socks_without_pysocks_says_what_to_install(monkeypatch):
-    def missing(*_arguments, **_options):
-        raise adapters.InvalidSchema("Missing dependencies for SOCKS support.")
-
-    monkeypatch.setattr(adapters, "SOCKSProxyManager", missing)
+    monkeypatch.setitem(sys.modules, "socks", None)
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     assert "SOCKS proxies" in setup_error("https://openrouter.ai")
     assert "pip install pysocks" in setup_error("https://openrouter.ai")
@@ -350,7 +348,8 @@ def test_socks_failures_are_told_apart(monkeypatch, said, kind, words):
             super().__init__(**options)
             self.pool_classes_by_scheme = {"https": Pool}
 
-    monkeypatch.setattr(adapters, "SOCKSProxyManager", Manager)
+    monkeypatch.setitem(sys.modules, "socks", SimpleNamespace(__spec__="found"))
+    monkeypatch.setitem(sys.modules, "urllib3.contrib.socks", SimpleNamespace(SOCKSProxyManager=Manager))
     monkeypatch.setenv("HTTPS_PROXY", "socks5h://127.0.0.1:1")
     with pytest.raises(kind) as caught:
         ask("https://openrouter.ai")

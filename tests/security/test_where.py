@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import ssl
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from requests.exceptions import InvalidSchema
 
 import orstats
 from orstats import errors
@@ -148,10 +148,7 @@ def test_no_proxy_sees_what_is_for_this_machine(variable, key, answering, monkey
 
 
 def test_a_socks_proxy_that_cannot_be_used_is_said_and_not_tried_again(key, monkeypatch):
-    def missing(*_words, **_options):
-        raise InvalidSchema("Missing dependencies for SOCKS support.")
-
-    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", missing)  # as it is without PySocks
+    monkeypatch.setitem(sys.modules, "socks", None)  # as it is without PySocks
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     with pytest.raises(errors.NetworkError, match="pip install pysocks") as caught:
         ask("https://api.example", key)
