@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from orstats.notebook.card import view
     from orstats.notebook.explorer import explore
     from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
-    from orstats.reports.cost_tokens_latency import cost_by, coverage, failures_by, latency_by, tokens_by
+    from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
+    from orstats.reports.coverage import coverage
+    from orstats.reports.failures import failures_by
     from orstats.reports.what_if import what_if
 
 __all__ = [
@@ -88,10 +90,10 @@ _HOME: Final = {
     "attempts": "orstats.frame.views",
     "combine": "orstats.frame.combine",
     "cost_by": "orstats.reports.cost_tokens_latency",
-    "coverage": "orstats.reports.cost_tokens_latency",
+    "coverage": "orstats.reports.coverage",
     "explore": "orstats.notebook.explorer",
     "failures": "orstats.frame.views",
-    "failures_by": "orstats.reports.cost_tokens_latency",
+    "failures_by": "orstats.reports.failures",
     "fetch": "orstats.fetching.fetch",
     "fetch_contents": "orstats.content.fetch_contents",
     "field_table": "orstats.frame.views",

@@ -31,8 +31,8 @@ from orstats.errors import ColumnError, MissingExtraError, OrstatsError, ReadErr
 from orstats.export.column_formats import NAMES, heading
 from orstats.export.csv_cells import unsafe_text
 from orstats.frame import arrow
+from orstats.frame.build import pandas_array
 from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field
-from orstats.frame.to_pandas import pandas_array
 from orstats.frame.validation import DecimalMark, cast, decimal_mark, values_of, warn_duplicates
 
 #: Columns of the vendor's Activity export, and the fields that they are.

@@ -20,7 +20,8 @@ from orstats.fetching.batch import StopRule, run_batch
 from orstats.fetching.progress import Progress
 from orstats.fetching.scheduler import Schedule, tally
 from orstats.fetching.workers import Crew, Result
-from orstats.frame.build import SOURCE, Outcome, assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import SOURCE, FetchOutcome, build_frame
 
 log = logging.getLogger("orstats.fetch")
 
@@ -155,7 +156,7 @@ class _Run:
         self.archive = archive
         self.host = client.settings.host
         self.tables: list[pa.Table] = []
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, FetchOutcome] = {}
         self.to_ask: Sequence[str] = ids
         self.error: ApiError | None = None  # the latest that an id ended with
         self._got: dict[str, Result] = {}
@@ -202,7 +203,7 @@ class _Run:
 
     def frame(self) -> pd.DataFrame:
         """Return a row for each id asked for. Gives the records away: holding them would double the memory."""
-        frame = assemble(self.ids, self._give_records(), self.outcomes)
+        frame = build_frame(self.ids, self._give_records(), self.outcomes)
         frame.attrs[SOURCE] = self.host + ("" if self.archive is None else f", archive {self.archive.path}")
         return frame
 
@@ -217,7 +218,7 @@ class _Run:
 
     def _mark_not_attempted(self, reason: str) -> None:
         have = self.outcomes.keys() | {i for table in self.tables for i in table.column("id").to_pylist()}
-        rest = Outcome("not_attempted", None, 0, f"{reason} before this id was requested.")
+        rest = FetchOutcome("not_attempted", None, 0, f"{reason} before this id was requested.")
         self.outcomes.update(dict.fromkeys((i for i in self.ids if i not in have), rest))
 
     def _take(self, result: Result) -> bool:
@@ -227,7 +228,7 @@ class _Run:
             self._got[task.id] = result
             self.outcomes[task.id] = _ok(task.attempts)
         else:
-            self.outcomes[task.id] = Outcome(result.status, error.status, task.attempts, str(error))
+            self.outcomes[task.id] = FetchOutcome(result.status, error.status, task.attempts, str(error))
             self.error = error
         return error is None
 
@@ -262,13 +263,13 @@ class _Run:
     def _is_foreign(self, generation_id: str) -> bool:
         why = why_foreign(generation_id)
         if why is not None:
-            self.outcomes[generation_id] = Outcome("invalid_id", None, 0, why)
+            self.outcomes[generation_id] = FetchOutcome("invalid_id", None, 0, why)
         return why is not None
 
 
-_OK: Final[dict[int, Any]] = {attempts: Outcome("ok", 200, attempts, None) for attempts in range(1, 4)}
+_OK: Final[dict[int, Any]] = {attempts: FetchOutcome("ok", 200, attempts, None) for attempts in range(1, 4)}
 
 
-def _ok(attempts: int) -> Outcome:
+def _ok(attempts: int) -> FetchOutcome:
     """Share the outcome that nearly every row has."""
-    return _OK.get(attempts) or Outcome("ok", 200, attempts, None)
+    return _OK.get(attempts) or FetchOutcome("ok", 200, attempts, None)

@@ -1,11 +1,17 @@
-"""Arrow columns of JSON values: a column at once where :mod:`~orstats.frame.coerce` converts one value."""
+"""From JSON records to record tables: typed Arrow columns, which is what the archive keeps.
+
+Pure: no files, no network, no clock, no pandas. A column of the usual types is converted at once, and anything else
+value by value with :mod:`~orstats.frame.coerce`. Both ways agree.
+"""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +37,11 @@ RECORD_SCHEMA: Final = pa.schema(
     [(field.name, TYPES[field.kind]) for field in (ID, *WIRE, EXTRA, *DERIVED, FIELDS["fetched_at"])]
 )
 
+_KNOWN: Final = frozenset({ID.name, *(field.name for field in WIRE)})
+_WIRE_VALUES: Final = operator.itemgetter(*(field.name for field in WIRE))
+#: Records that fit the processor's cache: transposing so many at a time takes a third of the time of all at once.
+_SLICE: Final = 200
+
 _USUAL_TYPES: Final[Mapping[Kind, frozenset[type]]] = MappingProxyType(
     {
         "text": frozenset({str, type(None)}),
@@ -49,10 +60,7 @@ _USUAL_TIME: Final = (
 
 
 def column(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, list[int]]:
-    """Make one typed column.
-
-    A column whose values are all of the usual type is converted at once; any other value by value, with
-    :mod:`~orstats.frame.coerce`. Both ways agree.
+    """Make one typed column, and list the rows whose value is not of its kind.
 
     Examples
     --------
@@ -101,3 +109,53 @@ def derived_columns(table: pa.Table) -> dict[str, pa.Array]:
     records = map(Inputs, *(table[name].to_pylist() for name in Inputs._fields))
     values = list(zip(*map(derive, records), strict=True)) or [()] * len(DERIVED)
     return {field.name: pa.array(one, TYPES[field.kind]) for field, one in zip(DERIVED, values, strict=True)}
+
+
+def to_table(ids: Sequence[str], records: Sequence[Mapping[str, Any]], fetched_at: Sequence[float]) -> pa.Table:
+    """Make a record table of the API's records, one row each.
+
+    No record makes it fail: a value of the wrong kind becomes null and is kept as sent in ``extra``, together with the
+    fields that the field table does not have.
+
+    Examples
+    --------
+    >>> table = to_table(["gen-1"], [{"total_cost": "0.25", "is_byok": False, "colour": "red"}], [0.0])
+    >>> table.select(["id", "cost_usd", "cost_basis", "extra"]).to_pylist()
+    [{'id': 'gen-1', 'cost_usd': 0.25, 'cost_basis': 'credits', 'extra': '{"colour":"red"}'}]
+    """
+    if not len(ids) == len(records) == len(fetched_at):
+        raise ValueError(
+            f"Got {len(ids)} ids, {len(records)} records and {len(fetched_at)} times; expected equally many."
+        )
+    columns: dict[str, Any] = {ID.name: column(ids, "text")[0]}
+    left: dict[int, dict[str, Any]] = {
+        row: {name: value for name, value in record.items() if name not in _KNOWN}
+        for row, record in enumerate(records)
+        if not _KNOWN.issuperset(record)
+    }
+    for field, values in zip(WIRE, _transposed(records), strict=True):
+        columns[field.name], refused = column(values, field.kind)
+        for row in refused:
+            left.setdefault(row, {})[field.name] = values[row]
+    extra: list[str | None] = [None] * len(ids)
+    for row, fields in left.items():
+        extra[row] = coerce.object_text(fields)
+    columns[EXTRA.name] = pa.array(extra, pa.string())
+    microseconds = np.rint(np.asarray(fetched_at, dtype=np.float64) * 1e6).astype(np.int64)
+    columns["fetched_at"] = pa.array(microseconds).cast(TYPES["time"])
+    columns |= derived_columns(pa.table(columns))
+    return pa.table([columns[name] for name in RECORD_SCHEMA.names], schema=RECORD_SCHEMA)
+
+
+def _transposed(records: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    """Return the values of each wire field; None where a record does not have it."""
+    columns: list[list[Any]] = [[] for _ in WIRE]
+    for start in range(0, len(records), _SLICE):
+        part = records[start : start + _SLICE]
+        try:
+            rows = list(map(_WIRE_VALUES, part))
+        except KeyError:
+            rows = [tuple(record.get(field.name) for field in WIRE) for record in part]
+        for values, more in zip(columns, zip(*rows, strict=True), strict=True):
+            values.extend(more)
+    return columns

@@ -62,9 +62,10 @@ def summary(df: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from orstats.frame.build import assemble, to_table
+    >>> from orstats.frame.build import build_frame
+    >>> from orstats.frame.arrow import to_table
     >>> record = {"total_cost": 0.25, "is_byok": False, "native_tokens_prompt": 10}
-    >>> totals = summary(assemble(["gen-1", "gen-2"], [to_table(["gen-1"], [record], [0.0])], {}))
+    >>> totals = summary(build_frame(["gen-1", "gen-2"], [to_table(["gen-1"], [record], [0.0])], {}))
     >>> totals.loc[["asked", "ok", "missing", "cost_usd"], ["value", "unit"]].values.tolist()
     [[2, 'ids'], [1, 'ids'], [1, 'ids'], [0.25, 'USD']]
     """

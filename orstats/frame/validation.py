@@ -24,8 +24,8 @@ import pyarrow.compute as pc
 from orstats._warn import warn_caller
 from orstats.errors import ColumnError, ConfigError, DuplicateIdsWarning
 from orstats.frame import arrow, coerce
+from orstats.frame.build import pandas_array, pandas_dtype
 from orstats.frame.schema import FIELDS, ID, Field, Kind
-from orstats.frame.to_pandas import pandas_array
 
 Frame = nw.DataFrame[Any] | nw.LazyFrame[Any]
 DecimalMark = Literal[".", ","]
@@ -167,7 +167,7 @@ def cast_columns(
     changed = {}
     for name in names:
         field = fields.get(name)
-        if field is not None and name in df.columns and df[name].dtype != _dtype(field):
+        if field is not None and name in df.columns and df[name].dtype != pandas_dtype(field):
             changed[name] = pandas_array(field, cast(values_of(df[name]), field, decimal=decimal))
     return df.assign(**changed) if changed else df
 
@@ -204,10 +204,6 @@ def frame_of(native: Any) -> Frame:
     """Wrap a native frame that is known to be of one of the engines."""
     wrapped: Frame = nw.from_native(native)
     return wrapped
-
-
-def _dtype(field: Field) -> Any:
-    return pd.StringDtype("pyarrow") if field.dtype == "string" else pd.api.types.pandas_dtype(field.dtype)
 
 
 def _has_kind(dtype: Any, kind: Kind) -> bool:

@@ -9,10 +9,10 @@ from typing import Any, Final
 import pandas as pd
 
 from orstats.frame import arrow
+from orstats.frame.build import pandas_array
 from orstats.frame.derive import provider_attempts, winning_attempt_index
 from orstats.frame.display import ReportFrame
 from orstats.frame.schema import FIELDS, ID, Field
-from orstats.frame.to_pandas import pandas_array
 from orstats.frame.validation import equals, require
 
 _SOURCE: Final = "API reference, ProviderResponse"
@@ -72,9 +72,10 @@ def attempts(df: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from orstats.frame.build import assemble, to_table
+    >>> from orstats.frame.build import build_frame
+    >>> from orstats.frame.arrow import to_table
     >>> chain = [{"status": 503, "provider_name": "A", "latency": 327}, {"status": 200, "provider_name": "B"}]
-    >>> frame = assemble(["gen-1"], [to_table(["gen-1"], [{"provider_responses": chain}], [0.0])], {})
+    >>> frame = build_frame(["gen-1"], [to_table(["gen-1"], [{"provider_responses": chain}], [0.0])], {})
     >>> attempts(frame)[["attempt", "provider_name", "latency", "ok"]].to_dict("records")
     [{'attempt': 1, 'provider_name': 'A', 'latency': 327.0, 'ok': False},
      {'attempt': 2, 'provider_name': 'B', 'latency': nan, 'ok': True}]
@@ -131,8 +132,8 @@ def failures(df: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from orstats.frame.build import Outcome, assemble
-    >>> frame = assemble(["gen-1"], [], {"gen-1": Outcome("pending", 404, 3, "Not found yet.")})
+    >>> from orstats.frame.build import FetchOutcome, build_frame
+    >>> frame = build_frame(["gen-1"], [], {"gen-1": FetchOutcome("pending", 404, 3, "Not found yet.")})
     >>> failures(frame).loc["gen-1", "advice"]
     'Try again in a minute: records become available a few seconds after the generation finishes.'
     """

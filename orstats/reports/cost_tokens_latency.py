@@ -151,9 +151,10 @@ def tokens_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str 
 
     Examples
     --------
-    >>> from orstats.frame.build import assemble, to_table
+    >>> from orstats.frame.build import build_frame
+    >>> from orstats.frame.arrow import to_table
     >>> record = {"model": "a", "native_tokens_prompt": 80, "native_tokens_completion": 20, "native_tokens_cached": 20}
-    >>> row = tokens_by(assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})).loc["a"]
+    >>> row = tokens_by(build_frame(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})).loc["a"]
     >>> int(row["tokens_total"]), float(row["cache_hit_rate"])
     (100, 0.25)
     """
@@ -208,9 +209,10 @@ def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str
 
     Examples
     --------
-    >>> from orstats.frame.build import assemble, to_table
+    >>> from orstats.frame.build import build_frame
+    >>> from orstats.frame.arrow import to_table
     >>> records = [{"model": "a", "streamed": True, "latency": ms} for ms in (100, 300)]
-    >>> row = latency_by(assemble(["1", "2"], [to_table(["1", "2"], records, [0.0] * 2)], {})).loc[("a", True)]
+    >>> row = latency_by(build_frame(["1", "2"], [to_table(["1", "2"], records, [0.0] * 2)], {})).loc[("a", True)]
     >>> int(row["latency_n"]), float(row["latency_p50"])
     (2, 200.0)
     """

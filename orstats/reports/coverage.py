@@ -42,9 +42,10 @@ def coverage(frame: Any) -> dict[str, int | float | None]:
 
     Examples
     --------
-    >>> from orstats.frame.build import Outcome, assemble, to_table
+    >>> from orstats.frame.build import FetchOutcome, build_frame
+    >>> from orstats.frame.arrow import to_table
     >>> table = to_table(["gen-1"], [{"total_cost": 0.5, "is_byok": False}], [0.0])
-    >>> coverage(assemble(["gen-1", "gen-2"], [table], {"gen-2": Outcome("pending", 404, 1, "Not yet.")}))
+    >>> coverage(build_frame(["gen-1", "gen-2"], [table], {"gen-2": FetchOutcome("pending", 404, 1, "Not yet.")}))
     {'asked': 2, 'ok': 1, 'pending': 1, 'missing': 0, 'cost_unknown': 0, 'byok': 0, 'byok_share': 0.0}
     """
     return coverage_of(wrap(frame))

@@ -48,10 +48,11 @@ def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: st
 
     Examples
     --------
-    >>> from orstats.frame.build import assemble, to_table
+    >>> from orstats.frame.build import build_frame
+    >>> from orstats.frame.arrow import to_table
     >>> chain = [{"status": 503, "provider_name": "A", "latency": 327}, {"status": 200, "provider_name": "B"}]
     >>> record = {"provider_name": "B", "provider_responses": chain, "finish_reason": "stop"}
-    >>> df = assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
+    >>> df = build_frame(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
     >>> failures_by(df, "provider_name")[["attempts", "failed_attempts", "failed_attempt_ms"]].values.tolist()
     [[1, 1, 327.0], [1, 0, 0.0]]
     """

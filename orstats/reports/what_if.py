@@ -57,10 +57,11 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
 
     Examples
     --------
-    >>> from orstats.frame.build import assemble, to_table
+    >>> from orstats.frame.build import build_frame
+    >>> from orstats.frame.arrow import to_table
     >>> record = {"model": "a", "total_cost": 9.0, "is_byok": False,
     ...           "native_tokens_prompt": 3_000_000, "native_tokens_cached": 1_000_000, "native_tokens_completion": 0}
-    >>> df = assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
+    >>> df = build_frame(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
     >>> what_if(df, {"a": {"prompt": 2.0, "cached": 0.5, "completion": 8.0}}).loc["a", "difference_usd"].item()
     -4.5
     """

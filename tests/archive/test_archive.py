@@ -14,8 +14,7 @@ from stored import CREATED, HOST, SETTLED, ids_of, parts, records
 
 from orstats.archive import archive as module
 from orstats.archive.archive import Archive
-from orstats.frame.arrow import RECORD_SCHEMA
-from orstats.frame.build import to_table
+from orstats.frame.arrow import RECORD_SCHEMA, to_table
 
 
 def test_what_is_appended_is_read(archive):

@@ -12,7 +12,7 @@ from stored import HOST, SETTLED, parts
 from orstats.archive import checked
 from orstats.archive.archive import Archive
 from orstats.archive.seal import read_footer
-from orstats.frame.build import to_table
+from orstats.frame.arrow import to_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unreadable archive files")
 

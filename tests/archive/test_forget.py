@@ -16,7 +16,7 @@ from orstats.archive import forget as module
 from orstats.archive.archive import Archive
 from orstats.archive.storage import LocalStore
 from orstats.errors import ArchiveError, ConfigError
-from orstats.frame.build import to_table
+from orstats.frame.arrow import to_table
 
 
 def add(archive: Archive, *rows: tuple[str, str | None, str | None], at: float = SETTLED, host: str = HOST) -> None:

@@ -13,8 +13,7 @@ from stored import HOST, SETTLED, ids_of, parts, records
 
 from orstats.archive import dataset as layout
 from orstats.archive.archive import Archive
-from orstats.frame.arrow import RECORD_SCHEMA
-from orstats.frame.build import to_table
+from orstats.frame.arrow import RECORD_SCHEMA, to_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unreadable archive files")
 

@@ -16,7 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orstats.frame.build import assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import build_frame
 from orstats.frame.derive import derive
 
 SECOND = 1_721_086_399
@@ -110,8 +111,8 @@ def rates(count: int) -> None:
     table = to_table(ids, records, at)
     timed("to_table", count, lambda: to_table(ids, records, at))
     timed("  of it derive", count, lambda: derive(table))
-    timed("assemble", count, lambda: assemble(ids, [table], {}))
-    timed("to_table + assemble", count, lambda: assemble(ids, [to_table(ids, records, at)], {}))
+    timed("assemble", count, lambda: build_frame(ids, [table], {}))
+    timed("to_table + assemble", count, lambda: build_frame(ids, [to_table(ids, records, at)], {}))
     odd = [one | {"total_cost": str(one["total_cost"]), "new_field": 1} for one in records]
     timed("to_table, costs as text, new field", count, lambda: to_table(ids, odd, at))
     timed("pd.DataFrame(records)", count, lambda: pd.DataFrame(records))
@@ -139,7 +140,7 @@ def child(folder: str, order: str) -> None:
     if order == "shuffled":
         random.Random(1).shuffle(ids)
     ready, held = time.perf_counter(), pa.total_allocated_bytes()
-    frame = assemble(ids, tables, {})
+    frame = build_frame(ids, tables, {})
     done = time.perf_counter()
     assert (frame["fetch_status"] == "ok").all()
     print(

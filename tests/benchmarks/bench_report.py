@@ -19,7 +19,8 @@ import pyarrow as pa
 from bench_frame import SECOND, peak, record
 
 import orstats
-from orstats.frame.build import assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import build_frame
 
 DIFFERENT = 20_000
 PART = 1_000_000
@@ -111,7 +112,7 @@ def best(work) -> float:
 
 def in_pandas(count: int) -> None:
     table = records(count, 0)
-    frame = assemble(table["id"].to_pylist(), [table], {})
+    frame = build_frame(table["id"].to_pylist(), [table], {})
     del table
     print(f"pandas, {count:,} rows, best of three     orstats    by hand    by hand / orstats")
     for name in REPORTS:

@@ -5,13 +5,15 @@ from playwright.sync_api import expect
 
 REPORTS = """
 import orstats, pandas as pd
-from orstats.frame.build import Outcome, assemble, to_table
+from orstats.frame.build import FetchOutcome, build_frame
+from orstats.frame.arrow import to_table
 names = ["openai/gpt-4.1", "<img src=x onerror=document.title='run'>$a$ and $b$", "gpt-\\u202egnp"]
 records = [{"model": name, "total_cost": cost, "is_byok": False, "streamed": True, "latency": ms,
             "native_tokens_prompt": 1_000_000, "native_tokens_completion": 5}
            for name, cost, ms in zip(names, (1234.5, 0.25, 0.0), (327.0, 33_812.0, 5.0))]
 ids = [f"gen-{n}" for n in range(3)]
-df = assemble([*ids, "gen-9"], [to_table(ids, records, [0.0] * 3)], {"gen-9": Outcome("pending", 404, 3, "Not yet.")})
+pending = FetchOutcome("pending", 404, 3, "Not yet.")
+df = build_frame([*ids, "gen-9"], [to_table(ids, records, [0.0] * 3)], {"gen-9": pending})
 display(orstats.cost_by(df), orstats.latency_by(df), orstats.summary(df), orstats.failures(df))
 print(orstats.cost_by(df))
 """

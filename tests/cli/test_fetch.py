@@ -14,7 +14,8 @@ import pytest
 from orstats.archive.archive import Archive
 from orstats.cli.commands.fetch import cost_line
 from orstats.errors import ArchiveError
-from orstats.frame.build import assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import build_frame
 from orstats.frame.summary import summary
 from orstats.sim import Faults, SimServer
 
@@ -67,7 +68,7 @@ def test_failed_ids_keep_their_line_are_told_with_advice_and_give_3(online, orst
 def test_parts_are_not_said_to_make_up_a_cost_that_leaves_some_of_them_out():
     def told(*records):
         ids = [f"gen-{n}" for n in range(len(records))]
-        return cost_line(summary(assemble(ids, [to_table(ids, records, [0.0] * len(ids))], {}))["value"])
+        return cost_line(summary(build_frame(ids, [to_table(ids, records, [0.0] * len(ids))], {}))["value"])
 
     own = {"total_cost": 0.5, "is_byok": True, "upstream_inference_cost": 2.0}
     half = {"total_cost": 0.25, "is_byok": True}

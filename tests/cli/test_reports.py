@@ -18,7 +18,8 @@ from rich.console import Console
 from orstats.cli.app import app
 from orstats.cli.commands.report import cost_columns
 from orstats.errors import ConfigError
-from orstats.frame.build import Outcome, assemble, empty_frame, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame, empty_frame
 from orstats.reports.cost_tokens_latency import cost_by
 from orstats.text.table import fit
 
@@ -26,7 +27,7 @@ from orstats.text.table import fit
 def frame_of(*records):
     ids = [f"gen-{n}" for n in range(len(records))]
     table = to_table(ids, records, [0.0] * len(ids))
-    return assemble([*ids, "gen-lost"], [table], {"gen-lost": Outcome("not_found", 404, 1, "Unknown.")})
+    return build_frame([*ids, "gen-lost"], [table], {"gen-lost": FetchOutcome("not_found", 404, 1, "Unknown.")})
 
 
 def test_cost_by_sums_what_is_known_and_counts_what_is_not():

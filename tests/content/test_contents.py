@@ -10,7 +10,7 @@ import pytest
 import orstats
 from orstats import errors
 from orstats.content.contents_frame import COLUMNS
-from orstats.frame.build import to_table
+from orstats.frame.arrow import to_table
 from orstats.frame.schema import PANDAS_DTYPE
 from orstats.sim import Faults, RateLimit, SimServer
 

@@ -7,7 +7,8 @@ import pytest
 import orstats
 from orstats.errors import ConfigError, ExportError
 from orstats.export.html_page import COLUMNS, page, write_html
-from orstats.frame.build import Outcome, assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame
 from orstats.sim import SimServer
 
 HOSTILE = [
@@ -90,7 +91,7 @@ def record(at=0, **fields):
 def frame(records, others=None, ids=None):
     ids = ids or [f"gen-{at}" for at in range(len(records))]
     others = others or {}
-    return assemble([*ids, *others], [to_table(ids, records, [0.0] * len(ids))], others)
+    return build_frame([*ids, *others], [to_table(ids, records, [0.0] * len(ids))], others)
 
 
 def words(df, **options):
@@ -147,7 +148,7 @@ def test_long_ids_are_not_linked():
 
 
 def test_figures_and_coverage():
-    outcome = {"gen-x": Outcome("not_found", 404, 1, "no")}
+    outcome = {"gen-x": FetchOutcome("not_found", 404, 1, "no")}
     df = frame([record(total_cost=1.25), record(1, model="c"), record(2, total_cost=None)], outcome)
     text = words(df)
     assert "Cost$1.75001 of unknown cost not in it; with these $1.7500 from credits, $0 charged by providers" in text
@@ -202,7 +203,7 @@ def test_many_groups_are_summed_as_other():
     "df",
     [
         frame([]),
-        frame([], {"gen-1": Outcome("pending", 404, 1, "Not yet.")}),
+        frame([], {"gen-1": FetchOutcome("pending", 404, 1, "Not yet.")}),
         frame([record(total_cost=None, upstream_inference_cost=None)]),
         frame([record(total_cost=0.0, native_tokens_prompt=0, native_tokens_completion=0, generation_time=0)]),
         frame([record(latency=None, generation_time=None, created_at=None, model=None, streamed=None)]),

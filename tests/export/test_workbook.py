@@ -19,7 +19,8 @@ from orstats.errors import ConfigError, ExportError, MissingExtraError
 from orstats.export.column_formats import NAMES, heading
 from orstats.export.workbook import MAX_ROWS, check_rows, write_workbook
 from orstats.export.write_csv import check_target
-from orstats.frame.build import Outcome, assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame
 
 RECORD = {
     "model": "m",
@@ -36,10 +37,10 @@ TEXTS += ["<r>a</r>", "<r></r>", "_x0041_", "_x005F_", "TRUE", " a ", "a\nb", "a
 
 def records(*changes):
     made = {f"gen-{number}": RECORD | change for number, change in enumerate(changes)}
-    return assemble([*made, "gen-x"], [to_table(list(made), list(made.values()), [0.0] * len(made))], OTHERS)
+    return build_frame([*made, "gen-x"], [to_table(list(made), list(made.values()), [0.0] * len(made))], OTHERS)
 
 
-OTHERS = {"gen-x": Outcome("pending", 404, 1, "Not yet.")}
+OTHERS = {"gen-x": FetchOutcome("pending", 404, 1, "Not yet.")}
 
 
 def book_of(frame, **options):

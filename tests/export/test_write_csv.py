@@ -17,7 +17,8 @@ import pytest
 
 from orstats.errors import ExportError
 from orstats.export.write_csv import check_target, write_csv
-from orstats.frame.build import Outcome, assemble, empty_frame, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame, empty_frame
 
 FORMULAS = [
     "=1+1",
@@ -51,7 +52,7 @@ def column(values, **options):
 
 def frame_of(**record):
     table = to_table(["gen-1"], [record], [1_790_000_000.25])
-    return assemble(["gen-1", "gen-2"], [table], {"gen-2": Outcome("not_found", 404, 1, "Unknown id.")})
+    return build_frame(["gen-1", "gen-2"], [table], {"gen-2": FetchOutcome("not_found", 404, 1, "Unknown id.")})
 
 
 def test_decimals_are_plain_and_read_back_equal():

@@ -8,8 +8,10 @@ from markdown_it import MarkdownIt
 
 from orstats.errors import ExportError, MissingExtraError
 from orstats.export.write_report import ENDINGS, write_report
-from orstats.frame.build import Outcome, assemble, to_table
-from orstats.reports.cost_tokens_latency import cost_by, failures_by, latency_by, tokens_by
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame
+from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
+from orstats.reports.failures import failures_by
 
 HOSTILE = [
     "=cmd|' /C calc'!A0",
@@ -33,11 +35,11 @@ def frame(models, others=None):
         for at, model in enumerate(models)
     ]
     others = others or {}
-    return assemble([*ids, *others], [to_table(ids, records, [0.0] * len(ids))], others)
+    return build_frame([*ids, *others], [to_table(ids, records, [0.0] * len(ids))], others)
 
 
 def one(model="a"):
-    return cost_by(frame([model], {"gen-x": Outcome("not_found", 404, 1, "no")}))
+    return cost_by(frame([model], {"gen-x": FetchOutcome("not_found", 404, 1, "no")}))
 
 
 def test_text_that_reads_like_missing_is_text(tmp_path):
@@ -74,7 +76,7 @@ def test_every_table_for_programs_has_the_coverage_as_columns(tmp_path):
 @pytest.mark.parametrize("report", REPORTS)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_an_empty_report_still_has_its_coverage(report, ending, tmp_path):
-    df = frame([], {"gen-x": Outcome("not_found", 404, 1, "no")})
+    df = frame([], {"gen-x": FetchOutcome("not_found", 404, 1, "no")})
     path = tmp_path / f"report{ending}"
     write_report(report(df, "model", freq="D"), path)
     if ending == ".csv":

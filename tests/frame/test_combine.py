@@ -5,15 +5,16 @@ import pytest
 
 import orstats
 from orstats.errors import ConfigError, DuplicateIdsWarning
-from orstats.frame.build import Outcome, assemble, empty_frame, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame, empty_frame
 
 
 def fetched(records, at=0.0, **outcomes):
     table = to_table(
         list(records), [{"model": "m", "is_byok": False, **one} for one in records.values()], [at] * len(records)
     )
-    failed = {name: Outcome(status, None, 1, "why") for name, status in outcomes.items()}
-    return assemble([*records, *failed], [table], failed)
+    failed = {name: FetchOutcome(status, None, 1, "why") for name, status in outcomes.items()}
+    return build_frame([*records, *failed], [table], failed)
 
 
 def test_each_id_has_its_newest_and_best_row():

@@ -11,7 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import orstats
-from orstats.frame.build import Outcome, assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame
 from orstats.frame.display import ReportFrame
 from orstats.text.table import Column, cut_middle, fit
 
@@ -21,8 +22,8 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 def frame(*records, failed=()):
     ids = [f"gen-{number}" for number in range(len(records))]
-    outcomes = {name: Outcome("pending", 404, 3, "Not yet.") for name in failed}
-    return assemble([*ids, *failed], [to_table(ids, list(records), [0.0] * len(ids))], outcomes)
+    outcomes = {name: FetchOutcome("pending", 404, 3, "Not yet.") for name in failed}
+    return build_frame([*ids, *failed], [to_table(ids, list(records), [0.0] * len(ids))], outcomes)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orstats.frame import arrow, coerce, schema
-from orstats.frame.arrow import RECORD_SCHEMA
-from orstats.frame.build import Outcome, assemble, empty_frame, to_frame, to_table
+from orstats.frame.arrow import RECORD_SCHEMA, to_table
+from orstats.frame.build import FetchOutcome, build_frame, empty_frame, to_frame
 
 QUICK = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 MANY = settings(max_examples=250, deadline=None, derandomize=True, database=None)
@@ -268,7 +268,7 @@ def test_no_record_can_break_the_batch_and_nothing_is_lost(sent):
     made = table(*sent)
     assert made.schema.equals(RECORD_SCHEMA)
     made.validate(full=True)
-    assert len(assemble([f"gen-{row}" for row in range(len(sent))], [made], {})) == len(sent)
+    assert len(build_frame([f"gen-{row}" for row in range(len(sent))], [made], {})) == len(sent)
     for row, record in zip(made.to_pylist(), sent, strict=True):
         kept = orjson.loads(row["extra"] or "{}")
         for name, value in record.items():
@@ -291,8 +291,8 @@ def assert_typed(frame):
 
 
 def test_dtypes_are_declared_whatever_the_rows():
-    full = assemble(["gen-0"], [table(EXAMPLE)], {})
-    bare = assemble(["gen-0", "gen-1"], [table({})], {"gen-1": Outcome("not_found", 404, 1, "no")})
+    full = build_frame(["gen-0"], [table(EXAMPLE)], {})
+    bare = build_frame(["gen-0", "gen-1"], [table({})], {"gen-1": FetchOutcome("not_found", 404, 1, "no")})
     for frame in (full, bare, empty_frame(), bare.iloc[:0]):
         assert_typed(frame)
     assert_typed(pd.concat([full, bare, empty_frame()]))
@@ -312,7 +312,7 @@ def test_to_frame_takes_columns_in_any_order():
 
 
 def test_a_frame_can_be_written_to():
-    frame = assemble(["gen-0", "gen-1"], [table(EXAMPLE, EXAMPLE)], {})
+    frame = build_frame(["gen-0", "gen-1"], [table(EXAMPLE, EXAMPLE)], {})
     for field in schema.COLUMNS:
         frame.loc["gen-0", field.name] = frame.loc["gen-1", field.name]
         frame.loc["gen-0", field.name] = None
@@ -321,7 +321,7 @@ def test_a_frame_can_be_written_to():
 
 
 def test_missing_is_missing_and_never_zero():
-    frame = assemble(["gen-0"], [table({})], {})
+    frame = build_frame(["gen-0"], [table({})], {})
     row = frame.drop(columns=["fetch_status", "attempts", "fetched_at", "cost_basis"])
     assert row.isna().all(axis=None)
 
@@ -329,7 +329,7 @@ def test_missing_is_missing_and_never_zero():
 def test_one_row_for_each_id_in_the_order_asked():
     ids = [f"gen-{number}" for number in (3, 0, 4, 1)]
     tables = [table({"model": "a"}, {"model": "b"}), table({"model": "d"}, {"model": "e"}, first=3)]
-    frame = assemble(ids, tables, {})
+    frame = build_frame(ids, tables, {})
     assert frame.index.tolist() == ids
     assert frame["model"].tolist() == ["d", "a", "e", "b"]
 
@@ -337,18 +337,18 @@ def test_one_row_for_each_id_in_the_order_asked():
 def test_the_last_row_of_the_last_table_wins():
     old = to_table(["gen-0", "gen-1", "gen-0"], [{"app_id": 1}, {"app_id": 2}, {"app_id": 3}], [0.0] * 3)
     new = to_table(["gen-0"], [{"app_id": 4}], [0.0])
-    assert assemble(["gen-1", "gen-0"], [old], {})["app_id"].tolist() == [2, 3]
-    assert assemble(["gen-1", "gen-0"], [old, new], {})["app_id"].tolist() == [2, 4]
-    assert assemble(["gen-1", "gen-0"], [new, old], {})["app_id"].tolist() == [2, 3]
+    assert build_frame(["gen-1", "gen-0"], [old], {})["app_id"].tolist() == [2, 3]
+    assert build_frame(["gen-1", "gen-0"], [old, new], {})["app_id"].tolist() == [2, 4]
+    assert build_frame(["gen-1", "gen-0"], [new, old], {})["app_id"].tolist() == [2, 3]
 
 
 def test_where_a_row_came_from():
     outcomes = {
-        "gen-1": Outcome("ok", 200, 2, None),
-        "gen-8": Outcome("network_error", None, 5, "reset"),
-        "gen-elsewhere": Outcome("ok", 200, 1, None),
+        "gen-1": FetchOutcome("ok", 200, 2, None),
+        "gen-8": FetchOutcome("network_error", None, 5, "reset"),
+        "gen-elsewhere": FetchOutcome("ok", 200, 1, None),
     }
-    frame = assemble(["gen-8", "gen-9", "gen-1", "gen-0"], [table({"model": "a"}, {"model": "b"})], outcomes)
+    frame = build_frame(["gen-8", "gen-9", "gen-1", "gen-0"], [table({"model": "a"}, {"model": "b"})], outcomes)
     assert frame["fetch_status"].tolist() == ["network_error", "not_attempted", "ok", "ok"]
     assert frame["attempts"].tolist() == [5, 0, 2, 0]
     assert frame["http_status"].tolist() == [pd.NA, pd.NA, 200, pd.NA]
@@ -356,19 +356,19 @@ def test_where_a_row_came_from():
 
 
 def test_a_row_that_is_not_ok_has_nothing_of_an_older_record():
-    frame = assemble(["gen-0"], [table(EXAMPLE)], {"gen-0": Outcome("server_error", 502, 5, "HTTP 502")})
+    frame = build_frame(["gen-0"], [table(EXAMPLE)], {"gen-0": FetchOutcome("server_error", 502, 5, "HTTP 502")})
     known = frame.loc["gen-0"].dropna().to_dict()
     assert known == {"fetch_status": "server_error", "http_status": 502, "attempts": 5, "error": "HTTP 502"}
 
 
 def test_ok_without_a_record_is_refused():
     with pytest.raises(ValueError, match="'gen-7' is said to be ok"):
-        assemble(["gen-0", "gen-7"], [table({})], {"gen-7": Outcome("ok", 200, 1, None)})
+        build_frame(["gen-0", "gen-7"], [table({})], {"gen-7": FetchOutcome("ok", 200, 1, None)})
 
 
 def test_ids_with_odd_characters():
     ids = ["", "gen-\x00", "gen-é😀", "gen-\ud800", "=1+1"]
-    frame = assemble(ids, [to_table(ids, [{"app_id": row} for row in range(5)], [0.0] * 5)], {})
+    frame = build_frame(ids, [to_table(ids, [{"app_id": row} for row in range(5)], [0.0] * 5)], {})
     assert frame["app_id"].tolist() == [0, 1, 2, 3, 4]
     assert frame.index.tolist() == ["", "gen-\x00", "gen-é😀", "gen-\ufffd", "=1+1"]
 
@@ -378,7 +378,7 @@ def test_ids_with_odd_characters():
 def test_assemble_agrees_with_a_plain_loop(stored, order, data):
     asked = [f"gen-{number}" for number in order[: data.draw(st.integers(0, 10))]]
     failed = data.draw(st.sets(st.sampled_from([f"gen-{number}" for number in range(10)])))
-    outcomes = {name: Outcome("not_found", 404, 1, "no") for name in failed}
+    outcomes = {name: FetchOutcome("not_found", 404, 1, "no") for name in failed}
     tables, latest, count = [], {}, 0
     for numbers in stored:
         rows = [{"app_id": count + at} for at in range(len(numbers))]
@@ -386,7 +386,7 @@ def test_assemble_agrees_with_a_plain_loop(stored, order, data):
         names_ = [f"gen-{number}" for number in numbers]
         latest |= {name: row["app_id"] for name, row in zip(names_, rows, strict=True)}
         tables.append(to_table(names_, rows, [0.0] * len(rows)))
-    frame = assemble(asked, tables, outcomes)
+    frame = build_frame(asked, tables, outcomes)
     assert frame.index.tolist() == asked
     for name in asked:
         status = "not_found" if name in failed else "ok" if name in latest else "not_attempted"
@@ -401,4 +401,4 @@ def test_the_table_survives_parquet(tmp_path):
     back = pq.read_table(tmp_path / "part.parquet")
     assert back.schema.equals(RECORD_SCHEMA)
     ids = ["gen-2", "gen-0", "gen-1"]
-    pd.testing.assert_frame_equal(assemble(ids, [back], {}), assemble(ids, [made], {}))
+    pd.testing.assert_frame_equal(build_frame(ids, [back], {}), build_frame(ids, [made], {}))

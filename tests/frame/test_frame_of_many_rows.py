@@ -1,35 +1,32 @@
-"""Frames of many rows are made in threads: they must be those that are made column by column."""
+"""Frames of many rows are converted in threads: the result must be that of small frames."""
 
 import pandas as pd
 import pytest
 
-from orstats.frame import to_pandas
-from orstats.frame.build import Outcome, assemble, to_frame, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame, to_frame
 from orstats.sim import SimServer
 
-ROWS = 300
+RECORDS, ROWS, PART = 300, 6_000, 2_000
 
 
-@pytest.fixture
-def asked():
-    """Ids in another order than the records, a tenth of them without any."""
-    sim = SimServer(ROWS, seed=5)
-    table = to_table(sim.ids, [sim.record(one) for one in sim.ids], [2e9] * ROWS)
-    missing = [f"gen-1780000000-{n:020d}" for n in range(ROWS // 10)]
-    ids = sorted([*sim.ids, *missing], key=lambda one: one[::-1])
-    return ids, table, {one: Outcome("not_found", 404, 1, "Unknown.") for one in missing}
+@pytest.fixture(scope="module")
+def table():
+    sim = SimServer(RECORDS, seed=5)
+    records = [sim.record(one) for one in sim.ids] * (ROWS // RECORDS)
+    return to_table([f"gen-{n:05d}" for n in range(ROWS)], records, [2e9] * ROWS)
 
 
-@pytest.mark.parametrize("at_a_time", [1, 4])
-def test_threads_make_the_same_frame(asked, at_a_time, monkeypatch):
-    ids, table, outcomes = asked
-    one_by_one = assemble(ids, [table.slice(0, 100), table.slice(100)], outcomes)
-    monkeypatch.setattr(to_pandas, "_FEW_ROWS", 0)
-    monkeypatch.setattr(to_pandas, "_AT_A_TIME", at_a_time)
-    pd.testing.assert_frame_equal(assemble(ids, [table.slice(0, 100), table.slice(100)], outcomes), one_by_one)
+def test_many_rows_give_the_frame_of_few(table):
+    """In another order than the records, some ids without one, and the records in several tables."""
+    outcomes = {f"gen-none-{n}": FetchOutcome("not_found", 404, 1, "Unknown.") for n in range(ROWS // 10)}
+    ids = sorted([*table["id"].to_pylist(), *outcomes], key=lambda one: one[::-1])
+    tables = [table.slice(0, 100), table.slice(100)]
+    parts = [ids[start : start + PART] for start in range(0, len(ids), PART)]
+    few = [build_frame(part, tables, {one: outcomes[one] for one in part if one in outcomes}) for part in parts]
+    pd.testing.assert_frame_equal(build_frame(ids, tables, outcomes), pd.concat(few))
 
 
-def test_an_error_in_a_thread_is_raised(asked, monkeypatch):
-    monkeypatch.setattr(to_pandas, "_FEW_ROWS", 0)
+def test_an_error_in_a_thread_is_raised(table):
     with pytest.raises(KeyError, match="fetch_status"):
-        to_frame(asked[1])
+        to_frame(table)

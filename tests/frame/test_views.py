@@ -9,7 +9,8 @@ import orstats
 from orstats.errors import ConfigError
 from orstats.frame import schema, views
 from orstats.frame import summary as totals
-from orstats.frame.build import Outcome, assemble, empty_frame, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame, empty_frame
 
 CHAIN = [
     {
@@ -55,9 +56,9 @@ FAILED = {status: f"gen-{status}" for status in schema.STATUSES if status != "ok
 
 def frame(*, asked=None):
     made = to_table(list(RECORDS), list(RECORDS.values()), [0.0] * len(RECORDS))
-    outcomes = {name: Outcome(status, 404, 1, f"because {status}") for status, name in FAILED.items()}
-    outcomes["gen-paid"] = Outcome("ok", 200, 1, None)
-    return assemble([*RECORDS, *FAILED.values()] if asked is None else asked, [made], outcomes)
+    outcomes = {name: FetchOutcome(status, 404, 1, f"because {status}") for status, name in FAILED.items()}
+    outcomes["gen-paid"] = FetchOutcome("ok", 200, 1, None)
+    return build_frame([*RECORDS, *FAILED.values()] if asked is None else asked, [made], outcomes)
 
 
 def test_attempts_are_one_row_each_in_the_order_tried():
@@ -90,7 +91,7 @@ def test_attempts_join_by_id():
 def test_attempts_are_typed_and_tolerate_wrong_types():
     odd = [{"status": "2x", "latency": {}, "is_byok": 1, "provider_name": 5, "id": None}]
     made = to_table(["gen-0"], [{"provider_responses": odd}], [0.0])
-    one = views.attempts(assemble(["gen-0"], [made], {}))
+    one = views.attempts(build_frame(["gen-0"], [made], {}))
     none = views.attempts(empty_frame())
     for tried in (one, none):
         assert [str(dtype) for dtype in tried.dtypes] == [field.dtype for field in views.ATTEMPT_FIELDS]
@@ -201,7 +202,7 @@ def test_the_total_does_not_depend_on_the_order_of_rows():
     )
     ids = made["id"].to_pylist()
     shuffled = random.Random(5).sample(ids, len(ids))
-    found = {totals.summary(assemble(order, [made], {})).loc["cost_usd", "value"] for order in (ids, shuffled)}
+    found = {totals.summary(build_frame(order, [made], {})).loc["cost_usd", "value"] for order in (ids, shuffled)}
     assert found == {1000000.0000835800}
 
 

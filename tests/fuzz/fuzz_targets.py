@@ -13,7 +13,8 @@ from orstats.account.daily_totals import account_totals
 from orstats.api.response import decode
 from orstats.content.content import Content
 from orstats.content.contents_frame import Stored, contents_frame
-from orstats.frame.build import Outcome, assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame
 
 NOW = 1_790_000_000.0
 STATUSES = [200, 200, 200, 200, 200, 200, 400, 401, 402, 403, 404, 408, 429, 500, 503, 529, 302, 204, 599]
@@ -84,7 +85,7 @@ def read_records(odd):
     records = {**GOOD, **odd}
     ids = [*list(records)[1:], next(iter(records))]
     table = to_table(ids, [records[one] for one in ids], [NOW] * len(ids))
-    frame = assemble(ids, [table], {one: Outcome("ok", 200, 1, None) for one in ids})
+    frame = build_frame(ids, [table], {one: FetchOutcome("ok", 200, 1, None) for one in ids})
     assert list(frame.index) == ids
     assert (frame["fetch_status"] == "ok").all()
     for one, record in GOOD.items():

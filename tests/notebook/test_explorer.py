@@ -10,7 +10,7 @@ import traitlets
 import orstats
 from orstats.content.content import Content
 from orstats.content.generation import Generation
-from orstats.frame.build import to_table
+from orstats.frame.arrow import to_table
 from orstats.notebook.comparison import Comparison
 from orstats.notebook.explorer import Explorer, explore
 from orstats.notebook.html.comparison import MOST_LINES, difference, records

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from orstats.errors import ConfigError, DuplicateIdsWarning, MissingExtraError
-from orstats.frame.build import Outcome, assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame
 from orstats.plots.axes import COLOURS, OTHER_COLOUR
 from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
 
@@ -50,7 +51,7 @@ def frame(models, **columns):
         for at, model in enumerate(models)
     ]
     ids = [f"gen-{at}" for at in range(len(models))]
-    return assemble(ids, [to_table(ids, records, [0.0] * len(ids))], {})
+    return build_frame(ids, [to_table(ids, records, [0.0] * len(ids))], {})
 
 
 def draw(axes):
@@ -183,7 +184,7 @@ def test_latency_tells_streamed_from_others_on_a_log_axis():
 @pytest.mark.parametrize("freq", [None, "D"])
 def test_nothing_to_show_is_said(plot, freq):
     empty = frame([])
-    failed = assemble(["gen-1"], [], {"gen-1": Outcome("not_found", 404, 1, "no")})
+    failed = build_frame(["gen-1"], [], {"gen-1": FetchOutcome("not_found", 404, 1, "no")})
     unknown = frame(["a"], total_cost=[None], latency=[None], native_tokens_prompt=[None])
     for df in (empty, failed, unknown):
         axes = draw(plot(df, freq=freq))

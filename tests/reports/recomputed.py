@@ -5,7 +5,8 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from functools import cache
 
-from orstats.frame.build import Outcome, assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame
 from orstats.sim import SimServer
 
 
@@ -39,7 +40,7 @@ ODD = (
 def frame_of(records, lost=()):
     ids = list(records)
     table = to_table(ids, list(records.values()), [2e9] * len(ids))
-    return assemble([*ids, *lost], [table], {one: Outcome("not_found", 404, 1, "Unknown.") for one in lost})
+    return build_frame([*ids, *lost], [table], {one: FetchOutcome("not_found", 404, 1, "Unknown.") for one in lost})
 
 
 def total(values):

@@ -23,8 +23,10 @@ from recomputed import cost, frame_of, simulated, total
 import orstats
 from orstats.archive.duckdb_files import _File
 from orstats.errors import ArchiveError, ConfigError, MissingExtraError
-from orstats.frame.build import to_table
-from orstats.reports.cost_tokens_latency import cost_by, coverage, failures_by, latency_by, tokens_by
+from orstats.frame.arrow import to_table
+from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
+from orstats.reports.coverage import coverage
+from orstats.reports.failures import failures_by
 
 HOST = "openrouter.ai"
 REPORTS = (cost_by, tokens_by, latency_by, failures_by)

@@ -15,9 +15,12 @@ from recomputed import cost, frame_of, grouped, percentile, simulated, total
 import orstats
 from orstats import errors, summary, what_if, write_csv, write_html, write_report
 from orstats.errors import ConfigError
-from orstats.frame.build import Outcome, assemble, empty_frame, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame, empty_frame
 from orstats.reports.backends import wrap
-from orstats.reports.cost_tokens_latency import cost_by, coverage, failures_by, latency_by, tokens_by
+from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
+from orstats.reports.coverage import coverage
+from orstats.reports.failures import failures_by
 
 REPORTS = (cost_by, tokens_by, latency_by, failures_by)
 RELATIVE = 1e-9
@@ -231,7 +234,7 @@ def nothing():
 
 
 def all_failed():
-    return assemble(["a", "b"], [], {one: Outcome("pending", 404, 1, "Not yet.") for one in ("a", "b")})
+    return build_frame(["a", "b"], [], {one: FetchOutcome("pending", 404, 1, "Not yet.") for one in ("a", "b")})
 
 
 def one_row():
@@ -327,7 +330,7 @@ def test_a_million_small_costs_add_up_exactly_enough():
     count = 1_000_000
     costs = np.random.default_rng(1).lognormal(-9, 3, count)
     table = to_table(["x"], [{"model": "m", "is_byok": False, "total_cost": 1.0}], [0.0])
-    frame = assemble(["x"], [table], {}).iloc[np.zeros(count, dtype=int)].assign(cost_usd=costs, total_cost=costs)
+    frame = build_frame(["x"], [table], {}).iloc[np.zeros(count, dtype=int)].assign(cost_usd=costs, total_cost=costs)
     frame.index = pd.Index(np.arange(count).astype(str), name="id")
     report = cost_by(frame)
     assert same(report.loc["m", "cost_usd"], math.fsum(costs))

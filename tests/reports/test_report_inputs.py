@@ -13,7 +13,8 @@ from recomputed import frame_of, simulated
 
 import orstats
 from orstats.errors import ConfigError
-from orstats.reports.cost_tokens_latency import cost_by, failures_by, latency_by, tokens_by
+from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
+from orstats.reports.failures import failures_by
 
 REPORTS = (cost_by, tokens_by, latency_by, failures_by)
 ENGINES = ("pandas", "pyarrow", "polars", "lazy", "duckdb")

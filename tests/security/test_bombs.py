@@ -14,7 +14,8 @@ import pytest
 
 import orstats
 from orstats import errors
-from orstats.frame.build import assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import build_frame
 
 ID = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 MIB = 1 << 20
@@ -88,7 +89,7 @@ def test_records_nested_deep_keep_their_row(depth):
         "provider_responses": nested(depth),
         "new": nested(depth),
     }
-    df = assemble(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
+    df = build_frame(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})
     assert df.loc["gen-1", "cost_usd"] == 0.5
     assert len(orstats.attempts(df)) == 0
 

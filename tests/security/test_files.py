@@ -14,8 +14,8 @@ import requests
 import orstats
 from orstats.account.recorded_clients import HEADER
 from orstats.archive.layout import CONTENTS, GENERATIONS, directory
-from orstats.frame.arrow import RECORD_SCHEMA
-from orstats.frame.build import assemble, to_table
+from orstats.frame.arrow import RECORD_SCHEMA, to_table
+from orstats.frame.build import build_frame
 from orstats.sim import SimServer
 
 HOST = "openrouter.ai"
@@ -83,7 +83,7 @@ def test_the_labels_of_a_recorder_can_be_read_by_their_owner_only(umask, tmp_pat
 @pytest.mark.parametrize("mask", [0o022, 0o077])
 def test_exports_have_the_modes_that_the_user_chose(mask, umask, tmp_path):
     umask(mask)
-    df = assemble(["gen-1"], [to_table(["gen-1"], [{"model": "a/b"}], [0.0])], {})
+    df = build_frame(["gen-1"], [to_table(["gen-1"], [{"model": "a/b"}], [0.0])], {})
     orstats.write_csv(df, tmp_path / "x.csv")
     orstats.write_html(df, tmp_path / "x.html")
     orstats.write_report(orstats.cost_by(df), tmp_path / "x.md")

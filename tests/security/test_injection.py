@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 import orstats
-from orstats.frame.build import assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import build_frame
 
 openpyxl = pytest.importorskip("openpyxl")
 
@@ -75,7 +76,7 @@ def hostile(text):
     record |= {"usage": 0.5, "is_byok": False, "streamed": True, "latency": 10.0, "generation_time": 20.0, "new": text}
     record["provider_responses"] = [{"provider_name": text, "status": 503}, {"provider_name": text, "status": 200}]
     ids = [f"gen-{text}", "gen-2"]
-    return assemble(ids, [to_table(ids, [record, record], [1.77e9] * 2)], {})
+    return build_frame(ids, [to_table(ids, [record, record], [1.77e9] * 2)], {})
 
 
 def runs(cell):

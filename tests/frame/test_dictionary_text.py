@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from orstats.frame.build import assemble, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import build_frame
 
 
 @pytest.mark.parametrize("encoded", [(True, True), (True, False), (False, True)])
@@ -13,7 +14,7 @@ def test_text_in_dictionaries_gives_the_same_frame(encoded):
         to_table(["gen-3", "gen-1"], [{"model": "c/d"}, {"model": "é"}], [0.0, 1.0]),
     ]
     asked = ["gen-3", "gen-2", "gen-0", "gen-1"]
-    expected = assemble(asked, tables, {})
+    expected = build_frame(asked, tables, {})
     assert expected["model"].fillna("-").tolist() == ["c/d", "-", "-", "é"]
     stored = [
         table.set_column(table.column_names.index("model"), "model", table["model"].dictionary_encode())
@@ -21,7 +22,7 @@ def test_text_in_dictionaries_gives_the_same_frame(encoded):
         else table
         for table, is_encoded in zip(tables, encoded, strict=True)
     ]
-    pd.testing.assert_frame_equal(assemble(asked, stored, {}), expected)
+    pd.testing.assert_frame_equal(build_frame(asked, stored, {}), expected)
     pd.testing.assert_frame_equal(
-        assemble(["gen-1", "gen-2"], stored[:1], {}), assemble(["gen-1", "gen-2"], tables[:1], {})
+        build_frame(["gen-1", "gen-2"], stored[:1], {}), build_frame(["gen-1", "gen-2"], tables[:1], {})
     )
