@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from orstats.plots import axes as style
-from orstats.reports.chart_data import Bar, Lane, Timeline
+from orstats.reports.chart_data import Bar, LatencyDistribution, Timeline
 from orstats.text.format import count, percent, usd, usd_places
 
 if TYPE_CHECKING:
@@ -92,10 +92,10 @@ def _time_axis(axes: Axes, over_time: Timeline, tz: str) -> None:
     style.x_label(axes, f"{over_time.unit} in {tz}")
 
 
-def lanes(axes: Axes, found: list[Lane]) -> int:
+def distributions(axes: Axes, found: list[LatencyDistribution]) -> int:
     """Draw distributions of milliseconds, one row for each group, on a logarithmic axis; return how many rows."""
     # Neighbours of one group are one group: names may be cut to the same text, so the flag tells where the next begins.
-    rows: list[list[Lane]] = []
+    rows: list[list[LatencyDistribution]] = []
     for lane in found:
         if rows and not lane.streamed and rows[-1][-1].streamed and rows[-1][-1].name == lane.name:
             rows[-1].append(lane)

@@ -14,7 +14,7 @@ from orstats.reports.chart_data import (
     MOST_BUCKETS,
     TOKEN_PARTS,
     By,
-    lanes,
+    latency_distributions,
     percentiles_over_time,
     ranking,
     require,
@@ -220,11 +220,11 @@ def plot_latency(
     require(rows, ["latency", "streamed"])
     rows = rows.loc[rows["latency"].gt(0).fillna(value=False).astype(bool)]  # a logarithmic axis has no 0
     if freq is None:
-        found, left_out = lanes(rows, columns, "latency", style.most_rows(ax, _MOST_LANES))
+        found, left_out = latency_distributions(rows, columns, "latency", style.most_rows(ax, _MOST_LANES))
         axes = style.new_axes(ax, rows=len({lane.name for lane in found}) * 1.3)
         if not found:
             return style.say_empty(axes, _NOTHING)
-        shown = marks.lanes(axes, found)
+        shown = marks.distributions(axes, found)
         more = f" (the {shown} with the most rows)" if left_out else ""
         style.title(axes, f"Latency by {_and(columns)}{more}")
         return axes

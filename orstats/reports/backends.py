@@ -152,24 +152,24 @@ def ok_rows(frame: Frame) -> Frame:
     return frame.filter(is_ok)
 
 
-def number(name: str) -> nw.Expr:
+def finite(name: str) -> nw.Expr:
     """Return a column of numbers, missing where they are not finite."""
     values = nw.col(name).cast(nw.Float64)
     return nw.when(values.is_finite()).then(values)
 
 
-def positive(name: str) -> nw.Expr:
+def non_negative(name: str) -> nw.Expr:
     """Return a column of numbers, missing where they are not finite or below 0."""
     values = nw.col(name).cast(nw.Float64)
     return nw.when(values.is_finite() & (values >= 0)).then(values)
 
 
-def whole(name: str) -> nw.Expr:
+def valid_count(name: str) -> nw.Expr:
     """Return a column of counts, missing where they are none: below 0, or beyond a million million."""
     return nw.when((nw.col(name) >= 0) & (nw.col(name) <= _MOST)).then(nw.col(name)).cast(nw.Int64)
 
 
-def holds(condition: nw.Expr) -> nw.Expr:
+def as_flag(condition: nw.Expr) -> nw.Expr:
     """Return 1 where a condition holds, else 0: also where it is not known."""
     return condition.fill_null(value=False).cast(nw.Int64)
 

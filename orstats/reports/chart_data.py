@@ -72,7 +72,7 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class LatencyDistribution:
     """The distribution of one group: how many values, and :data:`PERCENTILES` of them."""
 
     name: str
@@ -210,7 +210,9 @@ def periods(created: pd.Series[Any], *, freq: str, tz: str) -> tuple[npt.NDArray
     return np.searchsorted(every, started), edges, unit
 
 
-def lanes(rows: pd.DataFrame, columns: Sequence[str], measure: str, most: int) -> tuple[list[Lane], int]:
+def latency_distributions(
+    rows: pd.DataFrame, columns: Sequence[str], measure: str, most: int
+) -> tuple[list[LatencyDistribution], int]:
     """Return the distributions by group, streamed and other rows apart, for the groups with the most rows."""
     require(rows, [measure, "streamed"])
     usable = rows.loc[rows[measure].notna()]
@@ -221,13 +223,15 @@ def lanes(rows: pd.DataFrame, columns: Sequence[str], measure: str, most: int) -
     found = []
     for at in np.argsort(-sizes, kind="stable")[:most]:
         parts = [(flag, values[(number == at) & (flags == flag)]) for flag in (True, False)]
-        found.append([_lane(names[at], flag, part) for flag, part in parts if len(part)])
+        found.append([_distribution(names[at], flag, part) for flag, part in parts if len(part)])
     found.sort(key=lambda group: -group[0].percentiles[0])
     return [lane for group in found for lane in group], len(names) - len(found)
 
 
-def _lane(name: str, streamed: bool, values: np.ndarray[Any, np.dtype[np.float64]]) -> Lane:
-    return Lane(name, streamed, len(values), tuple(float(value) for value in np.quantile(values, PERCENTILES)))
+def _distribution(name: str, streamed: bool, values: np.ndarray[Any, np.dtype[np.float64]]) -> LatencyDistribution:
+    return LatencyDistribution(
+        name, streamed, len(values), tuple(float(value) for value in np.quantile(values, PERCENTILES))
+    )
 
 
 def _name(key: Any) -> str:

@@ -9,12 +9,8 @@ from typing import Any, Final
 
 import narwhals as nw
 
-from orstats.reports.aggregation import EVERYTHING, Plan, report
-from orstats.reports.backends import By, columns_of, number, percentile, positive, ratio, whole
-from orstats.reports.coverage import coverage
-from orstats.reports.failures import failures_by
-
-__all__ = ["cost_by", "coverage", "failures_by", "latency_by", "tokens_by"]
+from orstats.reports.aggregation import EVERYTHING, ReportSpec, make_report
+from orstats.reports.backends import By, columns_of, finite, non_negative, percentile, ratio, valid_count
 
 #: What :func:`cost_by` reads beside the columns that it groups by, and ``created_at`` where it groups by time.
 COST_COLUMNS: Final = (
@@ -88,23 +84,23 @@ def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = 
     'period'
     """
     byok, cost, tokens = nw.col("is_byok"), nw.col("cost"), nw.col("tokens")
-    plan = Plan(
-        needs=COST_COLUMNS,
-        clean={
-            "cost": number("cost_usd"),
-            "charged": number("total_cost"),
-            "byok": nw.when(byok).then(number("upstream_inference_cost")).otherwise(nw.when(~byok).then(nw.lit(0.0))),
-            "tokens": whole("tokens_total"),
-            "saved": number("cache_discount"),
+    spec = ReportSpec(
+        required=COST_COLUMNS,
+        inputs={
+            "cost": finite("cost_usd"),
+            "charged": finite("total_cost"),
+            "byok": nw.when(byok).then(finite("upstream_inference_cost")).otherwise(nw.when(~byok).then(nw.lit(0.0))),
+            "tokens": valid_count("tokens_total"),
+            "saved": finite("cache_discount"),
         },
-        values={
+        derived={
             "rated_usd": nw.when(~tokens.is_null()).then(cost),
             "rated_tokens": nw.when(~cost.is_null()).then(tokens),
         },
         sums=("tokens", "rated_tokens"),
         percentiles={"cost": (0.5, 0.95)},
         usd=("cost", "charged", "byok", "rated_usd", "saved"),
-        figures={
+        metrics={
             "generations": nw.col("rows"),
             "cost_usd": nw.col("cost"),
             "share": _share("cost"),
@@ -118,9 +114,9 @@ def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = 
             "p95_usd": nw.col("cost_p95"),
             "cache_saved_usd": nw.col("saved"),
         },
-        first="cost_usd",
+        sort_by="cost_usd",
     )
-    return report(frame, plan, by, freq, tz)
+    return make_report(frame, spec, by, freq, tz)
 
 
 def tokens_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = "UTC") -> Any:
@@ -159,17 +155,17 @@ def tokens_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str 
     (100, 0.25)
     """
     prompt, completion, reasoning, cached, _ = (nw.col(name) for name in _TOKENS)
-    plan = Plan(
-        needs=_TOKENS,
-        clean={name: whole(name) for name in _TOKENS},
-        values={
+    spec = ReportSpec(
+        required=_TOKENS,
+        inputs={name: valid_count(name) for name in _TOKENS},
+        derived={
             "cached": nw.when(cached <= prompt).then(cached),
             "cacheable": nw.when(cached <= prompt).then(prompt),
             "reasoned": nw.when(reasoning <= completion).then(reasoning),
             "reasonable": nw.when(reasoning <= completion).then(completion),
         },
         sums=(*_TOKENS, "cached", "cacheable", "reasoned", "reasonable"),
-        figures={
+        metrics={
             "generations": nw.col("rows"),
             **{name: nw.col(name).cast(nw.Int64) for name in _TOKENS},
             "share": _share("tokens_total"),
@@ -177,10 +173,10 @@ def tokens_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str 
             "cache_hit_rate": ratio("cached", "cacheable"),
             "reasoning_share": ratio("reasoned", "reasonable"),
         },
-        first="tokens_total",
+        sort_by="tokens_total",
         counts=("tokens_total",),
     )
-    return report(frame, plan, by, freq, tz)
+    return make_report(frame, spec, by, freq, tz)
 
 
 def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = "UTC") -> Any:
@@ -216,13 +212,11 @@ def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str
     >>> int(row["latency_n"]), float(row["latency_p50"])
     (2, 200.0)
     """
-    plan = Plan(
-        needs=("streamed", *_TIMES),
-        clean={name: positive(name) for name in _TIMES},
-        values={},
-        sums=(),
+    spec = ReportSpec(
+        required=("streamed", *_TIMES),
+        inputs={name: non_negative(name) for name in _TIMES},
         percentiles=dict.fromkeys(_TIMES, _TIME_PERCENTILES),
-        figures={
+        metrics={
             "generations": nw.col("rows"),
             **{
                 figure: nw.col(figure)
@@ -230,6 +224,6 @@ def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str
                 for figure in (f"{name}_n", *(percentile(name, at) for at in _TIME_PERCENTILES))
             },
         },
-        first="generations",
+        sort_by="generations",
     )
-    return report(frame, plan, [*columns_of(by), "streamed"], freq, tz)
+    return make_report(frame, spec, [*columns_of(by), "streamed"], freq, tz)

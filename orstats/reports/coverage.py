@@ -9,7 +9,7 @@ import pandas as pd
 
 from orstats.frame.build import SOURCE, UNREADABLE_FILES
 from orstats.frame.validation import cast_frame, count_duplicates
-from orstats.reports.backends import Frame, holds, names_of, number, ok_rows, require, wrap
+from orstats.reports.backends import Frame, as_flag, finite, names_of, ok_rows, require, wrap
 
 #: Key of ``attrs`` of a report: where its rows come from.
 PROVENANCE: Final = "provenance"
@@ -60,12 +60,12 @@ def coverage_of(frame: Frame) -> dict[str, int | float | None]:
     had = _sums(
         ok_rows(rows),
         ok=nw.len(),
-        cost_unknown=holds(number("cost_usd").is_null()).sum(),
-        byok=holds(nw.col("is_byok")).sum(),
+        cost_unknown=as_flag(finite("cost_usd").is_null()).sum(),
+        byok=as_flag(nw.col("is_byok")).sum(),
     )
     total, pending = had["ok"], 0
     if "fetch_status" in columns:
-        asked = _sums(rows, asked=nw.len(), pending=holds(nw.col("fetch_status") == "pending").sum())
+        asked = _sums(rows, asked=nw.len(), pending=as_flag(nw.col("fetch_status") == "pending").sum())
         total, pending = asked["asked"], asked["pending"]
     unreadable = getattr(nw.to_native(frame), "attrs", {}).get(UNREADABLE_FILES)
     return {

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import narwhals as nw
 
-from orstats.reports.aggregation import Grouped, Plan, finish, group
-from orstats.reports.backends import By, Frame, aggregate, holds, number, ratio, wrap
-from orstats.reports.provider_attempts import COLUMNS, tries
+from orstats.reports.aggregation import Grouped, ReportSpec, finish, group
+from orstats.reports.backends import By, Frame, aggregate, as_flag, finite, ratio, wrap
+from orstats.reports.provider_attempts import COLUMNS, explode_attempts
 
 _REASONS: Final = ("stop", "length", "tool_calls", "content_filter", "error")
-_ATTEMPTS: Final = COLUMNS[1:]
-_NEEDS: Final = ("finish_reason", "cancelled", "cost_usd", "provider_responses")
+#: Columns of an attempt that are added up.
+_ATTEMPTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {name: nw.Float64 if name == "failed_attempt_ms" else nw.Int64 for name in COLUMNS[1:]}
+)
+_ENDS: Final = ("generations", *(f"finish_{reason}" for reason in (*_REASONS, "other", "missing")), "cancelled")
 
 
 def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = "UTC") -> Any:
@@ -56,74 +60,60 @@ def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: st
     >>> failures_by(df, "provider_name")[["attempts", "failed_attempts", "failed_attempt_ms"]].values.tolist()
     [[1, 1, 327.0], [1, 0, 0.0]]
     """
-    wrapped = wrap(frame)
-    figures = {
-        **{name: nw.col(name) for name in _ENDS},
-        "failed": nw.col("finish_error"),
-        "failed_share": ratio("finish_error", "generations"),
-        "failed_cost_usd": nw.col("failed_cost_usd"),
-        "attempts": nw.col("attempts"),
-        "failed_attempts": nw.col("failed_attempts"),
-        "failed_attempt_share": ratio("failed_attempts", "attempts"),
-        "fallbacks": nw.col("fallbacks"),
-        "unanswered": nw.col("unanswered"),
-        "failed_attempt_ms": nw.col("failed_attempt_ms"),
-    }
-    plan = Plan(
-        needs=_NEEDS,
-        clean={},
-        values={},
+    spec = ReportSpec(
+        required=("finish_reason", "cancelled", "cost_usd", "provider_responses"),
         sums=(*_ENDS, *_ATTEMPTS),
-        figures=figures,
-        first="failed_attempts",
         usd=("failed_cost_usd",),
+        metrics={
+            **{name: nw.col(name) for name in _ENDS},
+            "failed": nw.col("finish_error"),
+            "failed_share": ratio("finish_error", "generations"),
+            "failed_cost_usd": nw.col("failed_cost_usd"),
+            "attempts": nw.col("attempts"),
+            "failed_attempts": nw.col("failed_attempts"),
+            "failed_attempt_share": ratio("failed_attempts", "attempts"),
+            **{name: nw.col(name) for name in ("fallbacks", "unanswered", "failed_attempt_ms")},
+        },
+        sort_by="failed_attempts",
     )
-    grouped = group(wrapped, _NEEDS, by, freq, tz, figures=figures)
-    # What groups have of either is summed, one below the other; so a group may have only one of them.
-    parts: list[Any] = [_ended(grouped), _attempted(grouped)]
-    both = nw.concat(parts, how="vertical")
-    return finish(wrapped, aggregate(both, grouped.keys, plan.sums, usd=plan.usd), grouped, plan)
+    wrapped = wrap(frame)
+    grouped = group(wrapped, spec, by, freq, tz)
+    # Generations and attempts are summed one below the other: a provider may have only one of them.
+    parts: list[Any] = [_count_ends(grouped), _count_attempts(grouped)]
+    groups = aggregate(nw.concat(parts, how="vertical"), grouped.keys, spec.sums, usd=spec.usd)
+    return finish(wrapped, groups, grouped, spec)
 
 
-_ENDS: Final = ("generations", *(f"finish_{reason}" for reason in (*_REASONS, "other", "missing")), "cancelled")
-
-
-def _ended(grouped: Grouped) -> Frame:
-    """Count how generations ended; texts are compared once for each different one, not for each generation."""
-    rows = grouped.rows.select(*grouped.keys, "finish_reason", "cancelled", cost=number("cost_usd"))
+def _count_ends(grouped: Grouped) -> Frame:
+    """Count how generations ended: each different text is compared once, not for each generation."""
+    rows = grouped.rows.select(*grouped.keys, "finish_reason", "cancelled", cost=finite("cost_usd"))
     kinds = aggregate(rows, [*grouped.keys, "finish_reason", "cancelled"], [], usd=["cost"])
     reason = nw.col("finish_reason").cast(nw.String).str.strip_chars().str.to_lowercase()
     missing = reason.is_null() | (reason == "")
-    named = reduce(lambda some, one: some | (reason == one), _REASONS[1:], reason == _REASONS[0])
     ends = {
         **{f"finish_{one}": reason == one for one in _REASONS},
-        "finish_other": ~missing & ~named,
+        "finish_other": ~missing & ~reason.is_in(_REASONS),
         "finish_missing": missing,
         "cancelled": nw.col("cancelled"),
     }
-    nothing = {name: _NO_TIME if name == "failed_attempt_ms" else _NOTHING for name in _ATTEMPTS}
     return kinds.select(
         *grouped.keys,
         generations=nw.col("rows"),
-        **{name: holds(end) * nw.col("rows") for name, end in ends.items()},
+        **{name: as_flag(end) * nw.col("rows") for name, end in ends.items()},
         failed_cost_usd=nw.when(ends["finish_error"] | ends["cancelled"]).then(nw.col("cost")).otherwise(nw.lit(0.0)),
-        **nothing,
+        **{name: nw.lit(0).cast(dtype) for name, dtype in _ATTEMPTS.items()},
     )
 
 
-def _attempted(grouped: Grouped) -> Frame:
+def _count_attempts(grouped: Grouped) -> Frame:
     keys = list(grouped.keys)
-    attempts = tries(grouped.rows, keys)
+    attempts = explode_attempts(grouped.rows, keys)
     if "provider_name" in grouped.names:
         key = keys[grouped.names.index("provider_name")]
         attempts = attempts.with_columns(nw.col("provider").alias(key))
-    return aggregate(attempts, keys, _ATTEMPTS).select(
+    return aggregate(attempts, keys, list(_ATTEMPTS)).select(
         *keys,
-        **dict.fromkeys(_ENDS, _NOTHING),
+        **{name: nw.lit(0).cast(nw.Int64) for name in _ENDS},
         failed_cost_usd=nw.lit(None).cast(nw.Float64),
-        **{name: nw.col(name).cast(nw.Float64 if name == "failed_attempt_ms" else nw.Int64) for name in _ATTEMPTS},
+        **{name: nw.col(name).cast(dtype) for name, dtype in _ATTEMPTS.items()},
     )
-
-
-_NOTHING: Final = nw.lit(0).cast(nw.Int64)
-_NO_TIME: Final = nw.lit(0.0).cast(nw.Float64)

@@ -34,14 +34,14 @@ _SLICE: Final = 65_536
 _SERVED: Final = "between 200 and 299"
 
 
-def tries(frame: Frame, keep: Sequence[str]) -> Frame:
+def explode_attempts(frame: Frame, keep: Sequence[str]) -> Frame:
     """Return one row for each attempt, with columns of its generation."""
     native: Any = frame.to_native()
     kind = frame.implementation
     if kind.is_duckdb():
         return rewrap(_duckdb(native, keep))
     if kind.is_pandas():
-        table, places = exploded(pa.array(native[_RESPONSES].array, from_pandas=True))
+        table, places = _attempt_columns(pa.array(native[_RESPONSES].array, from_pandas=True))
         columns = native[list(keep)].take(places).reset_index(drop=True)
         for name in COLUMNS:
             columns[name] = table[name].to_pandas(types_mapper=_pandas_types().get)
@@ -67,12 +67,12 @@ def tries(frame: Frame, keep: Sequence[str]) -> Frame:
     return rewrap(_spark(native, keep))
 
 
-def exploded(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+def _attempt_columns(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Table, npt.NDArray[np.int64]]:
     """Read lists of attempts, written as JSON.
 
     Examples
     --------
-    >>> table, rows = exploded(pa.array(['[{"status": 503, "latency": 9}, {"status": 200}]', None]))
+    >>> table, rows = _attempt_columns(pa.array(['[{"status": 503, "latency": 9}, {"status": 200}]', None]))
     >>> table["failed_attempts"].to_pylist(), table["failed_attempt_ms"].to_pylist(), rows.tolist()
     ([1, 0], [9.0, None], [0, 0])
     """
@@ -128,7 +128,7 @@ def _pandas_types() -> dict[pa.DataType, Any]:
 
 
 def _polars(frame: Any, keep: Sequence[str], pl: Any) -> Any:
-    table, places = exploded(frame[_RESPONSES].to_arrow().cast(pa.large_string()))
+    table, places = _attempt_columns(frame[_RESPONSES].to_arrow().cast(pa.large_string()))
     return frame.select(keep)[places].hstack(pl.from_arrow(table).get_columns())
 
 

@@ -13,7 +13,7 @@ from orstats.errors import ConfigError
 from orstats.frame.display import ReportFrame
 from orstats.frame.money import round_columns
 from orstats.frame.validation import cast_frame
-from orstats.reports.backends import aggregate, number, ok_rows, require, whole, wrap
+from orstats.reports.backends import aggregate, finite, ok_rows, require, valid_count, wrap
 from orstats.reports.coverage import PROVENANCE, coverage_of, provenance
 
 _PRICES: Final = ("prompt", "cached", "completion")
@@ -100,8 +100,8 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
 
 def _sums(rows: Any) -> pd.DataFrame:
     """Sum by model: all that are known, and of those generations that can be compared."""
-    cost, cached = number("cost_usd"), whole("native_tokens_cached")
-    prompt, completion = whole("native_tokens_prompt"), whole("native_tokens_completion")
+    cost, cached = finite("cost_usd"), valid_count("native_tokens_cached")
+    prompt, completion = valid_count("native_tokens_prompt"), valid_count("native_tokens_completion")
     columns = rows.select(
         key=nw.col("model"),
         cost=cost,

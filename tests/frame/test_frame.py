@@ -362,7 +362,7 @@ def test_a_row_that_is_not_ok_has_nothing_of_an_older_record():
 
 
 def test_ok_without_a_record_is_refused():
-    with pytest.raises(ValueError, match="'gen-7' is said to be ok"):
+    with pytest.raises(ValueError, match="'gen-7' has the status ok"):
         build_frame(["gen-0", "gen-7"], [table({})], {"gen-7": FetchOutcome("ok", 200, 1, None)})
 
 
