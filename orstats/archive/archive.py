@@ -150,7 +150,7 @@ class Archive(Relations):
         Returns
         -------
         dict or None
-            The columns of :data:`orstats.frame.build.RECORD_SCHEMA` as Python values. None when the record is not
+            The columns of :data:`orstats.frame.arrow.RECORD_SCHEMA` as Python values. None when the record is not
             stored or not settled (see :meth:`read`).
 
         Raises

@@ -19,7 +19,7 @@ from orstats.content.generation import Generation
 from orstats.errors import ArchiveError, ConfigError, OrstatsError
 from orstats.export.write_csv import write_csv
 from orstats.fetching.arguments import UNARCHIVED, ArchiveChoice
-from orstats.frame.build import assemble
+from orstats.frame.build import build_frame
 from orstats.notebook.card import Card
 from orstats.notebook.comparison import Comparison
 from orstats.notebook.filter_controls import FilterControls
@@ -258,4 +258,4 @@ def _from_archive(client: Client | None, archive: ArchiveChoice) -> pd.DataFrame
             raise ArchiveError(f"The archive {store.path} has no records of {host}. {available}", path=store.path)
         host = hosts[0]
     records = store.read(host, settled_only=False).sort_by([("created_at", "descending"), ("id", "ascending")])
-    return assemble(records["id"].to_pylist(), [records], {})
+    return build_frame(records["id"].to_pylist(), [records], {})

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from orstats.errors import ConfigError
-from orstats.frame.build import Outcome, assemble, empty_frame, to_table
+from orstats.frame.arrow import to_table
+from orstats.frame.build import FetchOutcome, build_frame, empty_frame
 from orstats.notebook.table_model import MISSING, Query, TableModel
 
 RECORDS = [
@@ -22,8 +23,8 @@ IDS = [f"gen-{n}" for n in range(4)]
 
 @pytest.fixture
 def table():
-    gone = {"gen-lost": Outcome("not_found", 404, 1, "Unknown.")}
-    return TableModel(assemble([*IDS, "gen-lost"], [to_table(IDS, RECORDS, [0.0] * 4)], gone))
+    gone = {"gen-lost": FetchOutcome("not_found", 404, 1, "Unknown.")}
+    return TableModel(build_frame([*IDS, "gen-lost"], [to_table(IDS, RECORDS, [0.0] * 4)], gone))
 
 
 def kept(table, **query):
