@@ -14,9 +14,8 @@ from orstats._version import __version__ as __version__
 if TYPE_CHECKING:
     from orstats import errors, sim
     from orstats.account.list_ids import list_ids
-    from orstats.account.litellm_callback import litellm_callback
     from orstats.account.reconcile import reconcile
-    from orstats.account.recorder import labels, record, unrecord
+    from orstats.account.recorder import labels, litellm_callback, record, unrecord
     from orstats.api.client import Client
     from orstats.api.retry import Retry
     from orstats.archive.archive import Archive
@@ -101,7 +100,7 @@ _HOME: Final = {
     "labels": "orstats.account.recorder",
     "latency_by": "orstats.reports.cost_tokens_latency",
     "list_ids": "orstats.account.list_ids",
-    "litellm_callback": "orstats.account.litellm_callback",
+    "litellm_callback": "orstats.account.recorder",
     "plot_cost": "orstats.plots.plots",
     "plot_latency": "orstats.plots.plots",
     "plot_tokens": "orstats.plots.plots",

@@ -1,4 +1,4 @@
-"""``reconcile``: what a frame adds up to, beside what the account says itself, per UTC day and model."""
+"""``reconcile``: the totals of a DataFrame compared with the account's own, per UTC day and model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orstats.frame.validation import require
 from orstats.ids.formats import id_created_at
 from orstats.text.format import usd_amounts
 
-#: The account's totals may be so late.
+#: The account's totals may be delayed by this much.
 _LATE: Final = timedelta(days=1)
 _MS: Final = timedelta(milliseconds=1)
 #: Amounts are sent with ten decimals.
@@ -65,7 +65,7 @@ def reconcile(
     tolerance: float = 0.001,
     tz: str = "UTC",
 ) -> pd.DataFrame:
-    """Compare the sums of a DataFrame with the account's own totals. Needs a management key.
+    """Compare the totals of a DataFrame with the account's own. Needs a management key.
 
     Completed days of the last 30 are compared with ``/activity`` or the account's analytics, whichever has the larger
     total of a model; others and partial days with the analytics. Days are UTC days. A call that ran past midnight
@@ -73,37 +73,41 @@ def reconcile(
 
     Parameters
     ----------
-    df
+    df : pandas.DataFrame
         From :func:`orstats.fetch`. Rows outside the range are excluded.
-    start, end
-        As for :func:`orstats.list_ids`.
-    client
-        An :class:`orstats.Client`. None makes one from the environment.
-    tolerance
-        Share of the account's amount by which ours may differ and still agree.
-    tz
-        Time zone of `start` and `end`, as for :func:`orstats.list_ids`. The days compared are UTC days, which are the
-        account's.
+    start, end : datetime, date or str
+        The time range, as for :func:`orstats.list_ids`.
+    client : Client, optional
+        By default, a client configured from the environment.
+    tolerance : float
+        Relative difference from the account's amount up to which a row still agrees.
+    tz : str
+        Time zone of `start` and `end`, as for :func:`orstats.list_ids`. The days compared are the account's, in UTC.
 
     Returns
     -------
     pandas.DataFrame
-        Index ``day`` (UTC) and ``model``. ``account_requests``, ``requests`` (ours), ``missing`` (the difference);
-        ``account_usd``, ``usd`` (ours: credits, and the providers' charges for your own keys), ``difference_usd``
-        (account less ours); ``explained``: the share of the account's amount that ours accounts for, 0 to 1 (of its
-        requests where it charged nothing); ``agrees``; ``reason``: why not, as far as it is known, and which calls were
-        counted on another day; the amounts' parts, and the ``source`` of the account's figures. Variants of a model,
-        such as ``:free``, have rows of their own, or one row for "(all variants)" where the account does not tell them
-        apart.
+        Index ``day`` (UTC) and ``model``.
+
+        - ``account_requests``, ``requests`` (yours), and ``missing``, their difference.
+        - ``account_usd``, ``usd`` (yours: credits, and the providers' charges for your own keys), and
+          ``difference_usd``, the account's less yours.
+        - ``explained``: the share of the account's amount that yours accounts for, 0 to 1, or of its requests where
+          it charged nothing.
+        - ``agrees``, and ``reason``: the likely reason if not, and which calls were counted on another day.
+        - the parts of the amounts, and the ``source`` of the account's totals.
+
+        Variants of a model, such as ``:free``, have rows of their own, or one row for "(all variants)" where the
+        account does not distinguish them.
 
     Raises
     ------
     ForbiddenError
         The key is not a management key.
     ConfigError
-        An inverted range, one that begins in the future, or a frame that is not from fetch.
+        The range is inverted or begins in the future, or the DataFrame is not from :func:`orstats.fetch`.
     ApiError
-        What the last try ended with.
+        A request failed after all retries.
 
     Examples
     --------
@@ -115,7 +119,7 @@ def reconcile(
     (True, 1.0)
     """
     if not tolerance >= 0:
-        raise ConfigError(f"tolerance={tolerance}: a share, 0 or more.")
+        raise ConfigError(f"tolerance must be a non-negative number, got {tolerance}.")
     df = require(df, _NEEDED, unique=True)
     first, last = span(start, end, tz=tz)
     calls = _calls(df, first, last)
@@ -132,7 +136,7 @@ def reconcile(
 
 
 def share_explained(compared: pd.DataFrame) -> float:
-    """Return which share of the amounts is explained: 1 less the differences, whichever way they go."""
+    """Return the share of the amounts that is explained: 1 less the absolute differences."""
     larger = compared[["account_usd", "usd"]].max(axis=1).sum()
     return float(1.0 - compared["difference_usd"].abs().sum() / larger) if larger else 1.0
 
@@ -150,7 +154,7 @@ def _calls(df: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
             "created_at": rows["created_at"],
             "ends_at": ends_at,
             "requests": 1,
-            # The account's activity omits what no provider served.
+            # The account's activity omits requests that no provider served.
             "unserved": (rows["provider_name"].isna() & (rows["cost_usd"] == 0)).astype("int64"),
             "credits_usd": rows["total_cost"].fillna(0.0),
             "byok_usd": byok.fillna(0.0),
@@ -168,10 +172,10 @@ def _summed(calls: pd.DataFrame) -> pd.DataFrame:
 
 
 def _renamed(account: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
-    """Give models that the account calls by their titles the names that we know, where the figures are the same."""
-    strangers: dict[_Figures, list[str]] = {}
+    """Rename models that the account calls by their titles, where the totals are equal."""
+    unmatched: dict[_Figures, list[str]] = {}
     for (day, model), own in _rows(ours.loc[~ours.index.isin(account.index)]):
-        strangers.setdefault(_figures(day, own), []).append(model)
+        unmatched.setdefault(_figures(day, own), []).append(model)
     titles: dict[_Figures, list[str]] = {}
     for (day, title), row in _rows(account.loc[~account.index.isin(ours.index)]):
         if row["source"] == "analytics" and "/" not in title:
@@ -179,8 +183,8 @@ def _renamed(account: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
     names = {
         (figures[0], title): model
         for figures, same in titles.items()
-        if len(same) == len(strangers.get(figures, ()))  # which of several is which makes no difference
-        for title, model in zip(same, strangers[figures], strict=True)
+        if len(same) == len(unmatched.get(figures, ()))  # they are interchangeable
+        for title, model in zip(same, unmatched[figures], strict=True)
     }
     if not names:
         return account
@@ -195,14 +199,14 @@ def _figures(day: pd.Timestamp, row: dict[str, Any]) -> _Figures:
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[tuple[tuple[pd.Timestamp, str], dict[str, Any]]]:
-    """Go through the rows of a frame by day and model."""
+    """Yield the day and model of each row, and its cells by column."""
     columns = [str(name) for name in frame.columns]
     for key, *cells in frame.itertuples(name=None):
         yield key, dict(zip(columns, cells, strict=True))
 
 
 def _not_fetched(df: pd.DataFrame, start: datetime, end: datetime) -> dict[pd.Timestamp, str]:
-    """Say for each day which of its ids could not be had, as far as the ids tell their day."""
+    """Count the ids that were not fetched by status, for each day, if the ids contain their time."""
     found: dict[pd.Timestamp, Counter[str]] = {}
     for generation_id, status in df.loc[df["fetch_status"] != "ok", "fetch_status"].items():
         second = id_created_at(str(generation_id))
@@ -227,7 +231,7 @@ def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], notes: N
     both["missing"] = both["account_requests"] - both["requests"]
     off = both["difference_usd"].abs()
     allowed = (both["account_usd"] * tolerance).clip(lower=ROUNDING_USD)
-    # Activity may omit unserved requests, which are neither missing nor too many but can hide a missing id.
+    # Activity may omit unserved requests, which are neither missing nor surplus but can hide a missing id.
     hiding = (both["unserved"] > 0) & (both["missing"] == 0) & (both["difference_usd"] > allowed)
     both["missing"] += both["unserved"].clip(upper=(-both["missing"]).clip(lower=0)).where(~hiding, 1)
     larger = both[["usd", "account_usd"]].max(axis=1)
@@ -243,7 +247,7 @@ def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], notes: N
 
 
 def _note(compared: pd.DataFrame) -> str:
-    """Say in a sentence what was compared, for a table that may list only what does not agree."""
+    """Summarize the comparison in a sentence, for a table that may list only disagreements."""
     if compared.empty:
         return "Nothing to compare: neither the account nor the DataFrame has anything in this range."
     sums, agreeing = len(compared), int(compared["agrees"].sum())
@@ -251,7 +255,8 @@ def _note(compared: pd.DataFrame) -> str:
     account, ours = usd_amounts(compared[["account_usd", "usd"]].sum())
     requests = [f"{int(compared[name].sum()):,} requests" for name in ("account_requests", "requests")]
     return (
-        f"{all_agree} sums by day and model agree: account {account} for {requests[0]}, ours {ours} for {requests[1]}."
+        f"{all_agree} totals by day and model agree: account {account} for {requests[0]}, "
+        f"DataFrame {ours} for {requests[1]}."
     )
 
 
@@ -263,13 +268,13 @@ def _reason(
     if row["agrees"]:
         pass
     elif missing > 0:
-        parts.append(f"{missing:,} missing from the ids (not logged, or of another workspace)")
+        parts.append(f"{missing:,} missing from the ids (not logged, or from another workspace)")
         if key[0] in not_fetched:
-            parts.append(f"of this day were not fetched: {not_fetched[key[0]]}")
+            parts.append(f"not fetched on this day: {not_fetched[key[0]]}")
     elif 0 < too_many <= row["recent"]:
         parts.append(f"{too_many:,} not yet counted by the account (compare again tomorrow)")
     elif missing < 0:
-        parts.append(f"{-missing:,} more than the account counts (ids of another account)")
+        parts.append(f"{-missing:,} more than the account reports (ids from another account)")
     elif row["cost_unknown"]:
         parts.append(f"cost unknown for {int(row['cost_unknown']):,}")
     elif abs(row["account_credits_usd"] - row["credits_usd"]) <= ROUNDING_USD:
@@ -277,5 +282,5 @@ def _reason(
     elif abs(row["difference_usd"]) <= ROUNDING_USD * row["requests"]:
         parts.append("rounding")
     else:
-        parts.append("the same requests were charged differently (records fetched too early? fetch with refresh)")
+        parts.append("the same requests were charged differently (records fetched too early? Fetch them with refresh)")
     return "; ".join(parts) or None

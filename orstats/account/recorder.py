@@ -1,6 +1,6 @@
-"""Record the id of every generation while it is made, and read it back with your labels.
+"""Record the ids of generations as they are requested, and read them back with your labels.
 
-The vendor answers every request with an ``X-Generation-Id`` header. :func:`record` makes an HTTP client write each one
+Every response of the vendor has an ``X-Generation-Id`` header. :func:`record` makes an HTTP client write each one
 into a JSON Lines file: ``{"id": "gen-…", "recorded_at": "…", "team": "search"}``.
 """
 
@@ -16,14 +16,14 @@ import pandas as pd
 
 from orstats._warn import warn_caller
 from orstats.account import recorded_clients
-from orstats.account.generation_log import GenerationLog
+from orstats.account.generation_log import GenerationLog, never_raising
 from orstats.errors import IdSourceError
 from orstats.frame.schema import FIELDS
 from orstats.ids.decompression import Source, unpack
 from orstats.ids.json_files import read_records
 from orstats.ids.sniff import as_utf8, file_chunks
 
-__all__ = ["labels", "record", "unrecord"]
+__all__ = ["labels", "litellm_callback", "record", "unrecord"]
 
 T = TypeVar("T")
 
@@ -37,10 +37,10 @@ _SUPPORTED: Final = (
 def record(path: str | os.PathLike[str], session_or_client: T, /, **labels: str | float) -> T:
     """Record the id of every generation that an HTTP client requests.
 
-    Requests and responses are not changed: the id is read from the headers, or, where a gateway removed the header,
-    from the body while your code reads it. Responses before a retry or a redirect are recorded too. No error in the
-    recording reaches your code. If the file cannot be written later, a warning says so once, and the ids are kept in
-    memory until it can. Several threads and processes may share a file.
+    Requests and responses are not changed: the id is read from the headers, or, if a gateway removed the header, from
+    the body while your code reads it. Responses before a retry or a redirect are recorded too. No error in the
+    recording reaches your code. If the file can no longer be written, one warning says so, and the ids are kept in
+    memory until it can be written again. Several threads and processes may share a file.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def record(path: str | os.PathLike[str], session_or_client: T, /, **labels: str 
         The JSON Lines file, created when needed and readable by its owner only.
     session_or_client : object
         A ``requests.Session``, ``httpx.Client``, ``httpx.AsyncClient`` or ``aiohttp.ClientSession``, or a client of the
-        ``openai`` or ``openrouter`` SDK. For LiteLLM and LangChain see :func:`litellm_callback` and
-        :func:`langchain_callback`.
+        ``openai`` or ``openrouter`` SDK. LangChain takes such a client as ``http_client``. For LiteLLM see
+        :func:`litellm_callback`.
     **labels : str or float
         Written into every line, as text: team, job, user … Use a second client for other labels. When one client is
         recorded twice, the labels of both are combined, and the first value of a label stays.
@@ -98,6 +98,57 @@ def unrecord(session_or_client: T, /) -> T:
     """
     recorded_clients.restore(session_or_client)
     return session_or_client
+
+
+def litellm_callback(path: str | os.PathLike[str], /, **labels: str | float) -> Any:
+    """Return a LiteLLM callback that records the id of every generation, as :func:`record` does.
+
+    Add it to ``litellm.callbacks``, or to the configuration of a LiteLLM proxy. LiteLLM reports successes, failures
+    and streams, but not an asynchronous stream that your code does not read to its end.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The JSON Lines file, as for :func:`record`.
+    **labels : str or float
+        As for :func:`record`.
+
+    Returns
+    -------
+    litellm.integrations.custom_logger.CustomLogger
+        The callback.
+
+    Raises
+    ------
+    ConfigError, TypeError
+        As for :func:`record`.
+    ModuleNotFoundError
+        LiteLLM is not installed.
+
+    Examples
+    --------
+    >>> import orstats
+    >>> litellm.callbacks = [orstats.litellm_callback("ids.jsonl", team="search")]  # doctest: +SKIP
+    """
+    from litellm.integrations.custom_logger import CustomLogger  # noqa: PLC0415 - only users of LiteLLM have it
+
+    log = GenerationLog(path, labels)
+
+    def add(kwargs: dict[str, Any], response_obj: Any, *_times: object, **_more: object) -> None:
+        with never_raising("A LiteLLM response could not be recorded"):
+            for generation_id in _litellm_ids(kwargs, response_obj):
+                log.add(generation_id)
+
+    async def add_async(kwargs: dict[str, Any], response_obj: Any, *_times: object, **_more: object) -> None:
+        add(kwargs, response_obj)
+
+    class GenerationIdCallback(CustomLogger):  # type: ignore[misc]
+        """LiteLLM passes the arguments by name to some methods, and by position to others."""
+
+    for event in ("success", "failure", "stream"):
+        setattr(GenerationIdCallback, f"log_{event}_event", staticmethod(add))
+        setattr(GenerationIdCallback, f"async_log_{event}_event", staticmethod(add_async))
+    return GenerationIdCallback()
 
 
 def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -183,3 +234,16 @@ def _unpacked(source: Source) -> Iterator[bytes]:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) or value is None else orjson.dumps(value).decode()
+
+
+def _litellm_ids(kwargs: dict[str, Any], response: Any) -> Iterator[str]:
+    generation_id = getattr(response, "id", None)
+    if isinstance(generation_id, str) and generation_id.startswith(("gen-", "gen_")):
+        yield generation_id
+        return
+    hidden = getattr(response, "_hidden_params", None) or {}
+    sent = hidden.get("additional_headers") or {}  # with a prefix
+    failed = getattr(kwargs.get("exception"), "litellm_response_headers", None) or {}
+    for name, value in (*sent.items(), *failed.items()):
+        if name.lower().endswith(recorded_clients.HEADER.lower()):
+            yield value

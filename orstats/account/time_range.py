@@ -1,4 +1,4 @@
-"""Times as people give them: datetimes, dates, ISO 8601, ``yesterday``, ``7d``. Everything becomes UTC."""
+"""Parse times: datetimes, dates, ISO 8601 text, ``yesterday``, ``7d``. All become UTC."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from orstats.text.time_zones import clock, first_moment, zone_of
 
 Moment = datetime | date | str
 
-#: This machine's clock and the vendor's may differ by so much.
+#: Tolerated difference between this machine's clock and the vendor's.
 _CLOCK_SLACK: Final = timedelta(minutes=5)
 _AGO: Final = re.compile(r"(\d{1,5})\s*(min|mo|m|M|[hdwHDW])")
 _ELAPSED: Final = {"m": timedelta(minutes=1), "min": timedelta(minutes=1), "h": timedelta(hours=1)}
 _DAYS: Final = {"d": timedelta(days=1), "w": timedelta(days=7)}
 _WORDS: Final = ("now", "today", "yesterday")
-# What people write instead.
+# Common other spellings.
 _UNITS: Final = {"minute": "min", "hour": "h", "hr": "h", "day": "d", "week": "w", "month": "mo", "year": "y"}
 _LOOSE_AGO: Final = re.compile(rf"(?:a |last|past|-)?\s*(\d*)\s*({'|'.join(_UNITS)}|min|mo|[mhdwy])s?(?:\s+ago)?")
 _YEAR_FIRST: Final = re.compile(r"(\d{4})[-/.](\d{1,2})(?:[-/.](\d{1,2}))?(?![-/.\d])(.*)")
@@ -58,9 +58,9 @@ def moment(value: Moment, *, now: datetime, tz: str = "UTC") -> datetime:
 
 
 def span(start: Moment, end: Moment, *, now: datetime | None = None, tz: str = "UTC") -> tuple[datetime, datetime]:
-    """Return the two ends of a time range in UTC; the second is not part of it.
+    """Return the two ends of a time range in UTC; the second is exclusive.
 
-    An end in the future becomes five minutes from now, as nothing can have happened after that.
+    An end in the future becomes five minutes from now.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def _nearest(text: str) -> str | None:
         day = _calendar_day(int(read[1]), int(read[2]), int(read[3] or 1))
     elif read := _YEAR_LAST.fullmatch(text):
         first, second = int(read[1]), int(read[3])
-        # Slashes put the month first, unless that is no month.
+        # Slashes put the month first, unless it is not a month.
         month, on = (second, first) if read[2] == "." else (first, second)
         day = _calendar_day(int(read[4]), month, on)
     if day is None or read is None:
@@ -139,7 +139,7 @@ def _nearest(text: str) -> str | None:
 
 
 def _calendar_day(year: int, month: int, day: int) -> str | None:
-    """Return a day that there is: the last of a shorter month, or the one with month and day swapped."""
+    """Return a valid day: the last of a shorter month, or the one with month and day swapped."""
     if month > 12 >= day:  # noqa: PLR2004 - months
         month, day = day, month
     if not (year and 1 <= month <= 12 and day):  # noqa: PLR2004 - months

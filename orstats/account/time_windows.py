@@ -13,7 +13,7 @@ import numpy as np
 
 MINUTE: Final = timedelta(minutes=1)
 #: Share of the limit that a window may be expected to fill: within a counted bucket, requests do not come evenly.
-_FILL: Final = 0.9
+_FILL: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,11 +94,11 @@ def split_by_count(window: Window, counts: Mapping[datetime, int], step: timedel
     >>> noon, hour = datetime(2026, 3, 1, 12), timedelta(hours=1)
     >>> counts = {noon + n * hour: 4000 for n in range(3)}
     >>> [f"{w.end:%H:%M}" for w in split_by_count(Window(noon, noon + 3 * hour), counts, hour, 10_000)]
-    ['14:15', '15:00']
+    ['14:22', '15:00']
     """
     starts = sorted(at for at in counts if window.start - step < at < window.end)
     edges = [window.start, *(edge for at in starts for edge in (max(at, window.start), min(at + step, window.end)))]
-    seconds = [(edge - window.start).total_seconds() for edge in edges]
+    seconds = np.array([(edge - window.start).total_seconds() for edge in edges])
     so_far = np.cumsum([0, *(number for at in starts for number in (0, counts[at]))])  # at each edge
     windows, at = [], window.start
     while at < window.end:

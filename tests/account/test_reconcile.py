@@ -73,7 +73,7 @@ def test_rows_that_could_not_be_fetched_are_named(sim, df):
     compared = orstats.reconcile(part, start="7d", end="now", client=sim.client())
     (row,) = compared[~compared["agrees"]].to_dict("records")
     assert row["missing"] == 1
-    assert row["reason"].endswith("of this day were not fetched: 1 pending")
+    assert row["reason"].endswith("not fetched on this day: 1 pending")
 
 
 def test_more_than_the_account_knows_and_other_charges(sim, df):
@@ -82,7 +82,7 @@ def test_more_than_the_account_knows_and_other_charges(sim, df):
     doubled = pd.concat([df, df.loc[[paid[0]]].rename(index={paid[0]: "gen-other"})])
     (row,) = off(sim, doubled)
     assert row["missing"] == -1
-    assert "1 more than the account counts" in row["reason"]
+    assert "1 more than the account reports" in row["reason"]
     dearer = df.copy()
     dearer.loc[paid[0], ["total_cost", "cost_usd"]] = 1.0
     assert "charged differently" in off(sim, dearer)[0]["reason"]
@@ -320,7 +320,7 @@ def test_of_several_late_calls_the_one_that_explains_the_difference_is_moved():
     assert compared["agrees"].all()
 
 
-@pytest.mark.parametrize(("at", "word"), [(LATE, "counted on the next day"), (NOON, "more than the account counts")])
+@pytest.mark.parametrize(("at", "word"), [(LATE, "counted on the next day"), (NOON, "more than the account reports")])
 def test_days_that_cancel_need_a_call_near_midnight(at, word):
     df = made((MONDAY + at, "a/b", 0.5, None))
     said, compared = reasons(df, both((TUESDAY, "a/b", 1, 0.5)))
@@ -413,7 +413,7 @@ def test_recent_calls_are_not_yet_counted():
     df = made((now - timedelta(minutes=5), "a/b", 0.5, 1), (MONDAY + NOON, "a/b", 0.25, 1))
     compared = orstats.reconcile(df, start="20d", end="now", client=Account())
     assert compared["reason"].to_list() == [
-        "1 more than the account counts (ids of another account)",
+        "1 more than the account reports (ids from another account)",
         "1 not yet counted by the account (compare again tomorrow)",
     ]
     assert not compared["agrees"].any()

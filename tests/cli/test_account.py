@@ -137,6 +137,7 @@ def test_missing_ids_are_named_and_exit_with_3(managed, orstats, tmp_path):
     assert result.exit_code == 3
     assert "missing from" in " ".join(result.stdout.split())
     assert "beyond the tolerance of 1.00%" in result.stderr
+    assert result.stderr.count("not logged, or from another workspace") == 1
     loose = orstats("reconcile", "--since", "30d", "--ids-from", tmp_path / "some.txt", "--tolerance", "1")
     assert loose.exit_code == 0
     assert "within the tolerance" in loose.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import time, timedelta
 
@@ -18,6 +19,8 @@ from orstats.text.sanitize import terminal_line
 from orstats.text.table import Column
 
 _MOST_LINES = 20
+#: A reason and its explanation in parentheses.
+_EXPLANATION = re.compile(r"([^;()\d,]*[^;()\d, ]) \(([^()]*)\)")
 _LONG_CALL = timedelta(hours=1)
 
 
@@ -70,7 +73,7 @@ def run(
 
 
 def _columns(compared: pd.DataFrame) -> tuple[list[Column], list[str]]:
-    """List the days and models that do not agree, the largest difference first."""
+    """List the days and models that do not agree, the largest difference first, and what their reasons mean."""
     off = compared.loc[~compared["agrees"]]
     off = off.loc[off["difference_usd"].abs().sort_values(ascending=False, kind="stable").index]
     rows = off.head(_MOST_LINES).reset_index()
@@ -80,9 +83,13 @@ def _columns(compared: pd.DataFrame) -> tuple[list[Column], list[str]]:
         Column("missing", list(map(count, rows["missing"])), leaves=3),
         Column("account", usd_amounts(rows["account_usd"])),
         Column("ours", usd_amounts(rows["usd"]), leaves=1),
-        Column("why", list(map(terminal_line, rows["reason"])), "prose", leaves=2),
+        Column("why", [terminal_line(_EXPLANATION.sub(r"\1", reason)) for reason in rows["reason"]], "prose", leaves=2),
     ]
-    return columns, [f"and {len(off) - _MOST_LINES:,} more; -o writes all."] if len(off) > _MOST_LINES else []
+    # Written once for all rows, which often have the same reason.
+    explained = {one[1].strip(): one[2] for reason in rows["reason"] for one in _EXPLANATION.finditer(reason)}
+    notes = [terminal_line(f"{reason}: {explanation}") for reason, explanation in explained.items()]
+    more = [f"and {len(off) - _MOST_LINES:,} more; -o writes all."] if len(off) > _MOST_LINES else []
+    return columns, [*more, *notes]
 
 
 def _tell(compared: pd.DataFrame, share: float, tolerance: float) -> None:
