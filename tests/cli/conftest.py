@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 
@@ -43,8 +44,10 @@ def orstats():
 
 @pytest.fixture
 def spawn():
-    """Start a command as a process of its own; whatever still runs at the end is ended."""
+    """Start a command as a process of its own, and end those that still run when the test is over."""
     started = []
+    # Under nohup, as some CI services run, commands would inherit that hang-ups are ignored.
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL) if os.name != "nt" else None
 
     def start(*args, **options):
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"} | options
@@ -53,6 +56,8 @@ def spawn():
         return process
 
     yield start
+    if hangup is not None:
+        signal.signal(signal.SIGHUP, hangup)
     for process in started:
         if process.poll() is None:
             process.kill()
