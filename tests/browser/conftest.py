@@ -32,7 +32,7 @@ FLAGS = (
 #: A host that only the hostile payloads name; whoever asks it reaches the listener.
 BEACON = "beacon.test"
 #: How long a page may take, on however busy a machine: a limit for what is broken, not a measure of speed.
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 
 
 @pytest.fixture(scope="session")
