@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Final, Literal
 
 from orstats.content.record import ProviderAttempt, Record
@@ -14,6 +15,7 @@ Section = Literal["Generation", "Cost", "Tokens", "Time", "Providers", "Caller",
 Facts = dict[Section, dict[str, str]]
 StatusKind = Literal["good", "odd", "bad"]
 
+_UTC: Final = "%Y-%m-%d %H:%M:%S UTC"
 #: Provider attempts listed; the raw record has all of them.
 MOST_ATTEMPTS: Final = 30
 
@@ -35,11 +37,8 @@ _NO_COMPLETION: Final[Mapping[str | None, str]] = {
 }
 #: Sections whose labels are column names, and these columns.
 _COLUMNS: Final[Mapping[Section, tuple[str, ...]]] = {
-    "Caller": ("external_user", "origin", "http_referer", "user_agent"),
-    "IDs": (
-        *("request_id", "session_id", "upstream_id", "response_cache_source_id"),
-        *("workspace_id", "app_id", "preset_id"),
-    ),
+    "Caller": ("external_user", "session_id", "origin", "http_referer", "user_agent"),
+    "IDs": ("request_id", "upstream_id", "response_cache_source_id", "workspace_id", "app_id", "preset_id"),
     "Other": ("service_tier", "router", "web_search_engine", "fetched_at", "extra"),
 }
 
@@ -113,7 +112,7 @@ def no_completion(finish_reason: str | None) -> str:
 def _generation(record: Record) -> Iterator[tuple[str, str | None]]:
     yield "model", model_name(record)
     yield "provider", f"served by {record.provider_name}" if record.provider_name else None
-    yield "time", f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC" if record.created_at else "unknown time"
+    yield "time", f"{record.created_at:{_UTC}}" if record.created_at else "unknown time"
     streamed = {True: "streamed", False: "not streamed", None: ""}[record.streamed]
     region = f"region {record.data_region}" if record.data_region else ""
     yield "request", " · ".join(word for word in (record.api_type, streamed, region) if word)
@@ -159,7 +158,7 @@ def _tokens(record: Record) -> Iterator[tuple[str, str | None]]:
         "search results": record.num_search_results,
         "pages fetched": record.num_fetches,
     }
-    yield "media", ", ".join(f"{count(number)} {noun}" for noun, number in media.items() if number)
+    yield "media", ", ".join(f"{noun}: {count(number)}" for noun, number in media.items() if number)
 
 
 def _time(record: Record) -> Iterator[tuple[str, str | None]]:
@@ -198,8 +197,12 @@ def _attempt(attempt: ProviderAttempt) -> str:
 
 def _columns(record: Record, names: tuple[str, ...]) -> Iterator[tuple[str, str | None]]:
     for name in names:
-        value = getattr(record, name)
-        if isinstance(value, dict):
-            yield name, coerce.json_text(value) if value else None
-        else:
-            yield name, None if value is None else str(value)
+        match getattr(record, name):
+            case None:
+                pass
+            case dict() as nested:
+                yield name, coerce.json_text(nested) if nested else None
+            case datetime() as time:
+                yield name, f"{time:{_UTC}}"
+            case value:
+                yield name, str(value)

@@ -13,7 +13,7 @@ from orstats.content.generation import Generation
 from orstats.frame.arrow import to_table
 from orstats.notebook.comparison import Comparison
 from orstats.notebook.explorer import Explorer, explore
-from orstats.notebook.html.comparison import MOST_LINES, difference, records
+from orstats.notebook.html.comparison import MAX_LINES, difference, records
 from orstats.notebook.html.table import Sorting, table
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -290,7 +290,7 @@ def test_the_difference_of_two_texts_is_escaped_and_bounded():
     assert "no difference" in difference("x", "a\nb", "a\nb")
     long = difference("x", "a\n" * 100_000, "b\n" * 100_000)
     assert "there is more" in long
-    assert long.count("<del>") == MOST_LINES
+    assert long.count("<del>") == MAX_LINES
 
 
 def test_differences_of_records_are_bold():

@@ -85,7 +85,9 @@ def _tokens(generation: Generation, known: Mapping[str, str]) -> str:
     ]
     bar = _bar((colour, number) for _, colour, number in shares)
     legend = _legend((name, colour, count(number)) for name, colour, number in shares if number)
-    return _box("Tokens, as billed", count(generation.tokens_total), bar + legend, known, omit=("tokens",))
+    return _box(
+        "Tokens, as billed", count(generation.tokens_total), bar + legend, known, omit=("tokens", "normalized tokens")
+    )
 
 
 def _time(generation: Generation, known: Mapping[str, str]) -> str:

@@ -7,25 +7,28 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from orstats.content.facts import facts
+from orstats.content.facts import Section, facts
 from orstats.content.generation import Generation
 from orstats.content.html_card import NO_MATH
 from orstats.notebook.html.base import span
 from orstats.text.sanitize import Html, html_line, visible_text
 
 #: The part of a long text that is compared: the time to compare grows with the square of the number of lines.
-MOST_CHARACTERS: Final = 200_000
-MOST_LINES: Final = 2_000
-_SAME_AROUND: Final = 3
+MAX_CHARACTERS: Final = 200_000
+MAX_LINES: Final = 2_000
+_CONTEXT_LINES: Final = 3
+#: Sections of facts to compare; ids always differ.
+_SECTIONS: Final[tuple[Section, ...]] = ("Generation", "Cost", "Tokens", "Time", "Providers", "Caller")
 
 
 def records(first: Generation, second: Generation) -> Html:
     """Return both records as a table; rows in which they differ are bold."""
-    left, right = (
-        {label: text for texts in facts(one).values() for label, text in texts.items()} for one in (first, second)
-    )
+    left, right = facts(first), facts(second)
     heads = "".join(f"<th>{span(one.id, 'orstats-mono')}</th>" for one in (first, second))
-    rows = "".join(_row(label, left.get(label, "-"), right.get(label, "-")) for label in left | right)
+    rows = ""
+    for section in _SECTIONS:
+        one, other = left.get(section, {}), right.get(section, {})
+        rows += "".join(_row(label, one.get(label, "-"), other.get(label, "-")) for label in one | other)
     head = f"<thead><tr><th></th>{heads}</tr></thead>"
     return Html(f'<table class="orstats-compare {NO_MATH}">{head}<tbody>{rows}</tbody></table>')
 
@@ -46,7 +49,7 @@ def difference(title: str, first: str, second: str) -> Html:
     pieces = list(_changes(before, after)) if first != second else []
     note = "" if pieces else "<i>no difference</i>"
     if cut_before or cut_after:
-        note += f"<i>compared up to line {MOST_LINES:,} and character {MOST_CHARACTERS:,}; there is more</i>"
+        note += f"<i>compared up to line {MAX_LINES:,} and character {MAX_CHARACTERS:,}; there is more</i>"
     return Html(
         f'<h4>{html_line(title)}</h4><pre class="orstats-diff {NO_MATH}" dir="auto">{"".join(pieces)}{note}</pre>'
     )
@@ -54,7 +57,7 @@ def difference(title: str, first: str, second: str) -> Html:
 
 def _changes(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
     matcher = difflib.SequenceMatcher(None, before, after)
-    for group in matcher.get_grouped_opcodes(_SAME_AROUND):
+    for group in matcher.get_grouped_opcodes(_CONTEXT_LINES):
         yield f"<i>lines {group[0][1] + 1:,} and {group[0][3] + 1:,}</i>"
         for kind, start, end, other_start, other_end in group:
             if kind == "equal":
@@ -65,5 +68,5 @@ def _changes(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
 
 
 def _lines(text: str) -> tuple[list[str], bool]:
-    lines = visible_text(text[:MOST_CHARACTERS]).split("\n")
-    return lines[:MOST_LINES], len(text) > MOST_CHARACTERS or len(lines) > MOST_LINES
+    lines = visible_text(text[:MAX_CHARACTERS]).split("\n")
+    return lines[:MAX_LINES], len(text) > MAX_CHARACTERS or len(lines) > MAX_LINES
