@@ -35,7 +35,7 @@ def main() -> None:
     _ignore_useless_width()
     _end_on_signals()
     try:
-        from orstats.cli.app import app  # noqa: PLC0415 - so that Ctrl-C while loading ends quietly, too
+        from orstats.cli.app import app
 
         code = _run(_command(app))
     except KeyboardInterrupt as interrupt:
@@ -60,7 +60,7 @@ def _run(command: Any) -> Any:
 
 def _command(app: Any) -> Any:
     """Return the command of an app whose ``--help`` does not claim to take a value, as newer versions of typer do."""
-    import typer  # noqa: PLC0415 - see main
+    import typer
 
     command = typer.main.get_command(app)
     pending: list[Any] = [command]

@@ -1,4 +1,4 @@
-"""The doors of a command: words to standard error, data to standard output, errors to exit codes."""
+"""What commands print, and how they end: status on standard error, data on standard output, errors as exit codes."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import functools
 import io
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TextIO
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TextIO
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from orstats.cli import exit_code
 from orstats.cli.streams import OutputError
-from orstats.cli.text import for_shell
 from orstats.errors import OrstatsError
 from orstats.text.sanitize import terminal_line, terminal_text
-from orstats.text.table import Column, fit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orstats.text.table import Column
 
 P = ParamSpec("P")
 
 FAILED: Final = 1
 USAGE: Final = 2
 SOME_FAILED: Final = 3
-#: Codes from here on tell which signal ended the program; 130 is Ctrl-C.
-INTERRUPTED_FROM: Final = 128
+#: From here on exit codes name the signal that ended the program; 130 is Ctrl-C.
+_SIGNALS_FROM: Final = 128
 
 
-class Interrupted(Exception):  # noqa: N818 - no error: the user wanted it
-    """Ctrl-C, with a sentence on what is kept."""
+class Interrupted(Exception):  # noqa: N818 - not an error: the user interrupted it
+    """Ctrl-C, with a message about what is saved."""
 
 
 class WrongUsage(Exception):  # noqa: N818 - named like the exit code's meaning
@@ -45,17 +45,145 @@ class WrongUsage(Exception):  # noqa: N818 - named like the exit code's meaning
 
 
 class Failure(Exception):  # noqa: N818 - named like the exit code's meaning
-    """The command failed, with a sentence why."""
+    """The command failed, for the reason in the message."""
 
 
-def stderr_console() -> Console:
-    """Return the console for words. Text is wrapped by the terminal, so that it can be copied whole."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+def handle_errors(run: Callable[P, int | None]) -> Callable[P, None]:
+    """Make a command of a function: its errors become a message and an exit code, its result the exit code."""
+
+    @functools.wraps(run)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        handler = _WarningHandler(logging.WARNING)
+        logger = logging.getLogger("orstats")
+        logger.addHandler(handler)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", UserWarning)
+                warnings.showwarning = lambda message, *_, **__: _print_warning(message)
+                code = _run(lambda: run(*args, **kwargs))
+        finally:
+            logger.removeHandler(handler)
+        raise typer.Exit(code)
+
+    return wrapper
+
+
+def _run(run: Callable[[], int | None]) -> int:
+    try:
+        code = run() or 0
+        sys.stdout.flush()
+    except KeyboardInterrupt as interrupt:
+        code, text = exit_code(interrupt), "interrupted."
+    except Interrupted as error:
+        code, text = exit_code(error.__cause__), f"interrupted. {error}"
+    except WrongUsage as error:
+        code, text = USAGE, f"error: {error}"
+    except (OrstatsError, Failure, ImportError) as error:
+        code, text = FAILED, f"error: {error}"
+    except OutputError as error:
+        code, text = FAILED, f"error: standard output: {error.strerror}"
+    except OSError as error:
+        file = "" if error.filename is None else f"{error.filename}: "
+        code, text = FAILED, f"error: {file}{error.strerror or error}"
+    else:
+        return code
+    _print_message(text, "" if code >= _SIGNALS_FROM else "red")
+    return code
+
+
+class _WarningHandler(logging.Handler):
+    """Prints the library's warnings."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _print_warning(record.getMessage())
+
+
+def _print_warning(text: object) -> None:
+    _print_message(f"warning: {text}", "yellow")
+
+
+def _print_message(text: str, style: str) -> None:
+    from rich.text import Text
+
+    stderr_console().print(Text("orstats: ", style="bold").append(terminal_line(for_shell(text)), style=style))
 
 
 def print_status(text: str, style: str = "") -> None:
-    """Print a line of words; ``text`` is not markup, and what a terminal would obey is taken out of it."""
+    """Print text on standard error, without markup and without control characters."""
+    from rich.text import Text
+
     stderr_console().print(Text(terminal_text(text), style=style))
+
+
+def stderr_console() -> Console:
+    """Return the console for status. The terminal wraps its lines, so that they are copied as one."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def stdout_console() -> Console:
+    """Return the console for text and tables on standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+_UNLIMITED: Final = 10_000
+
+
+def print_table(columns: Sequence[Column], *, label_style: str = "") -> list[str]:
+    """Print a table that fits the terminal, or all of it to pipes and files. Return remarks about omitted columns."""
+    from rich.console import Console
+
+    from orstats.text.table import fit
+
+    is_limited = sys.stdout.isatty() or "COLUMNS" in os.environ
+    width = stdout_console().width if is_limited else _UNLIMITED
+    fitted = fit(columns, width, label_style=label_style)
+    Console(highlight=False, width=max(width, _UNLIMITED)).print(fitted.table, soft_wrap=True)
+    return [f"No room for: {', '.join(fitted.omitted)}."] if fitted.omitted else []
+
+
+def print_pairs(pairs: Mapping[str, str]) -> None:
+    """Print names and texts side by side on standard output."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="cyan", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in pairs.items():
+        grid.add_row(name, Text(text))
+    stdout_console().print(grid)
+
+
+def write_json(value: Any) -> None:
+    """Write a value to standard output as indented JSON."""
+    import orjson
+
+    data_stream().write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+
+
+def data_stream() -> Any:
+    """Return standard output for data: UTF-8 on every system, line ends unchanged, sanitized on a terminal."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    return _Terminal(sys.stdout) if sys.stdout.isatty() else sys.stdout
+
+
+class _Terminal:
+    """A terminal to which untrusted text may be written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.flush = stream.flush
+
+    def write(self, text: str) -> None:
+        self._stream.write(terminal_text(text))
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        self._stream.writelines(map(terminal_text, lines))
 
 
 def command_prefix() -> str:
@@ -72,132 +200,24 @@ def _relative(path: Path) -> str:
     return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
-def warn(text: object) -> None:
-    """Print a warning."""
-    stderr_console().print(
-        Text("orstats: ", style="bold").append(f"warning: {terminal_line(for_shell(text))}", style="yellow")
+_OPTIONS: Final = {"ids": "--ids-from", "start": "--since", "end": "--until"} | {
+    name: f"--{name.replace('_', '-')}"
+    for name in (
+        *("column", "archive", "workers", "pending_wait", "deadline", "base_url", "refresh"),
+        *("by", "freq", "tz", "tolerance", "user", "model", "before", "after", "host"),
     )
+}
+_ARGUMENT: Final = re.compile(rf"(?<![\w.(-])({'|'.join(_OPTIONS)})=(?:…|(?=[\s.,;:)]|\Z))")
+#: Keys are never given on a command line.
+_KEY_ARGUMENT: Final = re.compile(r",? \(?or pass Client\(\w+=…\)\)?")
 
 
-def stdout_console() -> Console:
-    """Return the console for what people read on standard output."""
-    return Console(highlight=False)
+def for_shell(text: str) -> str:
+    """Replace the Python arguments that the library's advice names by the options of the command line.
 
-
-def show(columns: Sequence[Column], *, label_style: str = "") -> list[str]:
-    """Print a table that fits the terminal; pipes and files get it whole. Return what there is to say about it."""
-    fixed = sys.stdout.isatty() or "COLUMNS" in os.environ
-    width = stdout_console().width if fixed else _UNLIMITED
-    fitted = fit(columns, width, label_style=label_style)
-    Console(highlight=False, width=max(width, _UNLIMITED)).print(fitted.table, soft_wrap=True)
-    return [f"No room for: {', '.join(fitted.omitted)}."] if fitted.omitted else []
-
-
-_UNLIMITED: Final = 10_000
-
-
-def pairs() -> Table:
-    """Return an empty table of names, and what is said of each."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="cyan", no_wrap=True)
-    grid.add_column(overflow="fold")
-    return grid
-
-
-def write_json(value: Any) -> None:
-    """Write a value to standard output, as JSON that people can read, too."""
-    data().write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
-
-
-def data() -> Any:
-    """Return standard output for data: UTF-8 on every system, line ends as they are written.
-
-    Files and pipes get the data as it is; a terminal gets it without what it would obey.
+    Examples
+    --------
+    >>> for_shell("a.csv: no id column found; name one with column=. Or pass archive=…, or set ORSTATS_ARCHIVE.")
+    'a.csv: no id column found; name one with --column. Or pass --archive, or set ORSTATS_ARCHIVE.'
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", newline="")
-    return _Terminal(sys.stdout) if sys.stdout.isatty() else sys.stdout
-
-
-class _Terminal:
-    """A terminal to which strangers' text may be written."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        self._stream.write(terminal_text(text))
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        self._stream.writelines(map(terminal_text, lines))
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-
-def command(text: str) -> Callable[[Callable[P, int | None]], Callable[P, None]]:
-    """Make a command of a function: its errors become a line and an exit code, its result the exit code.
-
-    The text of ``--help`` is an argument, because ``python -OO`` removes docstrings.
-    """
-    return functools.partial(_command, text)
-
-
-def _command(text: str, run: Callable[P, int | None]) -> Callable[P, None]:
-    @functools.wraps(run)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
-        handler = _Warnings()
-        logger = logging.getLogger("orstats")
-        logger.addHandler(handler)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("always", UserWarning)
-                warnings.showwarning = _show_warning
-                code = _run(lambda: run(*args, **kwargs))
-        finally:
-            logger.removeHandler(handler)
-        raise typer.Exit(code)
-
-    wrapper.__doc__ = text
-    return wrapper
-
-
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    warn(message)
-
-
-def _run(run: Callable[[], int | None]) -> int:
-    code: int | None
-    try:
-        code = run()
-        sys.stdout.flush()
-    except KeyboardInterrupt as interrupt:
-        code = _end(exit_code(interrupt), "interrupted.")
-    except Interrupted as error:
-        code = _end(exit_code(error.__cause__), f"interrupted. {error}")
-    except WrongUsage as error:
-        code = _end(USAGE, f"error: {error}")
-    except (OrstatsError, Failure, ImportError) as error:
-        code = _end(FAILED, f"error: {error}")
-    except OutputError as error:
-        code = _end(FAILED, f"error: standard output: {error.strerror}")
-    except OSError as error:
-        place = "" if error.filename is None else f"{error.filename}: "
-        code = _end(FAILED, f"error: {place}{error.strerror or error}")
-    return code or 0
-
-
-def _end(code: int, text: str) -> int:
-    style = "" if code >= INTERRUPTED_FROM else "red"
-    stderr_console().print(Text("orstats: ", style="bold").append(terminal_line(for_shell(text)), style=style))
-    return code
-
-
-class _Warnings(logging.Handler):
-    """Shows the library's warnings."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        warn(record.getMessage())
+    return _ARGUMENT.sub(lambda match: _OPTIONS[match[1]], _KEY_ARGUMENT.sub("", text))

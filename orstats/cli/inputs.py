@@ -1,34 +1,39 @@
-"""What several commands share: which ids, from whom, kept where; and how to ask for them."""
+"""Where commands get their data: ids, time ranges, the archive, and the fetch itself."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
-
+from orstats.account.time_range import moment, span
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
 from orstats.cli.console import Failure, Interrupted, WrongUsage, print_status
-from orstats.fetching import arguments as asked
-from orstats.fetching.arguments import choose_archive
-from orstats.fetching.fetch import fetch
-from orstats.ids.read import read_ids
+from orstats.errors import ArchiveError, ConfigError
+from orstats.fetching.arguments import UNARCHIVED, choose_archive
+from orstats.text.time_zones import clock, zone_of
 
-UNARCHIVED: Final = f"{asked.UNARCHIVED} --archive DIR."
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUN_FETCH: Final = "Run `orstats fetch` to add records."
+NAME_AN_ARCHIVE: Final = f"{UNARCHIVED} --archive DIR."
 
 
 class NoIdsFound(Failure):
-    """The sources of ids were read, and hold none."""
+    """The sources of ids were read and contain none."""
 
 
-def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None) -> list[str]:
-    """Collect the ids given one by one, then those in files; ``-`` is standard input."""
+def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None = None) -> list[str]:
+    """Return the ids given one by one, then those in files; ``-`` is standard input."""
+    from orstats.ids.read import read_ids
+
     if column is not None and not files:
-        raise WrongUsage("--column chooses from a table: name its file with --ids-from.")
+        raise WrongUsage("--column chooses a column of a table: pass its file with --ids-from.")
     for one in ids:
         # os.path: an id may be too long for a file's name
         if not one.startswith(("gen-", "gen_")) and (one == "-" or os.path.exists(one)):  # noqa: PTH110
@@ -43,41 +48,24 @@ def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None) ->
     return list(found)
 
 
-def resolve_archive(archive: str | None, no_archive: bool, client: Client) -> Archive | None:
-    """Return the archive that the options name, or the default one; None for none."""
-    if archive is not None and no_archive:
-        raise WrongUsage("--archive and --no-archive exclude each other.")
-    return choose_archive(False if no_archive else archive, client)
-
-
-def mention_unarchived(archive: Archive | None, no_archive: bool) -> None:
-    """Say that records were not archived because they come from a server on this machine."""
-    if archive is None and not no_archive:
-        print_status(f"Not archived. {UNARCHIVED}")
-
-
 def fetch_ids(
     ids: Sequence[str],
     client: Client,
     archive: Archive | None,
     *,
-    workers: int = 16,
-    refresh: bool = False,
-    pending_wait: float = 30.0,
-    deadline: float | None = None,
     quiet: bool = False,
+    **options: Any,
 ) -> pd.DataFrame:
-    """Fetch; Ctrl-C becomes a sentence on what is kept."""
+    """Fetch; Ctrl-C becomes a message about what is saved."""
+    from orstats.fetching.fetch import fetch
+
     try:
         return fetch(
             ids,
             client=client,
             archive=False if archive is None else archive,
-            workers=workers,
-            refresh=refresh,
-            pending_wait=pending_wait,
-            deadline=deadline,
             progress=False if quiet else None,
+            **options,
         )
     except KeyboardInterrupt as interrupt:
         if archive is None:
@@ -85,3 +73,125 @@ def fetch_ids(
         else:
             message = f"Fetched records are in the archive ({archive.path}); run the same command again to resume."
         raise Interrupted(message) from interrupt
+
+
+def list_range(
+    client: Client,
+    since: datetime,
+    until: datetime,
+    archive: Archive | None,
+    *,
+    filters: Mapping[str, Any] | None = None,
+    refresh: bool,
+    quiet: bool,
+) -> list[str]:
+    """List the account's ids of a time range; Ctrl-C becomes a message about what is saved."""
+    from orstats.account.list_ids import list_ids
+
+    try:
+        return list_ids(
+            since,
+            until,
+            filters=filters,
+            client=client,
+            archive=False if archive is None else archive,
+            refresh=refresh,
+            progress=False if quiet else None,
+        )
+    except KeyboardInterrupt as interrupt:
+        if archive is None:
+            raise
+        saved = "Completed windows (older than one day) are cached"
+        raise Interrupted(f"{saved}; run the same command again to resume.") from interrupt
+
+
+def time_option(option: str, text: str, *, now: datetime, tz: str = "UTC") -> datetime:
+    """Read the time that an option gives, in the zone of ``--tz``."""
+    try:
+        return moment(text, now=now, tz=zone_option(tz))
+    except ConfigError as error:
+        raise WrongUsage(f"{option}: {error}") from None
+
+
+def zone_option(tz: str) -> str:
+    """Return the time zone of ``--tz``."""
+    try:
+        return zone_of(tz)
+    except ConfigError as error:
+        raise WrongUsage(f"--{error}") from None
+
+
+def time_range(since: str, until: str, tz: str) -> tuple[datetime, datetime]:
+    """Read the time range of ``--since`` and ``--until``."""
+    now = datetime.now(UTC)
+    ends = time_option("--since", since, now=now, tz=tz), time_option("--until", until, now=now, tz=tz)
+    try:
+        return span(*ends, now=now)
+    except ConfigError as error:
+        raise WrongUsage(f"--since {since} --until {until}: {error}") from None
+
+
+def local_time(time: datetime, tz: str) -> str:
+    """Write a time as the clock of a zone shows it."""
+    return f"{time.astimezone(clock(tz)):%Y-%m-%d %H:%M}"
+
+
+def resolve_archive(archive: str | None, no_archive: bool, client: Client) -> Archive | None:
+    """Return the archive that the options name, or the default one; None for none."""
+    if archive is not None and no_archive:
+        raise WrongUsage("--archive and --no-archive are mutually exclusive.")
+    return choose_archive(False if no_archive else archive, client)
+
+
+def read_archive(
+    archive: Archive, host: str | None, columns: Collection[str] | None = None, *, advice: str = RUN_FETCH
+) -> pd.DataFrame:
+    """Return every record of a host as a DataFrame, oldest first; without a host, of the only one there is.
+
+    ``.attrs["unreadable_files"]`` names the files whose records are missing. The error for an empty archive ends with
+    the advice.
+    """
+    import json
+
+    from orstats.archive.newest import UNREADABLE
+    from orstats.frame.build import SOURCE, UNREADABLE_FILES, stored_frame
+
+    hosts = archive.hosts()
+    if not hosts:
+        raise ArchiveError(f"The archive {archive.path} is empty. {advice}", path=archive.path)
+    if host is None and len(hosts) > 1:
+        choice = f"{', '.join(hosts)}. Choose one with --host, or --base-url for a report."
+        raise ArchiveError(f"The archive {archive.path} has several hosts: {choice}", path=archive.path)
+    host = hosts[0] if host is None else host
+    table = archive.read(host, settled_only=False, columns=columns)  # a few columns take a third of the memory
+    unreadable = (table.schema.metadata or {}).get(UNREADABLE)
+    if not table.num_rows and unreadable is not None:
+        raise ArchiveError(f"Cannot read any file of {host} in the archive {archive.path}.", path=archive.path)
+    if not table.num_rows:
+        available = f"Available hosts: {', '.join(hosts)}. {advice}"
+        raise ArchiveError(f"No records for {host} in {archive.path}. {available}", path=archive.path)
+    frame = stored_frame(table.sort_by([("created_at", "ascending"), ("id", "ascending")]))
+    frame.attrs[SOURCE] = f"{host}, archive {archive.path}"
+    if unreadable is not None:
+        frame.attrs[UNREADABLE_FILES] = json.loads(unreadable)
+    return frame
+
+
+def read_archive_of_client(
+    client: Client,
+    archive: Archive | None,
+    base_url: str | None,
+    columns: Collection[str] | None = None,
+    *,
+    quiet: bool,
+) -> pd.DataFrame:
+    """Return the archived records of the client's host, or of the only host there is."""
+    host = client.settings.host
+    if archive is None:  # a server on this machine, and no archive named
+        return read_archive(Archive(), host, columns, advice=NAME_AN_ARCHIVE)
+    if base_url is not None or host in (hosts := archive.hosts()):
+        return read_archive(archive, host, columns)
+    frame = read_archive(archive, None, columns)
+    if not quiet:
+        print_status(f"These are records of {hosts[0]}, the only host in the archive.")
+    return frame

@@ -1,4 +1,4 @@
-"""The options that several commands share, with their help, and how a help ends."""
+"""Options that several commands share, and the examples at the end of ``--help``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import typer.core
 
 from orstats.cli.console import WrongUsage
 
+KEYS: Final = (
+    "The API key is read from the environment only ([bold]OPENROUTER_API_KEY[/bold]), so that it does not end up in "
+    "your shell history. Also read: OPENROUTER_MANAGEMENT_KEY, OPENROUTER_BASE_URL, ORSTATS_ARCHIVE."
+)
+MANAGEMENT_KEY: Final = (
+    "Needs a management key in [bold]OPENROUTER_MANAGEMENT_KEY[/bold]: openrouter.ai/settings/management-keys"
+)
+EXIT_CODES: Final = "Exit codes: 0 success · 1 error · 2 usage error · 3 some ids failed · 130 interrupted."
+
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Generation ids (gen-…).", show_default=False)]
 IdsFrom = Annotated[
     list[str] | None,
     typer.Option(
-        "--ids-from",
         metavar="FILE",
-        help="Take ids from a file: log, text, CSV, JSON, Parquet, Excel, also .gz; a folder; - is standard input. "
-        "May be given several times.",
+        help="Read ids from a file (log, text, CSV, JSON, Parquet, Excel, also .gz), a folder, or - for standard "
+        "input. May be given several times.",
         show_default=False,
     ),
 ]
@@ -26,52 +34,48 @@ Column = Annotated[
 BaseUrl = Annotated[
     str | None,
     typer.Option(
-        metavar="URL", help="API to ask. Default: OPENROUTER_BASE_URL, else openrouter.ai.", show_default=False
+        metavar="URL", help="API base URL. Default: OPENROUTER_BASE_URL, else openrouter.ai.", show_default=False
     ),
 ]
 ArchiveDir = Annotated[
     str | None,
     typer.Option(
-        "--archive",
         metavar="DIR",
-        help="Where fetched records are kept. Default: ORSTATS_ARCHIVE, else your data directory.",
+        help="Directory of the archive of fetched records. Default: ORSTATS_ARCHIVE, else your data directory.",
         show_default=False,
     ),
 ]
 NoArchive = Annotated[bool, typer.Option("--no-archive", metavar="", help="Neither read nor write an archive.")]
-Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port on this machine; 0 takes a free one.")]
-Workers = Annotated[
-    int, typer.Option(metavar="N", min=1, max=256, help="Requests at once, at most; the pace is learnt anyway.")
-]
+Host = Annotated[str | None, typer.Option(metavar="HOST", help="Only records of this API host.", show_default=False)]
+Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0 picks a free port.")]
 Refresh = Annotated[
     bool, typer.Option("--refresh", metavar="", help="Fetch archived ids and list cached time ranges again.")
-]
-PendingWait = Annotated[
-    float,
-    typer.Option(metavar="SECONDS", min=0, help="How long to keep retrying ids that are too recent to be available."),
-]
-Deadline = Annotated[
-    float | None,
-    typer.Option(metavar="SECONDS", min=0, help="Stop after this time; the remaining ids are marked not_attempted."),
 ]
 Excel = Annotated[
     str | None,
     typer.Option(
         metavar="[=eu]",
-        help="CSV that Excel opens with a double click; --excel=eu with semicolons and decimal commas, for most of "
-        "Europe. Its texts of digits lose their zeros there: .xlsx keeps them.",
+        help="CSV that opens in Excel with a double click; --excel=eu with semicolons and decimal commas, for most of "
+        "Europe. Excel removes leading zeros from text that consists of digits; .xlsx keeps them.",
         show_default=False,
     ),
 ]
 RawText = Annotated[
     bool,
+    typer.Option("--raw-text", metavar="", help="Do not neutralize text that a spreadsheet would run as a formula."),
+]
+Since = Annotated[
+    str,
     typer.Option(
-        "--raw-text", metavar="", help="Leave text as it is, even where a spreadsheet would run it as a formula."
+        metavar="TIME",
+        help="Start of the range: 2026-03-01, 2026-03-01T08:00+01:00, yesterday, today, 7d, 24h, 3mo.",
+        show_default=False,
     ),
 ]
+Until = Annotated[str, typer.Option(metavar="TIME", help="End of the range (exclusive).")]
 TimeZone = Annotated[
     str,
-    typer.Option("--tz", metavar="ZONE", help="Time zone of dates, of times without an offset and of periods."),
+    typer.Option("--tz", metavar="ZONE", help="Time zone of dates, of times without an offset, and of periods."),
 ]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", metavar="", help="No progress bar and no summary; warnings and errors only.")
@@ -79,11 +83,25 @@ Quiet = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="JSON on standard output.")]
 
 
+def output_option(help_text: str) -> Any:
+    """Make the option ``-o``."""
+    return typer.Option("--output", "-o", metavar="FILE", help=help_text, show_default=False)
+
+
+TableFile = Annotated[str | None, output_option("Write the table to a file: .csv, .csv.gz, .xlsx, .parquet, .jsonl.")]
+
+
+def epilog(*examples: str, more: str = "") -> str:
+    """Return the end of a ``--help`` page: examples, and additional text."""
+    lines = ["[bold]Examples[/bold]", *(f"[cyan]{example}[/cyan]" for example in examples)]
+    return "\n\n".join([*lines, *([more] if more else [])])  # typer joins adjacent lines
+
+
 class ExcelCommand(typer.core.TyperCommand):
     """A command whose option ``--excel`` may be given without a value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Give it one."""
+        """Add the value that was left out."""
         end = args.index("--") if "--" in args else len(args)
         return super().parse_args(
             ctx, [*("--excel=us" if one == "--excel" else one for one in args[:end]), *args[end:]]
@@ -91,7 +109,7 @@ class ExcelCommand(typer.core.TyperCommand):
 
 
 def dialect_of(excel: str | None, output: str | None) -> str:
-    """Return the dialect that ``--excel`` names."""
+    """Return the CSV dialect that ``--excel`` names."""
     if excel is None:
         return "plain"
     if excel not in _DIALECTS:
@@ -102,21 +120,3 @@ def dialect_of(excel: str | None, output: str | None) -> str:
 
 
 _DIALECTS: Final = {"us": "excel", "eu": "excel-eu"}
-
-
-def output_option(kind: str) -> typer.models.OptionInfo:
-    """Make the option ``-o`` for a command that writes this kind of thing."""
-    option: typer.models.OptionInfo = typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help=f"Write {kind} to a file: .csv, .csv.gz, .xlsx, .parquet, .jsonl.",
-        show_default=False,
-    )
-    return option
-
-
-def epilog(*examples: str, more: str = "") -> str:
-    """Write what ``--help`` ends with: examples, and a word more."""
-    lines = ["[bold]Examples[/bold]", *(f"[cyan]{example}[/cyan]" for example in examples)]
-    return "\n\n".join([*lines, *([more] if more else [])])  # typer joins lines that follow at once

@@ -117,8 +117,8 @@ def test_a_file_that_may_not_grow_in_mid_fetch(sim, ids, tmp_path):
         "import resource, signal, orstats.cli.commands.fetch as f; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "old = resource.getrlimit(resource.RLIMIT_FSIZE); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (48 << 10, old[1])); "
-        "save = f._save_rest; "
-        "f._save_rest = lambda *a, **o: (resource.setrlimit(resource.RLIMIT_FSIZE, old), save(*a, **o))"
+        "save = f._write_partial; "
+        "f._write_partial = lambda *a, **o: (resource.setrlimit(resource.RLIMIT_FSIZE, old), save(*a, **o))"
     )
     check_error(command(sim, ids, place, output, limit), ["File too large", "Free some space"], place)
     check_kept(sim, place, output, before)

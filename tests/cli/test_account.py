@@ -66,7 +66,10 @@ def test_refresh_of_a_report_without_ids_is_wrong_usage(orstats, tmp_path):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--since", "30d", "--model", "openai/gpt-9"], "No usage of openai/gpt-9 in this range. Used, for example:"),
+        (
+            ["--since", "30d", "--model", "openai/gpt-9"],
+            "No usage of openai/gpt-9 in this range. Models found include:",
+        ),
         (["--since", "30d", "--user", "nobody"], "No usage of nobody in this range"),
         (["--since", "2020-01-01", "--until", "2020-01-02"], "The account has no generations in this range."),
         (["--since", "2020-01-01", "--until", "2020-01-02", "--model", "x"], "has no generations in this range."),
@@ -100,7 +103,7 @@ def test_an_account_without_traffic(orstats, monkeypatch):
         (["--since", "2099-01-01"], "in the future"),
         (["--since", "today", "--until", "yesterday"], "before its end"),
         (["--since", "soon"], "Unknown time"),
-        (["--since", "7d", "--archive", "a", "--no-archive"], "exclude"),
+        (["--since", "7d", "--archive", "a", "--no-archive"], "mutually exclusive"),
         ([], "Missing option"),
     ],
 )

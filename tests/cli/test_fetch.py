@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from orstats.archive.archive import Archive
-from orstats.cli.commands.fetch import cost_line
+from orstats.cli.summary import cost_line
 from orstats.errors import ArchiveError
 from orstats.frame.arrow import to_table
 from orstats.frame.build import build_frame
@@ -77,13 +77,13 @@ def test_parts_are_not_said_to_make_up_a_cost_that_leaves_some_of_them_out():
         "$2.0000 charged by providers to your own keys."
     )
     assert told(own, half) == (
-        "Cost $2.5000; unknown for 1, which are not in it. "
-        "Charged, with these: $0.7500 from credits ($0.7500 of it fees for calls with your own keys), "
+        "Cost $2.5000; 1 generation with unknown cost is excluded. "
+        "Charged including these: $0.7500 from credits ($0.7500 of it fees for calls with your own keys), "
         "$2.0000 charged by providers to your own keys."
     )
     assert "$0.250000 from credits ($0.250000 of it fees for calls with your own keys), unknown charged" in told(half)
     assert told({"total_cost": 0.5, "is_byok": False}, {"is_byok": False}) == (
-        "Cost $0.5; unknown for 1, which are not in it."
+        "Cost $0.5; 1 generation with unknown cost is excluded."
     )
 
 
@@ -114,7 +114,7 @@ def test_an_empty_file_gives_a_header(orstats, tmp_path):
     ("args", "code", "word"),
     [
         (["gen-1", "--workers", "0"], 2, "--workers"),
-        (["gen-1", "--archive", "a", "--no-archive"], 2, "exclude"),
+        (["gen-1", "--archive", "a", "--no-archive"], 2, "mutually exclusive"),
         (["gen-1", "--column", "id"], 2, "--ids-from"),
         (["gen-1", "-o", "x.xls"], 1, ".parquet"),
         (["gen-1", "-o", "nowhere/x.csv"], 1, "there is no directory"),
@@ -158,7 +158,7 @@ def test_without_credits_what_was_had_is_written(orstats, tmp_path):
         done = orstats("fetch", *sim.ids, "--archive", "a", "-o", "x.csv", env=environment)
     assert done.exit_code == 1
     assert "402" in done.stderr
-    assert "in x.csv: 5 of 20 ids" in done.stderr
+    assert "Partial results written to x.csv: 5 of 20 ids." in done.stderr
     statuses = [row["fetch_status"] for row in rows((tmp_path / "x.csv").read_text("utf-8"))]
     assert (statuses[:5], len(statuses)) == (["ok"] * 5, 20)
 
@@ -229,7 +229,7 @@ def test_an_archive_that_fails_later_gives_what_was_fetched(online, orstats, tmp
     done = orstats("fetch", *online.ids[:10], "--archive", "a", "-o", "x.csv")
     assert done.exit_code == 1
     assert "disk full" in done.stderr
-    assert "in x.csv: 10 of 10 ids" in done.stderr
+    assert "Partial results written to x.csv: 10 of 10 ids." in done.stderr
     assert [row["fetch_status"] for row in rows((tmp_path / "x.csv").read_text("utf-8"))] == ["ok"] * 10
 
 

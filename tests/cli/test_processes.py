@@ -164,7 +164,7 @@ def test_help_fits_every_encoding(spawn, encoding):
     process = spawn("fetch", "--help", env=env, encoding=encoding)
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
-    assert "Exit codes: 0 all" in out
+    assert "Exit codes: 0 success" in out
 
 
 def test_zipapp_and_copied_folder_work_without_package_metadata(online, tmp_path):

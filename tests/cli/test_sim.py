@@ -75,7 +75,7 @@ def test_sim_prints_everything_that_a_second_terminal_needs(spawn, orstats, tmp_
     for archived in ("", " (30 from the archive)"):
         done = orstats("fetch", "--ids-from", "app.log", "-o", "costs.csv")
         assert done.exit_code == 3
-        assert f"32 ids requested · 30 ok{archived} · 2 not ok" in done.stderr
+        assert f"32 ids requested · 30 ok{archived} · 2 failed" in done.stderr
         assert "not archived" not in done.stderr.lower()
     assert "total" in orstats("report").stdout
     (archive,) = (tmp_path / "orstats-sim").iterdir()
@@ -107,7 +107,7 @@ def test_report_never_takes_the_account_for_the_simulator(orstats, online, monke
     monkeypatch.setenv("OPENROUTER_BASE_URL", "http://127.0.0.1:9/api/v1")
     done = orstats("report")
     assert done.exit_code == 1
-    assert "no records of 127.0.0.1:9" in done.stderr
+    assert "No records for 127.0.0.1:9" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from orstats.cli.text import for_shell
+from orstats.cli.console import for_shell
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from recomputed import frame_of
 from rich.console import Console
 
 import orstats
-from orstats.cli.commands.report import cost_columns
+from orstats.cli.cost_table import cost_columns
 from orstats.text.table import fit
 
 LISBON = "Europe/Lisbon"

@@ -1,1 +1,1 @@
-"""One module per command. Internal: run ``orstats --help`` instead."""
+"""One module per command, which imports only what ``--help`` needs until the command runs. Internal."""

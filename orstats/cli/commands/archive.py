@@ -1,45 +1,58 @@
-"""``orstats archive``: where it is, what is in it, tidying it, and taking it elsewhere."""
+"""``orstats archive``: the archive's directory and contents, compaction, export and deletion."""
 
 from __future__ import annotations
 
 import io
-import json
 import sys
-from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
-from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
-from orstats.account.time_range import moment
-from orstats.archive.archive import Archive
-from orstats.archive.forget import Forgotten
-from orstats.archive.newest import UNREADABLE
-from orstats.cli.console import FAILED, SOME_FAILED, WrongUsage, data, print_status, show, write_json
-from orstats.cli.inputs import collect_ids
-from orstats.errors import ArchiveError, ConfigError
-from orstats.export.write_csv import check_target, json_rows, write_csv
-from orstats.frame.build import SOURCE, UNREADABLE_FILES, stored_frame
-from orstats.text.format import byte_size, count, plural
-from orstats.text.sanitize import terminal_line
-from orstats.text.table import Column
+from orstats.cli.console import (
+    FAILED,
+    SOME_FAILED,
+    WrongUsage,
+    data_stream,
+    handle_errors,
+    print_status,
+    print_table,
+    write_json,
+)
+from orstats.cli.options import ArchiveDir, AsJson, Host, Ids, IdsFrom, RawText, epilog
 
-_FILL: Final = "Run orstats fetch to add records."
+if TYPE_CHECKING:
+    from orstats.archive.forget import Forgotten
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="The archive, which stores each record so that it is fetched only once.",
+)
 
 
-def path(archive: str | None) -> int:
-    """Print the archive's place."""
-    out = data()
+@app.command(help="Print the directory of the archive.")
+@handle_errors
+def path(archive: ArchiveDir = None) -> None:
+    from orstats.archive.archive import Archive
+
+    out = data_stream()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a path need not be UTF-8
     out.write(f"{Archive(archive).path}\n")
-    return 0
 
 
-def info(archive: str | None, *, as_json: bool) -> int:
-    """Print what is stored for each host."""
+@app.command(help="Show what is stored, for each API host.")
+@handle_errors
+def info(archive: ArchiveDir = None, as_json: AsJson = False) -> int:
+    import pandas as pd
+
+    from orstats.archive.archive import Archive
+    from orstats.cli.inputs import RUN_FETCH
+    from orstats.export.write_csv import json_rows
+    from orstats.text.format import byte_size, count, plural
+    from orstats.text.sanitize import terminal_line
+    from orstats.text.table import Column
+
     store = Archive(archive)
     frame = store.info()
     if as_json:
@@ -47,38 +60,40 @@ def info(archive: str | None, *, as_json: bool) -> int:
         return 0
     print_status(f"Archive: {store.path}")
     if frame.empty:
-        print_status(f"It is empty. {_FILL}")
+        print_status(f"It is empty. {RUN_FETCH}")
         return 0
     days = {name: [f"{at:%Y-%m-%d}" if pd.notna(at) else "?" for at in frame[name]] for name in ("oldest", "newest")}
-    sizes = [byte_size(float(number)) for number in frame["bytes"] + frame["contents_bytes"]]
     columns = [
-        Column("host", [terminal_line(host) for host in frame.index], "label"),
+        Column("host", list(map(terminal_line, frame.index)), "label"),
         Column("generations", list(map(count, frame["ids"]))),
         Column("from", days["oldest"], leaves=2),
         Column("to", days["newest"], leaves=1),
         Column("files", list(map(count, frame["parts"])), leaves=4),
-        Column("size", sizes, leaves=3),
+        Column("size", list(map(byte_size, frame["bytes"] + frame["contents_bytes"])), leaves=3),
         Column("contents", list(map(count, frame["contents"])), leaves=5),
     ]
-    for words in show(columns):
-        print_status(words)
+    for remark in print_table(columns):
+        print_status(remark)
     damaged = int(frame["damaged"].sum())
     if damaged:
-        print_status(
-            f"{plural(damaged, 'damaged file')} cannot be read; the ids in it are fetched again when asked for.",
-            "yellow",
-        )
+        files = plural(damaged, "damaged file")
+        print_status(f"{files} cannot be read; the next fetch of their ids fetches them again.", "yellow")
     return SOME_FAILED if damaged else 0
 
 
-def compact(archive: str | None, host: str | None) -> int:
-    """Merge small files."""
-    store = Archive(archive)
+@app.command(help="Merge many small files into a few large ones, which are read faster.")
+@handle_errors
+def compact(archive: ArchiveDir = None, host: Host = None) -> int:
+    from orstats.archive.archive import Archive
+    from orstats.text.format import byte_size, plural
+    from orstats.text.sanitize import terminal_line
+
     unreadable: list[str] = []
     ignored: list[str] = []
-    for one in store.compact(host):
+    for one in Archive(archive).compact(host):
         print_status(
-            f"{terminal_line(one.host)} {one.dataset}: {plural(one.parts_before, 'file')} → {one.parts_after:,}, "
+            f"{terminal_line(one.host)} {one.dataset}: "
+            f"{plural(one.parts_before, 'file')} → {one.parts_after:,}, "
             f"{one.rows_before:,} → {plural(one.rows_after, 'row')}, "
             f"{byte_size(one.bytes_before)} → {byte_size(one.bytes_after)}"
         )
@@ -91,47 +106,94 @@ def compact(archive: str | None, host: str | None) -> int:
     return FAILED if unreadable else 0
 
 
-def forget(
-    archive: str | None,
-    *,
-    ids: Sequence[str],
-    files: Sequence[str],
-    user: Sequence[str] | None,
-    model: Sequence[str] | None,
-    before: str | None,
-    after: str | None,
-    contents: bool,
-    host: str | None,
-    dry_run: bool,
-    yes: bool,
+@app.command(
+    help="Write every record of the archive to one file.",
+    epilog=epilog("orstats archive export all.parquet", "orstats archive export eu.csv --host eu.openrouter.ai"),
+)
+@handle_errors
+def export(
+    output: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="File to write: .csv, .csv.gz, .parquet, .jsonl.", show_default=False),
+    ],
+    archive: ArchiveDir = None,
+    host: Host = None,
+    raw_text: RawText = False,
 ) -> int:
-    """Show what would be deleted, ask, and delete it."""
-    given = [one is not None for one in (user, model, before, after)]
-    if not (ids or files or contents or any(given)):
-        raise WrongUsage("pass what to forget: ids, --ids-from, --user, --model, --before, --after or --contents.")
-    chosen = collect_ids(ids, files, None) if ids or files else None
+    from orstats.archive.archive import Archive
+    from orstats.cli.inputs import read_archive
+    from orstats.export.write_csv import check_target, write_csv
+    from orstats.frame.build import UNREADABLE_FILES
+    from orstats.text.format import plural
+
+    check_target(output)
+    frame = read_archive(Archive(archive), host)
+    write_csv(frame, output, spreadsheet_safe=not raw_text)
+    print_status(f"Written to {output}: {plural(len(frame), 'row')}.")
+    return SOME_FAILED if frame.attrs.get(UNREADABLE_FILES) else 0
+
+
+@app.command(
+    help="Delete chosen generations, with all copies of their records, prompts and completions.",
+    epilog=epilog(
+        "orstats archive forget --user alice --dry-run",
+        "orstats archive forget --before 90d --contents --yes",
+        more="Deletes the generations that match all of the given options.",
+    ),
+)
+@handle_errors
+def forget(
+    ids: Ids = None,
+    ids_from: IdsFrom = None,
+    user: Annotated[
+        list[str] | None, typer.Option(metavar="USER", help="Generations of this external_user.", show_default=False)
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="MODEL", help="Generations by this model.", show_default=False)
+    ] = None,
+    before: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Created before TIME: 2026-03-01, 90d (UTC).", show_default=False),
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Created at or after TIME.", show_default=False)
+    ] = None,
+    contents: Annotated[
+        bool, typer.Option("--contents", metavar="", help="Delete prompts and completions only; keep the records.")
+    ] = False,
+    host: Host = None,
+    archive: ArchiveDir = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only count.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Delete without confirmation.")] = False,
+) -> int:
+    from datetime import UTC, datetime
+    from functools import partial
+
+    from orstats.archive.archive import Archive
+    from orstats.cli.inputs import collect_ids, time_option
+    from orstats.text.format import plural
+    from orstats.text.sanitize import terminal_line
+
+    if not (ids or ids_from or contents or user or model or before is not None or after is not None):
+        raise WrongUsage("pass what to delete: ids, --ids-from, --user, --model, --before, --after or --contents.")
     now = datetime.now(UTC)
-    try:
-        ends = [None if text is None else moment(text, now=now) for text in (before, after)]
-    except ConfigError as error:
-        raise WrongUsage(str(error)) from error
     store = Archive(archive)
-    run = partial(
+    delete = partial(
         store.forget,
-        ids=chosen,
-        user=user,
-        model=model,
-        before=ends[0],
-        after=ends[1],
+        ids=collect_ids(ids or [], ids_from or []) if ids or ids_from else None,
+        user=user or None,
+        model=model or None,
+        before=None if before is None else time_option("--before", before, now=now),
+        after=None if after is None else time_option("--after", after, now=now),
         host=host,
         contents_only=contents,
     )
-    found = run(dry_run=True)
+    found = delete(dry_run=True)
     print_status(f"Archive: {store.path}")
-    print_status(f"{'Found' if dry_run else 'To be deleted'}: {_counted(found)}.")
+    print_status(f"{'Found' if dry_run else 'To be deleted'}: {_counts(found)}.")
     if found.unattributed:
         print_status(
-            f"The contents of {plural(found.unattributed, 'generation')} are kept: no record in this archive tells "
+            f"The contents of {plural(found.unattributed, 'generation')} are kept: this archive has no record of "
             "their user or model. Pass their ids to delete them.",
             "yellow",
         )
@@ -141,54 +203,18 @@ def forget(
         return FAILED if found.unsearched else 0
     if found.records or found.contents:
         if not yes and not sys.stdin.isatty():
-            raise WrongUsage("nothing was deleted: pass --yes to delete without being asked.")
+            raise WrongUsage("nothing was deleted: pass --yes to delete without confirmation.")
         if not yes and not typer.confirm("Delete them? This cannot be undone.", err=True):
             print_status("Nothing was deleted.")
             return FAILED
-    print_status(f"Deleted: {_counted(run())}.")
+    print_status(f"Deleted: {_counts(delete())}.")
     return 0
 
 
-def _counted(found: Forgotten) -> str:
+def _counts(found: Forgotten) -> str:
+    from orstats.text.format import plural
+
     return (
         f"{plural(found.records, 'record')} and {plural(found.contents, 'content')} "
         f"of {plural(found.generations, 'generation')} in {plural(found.files, 'file')}"
     )
-
-
-def export(output: str, archive: str | None, host: str | None, *, raw_text: bool) -> int:
-    """Write all records of one host to a file."""
-    check_target(output)
-    frame = stored(Archive(archive), host)
-    write_csv(frame, output, spreadsheet_safe=not raw_text)
-    print_status(f"Written to {output}: {plural(len(frame), 'row')}.")
-    return SOME_FAILED if frame.attrs.get(UNREADABLE_FILES) else 0
-
-
-def stored(
-    store: Archive, host: str | None, columns: Collection[str] | None = None, *, advice: str = _FILL
-) -> pd.DataFrame:
-    """Return every record of a host in the frame's form, oldest first; without a host, of the only one there is.
-
-    With only some of the columns a million records take a third of the memory. ``.attrs["unreadable_files"]`` names
-    the files whose records are not in it, if there are any. The error when nothing is stored ends with the advice.
-    """
-    hosts = store.hosts()
-    if not hosts:
-        raise ArchiveError(f"The archive {store.path} is empty. {advice}", path=store.path)
-    if host is None and len(hosts) > 1:
-        choice = f"{', '.join(hosts)}. Choose one with --host, or --base-url for a report."
-        raise ArchiveError(f"The archive {store.path} has several hosts: {choice}", path=store.path)
-    host = hosts[0] if host is None else host
-    table = store.read(host, settled_only=False, columns=columns)
-    unreadable = (table.schema.metadata or {}).get(UNREADABLE)
-    if not table.num_rows and unreadable is not None:
-        raise ArchiveError(f"No file of {host} in the archive {store.path} can be read.", path=store.path)
-    if not table.num_rows:
-        available = f"Available hosts: {', '.join(hosts)}. {advice}"
-        raise ArchiveError(f"The archive {store.path} has no records of {host}. {available}", path=store.path)
-    frame = stored_frame(table.sort_by([("created_at", "ascending"), ("id", "ascending")]))
-    frame.attrs[SOURCE] = f"{host}, archive {store.path}"
-    if unreadable is not None:
-        frame.attrs[UNREADABLE_FILES] = json.loads(unreadable)
-    return frame

@@ -1,69 +1,82 @@
-"""``orstats demo``: the whole job, from an application's log to a CSV, against the simulator."""
+"""``orstats demo``: the complete workflow, from an application's log to a CSV, against the simulator."""
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
-from rich.text import Text
+import typer
 
-from orstats.archive.archive import Archive
-from orstats.cli.app_log import write_app_log
-from orstats.cli.commands.fetch import tell
-from orstats.cli.commands.report import cost_columns
-from orstats.cli.console import command_prefix, print_status, show, stderr_console
-from orstats.cli.inputs import fetch_ids
-from orstats.export.write_csv import write_csv
-from orstats.ids.read import read_ids
-from orstats.reports.cost_tokens_latency import cost_by
-from orstats.sim import SimServer
-from orstats.text.format import count, plural
+from orstats.cli.console import command_prefix, handle_errors, print_status, print_table
+from orstats.cli.options import epilog
 
-_FAULTS = 0.1
-_RATE = 400.0
-_TOP = 12
+if TYPE_CHECKING:
+    from orstats.archive.archive import Archive
+
+app = typer.Typer(rich_markup_mode="rich")
+
+_FAULTS: Final = 0.1
+_RATE: Final = 400.0
+_TOP: Final = 12
 
 
-def run(generations: int, out: str) -> int:
-    """Show the job; ``out`` is the directory for its files."""
+@app.command(
+    help="See the complete workflow in seconds, without a key.\n\n"
+    "Starts a simulated API with faults and a rate limit, finds the ids in an application's log, fetches them, "
+    "reports their cost, and writes a CSV.",
+    epilog=epilog("orstats demo", "orstats demo --generations 5000 --out /tmp/demo"),
+)
+@handle_errors
+def demo(
+    generations: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="Number of generations.")] = 1000,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Directory for its files.")] = "orstats-demo",
+) -> None:
+    from orstats.cli.app_log import write_app_log
+    from orstats.cli.cost_table import cost_columns
+    from orstats.cli.inputs import fetch_ids
+    from orstats.cli.summary import print_summary
+    from orstats.export.write_csv import write_csv
+    from orstats.ids.read import read_ids
+    from orstats.reports.cost_tokens_latency import cost_by
+    from orstats.sim import SimServer
+    from orstats.text.format import count, plural
+
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    archive = _fresh_archive(folder / "archive")
+    archive = _empty_archive(folder / "archive")
     log, costs = folder / "app.log", folder / "costs.csv"
     with SimServer(generations, faults=_FAULTS, rate_limit=_RATE) as sim, sim.client() as client:
-        _step(1, f"A simulated API runs at {sim.base_url}")
+        print_status(f"\n1. A simulated API runs at {sim.base_url}", "bold")
         print_status(
-            f"   The first request for {_FAULTS:.0%} of the ids fails, "
-            f"and more than {_RATE:.0f} requests per second are refused."
+            f"   It injects a fault into the first request for {_FAULTS:.0%} of the ids "
+            f"and limits clients to {_RATE:.0f} requests per second."
         )
 
-        _step(2, "Ids are read from an application's log")
+        print_status("\n2. Ids are read from an application's log", "bold")
         lines = write_app_log(sim, log)
         ids = read_ids(log)
         print_status(f"   {log}: {plural(len(ids), 'id')} in {count(lines)} lines.")
 
-        _step(3, "Their records are fetched")
+        print_status("\n3. Their records are fetched", "bold")
         started = time.monotonic()
         frame = fetch_ids(ids, client, archive)
-        took = time.monotonic() - started
-        tell(frame, took)
-        answers = sim.stats
+        print_summary(frame, time.monotonic() - started)
+        stats = sim.stats
         print_status(
-            f"{plural(answers.requests, 'request')}: {count(sum(answers.faults.values()))} met an injected fault, "
-            f"{count(answers.refusals)} exceeded the rate limit; all were retried."
+            f"{plural(stats.requests, 'request')}: {count(sum(stats.faults.values()))} hit an injected fault, "
+            f"{count(stats.refusals)} were rate-limited; all were retried."
         )
 
-        _step(4, "What it cost, by model")
+        print_status("\n4. Their cost by model", "bold")
         report = cost_by(frame)
-        show(cost_columns(report, _TOP))
+        print_table(cost_columns(report, _TOP))
         if len(report) > _TOP:
-            print_status(f"   The {_TOP} most expensive of {len(report)} models.")
+            print_status(f"   Top {_TOP} of {len(report)} models by cost.")
         write_csv(frame, costs)
         print_status(f"   {costs} has a row for each id, with all columns.")
 
-        _step(5, "The second fetch is served from the archive")
+        print_status("\n5. The second fetch is served from the archive", "bold")
         sim.reset_stats()
         started = time.monotonic()
         again = fetch_ids(ids, client, archive, quiet=True)
@@ -72,34 +85,31 @@ def run(generations: int, out: str) -> int:
             f"   {plural(archived, 'id')} in {time.monotonic() - started:.2f} s; "
             f"{plural(sim.requests, 'request')}, for the ids that have no record."
         )
-    _next(folder, costs)
-    return 0
+    _print_next_steps(folder / "archive", costs)
 
 
-def _step(number: int, title: str) -> None:
-    stderr_console().print()
-    stderr_console().print(Text(f"{number}. {title}", style="bold"))
+def _print_next_steps(archive: Path, costs: Path) -> None:
+    import shlex
 
-
-def _next(folder: Path, costs: Path) -> None:
-    stderr_console().print()
-    stderr_console().print(Text("Next", style="bold"))
-    archive = shlex.quote(str(folder / "archive"))
     program = command_prefix()
-    for title, line in (
-        ("Open the CSV in a spreadsheet:", str(costs)),
-        (
-            "Another report on the same archive, without network:",
-            f"{program} report --archive {archive} --by provider_name",
+    print_status("\nNext", "bold")
+    for title, line in {
+        "Open the CSV in a spreadsheet:": str(costs),
+        "Another report on the same archive, without network:": (
+            f"{program} report --archive {shlex.quote(str(archive))} --by provider_name"
         ),
-        ("Keep a simulator running, to follow the README:", f"{program} sim --log-out app.log"),
-    ):
-        stderr_console().print(Text(f"   {title}", style="dim"))
-        stderr_console().print(Text(f"      {line}", style="cyan"))
+        "Run a simulator, to follow the README:": f"{program} sim --log-out app.log",
+    }.items():
+        print_status(f"   {title}", "dim")
+        print_status(f"      {line}", "cyan")
 
 
-def _fresh_archive(path: Path) -> Archive:
+def _empty_archive(path: Path) -> Archive:
     """Return an empty archive: delete the simulated records of an earlier demo, never those of a real account."""
+    import shutil
+
+    from orstats.archive.archive import Archive
+
     archive = Archive(path)
     hosts = archive.hosts()
     if hosts and all(host.startswith("127.0.0.1:") for host in hosts):

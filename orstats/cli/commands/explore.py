@@ -1,4 +1,4 @@
-"""``orstats explore``: the explorer as a page in the browser, served by Voilà on this machine alone."""
+"""``orstats explore``: the explorer as a page in the browser, served by Voilà on this machine only."""
 
 from __future__ import annotations
 
@@ -10,26 +10,22 @@ import subprocess
 import sys
 import tempfile
 import time
-import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from orstats.api.client import Client
-from orstats.archive.archive import Archive
-from orstats.cli.commands.archive import stored
-from orstats.cli.commands.fetch import tell
-from orstats.cli.console import Failure, WrongUsage, data, print_status
-from orstats.cli.inputs import collect_ids, fetch_ids, resolve_archive
-from orstats.errors import MissingExtraError
-from orstats.text.format import plural
+import typer
+
+from orstats.cli.console import Failure, WrongUsage, data_stream, handle_errors, print_status
+from orstats.cli.options import ArchiveDir, BaseUrl, Column, Ids, IdsFrom, NoArchive, Port, Quiet, epilog
+
+app = typer.Typer(rich_markup_mode="rich")
 
 _LOOPBACK: Final = "127.0.0.1"
-_STARTING_S: Final = 60.0
-_ENDING_S: Final = 10.0
+_START_TIMEOUT_S: Final = 60.0
+_STOP_TIMEOUT_S: Final = 10.0
 
 _CELL: Final = """\
 import os, pandas as pd, orstats
@@ -38,50 +34,69 @@ orstats.explore(pd.read_parquet({frame!r}), client=orstats.Client(base_url={base
 """
 
 
-def run(
-    *,
-    ids: Sequence[str],
-    files: Sequence[str],
-    column: str | None,
-    base_url: str | None,
-    archive: str | None,
-    no_archive: bool,
-    port: int,
-    no_browser: bool,
-    dark: bool,
-    quiet: bool,
+@app.command(
+    help="Explore generations in the browser: filter, sort, compare, and inspect each of them.\n\n"
+    "Explores the given ids or, without any, everything in the archive. Serves on localhost only, protected by the "
+    "token in the printed URL. Press Ctrl-C to stop.",
+    epilog=epilog(
+        "orstats explore",
+        "orstats explore --ids-from app.log",
+        "orstats explore --no-browser --port 8866 --dark",
+        more="Needs the extra notebook. Prompts and completions are loaded one by one, when you open them.",
+    ),
+)
+@handle_errors
+def explore(
+    ids: Ids = None,
+    ids_from: IdsFrom = None,
+    column: Column = None,
+    base_url: BaseUrl = None,
+    archive: ArchiveDir = None,
+    no_archive: NoArchive = False,
+    port: Port = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", metavar="", help="Only print the URL.")] = False,
+    dark: Annotated[bool, typer.Option("--dark", metavar="", help="Dark colours.")] = False,
+    quiet: Quiet = False,
 ) -> int:
-    """Serve until Ctrl-C; the options are those of the command."""
+    from importlib.util import find_spec
+
+    from orstats.api.client import Client
+    from orstats.cli import inputs
+    from orstats.cli.summary import print_summary
+    from orstats.errors import MissingExtraError
+    from orstats.text.format import plural
+
     if find_spec("voila") is None:
         raise MissingExtraError("The explorer in the browser", extra="notebook")
     with Client(base_url=base_url) as client:
-        store = resolve_archive(archive, no_archive, client)
-        if ids or files:
-            frame = fetch_ids(collect_ids(ids, files, column), client, store, quiet=quiet)
+        store = inputs.resolve_archive(archive, no_archive, client)
+        if ids or ids_from:
+            collected = inputs.collect_ids(ids or [], ids_from or [], column)
+            frame = inputs.fetch_ids(collected, client, store, quiet=quiet)
         elif no_archive:
-            raise WrongUsage("no ids, and no archive to explore. Give ids, or --ids-from FILE.")
+            raise WrongUsage("no ids, and no archive to explore. Pass ids, or --ids-from FILE.")
         else:
-            kept = store or Archive(archive)
-            named = base_url is not None or client.settings.host in kept.hosts()
-            frame = stored(kept, client.settings.host if named else None)
+            frame = inputs.read_archive_of_client(client, store, base_url, quiet=quiet)
         if not quiet:
-            tell(frame)
-        kept_at = False if store is None else store.path
+            print_summary(frame, requested=bool(ids or ids_from))
         with tempfile.TemporaryDirectory(prefix="orstats-explore-") as name:  # mode 0700: costs are private
             folder = Path(name)
             rows = folder / "frame.parquet"
             frame.to_parquet(rows)
             cell = _CELL.format(
-                directory=str(Path.cwd()), frame=str(rows), base_url=client.settings.base_url, archive=kept_at
+                directory=str(Path.cwd()),
+                frame=str(rows),
+                base_url=client.settings.base_url,
+                archive=False if store is None else store.path,
             )
             page = _Page(folder, port or _free_port(), secrets.token_urlsafe(24))
             page.write(cell, dark=dark)
-            return _serve(page, len(frame), no_browser=no_browser)
+            return _serve(page, plural(len(frame), "generation"), no_browser=no_browser)
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Where the page's files are, and where it is served. The token lets in only who was told the address."""
+    """The page's files and its URL, whose token keeps everyone else out."""
 
     folder: Path
     port: int
@@ -100,7 +115,7 @@ class _Page:
         return f"http://{_LOOPBACK}:{self.port}/?token={self.token}"
 
     def write(self, cell: str, *, dark: bool) -> None:
-        """Write the notebook and Voilà's settings. On a command line others could see the token; here not."""
+        """Write the notebook and Voilà's settings. On the command line other users could see the token."""
         code: dict[str, object] = {
             "cell_type": "code",
             "id": "explore",
@@ -122,20 +137,20 @@ class _Page:
         }
         (self.folder / "voila.json").write_text(json.dumps(settings), "utf-8")
 
-    def last_words(self) -> str:
-        """Return the last line that the server wrote."""
-        said = self.log.read_text("utf-8", errors="replace").strip().splitlines()
-        return said[-1] if said else "(no output)"
+    def last_log_line(self) -> str:
+        """Return the last line that the server logged."""
+        lines = self.log.read_text("utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "(no output)"
 
 
-def _serve(page: _Page, number: int, *, no_browser: bool) -> int:
+def _serve(page: _Page, generations: str, *, no_browser: bool) -> int:
+    import webbrowser
+
     with _voila(page) as server:
-        _await(server, page)
+        _wait_until_listening(server, page)
         try:
-            print_status(
-                f"Exploring {plural(number, 'generation')} in the browser (press Ctrl-C to stop):", "bold green"
-            )
-            out = data()
+            print_status(f"Exploring {generations} in the browser (press Ctrl-C to stop):", "bold green")
+            out = data_stream()
             out.write(f"{page.url}\n")
             out.flush()
             if not no_browser and not webbrowser.open(page.url):
@@ -144,12 +159,12 @@ def _serve(page: _Page, number: int, *, no_browser: bool) -> int:
         except KeyboardInterrupt:
             print_status("Explorer stopped.")
             return 0
-        raise Failure(f"the server exited unexpectedly. Last log line: {page.last_words()}")
+        raise Failure(f"the server exited unexpectedly. Last log line: {page.last_log_line()}")
 
 
 @contextmanager
 def _voila(page: _Page) -> Iterator[subprocess.Popen[bytes]]:
-    """Run Voilà beside this process, and end it with it."""
+    """Run Voilà until the end of the block."""
     paths = f"--Voila.config_file_paths={json.dumps([str(page.folder)])}"
     with page.log.open("wb") as log:
         server = subprocess.Popen(  # noqa: S603 - our own interpreter and files
@@ -165,23 +180,23 @@ def _voila(page: _Page) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         server.terminate()
         try:
-            server.wait(_ENDING_S)
+            server.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
 
 
-def _await(server: subprocess.Popen[bytes], page: _Page) -> None:
-    """Wait until it listens. Nothing is asked of it: a request would start a kernel."""
-    until = time.monotonic() + _STARTING_S
+def _wait_until_listening(server: subprocess.Popen[bytes], page: _Page) -> None:
+    """Wait until the server accepts connections, without a request, which would start a kernel."""
+    until = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < until:
         if server.poll() is not None:
-            raise Failure(f"the dashboard could not start. {page.last_words()}")
+            raise Failure(f"the dashboard could not start. {page.last_log_line()}")
         with socket.socket() as probe:
             if probe.connect_ex((_LOOPBACK, page.port)) == 0:
                 return
         time.sleep(0.1)
-    raise Failure(f"the dashboard did not start within {_STARTING_S:.0f} s. {page.last_words()}")
+    raise Failure(f"the dashboard did not start within {_START_TIMEOUT_S:.0f} s. {page.last_log_line()}")
 
 
 def _free_port() -> int:

@@ -1,66 +1,121 @@
-"""``orstats fetch``: ids in, one line each out, and what happened in a few words."""
+"""``orstats fetch``: ids in, one row each out."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
-from rich.text import Text
+import typer
 
-from orstats.api.client import Client
-from orstats.cli.console import SOME_FAILED, WrongUsage, data, print_status, stderr_console
-from orstats.cli.inputs import NoIdsFound, collect_ids, fetch_ids, mention_unarchived, resolve_archive
-from orstats.cli.options import dialect_of
-from orstats.errors import ApiError, ArchiveError
-from orstats.export.write_csv import check_target, write_csv
-from orstats.frame.build import empty_frame
-from orstats.frame.summary import summary
-from orstats.frame.views import failures
-from orstats.text.format import cost_parts, count, is_present, plural, usd, usd_places
-from orstats.text.sanitize import terminal_line
+from orstats.cli.console import SOME_FAILED, WrongUsage, data_stream, handle_errors, print_status
+from orstats.cli.options import (
+    EXIT_CODES,
+    KEYS,
+    ArchiveDir,
+    BaseUrl,
+    Column,
+    Excel,
+    ExcelCommand,
+    Ids,
+    IdsFrom,
+    NoArchive,
+    Quiet,
+    RawText,
+    Refresh,
+    TableFile,
+    dialect_of,
+    epilog,
+)
 
-_EXAMPLES = 5
-_ID_WIDTH = 100
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from orstats.errors import ApiError, ArchiveError
+
+app = typer.Typer(rich_markup_mode="rich")
 
 
-def run(
-    *,
-    ids: Sequence[str],
-    files: Sequence[str],
-    column: str | None,
-    output: str | None,
-    excel: str | None,
-    workers: int,
-    base_url: str | None,
-    archive: str | None,
-    no_archive: bool,
-    refresh: bool,
-    pending_wait: float,
-    deadline: float | None,
-    raw_text: bool,
-    quiet: bool,
+@app.command(
+    cls=ExcelCommand,
+    help="Fetch cost, tokens and latency of many generations: one row per id.\n\n"
+    "Without [bold]-o[/bold], CSV on standard output. Ids that fail keep their row, with the reason. Safe to "
+    "interrupt: run the same command again to resume.",
+    epilog=epilog(
+        "orstats fetch --ids-from app.log -o costs.csv",
+        "orstats fetch --ids-from orders.xlsx --column generation_id -o costs.parquet",
+        "grep checkout app.log | orstats fetch --ids-from - > costs.csv",
+        "orstats fetch --ids-from app.log -o costs.xlsx",
+        more=f"{KEYS}\n\n{EXIT_CODES}",
+    ),
+)
+@handle_errors
+def fetch(
+    ids: Ids = None,
+    ids_from: IdsFrom = None,
+    column: Column = None,
+    output: TableFile = None,
+    excel: Excel = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=256,
+            help="Maximum number of concurrent requests; the request rate adapts automatically.",
+        ),
+    ] = 16,
+    base_url: BaseUrl = None,
+    archive: ArchiveDir = None,
+    no_archive: NoArchive = False,
+    refresh: Refresh = False,
+    pending_wait: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0, help="How long to keep retrying ids that are too recent to be available."
+        ),
+    ] = 30.0,
+    deadline: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, help="Stop after this time; the remaining ids are marked not_attempted."
+        ),
+    ] = None,
+    raw_text: RawText = False,
+    quiet: Quiet = False,
 ) -> int:
-    """Fetch and write; the options are those of the command."""
-    if not ids and not files:
-        raise WrongUsage("no ids. Give them as arguments, as --ids-from FILE (a log will do), or piped: --ids-from -")
+    from orstats.api.client import Client
+    from orstats.cli.inputs import NAME_AN_ARCHIVE, NoIdsFound, collect_ids, fetch_ids, resolve_archive
+    from orstats.cli.summary import print_summary
+    from orstats.errors import ApiError, ArchiveError
+    from orstats.export.write_csv import check_target, write_csv
+    from orstats.frame.build import empty_frame
+    from orstats.text.format import plural
+
+    if not ids and not ids_from:
+        raise WrongUsage("no ids. Pass them as arguments, as --ids-from FILE (such as a log), or piped: --ids-from -")
     dialect = dialect_of(excel, output)
     if output is not None:
         check_target(output)
+
+    def write(frame: pd.DataFrame) -> None:
+        target = data_stream() if output is None else output
+        write_csv(frame, target, spreadsheet_safe=not raw_text, dialect=dialect)
+
     try:
-        wanted = collect_ids(ids, files, column)
+        collected = collect_ids(ids or [], ids_from or [], column)
     except NoIdsFound as error:
-        write(empty_frame(), output, dialect, raw_text=raw_text)
+        write(empty_frame())
         raise NoIdsFound(f"{error} Only the header row was written.") from None
     if output is not None:
-        check_target(output, rows=len(wanted))
+        check_target(output, rows=len(collected))
     started = time.monotonic()
     with Client(base_url=base_url) as client:
         store = resolve_archive(archive, no_archive, client)
         try:
             frame = fetch_ids(
-                wanted,
+                collected,
                 client,
                 store,
                 workers=workers,
@@ -70,81 +125,27 @@ def run(
                 quiet=quiet,
             )
         except (ApiError, ArchiveError) as error:
-            _save_rest(error, output, dialect, raw_text=raw_text)
+            _write_partial(error, output, write)
             raise
-    write(frame, output, dialect, raw_text=raw_text)
+    write(frame)
     if not quiet:
-        tell(frame, time.monotonic() - started)
+        print_summary(frame, time.monotonic() - started)
         if output is not None:
             print_status(f"Written to {output}: {plural(len(frame), 'row')}.")
-        mention_unarchived(store, no_archive)
+        if store is None and not no_archive:
+            print_status(f"Not archived. {NAME_AN_ARCHIVE}")
     return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0
 
 
-def write(frame: pd.DataFrame, output: str | None, dialect: str, *, raw_text: bool) -> None:
-    """Write to a file, or CSV to standard output."""
-    write_csv(frame, data() if output is None else output, spreadsheet_safe=not raw_text, dialect=dialect)
+def _write_partial(error: ApiError | ArchiveError, output: str | None, write: Callable[[pd.DataFrame], None]) -> None:
+    """Write the results of a stopped fetch; without any they would overwrite a good file with empty rows."""
+    from orstats.errors import ApiError
+    from orstats.text.format import plural
 
-
-def _save_rest(error: ApiError | ArchiveError, output: str | None, dialect: str, *, raw_text: bool) -> None:
-    """Write what a stopped fetch has. Not when it has nothing: that would overwrite a good file with empty lines."""
-    frame: pd.DataFrame | None = error.frame
-    if frame is None:
+    frame = error.frame
+    fetched = 0 if frame is None else int((frame["fetch_status"] == "ok").sum())
+    if not fetched or (output is None and isinstance(error, ApiError)):
         return
-    had = int((frame["fetch_status"] == "ok").sum())
-    if not had or (output is None and isinstance(error, ApiError)):
-        return
-    write(frame, output, dialect, raw_text=raw_text)
-    where = "standard output" if output is None else output
-    print_status(f"What was fetched before it stopped is in {where}: {had:,} of {plural(len(frame), 'id')}.", "yellow")
-
-
-def tell(frame: pd.DataFrame, seconds: float | None = None, *, requested: bool = True) -> None:
-    """Say on standard error what came of a fetch: counts, cost, and what failed, why, and what to do.
-
-    Of an archive, from which nothing in particular was requested, only the cost and the counts.
-    """
-    figures = summary(frame)["value"]
-    of = f"{plural(len(frame), 'id')} requested" if requested else f"{plural(len(frame), 'generation')} in the archive"
-    parts = [of, f"{count(figures['ok'])} ok"]
-    if figures["from_archive"] and requested:
-        parts[1] += f" ({count(figures['from_archive'])} from the archive)"
-    not_ok = len(frame) - int(figures["ok"])
-    if not_ok:
-        parts.append(f"{not_ok:,} not ok")
-    took = "" if seconds is None else f" in {seconds:.1f} s"
-    stderr_console().print(Text(" · ".join(parts) + took, style="bold green" if not not_ok else "bold yellow"))
-    if figures["ok"]:
-        print_status(cost_line(figures))
-    _tell_failures(frame)
-
-
-def cost_line(figures: pd.Series[Any]) -> str:
-    """Say the cost of a summary in a terminal_line, its parts and what is not known."""
-    unknown = f"; unknown for {count(figures['cost_unknown'])}, which are not in it" if figures["cost_unknown"] else ""
-    if not figures["byok_share"]:
-        return f"Cost {usd(figures['cost_usd'])}{unknown}."
-    cost = figures["cost_usd"]
-    places = usd_places(cost if is_present(cost) else figures["charged_usd"])
-    parts = cost_parts(figures.to_dict(), places)
-    # What is known of a cost that is unknown is in the parts, and they are more than the whole then.
-    return f"Cost {usd(cost, places)}{unknown}" + (f". Charged, with these: {parts}." if unknown else f": {parts}.")
-
-
-def _tell_failures(frame: pd.DataFrame) -> None:
-    failed = failures(frame)
-    for status, rows in failed.groupby("fetch_status", sort=False):
-        examples = ", ".join(terminal_line(one, _ID_WIDTH) for one in rows.index[:_EXAMPLES])
-        more = f" and {len(rows) - _EXAMPLES:,} more" if len(rows) > _EXAMPLES else ""
-        stderr_console().print(
-            Text(f"  {status} {len(rows):,}: ", style="yellow").append(terminal_line(rows["advice"].iloc[0]), style="")
-        )
-        if (error := _most_frequent_error(rows["error"])) is not None:
-            stderr_console().print(Text(f"    {terminal_line(error)}"))
-        stderr_console().print(Text(f"    {examples}{more}", style="dim"))
-
-
-def _most_frequent_error(errors: pd.Series[str]) -> str | None:
-    """Return an example of the error that most of the rows have, apart from the id that each of them names."""
-    kinds = pd.Series([str(error).replace(str(name), "") for name, error in errors.items()], errors.index)
-    return None if errors.isna().all() else str(errors[kinds == kinds[errors.notna()].mode()[0]].iloc[0])
+    write(frame)
+    target = output or "standard output"
+    print_status(f"Partial results written to {target}: {fetched:,} of {plural(len(frame), 'id')}.", "yellow")

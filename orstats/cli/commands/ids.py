@@ -1,147 +1,121 @@
-"""``orstats ids``: the account's own list of generations, and the same for the commands that need one."""
+"""``orstats ids``: the account's own list of generations."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from orstats._atomic_write import atomic_write
-from orstats.account.analytics import AnalyticsQuery
-from orstats.account.list_ids import list_ids
-from orstats.account.time_range import moment, span
-from orstats.account.time_windows import Window
-from orstats.api.client import Client
-from orstats.archive.archive import Archive
-from orstats.cli.console import Interrupted, WrongUsage, data, print_status
-from orstats.cli.inputs import resolve_archive
-from orstats.errors import ConfigError
-from orstats.text.format import plural
-from orstats.text.sanitize import terminal_line
-from orstats.text.time_zones import clock, zone_of
+import typer
 
-_LONGEST: Final = timedelta(days=31)
-_NAMES_SHOWN: Final = 5
-#: How late the account's analytics may be.
-_LATE: Final = timedelta(days=1)
-_NOT_YET: Final = "Recent ones may not be available yet: try again later."
+from orstats.cli.console import data_stream, handle_errors, print_status
+from orstats.cli.options import (
+    MANAGEMENT_KEY,
+    ArchiveDir,
+    BaseUrl,
+    NoArchive,
+    Quiet,
+    Since,
+    TimeZone,
+    Until,
+    epilog,
+    output_option,
+)
+
+if TYPE_CHECKING:
+    from orstats.api.client import Client
+
+app = typer.Typer(rich_markup_mode="rich")
 
 
-def run(
-    *,
-    since: str,
-    until: str,
-    tz: str,
-    filters: Mapping[str, Sequence[str]],
-    output: str | None,
-    base_url: str | None,
-    archive: str | None,
-    no_archive: bool,
-    refresh: bool,
-    quiet: bool,
+def _filter(what: str, metavar: str) -> Any:
+    return typer.Option(
+        metavar=metavar, help=f"Only ids of this {what}. May be given several times.", show_default=False
+    )
+
+
+@app.command(
+    help="List the ids of all generations of the account in a time range, one per line.\n\n"
+    "Safe to interrupt: run the same command again to resume.",
+    epilog=epilog(
+        "orstats ids --since yesterday --until today -o ids.txt",
+        "orstats ids --since 7d --model openai/gpt-4.1 | orstats fetch --ids-from - -o costs.csv",
+        more=MANAGEMENT_KEY,
+    ),
+)
+@handle_errors
+def ids(
+    since: Since,
+    until: Until = "now",
+    tz: TimeZone = "UTC",
+    model: Annotated[list[str] | None, _filter("model", "MODEL")] = None,
+    user: Annotated[list[str] | None, _filter("end user, as named by your application (external_user)", "USER")] = None,
+    key: Annotated[list[str] | None, _filter("API key, given by its number or hash (api_key_id)", "KEY")] = None,
+    output: Annotated[str | None, output_option("Write the ids to a file, one per line.")] = None,
+    base_url: BaseUrl = None,
+    archive: ArchiveDir = None,
+    no_archive: NoArchive = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", metavar="", help="Ignore cached listings and query again.")
+    ] = False,
+    quiet: Quiet = False,
 ) -> int:
-    """List and write; the options are those of the command."""
-    wanted = {name: list(values) for name, values in filters.items() if values}
-    first, last = between(since, until, tz)
+    from orstats._atomic_write import atomic_write
+    from orstats.api.client import Client
+    from orstats.cli.inputs import list_range, local_time, resolve_archive, time_range
+    from orstats.text.format import plural
+
+    options = {"model": model, "external_user": user, "api_key_id": key}
+    filters = {name: values for name, values in options.items() if values}
+    first, last = time_range(since, until, tz)
     with Client(base_url=base_url) as client:
         store = resolve_archive(archive, no_archive, client)
-        ids = ids_between(client, first, last, archive=store, filters=wanted, refresh=refresh, quiet=quiet)
-        hint = _why_empty(client, first, last, wanted) if not ids and not quiet else None
-    _write(ids, output)
+        found = list_range(client, first, last, store, filters=filters, refresh=refresh, quiet=quiet)
+        hint = _why_empty(client, first, last, filters) if not found and not quiet else None
+    if output is None:
+        data_stream().writelines(f"{one}\n" for one in found)
+    else:
+        with atomic_write(Path(output)) as file:  # a scheduled job may read it at any time
+            file.writelines(f"{one}\n".encode() for one in found)
     if not quiet:
-        print_status(
-            f"{plural(len(ids), 'id')} from {on_clock(first, last, tz)}.", "bold green" if ids else "bold yellow"
-        )
+        ends = f"{local_time(first, tz)} to {local_time(last, tz)} ({tz})"
+        print_status(f"{plural(len(found), 'id')} from {ends}.", "bold green" if found else "bold yellow")
         if hint is not None:
             print_status(hint)
         if output is not None:
-            print_status(f"Written to {output}: {plural(len(ids), 'line')}.")
+            print_status(f"Written to {output}: {plural(len(found), 'line')}.")
     return 0
 
 
-def time_option(option: str, text: str, *, now: datetime, tz: str) -> datetime:
-    """Read the time that an option gives, in the zone of ``--tz``."""
-    try:
-        zone = zone_of(tz)
-    except ConfigError as error:
-        raise WrongUsage(f"--{error}") from None
-    try:
-        return moment(text, now=now, tz=zone)
-    except ConfigError as error:
-        raise WrongUsage(f"{option}: {error}") from None
-
-
-def on_clock(first: datetime, last: datetime, tz: str) -> str:
-    """Write a time range as the clock of a zone shows it."""
-    ends = [f"{end.astimezone(clock(tz)):%Y-%m-%d %H:%M}" for end in (first, last)]
-    return f"{ends[0]} to {ends[1]} ({tz})"
-
-
-def between(since: str, until: str, tz: str) -> tuple[datetime, datetime]:
-    """Read the two ends of a time range, as ``--since`` and ``--until`` give them."""
-    now = datetime.now(UTC)
-    ends = time_option("--since", since, now=now, tz=tz), time_option("--until", until, now=now, tz=tz)
-    try:
-        return span(*ends, now=now)
-    except ConfigError as error:
-        raise WrongUsage(f"--since {since} --until {until}: {error}") from None
-
-
-def ids_between(
-    client: Client,
-    since: datetime,
-    until: datetime,
-    *,
-    archive: Archive | None = None,
-    filters: Mapping[str, Any] | None = None,
-    refresh: bool = False,
-    quiet: bool = False,
-) -> list[str]:
-    """List the ids of a time range; warnings become lines on standard error, Ctrl-C a sentence on what is kept."""
-    try:
-        return list_ids(
-            since,
-            until,
-            filters=filters,
-            client=client,
-            archive=False if archive is None else archive,
-            refresh=refresh,
-            progress=False if quiet else None,
-        )
-    except KeyboardInterrupt:
-        if archive is None:
-            raise
-        kept = "Completed windows (older than one day) are cached"
-        raise Interrupted(f"{kept}; run the same command again to resume.") from None
-
-
-def _write(ids: Sequence[str], output: str | None) -> None:
-    if output is None:
-        data().writelines(f"{one}\n" for one in ids)
-        return
-    with atomic_write(Path(output)) as file:  # a scheduled job may read it at any time
-        file.writelines(f"{one}\n".encode() for one in ids)
+_MAX_RANGE: Final = timedelta(days=31)
+_NAMES_SHOWN: Final = 5
+_ANALYTICS_DELAY: Final = timedelta(days=1)
+_NOT_YET: Final = "Recent ones may not be available yet: try again later."
 
 
 def _why_empty(client: Client, since: datetime, until: datetime, filters: Mapping[str, Sequence[str]]) -> str:
-    """Say which filter excludes everything, or that the account has nothing, or not yet."""
-    window = Window(max(since, until - _LONGEST), until)
-    for field, wanted in (filters or {"model": []}).items():
+    """Name the filter that excludes everything, or say that there are no generations, or none yet."""
+    import difflib
+
+    from orstats.account.analytics import AnalyticsQuery
+    from orstats.account.time_windows import Window
+
+    window = Window(max(since, until - _MAX_RANGE), until)
+    for field, values in (filters or {"model": []}).items():
         answer = AnalyticsQuery(client, []).run(window, ["request_count"], dimensions=[field])
-        if answer is None:  # too much to add up in time
+        if answer is None:  # too many rows to be added up in time
             continue
         used = sorted(str(row[field]) for row in answer[0] if row.get(field))
         if not used:
             break
-        unknown = [name for name in wanted if name not in used]
+        unknown = [name for name in values if name not in used]
         if unknown and field != "api_key_id":
             near = difflib.get_close_matches(unknown[0], used, n=_NAMES_SHOWN, cutoff=0.4) or used[:_NAMES_SHOWN]
-            examples = terminal_line(", ".join(near))
-            return f"No usage of {terminal_line(unknown[0])} in this range. Used, for example: {examples}."
+            users_or_models = "Models" if field == "model" else "Users"
+            return f"No usage of {unknown[0]} in this range. {users_or_models} found include: {', '.join(near)}."
     else:
         return "No generation matches the filters. An API key is given by its number or hash." if filters else _NOT_YET
-    if until > datetime.now(UTC) - _LATE:
+    if until > datetime.now(UTC) - _ANALYTICS_DELAY:
         return f"The account has no generations in this range. {_NOT_YET}"
     return "The account has no generations in this range."

@@ -1,112 +1,153 @@
-"""``orstats reconcile``: does what we added up agree with the account? For scheduled jobs, too."""
+"""``orstats reconcile``: compare the ids' cost with the account's own totals, also in scheduled jobs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import time, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
-import pandas as pd
+import typer
 
-from orstats.account.reconcile import reconcile, share_explained
-from orstats.api.client import Client
-from orstats.cli.commands.ids import between, ids_between
-from orstats.cli.console import SOME_FAILED, print_status, show, write_json
-from orstats.cli.inputs import collect_ids, fetch_ids, resolve_archive
-from orstats.export.write_csv import check_target, json_rows, write_csv
-from orstats.text.format import count, plural, usd, usd_amounts, usd_places
-from orstats.text.sanitize import terminal_line
-from orstats.text.table import Column
+from orstats.cli.console import SOME_FAILED, handle_errors, print_status, print_table, write_json
+from orstats.cli.options import (
+    MANAGEMENT_KEY,
+    ArchiveDir,
+    AsJson,
+    BaseUrl,
+    Column,
+    Ids,
+    IdsFrom,
+    NoArchive,
+    Quiet,
+    Refresh,
+    Since,
+    TableFile,
+    TimeZone,
+    Until,
+    epilog,
+)
 
-_MOST_LINES = 20
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer(rich_markup_mode="rich")
+
+_MAX_ROWS: Final = 20
 #: A reason and its explanation in parentheses.
-_EXPLANATION = re.compile(r"([^;()\d,]*[^;()\d, ]) \(([^()]*)\)")
-_LONG_CALL = timedelta(hours=1)
+_EXPLANATION: Final = re.compile(r"([^;()\d,]*[^;()\d, ]) \(([^()]*)\)")
+_LONG_CALL: Final = timedelta(hours=1)
 
 
-def run(
-    *,
-    ids: Sequence[str],
-    files: Sequence[str],
-    column: str | None,
-    since: str,
-    until: str,
-    tz: str,
-    tolerance: float,
-    output: str | None,
-    as_json: bool,
-    base_url: str | None,
-    archive: str | None,
-    no_archive: bool,
-    refresh: bool,
-    quiet: bool,
+@app.command(
+    help="Compare what your ids cost with the account's own totals, per day and model.\n\n"
+    "Compares the given ids or, without any, every generation listed for the account in the range. Shows the days and "
+    "models that do not agree, and why. Exit code 3 when more than the tolerance is unexplained.",
+    epilog=epilog(
+        "orstats reconcile --since yesterday --until today",
+        "orstats reconcile --ids-from app.log --since 2026-03-01 --until 2026-04-01 -o differences.csv",
+        more=MANAGEMENT_KEY,
+    ),
+)
+@handle_errors
+def reconcile(
+    since: Since,
+    ids: Ids = None,
+    until: Until = "now",
+    tz: TimeZone = "UTC",
+    ids_from: IdsFrom = None,
+    column: Column = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(metavar="SHARE", min=0, max=1, help="Share of the account's cost that may stay unexplained."),
+    ] = 0.01,
+    output: TableFile = None,
+    as_json: AsJson = False,
+    base_url: BaseUrl = None,
+    archive: ArchiveDir = None,
+    no_archive: NoArchive = False,
+    refresh: Refresh = False,
+    quiet: Quiet = False,
 ) -> int:
-    """Compare and tell; the options are those of the command."""
-    first, last = between(since, until, tz)
+    from orstats.account.reconcile import reconcile as compare
+    from orstats.account.reconcile import share_explained
+    from orstats.api.client import Client
+    from orstats.cli.inputs import collect_ids, fetch_ids, list_range, resolve_archive, time_range
+    from orstats.export.write_csv import check_target, json_rows, write_csv
+    from orstats.text.format import plural
+
+    first, last = time_range(since, until, tz)
     if output is not None:
         check_target(output)
     with Client(base_url=base_url) as client:
         store = resolve_archive(archive, no_archive, client)
-        if ids or files:
-            wanted = collect_ids(ids, files, column)
+        if ids or ids_from:
+            collected = collect_ids(ids or [], ids_from or [], column)
         else:
-            # A call from before midnight that ended after it may be counted on the first day.
+            # A call that began before midnight and ended after it may be counted on the first day.
             begin = first - _LONG_CALL if first.time() == time() else first
-            wanted = ids_between(client, begin, last, archive=store, refresh=refresh, quiet=quiet)
-        frame = fetch_ids(wanted, client, store, refresh=refresh, quiet=quiet)
-        compared = reconcile(frame, start=first, end=last, client=client, tolerance=tolerance)
+            collected = list_range(client, begin, last, store, refresh=refresh, quiet=quiet)
+        frame = fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
+        compared = compare(frame, start=first, end=last, client=client, tolerance=tolerance)
     if output is not None:
         write_csv(compared, output)
     if as_json:
         write_json(list(json_rows(compared)))
     elif not compared["agrees"].all():
-        columns, said = _columns(compared)
-        for words in [*show(columns), *said]:
-            print_status(words)
+        _print_differences(compared)
     share = share_explained(compared)
-    beyond = 1.0 - share > tolerance
-    if not quiet or beyond:
-        _tell(compared, share, tolerance)
+    is_beyond = 1.0 - share > tolerance
+    if not quiet or is_beyond:
+        _print_verdict(compared, share, tolerance)
     if output is not None and not quiet:
         print_status(f"Written to {output}: {plural(len(compared), 'row')}.")
-    return SOME_FAILED if beyond else 0
+    return SOME_FAILED if is_beyond else 0
 
 
-def _columns(compared: pd.DataFrame) -> tuple[list[Column], list[str]]:
-    """List the days and models that do not agree, the largest difference first, and what their reasons mean."""
+def _print_differences(compared: pd.DataFrame) -> None:
+    """Print the days and models that do not agree, the largest difference first, and what their reasons mean."""
+    from orstats.text.format import count, usd_amounts
+    from orstats.text.sanitize import terminal_line
+    from orstats.text.table import Column
+
     off = compared.loc[~compared["agrees"]]
     off = off.loc[off["difference_usd"].abs().sort_values(ascending=False, kind="stable").index]
-    rows = off.head(_MOST_LINES).reset_index()
-    columns = [
-        Column("day", [f"{day:%Y-%m-%d}" for day in rows["day"]], "fixed"),
-        Column("model", [terminal_line(model or "(none)") for model in rows["model"]], "label"),
-        Column("missing", list(map(count, rows["missing"])), leaves=3),
-        Column("account", usd_amounts(rows["account_usd"])),
-        Column("ours", usd_amounts(rows["usd"]), leaves=1),
-        Column("why", [terminal_line(_EXPLANATION.sub(r"\1", reason)) for reason in rows["reason"]], "prose", leaves=2),
-    ]
+    rows = off.head(_MAX_ROWS).reset_index()
+    remarks = print_table(
+        [
+            Column("day", [f"{day:%Y-%m-%d}" for day in rows["day"]], "fixed"),
+            Column("model", [terminal_line(model or "(none)") for model in rows["model"]], "label"),
+            Column("missing", list(map(count, rows["missing"])), leaves=3),
+            Column("account", usd_amounts(rows["account_usd"])),
+            Column("yours", usd_amounts(rows["usd"]), leaves=1),
+            Column(
+                "reason", [terminal_line(_EXPLANATION.sub(r"\1", one)) for one in rows["reason"]], "prose", leaves=2
+            ),
+        ]
+    )
+    if len(off) > _MAX_ROWS:
+        remarks.append(f"and {len(off) - _MAX_ROWS:,} more; -o writes all of them.")
     # Written once for all rows, which often have the same reason.
     explained = {one[1].strip(): one[2] for reason in rows["reason"] for one in _EXPLANATION.finditer(reason)}
-    notes = [terminal_line(f"{reason}: {explanation}") for reason, explanation in explained.items()]
-    more = [f"and {len(off) - _MOST_LINES:,} more; -o writes all."] if len(off) > _MOST_LINES else []
-    return columns, [*more, *notes]
+    for remark in [*remarks, *(f"{reason}: {explanation}" for reason, explanation in explained.items())]:
+        print_status(remark)
 
 
-def _tell(compared: pd.DataFrame, share: float, tolerance: float) -> None:
+def _print_verdict(compared: pd.DataFrame, share: float, tolerance: float) -> None:
+    from orstats.text.format import count, plural, usd, usd_places
+
     if compared.empty:
-        print_status("Nothing to compare: neither the account nor the ids have anything in this time.", "yellow")
+        print_status("Nothing to compare: neither the account nor the ids have generations in this range.", "yellow")
         return
-    account, ours = float(compared["account_usd"].sum()), float(compared["usd"].sum())
+    account, yours = float(compared["account_usd"].sum()), float(compared["usd"].sum())
     places = usd_places(account)
     off = int((~compared["agrees"]).sum())
-    # Rounded down: 100 % means all of it.
-    percent = int(share * 10_000 + 1e-6) / 100
-    text = (
+    percent = int(share * 10_000 + 1e-6) / 100  # rounded down: 100 % means everything
+    print_status(
         f"Account {usd(account, places)} for {plural(int(compared['account_requests'].sum()), 'request')} · "
-        f"ours {usd(ours, places)} for {count(compared['requests'].sum())} · {percent:g} % explained"
+        f"yours {usd(yours, places)} for {count(compared['requests'].sum())} · {percent:g} % explained",
+        "bold yellow" if off else "bold green",
     )
-    print_status(text, "bold green" if not off else "bold yellow")
     if off:
         verdict = "beyond" if 1.0 - share > tolerance else "within"
-        sums = plural(len(compared), "sum")
-        print_status(f"{off:,} of {sums} by day and model do not agree; {verdict} the tolerance of {tolerance:.2%}.")
+        totals = plural(len(compared), "total")
+        print_status(f"{off:,} of {totals} by day and model do not agree; {verdict} the tolerance of {tolerance:.2%}.")

@@ -2,49 +2,104 @@
 
 from __future__ import annotations
 
-import errno
 import shlex
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated
 
-from orstats.account.time_range import moment
-from orstats.cli.app_log import write_app_log
-from orstats.cli.console import Failure, WrongUsage, command_prefix, data, print_status
-from orstats.errors import ConfigError
-from orstats.sim import RateLimit, SimServer
-from orstats.sim.faults import RetryAfter
-from orstats.text.format import plural
+import typer
+
+from orstats.cli.console import Failure, WrongUsage, command_prefix, data_stream, handle_errors, print_status
+from orstats.cli.options import Port, epilog
+
+if TYPE_CHECKING:
+    from orstats.sim import RateLimit, SimServer
+
+app = typer.Typer(rich_markup_mode="rich")
 
 
-def run(
-    *,
-    port: int,
-    generations: int,
-    faults: float,
-    rate: float | None,
-    rate_status: int,
-    retry_after: str,
-    latency: float,
-    seed: int,
-    until: str | None,
-    awkward: bool,
-    ids_out: str | None,
-    log_out: str | None,
-    tls: bool,
+@app.command(
+    help="Run a simulated API on this machine until Ctrl-C, to try things without a key and without cost.",
+    epilog=epilog(
+        "orstats sim --log-out app.log",
+        "orstats sim --faults 0.3 --rate 50 --latency 0.2 --port 0",
+        "orstats sim --rate 20 --rate-status 503 --retry-after none",
+        "orstats sim --seed 7 --until 2026-06-30",
+    ),
+)
+@handle_errors
+def sim(
+    port: Port = 8377,
+    generations: Annotated[
+        int, typer.Option(metavar="N", min=0, max=10_000_000, help="Number of generations in the simulated account.")
+    ] = 1000,
+    faults: Annotated[
+        float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of ids whose first request fails.")
+    ] = 0.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="N", min=0.1, help="Maximum number of requests per second.", show_default=False),
+    ] = None,
+    rate_status: Annotated[
+        int, typer.Option(metavar="STATUS", help="Status of requests above --rate: 429, or 503 as proxies send.")
+    ] = 429,
+    retry_after: Annotated[
+        str,
+        typer.Option(
+            metavar="STYLE",
+            help="Retry-After of requests above --rate: seconds, date, ms, both, reset, none, or a number of seconds.",
+        ),
+    ] = "seconds",
+    latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Duration of each response.")] = 0.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed; each seed simulates a different account.")] = 0,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="End of the simulated period, such as 2026-06-30 (default: now). "
+            "The same seed and end always produce the same ids.",
+            show_default=False,
+        ),
+    ] = None,
+    awkward: Annotated[
+        bool,
+        typer.Option(
+            "--awkward",
+            help="Simulate an account with content in other APIs' formats, calls across midnight and late analytics.",
+        ),
+    ] = False,
+    ids_out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the account's ids, one per line.", show_default=False)
+    ] = None,
+    log_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write an application's log with the account's ids, and two that it does not have.",
+            show_default=False,
+        ),
+    ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve https with a certificate of a private authority. [extra: sim]")
+    ] = False,
 ) -> int:
-    """Serve until Ctrl-C or SIGTERM; the options are those of the command."""
+    import errno
+    from datetime import UTC, datetime
+
+    from orstats.account.time_range import moment
+    from orstats.cli.app_log import write_app_log
+    from orstats.errors import ConfigError
+    from orstats.sim import SimServer
+
     try:
         now = datetime.now(UTC)
         end = now if until is None else moment(until, now=now)
     except ConfigError as error:
         raise WrongUsage(f"--until: {error}") from error
-    limit = None if rate is None else _rate_limit(rate, rate_status, retry_after)
     server = SimServer(
         generations,
         seed=seed,
         faults=faults,
-        rate_limit=limit,
+        rate_limit=None if rate is None else _rate_limit(rate, rate_status, retry_after),
         latency=latency,
         account="awkward" if awkward else "plain",
         port=port,
@@ -52,14 +107,29 @@ def run(
         tls=tls,
     )
     if ids_out is not None:
-        with Path(ids_out).open("w", encoding="utf-8") as file:
-            file.writelines(f"{one}\n" for one in server.ids)
+        Path(ids_out).write_text("".join(f"{one}\n" for one in server.ids), "utf-8")
     if log_out is not None:
         write_app_log(server, Path(log_out))
-    # Each account has an archive of its own: another one has other ids, and its costs must not be added.
+    # Each account has an archive of its own: another one has other ids, and their costs must not be added.
     archive = Path("orstats-sim", f"{end:%Y%m%dT%H%M%S}-{generations}-{seed}").absolute()
+
+    def greet(running: SimServer) -> None:
+        number = f"{generations:,} generation{'' if generations == 1 else 's'}"
+        print_status(f"Simulating {number} at {running.base_url} (press Ctrl-C to stop).", "bold green")
+        if ids_out is not None:
+            print_status(f"Their ids are in {ids_out}.")
+        if log_out is not None:
+            print_status(f"The log of an application that made them is in {log_out}.")
+        print_status("In another terminal:")
+        out = data_stream()
+        out.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in _variables(running, archive).items())
+        out.flush()
+        file = log_out or ids_out
+        source = f"--ids-from {shlex.quote(file)}" if file else "ID…   (--log-out and --ids-out write files with ids)"
+        print_status(f"{command_prefix()} fetch {source}")
+
     try:
-        server.serve_forever(lambda running: _greet(running, generations, archive, ids_out, log_out))
+        server.serve_forever(greet)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -68,47 +138,28 @@ def run(
     return 0
 
 
-def _rate_limit(rate: float, status: int, retry_after: str) -> RateLimit:
-    if status not in (429, 503):
-        raise WrongUsage(f"--rate-status must be 429 or 503, got {status}.")
-    style, seconds = ("seconds", int(retry_after)) if retry_after.isdecimal() else (retry_after, None)
-    if style not in get_args(RetryAfter):
-        raise WrongUsage(
-            f"--retry-after must be one of {', '.join(get_args(RetryAfter))} or a number of seconds, "
-            f"got {retry_after!r}."
-        )
-    return RateLimit(
-        rate,
-        status=cast("Literal[429, 503]", status),
-        retry_after=cast("RetryAfter", style),
-        retry_after_s=seconds,
-    )
-
-
-def _greet(server: SimServer, generations: int, archive: Path, ids_out: str | None, log_out: str | None) -> None:
-    print_status(
-        f"Simulating {plural(generations, 'generation')} at {server.base_url} (press Ctrl-C to stop).", "bold green"
-    )
-    if ids_out is not None:
-        print_status(f"Their ids are in {ids_out}.")
-    if log_out is not None:
-        print_status(f"The log of an application that made them is in {log_out}.")
-    print_status("In another terminal:")
+def _variables(server: SimServer, archive: Path) -> dict[str, str]:
     variables = {
         "OPENROUTER_BASE_URL": server.base_url,
         "OPENROUTER_API_KEY": server.key,
         "OPENROUTER_MANAGEMENT_KEY": server.management_key,
         "ORSTATS_ARCHIVE": str(archive),
     }
-    if server.base_url.startswith("https:"):
-        variables["REQUESTS_CA_BUNDLE"] = server.ca_file
-    out = data()
-    out.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
-    out.flush()
-    source = log_out or ids_out
-    ids = (
-        "ID…   (--log-out and --ids-out write files with ids)"
-        if source is None
-        else f"--ids-from {shlex.quote(source)}"
+    return variables | ({"REQUESTS_CA_BUNDLE": server.ca_file} if server.base_url.startswith("https:") else {})
+
+
+def _rate_limit(rate: float, status: int, retry_after: str) -> RateLimit:
+    from typing import Literal, cast, get_args
+
+    from orstats.sim import RateLimit
+    from orstats.sim.faults import RetryAfter
+
+    if status not in (429, 503):
+        raise WrongUsage(f"--rate-status must be 429 or 503, got {status}.")
+    style, seconds = ("seconds", int(retry_after)) if retry_after.isdecimal() else (retry_after, None)
+    if style not in get_args(RetryAfter):
+        styles = ", ".join(get_args(RetryAfter))
+        raise WrongUsage(f"--retry-after must be one of {styles} or a number of seconds, got {retry_after!r}.")
+    return RateLimit(
+        rate, status=cast("Literal[429, 503]", status), retry_after=cast("RetryAfter", style), retry_after_s=seconds
     )
-    print_status(f"{command_prefix()} fetch {ids}")
