@@ -11,8 +11,6 @@ from typing import Any, Final, cast
 import numpy as np
 import pandas as pd
 
-__all__ = ["ROUNDING_USD", "merge_variants", "move_past_midnight"]
-
 #: Amounts are sent with ten decimals, and are sums of numbers with fewer.
 ROUNDING_USD: Final = 1e-6
 

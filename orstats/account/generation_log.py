@@ -18,8 +18,6 @@ from orstats._warn import warn_caller
 from orstats.errors import ConfigError
 from orstats.frame.schema import FIELDS
 
-__all__ = ["GenerationLog"]
-
 log = logging.getLogger("orstats.recorder")
 
 _RESERVED: Final = {*FIELDS, "recorded_at"}

@@ -22,8 +22,6 @@ from urllib3 import Retry
 
 from orstats.account.generation_log import GenerationLog, never_raising
 
-__all__ = ["instrument", "is_supported", "restore"]
-
 HEADER: Final = "X-Generation-Id"
 _BODY_ID: Final = re.compile(rb'(?<!\\)"id"\s*:\s*"(gen[-_][A-Za-z0-9_-]{1,250})"')
 _ID: Final = re.compile(r"[A-Za-z0-9_.:-]+")

@@ -23,8 +23,6 @@ from orstats.ids.decompression import Source, unpack
 from orstats.ids.json_files import read_records
 from orstats.ids.sniff import as_utf8, file_chunks
 
-__all__ = ["labels", "litellm_callback", "record", "unrecord"]
-
 T = TypeVar("T")
 
 _ID, _AT = "id", "recorded_at"

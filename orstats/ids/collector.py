@@ -5,19 +5,13 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 from orstats._warn import warn_caller
 from orstats.errors import IdSourceError, IdSourceWarning
+from orstats.ids.decompression import Source
 from orstats.ids.formats import API_KEY, GENERATION_ID_HINT, clean_id, ids_in, invalid_id_kind, looks_like_id
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from orstats.ids.decompression import Source
-
-__all__ = ["NULL_MARKS", "IdCollector", "has_empty_id", "id_of", "is_null_mark"]
 
 T = TypeVar("T")
 

@@ -6,21 +6,15 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, BinaryIO, Final
 
 from orstats.errors import IdSourceError
+from orstats.ids.collector import IdCollector
 from orstats.ids.decompression import CHUNK, HEAD, as_stream
 from orstats.ids.formats import ID_NAMES, looks_like_id, plain_name
 from orstats.ids.tables import BATCH_ROWS, SAMPLE_ROWS, Table, name_columns, read_table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import BinaryIO
-
-    from orstats.ids.collector import IdCollector
-
-__all__ = ["read_csv"]
 
 _DELIMITERS: Final = ",;\t|"
 _QUOTED = re.compile(r'"[^"]*"')

@@ -10,19 +10,15 @@ import lzma
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, Final, Self, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, Self, cast
 
 from orstats.errors import IdSourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
-
     from _typeshed import WriteableBuffer
-
-__all__ = ["CHUNK", "HEAD", "Source", "as_stream", "compression", "peek", "unpack"]
 
 CHUNK: Final = 1 << 20
 """Bytes that are read at a time."""
@@ -47,6 +43,14 @@ _MAGIC: Final = {
 }
 
 
+class _Growth:
+    """Bytes of a file, and of everything that was unpacked from it."""
+
+    def __init__(self) -> None:
+        self.size = self.unpacked = 0
+        self.is_bomb = False
+
+
 class Source:
     """A stream of bytes with a name: a file, or a member of another source."""
 
@@ -56,11 +60,9 @@ class Source:
         self.where = where
         self.path = path
         self.depth: int = 0 if outer is None else outer.depth + 1
+        self.growth: _Growth = _Growth() if outer is None else outer.growth
         self.chunks = self._counted(chunks) if outer is None else iter(chunks)
-        self._root: Source = self if outer is None else outer._root  # noqa: SLF001 - of the same class
-        self._size = 0
-        self._unpacked = self._total_unpacked = 0
-        self._is_bomb = False
+        self._unpacked = 0
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +83,7 @@ class Source:
         file: BinaryIO
         if self.path is not None:
             file = open(self.path, "rb")  # noqa: PTH123, SIM115 - closed at exit
-            self._size = file.seek(0, io.SEEK_END)
+            self.growth.size = file.seek(0, io.SEEK_END)
         else:
             file = io.BytesIO()
             for chunk in self.chunks:
@@ -95,20 +97,20 @@ class Source:
     def count_unpacked(self, size: int, where: str) -> None:
         """Count bytes that were unpacked from this source."""
         self._unpacked += size
-        self._root._total_unpacked += size  # noqa: SLF001
+        self.growth.unpacked += size
         self.check_decompression_ratio(where)
 
     def check_decompression_ratio(self, where: str) -> None:
         """Raise `IdSourceError` if a layer grew above 256 MiB and 250 times the file, or all layers four times that."""
-        root = self._root
-        limit = max(_UNCHECKED_SIZE, _MAX_RATIO * root._size)  # noqa: SLF001
-        if root._is_bomb or self._unpacked > limit or root._total_unpacked > 4 * limit:  # noqa: SLF001
-            root._is_bomb = True  # noqa: SLF001 - tarfile suppresses the error, so it must be raised again
+        growth = self.growth
+        limit = max(_UNCHECKED_SIZE, _MAX_RATIO * growth.size)
+        if growth.is_bomb or self._unpacked > limit or growth.unpacked > 4 * limit:
+            growth.is_bomb = True  # tarfile suppresses the error, so it must be raised again
             raise IdSourceError(f"{where}: decompresses to more than {_MAX_RATIO}x its size; decompress it first")
 
     def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
-            self._size += len(chunk)
+            self.growth.size += len(chunk)
             yield chunk
 
 
@@ -123,7 +125,9 @@ def unpack(source: Source) -> Iterator[Source] | None:
     else:
         return None
     if source.depth >= _MAX_DEPTH:
-        raise IdSourceError(f"{source.where}: {kind or 'tar'} nested more than {_MAX_DEPTH} levels; unpack it first")
+        raise IdSourceError(
+            f"{source.where}: {kind or 'tar'} nested more than {_MAX_DEPTH} levels; decompress it first"
+        )
     return members
 
 

@@ -1,30 +1,24 @@
-"""Find ids that a text holds in another form: base64, hexadecimal, byte arrays, escaped hyphens, folded lines.
+"""Find ids in other forms: base64, hexadecimal, byte arrays, escaped hyphens, folded lines.
 
-Few logs hold any of these forms, and searching for each of them would take longer than the search for plain ids. So
-one pass with RE2, which matches all alternatives at once, tells whether a piece of text is worth the search.
+Few logs contain any of these forms, and searching for each takes longer than the search for plain ids. So one pass
+with RE2, which matches all alternatives at once, decides whether a piece of text is worth the search.
 """
 
 from __future__ import annotations
 
 import binascii
-import functools
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
+from orstats.ids.collector import IdCollector
 from orstats.ids.formats import API_KEY, FOREIGN_KINDS, SHAPE
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from orstats.ids.collector import IdCollector
-
-__all__ = ["CONTEXT", "RareForms"]
-
 CONTEXT: Final = 1024
-"""Bytes that no form of an id exceeds."""
+"""Maximum length of any form of an id, in bytes."""
 
-_SMALL: Final = 1 << 16  # below this every form is searched for, which is faster than to load pyarrow
+_SMALL: Final = 1 << 16  # below this, searching for every form is faster than loading pyarrow
 
 _ID = re.compile(rb"(?:%s)(?![A-Za-z0-9])" % SHAPE.pattern.encode())
 _SEPARATOR: Final = (
@@ -41,7 +35,7 @@ _UNFOLDED = re.compile(
     rb"(?:gen-(?:[a-z]{2,8}-)?[0-9]{10}-[A-Za-z0-9]{20}|(?<![A-Za-z0-9])(?:%s))(?![A-Za-z0-9])" % SHAPE.pattern.encode()
 )
 _BASE64_BODY: Final = rb"(?:[A-Za-z0-9+/_-]|\\[rn]|\r?\n){30,90}"
-_BASE64: Final = [  # the three alignments of "gen-" and "gen_", and what completes the first group
+_BASE64: Final = [  # the three alignments of "gen-" and "gen_", and the characters before them in a group of four
     (re.compile(rb"Z2Vu[LX]" + _BASE64_BODY), b""),
     (re.compile(rb"dlbi[01]" + _BASE64_BODY), b"AG"),
     (re.compile(rb"dlbl[89]" + _BASE64_BODY), b"AG"),
@@ -56,32 +50,32 @@ _NUMBERS = re.compile(rb"103[,\s]+101[,\s]+110[,\s]+(?:45|95)(?:[,\s]+[0-9]{1,3}
 
 
 class _Form(NamedTuple):
-    """One form: a pattern of RE2 that all its occurrences match, and the search."""
+    """A form of ids: the RE2 pattern that all its occurrences match, and the search."""
 
     hint: str
     search: Callable[[bytes, int, int, IdCollector], None]
 
 
 class RareForms:
-    """The rare forms in one text; what was met once is searched for in the rest of the text without a hint."""
+    """The rare forms in one text. A form that was found once is searched for in the rest of the text."""
 
     def __init__(self) -> None:
-        self._met: list[_Form] = []
-        self._rare = list(_FORMS)
+        self._found: list[_Form] = []
+        self._others = list(_FORMS)
 
     def search(self, buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
-        """Take what lies in ``buffer[start:stop]``; ids that began in the `CONTEXT` before it are completed."""
-        forms = self._met
+        """Search ``buffer[start:stop]``, and the `CONTEXT` before it for ids that begin there."""
+        forms = self._found
         if len(buffer) < _SMALL:
-            forms = [*self._met, *self._rare]
-        elif self._rare and _may_hold(buffer, self._rare):
-            self._met += [form for form in self._rare if _may_hold(buffer, [form])]
-            self._rare = [form for form in self._rare if form not in self._met]
+            forms = [*self._found, *self._others]
+        elif self._others and _may_contain(buffer, self._others):
+            self._found += [form for form in self._others if _may_contain(buffer, [form])]
+            self._others = [form for form in self._others if form not in self._found]
         for form in forms:
             form.search(buffer, start, stop, found)
 
 
-def _may_hold(buffer: bytes, forms: list[_Form]) -> bool:
+def _may_contain(buffer: bytes, forms: list[_Form]) -> bool:
     import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
     import pyarrow.compute as pc  # noqa: PLC0415
 
@@ -89,52 +83,48 @@ def _may_hold(buffer: bytes, forms: list[_Form]) -> bool:
     return bool(pc.match_substring_regex(pa.scalar(buffer, pa.binary()), pattern=pattern).as_py())
 
 
-def _take(matches: Iterable[bytes], decode: Callable[[bytes], bytes], found: IdCollector) -> None:
-    """Add the ids with which decoded matches begin."""
-    for match in dict.fromkeys(matches):
-        if id_ := _ID.match(decode(match)):
-            found.ids[id_[0].decode("ascii")] = None
+def _encoded(hint: str, decode: Callable[[bytes], Iterable[bytes]]) -> _Form:
+    """Add the ids with which decoded texts begin."""
+
+    def search(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
+        for text in decode(buffer[max(start - CONTEXT, 0) : stop]):
+            if match := _ID.match(text):
+                found.ids[match[0].decode("ascii")] = None
+
+    return _Form(hint, search)
 
 
-def _search_separated(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
-    matches = _SEPARATED.findall(buffer, max(start - CONTEXT, 0), stop)
-    _take(matches, lambda match: _SEPARATORS.sub(b"-", match), found)
+def _separated(text: bytes) -> Iterator[bytes]:
+    return (_SEPARATORS.sub(b"-", match) for match in dict.fromkeys(_SEPARATED.findall(text)))
 
 
-def _search_quoted_printable(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
-    """Find ids that a soft line break of quoted-printable mail cuts in two."""
-    start = max(start - CONTEXT, 0)
-    if _SOFT_BREAK.search(buffer, start, stop):
-        _take(_UNFOLDED.findall(binascii.a2b_qp(buffer[start:stop])), bytes, found)
+def _quoted_printable(text: bytes) -> list[bytes]:
+    """Join the soft line breaks of mail."""
+    return _UNFOLDED.findall(binascii.a2b_qp(text)) if _SOFT_BREAK.search(text) else []
 
 
-def _search_base64(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
+def _base64(text: bytes) -> Iterator[bytes]:
     for pattern, opening in _BASE64:
-        matches = pattern.findall(buffer, max(start - CONTEXT, 0), stop)
-        _take(matches, functools.partial(_from_base64, opening), found)
+        for match in dict.fromkeys(pattern.findall(text)):
+            data = opening + _NOT_BASE64.sub(b"", match).translate(_STANDARD_ALPHABET)
+            data = data[:-1] if len(data) % 4 == 1 else data
+            yield binascii.a2b_base64(data + b"=" * (-len(data) % 4))[max(len(opening) - 1, 0) :]
 
 
-def _from_base64(opening: bytes, text: bytes) -> bytes:
-    text = opening + _NOT_BASE64.sub(b"", text).translate(_STANDARD_ALPHABET)
-    text = text[:-1] if len(text) % 4 == 1 else text
-    return binascii.a2b_base64(text + b"=" * (-len(text) % 4))[max(len(opening) - 1, 0) :]
+def _folded_base64(text: bytes) -> Iterable[bytes]:
+    """Join the lines of mail, which are wrapped after 60 to 76 characters."""
+    unfolded, folds = _BASE64_FOLD.subn(b"", text)
+    return _base64(unfolded) if folds else ()
 
 
-def _search_folded_base64(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
-    """Find ids in base64 that is wrapped after 60 to 76 characters, as in mail."""
-    unfolded, folds = _BASE64_FOLD.subn(b"", buffer[max(start - CONTEXT, 0) : stop])
-    if folds:
-        _search_base64(unfolded, 0, len(unfolded), found)
+def _hexadecimal(text: bytes) -> Iterable[bytes]:
+    return map(binascii.unhexlify, dict.fromkeys(_HEX.findall(text)))
 
 
-def _search_hex(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
-    _take(_HEX.findall(buffer, max(start - CONTEXT, 0), stop), binascii.unhexlify, found)
-
-
-def _search_numbers(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
-    """Find ids in arrays of bytes, as journald writes messages that are not plain text."""
-    matches = _NUMBERS.findall(buffer, max(start - CONTEXT, 0), stop)
-    _take(matches, lambda match: bytes(int(number) & 255 for number in re.findall(rb"[0-9]+", match)), found)
+def _byte_array(text: bytes) -> Iterator[bytes]:
+    """Decode numbers, as journald writes messages that are not plain text."""
+    for match in dict.fromkeys(_NUMBERS.findall(text)):
+        yield bytes(int(number) & 255 for number in re.findall(rb"[0-9]+", match))
 
 
 def _foreign(prefix: str, *, unless: str = "") -> _Form:
@@ -152,11 +142,11 @@ def _foreign(prefix: str, *, unless: str = "") -> _Form:
 # Hints stay simple: with many states RE2 takes three times as long.
 _FORMS: Final = (
     *map(_foreign, ("chatcmpl-", "cmpl-", "req[-_]", "msg_", "sk-or-")),
-    _foreign("resp_", unless="(?!bGl0ZWxsbT)"),  # LiteLLM's own wrap a generation id in base64: "litellm:"
-    _Form(r"gen(?:[\\%&<]|=2|[^\x00-\x7f])|gen-[0-9]{10}-?[^-0-9A-Za-z]", _search_separated),
-    _Form(r"=[ \t]*\r?\n[A-Za-z0-9_-]", _search_quoted_printable),
-    _Form("Z2Vu[LX]|dlb(?:i[01]|l[89])|nZW(?:4t|5f)", _search_base64),
-    _Form("[bB][aA][sS][eE]64", _search_folded_base64),
-    _Form("67656[eE](?:2[dD]|5[fF])[3-7]", _search_hex),
-    _Form(r"103[,\s]+101[,\s]+110[,\s]", _search_numbers),
+    _foreign("resp_", unless="(?!bGl0ZWxsbT)"),  # "litellm:" in base64: LiteLLM's own ids contain a generation id
+    _encoded(r"gen(?:[\\%&<]|=2|[^\x00-\x7f])|gen-[0-9]{10}-?[^-0-9A-Za-z]", _separated),
+    _encoded(r"=[ \t]*\r?\n[A-Za-z0-9_-]", _quoted_printable),
+    _encoded("Z2Vu[LX]|dlb(?:i[01]|l[89])|nZW(?:4t|5f)", _base64),
+    _encoded("[bB][aA][sS][eE]64", _folded_base64),
+    _encoded("67656[eE](?:2[dD]|5[fF])[3-7]", _hexadecimal),
+    _encoded(r"103[,\s]+101[,\s]+110[,\s]", _byte_array),
 )

@@ -16,25 +16,6 @@ from typing import Final
 from unicodedata import category
 from urllib.parse import quote, unquote
 
-__all__ = [
-    "API_KEY",
-    "FILE_NAME",
-    "FOREIGN_KINDS",
-    "GENERATION_ID_HINT",
-    "ID_NAMES",
-    "SHAPE",
-    "SUFFIXES",
-    "clean_id",
-    "id_created_at",
-    "ids_in",
-    "invalid_id_kind",
-    "is_generation_id",
-    "log_url",
-    "looks_like_id",
-    "plain_name",
-    "redact",
-]
-
 GENERATION_ID_HINT: Final = (
     "The generation id is the `id` of the OpenRouter response, gen-…, or its X-Generation-Id header."
 )

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, Final
 
 import orjson
 
 from orstats.errors import IdSourceError
+from orstats.ids.collector import IdCollector
 from orstats.ids.tables import no_such_column
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
-
-    from orstats.ids.collector import IdCollector
-
-__all__ = ["has_records", "read_json", "read_records", "without_labels"]
 
 _RECORDS_NAMED: Final = 100  # how many records are looked at for the names of an error message
 _DEPTH_NAMED: Final = 6

@@ -20,8 +20,6 @@ from orstats.ids.text import search_text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_ids"]
-
 _FILE_NAME = re.compile(r"(?!\S*://)\S*(?:" + "|".join(map(re.escape, SUFFIXES)) + ")", re.IGNORECASE)
 _ONE_ID = re.compile(r"gen[-_][A-Za-z0-9_.:~@-]+")
 _JSON_START = re.compile(r"\s*(?:\{\s*\"|\[\s*[\"{])")

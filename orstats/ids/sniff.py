@@ -1,13 +1,15 @@
-"""Recognise what a stream of bytes is, unpack and decode it, and pass it to the reader of its format."""
+"""Recognise the format of a stream of bytes, unpack and decode it, and pass it to the reader of the format."""
 
 from __future__ import annotations
 
 import codecs
 import io
 import re
-from typing import IO, TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import IO, Final
 
 from orstats.errors import IdSourceError
+from orstats.ids.collector import IdCollector
 from orstats.ids.csv_files import read_csv
 from orstats.ids.decompression import CHUNK, Source, as_stream, peek, unpack
 from orstats.ids.formats import SUFFIXES
@@ -15,13 +17,6 @@ from orstats.ids.json_files import has_records, read_json, without_labels
 from orstats.ids.sqlite_files import read_sqlite
 from orstats.ids.table_files import read_excel, read_feather, read_parquet
 from orstats.ids.text import read_text, search_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from orstats.ids.collector import IdCollector
-
-__all__ = ["as_utf8", "file_chunks", "read_path", "read_source"]
 
 _PACKED: Final = re.compile(r"(?:\.(?:gz|bz2|xz|lzma|zst|zstd|lz4))+$")
 _READERS: Final = {
@@ -44,7 +39,7 @@ _PRINTABLE: Final = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(32, 256)))
 
 _UTF16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF32_BOMS: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
-# What decoded UTF-16 does not hold: a line of ASCII, and ASCII of the other byte order (or cut in the middle of a
+# What decoded UTF-16 does not contain: a line of ASCII, and ASCII of the other byte order (or cut in the middle of a
 # character), which decodes to characters such as U+6700.
 _ASCII_RUN = re.compile(rb"[\t\r\n\x20-\x7e]{30}")
 _SWAPPED = "".join(map(chr, (*range(0x0900, 0x0E00, 256), *range(0x2000, 0x7F00, 256))))

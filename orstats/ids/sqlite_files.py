@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from orstats.errors import IdSourceError
+from orstats.ids.collector import IdCollector
+from orstats.ids.decompression import Source
 from orstats.ids.tables import no_such_column
 from orstats.ids.text import search_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from orstats.ids.collector import IdCollector
-    from orstats.ids.decompression import Source
-
-__all__ = ["read_sqlite"]
 
 _LONGEST_CELL: Final = 256 << 20
 _WAIT_S: Final = 2.0

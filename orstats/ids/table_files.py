@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from orstats.errors import IdSourceError, MissingExtraError
+from orstats.ids.collector import IdCollector
+from orstats.ids.decompression import Source
 from orstats.ids.formats import looks_like_id
 from orstats.ids.tables import BATCH_ROWS, SAMPLE_ROWS, SeveralColumnsError, Table, name_columns, read_table
 from orstats.ids.text import search_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
     import pandas as pd
     import pyarrow as pa
-
-    from orstats.ids.collector import IdCollector
-    from orstats.ids.decompression import Source
-
-__all__ = ["is_dataframe", "read_dataframe", "read_excel", "read_feather", "read_parquet"]
 
 
 def is_dataframe(source: Any) -> bool:

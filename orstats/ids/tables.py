@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector, is_null_mark
 from orstats.ids.formats import ID_NAMES, is_generation_id, looks_like_id, plain_name, redact
 from orstats.ids.text import search_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-__all__ = ["BATCH_ROWS", "SAMPLE_ROWS", "SeveralColumnsError", "Table", "name_columns", "no_such_column", "read_table"]
 
 SAMPLE_ROWS: Final = 200
 """Rows that are looked at before a column is chosen."""

@@ -1,6 +1,6 @@
 """Find ids in text of any size: a plain list keeps its lines, anything else is searched by shape.
 
-Text is handled as bytes in chunks, so that memory stays flat and a log is never decoded: ids are ASCII.
+Text is handled as bytes in chunks, because ids are ASCII: memory stays flat, and logs are never decoded.
 """
 
 from __future__ import annotations
@@ -8,25 +8,20 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import orjson
 
+from orstats.ids.collector import IdCollector
 from orstats.ids.encoded import CONTEXT, RareForms
 from orstats.ids.formats import ID_NAMES, is_generation_id, plain_name
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from orstats.ids.collector import IdCollector
-
-__all__ = ["read_text", "search_text"]
-
-# The modern shape is unmistakable, whatever escape or word it is glued to; a stripped escape such as u0022 may follow.
-# Before other shapes stands no letter and no digit, unless it ends an escape: \n, \x22, \u0022, \042, %22, =3D, #011,
-# ^I, or a colour code such as ESC[32m. These tests stand behind the first letters because the engine is fast only when
-# a pattern starts with a literal. Whole runs of letters and digits are taken and judged afterwards, so that a cut id is
-# noticed, not half read.
+# The modern shape is unmistakable, whatever escape or word is next to it; a stripped escape such as u0022 may follow.
+# No letter or digit may precede the other shapes, unless it ends an escape: \n, \x22, \u0022, \042, %22, =3D, #011,
+# ^I, or a colour code such as ESC[32m. These lookbehinds follow the first letters because the engine is fast only when
+# a pattern starts with a literal. Complete runs of letters and digits match and are checked later, so that a cut id is
+# noticed instead of read in part.
 _ESCAPES = (
     rb"[0-9;\[][mKHJGhl]",
     rb"\\[abefnrstv0]",
@@ -66,7 +61,7 @@ _LIST_LIMIT: Final = 64 << 20
 
 
 def search_text(chunks: Iterable[bytes], found: IdCollector) -> None:
-    """Find generation ids by their shape, wherever the text was cut into chunks."""
+    """Find generation ids by their shape, also across chunks."""
     buffer = b""
     start = 0
     rare = RareForms()
@@ -76,7 +71,7 @@ def search_text(chunks: Iterable[bytes], found: IdCollector) -> None:
         if stop <= start:
             if len(buffer) - start <= _LONGEST_WORD:
                 continue
-            stop = len(buffer) - CONTEXT  # a blob without any break; to keep it all would cost memory
+            stop = len(buffer) - CONTEXT  # data without any break, which would fill the memory
         _search(buffer, start, stop, found)
         rare.search(buffer, start, stop, found)
         keep = max(stop - CONTEXT, 0)
@@ -87,7 +82,7 @@ def search_text(chunks: Iterable[bytes], found: IdCollector) -> None:
 
 
 def _search(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
-    """Take what lies in ``buffer[start:stop]``; the patterns may look back at what lies before it."""
+    """Search ``buffer[start:stop]``; lookbehinds may see the text before it."""
     for candidate in dict.fromkeys(_CANDIDATE.findall(buffer, start, stop)):
         text = candidate.decode("ascii")
         if text in found.ids:
@@ -95,27 +90,24 @@ def _search(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
         if is_generation_id(text):
             found.ids[text] = None
         elif any(character.isdigit() for character in text):
-            # Without a digit it is a word of some program, such as gen_ReportForLastQuarterOnly.
+            # Without a digit it is an identifier, such as gen_ReportForLastQuarterOnly.
             found.malformed[text] = None
 
 
 def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
-    """Read a text of unknown kind: as a list if every line looks like one entry, else by searching it.
+    """Read a text as a list if every line looks like one entry, else search it.
 
-    Notes
-    -----
-    A *list* has at most one word on every line, made of letters, digits and ``_ - . : ~ @``; quotes around it,
-    a comma after it, blank lines and comments from ``#`` on are allowed, and no word has a generation id inside
-    of something longer. A first line that is only a column name (``id``, ``generation_id``) is skipped. A JSON
-    array of nothing but strings is a list too. A list has up to 64 MB. The entries of a list are kept whatever
-    their shape.
+    A *list* has at most one word on every line, made of letters, digits and ``_ - . : ~ @``. Quotes around the word, a
+    comma after it, blank lines and comments after ``#`` are allowed, but no word contains a generation id inside
+    something longer. A first line that is only a column name (``id``, ``generation_id``) is skipped. A JSON array of
+    strings is a list too. A list has up to 64 MB. Its entries are kept whatever their shape.
     """
     first = next(chunks, b"")
     if _JSON_LIST.match(first):
         chunks = iter(_read_json_list(itertools.chain([first], chunks), found))
         first = next(chunks, b"")
     tokens: dict[bytes, None] = {}
-    taken: list[bytes] = []  # kept whole, in case that a later line shows that this is no list
+    taken: list[bytes] = []  # in case that a later line is not an entry of a list
     pending = b""
     size = 0
     for chunk in itertools.chain([first], chunks, [b"\n"]):
@@ -134,7 +126,7 @@ def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
 
 
 def _take_list_lines(block: bytes, tokens: dict[bytes, None]) -> bool:
-    """Add the words of a block of whole lines; False when the block is no part of a list."""
+    """Add the words of a block of lines; False if it is not part of a list."""
     if not _LIST_BLOCK.fullmatch(block):
         return False
     words = dict.fromkeys(_LIST_TOKEN.findall(block))
@@ -148,7 +140,7 @@ def _take_list_lines(block: bytes, tokens: dict[bytes, None]) -> bool:
 
 
 def _read_json_list(chunks: Iterator[bytes], found: IdCollector) -> Iterable[bytes]:
-    """Take a JSON array of strings as a list; anything else is given back to be read as text."""
+    """Take a JSON array of strings as a list, or return anything else as text."""
     taken: list[bytes] = []
     size = 0
     for chunk in chunks:

@@ -96,14 +96,14 @@ def test_records_nested_deep_keep_their_row(depth):
 
 def test_a_log_that_unpacks_to_no_end_is_refused(peak, tmp_path):
     (tmp_path / "x.log.gz").write_bytes(zeros(1 << 30))
-    with pytest.raises(errors.IdSourceError, match="unpack it first"):
+    with pytest.raises(errors.IdSourceError, match="decompress it first"):
         orstats.read_ids(tmp_path / "x.log.gz")
     assert peak() < 160
 
 
 @pytest.mark.parametrize("column", [None, "id"])
 def test_gzip_inside_gzip_is_refused(column):
-    with pytest.raises(errors.IdSourceError, match="gzip inside gzip"):
+    with pytest.raises(errors.IdSourceError, match="gzip nested more than"):
         orstats.read_ids(io.BytesIO(chain(1500)), column=column)
 
 
@@ -147,7 +147,7 @@ BOMBS = {
 def test_archives_that_unpack_to_no_end_are_refused(kind, peak):
     bomb = BOMBS[kind]()
     tracemalloc.reset_peak()
-    with pytest.raises(errors.IdSourceError, match="unpack it first"):
+    with pytest.raises(errors.IdSourceError, match="decompress it first"):
         orstats.read_ids(io.BytesIO(bomb))
     assert peak() < 160
 
@@ -191,7 +191,7 @@ def workbook(**members):
 def test_a_workbook_that_unpacks_to_no_end_is_refused(peak):
     bomb = workbook(xl__workbook_xml=b"<x/>", xl__sharedStrings_xml=b"0" * (300 * MIB))
     tracemalloc.reset_peak()
-    with pytest.raises(errors.IdSourceError, match="unpack it first"):
+    with pytest.raises(errors.IdSourceError, match="decompress it first"):
         orstats.read_ids(io.BytesIO(bomb))
     assert peak() < 64
 
