@@ -1,22 +1,17 @@
-"""``read``: files of ours, as other programs may have saved them again, and the vendor's Activity export."""
+"""``read``: tables of generations from files, also as other programs saved them, and the Activity export."""
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import csv
-import gzip
 import io
-import lzma
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import takewhile, zip_longest
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -27,55 +22,19 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from orstats._warn import warn_caller
-from orstats.errors import ColumnError, MissingExtraError, OrstatsError, ReadError
+from orstats.errors import ColumnError, IdSourceError, MissingExtraError, ReadError
 from orstats.export.column_formats import NAMES, heading
 from orstats.export.csv_cells import unsafe_text
-from orstats.frame import arrow
-from orstats.frame.build import pandas_array
-from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field
-from orstats.frame.validation import DecimalMark, cast, decimal_mark, values_of, warn_duplicates
+from orstats.export.read_columns import ACTIVITY_COLUMNS, GENERATION_COLUMNS, KNOWN_FIELDS, UNNAMED, Table, typed_frame
+from orstats.frame.schema import ID
+from orstats.frame.validation import decimal_mark, values_of, warn_duplicates
+from orstats.ids.decompression import CHUNK, Source, unpack
 
-#: Columns of the vendor's Activity export, and the fields that they are.
-_ACTIVITY: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "generation_id": "id",
-        "cost_total": "total_cost",
-        "byok_usage_inference": "upstream_inference_cost",
-        "finish_reason_raw": "native_finish_reason",
-        "finish_reason_normalized": "finish_reason",
-        "generation_time_ms": "generation_time",
-        "time_to_first_token_ms": "latency",
-    }
-)
-_EXPORTED: Final = "Activity export of the web page"
-#: Columns of that export without a field, typed as it writes them.
-_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
-    {
-        **FIELDS,
-        **{name: Field(name, "text", "wire", _EXPORTED) for name in ("model_permaslug", "variant", "user")},
-        **{name: Field(name, "text", "wire", _EXPORTED) for name in ("app_name", "api_key_name")},
-        **{name: Field(name, "count", "wire", _EXPORTED) for name in ("tokens_reasoning", "tokens_cached")},
-        **{name: Field(name, "flag", "wire", _EXPORTED) for name in ("api_key_disabled",)},
-        **{
-            name: Field(name, "number", "wire", _EXPORTED)
-            for name in ("cost_web_search", "cost_cache", "cost_file_processing")
-        },
-    }
-)
-#: A table with an id and one of these holds generations.
-_TELLING: Final = frozenset({"fetch_status", "created_at", "model", "total_cost", "cost_usd", "cost_total"})
-#: How pandas names the column of an index without a name.
-_UNNAMED: Final = ("", "Unnamed: 0", "index")
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _HEADER_LINES: Final = 20
-_NUMBER: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
-_WHOLE: Final = r"^-?(0|[1-9][0-9]{0,17})$"
-#: What spreadsheets write with numbers in a CSV.
+#: Signs that spreadsheets write with numbers in a CSV.
 _SIGNS: Final = r"[$\s\x{a0}\x{202f}]"
 _ESCAPED: Final = re.compile(r"_x005F_(?=x[0-9A-Fa-f]{4}_)")
-_FLAG: Final = r"^(true|false|TRUE|FALSE|True|False)$"
-_MOST_GROWTH: Final = 250
-_LEAST_GROWTH: Final = 256 << 20
 _TEXT: Final = pa.string()
 
 
@@ -85,35 +44,35 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     Parameters
     ----------
     path : str or os.PathLike
-        - CSV, JSON Lines, JSON, Parquet or ``.xlsx`` as :func:`orstats.write_csv`, :func:`orstats.write_report` or
-          pandas wrote it, plain or compressed (gzip, bzip2, xz, zstd, zip). Also as a spreadsheet saved it again:
-          with semicolons, decimal commas, another encoding, reformatted dates or a title above the header. The
-          apostrophes that protect a spreadsheet from formulas are removed. All sheets of a workbook that have an
-          ``id`` column are read.
-        - A directory: all Parquet files in and below it.
-        - The CSV that the vendor's Activity page exports. Its columns get the names of the field table, and the
-          derived columns are computed. Its other columns, such as ``api_key_name`` and ``app_name``, stay.
+        - CSV, JSON Lines, JSON, Parquet or ``.xlsx``, written by :func:`orstats.write_csv`,
+          :func:`orstats.write_report` or pandas, plain or compressed (gzip, bzip2, xz, zstd, lz4, zip, tar). A CSV
+          that a spreadsheet saved again is read, too: with semicolons, decimal commas, another encoding, reformatted
+          dates or a title above the header. The apostrophes that protect a spreadsheet from formulas are removed.
+          All sheets of a workbook that have an ``id`` column are read.
+        - A directory: all Parquet files in it and its subdirectories.
+        - The CSV export of the vendor's Activity page. Its columns are renamed to those of the field table, and the
+          derived columns are computed. Its other columns, such as ``api_key_name`` and ``app_name``, are kept.
 
     Returns
     -------
     pandas.DataFrame
         Indexed by ``id``, with the dtypes of the field table. Unknown columns are kept. Without ``fetch_status`` all
-        rows are ``ok``. Files that :func:`orstats.write_csv` wrote give back the frame: Parquet exactly, JSON Lines
-        and CSV but for the nanoseconds and dtypes of your own columns, CSV and xlsx also but for control characters
-        and the kind of line break inside of texts, xlsx also but for what is finer than a millisecond, the 17th digit
-        of numbers and what did not fit into a cell.
+        rows are ``ok``. Files written by :func:`orstats.write_csv` give back the same DataFrame, with these
+        exceptions. Parquet: none. JSON Lines, CSV and xlsx: nanoseconds and dtypes of your own columns. CSV and xlsx:
+        control characters and the kind of line breaks in texts. xlsx: times finer than a millisecond, the 17th digit
+        of numbers, and text that did not fit into a cell.
 
     Raises
     ------
     ReadError
-        The file is missing or broken, or does not hold generations; the message says what it looks like.
+        The file is missing or broken, or does not contain generations; the message says what it looks like.
     MissingExtraError
-        A workbook is given and openpyxl is not installed.
+        The file is a workbook, and openpyxl is not installed.
 
     Warns
     -----
     DuplicateIdsWarning
-        Several rows have the same id: :func:`orstats.combine` keeps the best of them.
+        Several rows have the same id; :func:`orstats.combine` keeps the best of them.
     UserWarning
         Rows without an id were skipped, or the text is not UTF-8.
 
@@ -128,106 +87,63 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     name = os.path.expanduser(os.fspath(path))  # noqa: PTH111 - Path's own raises for a name that starts with ~
     try:
-        tables = _directory(Path(name)) if Path(name).is_dir() else _tables(Path(name).read_bytes(), name)
-        frames = [_frame(table, name) for table in tables]
+        frames = [typed_frame(table, name) for table in _tables_of(name)]
     except FileNotFoundError as error:
         raise ReadError(f"{name}: no such file.", path=name) from error
     except OSError as error:
         raise ReadError(f"{name}: cannot be read: {error.strerror or error}.", path=name) from error
     except ColumnError as error:
         raise ReadError(f"{name}: {error}", path=name) from error
+    except IdSourceError as error:
+        raise ReadError(f"{str(error).rstrip('.')}.", path=name) from error
     frame = frames[0] if len(frames) == 1 else pd.concat(frames)
     warn_duplicates(frame)
     return frame
 
 
-class _Table:
-    """Columns as a file has them: Arrow or lists of Python values, by name."""
-
-    def __init__(self, columns: Mapping[str, Any], decimal: DecimalMark | None = None) -> None:
-        self.columns = dict(columns)
-        self.decimal = decimal
-
-
-def _directory(folder: Path) -> list[_Table]:
-    files = sorted(
-        file for file in folder.rglob("*.parquet") if not any(part.startswith((".", "_")) for part in file.parts[-3:])
-    )
-    if not files:
-        raise ReadError(f"{folder}: a directory without Parquet files. Give the path of one file.", path=str(folder))
-    return [_parquet(file.read_bytes(), str(file)) for file in files]
+def _tables_of(name: str) -> list[Table]:
+    if Path(name).is_dir():
+        files = sorted(
+            file
+            for file in Path(name).rglob("*.parquet")
+            if not any(part.startswith((".", "_")) for part in file.parts[-3:])
+        )
+        if not files:
+            raise ReadError(f"{name}: a directory without Parquet files. Pass the path of a file.", path=name)
+        return [_parquet(file, str(file)) for file in files]
+    seekable = name if Path(name).is_file() else None
+    with open(name, "rb") as file, Source(iter(lambda: file.read(CHUNK), b""), name, path=seekable) as source:  # noqa: PTH123 - as in expanduser
+        return _tables(source)
 
 
-def _tables(data: bytes, name: str) -> list[_Table]:
-    """Tell what the content is, and return the tables in it."""
-    if not data.strip():
+def _tables(source: Source) -> list[Table]:
+    """Recognize the format, and return the tables in it."""
+    head, name = source.head, source.where
+    if not head.strip():
         raise ReadError(f"{name}: the file is empty.", path=name)
-    if data.startswith(b"PAR1"):
-        return [_parquet(data, name)]
-    if data.startswith(b"PK\x03\x04"):
-        return _zip(data, name)
-    unpacked = _unpacked(data, name)
-    if unpacked is not None:
-        return _tables(unpacked, name)
+    if head.startswith(b"PAR1"):
+        return [_parquet(source.file, name)]
+    if b"mimetypeapplication/vnd.oasis" in head[:100]:
+        raise ReadError(f"{name}: an OpenDocument spreadsheet; save it as .xlsx or .csv.", path=name)
+    members = unpack(source)
+    if members is not None:
+        return [table for member in members for table in _tables(member)]
+    if head.startswith(b"PK\x03\x04"):
+        return _workbook(source)
     if name.lower().endswith((".parquet", ".xlsx")):
         raise ReadError(f"{name}: not a {Path(name).suffix} file, or its beginning is missing.", path=name)
-    text = _decoded(data, name)
+    text = _decoded(b"".join(source.chunks), name)
     return [_json(text, name) if text.lstrip()[:1] in ("{", "[") else _csv(text, name)]
 
 
-def _unpacked(data: bytes, name: str) -> bytes | None:
-    """Decompress a file; None if it is not compressed."""
-    source = io.BytesIO(data)
-    if data.startswith(b"\x1f\x8b"):
-        file: Any = gzip.GzipFile(fileobj=source)
-    elif data.startswith(b"BZh"):
-        file = bz2.BZ2File(source)
-    elif data.startswith(b"\xfd7zXZ\x00"):
-        file = lzma.LZMAFile(source)  # noqa: SIM115 - it holds memory only
-    elif data.startswith(b"\x28\xb5\x2f\xfd"):
-        file = pa.CompressedInputStream(pa.PythonFile(source, mode="r"), "zstd")
-    else:
-        return None
-    whole = bytearray()
+def _parquet(file: Any, name: str) -> Table:
     try:
-        while chunk := file.read(1 << 20):
-            whole += chunk
-            _check_growth(len(data), len(whole), name)
-    except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise ReadError(f"{name}: broken or incomplete compressed file: {error}.", path=name) from error
-    return bytes(whole)
-
-
-def _check_growth(packed: int, unpacked: int, name: str) -> None:
-    if unpacked > _LEAST_GROWTH and unpacked > _MOST_GROWTH * packed:
-        raise ReadError(f"{name}: decompresses to more than {_MOST_GROWTH}x its size; decompress it first.", path=name)
-
-
-def _zip(data: bytes, name: str) -> list[_Table]:
-    """Read a workbook, or the files in a zip archive."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [one for one in archive.infolist() if not one.is_dir()]
-            _check_growth(len(data), sum(one.file_size for one in members), name)
-            if any(one.filename == "xl/workbook.xml" for one in members):
-                return _workbook(data, name)
-            if any(one.filename == "content.xml" for one in members):
-                raise ReadError(f"{name}: an OpenDocument spreadsheet; save it as .xlsx or .csv.", path=name)
-            files = [one for one in members if not Path(one.filename).name.startswith(".")]
-            return [table for one in files for table in _tables(archive.read(one), f"{name}/{one.filename}")]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ReadError(f"{name}: broken or incomplete workbook or zip archive: {error}.", path=name) from error
-
-
-def _parquet(data: bytes, name: str) -> _Table:
-    try:
-        table = pq.ParquetFile(io.BytesIO(data)).read()
-        frame = table.to_pandas(types_mapper=_pandas_type)
+        frame = pq.ParquetFile(file).read().to_pandas(types_mapper=_pandas_type)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ReadError(f"{name}: broken or incomplete Parquet file: {error}.", path=name) from error
     if ID.name not in frame.columns and frame.index.name == ID.name:
         frame = frame.reset_index()
-    return _Table({str(column): values_of(frame[column]) if column in _FIELDS else frame[column] for column in frame})
+    return Table({str(one): values_of(frame[one]) if one in KNOWN_FIELDS else frame[one] for one in frame})
 
 
 def _pandas_type(kind: pa.DataType) -> Any:
@@ -249,31 +165,30 @@ def _decoded(data: bytes, name: str) -> str:
         return data.decode("cp1252", "replace")
 
 
-def _json(text: str, name: str) -> _Table:
+def _json(text: str, name: str) -> Table:
     try:
-        whole = orjson.loads(text)
+        content = orjson.loads(text)
     except orjson.JSONDecodeError:
-        whole = _lines(text, name)
-    if isinstance(whole, dict):
-        if "report" in whole and "coverage" in whole:
+        content = _json_lines(text, name)
+    if isinstance(content, dict):
+        if "report" in content and "coverage" in content:
             raise ReadError(f"{name}: a report, not generations. Read it with json.load.", path=name)
-        data = whole.get("data")
-        if isinstance(data, list):
-            whole = data
-        elif whole and all(isinstance(column, dict) for column in whole.values()) and ID.name not in whole:
-            whole = _by_column(whole, name)
+        if isinstance(content.get("data"), list):
+            content = content["data"]
+        elif content and all(isinstance(column, dict) for column in content.values()) and ID.name not in content:
+            content = _by_column(content, name)
         else:
-            whole = [whole]
-    rows = [one["data"] if isinstance(one, dict) and isinstance(one.get("data"), dict) else one for one in whole]
+            content = [content]
+    rows = [one["data"] if isinstance(one, dict) and isinstance(one.get("data"), dict) else one for one in content]
     if any(isinstance(one, str) for one in rows):
         raise ReadError(f"{name}: a list of texts. If they are generation ids, use orstats.read_ids.", path=name)
     if not all(isinstance(one, dict) for one in rows):
         raise ReadError(f"{name}: not a list of JSON objects.", path=name)
     names = dict.fromkeys(key for one in rows for key in one)
-    return _Table({key: [one.get(key) for one in rows] for key in names})
+    return Table({key: [one.get(key) for one in rows] for key in names})
 
 
-def _lines(text: str, name: str) -> list[Any]:
+def _json_lines(text: str, name: str) -> list[Any]:
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -284,17 +199,17 @@ def _lines(text: str, name: str) -> list[Any]:
     return rows
 
 
-def _by_column(whole: Mapping[str, Mapping[str, Any]], name: str) -> list[dict[str, Any]]:
+def _by_column(columns: Mapping[str, Mapping[str, Any]], name: str) -> list[dict[str, Any]]:
     """Read what ``DataFrame.to_json`` writes: columns of values by id, or rows by id."""
-    if _FIELDS.keys().isdisjoint(whole):
-        return [{ID.name: one, **row} for one, row in whole.items()]
-    keys = list(dict.fromkeys(key for column in whole.values() for key in column))
-    if all(key.isdigit() for key in keys) and ID.name not in whole:
+    if KNOWN_FIELDS.keys().isdisjoint(columns):
+        return [{ID.name: one, **row} for one, row in columns.items()]
+    keys = list(dict.fromkeys(key for column in columns.values() for key in column))
+    if all(key.isdigit() for key in keys) and ID.name not in columns:
         raise ReadError(f"{name}: has no ids. Write it with df.reset_index().", path=name)
-    return [{ID.name: key} | {column: values.get(key) for column, values in whole.items()} for key in keys]
+    return [{ID.name: key} | {column: values.get(key) for column, values in columns.items()} for key in keys]
 
 
-def _csv(text: str, name: str) -> _Table:
+def _csv(text: str, name: str) -> Table:
     """Read delimited text; everything is text until the columns are cast."""
     first = text[: 1 << 16].split("\n")[: _HEADER_LINES + 1]
     found = [
@@ -325,11 +240,11 @@ def _csv(text: str, name: str) -> _Table:
     except pa.ArrowException as error:
         raise ReadError(f"{name}: not regular CSV, or cut off: {error}.", path=name) from error
     columns = dict(zip(names, table.columns, strict=True))
-    numbers = [one for one in names if one in _FIELDS and _FIELDS[one].kind in ("number", "count")]
+    numbers = [one for one in names if one in KNOWN_FIELDS and KNOWN_FIELDS[one].kind in ("number", "count")]
     columns |= {one: pc.replace_substring_regex(columns[one], _SIGNS, "") for one in numbers}
     texts = (text for one in numbers for text in pc.unique(columns[one]).drop_null().to_pylist())
     mark = decimal_mark(text.rstrip("%") for text in texts) or ("," if delimiter == ";" else ".")
-    return _Table(
+    return Table(
         {one: _shares(column, mark) if one in numbers else unsafe_text(column) for one, column in columns.items()}, mark
     )
 
@@ -353,8 +268,8 @@ def _share(text: str | None, mark: str) -> str | None:
 def _known(header: Iterable[Any]) -> set[str]:
     """Return the names in a header that we know; nothing if it is not the header of generations."""
     names = set(_header(header))
-    known = names & (_FIELDS.keys() | _ACTIVITY.keys())
-    return known if names & {ID.name, "generation_id", *_UNNAMED} and known & _TELLING else set()
+    known = names & (KNOWN_FIELDS.keys() | ACTIVITY_COLUMNS.keys())
+    return known if names & {ID.name, "generation_id", *UNNAMED} and known & GENERATION_COLUMNS else set()
 
 
 def _clean(cell: Any) -> str:
@@ -393,40 +308,23 @@ def _unlike(lines: Sequence[str], name: str) -> str:
     return f"{name}: no table of generations; it begins {head!r}. A column id or generation_id is needed."
 
 
-def _workbook(data: bytes, name: str) -> list[_Table]:
+def _workbook(source: Source) -> list[Table]:
     try:
         from openpyxl import load_workbook  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingExtraError("Reading .xlsx", extra="excel") from error
+    name = source.where
+    with zipfile.ZipFile(source.file) as archive:
+        source.count_unpacked(sum(member.file_size for member in archive.infolist()), name)
     try:
-        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        book = load_workbook(source.file, read_only=True, data_only=True)
         sheets = {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
-    except OrstatsError:
-        raise
-    except Exception as error:
+    except Exception as error:  # openpyxl raises whatever a broken file leads to: KeyError, ParseError …
         raise ReadError(f"{name}: broken or incomplete workbook: {error}.", path=name) from error
-    tables = []
-    for rows in sheets.values():
-        at = next((place for place, row in enumerate(rows[:_HEADER_LINES]) if _known(row)), None)
-        if at is not None:
-            body, is_ours = rows[at:], _is_for_people([_clean(cell) for cell in rows[at]])
-            if is_ours:  # totals stand below an empty row
-                body = list(takewhile(lambda row: any(cell is not None for cell in row), body))
-            columns = list(zip_longest(*body))  # rows of a sheet may have different lengths
-            names = _names([column[0] for column in columns], name)
-            cells = [(_unescaped if is_ours else _unprotected)(column[1:]) for column in columns]
-            tables.append(
-                _Table(
-                    {
-                        one: column
-                        for one, column in zip(names, cells, strict=True)
-                        if one in _FIELDS or any(cell is not None for cell in column)
-                    }
-                )
-            )
+    tables = [table for rows in sheets.values() if (table := _sheet(rows, name)) is not None]
+    if not tables and "report" in sheets:
+        raise ReadError(f"{name}: a report, not generations. Read it with pandas.read_excel.", path=name)
     if not tables:
-        if "report" in sheets:
-            raise ReadError(f"{name}: a report, not generations. Read it with pandas.read_excel.", path=name)
         raise ReadError(
             f"{name}: no sheet ({', '.join(sheets)}) has generations: a header with id or generation_id is needed.",
             path=name,
@@ -434,8 +332,28 @@ def _workbook(data: bytes, name: str) -> list[_Table]:
     return tables
 
 
+def _sheet(rows: Sequence[Sequence[Any]], name: str) -> Table | None:
+    """Read a sheet if it has generations."""
+    at = next((place for place, row in enumerate(rows[:_HEADER_LINES]) if _known(row)), None)
+    if at is None:
+        return None
+    body, is_ours = rows[at:], _is_for_people([_clean(cell) for cell in rows[at]])
+    if is_ours:  # totals stand below an empty row
+        body = list(takewhile(lambda row: any(cell is not None for cell in row), body))
+    columns = list(zip_longest(*body))  # rows of a sheet may have different lengths
+    names = _names([column[0] for column in columns], name)
+    cells = [(_unescaped if is_ours else _unprotected)(column[1:]) for column in columns]
+    return Table(
+        {
+            one: column
+            for one, column in zip(names, cells, strict=True)
+            if one in KNOWN_FIELDS or any(cell is not None for cell in column)
+        }
+    )
+
+
 def _unescaped(values: Iterable[Any]) -> list[Any]:
-    """Turn ``_x005F_x0041_`` into the ``_x0041_`` that it stands for in a workbook; openpyxl leaves that to us."""
+    """Turn ``_x005F_x0041_`` into the ``_x0041_`` that it stands for in a workbook, which openpyxl does not do."""
     return [_ESCAPED.sub("_", one) if isinstance(one, str) else one for one in values]
 
 
@@ -445,92 +363,3 @@ def _unprotected(values: Iterable[Any]) -> list[Any]:
     return [
         text if isinstance(one, str) else one for one, text in zip(values, unsafe_text(texts).to_pylist(), strict=True)
     ]
-
-
-def _frame(table: _Table, name: str) -> pd.DataFrame:
-    """Make the typed frame of a table."""
-    columns = _without_index(table.columns)
-    is_export = ID.name not in columns and "generation_id" in columns
-    if is_export:
-        columns = {_ACTIVITY.get(one, one): column for one, column in columns.items()}
-    if ID.name not in columns or _TELLING.isdisjoint(columns):
-        raise ReadError(
-            f"{name}: no table of generations; its columns are {', '.join(list(table.columns)[:5])}. "
-            "A column id, and the columns of orstats.fetch, are needed.",
-            path=name,
-        )
-    typed: dict[str, Any] = {}
-    for one, values in columns.items():
-        field = _FIELDS.get(one)
-        typed[one] = _own(values) if field is None else pandas_array(field, cast(values, field, decimal=table.decimal))
-    frame = pd.DataFrame(typed, copy=False)
-    is_raw = "total_cost" in columns and columns.keys().isdisjoint(field.name for field in DERIVED)
-    frame = _derived(frame) if is_export or is_raw else frame
-    if "fetch_status" not in frame.columns:
-        frame.insert(0, "fetch_status", pd.Series("ok", index=frame.index, dtype=pd.StringDtype("pyarrow")))
-    without = frame[ID.name].isna() | (frame[ID.name].str.strip() == "")
-    if without.any():
-        lost = frame.loc[without].drop(columns="fetch_status").notna().any(axis=1).sum()
-        frame = frame.loc[~without]
-        if lost:
-            warn_caller(f"{name}: {lost:,} rows without an id skipped.")
-    return frame.set_index(ID.name)
-
-
-def _without_index(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop the column that pandas wrote for an index without a name, or take it for the ids if it holds them."""
-    columns = dict(columns)
-    name = next((one for one in ("column_1", *_UNNAMED[1:]) if one in columns), None)
-    if name is not None:
-        values = columns[name]
-        first = next((one for one in values if one is not None), None)
-        is_id = not str(first).replace(".", "").isdigit()
-        if not is_id and name != "index":
-            del columns[name]
-        elif is_id and columns.keys().isdisjoint((ID.name, "generation_id")):
-            columns = {ID.name: columns.pop(name)} | columns
-    return columns
-
-
-def _own(values: Any) -> Any:
-    """Type a column that the field table does not have: numbers and flags where all values are."""
-    if isinstance(values, pd.Series):
-        return values.array
-    if isinstance(values, list):
-        return pd.Series(values, dtype=object).convert_dtypes().array
-    text = values.cast(_TEXT)
-    for pattern, kind in ((_FLAG, "flag"), (_WHOLE, "count"), (_NUMBER, "number")):
-        if pc.any(pc.is_valid(text)).as_py() and pc.all(pc.match_substring_regex(text, pattern)).as_py():
-            field = Field("", kind, "wire", "")  # type: ignore[arg-type]  # one of the kinds
-            return pandas_array(field, cast(text, field))
-    return pandas_array(Field("", "text", "wire", ""), text)
-
-
-def _derived(frame: pd.DataFrame) -> pd.DataFrame:
-    """Complete the records of another source: all columns of the field table, the derived ones computed."""
-    rows = len(frame)
-    if "is_byok" not in frame.columns and "upstream_inference_cost" in frame.columns:
-        used = (frame["upstream_inference_cost"] > 0).astype("boolean")
-        frame["is_byok"] = used.mask(~used)  # without a charge to your own keys nothing says whether they were used
-    if "model" not in frame.columns and "model_permaslug" in frame.columns:
-        frame["model"] = frame["model_permaslug"]
-        if "variant" in frame.columns:
-            special = frame["variant"].notna() & ~frame["variant"].isin(["", "standard"])
-            plain = ~frame["model"].str.contains(":", regex=False).fillna(value=True)
-            named = special & plain
-            frame.loc[named, "model"] = frame["model"] + ":" + frame["variant"]
-    wire = {
-        field.name: pa.array(frame[field.name].array, arrow.TYPES[field.kind], from_pandas=True)
-        if field.name in frame.columns
-        else pa.nulls(rows, arrow.TYPES[field.kind])
-        for field in WIRE
-    }
-    made = wire | arrow.derived_columns(pa.table(wire))
-    whole = {
-        field.name: frame[field.name].array
-        if field.name in frame.columns
-        else pandas_array(field, made.get(field.name, pa.nulls(rows, arrow.TYPES[field.kind])))
-        for field in (ID, *COLUMNS)
-        if field.name in frame.columns or field.name != "fetch_status"
-    }
-    return pd.DataFrame(whole | {str(one): frame[one].array for one in frame.columns if one not in whole})
