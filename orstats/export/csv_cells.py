@@ -1,4 +1,4 @@
-"""From a frame's columns to the text of CSV cells: plain decimals, ISO times, safe text. Pure and vectorised."""
+"""From the columns of a DataFrame to the text of CSV cells: plain decimals, ISO times, safe text. Vectorized."""
 
 from __future__ import annotations
 
@@ -13,27 +13,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orstats.reports.periods import PERIOD
+from orstats.text.sanitize import CONTROLS
 from orstats.text.time_zones import offset_text, offsets, period_labels
 
-#: What a spreadsheet takes for a formula: = + - @ and their full-width forms, also behind what is blank or invisible.
+#: A spreadsheet runs text as a formula that begins with = + - @ or their full-width forms, also after blank or
+#: invisible characters.
 _SIGN: Final = r"[=+\-@\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
 _FORMULA: Final = rf"\A('*(?:[\p{{Z}}\p{{C}}]*{_SIGN}|[\t\r\n]))"
-# Where cells are parted by semicolons or tabs, quotes behind a comma hold nothing together: these begin a cell.
+# Where semicolons or tabs separate cells, quotes after a comma hold nothing together, so these begin a cell.
 _INNER_FORMULA: Final = rf"([;\t\n][\p{{Z}}\p{{C}}]*)('*{_SIGN})"
-_CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
-# Quotes also tell an empty text from a missing one.
+# Quotes also distinguish an empty text from a missing one.
 _NEEDS_QUOTES: Final = r'\A\z|[",;\t\r\n]|\A[\s\x{a0}]|[\s\x{a0}]\z'
 _TEXT: Final = pa.large_string()
 
 
 def named_columns(frame: pd.DataFrame) -> list[tuple[str, pd.Series[Any]]]:
-    """Return the columns of a frame with their names as text, those of the index first.
+    """Return the names and columns of a DataFrame, those of the index first, unless it only numbers the rows.
 
-    An index that only counts the rows (unnamed, 0, 1, 2 …) is left out. Names of several levels are joined by a dot.
-    The periods of a report over time are named as :func:`period_labels` does.
+    Names of several levels are joined by a dot. The periods of a report become their labels.
 
-    Examples
-    --------
     >>> report = pd.DataFrame({"cost": [1.5]}, index=pd.Index(["a"], name="model"))
     >>> [name for name, _ in named_columns(report)]
     ['model', 'cost']
@@ -58,10 +56,8 @@ def named_columns(frame: pd.DataFrame) -> list[tuple[str, pd.Series[Any]]]:
 
 
 def cell_texts(column: pd.Series[Any], *, safe: bool, decimal: str = ".") -> pa.Array:
-    """Return the cells of a column as they stand in a CSV, quoted where needed; null where a value is missing.
+    """Return the cells of a column as CSV text, quoted where needed; null where a value is missing.
 
-    Examples
-    --------
     >>> cell_texts(pd.Series([4.2e-07, 5.0, None]), safe=True).to_pylist()
     ['0.00000042', '5', None]
     >>> cell_texts(pd.Series(["=1+1", "a,b"]), safe=True).to_pylist()
@@ -82,29 +78,21 @@ def cell_texts(column: pd.Series[Any], *, safe: bool, decimal: str = ".") -> pa.
 
 
 def safe_text(text: pa.Array) -> pa.Array:
-    """Return text that no spreadsheet runs and no reader trips over.
+    """Return text that no spreadsheet runs: see ``spreadsheet_safe`` of :func:`orstats.write_csv`.
 
-    A leading ``= + - @`` (full-width ones too, and behind blanks), tab or line break gets an apostrophe in front, and
-    so do these signs behind a semicolon, tab or line break, where other separators would begin a cell. Line breaks
-    become LF; other control characters go.
-
-    Examples
-    --------
     >>> safe_text(pa.array(["=1+1", "a;=1+1", "a;b"])).to_pylist()
     ["'=1+1", "a;'=1+1", 'a;b']
     """
     text = pc.replace_substring(text, "\r\n", "\n")
     text = pc.replace_substring(text, "\r", "\n")
-    text = pc.replace_substring_regex(text, _CONTROL, "")
+    text = pc.replace_substring_regex(text, f"[{CONTROLS}]", "")
     text = pc.replace_substring_regex(text, _INNER_FORMULA, r"\1'\2")
     return pc.replace_substring_regex(text, _FORMULA, r"'\1")
 
 
 def unsafe_text(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Take the apostrophes out again that :func:`safe_text` puts in.
+    """Remove the apostrophes that :func:`safe_text` adds.
 
-    Examples
-    --------
     >>> unsafe_text(safe_text(pa.array(["=1+1", "'=1", "a;=1+1", "it's"]))).to_pylist()
     ['=1+1', "'=1", 'a;=1+1', "it's"]
     """
@@ -113,10 +101,8 @@ def unsafe_text(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 
 
 def iso_times(moments: pa.Array) -> pa.Array:
-    """Write moments as ISO 8601: UTC with a Z, other time zones with their offset; those without one stay as they are.
+    """Write times as ISO 8601: UTC with a Z, other time zones with their offset, naive times without.
 
-    Examples
-    --------
     >>> iso_times(pa.array(pd.DatetimeIndex(["2026-10-01"]).tz_localize("Europe/Lisbon"))).to_pylist()
     ['2026-10-01T00:00:00.000000+01:00']
     """
@@ -135,8 +121,6 @@ def iso_times(moments: pa.Array) -> pa.Array:
 def plain_decimal(number: str) -> str:
     """Write a number without an exponent.
 
-    Examples
-    --------
     >>> plain_decimal("4.2e-7"), plain_decimal("1e+16")
     ('0.00000042', '10000000000000000')
     """
@@ -144,26 +128,22 @@ def plain_decimal(number: str) -> str:
 
 
 def arrow_array(column: pd.Series[Any]) -> pa.Array | None:
-    """Return the column as Arrow if it has one of the kinds that have a spelling; else None."""
+    """Return a column of text, numbers, flags or times as Arrow; None for other kinds."""
     try:
         array = pa.array(column.array, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, UnicodeEncodeError, OverflowError):
-        return None  # objects of several kinds, or of none that Arrow knows
+        return None  # objects of several kinds, or of a kind that Arrow does not know
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
-    kind = array.type
-    known = (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_timestamp(kind)
-        or pa.types.is_null(kind)
-    )
-    return array if known else None
+    return array if any(is_kind(array.type) for is_kind in _KINDS) else None
+
+
+_KINDS: Final = (
+    *(pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_floating),
+    *(pa.types.is_boolean, pa.types.is_timestamp, pa.types.is_null),
+)
 
 
 def _decimals(numbers: pa.Array) -> pa.Array:
@@ -187,7 +167,7 @@ def _quoted(text: pa.Array) -> pa.Array:
 
 
 def _mixed(column: pd.Series[Any], *, safe: bool, decimal: str) -> pa.Array:
-    """Write values of several kinds one by one; numbers stay numbers, whatever their sign."""
+    """Write values of several kinds one by one. Negative numbers stay numbers."""
     missing = column.isna().to_list()
     cells = [None if gone else one_value(value) for gone, value in zip(missing, column.to_list(), strict=True)]
     text = pa.array([None if cell is None else cell[0] for cell in cells], _TEXT)
@@ -196,10 +176,8 @@ def _mixed(column: pd.Series[Any], *, safe: bool, decimal: str) -> pa.Array:
 
 
 def one_value(value: Any) -> tuple[str, bool]:
-    """Write one value of any kind, and tell whether it is a number.
+    """Write one value of any kind, and return whether it is a number.
 
-    Examples
-    --------
     >>> one_value(Decimal("1E-7")), one_value({"a": 1}), one_value(True)
     (('0.0000001', True), ('{"a":1}', False), ('true', False))
     """

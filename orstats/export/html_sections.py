@@ -26,6 +26,7 @@ from orstats.text.format import (
     percent,
     tokens,
     usd,
+    usd_per_mtok,
     usd_places,
 )
 from orstats.text.time_zones import clock
@@ -134,7 +135,7 @@ def cost_table(df: pd.DataFrame, by: str, title: str) -> str:
         amount = row["cost_usd"]
         cells = [name(key), draw.bar(float(amount) / float(largest)) if is_present(amount) and largest > 0 else ""]
         cells += [usd(amount, places), percent(row["share"]), count(row["generations"]), tokens(row["tokens_total"])]
-        cells += [_rate(row["usd_per_mtok"]), _small(row["mean_usd"]), _small(row["p95_usd"])]
+        cells += [usd_per_mtok(row["usd_per_mtok"]), _small(row["mean_usd"]), _small(row["p95_usd"])]
         rows.append([*cells, *([count(row["cost_unknown"])] if unknown else [])])
     rest = report.iloc[_MOST_GROUPS:]
     if len(rest):
@@ -277,10 +278,6 @@ def meanings() -> str:
     """Say what each number means, in the words of the field table."""
     fields = [(label, f"{FIELDS[field].meaning} {more}".strip()) for label, field, more in _WORDS]
     return section("What the numbers mean", words([*fields, *_OWN_WORDS]))
-
-
-def _rate(value: Any) -> str:
-    return f"{value:,.3f}" if is_present(value) else ""
 
 
 def _small(value: Any) -> str:

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from orstats._warn import warn_caller
 from orstats.errors import ReadError
 from orstats.frame import arrow
-from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field, Kind
 from orstats.frame.build import pandas_array
+from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field, Kind
 from orstats.frame.validation import DecimalMark, cast
 
 #: Columns of the vendor's Activity export, and the fields that they are.

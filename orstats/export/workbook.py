@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from orstats._version import __version__
 from orstats._warn import warn_caller
 from orstats.errors import ExportError, MissingExtraError
-from orstats.export.column_formats import Unit, heading, is_additive, unit
 from orstats.export.csv_cells import arrow_array, iso_times, named_columns, one_value
 from orstats.frame import money
+from orstats.frame.column_units import Unit, heading, is_additive, unit
 from orstats.frame.schema import FIELDS, ID
 from orstats.reports.coverage import coverage, provenance
 from orstats.reports.periods import PERIOD

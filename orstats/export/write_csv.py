@@ -1,14 +1,13 @@
-"""Write frames to files that other programs read: CSV, workbooks, Parquet, JSON Lines.
+"""Write DataFrames to files that other programs read: CSV, workbooks, Parquet, JSON Lines.
 
-A file appears whole or not at all: it is written under a temporary name beside its target and then renamed, so a full
-disk or a crash leaves the old file as it was.
+A file is written under a temporary name and then renamed, so a full disk or a crash leaves the old file unchanged.
 """
 
 from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import IO, Any, Final, TextIO
@@ -29,7 +28,7 @@ from orstats.frame.validation import check_duplicates, require_pandas
 from orstats.reports.periods import PERIOD
 
 _TEXT: Final = pa.large_string()
-#: Rows turned into text at a time: bounds the memory, and the text of one column to less than 2 GB.
+#: Rows converted to text at a time. This bounds the memory, and the text of a column to less than 2 GB.
 _SLICE: Final = 20_000
 
 
@@ -40,44 +39,44 @@ def write_csv(
     spreadsheet_safe: bool = True,
     dialect: str = "plain",
 ) -> None:
-    """Write a frame, or any report, to a file: all rows, failed ones too, and all columns.
+    """Write a DataFrame or report to a file: all columns and all rows, including those that are not ``ok``.
 
-    CSV is written for people who open it in a spreadsheet and for programs alike: UTF-8 without a byte-order mark
-    (for Excel: Data, From Text/CSV), comma, LF, quotes where needed; plain decimals with the fewest digits that read
-    back the same (``0.00000042``), whole numbers without a point, times as ``2026-11-23T10:00:00.123456Z`` (those in
-    another time zone with its offset), flags ``true`` and ``false``, an empty cell where a value is missing.
+    CSV suits spreadsheets and programs alike: UTF-8 without a byte-order mark (for Excel: Data, From Text/CSV),
+    commas, LF, quotes where needed. Numbers are plain decimals with the fewest digits that read back the same
+    (``0.00000042``), integers have no decimal point, times are ``2026-11-23T10:00:00.123456Z`` (or with the offset of
+    another time zone), flags are ``true`` and ``false``, and missing values are empty cells.
 
-    The periods of a report over time are written as ``2026`` (year), ``2026-Q4``, ``2026-10``, ``2026-10-05`` (day, or
-    the Monday of a week) or ``2026-10-25T01:00+01:00`` (hour), in CSV and JSON Lines; a last column ``tz`` names their
-    time zone. Parquet keeps the moment at which each starts, and its time zone.
+    CSV and JSON Lines write the periods of a report over time as ``2026`` (year), ``2026-Q4``, ``2026-10``,
+    ``2026-10-05`` (day, or the Monday of a week) or ``2026-10-25T01:00+01:00`` (hour), and name their time zone in
+    a last column ``tz``. Parquet stores the start of each period, with its time zone.
 
     Parameters
     ----------
-    frame
-        From :func:`orstats.fetch`, or any other; the index makes the first columns, unless it only counts rows.
-    path
-        The ending decides: ``.csv``, ``.csv.gz``, ``.xlsx`` (a workbook, as of :func:`orstats.write_report`),
-        ``.parquet`` (typed as the frame), ``.jsonl`` or ``.ndjson`` (one object a line; missing is null, JSON columns
-        are nested). An open text file gets CSV.
-    spreadsheet_safe
-        CSV only. Text, ids and column names that a spreadsheet would run as a formula get an apostrophe in front
-        (they begin with ``= + - @`` or the full-width ones, also behind blanks, or with a tab or line break). So do
-        these signs behind a semicolon, tab or line break inside: a spreadsheet that parts cells at semicolons, as
-        those of half of Europe, would begin a cell there. Line breaks become LF, other control characters are taken
-        out. Numbers stay numbers. False writes text as it is: for conversations that programs shall read.
-    dialect
-        CSV only. ``"excel"`` adds a byte-order mark, so that Excel reads names right that are not English.
-        ``"excel-eu"`` also has semicolons and decimal commas, as Excel wants them where the comma is the decimal
-        mark. Everything else stays as in ``"plain"``. Excel still changes texts of digits when it opens a CSV:
-        ``00123`` becomes 123, and of more than 15 digits it keeps 15. A warning says so; ``.xlsx`` keeps them.
+    frame : pandas.DataFrame
+        From :func:`orstats.fetch`, or any other. The index becomes the first columns, unless it only numbers the rows.
+    path : str, os.PathLike or file
+        The ending decides: ``.csv``, ``.csv.gz``, ``.xlsx`` (see :func:`orstats.write_report`), ``.parquet`` (with
+        the same types), ``.jsonl`` or ``.ndjson`` (one object per line; missing values are null, JSON columns are
+        nested). CSV is written to an open text file.
+    spreadsheet_safe : bool
+        CSV only. Text, ids and column names that a spreadsheet would run as a formula get an apostrophe in front:
+        those that begin with ``= + - @`` or their full-width forms, also after blanks, or with a tab or line break.
+        The same applies to these signs after a semicolon, tab or line break inside a text, because a spreadsheet
+        that separates cells by semicolons would start a cell there. Line breaks become LF, and other control
+        characters are removed. Numbers stay numbers. Use False to write text unchanged, for other programs.
+    dialect : {"plain", "excel", "excel-eu"}
+        CSV only. ``"excel"`` adds a byte-order mark, so that Excel reads non-English names correctly.
+        ``"excel-eu"`` also uses semicolons and decimal commas, as Excel expects where the comma is the decimal mark.
+        Excel still changes texts of digits when it opens a CSV: ``00123`` becomes 123, and only 15 digits are kept.
+        A warning says so; ``.xlsx`` keeps them.
 
     Raises
     ------
     ConfigError
-        Not a pandas frame, or an unknown dialect.
+        Not a pandas DataFrame, or an unknown dialect.
     ExportError
         Unknown ending, no such directory, no permission, full disk, or values that the format cannot hold.
-        An existing file is then unchanged.
+        An existing file is left unchanged.
     MissingExtraError
         ``.xlsx`` needs ``orstats[excel]``.
     OSError
@@ -88,7 +87,7 @@ def write_csv(
     DuplicateIdsWarning
         Several rows have the same id.
     UserWarning
-        Excel will change texts of digits in a CSV of its dialect, or texts are too long for the cells of a workbook.
+        Excel will change texts of digits in a CSV, or texts are too long for the cells of a workbook.
 
     Examples
     --------
@@ -111,7 +110,11 @@ def write_csv(
         check_target(path, rows=len(frame))
         target.replace(lambda file: write_workbook(frame, file, target.path))
     elif target.ending in _CSV:
-        target.replace(lambda file: _write_lines(frame, file.write, target.ending, form, safe=spreadsheet_safe))
+        blocks = _csv_blocks(frame, form, safe=spreadsheet_safe)
+        if target.ending == ".csv.gz":
+            # Concatenated members are a gzip file. Without a time in it, equal DataFrames give equal files.
+            blocks = (gzip.compress(block, compresslevel=6, mtime=0) for block in blocks)
+        target.replace(lambda file: file.writelines(blocks))
     elif form.mark:
         raise ConfigError(f"dialect={dialect!r} applies to CSV, not to {target.path}.")
     elif target.ending == ".parquet":
@@ -132,7 +135,7 @@ _ENDINGS: Final = (*_CSV, ".xlsx", ".parquet", ".jsonl", ".ndjson")
 
 
 def check_target(path: str | os.PathLike[str], *, endings: Sequence[str] = _ENDINGS, rows: int = 0) -> None:
-    """Find out whether a file can be written, before the work whose result shall go there."""
+    """Check that a file can be written, before doing the work whose result it is for."""
     target = Target(os.fspath(path), endings)
     target.check()
     if target.ending == ".xlsx":
@@ -150,7 +153,7 @@ class _Dialect:
 _DIALECTS: Final[Mapping[str, _Dialect]] = MappingProxyType(
     {"plain": _Dialect(), "excel": _Dialect("\ufeff"), "excel-eu": _Dialect("\ufeff", ";", ",")}
 )
-#: Texts that Excel takes for numbers when it opens a CSV, and shows otherwise.
+#: Texts that Excel converts to numbers when it opens a CSV, and then shows differently.
 _CHANGED: Final = r"\A(0\d+|\d{16,}|\d+[eE]\d+)\z"
 
 
@@ -161,7 +164,6 @@ def _dialect(name: str) -> _Dialect:
 
 
 def _warn_of_digits(columns: list[tuple[str, pd.Series[Any]]]) -> None:
-    """Warn of texts that Excel will change."""
     for name, column in columns:
         array = arrow_array(column)
         if array is not None and (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
@@ -173,21 +175,8 @@ def _warn_of_digits(columns: list[tuple[str, pd.Series[Any]]]) -> None:
                 )
 
 
-def _write_lines(
-    frame: pd.DataFrame, write: Callable[[bytes], Any], ending: str, form: _Dialect, *, safe: bool
-) -> None:
-    pack: Callable[[bytes], bytes] = bytes
-    if ending == ".csv.gz":
-        # Members one after another are a gzip file; no time in it, so that equal frames give equal files.
-        def pack(block: bytes) -> bytes:
-            return gzip.compress(block, compresslevel=6, mtime=0)
-
-    for block in _csv_blocks(frame, form, safe=safe):
-        write(pack(block))
-
-
 def _csv_blocks(frame: pd.DataFrame, form: _Dialect, *, safe: bool) -> Iterator[bytes]:
-    """Make the header and then blocks of whole lines, UTF-8."""
+    """Yield the header, and then blocks of complete lines, in UTF-8."""
     columns = named_columns(_with_zone(frame))
     if not columns:
         return
@@ -197,7 +186,7 @@ def _csv_blocks(frame: pd.DataFrame, form: _Dialect, *, safe: bool) -> Iterator[
     yield (form.mark + form.separator.join(names.to_pylist()) + "\n").encode()
     separator, end = pa.scalar(form.separator, _TEXT), pa.scalar("\n", _TEXT)
     nothing = pa.scalar("", _TEXT)
-    # A line that is empty would be skipped by readers: the missing value of an only column is written as "".
+    # Readers skip empty lines, so a missing value in the only column is written as "".
     missing = '""' if len(columns) == 1 else ""
     for start in range(0, len(frame), _SLICE):
         cells = [
@@ -205,11 +194,11 @@ def _csv_blocks(frame: pd.DataFrame, form: _Dialect, *, safe: bool) -> Iterator[
         ]
         cells = [pc.fill_null(column, missing) for column in cells]
         lines = pc.binary_join_element_wise(*cells, separator)
-        yield b"".join([_text_bytes(pc.binary_join_element_wise(lines, end, nothing))])
+        yield bytes(_text_bytes(pc.binary_join_element_wise(lines, end, nothing)))
 
 
 def _text_bytes(lines: pa.Array) -> memoryview:
-    """Return the text of all lines, which lies in one piece already."""
+    """Return the text of all lines without copying it."""
     _, offsets, data = lines.buffers()
     first, last = memoryview(offsets).cast("q")[lines.offset], memoryview(offsets).cast("q")[lines.offset + len(lines)]
     return memoryview(data)[first:last]
@@ -221,13 +210,13 @@ def _write_parquet(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
     try:
         table = pa.Table.from_pandas(plain)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        message = f"{path}: Parquet cannot hold this frame ({error}); write it as .csv or .jsonl."
+        message = f"{path}: Parquet cannot hold this DataFrame ({error}); write it as .csv or .jsonl."
         raise ExportError(message, path=path) from error
     pq.write_table(table, file, compression="zstd")
 
 
 def json_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Make an object of each row, as JSON Lines have it: missing is None, times are text, JSON columns are nested."""
+    """Yield each row as JSON Lines has it: missing is None, times are text, JSON columns are nested."""
     columns = named_columns(frame)
     names = [name for name, _ in columns]
     for start in range(0, len(frame), _SLICE):
@@ -237,13 +226,14 @@ def json_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _write_json(frame: pd.DataFrame, file: IO[bytes]) -> None:
-    file.writelines(orjson.dumps(row, default=_json_text, option=_JSON) for row in json_rows(frame))
+    file.writelines(orjson.dumps(row, default=json_text, option=_JSON) for row in json_rows(frame))
 
 
 _JSON: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
 
-def _json_text(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Return the text of a value that JSON has no type for."""
     return one_value(value)[0]
 
 
@@ -259,10 +249,8 @@ def _json_values(name: str, column: pd.Series[Any]) -> list[Any]:
 
 
 def _nested(value: Any) -> Any:
-    """Return what JSON text says; text that is no JSON stays text."""
-    if not isinstance(value, str):
-        return value
+    """Parse JSON text; other values stay as they are."""
     try:
-        return orjson.loads(value)
+        return orjson.loads(value) if isinstance(value, str) else value
     except orjson.JSONDecodeError:
         return value

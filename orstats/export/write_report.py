@@ -6,8 +6,7 @@ import html
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -16,11 +15,11 @@ import pandas as pd
 
 from orstats.errors import ConfigError
 from orstats.export.atomic_file import Target
-from orstats.export.column_formats import Unit, unit
-from orstats.export.csv_cells import named_columns, one_value
-from orstats.export.write_csv import json_rows, write_csv
+from orstats.export.write_csv import json_rows, json_text, write_csv
+from orstats.frame.column_units import unit
+from orstats.frame.display import formatted_columns
 from orstats.frame.validation import check_duplicates, require_pandas
-from orstats.text.format import count, duration, is_present, percent, usd
+from orstats.text.format import count, is_present, percent
 from orstats.text.sanitize import display_text
 
 #: The endings that :func:`write_report` knows.
@@ -95,62 +94,33 @@ def write_report(report: pd.DataFrame, path: str | os.PathLike[str], *, dialect:
         target.replace(lambda file: file.write(markdown(report, coverage).encode("utf-8", "replace")))
     else:
         found = {"report": list(json_rows(report)), "coverage": dict(coverage)}
-        target.replace(lambda file: file.write(orjson.dumps(found, default=_text, option=_JSON)))
+        target.replace(lambda file: file.write(orjson.dumps(found, default=json_text, option=_JSON)))
 
 
 def markdown(report: pd.DataFrame, coverage: Mapping[str, Any]) -> str:
     """Return a report as a Markdown table, with its coverage below."""
-    columns = named_columns(report)
-    texts = [[cell(name, value) for value in column.to_list()] for name, column in columns]
-    numeric = [pd.api.types.is_numeric_dtype(column.dtype) and column.dtype != "boolean" for _, column in columns]
-    # Our own figures need no escape but that of < 0.1 %.
-    made = [
-        [html.escape(text) if figure else _plain(text) for text in cells]
-        for figure, cells in zip(numeric, texts, strict=True)
+    labels, columns = formatted_columns(report)
+    numeric = [False] * len(labels) + [column.dtype.kind in "iuf" for _, column in report.items()]
+    # Formatted numbers need no escape, except that of < 0.1 %.
+    cells = [
+        [html.escape(text) if is_number else _plain(text) for text in column.cells]
+        for is_number, column in zip(numeric, [*labels, *columns], strict=True)
     ]
-    lines = [[name if name.isidentifier() else _plain(name) for name, _ in columns], *zip(*made, strict=True)]
-    rows = ["| " + " | ".join(line) + " |" for line in lines]
-    rows.insert(1, "| " + " | ".join("--:" if number else ":--" for number in numeric) + " |")
+    names = [name if name.isidentifier() else _plain(name) for name in (column.name for column in [*labels, *columns])]
+    rows = ["| " + " | ".join(row) + " |" for row in (names, *zip(*cells, strict=True))]
+    rows.insert(1, "| " + " | ".join("--:" if is_number else ":--" for is_number in numeric) + " |")
     if coverage:
-        said = " · ".join(f"{name.replace('_', ' ')} {cell(name, value)}" for name, value in coverage.items())
-        rows += ["", f"Coverage: {said}"]
+        facts = " · ".join(f"{name.replace('_', ' ')} {_fact(name, value)}" for name, value in coverage.items())
+        rows += ["", f"Coverage: {facts}"]
     return "\n".join(rows) + "\n"
 
 
-def cell(name: str, value: Any) -> str:
-    """Write a value of a report for people, by the name of its column.
-
-    Examples
-    --------
-    >>> cell("cost_usd", 1.5), cell("share", 0.25), cell("latency_p50", 727.4), cell("failed", 1200), cell("x", None)
-    ('$1.5000', '25.0%', '727 ms', '1,200', '(none)')
-    """
-    figure = _FIGURES.get(unit(name))
+def _fact(name: str, value: Any) -> str:
     if not is_present(value):
-        return "(none)" if figure is None else ""
-    match value:
-        case bool() | np.bool_():
-            return "yes" if value else "no"
-        case pd.Timestamp():
-            return value.isoformat(" ", "minutes")
-        case int() | float() | np.number():
-            return (figure or count)(value)
-        case _:
-            return display_text(value, 200)
-
-
-#: How values are written, by what their column measures.
-_FIGURES: Final[Mapping[Unit, Callable[[Any], str]]] = MappingProxyType(
-    {
-        "USD": usd,
-        "USD/Mtok": lambda value: f"{value:,.3f}",
-        "share": percent,
-        "tokens/s": lambda value: f"{value:,.1f}",
-        "ms": duration,
-        "count": count,
-        "id": str,
-    }
-)
+        return "(none)"
+    if isinstance(value, int | float | np.number):
+        return percent(value) if unit(name) == "share" else count(value)
+    return display_text(value, 200)
 
 
 def _plain(text: str) -> str:
@@ -171,7 +141,3 @@ def _with_coverage(report: pd.DataFrame, coverage: Mapping[str, Any]) -> pd.Data
         whole = report.reindex(labels).rename_axis(report.index.names)
     numbers = {f"coverage_{name}": math.nan if value is None else value for name, value in coverage.items()}
     return whole.assign(**numbers)
-
-
-def _text(value: Any) -> str:
-    return one_value(value)[0]

@@ -5,16 +5,27 @@ from __future__ import annotations
 import html
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from shutil import get_terminal_size
 from textwrap import wrap
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from orstats.text.format import count, durations, in_seconds, is_present, percents, usd_amounts
+from orstats.frame.column_units import Unit, unit
+from orstats.text.format import (
+    count,
+    durations,
+    in_seconds,
+    is_present,
+    percents,
+    tokens_per_second,
+    usd_amounts,
+    usd_per_mtok,
+)
 from orstats.text.sanitize import display_text
 from orstats.text.time_zones import period_labels
 
@@ -59,7 +70,7 @@ class ReportFrame(pd.DataFrame):
 
         from orstats.text.table import fit  # noqa: PLC0415 - loads rich
 
-        labels, columns = _cells(_shortened(self))
+        labels, columns = formatted_columns(_shortened(self))
         width = _width()
         out = StringIO()
         fitted = fit([*labels, *_by_importance(columns)], width)
@@ -78,7 +89,7 @@ class ReportFrame(pd.DataFrame):
         if not self._is_formatted() or not pd.get_option("display.notebook_repr_html"):
             plain: Any = super()
             return plain._repr_html_()  # type: ignore[no-any-return]  # the stubs omit it
-        labels, columns = _cells(_shortened(self))
+        labels, columns = formatted_columns(_shortened(self))
         text = pd.DataFrame({at: list(column.cells) for at, column in enumerate(columns)}, dtype=object)
         text.columns = pd.Index([column.name for column in columns], dtype=object)
         if labels:
@@ -109,8 +120,8 @@ class ReportFrame(pd.DataFrame):
         return named and self.columns.nlevels == 1 and pd.get_option("display.float_format") is None
 
 
-def _cells(frame: pd.DataFrame) -> tuple[list[Column], list[Column]]:
-    """Return the index and the columns as text."""
+def formatted_columns(frame: pd.DataFrame) -> tuple[list[Column], list[Column]]:
+    """Return the levels of the index and the columns as text, formatted by what they measure."""
     from orstats.text.table import Column  # noqa: PLC0415 - loads rich
 
     freq = frame.attrs.get("coverage", {}).get("freq")
@@ -126,7 +137,7 @@ def _cells(frame: pd.DataFrame) -> tuple[list[Column], list[Column]]:
                 cells = [display_text(value, _MOST) for value in values]
             labels.append(Column(display_text(name), cells, "fixed" if values.dtype.kind == "M" else "label"))
     columns = []
-    seconds = {_measure(name) for name, column in frame.items() if _DURATION.search(str(name)) and in_seconds(column)}
+    seconds = {_measure(name) for name, column in frame.items() if unit(str(name)) == "ms" and in_seconds(column)}
     for at, name in enumerate(frame.columns):
         values = frame.iloc[:, at]
         by_unit = name == "value" and "unit" in frame
@@ -157,24 +168,23 @@ def _texts(values: pd.Series[Any], *, seconds: bool) -> list[str]:
     if kind in "iu":
         return [count(value) if is_present(value) else _MISSING for value in values]
     if kind == "f":
-        if _DURATION.search(name):
+        if unit(name) == "ms":
             return durations(values, _MISSING, seconds=seconds)
-        write = next((write for names, write in _FORMATS if names.search(name)), _numbers)
-        return write(values, _MISSING)
+        return _WRITERS.get(unit(name), _numbers)(values, _MISSING)
     return [display_text(value, _MOST) if is_present(value) and str(value).strip() else "" for value in values]
 
 
 def _by_unit(values: pd.Series[Any], units: pd.Series[Any]) -> list[str]:
     """Write values of several units: those of one unit with one number of places."""
     cells = [_MISSING] * len(values)
-    for unit in dict.fromkeys(units):
-        places = [at for at, one in enumerate(units) if one == unit]
+    for name in dict.fromkeys(units):
+        places = [at for at, one in enumerate(units) if one == name]
         some = values.iloc[places]
-        if unit == "USD":
+        if name == "USD":
             texts = usd_amounts(some, _MISSING)
-        elif unit == "share 0..1":
+        elif name == "share 0..1":
             texts = percents(some, _MISSING)
-        elif unit == "UTC":
+        elif name == "UTC":
             texts = [f"{value:%Y-%m-%d %H:%M:%S}" if is_present(value) else _MISSING for value in some]
         else:
             texts = [count(value) if is_present(value) else _MISSING for value in some]
@@ -187,20 +197,14 @@ def _numbers(values: Iterable[Any], missing: str) -> list[str]:
     return [f"{value:,.6g}" if is_present(value) else missing for value in values]
 
 
-def _speeds(values: Iterable[Any], missing: str) -> list[str]:
-    return [f"{value:,.1f}" if is_present(value) else missing for value in values]
-
-
-def _rates(values: Iterable[Any], missing: str) -> list[str]:
-    return [f"${value:,.3f}" if is_present(value) else missing for value in values]
-
-
-_DURATION: Final = re.compile(r"_ms$|^(latency|generation_time|moderation_latency)(_p\d+)?$")
-_FORMATS: Final = (
-    (re.compile(r"usd_per_mtok$"), _rates),
-    (re.compile(r"(^|_)usd$|^(total_cost|upstream_inference_cost|cache_discount)$"), usd_amounts),
-    (re.compile(r"share$|_rate$|^explained$"), percents),
-    (re.compile(r"_tok_s(_p\d+)?$"), _speeds),
+#: How a column of floats is written, by what it measures.
+_WRITERS: Final[Mapping[Unit, Callable[[Iterable[Any], str], list[str]]]] = MappingProxyType(
+    {
+        "USD": usd_amounts,
+        "share": percents,
+        "USD/Mtok": lambda values, missing: [usd_per_mtok(value, missing) for value in values],
+        "tokens/s": lambda values, missing: [tokens_per_second(value, missing) for value in values],
+    }
 )
 
 

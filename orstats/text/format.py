@@ -14,8 +14,6 @@ _MINUTE_MS: Final = 60_000.0
 def is_present(value: Any) -> bool:
     """Whether a cell of a frame has a value.
 
-    Examples
-    --------
     >>> is_present(0), is_present(None), is_present(float("nan")), is_present("nan")
     (True, False, False, True)
     """
@@ -25,8 +23,6 @@ def is_present(value: Any) -> bool:
 def usd(value: Any, places: int | None = None) -> str:
     """Write an amount in US dollars, never with an exponent.
 
-    Examples
-    --------
     >>> usd(4.2e-07), usd(0.012345), usd(1234.5), usd(0), usd(None)
     ('$0.00000042', '$0.012345', '$1,234.50', '$0', 'unknown')
     >>> usd(1.5, 4), usd(4.2e-07, 4), usd(0, 4)
@@ -49,8 +45,6 @@ def usd(value: Any, places: int | None = None) -> str:
 def usd_places(total: Any) -> int:
     """Choose how many digits after the point suit amounts that make up a total.
 
-    Examples
-    --------
     >>> usd_places(12345.6), usd_places(5.2), usd_places(0.012), usd_places(4e-6)
     (2, 4, 6, 9)
     """
@@ -64,8 +58,6 @@ def usd_places(total: Any) -> int:
 def usd_amounts(values: Iterable[Any], missing: str = "unknown") -> list[str]:
     """Write the amounts of a column with one number of places, which the largest of them decides.
 
-    Examples
-    --------
     >>> usd_amounts([1.5, 0.25, 4.2e-07, 0, None])
     ['$1.5000', '$0.2500', '<$0.0001', '$0.0000', 'unknown']
     """
@@ -76,14 +68,30 @@ def usd_amounts(values: Iterable[Any], missing: str = "unknown") -> list[str]:
     return [(usd(amount, places) if amount else nothing) if is_present(amount) else missing for amount in amounts]
 
 
+def usd_per_mtok(value: Any, missing: str = "") -> str:
+    """Write a price per million tokens.
+
+    >>> usd_per_mtok(1.5), usd_per_mtok(None)
+    ('$1.500', '')
+    """
+    return f"${value:,.3f}" if is_present(value) else missing
+
+
+def tokens_per_second(value: Any, missing: str = "?") -> str:
+    """Write a throughput.
+
+    >>> tokens_per_second(1234.56), tokens_per_second(None)
+    ('1,234.6', '?')
+    """
+    return f"{value:,.1f}" if is_present(value) else missing
+
+
 def cost_parts(totals: Mapping[Any, Any], places: int) -> str:
     """Say who charged what, from the values of a summary.
 
     Fees for calls with your own keys are charged to credits, so that this part is larger than the cost of the calls
     whose ``cost_basis`` is credits.
 
-    Examples
-    --------
     >>> cost_parts({"charged_usd": 5.0, "byok_fee_usd": 0.25, "byok_usd": 2.0}, 2)
     '$5.00 from credits ($0.25 of it fees for calls with your own keys), $2.00 charged by providers to your own keys'
     """
@@ -96,8 +104,6 @@ def cost_parts(totals: Mapping[Any, Any], places: int) -> str:
 def count(value: Any) -> str:
     """Write a whole number with thousands separated.
 
-    Examples
-    --------
     >>> count(1234567), count(None)
     ('1,234,567', '?')
     """
@@ -107,8 +113,6 @@ def count(value: Any) -> str:
 def tokens(value: Any) -> str:
     """Write a number of tokens for a narrow column.
 
-    Examples
-    --------
     >>> tokens(950), tokens(123456), tokens(12345678)
     ('950', '123,456', '12.35M')
     """
@@ -120,8 +124,6 @@ def tokens(value: Any) -> str:
 def duration(value: Any) -> str:
     """Write a time in the unit that reads best, with three digits.
 
-    Examples
-    --------
     >>> duration(727.4), duration(1812), duration(33_812), duration(125_000), duration(None)
     ('727 ms', '1.81 s', '33.8 s', '2 min 5 s', '?')
     """
@@ -139,8 +141,6 @@ def duration(value: Any) -> str:
 def durations(values: Iterable[Any], missing: str = "?", *, seconds: bool | None = None) -> list[str]:
     """Write the times of a column, from milliseconds, in one unit and with one number of places.
 
-    Examples
-    --------
     >>> durations([4, 727.4, None]), durations([4, 1812, 33_812])
     (['4 ms', '727 ms', '?'], ['0.004 s', '1.812 s', '33.812 s'])
     """
@@ -153,8 +153,6 @@ def durations(values: Iterable[Any], missing: str = "?", *, seconds: bool | None
 def in_seconds(values: Iterable[Any]) -> bool:
     """Say whether milliseconds are better read as seconds.
 
-    Examples
-    --------
     >>> in_seconds([4, 999]), in_seconds([4, 1000])
     (False, True)
     """
@@ -164,8 +162,6 @@ def in_seconds(values: Iterable[Any]) -> bool:
 def percent(value: Any) -> str:
     """Write a share of 0 to 1; nothing when it is missing.
 
-    Examples
-    --------
     >>> percent(0.3675), percent(0.00004), percent(0.99999), percent(0), percent(None)
     ('36.8%', '<0.1%', '>99.9%', '0%', '')
     """
@@ -175,8 +171,6 @@ def percent(value: Any) -> str:
 def percents(values: Iterable[Any], missing: str = "?") -> list[str]:
     """Write the shares of a column; 0 % means nothing, and 100 % all.
 
-    Examples
-    --------
     >>> percents([0.3675, 0.00004, 0, 1, None])
     ['36.8%', '<0.1%', '0.0%', '100.0%', '?']
     """
@@ -192,8 +186,6 @@ def _percent(share: float) -> str:
 def byte_size(number: float) -> str:
     """Write a number of bytes.
 
-    Examples
-    --------
     >>> byte_size(512), byte_size(2_400_000)
     ('512 B', '2.4 MB')
     """
@@ -207,8 +199,6 @@ def byte_size(number: float) -> str:
 def plural(number: int, noun: str) -> str:
     """Write a number and its noun.
 
-    Examples
-    --------
     >>> plural(1, "id"), plural(2000, "id")
     ('1 id', '2,000 ids')
     """

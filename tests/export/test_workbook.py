@@ -16,11 +16,11 @@ from recomputed import frame_of
 
 import orstats
 from orstats.errors import ConfigError, ExportError, MissingExtraError
-from orstats.export.column_formats import NAMES, heading
 from orstats.export.workbook import MAX_ROWS, check_rows, write_workbook
 from orstats.export.write_csv import check_target
 from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame
+from orstats.frame.column_units import NAMES, heading
 
 RECORD = {
     "model": "m",

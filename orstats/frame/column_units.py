@@ -1,4 +1,4 @@
-"""What the columns of frames and reports measure, and how they are headed for people. Pure."""
+"""What the columns of DataFrames and reports measure, and their headings in workbooks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _UNITS: Final[Mapping[str, Unit]] = MappingProxyType(
         "tokens/s": "tokens/s",
     }
 )
-#: The columns of reports, by their names; the first that fits.
+#: Patterns of the names of report columns; the first match decides.
 _REPORTED: Final[tuple[tuple[re.Pattern[str], Unit], ...]] = (
     (re.compile(r".*usd_per_mtok"), "USD/Mtok"),
-    (re.compile(r".*_usd"), "USD"),
-    (re.compile(r"(.*_)?(share|rate)"), "share"),
+    (re.compile(r"(.*_)?usd"), "USD"),
+    (re.compile(r"(.*_)?(share|rate)|explained"), "share"),
     (re.compile(r".*_tok_s(_p\d+)?"), "tokens/s"),
-    (re.compile(r".*_ms(_p\d+)?|(latency|generation_time)_p\d+"), "ms"),
+    (re.compile(r".*_ms(_p\d+)?|(latency|generation_time|moderation_latency)_p\d+"), "ms"),
     (
         re.compile(
             r"generations|asked|ok|pending|missing|from_archive|cost_zero|models|providers"
@@ -39,7 +39,7 @@ _REPORTED: Final[tuple[tuple[re.Pattern[str], Unit], ...]] = (
     ),
 )
 _IN_NAME: Final = re.compile(r"_?(usd|ms|tok_s)(?=_p\d+$|_n$|$)")
-#: The units that stand in a heading.
+#: Units that are written in headings.
 _SHOWN: Final[Mapping[Unit, str]] = MappingProxyType(
     {"USD": "USD", "USD/Mtok": "USD", "ms": "ms", "tokens/s": "tokens/s"}
 )
@@ -50,10 +50,8 @@ _MEANS: Final = re.compile(r"(mean|p\d+)_.*")
 
 
 def unit(name: str) -> Unit:
-    """Return what a column of a frame or report measures; empty for text, flags, times and columns of the user.
+    """Return what a column measures; empty for text, flags, times and columns of the user.
 
-    Examples
-    --------
     >>> unit("total_cost"), unit("byok_usd"), unit("latency_p95"), unit("cache_hit_rate"), unit("team")
     ('USD', 'USD', 'ms', 'share', '')
     """
@@ -64,10 +62,8 @@ def unit(name: str) -> Unit:
 
 
 def is_additive(name: str) -> bool:
-    """Whether the sum of a column says something: amounts and counts, not rates, percentiles or status codes.
+    """Whether a column can be summed: amounts and counts, not rates, percentiles or status codes.
 
-    Examples
-    --------
     >>> [is_additive(name) for name in ("cost_usd", "tokens_total", "share", "mean_usd", "http_status", "failed_share")]
     [True, True, True, False, False, False]
     """
@@ -75,10 +71,8 @@ def is_additive(name: str) -> bool:
 
 
 def heading(name: str) -> str:
-    """Name a column for people, with its unit; columns of the user keep their names.
+    """Return the heading of a column, with its unit; columns of the user keep their names.
 
-    Examples
-    --------
     >>> heading("cost_usd"), heading("latency"), heading("throughput_tok_s_p50"), heading("app_id"), heading("my_team")
     ('Cost (USD)', 'Latency (ms)', 'Throughput p50 (tokens/s)', 'App ID', 'my_team')
     """
