@@ -1,4 +1,4 @@
-"""Frames and reports as Excel workbooks: formatted, with totals, and with a sheet that says what they cover."""
+"""DataFrames and reports as Excel workbooks: formatted, with totals, and with a sheet that says what they cover."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from orstats.reports.coverage import coverage, provenance
 from orstats.reports.periods import PERIOD
 from orstats.text.format import is_present
 
-#: Rows of a sheet, and those that the header, the totals and the note below them take.
+#: Rows of a sheet, less the header, an empty row, the totals and the note.
 MAX_ROWS: Final = 1_048_576 - 4
-#: What Excel holds of a text, in UTF-16 units, and of a number, in digits.
+#: The longest text of a cell, in UTF-16 units, and the largest number that keeps all its digits.
 _MAX_TEXT: Final = 32_767
 _MAX_DIGITS: Final = 10**15
 _CUT: Final = " … [cut: {:,} characters do not fit]"
-# What XML cannot hold. Line breaks are written as LF.
+# Characters that XML cannot hold.
 _NOT_IN_XML: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
-# Excel counts a 29 February 1900, so that only days after it have one number.
+# Excel counts a 29 February 1900 that did not exist, so only later days have an unambiguous number.
 _FIRST_DAY: Final = dt.date(1900, 3, 1)
 _EPOCH: Final = np.datetime64("1899-12-30", "us")
 _FIRST: Final = np.datetime64("1900-03-01", "us")
@@ -41,7 +41,7 @@ _END: Final = np.datetime64("10000-01-01", "us")
 _DAY_US: Final = 86_400_000_000
 _SLICE: Final = 20_000
 _TIME: Final = "yyyy-mm-dd hh:mm:ss"
-#: How Excel shows periods that are days to it; others are text.
+#: The formats of periods that Excel can hold as days; others are text.
 _PERIODS: Final[Mapping[str, str]] = MappingProxyType({"day": "yyyy-mm-dd", "week": "yyyy-mm-dd", "month": "yyyy-mm"})
 _FORMATS: Final[Mapping[Unit, str]] = MappingProxyType(
     {"USD/Mtok": "$#,##0.000", "share": "0.0 %", "ms": "#,##0", "tokens/s": "#,##0.0", "count": "#,##0", "id": "0"}
@@ -51,7 +51,7 @@ _FLAG: Final = '"TRUE";"TRUE";"FALSE"'
 _MOST_PLACES: Final = 10
 _WIDTHS: Final = (8, 50)
 _FILTER_BUTTON: Final = 4
-#: Sheets with at most so many columns are printed on the width of one page.
+#: Sheets with at most this many columns are printed one page wide.
 _PRINTED_COLUMNS: Final = 25
 
 _MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
@@ -78,34 +78,23 @@ _MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def require_xlsxwriter() -> Any:
-    """Return the library that writes workbooks."""
+def check_workbook(rows: int, path: str) -> Any:
+    """Check that a workbook of so many rows can be written, and return the library that writes it."""
     try:
         import xlsxwriter  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingExtraError("Writing .xlsx", extra="excel") from error
+    if rows > MAX_ROWS:
+        raise ExportError(f"{path}: a sheet holds {MAX_ROWS:,} rows, got {rows:,}; write .csv or .parquet.", path=path)
     return xlsxwriter
 
 
-def check_rows(rows: int, path: str) -> None:
-    """Raise ExportError for more rows than a sheet has."""
-    if rows > MAX_ROWS:
-        raise ExportError(f"{path}: a sheet holds {MAX_ROWS:,} rows, got {rows:,}; write .csv or .parquet.", path=path)
-
-
 def write_workbook(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
-    """Write a frame or report to an open file: a sheet with its rows and totals, and the sheet ``coverage``.
-
-    Warns
-    -----
-    UserWarning
-        Texts were cut because they are longer than a cell can hold.
-    """
-    library = require_xlsxwriter()
-    check_rows(len(frame), path)
+    """Write a DataFrame to an open file: a sheet with its rows and totals, and the sheet ``coverage``."""
+    library = check_workbook(len(frame), path)
     covered = _coverage(frame)
     with tempfile.TemporaryDirectory() as scratch:
-        # Rows go to a temporary file as they are written: a workbook in memory takes several times its size.
+        # With constant memory, rows go to a temporary file at once. In memory a workbook takes several times its size.
         book = library.Workbook(file, {"constant_memory": True, "tmpdir": scratch})
         is_report = "coverage" in frame.attrs
         name = "report" if is_report else "generations" if ID.name in (frame.index.name, *frame.columns) else "table"
@@ -117,18 +106,14 @@ def write_workbook(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
         book.close()
     if cut := sheet.texts_cut + about.texts_cut:
         warn_caller(
-            f"{path}: {cut:,} texts were cut at {_MAX_TEXT:,} characters, which is all that a cell of a workbook "
-            "holds. Write .csv or .jsonl for the whole texts."
+            f"{path}: {cut:,} texts were cut at {_MAX_TEXT:,} characters, the most that a cell of a workbook holds. "
+            "Write .csv or .jsonl to keep the complete texts."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of a sheet.
-
-    ``number_format`` is that of its numbers, ``total`` the sum of what is known. The values of a summary differ in
-    kind: ``row_formats`` has the format of each.
-    """
+    """A column of a sheet, with the sum of its known numbers; in a summary each row has a format of its own."""
 
     heading: str
     series: pd.Series[Any]
@@ -155,9 +140,8 @@ def _columns(frame: pd.DataFrame, zone: str | None, freq: str | None) -> list[_C
         width = _width(title, values, number_format, total)
         row_formats = None
         if name == "value" and names[0] == "figure":
-            row_formats = [
-                _number_format(label, pd.Series([one])) for label, one in zip(named[0][1], values, strict=True)
-            ]
+            figures = zip(named[0][1], values, strict=True)
+            row_formats = [_number_format(label, pd.Series([value])) for label, value in figures]
         columns.append(_Column(title, values, number_format, width, total, period_format is not None, row_formats))
     return columns
 
@@ -181,7 +165,7 @@ def _number_format(name: str, values: pd.Series[Any]) -> str:
 
 
 def _places(values: pd.Series[Any]) -> int:
-    """Return the decimals that show all values exactly, or else four digits of the smallest."""
+    """Return the number of decimals that shows all values exactly, or else four digits of the smallest."""
     numbers = np.abs(values.dropna().to_numpy(dtype="float64"))
     numbers = np.unique(numbers[np.isfinite(numbers) & (numbers > 0)])
     if not len(numbers):
@@ -212,7 +196,7 @@ def _width(title: str, values: pd.Series[Any], number_format: str, total: float 
 
 
 class _Sheet:
-    """A sheet that is written from top to bottom. All text is text: never a formula, number or link."""
+    """A sheet that is written from top to bottom. Text stays text: never a formula, number or link."""
 
     def __init__(self, book: Any, name: str) -> None:
         self._sheet = book.add_worksheet(name)
@@ -220,7 +204,7 @@ class _Sheet:
         self._formats: dict[tuple[Any, ...], Any] = {}
         self.texts_cut = 0
         self._flag = self._format(num_format=_FLAG)
-        self._text = self._format(quote_prefix=True)  # or a spreadsheet would run it, once somebody edits the cell
+        self._text = self._format(quote_prefix=True)  # or a spreadsheet would run it once the cell is edited
 
     def _format(self, **properties: Any) -> Any:
         key = tuple(properties.items())
@@ -233,7 +217,7 @@ class _Sheet:
         for place, column in enumerate(columns):
             sheet.set_column(place, place, column.width)
         sheet.freeze_panes(1, 0)
-        sheet.ignore_errors({"number_stored_as_text": f"A1:{self._cell(rows, max(len(columns) - 1, 0))}"})
+        sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
         if columns:
             sheet.autofilter(0, 0, rows, len(columns) - 1)
         sheet.repeat_rows(0)
@@ -277,7 +261,9 @@ class _Sheet:
             self._put(row, 2, _MEANINGS.get(name, ""), self._text)
 
     def _write_totals(self, columns: list[_Column], rows: int, note: str) -> None:
-        """Sum what the filter shows, below an empty row, so that sorting and filtering leave the totals alone."""
+        """Sum what the filter shows, below an empty row, which keeps the totals out of sorting and filtering."""
+        from xlsxwriter.utility import xl_range  # noqa: PLC0415 - an extra
+
         labels = [
             at for at, column in enumerate(columns) if column.total is None and column.heading != heading(ID.name)
         ]
@@ -286,7 +272,7 @@ class _Sheet:
         for place, column in enumerate(columns):
             style = self._format(bold=True, top=1, num_format=column.number_format)
             if column.total is not None:
-                cells = f"{self._cell(1, place)}:{self._cell(rows, place)}"
+                cells = xl_range(1, place, rows, place)
                 formula = f'=IF(SUBTOTAL(102,{cells})=0,"",SUBTOTAL(109,{cells}))'
                 self._sheet.write_formula(rows + 2, place, formula, style, column.total)
             elif place not in labels[:1]:
@@ -326,7 +312,7 @@ class _Sheet:
             texts = pc.replace_substring(texts, old, "\n")
         texts = pc.replace_substring_regex(texts, _NOT_IN_XML, "")
         cells: list[str | None] = texts.to_pylist()
-        # Text that fits into as many bytes of UTF-8 fits into as many units of UTF-16.
+        # A text has at least as many bytes in UTF-8 as units in UTF-16.
         for place in np.flatnonzero(pc.fill_null(pc.greater(pc.binary_length(texts), _MAX_TEXT), False)):
             cells[place] = self._shortened(cells[place] or "")
         return cells
@@ -335,7 +321,7 @@ class _Sheet:
         return self._texts(pa.array([cell], pa.large_string()))[0] if isinstance(cell, str) else cell
 
     def _shortened(self, text: str) -> str:
-        """Cut a text that does not fit, and say so at its end."""
+        """Cut a text that does not fit, with a mark at its end."""
         units = text.encode("utf-16-le")
         if len(units) <= 2 * _MAX_TEXT:
             return text
@@ -347,7 +333,7 @@ class _Sheet:
     def _put(self, row: int, place: int, value: Any, style: Any) -> None:
         kind = type(value)
         if kind is str and value.startswith("<r>") and value.endswith("</r>"):
-            # XlsxWriter takes this text for XML of its own, unless it comes in several parts.
+            # XlsxWriter writes such a string as XML of its own, unless it comes in several parts.
             self._sheet.write_rich_string(row, place, value[:2], self._text, value[2:], self._text)
         elif kind is str:
             self._sheet.write_string(row, place, value, style if style.quote_prefix else self._text)
@@ -356,18 +342,13 @@ class _Sheet:
         else:
             self._sheet.write_number(row, place, value, style)
 
-    def _cell(self, row: int, place: int) -> str:
-        from xlsxwriter.utility import xl_rowcol_to_cell  # noqa: PLC0415 - an extra
-
-        return str(xl_rowcol_to_cell(row, place))
-
 
 def _alignment(number_format: str) -> str:
     return "left" if number_format == "General" or number_format.startswith("yyyy") else "right"
 
 
 def _value(value: Any) -> Any:
-    """Return one value as a cell can hold it: numbers that Excel would round, and infinite ones, are text."""
+    """Return one value as a cell can hold it. Numbers that Excel would round, and infinite ones, become text."""
     if not is_present(value):
         return None
     plain = value.item() if isinstance(value, np.generic) else value
@@ -382,7 +363,7 @@ def _value(value: Any) -> Any:
 
 
 def _serials(moments: pa.Array) -> list[Any]:
-    """Return moments as Excel counts days, in UTC; those that it cannot hold as text."""
+    """Return times as Excel counts days, in UTC; times outside its range as text."""
     plain = moments.cast(pa.timestamp(moments.type.unit)).cast(pa.timestamp("us"), safe=False)
     times = plain.to_numpy(zero_copy_only=False)
     cells: list[Any] = ((times - _EPOCH).astype("int64") / _DAY_US).tolist()
@@ -392,7 +373,7 @@ def _serials(moments: pa.Array) -> list[Any]:
 
 
 def _day(name: Any) -> Any:
-    """Return the day on which a period starts, from its name; names stay where Excel has no such day."""
+    """Return the day on which a period starts, from its label; labels stay where Excel has no such day."""
     try:
         day = dt.date.fromisoformat(f"{name}-01"[:10])
     except ValueError:
@@ -401,7 +382,7 @@ def _day(name: Any) -> Any:
 
 
 def _coverage(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return what the sheet about a frame says, by name."""
+    """Return the rows of the sheet ``coverage``, by name."""
     covered: dict[str, Any] = dict(frame.attrs.get("coverage", {}))
     is_fetched = frame.index.name == ID.name and {"fetch_status", "cost_usd", "is_byok"} <= set(frame.columns)
     if not covered and is_fetched:
@@ -419,7 +400,7 @@ _TIMES: Final = frozenset({"since", "until", "first_created_at", "last_created_a
 
 
 def _note(covered: Mapping[str, Any], columns: list[_Column]) -> str:
-    """Say what the totals exclude."""
+    """Return what the totals exclude."""
     has_money = any(column.total is not None and column.number_format.startswith("$") for column in columns)
     counted = (("cost_unknown", "unknown cost"), ("pending", "pending"), ("missing", "no record"))
     excluded = [

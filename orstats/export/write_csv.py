@@ -22,7 +22,7 @@ from orstats._warn import warn_caller
 from orstats.errors import ConfigError, ExportError
 from orstats.export.atomic_file import Target
 from orstats.export.csv_cells import arrow_array, cell_texts, iso_times, named_columns, one_value
-from orstats.export.workbook import check_rows, require_xlsxwriter, write_workbook
+from orstats.export.workbook import check_workbook, write_workbook
 from orstats.frame.schema import FIELDS
 from orstats.frame.validation import check_duplicates, require_pandas
 from orstats.reports.periods import PERIOD
@@ -107,7 +107,7 @@ def write_csv(
         return
     target = Target(os.fspath(path), _ENDINGS)
     if target.ending == ".xlsx":
-        check_target(path, rows=len(frame))
+        check_workbook(len(frame), target.path)
         target.replace(lambda file: write_workbook(frame, file, target.path))
     elif target.ending in _CSV:
         blocks = _csv_blocks(frame, form, safe=spreadsheet_safe)
@@ -139,8 +139,7 @@ def check_target(path: str | os.PathLike[str], *, endings: Sequence[str] = _ENDI
     target = Target(os.fspath(path), endings)
     target.check()
     if target.ending == ".xlsx":
-        require_xlsxwriter()
-        check_rows(rows, target.path)
+        check_workbook(rows, target.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -322,10 +322,10 @@ def test_a_workbook_that_cannot_be_written_costs_no_request(online, orstats, mon
     assert online.requests == before
 
 
-def test_too_many_ids_for_a_sheet_are_refused_before_they_are_fetched(online, orstats, monkeypatch):
-    monkeypatch.setattr("orstats.export.workbook.MAX_ROWS", 1)
+def test_too_many_ids_for_a_sheet_are_refused_before_they_are_fetched(online, orstats):
+    Path("ids.txt").write_text("".join(f"gen-{number:028}\n" for number in range(1_048_573)))
     before = online.requests
-    done = orstats("fetch", *online.ids[:2], "-o", "x.xlsx")
+    done = orstats("fetch", "--ids-from", "ids.txt", "-o", "x.xlsx")
     assert done.exit_code == 1
-    assert "1 rows, got 2" in done.stderr
+    assert "1,048,572 rows, got 1,048,573" in done.stderr
     assert online.requests == before
