@@ -262,7 +262,7 @@ class _Sheet:
 
     def _write_totals(self, columns: list[_Column], rows: int, note: str) -> None:
         """Sum what the filter shows, below an empty row, which keeps the totals out of sorting and filtering."""
-        from xlsxwriter.utility import xl_range  # noqa: PLC0415 - an extra
+        from xlsxwriter.utility import xl_rowcol_to_cell  # noqa: PLC0415 - an extra
 
         labels = [
             at for at, column in enumerate(columns) if column.total is None and column.heading != heading(ID.name)
@@ -272,7 +272,7 @@ class _Sheet:
         for place, column in enumerate(columns):
             style = self._format(bold=True, top=1, num_format=column.number_format)
             if column.total is not None:
-                cells = xl_range(1, place, rows, place)
+                cells = f"{xl_rowcol_to_cell(1, place)}:{xl_rowcol_to_cell(rows, place)}"
                 formula = f'=IF(SUBTOTAL(102,{cells})=0,"",SUBTOTAL(109,{cells}))'
                 self._sheet.write_formula(rows + 2, place, formula, style, column.total)
             elif place not in labels[:1]:
