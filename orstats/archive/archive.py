@@ -1,56 +1,54 @@
-"""The archive: what was fetched once is kept, so that it is never fetched again.
-
-A directory (or object store) of Parquet files that any Parquet reader can open::
-
-    <path>/generations/host=<host>/part-<utc time>-<process>-<random>.parquet   one row per record
-    <path>/contents/host=<host>/part-….parquet                                  prompts and completions, if asked for
-"""
+"""The archive: fetched records are kept in Parquet files, so that no record is fetched twice."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from orstats._atomic_write import FULL
+from orstats.archive import sql as engines
 from orstats.archive.compaction import Compaction, compact
-from orstats.archive.dataset import Dataset, part_name, parts_of, producer
+from orstats.archive.dataset import CONTENTS, GENERATIONS, Dataset, host_directory, part_name, stored_hosts
 from orstats.archive.forget import Criteria, Forgotten, forget, forget_all
-from orstats.archive.layout import CONTENTS, GENERATIONS
-from orstats.archive.layout import directory as directory_of
-from orstats.archive.layout import hosts as hosts_of
-from orstats.archive.location import Location
-from orstats.archive.newest import newest, newest_row, until_stable
-from orstats.archive.relations import Relations
+from orstats.archive.location import Location, redact
+from orstats.archive.part import PartFormat, write_part
+from orstats.archive.storage import Store
+from orstats.archive.verified import VerifiedParts
 from orstats.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+    from pyspark.sql import DataFrame, SparkSession
 
 
-class Archive(Relations):
-    """Settled records, kept for ever in Parquet files.
+class Archive:
+    """Settled records in Parquet files, which any Parquet reader can open.
 
-    Several threads and processes may use one archive at once, also while it is compacted: files appear whole or not
-    at all, and what :meth:`append` returned for survives a crash. Making the object touches neither disk nor network.
+    Several threads and processes may use one archive concurrently, even while it is compacted: each file appears
+    complete or not at all, and records survive a crash once :meth:`append` has returned. Creating the object accesses
+    neither disk nor network.
 
-    Directories that it makes are readable by their owner only (mode 0700, files 0600): costs are private. Anyone who
-    can write into the directory can make the archive say what he likes, so keep it that way.
+    New directories are readable by their owner only (mode 0700, files 0600), because costs are private. Anyone with
+    write access to the directory can forge records, so keep it private.
 
     Parameters
     ----------
-    path
-        A directory (made when first needed), or the URL of one: ``file://``, ``s3://``, ``gs://`` or ``abfs://``
-        with the options that :meth:`pyarrow.fs.FileSystem.from_uri` understands. None takes the environment variable
-        ``ORSTATS_ARCHIVE``, else ``orstats`` in the platform's user data directory.
+    path : str or os.PathLike, optional
+        A directory, created when first needed, or the URL of one: ``file://``, ``s3://``, ``gs://`` or ``abfs://``
+        with the options of :meth:`pyarrow.fs.FileSystem.from_uri`. By default, the environment variable
+        ``ORSTATS_ARCHIVE``, or else ``orstats`` in the platform's user data directory.
 
     Raises
     ------
     ConfigError
-        A URL of another kind.
+        The path or URL is invalid.
 
     Examples
     --------
@@ -66,23 +64,23 @@ class Archive(Relations):
 
     @property
     def path(self) -> str:
-        """Absolute path or URL, without the credentials that a URL may have."""
+        """Absolute path, or URL without credentials."""
         return self._location.shown
 
     def append(self, host: str, table: pa.Table) -> None:
-        """Store records as one new part. When this returns they are on disk; if it raises, none of them is.
+        """Store records as one new part: all of them are on disk when this returns, and none if it raises.
 
         Parameters
         ----------
-        host
+        host : str
             Host of the API, e.g. ``openrouter.ai``.
-        table
-            With the columns of :data:`orstats.frame.arrow.RECORD_SCHEMA`; an empty one stores nothing.
+        table : pyarrow.Table
+            The columns of :data:`orstats.frame.arrow.RECORD_SCHEMA`. Nothing is stored for an empty table.
 
         Raises
         ------
         ArchiveError
-            The disk is full, or the place cannot be written. What was stored before is intact.
+            The disk is full, or the archive cannot be written. Existing data is intact.
         ValueError
             Other columns, or a missing id.
         """
@@ -101,41 +99,33 @@ class Archive(Relations):
 
         Parameters
         ----------
-        host
+        host : str
             Host of the API.
-        ids
-            Those wanted; all when None. Ids that are not stored are simply not in the result.
-        settled_only
-            Leave out ids whose newest record was fetched less than 60 seconds after the end of its call,
-            ``created_at`` plus ``generation_time`` (or whose creation time is missing): it may have changed since.
-        columns
-            Those wanted, beside ``id``; all when None. Few are read in a fraction of the time and memory.
-        encoded
-            Text that repeats, such as models, as Arrow dictionaries: it is stored so, and is read faster.
+        ids : sequence of str, optional
+            Ids to read; all by default. Ids that are not stored are skipped.
+        settled_only : bool
+            Skip ids whose newest record was fetched less than 60 seconds after the end of its call (``created_at`` plus
+            ``generation_time``), or has no creation time: it may have changed since.
+        columns : collection of str, optional
+            Columns to read besides ``id``; all by default. Fewer take less time and memory.
+        encoded : bool
+            Return text that repeats, such as models, as Arrow dictionaries. It is stored so, and read faster.
 
         Returns
         -------
         pyarrow.Table
-            With :data:`orstats.frame.arrow.RECORD_SCHEMA`, one row per id, in any order. Columns that an older
-            part does not have are null. A damaged file is logged as a warning and left out.
+            The columns of :data:`orstats.frame.arrow.RECORD_SCHEMA`, one row per id, in any order. Columns that an
+            older part does not have are null. Damaged files are skipped with a logged warning.
 
         Raises
         ------
         ArchiveError
-            The place cannot be read.
+            The archive cannot be read.
         """
-        directory = directory_of(GENERATIONS, host)
-        with self._location.explained("read", directory):
-            wanted = None if columns is None else {"id", *columns}
-            return newest(
-                self._store,
-                GENERATIONS,
-                directory,
-                ids,
-                settled_only=settled_only,
-                columns=wanted,
-                encoded=encoded,
-            )
+        dataset = self._dataset(GENERATIONS, host)
+        wanted = None if columns is None else {"id", *columns}
+        with self._translate_os_errors("read", dataset.directory):
+            return dataset.read_newest(ids, settled_only=settled_only, columns=wanted, encoded=encoded)
 
     def read_record(self, host: str, generation_id: str) -> dict[str, Any] | None:
         """Return the newest record of one generation, faster than :meth:`read` and without importing pandas.
@@ -158,16 +148,16 @@ class Archive(Relations):
         ArchiveError
             The archive cannot be read.
         """
-        directory = directory_of(GENERATIONS, host)
-        with self._location.explained("read", directory):
-            return newest_row(self._store, GENERATIONS, directory, generation_id, settled_only=True)
+        dataset = self._dataset(GENERATIONS, host)
+        with self._translate_os_errors("read", dataset.directory):
+            return dataset.read_record(generation_id, settled_only=True)
 
     def check_writable(self, host: str) -> None:
-        """Prove that records of this host can be stored, before requests are spent on them.
+        """Check that records of a host can be stored, before requests are spent on them.
 
         Parameters
         ----------
-        host
+        host : str
             Host of the API.
 
         Raises
@@ -175,88 +165,84 @@ class Archive(Relations):
         ArchiveError
             They cannot.
         """
-        directory = directory_of(GENERATIONS, host)
-        with self._location.explained("write", directory):
-            self._store.prove(directory)
+        directory = host_directory(GENERATIONS, host)
+        with self._translate_os_errors("write", directory):
+            self._store.check_writable(directory)
 
     def append_contents(
         self, host: str, ids: Sequence[str], bodies: Sequence[bytes], fetched_at: Sequence[float]
     ) -> None:
-        """Store prompts and completions, apart from the records. Only call it when the user asked for that.
+        """Store prompts and completions, apart from the records. Only call it when the user requested that.
 
         Parameters
         ----------
-        host
+        host : str
             Host of the API.
-        ids, bodies, fetched_at
-            Of equal length: the id, the JSON of ``data`` as sent, and the unix second it was received.
+        ids, bodies, fetched_at : sequence
+            Of equal length: the ids, the JSON of ``data`` as received, and the unix seconds of receipt.
 
         Raises
         ------
         ArchiveError
-            The disk is full, or the place cannot be written. What was stored before is intact.
+            The disk is full, or the archive cannot be written. Existing data is intact.
         ValueError
-            Lengths that differ.
+            Different lengths.
         """
         times = [round(second * 1_000_000) for second in fetched_at]
         columns = [pa.array(v, t) for v, t in zip((ids, bodies, times), CONTENTS.schema.types, strict=True)]
         self._append(CONTENTS, host, pa.table(columns, schema=CONTENTS.schema))
 
     def read_contents(self, host: str, ids: Sequence[str]) -> dict[str, bytes]:
-        """Return what is stored of the contents of these generations.
+        """Return the stored contents of generations.
 
         Parameters
         ----------
-        host
+        host : str
             Host of the API.
-        ids
-            Those wanted.
+        ids : sequence of str
+            Ids to read.
 
         Returns
         -------
         dict
-            By id, the newest JSON of ``data`` as it was sent (see :meth:`orstats.Content.from_json`). Ids of which
-            nothing is stored are not in it.
+            For each id with stored content, the newest JSON of ``data`` as received
+            (see :meth:`orstats.Content.from_json`).
 
         Raises
         ------
         ArchiveError
-            The place cannot be read.
+            The archive cannot be read.
         """
-        directory = directory_of(CONTENTS, host)
-        with self._location.explained("read", directory):
+        dataset = self._dataset(CONTENTS, host)
+        with self._translate_os_errors("read", dataset.directory):
             if len(ids) == 1:  # without importing pandas
-                row = newest_row(self._store, CONTENTS, directory, ids[0], settled_only=False)
+                row = dataset.read_record(ids[0], settled_only=False)
                 return {} if row is None else {row["id"]: row["body"]}
-            table = newest(self._store, CONTENTS, directory, ids, settled_only=False)
+            table = dataset.read_newest(ids, settled_only=False)
         return dict(zip(table["id"].to_pylist(), table["body"].to_pylist(), strict=True))
 
     def forget_contents(self, host: str | None = None) -> None:
-        """Delete the stored prompts and completions of one host, or of all; the records stay.
+        """Delete the stored prompts and completions of one host, or of all; records stay.
 
-        Renamed, damaged and half-written files are deleted too, also those that another process is writing: its
+        Renamed, damaged and unfinished files are deleted too, including those that another process is writing: its
         :meth:`append_contents` raises.
 
         Parameters
         ----------
-        host
-            Host of the API; all of them when None.
+        host : str, optional
+            Host of the API; all hosts by default.
 
         Raises
         ------
         ArchiveError
-            They cannot be deleted, or files are left that are not the archive's own.
+            They cannot be deleted, or files remain that do not belong to the archive.
         """
-        with self._location.explained("write", CONTENTS.folder):
-            left = [
-                self._store.full(path)
-                for name in self._hosts(CONTENTS, host)
-                for path in forget_all(self._store, CONTENTS, directory_of(CONTENTS, name))
-            ]
+        with self._translate_os_errors("write", CONTENTS.folder):
+            left = [self._store.full(path) for one in self._datasets(CONTENTS, host) for path in forget_all(one)]
         if left:
             raise ArchiveError(
-                "Prompts and completions were deleted, but not these files, which are not the archive's own: "
-                f"{', '.join(left)}. Delete them if they hold any.",
+                "Prompts and completions were deleted, except for files that do not belong to the archive: "
+                f"{', '.join(left)}. Delete them if they contain any.",
                 path=left[0],
             )
 
@@ -274,11 +260,11 @@ class Archive(Relations):
     ) -> Forgotten:
         """Delete generations, with every copy of their records, prompts and completions.
 
-        For privacy requests and retention. What is deleted meets all of the given criteria in any stored copy of its
-        record. It cannot be undone, and a later :func:`orstats.fetch` of the same ids stores them again. Lists of ids
-        that :func:`orstats.list_ids` caches are not searched.
+        For privacy requests and retention. A generation is deleted when any stored copy of its record meets all given
+        criteria. This cannot be undone, and a later :func:`orstats.fetch` of the same ids stores them again. Lists of
+        ids that :func:`orstats.list_ids` caches are not searched.
 
-        Safe at any time, also when others read, write or compact; after a crash, the same call finishes the work.
+        Safe at any time, also while other processes read, write or compact. After a crash, the same call finishes.
 
         Parameters
         ----------
@@ -289,27 +275,27 @@ class Archive(Relations):
         model : str or iterable of str, optional
             Values of ``model``.
         before, after : datetime, date or str, optional
-            Created before, or at or after this time (UTC unless it says otherwise). Where no record says when, the
-            time in the id counts, and for ``before`` the time of fetching.
+            Created before, or at or after this time (UTC unless it has an offset). Without a creation time in the
+            record, the time in the id counts, and for ``before`` the time of fetching.
         host : str, optional
-            Only what was fetched from this API host.
+            Only generations that were fetched from this API host.
         contents_only : bool
             Delete prompts and completions, and keep the records.
         dry_run : bool
-            Delete nothing, only count.
+            Only count; delete nothing.
 
         Returns
         -------
         Forgotten
-            How many ``generations``, ``records``, ``contents`` and ``files``; ``unattributed``: generations whose
-            contents were kept, as no record tells their user or model; ``unsearched``: files that cannot be read.
+            The numbers of ``generations``, ``records``, ``contents`` and ``files``; ``unattributed``: generations whose
+            contents were kept, as no record has their user or model; ``unsearched``: files that cannot be read.
 
         Raises
         ------
         ArchiveError
-            The place cannot be read or written, or some file could not be searched: the rest is deleted.
+            The archive cannot be read or written, or a file could not be searched: the rest is deleted.
         ConfigError
-            No criterion, or a time that cannot be read.
+            No criterion, or an invalid time.
 
         Examples
         --------
@@ -321,118 +307,229 @@ class Archive(Relations):
         criteria = Criteria.of(ids=ids, user=user, model=model, before=before, after=after)
         if criteria == Criteria() and not contents_only:
             raise ConfigError("Pass what to forget: ids=, user=, model=, before= or after=.")
-        with self._location.explained("read" if dry_run else "write", ""):
-            done = forget(
-                self._store,
-                lambda dataset: self._hosts(dataset, host),
-                criteria,
-                contents_only=contents_only,
-                dry_run=dry_run,
-            )
+        with self._translate_os_errors("read" if dry_run else "write", ""):
+            records, contents = (self._datasets(form, host) for form in (GENERATIONS, CONTENTS))
+            done = forget(records, contents, criteria, contents_only=contents_only, dry_run=dry_run)
         if done.unsearched and not dry_run:
             raise ArchiveError(
                 f"{done.records} records and {done.contents} contents were deleted, but some files cannot be searched: "
-                f"{' '.join(done.unsearched)} Restore or delete them, then run this again.",
+                f"{' '.join(done.unsearched)} Restore or delete them, then re-run.",
                 path=done.unsearched[0].partition(": ")[0],
             )
         return done
 
     def hosts(self) -> list[str]:
-        """Return the hosts that something is stored of.
+        """Return the hosts that have stored records or contents.
 
         Returns
         -------
         list of str
-            Sorted, such as ``openrouter.ai``; empty when nothing is stored.
+            Sorted, such as ``openrouter.ai``; empty for an empty archive.
 
         Raises
         ------
         ArchiveError
-            The place cannot be read.
+            The archive cannot be read.
         """
-        with self._location.explained("read", GENERATIONS.folder):
-            found = {
-                host
-                for dataset in (GENERATIONS, CONTENTS)
-                for host in hosts_of(self._store, dataset)
-                if parts_of(self._store, directory_of(dataset, host))
-            }
-        return sorted(found)
+        with self._translate_os_errors("read", GENERATIONS.folder):
+            datasets = [*self._datasets(GENERATIONS, None), *self._datasets(CONTENTS, None)]
+            return sorted({one.host for one in datasets if one.list_parts().entries})
 
     def info(self) -> pd.DataFrame:
-        """Tell what is stored, one row per host.
+        """Describe the archive, one row per host.
 
         Returns
         -------
         pandas.DataFrame
-            Indexed by ``host``. ``parts``: whole files of records; ``damaged``: files that cannot be read; ``rows``:
-            stored records, ``ids``: different ones among them; ``bytes``: on disk; ``oldest``, ``newest``: first and
-            last ``created_at`` (UTC); ``contents``: generations whose prompt and completion are stored, in
-            ``contents_bytes``.
+            Indexed by ``host``. ``parts``: readable files of records; ``damaged``: files that cannot be read;
+            ``ignored``: files that do not belong to the archive; ``rows``: stored records; ``ids``: distinct ids;
+            ``bytes``: on disk; ``oldest``, ``newest``: first and last ``created_at`` (UTC); ``contents``: generations
+            with a stored prompt and completion, in ``contents_bytes``.
 
         Raises
         ------
         ArchiveError
-            The place cannot be read.
+            The archive cannot be read.
         """
         from orstats.archive.info import info_frame  # noqa: PLC0415 - reading and storing records needs no pandas
 
         hosts = self.hosts()
-        with self._location.explained("read", ""):
-            return info_frame(
-                self._store,
-                self._checked,
-                hosts,
-                [(dataset, partial(directory_of, dataset)) for dataset in (GENERATIONS, CONTENTS)],
-            )
+        with self._translate_os_errors("read", ""):
+            return info_frame(hosts, self._dataset, self._verified)
 
     def compact(self, host: str | None = None, *, min_files: int = 1) -> list[Compaction]:
-        """Merge the many small files of one host, or of all, into few big ones, only the newest record of an id kept.
+        """Merge many small files into few large ones, with only the newest record of each id.
 
-        Worth it when there are hundreds of files: reading gets faster by far. Safe at any time, also when others
-        read, write or compact, and when it is killed. Big parts without old records are left as they are, so that
-        calling it again costs little. Leftovers of crashed processes are removed; damaged files are not.
+        Reading hundreds of files becomes much faster. Safe at any time, also while other processes read, write or
+        compact, and when the process is killed. Large parts without old records stay as they are, so that a second call
+        costs little. Leftovers of crashed processes are deleted, and damaged files are kept.
 
         Parameters
         ----------
-        host
-            Host of the API; all of them when None.
-        min_files
-            Leave datasets with fewer files alone.
+        host : str, optional
+            Host of the API; all hosts by default.
+        min_files : int
+            Skip datasets with fewer files.
 
         Returns
         -------
         list of Compaction
-            One for each dataset of each host that was not left alone, with what was before and after.
+            One for each dataset of each host that was not skipped, with its files, rows and bytes before and after.
 
         Raises
         ------
         ArchiveError
-            The place cannot be read or written, or there is no room for the merged file beside the old ones. Nothing
-            is lost.
+            The archive cannot be read or written, or there is no space for the merged file besides the old ones.
+            Nothing is lost.
         """
         done: list[Compaction] = []
-        for dataset in (GENERATIONS, CONTENTS):
-            with self._location.explained("write", dataset.folder):
-                for name in self._hosts(dataset, host):
-                    directory = directory_of(dataset, name)
-                    if len(self._store.files(directory)) >= max(1, min_files):
-                        done.append(
-                            until_stable(partial(compact, self._store, self._checked, dataset, directory, name))
-                        )
+        for form in (GENERATIONS, CONTENTS):
+            with self._translate_os_errors("write", form.folder):
+                for dataset in self._datasets(form, host):
+                    if len(self._store.files(dataset.directory)) >= max(1, min_files):
+                        done += [dataset.retry_on_compaction(partial(compact, dataset, self._verified))]
         return done
 
-    def _hosts(self, dataset: Dataset, host: str | None) -> list[str]:
-        return hosts_of(self._store, dataset) if host is None else [host]
+    def relation(self, host: str | None = None, *, connection: DuckDBPyConnection | None = None) -> DuckDBPyRelation:
+        """Return the newest record of each id as a DuckDB relation, for reports on more than fits into memory.
 
-    def _append(self, dataset: Dataset, host: str, table: pa.Table) -> None:
-        if sorted(table.column_names) != sorted(dataset.schema.names):
-            raise ValueError(f"cannot store these columns as {dataset.folder}: {table.column_names}")
+        It is a snapshot: records that are stored later are not included, and after a :meth:`compact` its files may be
+        gone; then create it again. Records that are not settled are included.
+
+        Parameters
+        ----------
+        host : str, optional
+            Host of the API. By default all hosts; an id that several hosts have is included once, the newest.
+        connection : duckdb.DuckDBPyConnection, optional
+            Connection to use, to join with other tables; by default a new one, in memory.
+
+        Returns
+        -------
+        duckdb.DuckDBPyRelation
+            ``host``, and the columns of :data:`orstats.frame.arrow.RECORD_SCHEMA`. Damaged files are excluded with a
+            logged warning: each file is read to its end once, because DuckDB and Spark do not compare checksums.
+
+        Raises
+        ------
+        ArchiveError
+            The archive cannot be read.
+        MissingExtraError
+            DuckDB is not installed: ``pip install 'orstats[sql]'``.
+
+        Examples
+        --------
+        >>> import orstats, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     orstats.Archive(folder).relation().columns[:3]
+        ['host', 'id', 'created_at']
+        """
+        connection = connection or engines.connect()
+        with self._translate_os_errors("read", GENERATIONS.folder):
+            return engines.relation(connection, self._store, GENERATIONS, self._host_parts(host))
+
+    def sql(self, query: str, *, host: str | None = None) -> DuckDBPyRelation:
+        """Query all archived records in DuckDB's SQL.
+
+        Parameters
+        ----------
+        query : str
+            A ``SELECT``. The table is ``generations``, with the columns of :meth:`relation`.
+        host : str, optional
+            Host of the API; all hosts by default.
+
+        Returns
+        -------
+        duckdb.DuckDBPyRelation
+            Print it, or convert it: ``.df()`` for pandas, ``.pl()`` for Polars, ``.to_arrow_table()``.
+
+        Raises
+        ------
+        ConfigError
+            The query is invalid.
+        ArchiveError, MissingExtraError
+            As for :meth:`relation`.
+
+        Examples
+        --------
+        >>> import orstats, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     orstats.Archive(folder).sql("SELECT count(*) FROM generations").fetchall()
+        [(0,)]
+        """
+        connection = engines.connect()
+        return engines.query(connection, self.relation(host, connection=connection), query)
+
+    def spark(self, session: SparkSession, host: str | None = None) -> DataFrame:
+        """Return the newest record of each id as a Spark DataFrame.
+
+        Parameters
+        ----------
+        session : pyspark.sql.SparkSession
+            Its executors must be able to read the archive: a path must be the same on all machines, and ``s3://`` is
+            read as ``s3a://``, with the credentials and endpoint of the session.
+        host : str, optional
+            Host of the API; all hosts by default.
+
+        Returns
+        -------
+        pyspark.sql.DataFrame
+            The columns of :meth:`relation`, and a snapshot as well.
+
+        Raises
+        ------
+        ArchiveError
+            The archive cannot be read.
+        ConfigError
+            Spark does not support the scheme of the archive's URL.
+        """
+        with self._translate_os_errors("read", GENERATIONS.folder):
+            return engines.spark_frame(session, self._store, self._location.scheme, GENERATIONS, self._host_parts(host))
+
+    @cached_property
+    def _store(self) -> Store:
+        return self._location.open()
+
+    @cached_property
+    def _verified(self) -> VerifiedParts:
+        return VerifiedParts(self._location.shown)
+
+    def _dataset(self, form: PartFormat, host: str) -> Dataset:
+        return Dataset(self._store, form, host)
+
+    def _datasets(self, form: PartFormat, host: str | None) -> list[Dataset]:
+        hosts = stored_hosts(self._store, form) if host is None else [host]
+        return [self._dataset(form, one) for one in hosts]
+
+    def _append(self, form: PartFormat, host: str, table: pa.Table) -> None:
+        if sorted(table.column_names) != sorted(form.schema.names):
+            raise ValueError(f"cannot store these columns as {form.folder}: {table.column_names}")
         if not table.num_rows:
             return
-        table = table.select(dataset.schema.names).cast(dataset.schema)
+        table = table.select(form.schema.names).cast(form.schema)
         if table["id"].null_count:
             raise ValueError("cannot store a record without an id")
-        directory = directory_of(dataset, host)
-        with self._location.explained("write", directory):
-            self._store.write(directory, part_name(), producer(dataset, [table]))
+        directory = host_directory(form, host)
+        with self._translate_os_errors("write", directory):
+            write_part(self._store, form, f"{directory}/{part_name()}", [table])
+
+    def _host_parts(self, host: str | None) -> list[engines.HostParts]:
+        try:
+            self.path.encode()
+        except UnicodeEncodeError as error:
+            raise ArchiveError(f"DuckDB and Spark need a path in UTF-8, got {self.path!r}.", path=self.path) from error
+        return [engines.host_parts(dataset, self._verified) for dataset in self._datasets(GENERATIONS, host)]
+
+    @contextmanager
+    def _translate_os_errors(self, action: str, directory: str) -> Iterator[None]:
+        """Raise errors of the operating system or the object store as ArchiveError, with the path and advice."""
+        try:
+            yield
+        except OSError as error:
+            where = f"{self.path}/{directory}".rstrip("/")
+            reason = (error.strerror or redact(str(error))).rstrip(".")
+            advice = "Free up disk space" if error.errno in FULL else "Make it accessible"
+            raise ArchiveError(
+                f"Cannot {action} the archive {where}: {reason}. Existing data is intact. "
+                f"{advice}, or set archive= or ORSTATS_ARCHIVE to another location.",
+                path=where,
+            ) from error

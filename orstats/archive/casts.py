@@ -1,7 +1,7 @@
-"""Columns of parts that other programs rewrote, in the types of the archive: without loss, or not at all.
+"""Cast columns of parts that other programs rewrote to the archive's types, without loss.
 
 pandas, Polars, DuckDB and Spark write the same values as other types: text as large strings, views or dictionaries,
-whole numbers as floats where some are missing, times in other units or without the zone UTC, amounts as decimals.
+integers as floats where some are missing, times in other units or without the zone UTC, amounts as decimals.
 """
 
 from __future__ import annotations
@@ -11,19 +11,9 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 
-def is_native(schema: pa.Schema, wanted: pa.Schema) -> bool:
-    """Return whether all columns that a schema shares with the wanted one have its types."""
-    if schema.equals(wanted):
-        return True
-    found = {field.name: field.type for field in schema}
-    return all(found.get(field.name, field.type) == field.type for field in wanted)
-
-
 def stored_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type as Parquet stores it: it knows one kind of text, and none of dictionaries.
+    """Return the type as Parquet stores it, which has one type for text and no dictionaries.
 
-    Examples
-    --------
     >>> stored_type(pa.dictionary(pa.int8(), pa.large_string()))
     DataType(string)
     """
@@ -41,7 +31,7 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
 
 
 def is_castable(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Return whether values of a type can be those of the wanted one; :func:`cast` knows whether all of them are."""
+    """Return whether a type can be cast at all; whether every value can, only :func:`cast` finds out."""
     found = stored_type(found)
     if types.is_null(found) or found == wanted:
         return True
@@ -57,7 +47,7 @@ def is_castable(found: pa.DataType, wanted: pa.DataType) -> bool:
 
 
 def cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
-    """Return a column with the wanted type and the same values. Times without a zone are taken for UTC."""
+    """Return a column with the wanted type and the same values; times without a zone are UTC."""
     if types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if isinstance(column.type, pa.BaseExtensionType):

@@ -1,186 +1,389 @@
-"""Parts: the Parquet files of one dataset of the archive. What they look like, are called, and how they are made."""
+"""A dataset: the records, or the contents, of one host, in a directory of parts.
+
+::
+
+    <archive>/generations/host=<host>/part-<utc time>-<process>-<random>.parquet
+    <archive>/contents/host=<host>/part-….parquet
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, unquote
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from orstats.archive.seal import UNSEALED, seal
+from orstats.archive.part import Part, PartFormat, UnreadablePartError
 from orstats.archive.storage import Entry, Store
+from orstats.archive.verified import VerifiedParts
+from orstats.errors import ConfigError
+from orstats.frame.arrow import RECORD_SCHEMA
 
-#: Written into each part, for people and tools that ask where a file is from.
-METADATA: Final = {b"orstats:archive": b"1"}
+logger = logging.getLogger(__name__)
+
+S = TypeVar("S")
+T = TypeVar("T")
+RowIndices = npt.NDArray[np.int64]
+
+GENERATIONS: Final = PartFormat(
+    "generations",
+    RECORD_SCHEMA,
+    statistics=("id", "created_at", "fetched_at"),
+    high_cardinality=("id", "upstream_id", "request_id", "provider_responses"),
+    group_rows=16_384,
+    batch_rows=131_072,
+    part_rows=1_048_576,
+)
+CONTENTS: Final = PartFormat(
+    "contents",
+    pa.schema([("id", pa.string()), ("body", pa.large_binary()), ("fetched_at", pa.timestamp("us", tz="UTC"))]),
+    statistics=("id",),
+    high_cardinality=("id", "body"),
+    group_rows=256,
+    batch_rows=1_024,
+    part_rows=65_536,
+    required=("id", "body", "fetched_at"),
+)
+
 SUFFIX: Final = ".parquet"
-_PREFIX: Final = "part-"
-_PANDAS_INDEX: Final = "__index_level_"
+#: Key of a table's metadata: the files whose records are missing from it because they cannot be read.
+UNREADABLE: Final = b"orstats:unreadable_files"
 
-Rows = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """What one kind of part looks like."""
-
-    folder: str
-    schema: pa.Schema
-    statistics: tuple[str, ...]
-    various: tuple[str, ...]
-    group_rows: int
-    batch_rows: int
-    part_rows: int
-    required: tuple[str, ...] = ("id", "fetched_at")
-
-    @property
-    def repeating(self) -> list[str]:
-        """The columns of text whose values repeat."""
-        return [f.name for f in self.schema if f.type == pa.string() and f.name not in self.various]
-
-    def types(self, encoded: Collection[str]) -> pa.Schema:
-        """Return the schema with some columns of text as dictionaries."""
-        of_numbers = pa.dictionary(pa.int32(), pa.string())
-        return pa.schema([f.with_type(of_numbers) if f.name in encoded else f for f in self.schema])
-
-    @property
-    def keys(self) -> list[str]:
-        """The columns that decide which records are wanted."""
-        return [name for name in ("id", "fetched_at", "created_at", "generation_time") if name in self.schema.names]
-
-    def is_part(self, name: str, columns: Collection[str], *, sealed: bool) -> bool:
-        """Return whether a whole Parquet file belongs to the archive: only such files are read, merged and deleted.
-
-        A part keeps its place when other programs rewrite it under its name, and when it is renamed as it is. Any other
-        file must look like a complete part, so that a table that the user put there stays the user's own.
-        """
-        if not set(self.required) <= set(columns):
-            return False
-        known = self.schema.names
-        complete = set(columns) <= set(known) and 10 * len(columns) >= 9 * len(known)
-        return complete or sealed or name.startswith(_PREFIX)
-
-
-class UnreadablePartError(Exception):
-    """A file among the parts cannot be used."""
-
-    def __init__(self, path: str, why: str, *, foreign: bool = False) -> None:
-        super().__init__(why)
-        self.path = path
-        self.foreign = foreign
+_HOST: Final = "host="
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Parts that are read concurrently.
+_WORKERS: Final = 8
+#: How often parts may vanish during a read, because a compaction replaced them. More often is a fault.
+_TRIES: Final = 20
+#: With more ids than this, sorting them costs more than row-group statistics save.
+_PRUNE_AT_MOST: Final = 50_000
+#: Files with at most this many bytes for each requested id (a record takes 180) contain little else. All columns are
+#: then read at once: in two thirds of the time of finding the rows first, with at most three times the memory.
+_BYTES_AN_ID: Final = 512
+#: A record that was fetched sooner than this after the end of its call may still change (BYOK costs, late fields).
+_SETTLED_AFTER_S: Final = 60
+#: No generation takes longer than a day. A record that says so must not be fetched again every time.
+_LONGEST_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A part, by its path and footer, those of its row groups that may hold something wanted, and its schema."""
-
-    path: str
-    metadata: Any
-    groups: list[int]
-    schema: pa.Schema
-
-    @property
-    def sizes(self) -> list[int]:
-        """Rows of each of those row groups."""
-        return [self.metadata.row_group(group).num_rows for group in self.groups]
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The key columns of those row groups, and perhaps others that were read at once."""
+class KeyColumns:
+    """The key columns of some row groups of a part, and perhaps other columns that were read with them."""
 
     part: Part
+    groups: Sequence[int]
     table: pa.Table
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """The wanted rows of a part, counted through its row groups, ascending."""
+class RowSelection:
+    """Selected rows of a part, ascending, counted through some of its row groups."""
 
     part: Part
-    rows: Rows
+    groups: Sequence[int]
+    rows: RowIndices
+
+    def read(self, columns: Sequence[str], encoded: Sequence[str] = ()) -> Iterator[pa.Table]:
+        """Yield the rows, one row group after the other; row groups without any are skipped."""
+        if not len(self.rows):
+            return
+        start = 0
+        with self.part as part:
+            for group in self.groups:
+                end = start + part.metadata.row_group(group).num_rows
+                first, last = np.searchsorted(self.rows, (start, end))
+                if last > first:
+                    yield filter_rows(part.read([group], columns, encoded), self.rows[first:last] - start)
+                start = end
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The parts in a directory by their path, oldest first, and the files that cannot be used."""
+
+    entries: dict[str, Entry]
+    problems: list[UnreadablePartError]
+
+
+class Dataset:
+    """The parts of one format of one host. An object serves one call: it remembers which files are damaged."""
+
+    def __init__(self, store: Store, form: PartFormat, host: str) -> None:
+        self.store = store
+        self.form = form
+        self.host = host
+        self.directory = host_directory(form, host)
+        self._damaged: dict[str, UnreadablePartError] = {}
+
+    def list_parts(self) -> Listing:
+        """List the parts, without files that are being written."""
+        entries, problems = {}, list(self._damaged.values())
+        for entry in self.store.files(self.directory):
+            path = f"{self.directory}/{entry.name}"
+            if entry.is_hidden or path in self._damaged:
+                continue
+            if entry.is_file:
+                if entry.name.endswith(SUFFIX):
+                    entries[path] = entry
+            elif entry.name.endswith(SUFFIX):
+                problems.append(UnreadablePartError(path, "It is a directory or a broken link, not a file."))
+            elif any(name.endswith(SUFFIX) for name in self.store.tree(path)):
+                why = "It is a subdirectory, which is not searched. Move its Parquet files up, or out of the archive."
+                problems.append(UnreadablePartError(path, why))
+        return Listing(entries, problems)
+
+    def scan(
+        self, listing: Listing, read: Callable[[Part], T], verified: VerifiedParts | None = None
+    ) -> tuple[list[tuple[Part, T]], list[UnreadablePartError]]:
+        """Return what ``read`` makes of each open part, in order, and the files that cannot be used.
+
+        With ``verified``, each part that it does not know yet is first read to its end and compared with its seal.
+        """
+
+        def open_and_read(path: str) -> tuple[Part, T] | UnreadablePartError:
+            try:
+                with Part(self.store, self.form, path) as part:
+                    if verified is not None and not verified.includes(path, listing.entries[path]):
+                        part.verify()
+                    return part, read(part)
+            except UnreadablePartError as error:
+                return error
+
+        started = time.time()
+        results = _in_threads(open_and_read, list(listing.entries))
+        found = [result for result in results if not isinstance(result, UnreadablePartError)]
+        if verified is not None:
+            verified.update(self.directory, listing.entries, {part.path for part, _ in found}, started)
+        return found, [*listing.problems, *(one for one in results if isinstance(one, UnreadablePartError))]
+
+    def retry_on_compaction(self, action: Callable[[], T]) -> T:
+        """Run an action that reads parts again until no part vanishes or turns out to be damaged meanwhile."""
+        vanished = 0
+        while True:
+            try:
+                return action()
+            except UnreadablePartError as error:
+                self._damaged[error.path] = error
+            except FileNotFoundError as error:
+                vanished += 1
+                if vanished == _TRIES:
+                    raise OSError(f"files kept vanishing while they were read, {error} among them") from error
+
+    def warn(self, problems: Sequence[UnreadablePartError]) -> list[str]:
+        """Log each file that cannot be used, with a reason and advice; return those that belong to the archive."""
+        for problem in problems:
+            meaning = "ignored" if problem.foreign else "skipped; its records count as not archived"
+            logger.warning("Archive file %s is %s. %s", self.store.full(problem.path), meaning, problem)
+        return sorted(self.store.full(problem.path) for problem in problems if not problem.foreign)
+
+    def read_newest(
+        self,
+        ids: Sequence[str] | None,
+        *,
+        settled_only: bool,
+        columns: Collection[str] | None = None,
+        encoded: bool = False,
+    ) -> pa.Table:
+        """Return the newest record of each id (of all when None), or only some columns of it.
+
+        With ``encoded``, text that repeats is returned as dictionaries. Files that cannot be read are logged; the
+        metadata of the table's schema lists them as JSON under :data:`UNREADABLE`.
+        """
+        wanted = None if ids is None else _id_array(ids)
+        ordered = sorted(wanted.to_pylist()) if wanted is not None and len(wanted) <= _PRUNE_AT_MOST else None
+        names = [name for name in self.form.schema.names if columns is None or name in columns]
+        dictionaries = [name for name in self.form.dictionary_columns if encoded and name in names]
+        nothing = self.form.types(dictionaries).empty_table().select(names)
+
+        def read() -> pa.Table:
+            listing = self.list_parts()
+            size = sum(entry.size for entry in listing.entries.values())
+            at_once = wanted is not None and size <= _BYTES_AN_ID * len(wanted)
+            more, more_encoded = (names, dictionaries) if at_once else ((), ())
+            key_names = list(dict.fromkeys((*self.form.keys, *more)))
+
+            def read_keys(part: Part) -> KeyColumns:
+                groups = part.groups if ordered is None else part.groups_with(ordered)
+                return KeyColumns(part, groups, part.read(groups, key_names, more_encoded))
+
+            found, problems = self.scan(listing, read_keys)
+            keys = [one for _, one in found]
+            selected = select_newest(keys, wanted, settled_only=settled_only)
+            if at_once:
+                table = pa.concat_tables([nothing, *_filter_loaded(keys, selected, names)])
+            else:
+                del found, keys  # a million keys take 60 MB, which the rows can use
+                table = pa.concat_tables([nothing, *_load_selected(selected, names, dictionaries)])
+            unreadable = self.warn(problems)
+            return table.replace_schema_metadata({UNREADABLE: json.dumps(unreadable)}) if unreadable else table
+
+        return self.retry_on_compaction(read)
+
+    def read_record(self, generation_id: str, *, settled_only: bool) -> dict[str, Any] | None:
+        """Return the newest record of one id as Python values, without pandas, which much of pyarrow imports."""
+
+        def find(part: Part) -> list[dict[str, Any]]:
+            rows = []
+            for group in part.groups_with([generation_id]):
+                ids = part.read([group], ["id"])["id"].to_pylist()
+                if generation_id in ids:
+                    table = part.read([group], self.form.schema.names)
+                    rows += [_row(table, row) for row, one in enumerate(ids) if one == generation_id]
+            return rows
+
+        def read() -> dict[str, Any] | None:
+            found, problems = self.scan(self.list_parts(), find)
+            self.warn(problems)
+            rows = [row for _, rows in found for row in rows]
+            # Of equally new records max() returns the first, and the last one stored is to win.
+            newest = max(reversed(rows), key=lambda row: row["fetched_at"] or _EPOCH, default=None)
+            return None if newest is None or (settled_only and not _is_settled(newest)) else newest
+
+        return self.retry_on_compaction(read)
+
+
+def select_newest(keys: Sequence[KeyColumns], wanted: pa.Array | None, *, settled_only: bool) -> list[RowSelection]:
+    """Return for each part the rows that are the newest of their id.
+
+    Of equally new records the one in the last part wins. With ``settled_only`` an id is skipped when its newest record
+    was fetched less than a minute after the end of its call, which began at ``created_at``.
+    """
+    if not keys:
+        return []
+    table = pa.concat_tables([one.table for one in keys])
+    if wanted is None:
+        encoded = table["id"].dictionary_encode()
+        codes = pa.chunked_array([chunk.indices for chunk in encoded.chunks], pa.int32())
+    else:
+        codes = pc.index_in(table["id"], value_set=wanted)
+    code = codes.fill_null(-1).to_numpy()
+    rows = np.flatnonzero(code >= 0)
+    if len(rows) and np.bincount(code[rows]).max() > 1:
+        fetched = table["fetched_at"].cast(pa.int64()).fill_null(-(2**62)).to_numpy()[rows]  # missing: the oldest
+        order = np.lexsort((fetched, code[rows]))
+        ordered = code[rows][order]
+        newest = np.append(ordered[1:] != ordered[:-1], True)
+        rows = np.sort(rows[order[newest]])
+    if settled_only and "created_at" in table.column_names:
+        age_ms = pc.subtract(table["fetched_at"], table["created_at"]).cast(pa.int64()).to_numpy() / 1000
+        ran_ms = np.nan_to_num(table["generation_time"].to_numpy()).clip(0, _LONGEST_MS)
+        settled = age_ms - ran_ms >= _SETTLED_AFTER_S * 1000  # a missing time is NaN, and never settled
+        rows = rows[settled[rows]]
+    ends = np.cumsum([one.table.num_rows for one in keys])
+    pieces = np.split(rows, np.searchsorted(rows, ends[:-1]))
+    return [
+        RowSelection(one.part, one.groups, piece - (end - one.table.num_rows))
+        for one, piece, end in zip(keys, pieces, ends, strict=True)
+    ]
+
+
+def _is_settled(row: Mapping[str, Any]) -> bool:
+    if row["created_at"] is None or row["fetched_at"] is None:
+        return False
+    ran_ms = min(max(row["generation_time"] or 0, 0), _LONGEST_MS)
+    return bool(row["fetched_at"] - row["created_at"] >= timedelta(seconds=_SETTLED_AFTER_S, milliseconds=ran_ms))
+
+
+def filter_rows(table: pa.Table, rows: RowIndices) -> pa.Table:
+    """Return some rows of a table, ascending; the table itself if they are all."""
+    if len(rows) == table.num_rows:
+        return table
+    mask = np.zeros(table.num_rows, dtype=bool)
+    mask[rows] = True
+    return table.filter(pa.array(mask))
+
+
+def _filter_loaded(
+    keys: Sequence[KeyColumns], selected: Sequence[RowSelection], columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    for one, selection in zip(keys, selected, strict=True):
+        if len(selection.rows):
+            yield filter_rows(one.table.select(columns), selection.rows)
+
+
+def _load_selected(
+    selected: Sequence[RowSelection], columns: Sequence[str], encoded: Sequence[str]
+) -> Iterator[pa.Table]:
+    touched = [one for one in selected if len(one.rows)]
+    for tables in _in_threads(lambda one: list(one.read(columns, encoded)), touched):
+        yield from tables
+
+
+def _in_threads(action: Callable[[S], T], items: Sequence[S]) -> list[T]:
+    if len(items) < 2:  # noqa: PLR2004 - nothing to do concurrently
+        return [action(item) for item in items]
+    with ThreadPoolExecutor(min(_WORKERS, len(items))) as pool:
+        return list(pool.map(action, items))
+
+
+def _row(table: pa.Table, row: int) -> dict[str, Any]:
+    """Return one row as Python values; pyarrow's own conversion of times imports pandas."""
+    values = {}
+    for name in table.column_names:
+        cell = table[name].slice(row, 1)
+        if pa.types.is_timestamp(cell.type):
+            microseconds = cell.cast(pa.int64()).to_pylist()[0]
+            values[name] = None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+        else:
+            values[name] = cell.to_pylist()[0]
+    return values
+
+
+def _id_array(ids: Sequence[str]) -> pa.Array:
+    try:
+        array = pa.array(ids, pa.string())
+    except UnicodeEncodeError:
+        # Half a surrogate pair cannot be stored, so such an id is not in the archive.
+        array = pa.array([i for i in ids if i == i.encode("utf-8", "ignore").decode()], pa.string())
+    return array.drop_null()
 
 
 def part_name() -> str:
-    """Return a name that no other process or thread takes, and that sorts by time.
+    """Return a name that no other process or thread uses, and that sorts by time.
 
-    Examples
-    --------
     >>> part_name().startswith("part-2")
     True
     """
-    now = datetime.now(UTC)
-    return f"part-{now:%Y%m%dT%H%M%S%f}Z-{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
+    return f"part-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
 
 
-def renamed(name: str) -> str:
+def successor_name(name: str) -> str:
     """Return a new name for the successor of a part, which sorts where the part did.
 
-    Examples
-    --------
-    >>> renamed("part-20260101T000000000000Z-1-00000000.parquet")[:-16]
+    >>> successor_name("part-20260101T000000000000Z-1-00000000.parquet")[:-16]
     'part-20260101T000000000000Z-1-'
     """
     same_place, found = re.subn(r"(?<=-)[0-9a-f]{8}(?=\.parquet$)", os.urandom(4).hex(), name)
     return same_place if found else part_name()
 
 
-def parts_of(store: Store, directory: str) -> list[Entry]:
-    """Return the files in a directory that may be parts, oldest first; files being written are not among them."""
-    return [
-        entry
-        for entry in store.files(directory)
-        if entry.is_file and entry.name.endswith(SUFFIX) and not entry.is_hidden
-    ]
+def host_directory(form: PartFormat, host: str) -> str:
+    """Return the directory of a host, which is inside the archive whatever the host's name is.
+
+    Host names are case-insensitive. Special characters are percent-encoded, as DuckDB, Polars and Spark expect it.
+
+    >>> host_directory(GENERATIONS, "127.0.0.1:8000"), host_directory(GENERATIONS, "../../etc")
+    ('generations/host=127.0.0.1%3A8000', 'generations/host=..%2F..%2Fetc')
+    """
+    if not host:
+        raise ConfigError("host must be the host name of an API, such as openrouter.ai, got ''.")
+    return f"{form.folder}/{_HOST}{quote(host.lower(), safe='', errors='replace')}"
 
 
-def irregular_parts(store: Store, directory: str) -> list[UnreadablePartError]:
-    """Return what is named like a part and is not a file, and directories with files that are named like parts."""
-    problems = []
-    for entry in store.files(directory):
-        path = f"{directory}/{entry.name}"
-        if entry.is_file or entry.is_hidden:
-            continue
-        if entry.name.endswith(SUFFIX):
-            problems.append(UnreadablePartError(path, "It is a directory or a broken link, not a file."))
-        elif any(name.endswith(SUFFIX) for name in store.tree(path)):
-            problems.append(
-                UnreadablePartError(
-                    path,
-                    "It is a subdirectory, which is not searched. Move its Parquet files up, or out of the archive.",
-                )
-            )
-    return problems
-
-
-def unknown_fields(dataset: Dataset, schema: pa.Schema) -> list[pa.Field]:
-    """Return the fields that this version does not know; they are carried over when a part is rewritten."""
-    known = {*dataset.schema.names}
-    return [f for f in schema if f.name not in known and not f.name.startswith(_PANDAS_INDEX)]
-
-
-def producer(dataset: Dataset, batches: Iterable[pa.Table], more: Sequence[pa.Field] = ()) -> Callable[[Any], None]:
-    """Return a function that writes the tables as one Parquet file, with more fields than the dataset's own."""
-
-    def produce(sink: Any) -> None:
-        schema = pa.schema([*dataset.schema, *more], METADATA)
-        with pq.ParquetWriter(
-            sink,
-            schema,
-            compression="zstd",
-            write_statistics=list(dataset.statistics),
-            use_dictionary=[f.name for f in dataset.schema if f.name not in dataset.various],
-            write_page_checksum=True,
-        ) as writer:
-            for batch in batches:
-                writer.write_table(batch.replace_schema_metadata(METADATA), row_group_size=dataset.group_rows)
-            writer.add_key_value_metadata(UNSEALED)
-        seal(sink)
-
-    return produce
+def stored_hosts(store: Store, form: PartFormat) -> list[str]:
+    """Return the hosts that have a directory, sorted."""
+    names = store.directories(form.folder)
+    found = [unquote(name.removeprefix(_HOST)) for name in names if name.startswith(_HOST)]
+    return sorted(host for host in found if host and host_directory(form, host).rpartition("/")[2] in names)

@@ -1,4 +1,4 @@
-"""An archive in an object store, as DuckDB reads files: through fsspec, which asks pyarrow."""
+"""Let DuckDB read the files of an object store through fsspec and pyarrow."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec import AbstractFileSystem
 
-from orstats.archive.storage import Store
+from orstats.archive.storage import RemoteStore
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-def mount(connection: DuckDBPyConnection, store: Store) -> str:
-    """Let a connection read the files of a store; return what to put before :meth:`Store.full` of their paths."""
-    # A name of its own: two archives with different credentials may be read by one connection.
+def mount(connection: DuckDBPyConnection, store: RemoteStore) -> str:
+    """Let a connection read the files of a store; return the prefix for the store's full paths."""
+    # A unique name: two archives with different credentials may be read by one connection.
     files = _Files(f"orstats-{secrets.token_hex(8)}", store)
     connection.register_filesystem(files)
     return f"{files.protocol}://"
 
 
 class _Files(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """Whole files that never change."""
+    """Files that never change."""
 
     cachable = False
 
-    def __init__(self, protocol: str, store: Store) -> None:
+    def __init__(self, protocol: str, store: RemoteStore) -> None:
         super().__init__(skip_instance_cache=True)
         self.protocol = protocol
         self._store = store
@@ -63,10 +63,10 @@ class _Files(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
 
 
 class _File:
-    """An open file in which each thread has a place of its own.
+    """An open file in which each thread has its own position.
 
-    DuckDB reads one open file in several threads, each time by a seek and then a read: with one place for all of them
-    a thread would now and then read where another one had gone.
+    DuckDB reads one open file in several threads, each by a seek and then a read. With a shared position a thread
+    would sometimes read where another one has moved it.
     """
 
     def __init__(self, file: Any) -> None:

@@ -1,43 +1,30 @@
-"""Delete chosen generations from an archive, with every copy of them: for privacy requests and retention."""
+"""Delete selected generations from an archive, with every copy of them: for privacy requests and retention."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orstats.archive.compaction import remove_stale, write_checked
-from orstats.archive.dataset import (
-    SUFFIX,
-    Dataset,
-    UnreadablePartError,
-    irregular_parts,
-    parts_of,
-    renamed,
-    unknown_fields,
-)
-from orstats.archive.layout import CONTENTS, GENERATIONS, directory
-from orstats.archive.newest import until_stable
-from orstats.archive.reader import Reader
-from orstats.archive.storage import Entry, Store
+from orstats.archive.compaction import remove_stale, write_verified
+from orstats.archive.dataset import CONTENTS, GENERATIONS, SUFFIX, Dataset, successor_name
+from orstats.archive.part import PREFIX, Part, UnreadablePartError
+from orstats.archive.storage import Entry
 from orstats.errors import ConfigError
 from orstats.ids.formats import clean_id, id_created_at
 
 Mask = npt.NDArray[np.bool_]
 
-_COLUMNS: Final = ("id", "created_at", "fetched_at", "external_user", "model")
-
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Which generations are meant: those that meet all of the criteria that are given."""
+    """Which generations to delete: those that meet all given criteria."""
 
     ids: Sequence[str] | None = None
     users: Sequence[str] | None = None
@@ -60,12 +47,12 @@ class Criteria:
         return cls(cleaned, _texts(user), _texts(model), _moment("after", after), _moment("before", before))
 
     @property
-    def needs_records(self) -> bool:
-        """Whether only a record can tell: what is stored of a content has neither user nor model."""
+    def need_records(self) -> bool:
+        """Whether they need records: stored contents have neither user nor model."""
         return self.users is not None or self.models is not None
 
     def meet(self, table: pa.Table) -> Mask:
-        """Return for each row whether it meets them all."""
+        """Return for each row whether it meets all of them."""
         met = np.ones(table.num_rows, dtype=bool)
         for name, values in (("id", self.ids), ("external_user", self.users), ("model", self.models)):
             if values is not None:
@@ -121,148 +108,136 @@ class _Search:
 
     ids: list[pa.ChunkedArray] = field(default_factory=list)
     without_record: set[str] = field(default_factory=set)
-    problems: dict[str, UnreadablePartError] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=lambda: {GENERATIONS.folder: 0, CONTENTS.folder: 0})
     files: int = 0
 
 
 def forget(
-    store: Store,
-    hosts: Callable[[Dataset], Sequence[str]],
-    criteria: Criteria,
-    *,
-    contents_only: bool,
-    dry_run: bool,
+    records: Sequence[Dataset], contents: Sequence[Dataset], criteria: Criteria, *, contents_only: bool, dry_run: bool
 ) -> Forgotten:
     """Delete the generations that meet the criteria, in every part that has a copy of them.
 
-    Safe at any moment, as a compaction is: the successor of a part is on disk before the part is deleted. Contents go
-    first, as their records say whose they are: after a crash the same call finishes the work.
+    Safe at any moment, as a compaction is: the successor of a part is on disk before the part is deleted. Contents are
+    deleted first, as their records say whose they are: after a crash, the same call finishes the work.
     """
     search = _Search()
-    for host in hosts(CONTENTS):
-        until_stable(partial(_search_contents, store, directory(CONTENTS, host), criteria, search))
-    for host in hosts(GENERATIONS):
-        until_stable(partial(_search_records, store, directory(GENERATIONS, host), criteria, search))
+    for dataset in (*contents, *records):
+        dataset.retry_on_compaction(partial(_find, dataset, criteria, search))
     chunks = [chunk for column in search.ids for chunk in column.chunks]
     ids = pa.chunked_array(chunks, pa.string()).drop_null().unique()
-    for dataset in (CONTENTS,) if contents_only else (CONTENTS, GENERATIONS):
-        for host in hosts(dataset):
-            _delete_rows(store, dataset, directory(dataset, host), ids, search, dry_run=dry_run)
+    for dataset in (*contents, *(() if contents_only else records)):
+        _delete_rows(dataset, ids, search, dry_run=dry_run)
     return Forgotten(
         generations=len(ids),
         records=search.rows[GENERATIONS.folder],
         contents=search.rows[CONTENTS.folder],
         files=search.files,
         unattributed=len(search.without_record),
-        unsearched=tuple(sorted(f"{store.full(path)}: {error}" for path, error in search.problems.items())),
+        unsearched=tuple(sorted(search.problems.values())),
     )
 
 
-def _search_contents(
-    store: Store, folder: str, criteria: Criteria, search: _Search, skip: Mapping[str, UnreadablePartError]
-) -> None:
-    """Find contents by what is known without their records."""
-    for path in _paths(store, folder, search, skip):
-        for table in _tables(store, CONTENTS, path, ("id", "fetched_at"), search):
-            if criteria.needs_records:
+def _find(dataset: Dataset, criteria: Criteria, search: _Search) -> None:
+    """Find the ids of a dataset that meet the criteria, and the contents whose record is needed for that."""
+    columns = [
+        name
+        for name in ("id", "created_at", "fetched_at", "external_user", "model")
+        if name in dataset.form.schema.names
+    ]
+    for path in _paths(dataset, search):
+        for table in _tables(dataset, path, columns, search):
+            if dataset.form is CONTENTS and criteria.need_records:
                 search.without_record.update(table["id"].drop_null().to_pylist())
-            else:
-                search.ids.append(table["id"].filter(pa.array(criteria.meet(table))))
-
-
-def _search_records(
-    store: Store, folder: str, criteria: Criteria, search: _Search, skip: Mapping[str, UnreadablePartError]
-) -> None:
-    for path in _paths(store, folder, search, skip):
-        for table in _tables(store, GENERATIONS, path, _COLUMNS, search):
+                continue
             search.ids.append(table["id"].filter(pa.array(criteria.meet(table))))
             if search.without_record:
                 search.without_record.difference_update(table["id"].to_pylist())
 
 
-def _paths(store: Store, folder: str, search: _Search, skip: Mapping[str, UnreadablePartError]) -> list[str]:
-    """Return the parts, and note whatever else may hold copies, under any name."""
-    everything = store.tree(folder)  # first: what is renamed into a part meanwhile is among the parts
-    parts = [f"{folder}/{entry.name}" for entry in parts_of(store, folder)]
-    known = {*parts, *(f"{folder}/{entry.name}" for entry in store.files(folder) if entry.is_temporary)}
-    others = [path for path in everything if path not in known and _is_parquet(store, path)]
+def _paths(dataset: Dataset, search: _Search) -> list[str]:
+    """Return the parts, and note all other files that may contain copies, under any name."""
+    store, folder = dataset.store, dataset.directory
+    everything = store.tree(folder)  # first: a file that is renamed to a part meanwhile is among the parts
+    listing = dataset.list_parts()
+    known = {*listing.entries, *(f"{folder}/{entry.name}" for entry in store.files(folder) if entry.is_temporary)}
+    others = [path for path in everything if path not in known and _is_parquet(dataset, path)]
     for path in others:
         why = "is in a subdirectory" if "/" in path.removeprefix(f"{folder}/") else "is not named like a part"
-        search.problems[path] = UnreadablePartError(path, f"It {why}, which is not searched.")
-    search.problems |= skip
-    for error in irregular_parts(store, folder):
+        _note(dataset, search, UnreadablePartError(path, f"It {why}, which is not searched."))
+    for error in listing.problems:
         if not any(path.startswith(f"{error.path}/") for path in others):
-            search.problems[error.path] = error
-    return [path for path in parts if path not in search.problems]
+            _note(dataset, search, error)
+    return [path for path in listing.entries if path not in search.problems]
 
 
-def _tables(store: Store, dataset: Dataset, path: str, columns: Sequence[str], search: _Search) -> Iterator[pa.Table]:
+def _note(dataset: Dataset, search: _Search, error: UnreadablePartError) -> None:
+    search.problems[error.path] = f"{dataset.store.full(error.path)}: {error}"
+
+
+def _tables(dataset: Dataset, path: str, columns: Sequence[str], search: _Search) -> Iterator[pa.Table]:
     try:
-        with Reader(store, dataset, path) as reader:
-            for group in range(reader.metadata.num_row_groups):
-                yield reader.read([group], columns)
+        with Part(dataset.store, dataset.form, path) as part:
+            for group in part.groups:
+                yield part.read([group], columns)
     except UnreadablePartError as error:
         if not error.foreign:
-            search.problems[path] = error
+            _note(dataset, search, error)
 
 
-def _delete_rows(
-    store: Store, dataset: Dataset, folder: str, ids: pa.ChunkedArray, search: _Search, *, dry_run: bool
-) -> None:
-    """Delete rows from the parts in a directory, and from those that others write meanwhile, until none has one."""
+def _delete_rows(dataset: Dataset, ids: pa.ChunkedArray, search: _Search, *, dry_run: bool) -> None:
+    """Delete rows from the parts of a dataset, and from those that others write meanwhile, until none has one."""
     if not dry_run:
-        remove_stale(store, folder)
+        remove_stale(dataset)
     seen: set[str] = set()
-    while paths := [path for path in _paths(store, folder, search, {}) if path not in seen]:
+    while paths := [path for path in _paths(dataset, search) if path not in seen]:
         for path in paths:
             seen.add(path)
             try:
-                count = sum(_is_meant(table, ids).sum() for table in _tables(store, dataset, path, ("id",), search))
+                count = sum(_is_selected(table, ids).sum() for table in _tables(dataset, path, ("id",), search))
                 if count and not dry_run and path not in search.problems:
-                    _rewrite(store, dataset, folder, path, ids, seen)
+                    _rewrite(dataset, path, ids, seen)
             except FileNotFoundError:
                 continue  # another process replaced it: its successor is in the next listing
             except UnreadablePartError as error:
-                search.problems[path] = error
+                _note(dataset, search, error)
                 continue
-            search.rows[dataset.folder] += int(count)
+            search.rows[dataset.form.folder] += int(count)
             search.files += bool(count)
     if not dry_run:
-        store.remove_directory(folder)
+        dataset.store.remove_directory(dataset.directory)
 
 
-def _rewrite(store: Store, dataset: Dataset, folder: str, path: str, ids: pa.ChunkedArray, seen: set[str]) -> None:
-    with Reader(store, dataset, path) as reader:
-        more = unknown_fields(dataset, reader.schema)
-        columns = [*dataset.schema.names, *(one.name for one in more)]
+def _rewrite(dataset: Dataset, path: str, ids: pa.ChunkedArray, seen: set[str]) -> None:
+    with Part(dataset.store, dataset.form, path) as part:
+        more = dataset.form.unknown_fields(part.schema)
+        columns = [*dataset.form.schema.names, *(one.name for one in more)]
 
         def kept() -> Iterator[pa.Table]:
-            for group in range(reader.metadata.num_row_groups):
-                table = reader.read([group], columns)
-                yield table.filter(pa.array(~_is_meant(table, ids)))
+            for group in part.groups:
+                table = part.read([group], columns)
+                yield table.filter(pa.array(~_is_selected(table, ids)))
 
         is_empty = not any(table.num_rows for table in kept())
-        name = renamed(path.rpartition("/")[2])
-        successor = f"{folder}/{name}"
+        successor = f"{dataset.directory}/{successor_name(path.rpartition('/')[2])}"
         if not is_empty:
-            write_checked(store, dataset, folder, name, kept(), more)
+            write_verified(dataset, successor, kept(), more)
     if not is_empty:
         seen.add(successor)
-        if all(f"{folder}/{entry.name}" != path for entry in parts_of(store, folder)):
+        if path not in dataset.list_parts().entries:
             # Another process deleted the part, and perhaps other rows with it: this successor would bring them back.
-            store.delete(successor)
+            dataset.store.delete(successor)
             raise FileNotFoundError(path)
-    store.delete(path)
+    dataset.store.delete(path)
 
 
-def _is_meant(table: pa.Table, ids: pa.ChunkedArray) -> Mask:
-    meant: Mask = pc.is_in(table["id"], value_set=ids).to_numpy()
-    return meant
+def _is_selected(table: pa.Table, ids: pa.ChunkedArray) -> Mask:
+    selected: Mask = pc.is_in(table["id"], value_set=ids).to_numpy()
+    return selected
 
 
 def _created(table: pa.Table) -> npt.NDArray[np.float64]:
-    """Return when each was created, by its record or by its id, in microseconds; NaN when neither says."""
+    """Return the time of creation in microseconds, from the record or else the id; NaN when neither has one."""
     created = np.full(table.num_rows, np.nan)
     if "created_at" in table.column_names:
         created = table["created_at"].cast(pa.int64()).to_numpy().astype(np.float64)
@@ -276,23 +251,24 @@ def _microseconds(moment: datetime) -> int:
     return round(moment.astimezone(UTC).timestamp() * 1e6)
 
 
-def forget_all(store: Store, dataset: Dataset, folder: str) -> list[str]:
-    """Delete every part in a directory, whole or not, and the files that are being written.
+def forget_all(dataset: Dataset) -> list[str]:
+    """Delete every part of a dataset, damaged or not, and the files that are being written.
 
-    Return the other Parquet files below it: they may be copies.
+    Return the other Parquet files below its directory: they may be copies.
     """
+    store, folder = dataset.store, dataset.directory
     # Until nothing is left: a compaction may just have made a new part of the old ones.
-    while entries := [entry for entry in store.files(folder) if _is_ours(store, dataset, folder, entry)]:
+    while entries := [entry for entry in store.files(folder) if _is_own(dataset, entry)]:
         for entry in entries:
             store.delete(f"{folder}/{entry.name}")
     store.remove_directory(folder)
-    return [path for path in store.tree(folder) if _is_parquet(store, path)]
+    return [path for path in store.tree(folder) if _is_parquet(dataset, path)]
 
 
-def _is_parquet(store: Store, path: str) -> bool:
-    """Whether a file of any name may hold what a part holds; so may one that cannot be opened."""
+def _is_parquet(dataset: Dataset, path: str) -> bool:
+    """Return whether a file of any name may contain what a part contains; so may one that cannot be opened."""
     try:
-        with store.open(path) as file:
+        with dataset.store.open(path) as file:
             return bool(file.read(4) == b"PAR1")
     except FileNotFoundError:
         return False
@@ -300,13 +276,13 @@ def _is_parquet(store: Store, path: str) -> bool:
         return True
 
 
-def _is_ours(store: Store, dataset: Dataset, folder: str, entry: Entry) -> bool:
+def _is_own(dataset: Dataset, entry: Entry) -> bool:
     if entry.is_temporary or not entry.name.endswith(SUFFIX):
         return entry.is_temporary
-    if entry.name.startswith("part-"):
+    if entry.name.startswith(PREFIX):
         return entry.is_file
     try:
-        with Reader(store, dataset, f"{folder}/{entry.name}"):
+        with Part(dataset.store, dataset.form, f"{dataset.directory}/{entry.name}"):
             return True
     except (UnreadablePartError, OSError):
         return False

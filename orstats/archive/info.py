@@ -1,21 +1,17 @@
-"""What an archive holds, as a frame."""
+"""What an archive contains, as a DataFrame."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orstats.archive.checked import Checked
-from orstats.archive.dataset import Dataset, UnreadablePartError, irregular_parts, parts_of
-from orstats.archive.newest import until_stable, warn_unreadable
-from orstats.archive.reader import read_keys
-from orstats.archive.storage import Store
+from orstats.archive.dataset import CONTENTS, GENERATIONS, Dataset
+from orstats.archive.part import PartFormat
+from orstats.archive.verified import VerifiedParts
 
 _DTYPES: Final = {
     "parts": "Int64",
@@ -31,64 +27,37 @@ _DTYPES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Holding:
-    parts: int
-    damaged: int
-    ignored: int
-    rows: int
-    ids: int
-    size: int
-    oldest: Any
-    newest: Any
-
-
 def info_frame(
-    store: Store, checked: Checked, hosts: Sequence[str], datasets: Sequence[tuple[Dataset, Callable[[str], str]]]
+    hosts: Sequence[str], dataset: Callable[[PartFormat, str], Dataset], verified: VerifiedParts
 ) -> pd.DataFrame:
     """Return one row per host: see :meth:`orstats.archive.archive.Archive.info`."""
     rows = []
     for host in hosts:
-        records, contents = (
-            until_stable(partial(_holding, store, checked, dataset, directory(host))) for dataset, directory in datasets
-        )
-        rows.append(
-            (
-                records.parts,
-                records.damaged + contents.damaged,
-                records.ignored + contents.ignored,
-                records.rows,
-                records.ids,
-                records.size,
-                records.oldest,
-                records.newest,
-                contents.ids,
-                contents.size,
-            )
-        )
+        records, contents = (_count(dataset(form, host), verified) for form in (GENERATIONS, CONTENTS))
+        both = {name: records[name] + contents[name] for name in ("damaged", "ignored")}
+        rows.append(records | both | {"contents": contents["ids"], "contents_bytes": contents["bytes"]})
     index = pd.Index(pd.array(list(hosts), dtype="string"), name="host")
     return pd.DataFrame(rows, columns=list(_DTYPES), index=index).astype(_DTYPES)
 
 
-def _holding(
-    store: Store, checked: Checked, dataset: Dataset, directory: str, skip: Mapping[str, UnreadablePartError]
-) -> _Holding:
-    problems = [*irregular_parts(store, directory), *skip.values()]
-    entries = [entry for entry in parts_of(store, directory) if f"{directory}/{entry.name}" not in skip]
-    problems += checked.check(store, dataset, directory, entries)
-    unusable = {problem.path for problem in problems}
-    paths = [path for entry in entries if (path := f"{directory}/{entry.name}") not in unusable]
-    keys, broken = read_keys(store, dataset, paths, None)
-    problems += broken
-    warn_unreadable(store, problems)
-    ignored = sum(problem.foreign for problem in problems)
-    counts = (len(keys), len(problems) - ignored, ignored)
-    size = sum(entry.size for entry in parts_of(store, directory))
-    tables = [one.table for one in keys]
-    rows = sum(table.num_rows for table in tables)
-    if not rows:
-        return _Holding(*counts, 0, 0, size, None, None)
-    table = pa.concat_tables(tables)
-    span = pc.min_max(table["created_at"]).as_py() if "created_at" in table.column_names else {"min": None, "max": None}
-    ids = pc.count_distinct(table["id"]).as_py()
-    return _Holding(*counts, rows, ids, size, span["min"], span["max"])
+def _count(dataset: Dataset, verified: VerifiedParts) -> dict[str, Any]:
+    def count() -> dict[str, Any]:
+        listing = dataset.list_parts()
+        found, problems = dataset.scan(listing, lambda part: part.read(part.groups, dataset.form.keys), verified)
+        dataset.warn(problems)
+        ignored = sum(problem.foreign for problem in problems)
+        table = pa.concat_tables([dataset.form.schema.empty_table().select(dataset.form.keys), *(t for _, t in found)])
+        times = table["created_at"] if "created_at" in table.column_names else pa.nulls(0)
+        span = pc.min_max(times).as_py()
+        return {
+            "parts": len(found),
+            "damaged": len(problems) - ignored,
+            "ignored": ignored,
+            "rows": table.num_rows,
+            "ids": pc.count_distinct(table["id"]).as_py(),
+            "bytes": sum(entry.size for entry in listing.entries.values()),
+            "oldest": span["min"],
+            "newest": span["max"],
+        }
+
+    return dataset.retry_on_compaction(count)

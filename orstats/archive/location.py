@@ -1,11 +1,9 @@
-"""The place an archive was told to be at, and the store that this is."""
+"""Where an archive is: a path or URL, and the store behind it."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,9 +13,8 @@ import platformdirs
 import pyarrow as pa
 from pyarrow import fs
 
-from orstats._atomic_write import FULL
 from orstats.archive.storage import LocalStore, RemoteStore, Store
-from orstats.errors import ArchiveError, ConfigError
+from orstats.errors import ConfigError
 
 _SCHEMES: Final = ("file", "s3", "gs", "gcs", "abfs", "abfss")
 #: A URL whose slashes were lost: one slash, backslashes, or none after a scheme that is known.
@@ -29,13 +26,13 @@ _SECRET: Final = re.compile(r"(?i)([?&][^=&]*(?:secret|token|password|key|sig|cr
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Location:
-    """An absolute path, or a URL that may hold credentials: so it has no repr of its own."""
+    """An absolute path, or a URL that may contain credentials and is therefore not shown in a repr."""
 
     text: str
 
     @classmethod
     def of(cls, path: str | os.PathLike[str] | None) -> Location:
-        """Return the given location, else that of the environment, else the platform's directory for user data."""
+        """Return the given location, or else that of ORSTATS_ARCHIVE or the platform's user data directory."""
         try:
             chosen = path if path is not None else os.environ.get("ORSTATS_ARCHIVE") or _default()
             text = os.fsdecode(chosen)
@@ -52,50 +49,34 @@ class Location:
             ) from error
         scheme = scheme.lower()
         if scheme not in _SCHEMES:
-            raise ConfigError(f"An archive is a directory or a URL with one of {', '.join(_SCHEMES)}; not {scheme}://.")
+            accepted = ", ".join(f"{one}://" for one in _SCHEMES)
+            raise ConfigError(f"archive must be a directory or a URL ({accepted}), got {scheme}://….")
         if scheme == "file":
             return cls(_local_path(text))
         return cls(f"{scheme}://{rest}")
 
     @property
     def scheme(self) -> str:
-        """What stands before ``://``; nothing for a path."""
+        """The scheme of the URL; empty for a path."""
         return self.text.partition("://")[0] if "://" in self.text else ""
 
     @property
     def shown(self) -> str:
         """Path or URL without credentials."""
-        return _redact(self.text) if self.scheme else self.text
+        return redact(self.text) if self.scheme else self.text
 
     def open(self) -> Store:
-        """Return the store; nothing is read or made yet."""
+        """Return the store, without any access to it yet."""
         if not self.scheme:
             return LocalStore(self.text)
         try:
             filesystem, root = fs.FileSystem.from_uri(self.text)
         except (pa.ArrowException, ValueError):
             # Without the cause: it repeats the URL, with the credentials that may be in it.
-            raise ConfigError(f"the archive's URL cannot be used by this pyarrow: {self.shown}") from None
+            raise ConfigError(f"This version of pyarrow cannot open the archive's URL {self.shown}.") from None
         if not root:
-            raise ConfigError(f"The archive's URL names no bucket: {self.shown}")
+            raise ConfigError(f"The archive's URL must contain a bucket, got {self.shown!r}.")
         return RemoteStore(filesystem, root)
-
-    @contextmanager
-    def explained(self, doing: str, directory: str) -> Iterator[None]:
-        """Say of what the operating system or the object store refuses, where it was and what to do."""
-        try:
-            yield
-        except OSError as error:
-            where = f"{self.shown}/{directory}".rstrip("/")
-            reason = error.strerror or _redact(str(error))
-            advice = "Make it accessible"
-            if error.errno in FULL:
-                advice = "Free some space"
-            raise ArchiveError(
-                f"Cannot {doing} the archive {where}: {reason.rstrip('.')}. What was stored before is intact. "
-                f"{advice}, or name another place as archive=… or in ORSTATS_ARCHIVE.",
-                path=where,
-            ) from error
 
 
 def user_cache() -> LocalStore:
@@ -108,13 +89,13 @@ def _default() -> Path:
 
 
 def _check_path(text: str) -> None:
-    """Refuse what was meant to be something else than a path of this machine: it would become an odd local folder."""
+    """Refuse a text that is not a path of this machine: it would become a local directory with a strange name."""
     broken = _BROKEN_URL.match(text)
     if broken and not _WINDOWS_PATH.match(text):
-        shown = _redact(text.rpartition("@")[2])
+        shown = redact(text.rpartition("@")[2])
         raise ConfigError(
             f"archive must be a directory or a URL (file:///path, s3://bucket/prefix), got {shown!r}. "
-            "For a directory of that name begin with ./"
+            "Write ./ in front of a directory with such a name."
         )
     if os.name != "nt" and _WINDOWS_PATH.match(text):
         raise ConfigError(f"archive must be a path of this machine, got the Windows path {text!r}.")
@@ -124,9 +105,9 @@ def _local_path(url: str) -> str:
     """Return the path of a ``file://`` URL."""
     host, slash, path = url.partition("://")[2].partition("/")
     if "?" in path or "#" in path:
-        raise ConfigError(f"The path in {url!r} must have ? written as %3F and # as %23; or pass it as a plain path.")
+        raise ConfigError(f"The path in {url!r} must encode ? as %3F and # as %23; or pass it as a plain path.")
     if host.lower() not in ("", "localhost") or not slash:
-        raise ConfigError(f"A file URL must begin with file:/// (three slashes), got {_redact(url)!r}.")
+        raise ConfigError(f"A file URL must begin with file:/// (three slashes), got {redact(url)!r}.")
     path = unquote(path, errors="surrogateescape")
     if "\0" in path:
         raise ConfigError(f"archive must be a directory or a URL, got {url!r}.")
@@ -134,6 +115,6 @@ def _local_path(url: str) -> str:
     return str(Path(path if drive else f"/{path}").absolute())
 
 
-def _redact(text: str) -> str:
-    """Return a URL, or a sentence with URLs, without credentials."""
+def redact(text: str) -> str:
+    """Return a URL, or a text with URLs, without credentials."""
     return _SECRET.sub(r"\1…", _USER_INFO.sub("", text))

@@ -1,7 +1,7 @@
-"""Where archived files lie: a local directory or an object store. Whole files only, never half of one.
+"""The files of an archive: in a local directory or an object store. Each file appears whole or not at all.
 
-Paths inside a store are relative and written with ``/``, whatever the machine. Errors of the operating system leave
-as :class:`OSError`; the archive turns them into :class:`~orstats.errors.ArchiveError` with what to do.
+Paths inside a store are relative and written with ``/`` on every platform. Errors of the operating system are raised as
+:class:`OSError`; the archive turns them into :class:`~orstats.errors.ArchiveError` with advice.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final
 
 import pyarrow as pa
 from pyarrow import fs
@@ -25,12 +25,12 @@ from orstats._atomic_write import FULL, atomic_write
 
 logger = logging.getLogger(__name__)
 
-#: Writes a whole file into the sink it is given, which can also seek and read.
-Produce = Callable[[IO[bytes]], None]
+#: Writes the content of a file to a sink, which can also seek and read.
+Writer = Callable[[IO[bytes]], object]
 
 _PRIVATE_DIRECTORY, _SHARED_DIRECTORY = 0o700, 0o2770
 _PRIVATE_FILE, _SHARED_FILE = 0o600, 0o660
-#: What the system answers for a file of another user, or one that another program has locked.
+#: What the system reports for a file of another user, or one that another program has locked.
 _REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN, errno.EISDIR, errno.ELOOP})
 _PROBE: Final = b"orstats" * 512
 
@@ -42,58 +42,24 @@ class Entry:
     name: str
     size: int
     changed: float
-    stamp: str = ""
-    is_file: bool = True
+    stamp: str
+    is_file: bool
 
     @property
     def is_hidden(self) -> bool:
-        """Whether it is not (yet) a part: files that begin with a dot are being written, or were left by a crash."""
+        """Whether it is not a part (yet): names with a leading dot are being written, or were left by a crash."""
         return self.name.startswith(".")
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the archive writes files under such names before it renames them."""
+        """Whether it has the name of a file that the archive has not finished."""
         return self.name.startswith((".part-", ".check-"))
-
-
-class Store(Protocol):
-    """What the archive needs of a place."""
-
-    def files(self, directory: str) -> list[Entry]:
-        """Return the entries of a directory, sorted by name; none when there is no such directory."""
-
-    def directories(self, directory: str) -> list[str]:
-        """Return the names of the directories in a directory, sorted; none when there is no such directory."""
-
-    def tree(self, directory: str) -> list[str]:
-        """Return the paths of all files in a directory and in those below it."""
-
-    def now(self, directory: str) -> float:
-        """Return the present unix second by the clock that dates the files of a directory."""
-
-    def full(self, path: str) -> str:
-        """Return the path as people can find it, for messages."""
-
-    def open(self, path: str) -> Any:
-        """Open a file for random reading; FileNotFoundError when it is gone."""
-
-    def write(self, directory: str, name: str, produce: Produce) -> None:
-        """Make a whole, durable file under its name, or none at all; creates the directory."""
-
-    def prove(self, directory: str) -> None:
-        """Create the directory; write, read back and remove a small file: OSError when that does not work."""
-
-    def delete(self, path: str) -> None:
-        """Delete a file; nothing when it is gone already."""
-
-    def remove_directory(self, directory: str) -> None:
-        """Remove a directory if it is there and empty."""
 
 
 class LocalStore:
     """A directory of this machine or of a network drive.
 
-    Directories are made with mode 0700 and files with 0600, whatever the umask. In a directory that its owner shares
+    Directories are created with mode 0700 and files with 0600, whatever the umask. In a directory that its owner shares
     with a group (``chmod 2770``: group-writable, set-group-ID) they are 2770 and 0660.
     """
 
@@ -102,32 +68,24 @@ class LocalStore:
         self._warned: set[str] = set()
 
     def files(self, directory: str) -> list[Entry]:
-        """Return the entries of a directory, sorted by name; none when there is no such directory."""
-        return sorted(self._stat(directory), key=lambda entry: entry.name)
-
-    def _stat(self, directory: str) -> Iterator[Entry]:
-        try:
-            scan = os.scandir(self._root / directory)
-        except FileNotFoundError:
-            return
-        with scan:
+        """Return the entries of a directory, sorted by name; none when it does not exist."""
+        entries = []
+        with suppress(FileNotFoundError), os.scandir(self._root / directory) as scan:
             for item in scan:
-                # A file may be renamed or deleted by another process between the listing and the look at it.
-                with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError):  # another process may rename or delete the file now
                     status = item.stat() if item.is_file() else item.stat(follow_symlinks=False)
                     stamp = f"{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
-                    yield Entry(item.name, status.st_size, status.st_mtime, stamp, item.is_file())
+                    entries.append(Entry(item.name, status.st_size, status.st_mtime, stamp, item.is_file()))
+        return sorted(entries, key=lambda entry: entry.name)
 
     def directories(self, directory: str) -> list[str]:
-        """Return the names of the directories in a directory, sorted; none when there is no such directory."""
-        try:
-            with os.scandir(self._root / directory) as scan:
-                return sorted(item.name for item in scan if item.is_dir())
-        except FileNotFoundError:
-            return []
+        """Return the names of the directories in a directory, sorted; none when it does not exist."""
+        with suppress(FileNotFoundError), os.scandir(self._root / directory) as scan:
+            return sorted(item.name for item in scan if item.is_dir())
+        return []
 
     def tree(self, directory: str) -> list[str]:
-        """Return the paths of all files in a directory and in those below it."""
+        """Return the paths of all files in a directory and below it."""
         return [
             (Path(folder) / name).relative_to(self._root).as_posix()
             for folder, _, names in os.walk(self._root / directory)
@@ -135,8 +93,8 @@ class LocalStore:
         ]
 
     def now(self, directory: str) -> float:
-        """Return the present unix second by the clock that dates the files of a directory."""
-        probe = self._folder(directory) / _probe_name()
+        """Return the current unix second by the clock that dates the files of a directory."""
+        probe = self._create(directory) / _probe_name()
         try:
             with open(probe, "xb", opener=self._open_with_mode) as sink:
                 sink.write(_PROBE)
@@ -146,36 +104,35 @@ class LocalStore:
             probe.unlink(missing_ok=True)
 
     def full(self, path: str) -> str:
-        """Return the path as people can find it, for messages."""
+        """Return the absolute path, for messages."""
         return str(self._root / path)
 
     def open(self, path: str) -> Any:
-        """Open a file for random reading; FileNotFoundError when it is gone."""
+        """Open a file for random reading; FileNotFoundError when it does not exist."""
         return pa.OSFile(os.fsencode(self._root / path))
 
-    def write(self, directory: str, name: str, produce: Produce) -> None:
-        """Make a whole, durable file: a hidden temporary one, synced to disk, then renamed."""
-        folder = self._folder(directory)
+    def write(self, directory: str, name: str, writer: Writer) -> None:
+        """Write a durable file, or none; creates the directory."""
+        folder = self._create(directory)
         with atomic_write(folder / name, opener=self._open_with_mode, warn=self._warn) as sink:
-            produce(sink)
+            writer(sink)
         self._sync(folder)
 
-    def prove(self, directory: str) -> None:
-        """Create the directory; write, read back and remove a small file: OSError when that does not work."""
-        _prove(self, directory)
+    def check_writable(self, directory: str) -> None:
+        """Create the directory, then write, read back and delete a small file; OSError when that does not work."""
+        _check_writable(self, directory)
 
     def delete(self, path: str) -> None:
-        """Delete a file; nothing when it is gone already."""
+        """Delete a file, if it exists."""
         (self._root / path).unlink(missing_ok=True)
 
     def remove_directory(self, directory: str) -> None:
-        """Remove a directory if it is there and empty."""
-        # Somebody may have put a file into it since: then it stays.
-        with suppress(OSError):
+        """Remove a directory, if it exists and is empty."""
+        with suppress(OSError):  # another process may have put a file into it
             (self._root / directory).rmdir()
 
-    def _folder(self, directory: str) -> Path:
-        """Create the directory, private from the archive's root downwards; what exists keeps its mode."""
+    def _create(self, directory: str) -> Path:
+        """Create the directory, private from the archive's root down; an existing one keeps its mode."""
         self._root.parent.mkdir(parents=True, exist_ok=True)
         folder = self._root
         for step in ("", *directory.split("/")):
@@ -185,7 +142,7 @@ class LocalStore:
             try:
                 folder.mkdir(mode=mode)
             except OSError:
-                if not folder.is_dir():  # mounted directories may refuse in other words than "exists"
+                if not folder.is_dir():  # a mount point may report another error than EEXIST
                     raise
                 continue
             self._set_mode(folder, mode, folder.chmod)
@@ -200,10 +157,10 @@ class LocalStore:
         return descriptor
 
     def _set_mode(self, path: Path, mode: int, change: Callable[[int], None]) -> None:
-        """Set a mode, where the file system has modes; some take the call and keep theirs."""
+        """Set a mode where the file system has modes; some accept the call and ignore it."""
         if os.name == "nt":
             return
-        text = f"{self._root} is on a file system without modes: other users of it may be able to read the archive"
+        text = f"{self._root} is on a file system without modes: other users may be able to read the archive"
         try:
             change(mode)
         except OSError as error:
@@ -215,7 +172,7 @@ class LocalStore:
                 self._warn(text)
 
     def _sync(self, folder: Path) -> None:
-        """Make a new name in the directory survive a power cut; Windows has no such call and no need."""
+        """Make a new name in a directory survive a power cut; Windows has no such call and does not need it."""
         if os.name == "nt":
             return
         try:
@@ -231,25 +188,25 @@ class LocalStore:
             logger.debug("cannot sync the directory %s: %s", folder, error)
 
     def _warn(self, text: str) -> None:
-        """Warn once of each peculiarity."""
+        """Log each warning once."""
         if text not in self._warned:
             self._warned.add(text)
             logger.warning("%s", text)
 
 
 class RemoteStore:
-    """An object store through pyarrow: an object appears whole when its upload is complete, or not at all."""
+    """An object store, through pyarrow: an object appears when its upload is complete, or not at all."""
 
     def __init__(self, filesystem: fs.FileSystem, root: str) -> None:
         self._fs = filesystem
         self._root = root.rstrip("/")
 
-    def _list(self, directory: str) -> list[Any]:
-        selector = fs.FileSelector(f"{self._root}/{directory}", allow_not_found=True)
+    def _list(self, directory: str, *, recursive: bool = False) -> list[Any]:
+        selector = fs.FileSelector(f"{self._root}/{directory}", allow_not_found=True, recursive=recursive)
         return sorted(self._fs.get_file_info(selector), key=lambda info: str(info.base_name))
 
     def files(self, directory: str) -> list[Entry]:
-        """Return the entries of a directory, sorted by name; none when there is no such directory."""
+        """Return the entries of a directory, sorted by name; none when it does not exist."""
         return [
             Entry(
                 info.base_name,
@@ -262,55 +219,53 @@ class RemoteStore:
         ]
 
     def directories(self, directory: str) -> list[str]:
-        """Return the names of the directories in a directory, sorted; none when there is no such directory."""
+        """Return the names of the directories in a directory, sorted; none when it does not exist."""
         return [info.base_name for info in self._list(directory) if info.type == fs.FileType.Directory]
 
     def tree(self, directory: str) -> list[str]:
-        """Return the paths of all files in a directory and in those below it."""
-        selector = fs.FileSelector(f"{self._root}/{directory}", allow_not_found=True, recursive=True)
-        found = self._fs.get_file_info(selector)
+        """Return the paths of all files in a directory and below it."""
+        found = self._list(directory, recursive=True)
         return [info.path.removeprefix(f"{self._root}/") for info in found if info.type == fs.FileType.File]
 
     def now(self, directory: str) -> float:
-        """Return the present unix second by the clock that dates the files of a directory."""
+        """Return the current unix second by the clock that dates the files of a directory."""
         name = _probe_name()
-        path = f"{directory}/{name}"
         self.write(directory, name, _write_probe)
         try:
-            mtime = self._fs.get_file_info(f"{self._root}/{path}").mtime
+            mtime = self._fs.get_file_info(f"{self._root}/{directory}/{name}").mtime
             return mtime.timestamp() if mtime else time.time()
         finally:
-            self.delete(path)
+            self.delete(f"{directory}/{name}")
 
     def full(self, path: str) -> str:
         """Return bucket and path, for messages."""
         return f"{self._root}/{path}"
 
     def open(self, path: str) -> Any:
-        """Open a file for random reading; FileNotFoundError when it is gone."""
+        """Open an object for random reading; FileNotFoundError when it does not exist."""
         return self._fs.open_input_file(f"{self._root}/{path}")
 
-    def write(self, directory: str, name: str, produce: Produce) -> None:
-        """Make a whole object by one upload; the file is made in memory first, so that no half one is committed."""
+    def write(self, directory: str, name: str, writer: Writer) -> None:
+        """Write an object by one upload, from memory, so that a partial one is never committed."""
         sink = io.BytesIO()
-        produce(sink)
-        with self._sink(f"{self._root}/{directory}/{name}") as stream:
+        writer(sink)
+        with self._fs.open_output_stream(f"{self._root}/{directory}/{name}") as stream:
             stream.write(sink.getbuffer())
 
-    def _sink(self, path: str) -> Any:
-        return self._fs.open_output_stream(path)
-
-    def prove(self, directory: str) -> None:
-        """Create the directory; write, read back and remove a small file: OSError when that does not work."""
-        _prove(self, directory)
+    def check_writable(self, directory: str) -> None:
+        """Write, read back and delete a small object; OSError when that does not work."""
+        _check_writable(self, directory)
 
     def delete(self, path: str) -> None:
-        """Delete an object; nothing when it is gone already."""
+        """Delete an object, if it exists."""
         with suppress(FileNotFoundError):
             self._fs.delete_file(f"{self._root}/{path}")
 
     def remove_directory(self, directory: str) -> None:
-        """Do nothing: object stores have no directories to remove."""
+        """Do nothing: object stores have no directories."""
+
+
+Store = LocalStore | RemoteStore
 
 
 def is_refused(error: OSError) -> bool:
@@ -318,7 +273,7 @@ def is_refused(error: OSError) -> bool:
     return error.errno in _REFUSED or "ACCESS_DENIED" in str(error)
 
 
-def _prove(store: Store, directory: str) -> None:
+def _check_writable(store: Store, directory: str) -> None:
     name = _probe_name()
     path = f"{directory}/{name}"
     store.write(directory, name, _write_probe)
@@ -334,7 +289,7 @@ def _prove(store: Store, directory: str) -> None:
             "the storage keeps the frames of a chunked upload inside the files. If it is an S3-compatible server, set "
             "AWS_REQUEST_CHECKSUM_CALCULATION=when_required in the environment, or update the server"
         )
-    raise OSError(f"the storage does not return what was written to it ({len(found)} of {len(_PROBE)} bytes came back)")
+    raise OSError(f"the storage returns other bytes than were written ({len(found)} of {len(_PROBE)} bytes came back)")
 
 
 def _probe_name() -> str:
@@ -346,9 +301,9 @@ def _write_probe(sink: IO[bytes]) -> None:
 
 
 def _is_shared(folder: Path) -> bool:
-    """Whether the owner of a directory shares it with a group, and wants new files to belong to that group."""
-    wanted = stat.S_ISGID | stat.S_IWGRP
+    """Return whether the owner of a directory shares it with a group, which new files are to belong to."""
+    shared = stat.S_ISGID | stat.S_IWGRP
     try:
-        return folder.stat().st_mode & wanted == wanted
+        return folder.stat().st_mode & shared == shared
     except OSError:
         return False

@@ -153,7 +153,7 @@ def read_archive(
     """
     import json
 
-    from orstats.archive.newest import UNREADABLE
+    from orstats.archive.dataset import UNREADABLE
     from orstats.frame.build import SOURCE, UNREADABLE_FILES, stored_frame
 
     hosts = archive.hosts()

@@ -12,8 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from stored import CREATED, HOST, SETTLED, ids_of, parts, records
 
-from orstats.archive import archive as module
 from orstats.archive.archive import Archive
+from orstats.archive.compaction import compact
+from orstats.archive.dataset import Dataset
+from orstats.archive.part import PartFormat
+from orstats.archive.storage import LocalStore
+from orstats.archive.verified import VerifiedParts
 from orstats.frame.arrow import RECORD_SCHEMA, to_table
 
 
@@ -202,15 +206,14 @@ def test_few_files_can_be_left_alone(archive):
     assert len(archive.compact(min_files=2)) == 1
 
 
-def test_big_parts_stay_and_small_ones_are_merged_in_pieces(archive, monkeypatch):
-    small = module.Dataset("generations", RECORD_SCHEMA, ("id",), (), group_rows=3, batch_rows=4, part_rows=12)
-    monkeypatch.setattr(module, "GENERATIONS", small)
+def test_large_parts_stay_and_small_ones_are_merged_in_pieces(archive):
+    small = PartFormat("generations", RECORD_SCHEMA, ("id",), (), group_rows=3, batch_rows=4, part_rows=12)
     archive.append(HOST, records(*[f"gen-big-{n}" for n in range(7)]))
     big = parts(archive)[0]
     names = [f"gen-{n:02d}" for n in range(25)]
     for first in range(5):
         archive.append(HOST, records(*names[first::5]))
-    (done,) = archive.compact()
+    done = compact(Dataset(LocalStore(archive.path), small, HOST), VerifiedParts(archive.path))
     assert (done.parts_before, done.parts_after, done.rows_after) == (6, 4, 32)
     assert big in parts(archive)
     assert ids_of(archive.read(HOST)) == sorted([*names, *(f"gen-big-{n}" for n in range(7))])

@@ -300,7 +300,7 @@ def test_a_failed_append_leaves_the_archive_as_it_was(archive, monkeypatch, numb
         with pytest.raises(ArchiveError, match=os.strerror(number)) as caught:
             action()
         assert isinstance(caught.value.__cause__, OSError)
-        assert ("Free some space" in str(caught.value)) == (number in {errno.ENOSPC, errno.EDQUOT})
+        assert ("Free up disk space" in str(caught.value)) == (number in {errno.ENOSPC, errno.EDQUOT})
     assert {path: path.read_bytes() for path in Path(archive.path).rglob("*") if path.is_file()} == before
 
 
@@ -335,7 +335,7 @@ def test_a_file_that_may_not_grow_is_an_error_and_leaves_no_trace(archive):
         check=True,
     )
     assert run.stdout.count("File too large") == 2, run.stderr
-    assert run.stdout.count("Free some space") == 2
+    assert run.stdout.count("Free up disk space") == 2
     assert len(set(parts(archive)) - before) == 1
     assert before <= set(parts(archive))
     assert not [path for path in Path(archive.path).rglob(".*") if path.is_file()]

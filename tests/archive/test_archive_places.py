@@ -12,8 +12,9 @@ from pyarrow import fs
 from stored import HOST, SETTLED, ids_of, parts, records
 
 from orstats.archive.archive import Archive
-from orstats.archive.layout import CONTENTS, GENERATIONS, directory
-from orstats.archive.storage import RemoteStore
+from orstats.archive.dataset import CONTENTS, GENERATIONS, Dataset, host_directory
+from orstats.archive.storage import LocalStore, RemoteStore
+from orstats.archive.verified import VerifiedParts
 from orstats.errors import ArchiveError, ConfigError
 
 
@@ -38,7 +39,7 @@ def test_no_host_leaves_the_archive(archive, tmp_path, host):
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_every_host_has_one_directory_of_its_own(one, other):
-    mine, its = (directory(GENERATIONS, host) for host in (one, other))
+    mine, its = (host_directory(GENERATIONS, host) for host in (one, other))
     assert mine.count("/") == 1
     assert mine.isascii()
     assert (mine == its) == (one.lower() == other.lower())
@@ -170,13 +171,15 @@ def test_a_user_without_home_directory_is_advised_to_name_the_archive(tmp_path, 
 
 
 @pytest.mark.usefixtures("no_home")
-def test_a_user_without_home_directory_can_read_large_archives(tmp_path, monkeypatch):
-    monkeypatch.setattr("orstats.archive.checked._WORTH_KEEPING", 0)
+def test_verified_parts_need_no_home_directory(tmp_path):
     archive = Archive(tmp_path)
     archive.append(HOST, records("gen-1"))
+    os.utime(parts(archive)[0], (1.7e9, 1.7e9))
+    dataset = Dataset(LocalStore(archive.path), GENERATIONS, HOST)
     for _ in range(2):
-        assert archive.info()["damaged"].sum() == 0
-        assert ids_of(Archive(tmp_path).read(HOST)) == ["gen-1"]
+        verified = VerifiedParts(archive.path, worth_saving=0)
+        found, problems = dataset.scan(dataset.list_parts(), lambda part: part.path, verified)
+        assert (len(found), problems) == (1, [])
 
 
 def test_an_archive_travels_to_other_processes(archive):

@@ -3,15 +3,18 @@
 import io
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from stored import HOST, SETTLED, parts
 
-from orstats.archive import checked
 from orstats.archive.archive import Archive
-from orstats.archive.seal import read_footer
+from orstats.archive.dataset import GENERATIONS, Dataset
+from orstats.archive.part import read_footer
+from orstats.archive.storage import LocalStore
+from orstats.archive.verified import VerifiedParts
 from orstats.frame.arrow import to_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unreadable archive files")
@@ -121,45 +124,61 @@ def test_a_sealed_part_that_pyarrow_rewrites_is_whole(stored, caplog):
     assert not caplog.records
 
 
-def test_a_part_is_read_to_its_end_only_once(stored, monkeypatch):
-    archive, path = stored
-    os.utime(path, (1.7e9, 1.7e9))
-    opened = []
-    check = checked.Reader.check
-    monkeypatch.setattr(checked.Reader, "check", lambda self: (opened.append(self), check(self)))
-    archive.info()
-    archive.relation()
-    assert len(opened) == 1
-    path.write_bytes(path.read_bytes())
-    os.utime(path, (1.7e9, 1.7e9))
-    archive.relation()
-    assert len(opened) == 2
+def flip_unnoticed(path: Path) -> None:
+    """Damage the pages of a part so that only reading all of it can notice: same size, times and footer."""
+    before = path.stat()
+    whole = bytearray(path.read_bytes())
+    whole[200] ^= 1
+    with path.open("r+b") as file:
+        file.write(bytes(whole))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def test_what_was_checked_is_remembered_for_large_archives(stored, monkeypatch, tmp_path):
+def verify(archive: Archive, verified: VerifiedParts) -> int:
+    """Return how many parts are found damaged."""
+    dataset = Dataset(UnchangedStore(archive.path), GENERATIONS, HOST)
+    return len(dataset.scan(dataset.list_parts(), lambda part: part.path, verified)[1])
+
+
+class UnchangedStore(LocalStore):
+    """A store whose files seem never to change while their size and modification time stay."""
+
+    def files(self, directory):
+        return [replace(entry, stamp=str(entry.changed)) for entry in super().files(directory)]
+
+
+def test_a_part_is_read_to_its_end_only_once(stored):
     archive, path = stored
     os.utime(path, (1.7e9, 1.7e9))
-    monkeypatch.setattr(checked, "_WORTH_KEEPING", 0)
+    verified = VerifiedParts(archive.path)
+    assert verify(archive, verified) == 0
+    flip_unnoticed(path)
+    assert verify(archive, verified) == 0  # not read again
+    os.utime(path, (1.7e9 + 1, 1.7e9 + 1))
+    assert verify(archive, verified) == 1
+
+
+def test_verified_parts_are_remembered_for_large_archives(stored, monkeypatch, tmp_path):
+    archive, path = stored
+    os.utime(path, (1.7e9, 1.7e9))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    archive.info()
+    assert verify(archive, VerifiedParts(archive.path)) == 0
+    assert not (tmp_path / "cache").exists()  # a small archive is quick to read again
+    assert verify(archive, VerifiedParts(archive.path, worth_saving=0)) == 0
     (kept,) = (tmp_path / "cache").rglob("*.json")
     assert kept.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(checked.Reader, "check", lambda _self: pytest.fail("read again"))
-    assert Archive(archive.path).info()["damaged"].tolist() == [0]
+    flip_unnoticed(path)
+    assert verify(archive, VerifiedParts(archive.path)) == 0  # not read again
     kept.write_bytes(b"not json")
-    monkeypatch.undo()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert Archive(archive.path).info()["damaged"].tolist() == [0]
+    assert verify(archive, VerifiedParts(archive.path)) == 1
 
 
 def test_a_cache_directory_that_cannot_be_written_only_costs_time(stored, monkeypatch, tmp_path):
     archive, path = stored
     os.utime(path, (1.7e9, 1.7e9))
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr(checked, "_WORTH_KEEPING", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert archive.info()["damaged"].tolist() == [0]
-    assert len(archive.relation().fetchall()) == 60
+    assert verify(archive, VerifiedParts(archive.path, worth_saving=0)) == 0
 
 
 def test_an_archive_of_version_0_1_0_is_read_as_before(caplog):

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 from stored import HOST, SETTLED, ids_of, parts
 
-from orstats.archive import forget as module
 from orstats.archive.archive import Archive
 from orstats.archive.storage import LocalStore
 from orstats.errors import ArchiveError, ConfigError
@@ -207,17 +206,18 @@ def test_forgetting_survives_a_compaction_at_every_step(people, monkeypatch):
     assert b"gen-a" not in bytes_of(people)
 
 
-def test_two_that_forget_at_once_forget_both(people, monkeypatch):
-    rewrite = module._rewrite
+def test_two_concurrent_calls_of_forget_both_finish(people, monkeypatch):
+    write = LocalStore.write
 
-    def rewrite_late(*arguments):
+    def write_late(self, directory, name, writer):
         with monkeypatch.context() as patch:
-            patch.setattr(module, "_rewrite", rewrite)
+            patch.setattr(LocalStore, "write", write)
             Archive(people.path).forget(user="bob")
-        rewrite(*arguments)
+        write(self, directory, name, writer)
 
-    monkeypatch.setattr(module, "_rewrite", rewrite_late)
+    monkeypatch.setattr(LocalStore, "write", write_late)
     people.forget(user="alice")
+    monkeypatch.undo()
     assert ids_of(people.read(HOST)) == ["gen-n1"]
     assert people.read_contents(HOST, ["gen-a1", "gen-a2", "gen-b1"]) == {}
 

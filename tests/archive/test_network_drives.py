@@ -59,7 +59,7 @@ def test_a_directory_that_cannot_be_synced_is_used(archive, monkeypatch, caplog,
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_noticed_when_a_directory_is_synced(archive, monkeypatch, number):
     monkeypatch.setattr(os, "fsync", refuse_directories(os.fsync, number))
-    with pytest.raises(ArchiveError, match="Free some space"):
+    with pytest.raises(ArchiveError, match="Free up disk space"):
         archive.append(HOST, records("gen-1"))
 
 

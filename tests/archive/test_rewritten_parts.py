@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from stored import HOST, SETTLED, ids_of, parts, records
 
-from orstats.archive import dataset as layout
 from orstats.archive.archive import Archive
+from orstats.archive.dataset import part_name, successor_name
 from orstats.frame.arrow import RECORD_SCHEMA, to_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unreadable archive files")
@@ -295,10 +295,10 @@ def test_files_of_the_system_and_of_sync_tools_are_no_parts(stored, caplog):
 
 
 def test_the_successor_of_a_part_sorts_like_the_part():
-    name = layout.part_name()
-    assert layout.renamed(name)[:-16] == name[:-16]
-    assert layout.renamed(name) != name
-    assert layout.renamed("march.parquet").startswith("part-2")
+    name = part_name()
+    assert successor_name(name)[:-16] == name[:-16]
+    assert successor_name(name) != name
+    assert successor_name("march.parquet").startswith("part-2")
 
 
 def with_columns(path: Path, *names: str) -> None:

@@ -61,7 +61,7 @@ def check_error(process, words, path):
     assert "Traceback" not in err
     last = err.splitlines()[-1]
     assert last.startswith("orstats: error: ")
-    for word in (*words, str(path), "What was stored before is intact"):
+    for word in (*words, str(path), "Existing data is intact"):
         assert word in " ".join(err.split()), err
     return err
 
@@ -120,7 +120,7 @@ def test_a_file_that_may_not_grow_in_mid_fetch(sim, ids, tmp_path):
         "save = f._write_partial; "
         "f._write_partial = lambda *a, **o: (resource.setrlimit(resource.RLIMIT_FSIZE, old), save(*a, **o))"
     )
-    check_error(command(sim, ids, place, output, limit), ["File too large", "Free some space"], place)
+    check_error(command(sim, ids, place, output, limit), ["File too large", "Free up disk space"], place)
     check_kept(sim, place, output, before)
 
 
@@ -129,7 +129,7 @@ def test_a_disk_that_is_full_in_mid_fetch_and_has_room_again(sim, ids, tmp_path)
     with mounted(tmp_path / "disk", "400k") as disk:
         place = disk / "archive"
         before = store(sim, place, 20)
-        err = check_error(command(sim, ids, place, output), ["No space left on device", "Free some space"], place)
+        err = check_error(command(sim, ids, place, output), ["No space left on device", "Free up disk space"], place)
         assert str(output) in err
         stored = check_kept(sim, place, output, before)
         subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)

@@ -13,7 +13,7 @@ import requests
 
 import orstats
 from orstats.account.recorded_clients import HEADER
-from orstats.archive.layout import CONTENTS, GENERATIONS, directory
+from orstats.archive.dataset import CONTENTS, GENERATIONS, host_directory
 from orstats.frame.arrow import RECORD_SCHEMA, to_table
 from orstats.frame.build import build_frame
 from orstats.sim import SimServer
@@ -111,7 +111,7 @@ def test_no_id_and_no_host_name_chooses_a_path(name, tmp_path):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["archive"]
     assert {path.name for path in (tmp_path / "a" / "archive").iterdir()} == {"generations", "contents"}
     for dataset in (GENERATIONS, CONTENTS):
-        assert directory(dataset, name).count("/") == 1
+        assert host_directory(dataset, name).count("/") == 1
 
 
 def test_no_filter_and_no_label_chooses_a_path(tmp_path):
@@ -156,7 +156,7 @@ def test_no_code_in_the_metadata_of_a_part_runs(tmp_path):
     for field in fields:
         table = table.append_column(field, pa.array(["x"]))
     table = table.replace_schema_metadata({b"pandas": bomb, b"orstats:archive": bomb, b"PANDAS_ATTRS": bomb})
-    stranger(tmp_path / "a" / directory(GENERATIONS, HOST) / "part-1.parquet", table)
+    stranger(tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-1.parquet", table)
     stranger(tmp_path / "ids.parquet", table)
     archive = orstats.Archive(tmp_path / "a")
     assert archive.read(HOST)["id"].to_pylist() == ["gen-1"]
@@ -174,7 +174,7 @@ def test_a_part_that_claims_to_hold_pandas_own_types_runs_nothing_either(tmp_pat
     ran = tmp_path / "ran"
     claims = {"ARROW:extension:name": "pandas.period", "ARROW:extension:metadata": pickle.dumps(Payload(ran))}
     table = good("gen-1").append_column(pa.field("evil", pa.string(), metadata=claims), pa.array(["x"]))
-    stranger(tmp_path / "a" / directory(GENERATIONS, HOST) / "part-1.parquet", table)
+    stranger(tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-1.parquet", table)
     stranger(tmp_path / "ids.parquet", table)
     assert orstats.Archive(tmp_path / "a").read(HOST)["id"].to_pylist() == []  # it is named, and left out
     with pytest.raises(orstats.errors.IdSourceError, match="not a readable"):
@@ -197,7 +197,7 @@ def test_a_part_that_claims_to_hold_pandas_own_types_runs_nothing_either(tmp_pat
 def test_a_part_that_is_none_is_left_out_and_named(content, tmp_path, caplog):
     archive = orstats.Archive(tmp_path / "a")
     archive.append(HOST, good("gen-1"))
-    part = tmp_path / "a" / directory(GENERATIONS, HOST) / "part-0.parquet"
+    part = tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-0.parquet"
     part.write_bytes(content)
     assert archive.read(HOST)["id"].to_pylist() == ["gen-1"]
     assert "part-0.parquet" in caplog.text
@@ -212,7 +212,7 @@ def test_a_part_with_columns_of_other_types_is_left_out(name, kind, tmp_path, ca
     table = good("gen-2")
     place = table.column_names.index(name)
     stranger(
-        tmp_path / "a" / directory(GENERATIONS, HOST) / "part-9.parquet",
+        tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-9.parquet",
         table.set_column(place, name, pa.nulls(1, kind)),
     )
     assert archive.read(HOST)["id"].to_pylist() == ["gen-1"]
@@ -223,7 +223,7 @@ def test_columns_with_hostile_names_are_not_taken_over(tmp_path):
     table = good("gen-1")
     for name in ("__class__", "=cmd|' /C calc'!A0", "../x", "<script>", "\x1b[2J", "ID", "id "):
         table = table.append_column(name, pa.array(["x"]))
-    stranger(tmp_path / "a" / directory(GENERATIONS, HOST) / "part-1.parquet", table)
+    stranger(tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-1.parquet", table)
     archive = orstats.Archive(tmp_path / "a")
     assert archive.read(HOST).schema.names == RECORD_SCHEMA.names
     archive.append(HOST, good("gen-2"))
@@ -234,7 +234,7 @@ def test_columns_with_hostile_names_are_not_taken_over(tmp_path):
 def test_a_hidden_directory_or_a_link_to_nowhere_is_no_part(tmp_path):
     archive = orstats.Archive(tmp_path / "a")
     archive.append(HOST, good("gen-1"))
-    folder = tmp_path / "a" / directory(GENERATIONS, HOST)
+    folder = tmp_path / "a" / host_directory(GENERATIONS, HOST)
     (folder / "part-5.parquet").mkdir()
     (folder / "part-6.parquet").symlink_to(tmp_path / "nowhere")
     assert archive.read(HOST)["id"].to_pylist() == ["gen-1"]

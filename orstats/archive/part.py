@@ -1,0 +1,370 @@
+"""Open, verify, read and write a part: one Parquet file of the archive, with a seal over its bytes."""
+
+from __future__ import annotations
+
+import base64
+import operator
+import zlib
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, Final, NoReturn, Self, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from orstats.archive.casts import cast, is_castable
+from orstats.archive.storage import Store, is_refused
+
+T = TypeVar("T")
+
+#: Metadata of each part, for people and tools that look where a file is from.
+METADATA: Final = {b"orstats:archive": b"1"}
+PREFIX: Final = "part-"
+_PANDAS_INDEX: Final = "__index_level_"
+_RESTORE: Final = "Restore it from a backup, or delete it."
+
+_SEAL: Final = b"orstats:seal"
+_EMPTY_SEAL: Final = b"0" * 32
+_MAGIC: Final = b"PAR1"
+_CHUNK: Final = 1 << 20
+
+ReadAt = Callable[[int, int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class PartFormat:
+    """What the parts of one kind contain, and how they are written."""
+
+    folder: str
+    schema: pa.Schema
+    statistics: tuple[str, ...]
+    high_cardinality: tuple[str, ...]
+    group_rows: int
+    batch_rows: int
+    part_rows: int
+    required: tuple[str, ...] = ("id", "fetched_at")
+
+    @property
+    def dictionary_columns(self) -> list[str]:
+        """The text columns whose values repeat."""
+        return [f.name for f in self.schema if f.type == pa.string() and f.name not in self.high_cardinality]
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that decide which record of an id is returned."""
+        return [name for name in ("id", "fetched_at", "created_at", "generation_time") if name in self.schema.names]
+
+    def types(self, encoded: Collection[str]) -> pa.Schema:
+        """Return the schema with some text columns as dictionaries."""
+        dictionary = pa.dictionary(pa.int32(), pa.string())
+        return pa.schema([f.with_type(dictionary) if f.name in encoded else f for f in self.schema])
+
+    def unknown_fields(self, schema: pa.Schema) -> list[pa.Field]:
+        """Return the fields that this version does not know. They are preserved when a part is rewritten."""
+        return [f for f in schema if f.name not in self.schema.names and not f.name.startswith(_PANDAS_INDEX)]
+
+    def is_part(self, name: str, columns: Collection[str], *, sealed: bool) -> bool:
+        """Return whether a Parquet file belongs to the archive: only such files are read, merged and deleted.
+
+        A part stays a part when other programs rewrite it under its name, or rename it unchanged. Any other file must
+        have the columns of a complete part, so that a table of the user's own stays untouched.
+        """
+        if not set(self.required) <= set(columns):
+            return False
+        known = self.schema.names
+        complete = set(columns) <= set(known) and 10 * len(columns) >= 9 * len(known)
+        return complete or sealed or name.startswith(PREFIX)
+
+
+class UnreadablePartError(Exception):
+    """A file among the parts cannot be used, or is not part of the archive (``foreign``)."""
+
+    def __init__(self, path: str, why: str, *, foreign: bool = False) -> None:
+        super().__init__(why)
+        self.path = path
+        self.foreign = foreign
+
+
+class Part:
+    """A part of the archive. ``with part:`` opens it, any number of times; the footer is read the first time.
+
+    Every fault of the file raises :class:`UnreadablePartError`.
+    """
+
+    #: The Parquet footer, and the schema as stored.
+    metadata: Any = None
+    schema: pa.Schema
+
+    def __init__(self, store: Store, form: PartFormat, path: str) -> None:
+        self.path = path
+        self._store = store
+        self._form = form
+
+    def __enter__(self) -> Self:
+        try:
+            self._source = self._store.open(self.path)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        try:
+            if self.metadata is None:
+                footer = self._guard(lambda: read_footer(self._source.size(), self._source.read_at))
+                metadata = self._guard(lambda: pq.read_metadata(pa.BufferReader(_MAGIC + footer)))
+                self.schema = self._guard(metadata.schema.to_arrow_schema)
+                self._has_all_types = self.schema.equals(self._form.schema)  # as nearly all parts: quick to tell
+                if not self._has_all_types:
+                    self._check_columns(metadata)
+                self.metadata = metadata
+        except BaseException:
+            self._source.close()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._source.close()
+
+    @property
+    def is_native(self) -> bool:
+        """Whether its columns have the archive's own types."""
+        return self._has_all_types or all(
+            self._is_native(f.name) for f in self.schema if f.name in self._form.schema.names
+        )
+
+    @property
+    def groups(self) -> range:
+        """The numbers of its row groups."""
+        return range(self.metadata.num_row_groups)
+
+    def groups_with(self, ordered: Sequence[str]) -> list[int]:
+        """Return the row groups that may contain one of the sorted ids, by their statistics."""
+        column = self.metadata.schema.names.index("id")
+        return [group for group in self.groups if self._may_contain(group, column, ordered)]
+
+    def _may_contain(self, group: int, column: int, ordered: Sequence[str]) -> bool:
+        statistics = self.metadata.row_group(group).column(column).statistics
+        if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, str):
+            return True
+        first = bisect_left(ordered, statistics.min)
+        return first < len(ordered) and ordered[first] <= statistics.max
+
+    def read(self, groups: Iterable[int], columns: Sequence[str], encoded: Sequence[str] = ()) -> pa.Table:
+        """Return columns of some row groups in the archive's types; columns that the part lacks are null.
+
+        The columns in ``encoded`` are dictionaries, as they are stored.
+        """
+        known = set(self.schema.names)
+        stored = [name for name in columns if name in known]
+        dictionaries = [name for name in encoded if name in stored and self._is_native(name)]
+        table = self._guard(lambda: self._file(dictionaries).read_row_groups(list(groups), columns=stored))
+        if self._has_all_types:
+            return table.select(columns).replace_schema_metadata()
+        types = self._form.types(encoded)
+        return pa.table(
+            [
+                self._cast(name, table[name], types.field(name).type if name in types.names else table[name].type)
+                if name in stored
+                else pa.nulls(table.num_rows, types.field(name).type)
+                for name in columns
+            ],
+            names=list(columns),
+        )
+
+    def _file(self, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+        return pq.ParquetFile(
+            self._source, metadata=self.metadata, read_dictionary=dictionaries, page_checksum_verification=True
+        )
+
+    def _is_native(self, name: str) -> bool:
+        return bool(self.schema.field(name).type == self._form.schema.field(name).type)
+
+    def _cast(self, name: str, column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+        if column.type == wanted:
+            return column
+        try:
+            if not pa.types.is_dictionary(wanted):
+                return cast(column, wanted)
+            return cast(column, wanted.value_type).dictionary_encode()
+        except (pa.ArrowException, ValueError) as error:
+            self._refuse_type(self._form.schema.field(name), error)
+
+    def _guard(self, action: Callable[[], T]) -> T:
+        try:
+            return action()
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+            # pyarrow raises OSError both for a broken disk or network and for a broken file. If all bytes can be
+            # read, the file is broken; otherwise reading them raises the fault of the disk or network.
+            try:
+                with self._store.open(self.path) as source:
+                    source.read()
+            except OSError as refused:
+                raise self._unreadable(refused) from refused
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise UnreadablePartError(self.path, f"It is damaged: {reason}. {_RESTORE}") from error
+
+    def _unreadable(self, error: OSError) -> Exception:
+        """Return the exception for a file that the system does not open: other files may still be readable."""
+        if not is_refused(error):
+            return error
+        reason = error.strerror or "access denied"
+        return UnreadablePartError(self.path, f"It cannot be opened: {reason}. Make it readable for your user.")
+
+    def _check_columns(self, metadata: Any) -> None:
+        name, columns, wanted = self.path.rpartition("/")[2], self.schema.names, self._form.schema
+        sealed = seal_of(metadata, self._source.size()) is not None
+        if not self._form.is_part(name, columns, sealed=sealed):
+            if name.startswith(PREFIX):
+                missing = next(column for column in self._form.required if column not in columns)
+                raise UnreadablePartError(self.path, f"It is not a part: column {missing!r} is missing.")
+            raise UnreadablePartError(self.path, "It does not belong to the archive. Move it elsewhere.", foreign=True)
+        if len(set(columns)) < len(columns):
+            twice = next(column for column in columns if columns.count(column) > 1)
+            raise UnreadablePartError(self.path, f"It has several columns named {twice!r}. Restore the original file.")
+        for field in wanted:
+            if field.name in columns and not is_castable(self.schema.field(field.name).type, field.type):
+                self._refuse_type(field)
+
+    def _refuse_type(self, field: pa.Field, error: Exception | None = None) -> NoReturn:
+        found = self.schema.field(field.name).type
+        why = f": {' '.join(str(error).split()).rstrip('.')}" if error else ""
+        raise UnreadablePartError(
+            self.path,
+            f"Its column {field.name!r} is {found}, which cannot be read as {field.type} without loss{why}. "
+            "Restore the original file.",
+        ) from error
+
+    def verify(self) -> None:
+        """Read the whole file and compare it with its seal; decode all of it when it has none."""
+        size = self._source.size()
+        found = seal_of(self.metadata, size)
+        if found is None:
+            self._verify_by_decoding()
+            return
+        start = size - self.metadata.serialized_size - 8
+        if self._guard(lambda: checksum(start, self._source.read_at)) != found.pages:
+            raise UnreadablePartError(self.path, f"It is damaged: the checksum of its pages differs. {_RESTORE}")
+
+    def _verify_by_decoding(self) -> None:
+        original = (self.metadata.metadata or {}).get(b"ARROW:schema")
+        if original is not None:
+            written = self._guard(lambda: pa.ipc.read_schema(pa.py_buffer(base64.b64decode(original))))
+            if written.names != self.schema.names:
+                raise UnreadablePartError(self.path, "It is damaged: its column names contradict each other.")
+        for group in self.groups:
+            if self.read([group], self.schema.names).num_rows != self.metadata.row_group(group).num_rows:
+                raise UnreadablePartError(self.path, "It is damaged: rows are missing.")
+            self._verify_statistics(group)
+
+    def _verify_statistics(self, group: int) -> None:
+        """Compare the minimum and maximum in the footer: engines skip row groups by them."""
+        leaves = self.metadata.schema.names
+        names = [name for name in self._form.statistics if name in self.schema.names and self._is_native(name)]
+        table = self._guard(lambda: self._file().read_row_group(group, columns=names))
+        for name in names:
+            statistics = self.metadata.row_group(group).column(leaves.index(name)).statistics
+            if statistics is None or not statistics.has_min_max:
+                continue
+            least, most = pc.min_max(table[name]).as_py().values()
+            for value, bound, is_wrong in ((least, statistics.min, operator.lt), (most, statistics.max, operator.gt)):
+                if type(value) is type(bound) and is_wrong(value, bound):
+                    raise UnreadablePartError(self.path, f"It is damaged: its statistics of {name!r} are wrong.")
+
+
+def write_part(
+    store: Store, form: PartFormat, path: str, batches: Iterable[pa.Table], more: Sequence[pa.Field] = ()
+) -> None:
+    """Write tables as one sealed part, with more fields than the format's own."""
+    directory, _, name = path.rpartition("/")
+
+    def parquet_writer(sink: IO[bytes]) -> None:
+        with pq.ParquetWriter(
+            sink,
+            pa.schema([*form.schema, *more], METADATA),
+            compression="zstd",
+            write_statistics=list(form.statistics),
+            use_dictionary=[f.name for f in form.schema if f.name not in form.high_cardinality],
+            write_page_checksum=True,
+        ) as writer:
+            for batch in batches:
+                writer.write_table(batch.replace_schema_metadata(METADATA), row_group_size=form.group_rows)
+            writer.add_key_value_metadata({_SEAL: _EMPTY_SEAL})
+        _seal(sink)
+
+    store.write(directory, name, parquet_writer)
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The size of a file when it was written, and the CRC-32 of its pages and of its footer, kept in the footer.
+
+    Parquet has checksums of pages, which few engines compare, and none of the footer with its names, types and
+    statistics. When another program rewrites a part and copies the footer's metadata, the size differs, and the seal
+    does not apply.
+    """
+
+    size: int
+    pages: int
+    footer: int
+
+    @classmethod
+    def parse(cls, value: bytes | None) -> Self | None:
+        """Return the seal in the footer's metadata, if any."""
+        if value is None or len(value) != len(_EMPTY_SEAL):
+            return None
+        return cls(int(value[:16], 16), int(value[16:24], 16), int(value[24:], 16))
+
+    def __bytes__(self) -> bytes:
+        return f"{self.size:016x}{self.pages:08x}{self.footer:08x}".encode()
+
+
+def seal_of(metadata: Any, size: int) -> Seal | None:
+    """Return the seal of a part of this size; None when it has none, or one that does not apply."""
+    found = Seal.parse((metadata.metadata or {}).get(_SEAL))
+    return found if found is not None and found.size == size else None
+
+
+def _seal(file: IO[bytes]) -> None:
+    """Put the seal of a Parquet file in the place of the empty one in its metadata."""
+
+    def read_at(count: int, at: int) -> bytes:
+        file.seek(at)
+        return file.read(count)
+
+    size = file.seek(0, 2)
+    footer = read_footer(size, read_at)
+    start = size - len(footer)
+    pages = checksum(start, read_at)
+    file.seek(start + _seal_offset(footer))
+    file.write(bytes(Seal(size, pages, zlib.crc32(footer))))
+
+
+def read_footer(size: int, read_at: ReadAt) -> bytes:
+    """Return the footer of a Parquet file with its length and the last four bytes, unless its seal is broken."""
+    count = min(size, 1 << 16)
+    tail = read_at(count, size - count)
+    length = int.from_bytes(tail[-8:-4], "little") + 8
+    if tail[-4:] != _MAGIC or length > size - len(_MAGIC):
+        raise ValueError("it does not end as a Parquet file does")
+    footer = tail[-length:] if length <= count else read_at(length, size - length)
+    at = _seal_offset(footer)
+    value = footer[at : at + len(_EMPTY_SEAL)]
+    found = Seal.parse(value) if at else None
+    if found is not None and value != _EMPTY_SEAL and found.size == size:
+        unsealed = footer[:at] + _EMPTY_SEAL + footer[at + len(_EMPTY_SEAL) :]
+        if zlib.crc32(unsealed) != found.footer:
+            raise ValueError("its footer is damaged")
+    return footer
+
+
+def checksum(size: int, read_at: ReadAt) -> int:
+    """Return the CRC-32 of the first bytes of a file."""
+    value = 0
+    for at in range(0, size, _CHUNK):
+        value = zlib.crc32(read_at(min(_CHUNK, size - at), at), value)
+    return value
+
+
+def _seal_offset(footer: bytes) -> int:
+    """Return where the seal's value begins in a footer; 0 when it has none."""
+    at = footer.rfind(_SEAL)
+    return at + len(_SEAL) + 2 if at >= 0 else 0  # Thrift puts a tag and the length of the text between
