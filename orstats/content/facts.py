@@ -164,8 +164,9 @@ def _tokens(record: Record) -> Iterator[tuple[str, str | None]]:
 def _time(record: Record) -> Iterator[tuple[str, str | None]]:
     times = ((record.latency, "to the first token"), (record.generation_time, "total"))
     yield "duration", ", ".join(f"{duration(ms)} {what}" for ms, what in times if ms is not None)
-    rates = ((record.throughput_tok_s, "tokens/s overall"), (record.decode_tok_s, "tokens/s after the first token"))
-    yield "speed", ", ".join(f"{rate:,.1f} {what}" for rate, what in rates if rate is not None)
+    if record.throughput_tok_s is not None:
+        decode = "" if record.decode_tok_s is None else f", {record.decode_tok_s:,.1f} after the first token"
+        yield "speed", f"{record.throughput_tok_s:,.1f} tokens/s overall{decode}"
     if record.moderation_latency:
         yield "moderation", f"{duration(record.moderation_latency)} of moderation before that"
 

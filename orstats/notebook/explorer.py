@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -77,7 +78,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         if isinstance(bundle, dict):  # None when there is no front end to show it
-            static = self._totals.value + table(self.filtered.head(_STATIC_ROWS))
+            static = self._totals.value + table(self._model.df.iloc[self.table.positions[:_STATIC_ROWS]])
             if len(self.table.positions) > _STATIC_ROWS:
                 static += notice(f"The first {_STATIC_ROWS} rows; run the cell to explore all of them.")
             bundle = bundle | {"text/plain": repr(self), "text/html": static}
@@ -160,12 +161,9 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _show_card(self) -> None:
         selected = self.table.selected
         if selected is None:
-            self._show(HtmlView(empty("Select a row to see its card.")))
-            return
-        try:
-            self._show(Card(self._generation(selected)))
-        except Exception as error:  # noqa: BLE001 - the table must stay usable, whatever a record holds
-            self._show(HtmlView(failure("show this generation", error)))
+            self._show(lambda: HtmlView(empty("Select a row to see its card.")))
+        else:
+            self._show(lambda: Card(self._generation(selected)))
 
     def _generation(self, position: int) -> Generation:
         return Generation.from_row(self._model.df.iloc[position], client=self._client, archive=self._archive)
@@ -178,13 +176,9 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._set_buttons()
 
     def _compare(self) -> None:
-        if self._kept is None or self.table.selected is None:
-            return
-        try:
-            both = self._generation(self._kept), self._generation(self.table.selected)
-            self._show(Comparison(*both, self._show_card))
-        except OrstatsError as error:
-            self._show(HtmlView(failure("compare these generations", error)))
+        kept, selected = self._kept, self.table.selected
+        if kept is not None and selected is not None:
+            self._show(lambda: Comparison(self._generation(kept), self._generation(selected), self._show_card))
 
     def _export(self) -> None:
         name = f"orstats-filtered-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.csv"
@@ -196,7 +190,11 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         else:
             self._message.value = notice(f"{len(self.table.positions):,} rows written to {path}")
 
-    def _show(self, shown: widgets.Widget) -> None:
+    def _show(self, make: Callable[[], widgets.Widget]) -> None:
+        try:
+            shown = make()
+        except Exception as error:  # noqa: BLE001 - the table must stay usable, whatever a record holds
+            shown = HtmlView(failure("show this", error))
         replace_children(self._panel, [shown])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from functools import cached_property
 from typing import Any, Final
 
@@ -36,14 +37,13 @@ _COMPUTED: Final = (
 _MAX_CHOICES: Final = 300
 
 
-class _Missing:
-    """Stands for a missing value among choices, where None is "any value"."""
+class Missing(Enum):
+    """The choice of a missing value, where None is any value."""
 
-    def __repr__(self) -> str:
-        return "MISSING"
+    MISSING = 0
 
 
-MISSING: Final = _Missing()
+MISSING: Final = Missing.MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Query:
     """Conditions that a row must meet, all of them. The default matches every row."""
 
     text: str = ""
-    model: str | _Missing | None = None
-    provider: str | _Missing | None = None
+    model: str | Missing | None = None
+    provider: str | Missing | None = None
     status: str | None = None
     cost_min: float | None = None
     cost_max: float | None = None
@@ -138,7 +138,7 @@ class TableModel:
             masks["cost unknown"] = ok & np.isnan(self._cost)
         return {name: mask for name, mask in masks.items() if mask.any()}
 
-    def choices(self, name: str) -> list[tuple[str | _Missing, int]]:
+    def choices(self, name: str) -> list[tuple[str | Missing, int]]:
         """Return the values of a text column and how often each occurs, most frequent first."""
         counted = pc.value_counts(self._text(name)).to_pylist()
         ranked = sorted(counted, key=lambda one: (-one["counts"], one["values"] or ""))[:_MAX_CHOICES]
@@ -226,9 +226,9 @@ class TableModel:
                 found |= _mask(pc.match_substring(self._text(name), text, ignore_case=True))
         return found
 
-    def _equal(self, name: str, wanted: str | _Missing) -> Mask:
+    def _equal(self, name: str, wanted: str | Missing) -> Mask:
         column = self._text(name)
-        if isinstance(wanted, _Missing):
+        if isinstance(wanted, Missing):
             return _mask(pc.is_null(column))
         return _mask(pc.equal(column, pa.scalar(wanted, column.type)))
 

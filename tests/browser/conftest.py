@@ -1,4 +1,4 @@
-"""Real Chromium before real JupyterLab and Voilà. Skipped, with the reason, where there is no browser."""
+"""Real Chromium with real JupyterLab, Notebook 7 and Voilà. Skipped, with the reason, where there is no browser."""
 
 import json
 import os
@@ -26,40 +26,40 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-proxy-server", "--disable-dev-shm-usage"),
-    # else Chromium itself would keep some pages from the listener, and hide what a payload asked for
+    # otherwise Chromium blocks some requests to the listener and hides what a payload requested
     "--disable-features=LocalNetworkAccessChecks",
 )
-#: A host that only the hostile payloads name; whoever asks it reaches the listener.
+#: A host that only the hostile payloads name; all requests to it reach the listener.
 BEACON = "beacon.test"
-#: How long a page may take, on however busy a machine: a limit for what is broken, not a measure of speed.
+#: How long a page may take, even on a busy machine: a limit for broken pages, not a measure of speed.
 PATIENCE_MS = 90_000
 
 
 @pytest.fixture(scope="session")
 def beacon():
-    """A real listener that keeps the path of every request: whatever loads anything remote is found out."""
-    asked = []
+    """A real listener that records the path of every request, so that every remote load is detected."""
+    requested = []
 
     class Listener(BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self.path)
+            requested.append(self.path)
             self.send_response(204)
             self.end_headers()
 
         def log_message(self, *_words):
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    server.asked = asked
+    server.requested = requested
     yield server
     server.shutdown()
     server.server_close()
     thread.join()
 
 
-@pytest.fixture(scope="module")  # not longer: while it lives, this thread has a running event loop
+@pytest.fixture(scope="module")  # not longer: meanwhile this thread has a running event loop
 def chromium(beacon):
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
@@ -76,7 +76,7 @@ def page(chromium):
     context = chromium.new_context(viewport={"width": 1500, "height": 1100})
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)  # its own are 5 s: on a busy machine a kernel takes longer to import pandas
+    expect.set_options(timeout=PATIENCE_MS)  # the default of 5 s is too short for importing pandas on a busy machine
     yield page
     context.close()
 
@@ -95,7 +95,7 @@ def free_port():
 
 @contextmanager
 def serving(arguments, folder, port, ready):
-    """Run a Jupyter server in a process group of its own, with settings of nobody's; end only that group."""
+    """Run a Jupyter server in its own process group with default settings; end only that group."""
     home = folder / "home"
     names = ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("OPENROUTER_", "ORSTATS_"))}
@@ -113,7 +113,7 @@ def serving(arguments, folder, port, ready):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}{ready}", timeout=5).close()
                 break
             except urllib.error.HTTPError:
-                break  # it answers
+                break  # it responds
             except OSError:
                 assert server.poll() is None, (folder / "server.log").read_text()
                 assert time.monotonic() < until, (folder / "server.log").read_text()
@@ -136,12 +136,12 @@ def write_notebook(path, *cells):
 
 @contextmanager
 def jupyter(folder, module, address, theme):
-    """Serve JupyterLab or Notebook 7; give a function that opens cells in it, the first run."""
+    """Serve JupyterLab or Notebook 7, and yield a function that opens cells in it and runs the first."""
     port, token = free_port(), secrets.token_hex(8)
     settings = folder / "home" / "jupyter_config_dir" / "labconfig" / "default_setting_overrides.json"
     settings.parent.mkdir(parents=True)
-    wanted = {"notification": {"fetchNews": "false", "checkForUpdates": False}, "themes": {"theme": theme}}
-    settings.write_text(json.dumps({f"@jupyterlab/apputils-extension:{name}": one for name, one in wanted.items()}))
+    overrides = {"notification": {"fetchNews": "false", "checkForUpdates": False}, "themes": {"theme": theme}}
+    settings.write_text(json.dumps({f"@jupyterlab/apputils-extension:{name}": one for name, one in overrides.items()}))
     arguments = [module, "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--IdentityProvider.token={token}"]
     arguments += ["--allow-root", f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
     with serving(arguments, folder, port, "/api"):
@@ -158,7 +158,7 @@ def jupyter(folder, module, address, theme):
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """A JupyterLab; a function that opens code in it, run."""
+    """Return a function that runs code in JupyterLab (light)."""
     with jupyter(
         tmp_path_factory.mktemp("lab"), "jupyterlab", "lab/workspaces/{space}/tree/{name}", "JupyterLab Light"
     ) as opens:
@@ -167,13 +167,13 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def notebook7(tmp_path_factory):
-    """A Notebook 7, dark; a function that opens code in it, run."""
+    """Return a function that runs code in Notebook 7 (dark)."""
     with jupyter(tmp_path_factory.mktemp("notebook"), "notebook", "notebooks/{name}", "JupyterLab Dark") as opens:
         yield opens
 
 
 def run_all(page):
-    """Run the notebook. A click before the kernel is there is lost, so it is repeated until a prompt shows it."""
+    """Run the notebook. A click before the kernel is connected is lost, so it is repeated until a prompt shows it."""
     if "/lab/" in page.url:
         page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
     else:
@@ -215,19 +215,19 @@ def voila(tmp_path):
 
 @pytest.fixture(params=["lab", "voila"])
 def front_end(request):
-    """Two ways in: ``front_end(page, code)``."""
+    """Two front ends: ``front_end(page, code)``."""
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(params=["lab", "voila", "notebook7"])
 def anywhere(request):
-    """All ways in: ``anywhere(page, code)``."""
+    """All front ends: ``anywhere(page, code)``."""
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
 def pictures():
-    """Where to put screenshots for people: the folder that ORSTATS_PICTURES names; by default none are taken."""
+    """Save screenshots in the folder named by ORSTATS_PICTURES; by default none are taken."""
     folder = os.environ.get("ORSTATS_PICTURES")
 
     def take(page, name):

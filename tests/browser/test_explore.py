@@ -139,9 +139,9 @@ def test_pages_can_be_turned_with_the_keyboard_alone(page, explorer):
     """A new page is a new table: it must have the focus, or the next key goes to the notebook."""
     table = explorer.locator(".orstats-scroll")
     table.focus()
-    for key, said in (("PageDown", "26 to 50 of 60"), ("PageDown", "51 to 60 of 60"), ("PageUp", "26 to 50 of 60")):
+    for key, shown in (("PageDown", "26 to 50 of 60"), ("PageDown", "51 to 60 of 60"), ("PageUp", "26 to 50 of 60")):
         page.keyboard.press(key)
-        expect(explorer.get_by_text(said)).to_be_visible()
+        expect(explorer.get_by_text(shown)).to_be_visible()
         expect(table).to_be_focused()
     page.keyboard.press("ArrowDown")
     first = rows(explorer).first.locator("td").last.get_attribute("title")
@@ -191,6 +191,6 @@ def test_a_model_is_cut_before_its_ending_once_the_vendor_is_gone(page, df):
         page.locator(".orstats-explorer").evaluate(f"e => e.style.width = '{width}px'")
         assert name.locator("span").is_visible() == has_vendor
         assert name.evaluate("e => e.scrollWidth > e.clientWidth") == is_cut
-        assert cell.evaluate("e => e.scrollWidth == e.clientWidth"), "the ending is whole"
+        assert cell.evaluate("e => e.scrollWidth == e.clientWidth"), "the ending is complete"
     assert cell.inner_text() == "llama-3.3-70b-instruct:free", "no line break in what is copied"
     expect(page.locator(f'td[title="{df["model"].iloc[0]}"]')).to_be_visible()

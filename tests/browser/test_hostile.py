@@ -1,4 +1,4 @@
-"""Text of strangers, in every place that has some: nothing of it runs, nothing is asked for, nothing breaks out."""
+"""Untrusted text in every place that shows some: nothing of it runs, loads anything or breaks the page."""
 
 import json
 
@@ -70,10 +70,10 @@ def account():
         yield server
 
 
-def test_nothing_of_strangers_text_runs_or_is_asked_for(page, front_end, account, beacon, pictures):
-    talk = []
-    page.on("dialog", lambda dialog: (talk.append(dialog.message), dialog.dismiss()))
-    beacon.asked.clear()
+def test_untrusted_text_neither_runs_nor_loads_anything(page, front_end, account, beacon, pictures):
+    dialogs = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    beacon.requested.clear()
     code = CODE.format(evil=json.dumps(MARKUP), ids=account.ids, key=account.key, url=account.base_url)
     front_end(page, code)
     explorer = page.locator(".orstats-explorer")
@@ -95,7 +95,7 @@ def test_nothing_of_strangers_text_runs_or_is_asked_for(page, front_end, account
             opener.click()
         for tab in card.locator(".lm-TabBar-tab").all():
             tab.click()
-        card.locator(".lm-TabBar-tab", has_text="Raw JSON").click()  # the tabs above may have been made anew meanwhile
+        card.locator(".lm-TabBar-tab", has_text="Raw JSON").click()  # the tabs may have been replaced meanwhile
         card.locator(".orstats-copy:visible").first.click()
     pictures(page, "hostile")
     explorer.get_by_role("button", name="Keep to compare").click()
@@ -107,20 +107,19 @@ def test_nothing_of_strangers_text_runs_or_is_asked_for(page, front_end, account
     assert page.evaluate("window.pwned") is None
     assert page.locator("#escaped").count() == 0
     expect(page.locator("table.orstats-rows")).to_have_count(2)  # the explorer's, and the one of exported notebooks
-    ours = "[data-commandlinker-command]"
-    assert explorer.locator(ours).count() == 0
+    assert explorer.locator("[data-commandlinker-command]").count() == 0
     bad = "iframe, script, link, img:not([src^='data:image/']), a:not([href^=http]):not([href^=mailto])"
     assert explorer.locator(bad).count() == 0
     for event in ("error", "load", "toggle", "mouseover", "focus"):
         assert explorer.locator(f"[on{event}]").count() == 0
     assert explorer.is_visible()
-    assert talk == []
-    assert beacon.asked == []
+    assert dialogs == []
+    assert beacon.requested == []
 
 
-def test_the_listener_would_hear_a_request(page, beacon):
-    beacon.asked.clear()
+def test_the_listener_records_requests(page, beacon):
+    beacon.requested.clear()
     page.goto("about:blank")
     page.set_content("<img src='http://beacon.test/heard'>")
     page.wait_for_load_state("load")
-    assert beacon.asked == ["/heard"]
+    assert beacon.requested == ["/heard"]

@@ -1,4 +1,4 @@
-"""Reports as notebooks show them: formatted, legible in light and dark, and harmless."""
+"""Reports in notebooks: formatted, legible in light and dark themes, and harmless."""
 
 import pytest
 from playwright.sync_api import expect

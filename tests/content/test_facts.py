@@ -75,7 +75,7 @@ def test_a_complete_record():
         },
         "Time": {
             "duration": "1.40 s to the first token, 53.6 s total",
-            "speed": "82.1 tokens/s overall, 91.2 tokens/s after the first token",
+            "speed": "82.1 tokens/s overall, 91.2 after the first token",
             "moderation": "12 ms of moderation before that",
         },
         "Providers": {

@@ -85,17 +85,17 @@ def loading_threads():
 
 
 @pytest.mark.parametrize(
-    ("reason", "said"),
+    ("reason", "shown"),
     [
         ("logging_off", "not logged"),
         ("zero_data_retention", "zero data retention"),
         ("regional", "regional host"),
     ],
 )
-def test_missing_content_is_explained(sim, reason, said):
+def test_missing_content_is_explained(sim, reason, shown):
     made = view(first(sim, reason), client=sim.client())
     made.load_content()
-    assert said in text(made)
+    assert shown in text(made)
     assert "Traceback" not in text(made)
 
 
