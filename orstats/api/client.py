@@ -120,6 +120,7 @@ class Client:
         if shared is None:
             self.rate_limiter = AdaptiveRateLimiter(self.clock)
             self.analytics_limiter: RateLimiter = FixedQuota(*_ANALYTICS_LIMIT, self.clock)
+            self._content_key: str | None = None  # the management key, once the other may not read content
             self._latest_failed: deque[bool] = deque([False], maxlen=_LATEST)
             self._clock_offset = math.inf  # of wall time to monotonic time, when the clocks were last compared
             self._server_offset: float | None = None  # of the server's time to monotonic time
@@ -240,13 +241,7 @@ class Client:
         MissingKeyError
             No key is set.
         """
-        key, other = self.settings.key(), self.settings.management_key
-        try:
-            return self._with_retries(lambda: self.ask_content(generation_id, key=key))
-        except ForbiddenError:
-            if other is None or other == key:
-                raise
-        return self._with_retries(lambda: self.ask_content(generation_id, key=other))
+        return self._with_retries(lambda: self.ask_content(generation_id))
 
     def key(self, *, management: bool = False) -> dict[str, Any]:
         """Return the limits and usage of the key in use.
@@ -411,17 +406,23 @@ class Client:
         record: dict[str, Any] = self._request(GENERATION, self.settings.key(), generation_id, sent_at=sent_at)
         return record
 
-    def ask_content(self, generation_id: str, *, key: str, sent_at: float | None = None) -> dict[str, Any]:
-        """Send one request for stored content, without retries.
+    def ask_content(
+        self,
+        generation_id: str,
+        *,
+        sent_at: float | None = None,
+        admit: Callable[[], float | None] | None = None,
+    ) -> dict[str, Any]:
+        """Send one request for stored content, without retries; a second one if only the management key may read it.
 
         Parameters
         ----------
         generation_id
             The id.
-        key
-            The key to use.
         sent_at
             As for :meth:`ask_generation`.
+        admit
+            Waits for the rate limiter before the second request; returns None if it must not be sent.
 
         Returns
         -------
@@ -433,14 +434,27 @@ class Client:
         ApiError
             The error of the request.
         """
-        content: dict[str, Any] = self._request(
-            CONTENT,
-            key,
-            generation_id,
-            sent_at=sent_at,
-            limit=_MAX_CONTENT_BYTES,
-            timeout_factor=_CONTENT_TIMEOUT_FACTOR,
-        )
+
+        def request(key: str, sent_at: float | None) -> dict[str, Any]:
+            content: dict[str, Any] = self._request(
+                CONTENT,
+                key,
+                generation_id,
+                sent_at=sent_at,
+                limit=_MAX_CONTENT_BYTES,
+                timeout_factor=_CONTENT_TIMEOUT_FACTOR,
+            )
+            return content
+
+        key, spare = self._content_key or self.settings.key(), self.settings.management_key
+        try:
+            return request(key, sent_at)
+        except ForbiddenError:
+            if spare in (None, key) or (again := (admit or self.rate_limiter.admit)()) is None:
+                raise
+        assert spare is not None
+        content = request(spare, again)
+        self._content_key = spare  # the ordinary key is refused for all content: it is not tried again
         return content
 
     def ask_analytics(self, query: Mapping[str, Any]) -> dict[str, Any]:

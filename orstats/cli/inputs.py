@@ -9,16 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orstats.account.time_range import moment, span
 from orstats.api.client import Client
-from orstats.archive.archive import Archive
 from orstats.cli.console import Failure, Interrupted, WrongUsage, print_status
 from orstats.errors import ArchiveError, ConfigError
 from orstats.fetching.arguments import UNARCHIVED, choose_archive
-from orstats.text.time_zones import clock, zone_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from orstats.archive.archive import Archive
 
 RUN_FETCH: Final = "Run `orstats fetch` to add records."
 NAME_AN_ARCHIVE: Final = f"{UNARCHIVED} --archive DIR."
@@ -107,6 +106,8 @@ def list_range(
 
 def time_option(option: str, text: str, *, now: datetime, tz: str = "UTC") -> datetime:
     """Read the time that an option gives, in the zone of ``--tz``."""
+    from orstats.account.time_range import moment
+
     try:
         return moment(text, now=now, tz=zone_option(tz))
     except ConfigError as error:
@@ -115,6 +116,8 @@ def time_option(option: str, text: str, *, now: datetime, tz: str = "UTC") -> da
 
 def zone_option(tz: str) -> str:
     """Return the time zone of ``--tz``."""
+    from orstats.text.time_zones import zone_of
+
     try:
         return zone_of(tz)
     except ConfigError as error:
@@ -123,6 +126,8 @@ def zone_option(tz: str) -> str:
 
 def time_range(since: str, until: str, tz: str) -> tuple[datetime, datetime]:
     """Read the time range of ``--since`` and ``--until``."""
+    from orstats.account.time_range import span
+
     now = datetime.now(UTC)
     ends = time_option("--since", since, now=now, tz=tz), time_option("--until", until, now=now, tz=tz)
     try:
@@ -133,6 +138,8 @@ def time_range(since: str, until: str, tz: str) -> tuple[datetime, datetime]:
 
 def local_time(time: datetime, tz: str) -> str:
     """Write a time as the clock of a zone shows it."""
+    from orstats.text.time_zones import clock
+
     return f"{time.astimezone(clock(tz)):%Y-%m-%d %H:%M}"
 
 
@@ -186,6 +193,8 @@ def read_archive_of_client(
     quiet: bool,
 ) -> pd.DataFrame:
     """Return the archived records of the client's host, or of the only host there is."""
+    from orstats.archive.archive import Archive
+
     host = client.settings.host
     if archive is None:  # a server on this machine, and no archive named
         return read_archive(Archive(), host, columns, advice=NAME_AN_ARCHIVE)

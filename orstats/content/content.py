@@ -1,10 +1,10 @@
-"""The stored prompt and completion of one generation, typed; and, when there is none, why."""
+"""The stored prompt and completion of one generation, typed, or the reason why there is none."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 import orjson
@@ -12,7 +12,9 @@ import orjson
 from orstats.content.messages import Message, read_messages
 from orstats.content.parts import ImagePart, TextPart, ToolCall, as_text, is_empty
 from orstats.errors import ForbiddenError, NotFoundError
+from orstats.fetching.scheduler import call_ended_at, may_appear
 from orstats.frame import coerce
+from orstats.ids.formats import id_created_at
 
 ContentStatus = Literal[
     "stored",
@@ -28,7 +30,7 @@ ContentStatus = Literal[
 CONTENT_STATUSES: Final[tuple[str, ...]] = get_args(ContentStatus)
 
 #: Content is kept for at least three months (vendor's documentation of Input & Output Logging).
-KEPT: Final = timedelta(days=90)
+_KEPT_S: Final = 90 * 86_400
 #: Where the input of a call stands, and the instructions beside it.
 _INPUT_KEYS: Final = ("prompt", "messages", "input", "contents", "system", "instructions", "system_instruction")
 _SYSTEM_KEYS: Final = ("system", "instructions", "system_instruction")
@@ -36,7 +38,7 @@ _SYSTEM_KEYS: Final = ("system", "instructions", "system_instruction")
 
 @dataclass(frozen=True, slots=True)
 class StoredAttempt:
-    """What one provider answered before another was tried: ``code`` is its HTTP status, ``raw`` its own words."""
+    """A failed attempt before another provider was tried: ``code`` is the HTTP status, ``raw`` the raw response."""
 
     code: int | None
     message: str | None
@@ -46,7 +48,7 @@ class StoredAttempt:
 
 @dataclass(frozen=True, slots=True)
 class StoredError:
-    """The error that the caller was given, and those of the attempts before it, in order."""
+    """The error that the caller received, and those of the attempts before it, in order."""
 
     status: int | None
     message: str | None
@@ -62,20 +64,20 @@ class Content:
     Attributes
     ----------
     id
-        The generation.
+        The generation's id.
     status
-        ``stored``, or why there is none: ``not logged`` at the time, ``zero data retention``, ``regional host``,
-        ``forbidden`` (this key may not read it), ``too old``, ``not found``, ``not yet``.
+        ``stored``, or why there is none: ``not logged``, ``zero data retention``, ``regional host``, ``forbidden``
+        (this key may not read it), ``too old``, ``not found``, ``not yet``.
     reason
-        The status as a sentence, with what to do; empty when stored.
+        The status as a sentence, with advice; empty when stored.
     prompt
-        The input of calls that have a bare prompt and no messages.
+        The input of calls with a plain prompt instead of messages.
     messages
-        The input as turns, whatever the dialect of the caller; empty when there is only a bare prompt.
+        The input as turns, in any dialect; empty when there is only a plain prompt.
     output
-        What the model returned, as turns: mostly one, several from the Responses API.
+        The output as turns: usually one, several from the Responses API.
     error
-        What went wrong, as stored; None when nothing did.
+        The stored error; None if there is none.
     raw
         ``data`` as the API sent it, JSON bytes.
     """
@@ -115,19 +117,19 @@ class Content:
 
     @classmethod
     def from_wire(cls, generation_id: str, data: Mapping[str, Any]) -> Content:
-        """Read ``data`` of ``GET /generation/content``, in whichever dialect the caller wrote. No value makes it fail.
+        """Read ``data`` of ``GET /generation/content``, in any dialect. No value makes it fail.
 
         Parameters
         ----------
         generation_id
             The requested id.
         data
-            As sent. Values of an unknown shape are kept as JSON parts, and ``raw`` has everything.
+            As sent. Values of an unknown shape are kept as JSON parts, and ``raw`` holds everything.
 
         Returns
         -------
         Content
-            Stored; or, when it holds nothing but nulls and empty values, of the status "zero data retention".
+            With the status "stored", or "zero data retention" when all values are null or empty.
 
         Examples
         --------
@@ -153,12 +155,12 @@ class Content:
             raw=(coerce.json_text(dict(data)) or coerce.object_text(data)).encode(),
         )
         if content.prompt is None and not content.messages and not content.output and content.error is None:
-            return missing(generation_id, "zero data retention")
+            return _missing(generation_id, "zero data retention")
         return content
 
     @classmethod
     def from_json(cls, generation_id: str, body: bytes) -> Content:
-        """Read the JSON of ``data``, as :meth:`orstats.Archive.read_contents` gives it.
+        """Read the JSON of ``data``, as :meth:`orstats.Archive.read_contents` returns it.
 
         Parameters
         ----------
@@ -175,7 +177,7 @@ class Content:
         Raises
         ------
         ValueError
-            It is no JSON.
+            The body is not valid JSON.
         """
         data = orjson.loads(body)
         return cls.from_wire(generation_id, data if isinstance(data, dict) else {})
@@ -184,51 +186,52 @@ class Content:
 _REASONS: Final[Mapping[str, str]] = {
     "zero data retention": "The stored content is empty. A possible reason is that the request was made under zero "
     "data retention.",
-    "regional host": "It was processed in a region of its own; regional hosts store no content.",
-    "forbidden": "This key may not read it. Stored content takes the key of an organisation's administrator, or a "
-    "management key: set OPENROUTER_MANAGEMENT_KEY.",
-    "too old": "It is older than three months, for which content is surely kept; or Input & Output Logging was not on "
-    "before the request.",
-    "not found": "Nothing is stored under this id: it is unknown, of another account, or was not logged.",
-    "not yet": "Not available yet: its call may still be running, or has just ended. Try again in a minute.",
-    "not logged": "Most likely Input & Output Logging was not on before the request, or is off for its workspace; it "
-    "cannot be had afterwards.",
+    "regional host": "It was processed by a regional host; regional hosts store no content.",
+    "forbidden": "This key may not read it. Use a key of an organisation's administrator, or set "
+    "OPENROUTER_MANAGEMENT_KEY.",
+    "too old": "It is older than the three months for which content is guaranteed to be kept, or Input & Output "
+    "Logging was off at the time of the request.",
+    "not found": "Nothing is stored under this id: it is unknown, from another account, or was not logged.",
+    "not yet": "Not available yet: its call may still be running or has just ended. Try again in a minute.",
+    "not logged": "Most likely Input & Output Logging was off at the time of the request, or is off for its workspace. "
+    "The content cannot be recovered.",
 }
 
 
-def missing(generation_id: str, status: ContentStatus) -> Content:
-    """Return the content of a generation that has none, with the reason."""
-    return Content(generation_id, status, _REASONS[status])
-
-
-def why_missing(
+def explain_missing(
+    generation_id: str,
     error: ForbiddenError | NotFoundError,
+    now: float,
     *,
-    now: datetime,
-    created_at: datetime | None,
-    data_region: str | None,
-    known: bool,
-    recent: bool = False,
-) -> ContentStatus:
-    """Tell why a generation has no content: what the API's 403 or 404 means, as far as the record tells.
+    is_known: bool,
+    created_at: datetime | None = None,
+    generation_time: float | None = None,
+    data_region: str | None = None,
+) -> Content:
+    """Return the content of a generation that has none: what a 403 or 404 means, by what its record says.
 
     Examples
     --------
-    >>> now = datetime.fromisoformat("2026-06-01T12:00Z")
-    >>> why_missing(NotFoundError(""), now=now, created_at=now - timedelta(days=200), data_region="global", known=True)
-    'too old'
+    >>> explain_missing("gen-1", NotFoundError(""), 1_790_000_000.0, is_known=True, data_region="europe").status
+    'regional host'
     """
+    began_at = id_created_at(generation_id) if created_at is None else created_at.timestamp()
+    status: ContentStatus = "not logged"
     if isinstance(error, ForbiddenError):
-        return "forbidden"
-    if data_region not in (None, "", "global"):
-        return "regional host"
-    if recent:
-        return "not yet"
-    if not known:
-        return "not found"
-    if created_at is not None and now - created_at > KEPT:
-        return "too old"
-    return "not logged"
+        status = "forbidden"
+    elif data_region not in (None, "", "global"):
+        status = "regional host"
+    elif may_appear(generation_id, now, call_ended_at(created_at, generation_time)):
+        status = "not yet"
+    elif not is_known:
+        status = "not found"
+    elif began_at is not None and now - began_at > _KEPT_S:
+        status = "too old"
+    return _missing(generation_id, status)
+
+
+def _missing(generation_id: str, status: ContentStatus) -> Content:
+    return Content(generation_id, status, _REASONS[status])
 
 
 def _read_input(given: object, *, wrapped: bool = False) -> tuple[str | None, tuple[Message, ...]]:

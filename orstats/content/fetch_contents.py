@@ -1,34 +1,69 @@
-"""``fetch_contents``: the stored prompts and completions of many generations, as a frame."""
+"""``fetch_contents``: the stored prompts and completions of many generations, as a DataFrame."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+import orjson
 import pandas as pd
 
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
-from orstats.content.content import Content, missing, why_missing
-from orstats.content.contents_frame import Rows, Stored, contents_frame
-from orstats.errors import ConfigError, ForbiddenError, IncompleteFetchError, NotFoundError
-from orstats.fetching.arguments import ArchiveChoice, check_choices, choose_archive, distinct, why_foreign
-from orstats.fetching.batch import StopRule, run_batch
-from orstats.fetching.progress import Progress
-from orstats.fetching.scheduler import Schedule, call_ended_at, may_appear, tally
-from orstats.fetching.workers import Ask, Crew, Result
-from orstats.ids.formats import id_created_at
+from orstats.content.content import Content, explain_missing
+from orstats.content.messages import Message
+from orstats.content.parts import TextPart, ToolCall, as_json
+from orstats.errors import ConfigError, ForbiddenError, NotFoundError
+from orstats.fetching.arguments import ArchiveChoice, choose_archive, validate_arguments
+from orstats.fetching.batch import Batch, StopRule
+from orstats.fetching.normalize_ids import normalize_ids
+from orstats.fetching.scheduler import call_ended_at
+from orstats.fetching.workers import Loader, Result
+from orstats.frame.build import FetchOutcome
+from orstats.frame.schema import PANDAS_DTYPE, Kind
 
 log = logging.getLogger("orstats.contents")
 
-#: Contents are archived when there are so many bytes of them, or after so many seconds.
-_BATCH_BYTES: Final = 32 << 20
-_BATCH_S: Final = 2.0
+Rows = Literal["generation", "message"]
+
+#: Contents in memory are stored when there are so many bytes of them.
+_STORE_BYTES: Final = 32 << 20
+
+_STATUS: Final[Mapping[str, Kind]] = {
+    "fetch_status": "text",
+    "content_status": "text",
+    "reason": "text",
+    "attempts": "count",
+    "error": "text",
+}
+#: Columns and kinds for each value of ``rows``, in order.
+COLUMNS: Final[Mapping[Rows, Mapping[str, Kind]]] = {
+    "generation": {
+        **_STATUS,
+        "prompt": "text",
+        "messages": "json",
+        "message_count": "count",
+        "completion": "text",
+        "reasoning": "text",
+        "tool_calls": "json",
+        "stored_error": "json",
+    },
+    "message": {
+        **_STATUS,
+        "position": "count",
+        "side": "text",
+        "role": "text",
+        "name": "text",
+        "text": "text",
+        "reasoning": "text",
+        "tool_calls": "json",
+        "tool_call_id": "text",
+        "media": "count",
+    },
+}
 
 
 def fetch_contents(
@@ -107,151 +142,162 @@ def fetch_contents(
     >>> len(contents), set(contents.fetch_status)
     (50, {'ok'})
     """
-    asked = distinct(ids)
-    check_choices(workers, errors, pending_wait)
-    rule = StopRule.of(deadline, cancel)
-    if rows not in ("generation", "message"):
-        raise ConfigError(f'rows={rows!r}: "generation" or "message".')
     with ExitStack() as stack:
-        if client is None:
-            client = stack.enter_context(Client())
-        kept = choose_archive(archive, client)
-        if store_content and kept is None:
-            raise ConfigError("store_content=True needs an archive: name one as archive=… or in ORSTATS_ARCHIVE.")
-        run = _Run(asked, client, kept, store=store_content)
-        run.read_archive()
-        run.ask(workers, pending_wait, progress, rows, rule)
-        frame = contents_frame(asked, run.got, rows)
-    if errors == "raise":
-        _require_answers(frame)
-    return frame
+        client = client or stack.enter_context(Client())
+        rule = StopRule.start(deadline, cancel, client.clock)
+        unique = normalize_ids(ids)
+        validate_arguments(workers, errors, pending_wait)
+        if rows not in ("generation", "message"):
+            raise ConfigError(f'rows must be "generation" or "message", got {rows!r}.')
+        source = choose_archive(archive, client)
+        if store_content and source is None:
+            raise ConfigError("store_content=True needs an archive: pass archive= or set ORSTATS_ARCHIVE.")
+        batch = _ContentBatch(unique, client, source if store_content else None, rows)
+        if source is not None:
+            batch.read_archive(source)
+        missing = [one for one in unique if one not in batch.outcomes]
+        batch.request(
+            missing,
+            workers=workers,
+            pending_wait=pending_wait,
+            progress=progress,
+            rule=rule,
+            ended_at=batch.ended_at(),
+        )
+        return batch.result(errors)
 
 
-def _require_answers(frame: pd.DataFrame) -> None:
-    status = frame.loc[frame["fetch_status"] != "ok", "fetch_status"]
-    if len(status):
-        raise IncompleteFetchError(
-            f"{status.index.nunique():,} contents could not be asked for ({tally(iter(status))}). "
-            "The frame is in .frame.",
-            frame=frame,
+class _ContentBatch(Batch):
+    """One call of fetch_contents: its contents, besides what became of each id."""
+
+    store_every_s = 2.0
+
+    def __init__(self, ids: Sequence[str], client: Client, archive: Archive | None, rows: Rows) -> None:
+        super().__init__(ids, client, archive)
+        self._rows = rows
+        self._contents: dict[str, Content] = {}
+        self._records: dict[str, dict[str, Any]] = {}  # archived ones: they help to explain missing content
+        self._unsaved: dict[str, tuple[bytes, float]] = {}
+        self._unsaved_bytes = 0
+
+    def read_archive(self, archive: Archive) -> None:
+        """Read the archived contents, and the records of the other ids."""
+        for generation_id, body in archive.read_contents(self.host, self.ids).items():
+            self._contents[generation_id] = Content.from_json(generation_id, body)
+            self.outcomes[generation_id] = FetchOutcome("ok", None, 0, None)
+        if len(self._contents) < len(self.ids):
+            columns = ["id", "created_at", "generation_time", "data_region"]
+            found = archive.read(self.host, self.ids, settled_only=False, columns=columns)
+            self._records = {one.pop("id"): one for one in found.to_pylist()}
+        log.info("%d of %d contents are in the archive", len(self._contents), len(self.ids))
+
+    def ended_at(self) -> dict[str, float]:
+        ends = {one: call_ended_at(row["created_at"], row["generation_time"]) for one, row in self._records.items()}
+        return {one: end for one, end in ends.items() if end is not None}
+
+    def load(self) -> Loader:
+        self.client.settings.key()
+        return lambda generation_id, sent_at, admit: self.client.ask_content(
+            generation_id, sent_at=sent_at, admit=admit
         )
 
-
-class _Run:
-    """One call: what is known of each id so far."""
-
-    def __init__(self, ids: Sequence[str], client: Client, archive: Archive | None, *, store: bool) -> None:
-        self.ids = ids
-        self.client = client
-        self.archive = archive
-        self.host = client.settings.host
-        self.got: dict[str, Stored] = {}
-        self._store = store
-        self._known: dict[str, tuple[datetime | None, str | None]] = {}
-        self._ended_at: dict[str, float] = {}
-        self._unsaved: list[tuple[str, bytes, float]] = []
-        self._unsaved_bytes = 0
-        self._saved_at = time.monotonic()
-
-    def read_archive(self) -> None:
-        if self.archive is None or not self.ids:
-            return
-        for generation_id, body in self.archive.read_contents(self.host, self.ids).items():
-            self.got[generation_id] = Stored("ok", Content.from_json(generation_id, body))
-        if len(self.got) < len(self.ids):
-            columns = ["id", "created_at", "generation_time", "data_region"]
-            for one in self.archive.read(self.host, self.ids, settled_only=False, columns=columns).to_pylist():
-                self._known[one["id"]] = (one["created_at"], one["data_region"])
-                ended_at = call_ended_at(one["created_at"], one["generation_time"])
-                if ended_at is not None:
-                    self._ended_at[one["id"]] = ended_at
-        log.info("%d of %d contents are in the archive", len(self.got), len(self.ids))
-
-    def ask(self, workers: int, pending_wait: float, progress: bool | None, rows: Rows, rule: StopRule) -> None:
-        """Ask for what is not archived. However it ends, what came in is stored first."""
-        to_ask = [i for i in self.ids if i not in self.got and not self._is_foreign(i)]
-        if not to_ask:
-            return
-        ask = _asker(self.client)
-        if self._store and self.archive is not None:
-            self.archive.check_writable(self.host)
-        schedule = Schedule(to_ask, self.client.retry, pending_wait, self._ended_at)
-        crew = Crew(self.client, schedule, workers, ask)
-        with Progress(len(self.ids), len(self.ids) - len(to_ask), progress) as bar:
-            reason = run_batch(crew, len(to_ask), bar, rule, take=self._take, save=self._save)
-        if crew.fatal is not None:
-            crew.fatal.frame = contents_frame(self.ids, self.got, rows)
-            raise crew.fatal
-        if reason is not None:
-            rest = Stored("not_attempted", None, 0, f"{reason} before this id was requested.")
-            self.got = dict.fromkeys(self.ids, rest) | self.got
-
-    def _take(self, result: Result) -> bool:
-        """Store one result. Interrupted anywhere, it can be called again."""
+    def keep(self, result: Result) -> FetchOutcome:
         task, error = result.task, result.error
         if error is None:
             content = Content.from_wire(task.id, result.record or {})
-            self.got[task.id] = Stored("ok", content, task.attempts)
-            if self._store and content.status == "stored":
-                self._unsaved.append((task.id, content.raw, result.at))
+            if self.archive is not None and content.status == "stored" and task.id not in self._unsaved:
+                self._unsaved[task.id] = content.raw, result.at
                 self._unsaved_bytes += len(content.raw)
         elif isinstance(error, ForbiddenError | NotFoundError):
-            content = self._none(task.id, error, result.at)
-            status = "pending" if content.status == "not yet" else "ok"
-            self.got[task.id] = Stored(status, content, task.attempts)
+            record = self._records.get(task.id)
+            content = explain_missing(task.id, error, result.at, is_known=record is not None, **(record or {}))
         else:
-            self.got[task.id] = Stored(result.status, None, task.attempts, str(error))
-        return self.got[task.id].status == "ok"
+            return FetchOutcome(result.status, error.status, task.attempts, str(error))
+        self._contents[task.id] = content
+        return FetchOutcome("pending" if content.status == "not yet" else "ok", None, task.attempts, None)
 
-    def _none(self, generation_id: str, error: ForbiddenError | NotFoundError, at: float) -> Content:
-        created_at, region = self._known.get(generation_id, (None, None))
-        second = id_created_at(generation_id)
-        if created_at is None and second is not None:
-            created_at = datetime.fromtimestamp(second, UTC)
-        status = why_missing(
-            error,
-            now=datetime.fromtimestamp(at, UTC),
-            created_at=created_at,
-            data_region=region,
-            known=generation_id in self._known,
-            recent=may_appear(generation_id, at, self._ended_at.get(generation_id)),
-        )
-        return missing(generation_id, status)
+    @property
+    def is_full(self) -> bool:
+        return self._unsaved_bytes > _STORE_BYTES
 
-    def _save(self, final: bool) -> None:
-        if not final and self._unsaved_bytes <= _BATCH_BYTES and time.monotonic() - self._saved_at <= _BATCH_S:
-            return
-        self._saved_at = time.monotonic()
-        if self.archive is None or not self._unsaved:
-            return
-        ids, bodies, times = zip(*self._unsaved, strict=True)
-        self.archive.append_contents(self.host, ids, bodies, times)
+    def store(self) -> None:
+        if self.archive is not None and self._unsaved:
+            bodies, times = zip(*self._unsaved.values(), strict=True)
+            self.archive.append_contents(self.host, list(self._unsaved), bodies, times)
         self._unsaved.clear()
         self._unsaved_bytes = 0
 
-    def _is_foreign(self, generation_id: str) -> bool:
-        why = why_foreign(generation_id)
-        if why is not None:
-            self.got[generation_id] = Stored("invalid_id", None, 0, why)
-        return why is not None
+    def frame(self) -> pd.DataFrame:
+        return contents_frame(self.ids, self.outcomes, self._contents, self._rows)
 
 
-def _asker(client: Client) -> Ask:
-    """Ask with the ordinary key; from the first refusal on with the management key, if there is one."""
-    keys = [client.settings.key()]
-    spare = client.settings.management_key
-    if spare is not None and spare != keys[0]:
-        keys.append(spare)
+def contents_frame(
+    ids: Sequence[str], outcomes: Mapping[str, FetchOutcome], contents: Mapping[str, Content], rows: Rows
+) -> pd.DataFrame:
+    """Return one row for each id, or one for each message; the dtypes are the same without rows."""
+    split = _generation_rows if rows == "generation" else _message_rows
+    index: list[str] = []
+    values: list[Mapping[str, Any]] = []
+    for generation_id in ids:
+        content = contents.get(generation_id)
+        status = _status_columns(outcomes[generation_id], content)
+        for row in split(content) if content is not None and content.status == "stored" else [{}]:
+            index.append(generation_id)
+            values.append(status | row)
+    return pd.DataFrame(
+        {
+            name: pd.array([row.get(name) for row in values], dtype=PANDAS_DTYPE[kind])  # type: ignore[call-overload]
+            for name, kind in COLUMNS[rows].items()
+        },
+        index=pd.Index(index, name="id", dtype="string"),
+    )
 
-    def ask(generation_id: str, admitted: float, admit: Callable[[], float | None]) -> dict[str, Any]:
-        key = keys[0]
-        try:
-            return client.ask_content(generation_id, key=key, sent_at=admitted)
-        except ForbiddenError:
-            if key == keys[-1] or (again := admit()) is None:
-                raise
-        data = client.ask_content(generation_id, key=keys[-1], sent_at=again)
-        keys[0] = keys[-1]
-        return data
 
-    return ask
+def _status_columns(outcome: FetchOutcome, content: Content | None) -> dict[str, Any]:
+    return {
+        "fetch_status": outcome.fetch_status,
+        "content_status": content.status if content else None,
+        "reason": content.reason or None if content else None,
+        "attempts": outcome.attempts,
+        "error": outcome.error,
+    }
+
+
+def _generation_rows(content: Content) -> Iterator[dict[str, Any]]:
+    data = orjson.loads(content.raw)
+    given, error = data.get("input"), data.get("error")
+    messages = given.get("messages", given) if isinstance(given, dict) else given
+    yield {
+        "prompt": content.prompt,
+        "messages": as_json(messages) if content.messages else None,
+        "message_count": len(content.messages),
+        "completion": content.completion,
+        "reasoning": content.reasoning,
+        "tool_calls": _calls(content.tool_calls),
+        "stored_error": None if error is None else as_json(error),
+    }
+
+
+def _message_rows(content: Content) -> Iterator[dict[str, Any]]:
+    turns = [("input", message) for message in content.messages]
+    if content.prompt is not None:
+        turns.insert(0, ("input", Message(None, (TextPart(content.prompt),))))
+    turns += [("output", message) for message in content.output]
+    if not turns:  # only an error is stored
+        yield {}
+    for position, (side, message) in enumerate(turns):
+        yield {
+            "position": position,
+            "side": side,
+            "role": message.role,
+            "name": message.name,
+            "text": message.text if message.has_text else None,
+            "reasoning": message.reasoning,
+            "tool_calls": _calls(message.tool_calls),
+            "tool_call_id": message.tool_call_id,
+            "media": sum(not isinstance(part, TextPart) for part in message.parts),
+        }
+
+
+def _calls(calls: Sequence[ToolCall]) -> str | None:
+    return as_json([{"id": one.id, "name": one.name, "arguments": one.arguments} for one in calls]) if calls else None

@@ -5,31 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Self
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Self
 
-import pandas as pd
+import orjson
 
-from orstats import errors
 from orstats.api.client import Client
-from orstats.content.content import Content, missing, why_missing
+from orstats.content.content import Content, explain_missing
 from orstats.content.html_card import static_card
-from orstats.content.record import Record
-from orstats.content.row import read_row
+from orstats.content.record import ProviderAttempt, Record
+from orstats.errors import ApiError, ConfigError, ForbiddenError, NotFoundError
 from orstats.fetching.arguments import ArchiveChoice, choose_archive
-from orstats.fetching.fetch import fetch_one
-from orstats.fetching.scheduler import call_ended_at, may_appear
+from orstats.fetching.fetch_one import fetch_one
+from orstats.frame import coerce
+from orstats.frame.derive import provider_attempts, winning_attempt_index
+from orstats.frame.row import record_row
+from orstats.frame.schema import COLUMNS, ID, Field
 from orstats.ids.formats import log_url
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, repr=False)
 class Generation(Record):
-    """One generation: everything that its record says, with the derived figures, and its content on demand.
+    """One generation: the columns of its record, the derived ones included, and its content on demand.
 
-    Attributes are the columns of the frame, with the same names, meanings and units (:func:`orstats.field_table`);
-    None where the frame has a missing value. Made by :func:`orstats.get`, or :meth:`from_row` of a frame.
+    Attributes are the columns of the DataFrame, with the same names, meanings and units (:func:`orstats.field_table`);
+    None where the DataFrame has a missing value. Made by :func:`orstats.get`, :meth:`from_row` or :meth:`from_record`.
 
-    Neither its repr nor its HTML form asks for, or shows, prompts and completions: :meth:`content` does.
+    Neither its repr nor its HTML form requests or shows prompts and completions: :meth:`content` does.
 
     Examples
     --------
@@ -42,8 +49,8 @@ class Generation(Record):
         return static_card(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the client, which holds a key and sockets."""
-        return {name: value for name, value in self.__dict__.items() if name != "_ask"}
+        """Omit the client, which holds a key and sockets."""
+        return {name: value for name, value in self.__dict__.items() if name != "_load_content"}
 
     @classmethod
     def from_row(
@@ -53,61 +60,98 @@ class Generation(Record):
         client: Client | None = None,
         archive: ArchiveChoice = None,
     ) -> Self:
-        """Make the generation of one row of a frame. Sends no request.
+        """Make a generation from one row of a DataFrame. Sends no request.
 
         Parameters
         ----------
         row
-            ``df.loc[generation_id]``, or a mapping with ``id`` and any of the frame's columns. Columns that are not
-            there are None.
+            ``df.loc[generation_id]``, or a mapping with ``id`` and any of the columns. Other columns are None.
         client, archive
-            Whom to ask, and where to look first, when :meth:`content` is called; as in :func:`orstats.get`.
+            Used by :meth:`content`, as in :func:`orstats.get`.
 
         Returns
         -------
         Generation
-            With what the row says.
+            With the values of the row.
 
         Raises
         ------
         ConfigError
-            It is not one row, or has no id.
+            Not a single row, or a row without an id.
 
         Examples
         --------
         >>> Generation.from_row({"id": "gen-1", "model": "a/b", "cost_usd": 0.5})
         Generation('gen-1', a/b, cost_usd=0.5)
         """
-        generation_id, values = read_row(row)
-        made = cls(generation_id, **values)
-        object.__setattr__(made, "_ask", _asker(client, archive))
+        if not (isinstance(row, Mapping) or getattr(row, "ndim", None) == 1):
+            raise ConfigError(f"row must be one row, such as df.loc[id], got {type(row).__name__}.")
+        cells = {str(name): value for name, value in row.items()}
+        generation_id = cells.get(ID.name, getattr(row, "name", None))
+        if not isinstance(generation_id, str):
+            raise ConfigError("The row has no generation id: pass df.loc[id], of a DataFrame from orstats.")
+        values = {field.name: _cell(field, cells[field.name]) for field in COLUMNS if field.name in cells}
+        made = cls(generation_id, **{name: value for name, value in values.items() if value is not None})
+        object.__setattr__(made, "_load_content", _content_loader(client, archive))
         return made
+
+    @classmethod
+    def from_record(
+        cls, record: Mapping[str, Any], *, client: Client | None = None, archive: ArchiveChoice = None
+    ) -> Self:
+        """Make a generation from a record as the API sends it. Sends no request.
+
+        Parameters
+        ----------
+        record
+            As :meth:`orstats.Client.generation` returns it.
+        client, archive
+            Used by :meth:`content`, as in :func:`orstats.get`.
+
+        Returns
+        -------
+        Generation
+            With the record's fields and the derived columns.
+
+        Raises
+        ------
+        ConfigError
+            A record without an id.
+
+        Examples
+        --------
+        >>> Generation.from_record({"id": "gen-1", "model": "a/b", "total_cost": "0.5", "is_byok": False})
+        Generation('gen-1', a/b, cost_usd=0.5)
+        """
+        if not isinstance(record.get(ID.name), str):
+            raise ConfigError(f"record must have an id, got {record.get(ID.name)!r}.")
+        return cls.from_row(record_row(record[ID.name], record), client=client, archive=archive)
 
     @property
     def url(self) -> str:
-        """The vendor's log page of this generation; only its account may see it."""
+        """The address of the vendor's log page; only the account of the generation may see it."""
         return log_url(self.id)
 
     def content(self) -> Content:
-        """Return the stored prompt and completion: from the archive if it has them, else by one request.
+        """Return the stored prompt and completion, from the archive or by a request.
 
-        What came is not kept: ask once, and hold the result. That there is none is an answer too:
-        see :attr:`Content.status`.
+        The result is not cached: each call loads it again. Missing content is a result too: see
+        :attr:`Content.status`.
 
         Returns
         -------
         Content
-            With its ``status``, and ``reason`` when nothing is stored.
+            With its ``status``, and a ``reason`` when nothing is stored.
 
         Raises
         ------
         ApiError
-            It could not be asked for: network, limits, account. Not for 403 and 404, which are answers.
+            The request failed: network, limits, account. Not for 403 and 404, which :attr:`Content.status` explains.
         MissingKeyError
             No key is set.
         """
-        ask = self.__dict__.get("_ask") or _asker(None, None)
-        content: Content = ask(self)
+        load = self.__dict__.get("_load_content") or _content_loader(None, None)
+        content: Content = load(self)
         return content
 
 
@@ -119,23 +163,23 @@ def get(generation_id: str, *, client: Client | None = None, archive: ArchiveCho
     generation_id
         The id.
     client
-        Whom to ask. None makes one from the environment.
+        The client for requests. None makes one from the environment.
     archive
-        Where settled records are kept, as in :func:`orstats.fetch`: a record that is there costs no request.
+        As in :func:`orstats.fetch`: an archived record costs no request.
 
     Returns
     -------
     Generation
-        With the frame's columns as attributes; :meth:`Generation.content` asks for prompt and completion.
+        With the columns as attributes; :meth:`Generation.content` loads prompt and completion.
 
     Raises
     ------
     NotFoundError
         Unknown id, id from another account, or too recent to be available (retried for half a minute).
     ApiError
-        Any other failure, after what may help was tried again.
+        Any other failure, after retries.
     ConfigError
-        No key, or an argument that cannot be used.
+        No key, or an invalid argument.
 
     Examples
     --------
@@ -146,36 +190,90 @@ def get(generation_id: str, *, client: Client | None = None, archive: ArchiveCho
     >>> generation.id == content.id, content.status in ("stored", "zero data retention")
     (True, True)
     """
+    generation, error = get_or_failed(generation_id, client=client, archive=archive)
+    if error is not None:
+        raise error
+    return generation
+
+
+def get_or_failed(
+    generation_id: str, *, client: Client | None, archive: ArchiveChoice
+) -> tuple[Generation, ApiError | None]:
+    """Return one generation; if it could not be fetched, with the status and the error of its last request."""
     if not isinstance(generation_id, str):
-        raise TypeError(f"get() takes one id, as text; not {type(generation_id).__name__}.")
+        raise TypeError(f"generation_id must be one id as str, got {type(generation_id).__name__}.")
     with ExitStack() as stack:
-        asked = client or stack.enter_context(Client())
-        row = fetch_one(generation_id, client=asked, archive=archive).iloc[0]
-    return Generation.from_row(row, client=client, archive=archive)
+        row, error = fetch_one(generation_id, client=client or stack.enter_context(Client()), archive=archive)
+    return Generation.from_row(row, client=client, archive=archive), error
 
 
-def _asker(client: Client | None, archive: ArchiveChoice) -> Callable[[Generation], Content]:
-    """Bind where content comes from, without touching disk, network or environment yet."""
+def _content_loader(client: Client | None, archive: ArchiveChoice) -> Callable[[Generation], Content]:
+    """Return the function behind :meth:`Generation.content`. Disk, network and environment are used by its call."""
 
-    def ask(generation: Generation) -> Content:
+    def load(generation: Generation) -> Content:
         with ExitStack() as stack:
-            asked = client or stack.enter_context(Client())
-            kept = choose_archive(archive, asked)
-            body = None if kept is None else kept.read_contents(asked.settings.host, [generation.id]).get(generation.id)
-            if body is not None:
-                return Content.from_json(generation.id, body)
+            sender = client or stack.enter_context(Client())
+            store = choose_archive(archive, sender)
+            bodies = {} if store is None else store.read_contents(sender.settings.host, [generation.id])
+            if generation.id in bodies:
+                return Content.from_json(generation.id, bodies[generation.id])
             try:
-                return Content.from_wire(generation.id, asked.content(generation.id))
-            except (errors.ForbiddenError, errors.NotFoundError) as error:
-                created_at, now = generation.created_at, asked.now()
-                status = why_missing(
+                return Content.from_wire(generation.id, sender.content(generation.id))
+            except (ForbiddenError, NotFoundError) as error:
+                return explain_missing(
+                    generation.id,
                     error,
-                    now=datetime.fromtimestamp(now, UTC),
-                    created_at=created_at,
+                    sender.now(),
+                    is_known=generation.fetch_status == "ok",
+                    created_at=generation.created_at,
+                    generation_time=generation.generation_time,
                     data_region=generation.data_region,
-                    known=generation.fetch_status == "ok",
-                    recent=may_appear(generation.id, now, call_ended_at(created_at, generation.generation_time)),
                 )
-                return missing(generation.id, status)
 
-    return ask
+    return load
+
+
+def _cell(field: Field, value: Any) -> Any:
+    """Return one cell of a row as a plain Python value; None for a missing or invalid one."""
+    if isinstance(value, datetime):  # also of pandas, where NaT is one that does not equal itself
+        moment = value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
+        return moment if moment == moment else None  # noqa: PLR0124
+    if field.kind == "json":
+        return _nested(field.name, value)
+    if field.kind == "text":
+        return coerce.text(value)
+    if field.kind == "time":
+        microseconds = coerce.time(value)
+        return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+    if field.kind == "flag":
+        return bool(value) if type(value).__name__ in ("bool", "bool_") else None
+    plain = value.item() if hasattr(value, "item") else value  # a number of NumPy
+    return coerce.count(plain) if field.kind == "count" else coerce.number(plain)
+
+
+def _nested(name: str, value: Any) -> Any:
+    text = coerce.json_text(value) if isinstance(value, list | dict) else value
+    if not isinstance(text, str):
+        return None
+    if name == "provider_responses":
+        attempts = provider_attempts(text)
+        return None if attempts is None else _attempts(attempts)
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _attempts(attempts: list[dict[str, Any]]) -> tuple[ProviderAttempt, ...]:
+    winner = winning_attempt_index(attempts)
+    return tuple(
+        ProviderAttempt(
+            provider_name=coerce.text(one.get("provider_name")),
+            status=coerce.count(one.get("status")),
+            latency=coerce.number(one.get("latency")),
+            is_byok=coerce.flag(one.get("is_byok")),
+            ok=index == winner,
+        )
+        for index, one in enumerate(attempts)
+    )

@@ -9,8 +9,8 @@ import pandas as pd
 from orstats.export import svg as draw
 from orstats.export.html_elements import Column, cards, log_link, name, note, section, table, words
 from orstats.frame.schema import FIELDS
+from orstats.frame.status import advice_for
 from orstats.frame.summary import summary
-from orstats.frame.views import ADVICE
 from orstats.reports.chart_data import ok_rows, timeline
 from orstats.reports.cost_tokens_latency import cost_by, latency_by
 from orstats.reports.coverage import coverage
@@ -261,7 +261,7 @@ def coverage_table(df: pd.DataFrame) -> str:
     if "fetch_status" in df.columns:
         found = df["fetch_status"].value_counts()
         rows += [
-            [name(str(status).replace("_", " ")), count(number), ADVICE.get(str(status), "")]
+            [name(str(status).replace("_", " ")), count(number), advice_for(str(status))]
             for status, number in found.items()
             if status != "ok"
         ]

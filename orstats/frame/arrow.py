@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import json as arrow_json
 
 from orstats.frame import coerce
 from orstats.frame.derive import Inputs, derive
@@ -159,3 +160,13 @@ def _transposed(records: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
         for values, more in zip(columns, zip(*rows, strict=True), strict=True):
             values.extend(more)
     return columns
+
+
+def row_table(row: Mapping[str, Any]) -> pa.Table:
+    """Make the record table of one row (:mod:`orstats.frame.row`); as JSON, since ``pa.array`` imports pandas."""
+    line = orjson.dumps({name: row[name] for name in RECORD_SCHEMA.names}, option=orjson.OPT_UTC_Z)
+    return arrow_json.read_json(
+        pa.BufferReader(line),
+        read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(line) + 1),
+        parse_options=arrow_json.ParseOptions(explicit_schema=RECORD_SCHEMA),
+    )

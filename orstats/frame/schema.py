@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
+from orstats.frame.status import STATUSES
+
 Kind = Literal["text", "count", "flag", "number", "time", "json"]
 Origin = Literal["wire", "fetch", "derived"]
 
@@ -56,19 +58,6 @@ def _fetch(name: str, kind: Kind, meaning: str, unit: str = "", *, nullable: boo
 def _derived(name: str, kind: Kind, meaning: str, unit: str, source: str, *, nullable: bool = True) -> Field:
     return Field(name, kind, "derived", meaning, unit, nullable, source)
 
-
-STATUSES: Final = (
-    "ok",
-    "pending",
-    "not_found",
-    "forbidden",
-    "rate_limited",
-    "server_error",
-    "network_error",
-    "bad_response",
-    "invalid_id",
-    "not_attempted",
-)
 
 COST_BASES: Final = (
     "credits",

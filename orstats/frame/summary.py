@@ -10,7 +10,7 @@ import pandas as pd
 
 from orstats.frame import money
 from orstats.frame.display import ReportFrame
-from orstats.frame.schema import STATUSES
+from orstats.frame.status import STATUSES
 from orstats.frame.validation import equals, require
 
 _SUMMED_TOKENS: Final = MappingProxyType(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -13,6 +12,7 @@ from orstats.frame.build import pandas_array
 from orstats.frame.derive import provider_attempts, winning_attempt_index
 from orstats.frame.display import ReportFrame
 from orstats.frame.schema import FIELDS, ID, Field
+from orstats.frame.status import advice_for
 from orstats.frame.validation import equals, require
 
 _SOURCE: Final = "API reference, ProviderResponse"
@@ -29,21 +29,6 @@ ATTEMPT_FIELDS: Final[tuple[Field, ...]] = (
     Field("upstream_id", "text", "wire", "The provider's own id of this attempt; `id` on the wire.", source=_SOURCE),
     Field("routed_service_tier", "text", "wire", "Service tier it was sent to.", source=_SOURCE),
     Field("ok", "flag", "derived", "Whether this attempt gave the answer.", "", nullable=False, source=_SOURCE),
-)
-
-#: What to do about a row, by its ``fetch_status``.
-ADVICE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "pending": "Try again in a minute: records become available a few seconds after the generation finishes.",
-        "not_found": "Check that the id is complete, not too recent, and from the account that the key belongs to.",
-        "forbidden": "Use a key of the same organisation, or ask an administrator for one that may read it.",
-        "rate_limited": "Run the same again later: the account's limit was reached, and more keys do not raise it.",
-        "server_error": "Run the same again later: the API could not answer.",
-        "network_error": "Check the connection and the base URL, then run the same again.",
-        "bad_response": "Check the base URL: the answer was not one that the API documents.",
-        "invalid_id": "Look up the generation id (gen-…) of this request: this id is of another kind.",
-        "not_attempted": "Re-run the fetch: it stopped before this id was fetched.",
-    }
 )
 
 _FAILURE_COLUMNS: Final = ("fetch_status", "http_status", "attempts", "error")
@@ -139,7 +124,7 @@ def failures(df: pd.DataFrame) -> pd.DataFrame:
     """
     df = require(df, _FAILURE_COLUMNS, indexed=True)
     failed = df.loc[~equals(df["fetch_status"], "ok"), list(_FAILURE_COLUMNS)].copy()
-    advice = [ADVICE.get(status) for status in failed["fetch_status"]]
+    advice = [advice_for(status) or None for status in failed["fetch_status"].fillna("")]
     failed["advice"] = pd.array(advice, dtype=pd.StringDtype("pyarrow"))
     report = ReportFrame(failed)
     report.attrs = failed.attrs | {"note": f"{len(failed):,} of {len(df):,} rows are not ok."}

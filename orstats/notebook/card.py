@@ -13,11 +13,10 @@ import orjson
 
 from orstats.api.client import Client
 from orstats.content.content import Content
-from orstats.content.generation import Generation, get
+from orstats.content.generation import Generation, get_or_failed
 from orstats.content.html_card import static_card
-from orstats.errors import ApiError, OrstatsError
+from orstats.errors import OrstatsError
 from orstats.fetching.arguments import ArchiveChoice
-from orstats.fetching.scheduler import status_of
 from orstats.notebook.conversation import Conversation
 from orstats.notebook.html.base import notice, spinner, style
 from orstats.notebook.html.card import details, head
@@ -164,9 +163,7 @@ def view(generation_id: str, *, client: Client | None = None, archive: ArchiveCh
     'not_found'
     """
     try:
-        generation = get(generation_id, client=client, archive=archive)
-    except OrstatsError as error:
-        status = status_of(error) if isinstance(error, ApiError) else "not_attempted"
-        http_status = error.status if isinstance(error, ApiError) else None
-        generation = Generation(str(generation_id), fetch_status=status, http_status=http_status, error=str(error))
+        generation, _ = get_or_failed(generation_id, client=client, archive=archive)
+    except OrstatsError as error:  # before a request: no key, an unreadable archive
+        generation = Generation(str(generation_id), fetch_status="not_attempted", error=str(error))
     return Card(generation)

@@ -9,13 +9,8 @@ import itertools
 import random
 import threading
 from collections import deque
-from types import SimpleNamespace
-from unittest.mock import patch
 
 from orstats.api.clock import Clock
-from orstats.fetching import batch as batch_module
-from orstats.fetching import fetch as fetch_module
-from orstats.fetching import workers as crew_module
 
 
 class WorldIsOverError(BaseException):
@@ -114,11 +109,6 @@ class World(Clock):
 
     def __enter__(self):
         self._real, self._runners = [], []
-        threads = SimpleNamespace(Thread=self.thread, Condition=self.condition, Event=threading.Event)
-        self._patches = [patch.object(module, "time", self) for module in (batch_module, crew_module, fetch_module)]
-        self._patches += [patch.object(crew_module, "threading", threads)]
-        for one in self._patches:
-            one.start()
         return self
 
     def __exit__(self, *_):
@@ -128,8 +118,6 @@ class World(Clock):
             runner.turn.release()
             real.join(10)
             assert not real.is_alive()
-        for one in self._patches:
-            one.stop()
 
 
 class _Lock:

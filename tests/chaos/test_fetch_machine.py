@@ -22,8 +22,7 @@ from simulated_time import World
 import orstats
 from orstats import errors
 from orstats.api.transport import Answer
-from orstats.fetching import batch, fetch
-from orstats.fetching import workers as crew
+from orstats.fetching import batch, fetch, workers
 
 KEY = "sk-or-v1-" + "0" * 64
 HOST = "api.example.com"
@@ -124,7 +123,7 @@ def interrupted(function, opcode):
 
     def at_call(frame, _event, _):
         code = frame.f_code
-        files = (batch.__file__, fetch.__file__, crew.__file__)
+        files = (batch.__file__, fetch.__file__, workers.__file__)
         if code.co_filename not in files or function not in ("*", code.co_name):
             return None
         frame.f_trace = at_instruction  # Python 3.13 heeds the next line only where this is set
@@ -150,13 +149,16 @@ interrupts = st.none() | st.tuples(
     st.sampled_from(
         [
             "*",
-            "run_batch",
-            "_work_off",
+            "request",
+            "_run",
+            "_work_through",
+            "_drain_and_save",
             "_collected",
             "_take",
+            "keep",
             "_save",
+            "store",
             "results",
-            "ask",
             "start",
             "_add",
             "read_archive",
@@ -314,7 +316,9 @@ Fetching.TestCase.settings = settings(
 TestFetching = Fetching.TestCase
 
 
-@pytest.mark.parametrize("function", ["_take", "_collected", "_save", "run_batch", "finish", "_work_off"])
+@pytest.mark.parametrize(
+    "function", ["_take", "keep", "_collected", "_save", "store", "_run", "_drain_and_save", "_work_through"]
+)
 def test_an_interrupt_at_every_instruction_of_a_function_loses_nothing(function):
     """The machine meets these by chance; here each is met for sure."""
     ids = [f"gen-1780000000-{number:020d}" for number in range(5)]

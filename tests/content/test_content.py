@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from orstats import errors
 from orstats.api.response import decode
-from orstats.content.content import CONTENT_STATUSES, Content, missing, why_missing
-from orstats.content.contents_frame import Stored, contents_frame
+from orstats.content.content import CONTENT_STATUSES, Content, explain_missing
+from orstats.content.fetch_contents import contents_frame
 from orstats.content.parts import AudioPart, FilePart, ImagePart, TextPart, ToolCall, UnknownPart
+from orstats.frame.build import FetchOutcome
 from orstats.sim import SimServer
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -111,7 +112,8 @@ def test_no_value_can_make_it_fail(messages, output, error):
     content = Content.from_wire("gen-1", {"input": {"messages": messages}, "output": output, "error": error})
     assert content.status in CONTENT_STATUSES
     for rows in ("generation", "message"):
-        assert len(contents_frame(["gen-1"], {"gen-1": Stored("ok", content)}, rows)) >= 1
+        outcome = FetchOutcome("ok", None, 1, None)
+        assert len(contents_frame(["gen-1"], {"gen-1": outcome}, {"gen-1": content}, rows)) >= 1
 
 
 @pytest.mark.parametrize(
@@ -129,8 +131,17 @@ def test_no_value_can_make_it_fail(messages, output, error):
 )
 def test_why_there_is_none(error, age, region, known, recent, status):
     created = None if age is None else NOW - timedelta(days=age)
-    assert why_missing(error, now=NOW, created_at=created, data_region=region, known=known, recent=recent) == status
-    assert missing("gen-1", status).reason
+    second = int((NOW - timedelta(days=age or 0)).timestamp())
+    content = explain_missing(
+        f"gen-{second}-AbCdEfGhIjKlMnOpQrSt" if recent else "gen-1",
+        error,
+        NOW.timestamp(),
+        is_known=known,
+        created_at=created if known else None,
+        data_region=region,
+    )
+    assert content.status == status
+    assert content.reason
 
 
 def test_the_simulators_contents_are_read_whole():

@@ -3,13 +3,15 @@
 import threading
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import orjson
 import pytest
 
 import orstats
 from orstats import errors
-from orstats.content.contents_frame import COLUMNS
+from orstats.api.clock import Clock
+from orstats.content.fetch_contents import COLUMNS
 from orstats.frame.arrow import to_table
 from orstats.frame.schema import PANDAS_DTYPE
 from orstats.sim import Faults, RateLimit, SimServer
@@ -113,7 +115,7 @@ def test_a_stop_keeps_what_came_and_the_next_run_asks_for_the_rest(tmp_path, mon
         assert (contents.fetch_status == "ok").all()
 
 
-def test_workers_that_wait_for_their_turn_send_nothing_after_a_stop(tmp_path, monkeypatch):
+def test_workers_that_wait_for_the_rate_limiter_send_nothing_after_a_stop(tmp_path):
     def workers():
         return [thread for thread in threading.enumerate() if thread.name.startswith("orstats-worker")]
 
@@ -121,18 +123,25 @@ def test_workers_that_wait_for_their_turn_send_nothing_after_a_stop(tmp_path, mo
         client, asked = sim.client(), []
         stored = [one for one in sim.ids if sim.content_reason(one) == "stored"]
 
-        def interrupted(_bar, _retries):
-            if client.rate_limiter.pace is not None and sim.requests > 30:  # seven or eight wait at the gate
+        def is_set():
+            if client.rate_limiter.pace is not None and sim.requests > 30:  # seven or eight wait for the rate limiter
                 asked.append(sim.requests)
                 raise KeyboardInterrupt
+            return False
 
-        monkeypatch.setattr("orstats.content.fetch_contents.Progress.show", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            orstats.fetch_contents(stored, client=client, archive=tmp_path, store_content=True, workers=8)
+            orstats.fetch_contents(
+                stored,
+                client=client,
+                archive=tmp_path,
+                store_content=True,
+                workers=8,
+                cancel=SimpleNamespace(is_set=is_set),
+            )
         for thread in workers():
             thread.join(10)
         assert not workers()
-        assert sim.requests <= asked[0] + 2, "only what was on its way"
+        assert sim.requests <= asked[0] + 2, "only the active requests"
         answered = sim.stats.statuses[200]
         assert 0 < len(orstats.Archive(tmp_path).read_contents(client.settings.host, stored)) == answered
 
@@ -194,10 +203,16 @@ def test_arguments_that_make_no_sense_are_refused(sim, bad):
         orstats.fetch_contents(sim.ids[:1], client=sim.client(), **bad)
 
 
-def test_a_server_that_gives_nothing_any_more_is_left(monkeypatch):
-    monkeypatch.setattr("orstats.fetching.workers._HOPELESS_S", -1.0)
+class FastClock(Clock):
+    """A million seconds pass in one."""
+
+    def monotonic(self):
+        return 1e6 * time.monotonic()
+
+
+def test_a_server_that_only_fails_is_given_up():
     with SimServer(20, faults=Faults(rate=1.0, kinds=["502"], repeat=10**6)) as sim:
-        client = sim.client(retry=orstats.Retry(max_elapsed=0))
+        client = sim.client(retry=orstats.Retry(max_elapsed=0), _clock=FastClock())
         contents = orstats.fetch_contents(sim.ids, client=client, workers=1)
         assert sim.requests == 1
     assert list(contents["fetch_status"]) == ["server_error"] + ["not_attempted"] * 19

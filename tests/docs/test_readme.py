@@ -11,7 +11,7 @@ from dictionary import README, ROOT, WRITTEN, split
 
 import orstats
 from orstats.cli.app import app
-from orstats.frame.schema import STATUSES
+from orstats.frame.status import STATUSES
 
 TEXT = README.read_text("utf-8")
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]

@@ -161,7 +161,7 @@ def test_fault_that_never_heals_is_one_failed_row_that_says_why(kind, status, ht
 
 def test_raise_raises_after_all_was_tried_and_carries_the_frame(sim):
     ids = [*sim.ids[:5], *sim.unknown_ids(2, age=3600)]
-    with pytest.raises(errors.IncompleteFetchError, match="2 of 7 rows are not ok") as caught:
+    with pytest.raises(errors.IncompleteFetchError, match="2 of 7 ids are not ok") as caught:
         orstats.fetch(ids, client=sim.client(), errors="raise")
     assert list(caught.value.frame.index) == ids
     assert (caught.value.frame["fetch_status"] == "ok").sum() == 5

@@ -2,7 +2,8 @@ import pytest
 
 from orstats import errors
 from orstats.api.retry import Retry
-from orstats.fetching.scheduler import Schedule, status_of
+from orstats.fetching.scheduler import Schedule
+from orstats.frame.status import status_of
 
 BORN = 1_790_000_000
 ID = f"gen-{BORN}-AbCdEfGhIjKlMnOpQrSt"
@@ -31,7 +32,7 @@ def test_every_id_is_handed_out_once_in_order():
 def test_waiting_ids_do_not_keep_untried_ones_waiting_and_come_first_when_due():
     schedule = Schedule(["a", "b", "c"], Retry(), 30)
     first = schedule.take(0.0)
-    schedule.put_off(first, until=5.0)
+    schedule.reschedule(first, until=5.0)
     assert schedule.left == 3
     assert schedule.take(1.0).id == "b"
     assert schedule.take(5.0) is first
@@ -42,38 +43,38 @@ def test_waiting_ids_do_not_keep_untried_ones_waiting_and_come_first_when_due():
 def test_what_becomes_due_goes_before_an_untried_id_that_still_waits_for_its_turn():
     schedule = Schedule(["a", "b", "c"], Retry(), 30)
     first, second = sent(schedule, 0.0), schedule.take(0.0)
-    schedule.put_off(first, until=5.0)
-    assert schedule.rather(second, 4.0) is second
-    assert schedule.rather(second, 6.0) is first
-    assert schedule.rather(first, 6.0) is first, "whoever was tried keeps its turn"
+    schedule.reschedule(first, until=5.0)
+    assert schedule.prefer_due_task(second, 4.0) is second
+    assert schedule.prefer_due_task(second, 6.0) is first
+    assert schedule.prefer_due_task(first, 6.0) is first, "whoever was tried keeps its turn"
     assert schedule.take(6.0) is second
     assert schedule.left == 1
 
 
 def test_with_nothing_untried_the_wait_is_that_of_the_next_due():
     schedule = Schedule(["a"], Retry(), 30)
-    schedule.put_off(schedule.take(0.0), until=5.0)
+    schedule.reschedule(schedule.take(0.0), until=5.0)
     assert schedule.take(2.0) == pytest.approx(3.0)
 
 
 def test_old_id_that_is_absent_is_not_found_at_once():
     schedule = Schedule([ID], Retry(), 30)
-    assert schedule.verdict(sent(schedule, 10.0), ABSENT, 10.0, BORN + 3601) == "not_found"
+    assert schedule.classify_failure(sent(schedule, 10.0), ABSENT, 10.0, BORN + 3601) == "not_found"
 
 
 @pytest.mark.parametrize("age", [90, 135, 240, 1800, 3500, -5, -600])
 def test_id_whose_call_may_still_run_is_retried(age):
     schedule = Schedule([ID], Retry(), 30)
     task = sent(schedule, 10.0)
-    assert isinstance(schedule.verdict(task, ABSENT, 10.0, BORN + age), float)
-    assert schedule.verdict(task, ABSENT, 40.0, BORN + age + 30) == "pending"
+    assert isinstance(schedule.classify_failure(task, ABSENT, 10.0, BORN + age), float)
+    assert schedule.classify_failure(task, ABSENT, 40.0, BORN + age + 30) == "pending"
 
 
 def test_young_id_is_looked_for_again_and_then_pending():
     schedule = Schedule([ID], Retry(attempts=1), 30)
     now, tries = 100.0, 0
     task = sent(schedule, now)
-    while not isinstance(verdict := schedule.verdict(task, ABSENT, now, BORN + now - 100), str):
+    while not isinstance(verdict := schedule.classify_failure(task, ABSENT, now, BORN + now - 100), str):
         assert 0 < verdict <= 5
         now += verdict
         tries += 1
@@ -85,8 +86,8 @@ def test_young_id_is_looked_for_again_and_then_pending():
 def test_young_id_that_gets_old_while_waiting_is_not_found():
     schedule = Schedule([ID], Retry(), 3600)
     task = sent(schedule, 0.0)
-    assert isinstance(schedule.verdict(task, ABSENT, 0.0, BORN + 3590.0), float)
-    assert schedule.verdict(task, ABSENT, 11.0, BORN + 3601.0) == "not_found"
+    assert isinstance(schedule.classify_failure(task, ABSENT, 0.0, BORN + 3590.0), float)
+    assert schedule.classify_failure(task, ABSENT, 11.0, BORN + 3601.0) == "not_found"
 
 
 @pytest.mark.parametrize(
@@ -104,27 +105,27 @@ def test_young_id_that_gets_old_while_waiting_is_not_found():
 )
 def test_id_without_a_possible_time_is_not_waited_for(mistyped):
     schedule = Schedule([mistyped], Retry(), 30)
-    assert schedule.verdict(sent(schedule, 5.0), ABSENT, 5.0, BORN) == "not_found"
+    assert schedule.classify_failure(sent(schedule, 5.0), ABSENT, 5.0, BORN) == "not_found"
 
 
 def test_known_end_of_the_call_decides_what_may_still_appear():
     schedule = Schedule([ID, "gen-old"], Retry(), 30, ended_at={ID: BORN + 200.0, "gen-old": BORN + 0.0})
-    assert isinstance(schedule.verdict(sent(schedule, 5.0), ABSENT, 5.0, BORN + 210.0), float)
-    assert schedule.verdict(sent(schedule, 5.0), ABSENT, 5.0, BORN + 210.0) == "not_found"
+    assert isinstance(schedule.classify_failure(sent(schedule, 5.0), ABSENT, 5.0, BORN + 210.0), float)
+    assert schedule.classify_failure(sent(schedule, 5.0), ABSENT, 5.0, BORN + 210.0) == "not_found"
 
 
 def test_no_waiting_for_young_ids_when_told_so():
     schedule = Schedule([ID], Retry(), 0.0)
-    assert schedule.verdict(sent(schedule, 5.0), ABSENT, 5.0, BORN + 1) == "pending"
+    assert schedule.classify_failure(sent(schedule, 5.0), ABSENT, 5.0, BORN + 1) == "pending"
 
 
 def test_absences_do_not_use_up_the_tries_that_faults_have():
     schedule = Schedule([ID], Retry(attempts=2), 30)
     task = sent(schedule, 1.0)
     for _ in range(5):
-        assert isinstance(schedule.verdict(task, ABSENT, 1.0, BORN), float)
-    assert isinstance(schedule.verdict(task, FAULT, 1.0, BORN), float)
-    assert schedule.verdict(task, FAULT, 1.0, BORN) == "server_error"
+        assert isinstance(schedule.classify_failure(task, ABSENT, 1.0, BORN), float)
+    assert isinstance(schedule.classify_failure(task, FAULT, 1.0, BORN), float)
+    assert schedule.classify_failure(task, FAULT, 1.0, BORN) == "server_error"
 
 
 @pytest.mark.parametrize(
@@ -148,10 +149,10 @@ def test_each_error_has_its_status(kind, status):
 def test_excused_refusals_do_not_use_up_attempts_but_time_bounds_them():
     schedule = Schedule([ID], Retry(attempts=2, max_elapsed=60), 30)
     task, now = sent(schedule, 1.0), 1.0
-    while not isinstance(wait := schedule.verdict(task, FAULT, now, BORN, excused=True), str):
+    while not isinstance(wait := schedule.classify_failure(task, FAULT, now, BORN, excused=True), str):
         now += max(wait, 1.0)
         task.attempts += 1
     assert wait == "server_error"
     assert 50 < now <= 62
     schedule = Schedule([ID], Retry(attempts=1), 30)
-    assert schedule.verdict(sent(schedule, 1.0), FAULT, 1.0, BORN, excused=True) == "server_error"
+    assert schedule.classify_failure(sent(schedule, 1.0), FAULT, 1.0, BORN, excused=True) == "server_error"

@@ -91,7 +91,7 @@ def test_promises_hold(scripts, attempts, max_elapsed, max_wait, pending_wait, l
             verdicts[task.id] = "ok"
             schedule.done()
             continue
-        verdict = schedule.verdict(task, error(kind, told), now, WALL + now)
+        verdict = schedule.classify_failure(task, error(kind, told), now, WALL + now)
         faults[task.id] = faults.get(task.id, 0) + (kind != "404")
         elapsed = now - first_sent[task.id]
         if isinstance(verdict, str):
@@ -109,7 +109,7 @@ def test_promises_hold(scripts, attempts, max_elapsed, max_wait, pending_wait, l
             if told is not None:
                 assert verdict >= min(told, max_wait)
         not_before[task.id] = now + verdict
-        schedule.put_off(task, now + verdict)
+        schedule.reschedule(task, now + verdict)
     assert verdicts.keys() == set(ids), "every id has one verdict"
     assert schedule.left == 0
     for (script, age), name in zip(scripts, ids, strict=True):

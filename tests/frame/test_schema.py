@@ -4,6 +4,7 @@ import pytest
 
 from orstats.frame import schema
 from orstats.frame.arrow import RECORD_SCHEMA
+from orstats.frame.status import STATUSES
 
 TEXT, COUNT, FLAG, NUMBER = "string", "Int64", "boolean", "float64"
 TIME = "datetime64[us, UTC]"
@@ -87,7 +88,7 @@ def test_each_field_says_what_it_is(field):
 
 
 def test_each_status_and_basis_is_explained_in_the_dictionary():
-    for status in schema.STATUSES:
+    for status in STATUSES:
         assert status in schema.FIELDS["fetch_status"].meaning
     for basis in schema.COST_BASES:
         assert f"{basis}:" in schema.FIELDS["cost_basis"].meaning

@@ -12,7 +12,7 @@ from orstats import errors
 from orstats.account.daily_totals import account_totals
 from orstats.api.response import decode
 from orstats.content.content import Content
-from orstats.content.contents_frame import Stored, contents_frame
+from orstats.content.fetch_contents import contents_frame
 from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame
 
@@ -106,14 +106,12 @@ def read_content(generation_id, data):
         (first := Content.from_wire(generation_id, data)),
         Content.from_json(generation_id, first.raw),
     ):
-        got = {
-            good: Stored("ok", Content.from_wire(good, GOOD_CONTENT), 1),
-            generation_id: Stored("ok", content, 1),
-        }
-        frame = contents_frame([generation_id, good], got, "generation")
+        contents = {good: Content.from_wire(good, GOOD_CONTENT), generation_id: content}
+        outcomes = dict.fromkeys(contents, FetchOutcome("ok", None, 1, None))
+        frame = contents_frame([generation_id, good], outcomes, contents, "generation")
         assert frame.loc[good, "completion"] == "there"
         assert orjson.loads(frame.loc[good, "messages"])[0]["content"] == "hello"
-        rows = contents_frame([generation_id, good], got, "message")
+        rows = contents_frame([generation_id, good], outcomes, contents, "message")
         assert list(rows.loc[good, "text"]) == ["hello", "there"]
 
 

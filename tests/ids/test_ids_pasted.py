@@ -1,7 +1,8 @@
 import pytest
 
 from orstats.errors import ConfigError
-from orstats.fetching.arguments import distinct, why_foreign
+from orstats.fetching.arguments import invalid_id_reason
+from orstats.fetching.normalize_ids import normalize_ids
 from orstats.ids.read import read_ids
 
 A = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
@@ -19,21 +20,21 @@ PASTED = [
 
 
 @pytest.mark.filterwarnings("ignore::orstats.errors.IdSourceWarning")
-@pytest.mark.parametrize("read", [read_ids, distinct])
+@pytest.mark.parametrize("read", [read_ids, normalize_ids])
 @pytest.mark.parametrize("pasted", PASTED)
 def test_pasted_ids_are_cleaned(pasted, read):
     assert read([pasted.format(A), B]) == [A, B]
 
 
 @pytest.mark.parametrize("hyphen", "\u2010\u2011\u2012\u2013\u2014\u2212\uff0d")
-@pytest.mark.parametrize("read", [read_ids, distinct])
+@pytest.mark.parametrize("read", [read_ids, normalize_ids])
 def test_hyphens_that_only_look_like_one_are_replaced(hyphen, read):
     assert read([A.replace("-", hyphen), B]) == [A, B]
 
 
 @pytest.mark.parametrize("text", ["custom-1", "gen-next-years-shape", "a:b@c", "x~1"])
 def test_ids_of_unknown_shapes_stay_as_they_are(text):
-    assert distinct([text]) == read_ids([text]) == [text]
+    assert normalize_ids([text]) == read_ids([text]) == [text]
 
 
 @pytest.mark.parametrize(
@@ -51,20 +52,23 @@ def test_ids_of_unknown_shapes_stay_as_they_are(text):
     ],
 )
 def test_what_holds_more_than_an_id_is_explained(text, reason):
-    assert reason in why_foreign(distinct([text, B])[0])
+    assert reason in invalid_id_reason(normalize_ids([text, B])[0])
 
 
 def test_words_for_a_missing_value_are_skipped(caplog):
-    assert distinct(["None", A, "nan", None, "NULL", r"\N", "N/A", float("nan"), "(null)", {"id": None}, B]) == [A, B]
+    assert normalize_ids(["None", A, "nan", None, "NULL", r"\N", "N/A", float("nan"), "(null)", {"id": None}, B]) == [
+        A,
+        B,
+    ]
     assert "9 missing values" in caplog.text
 
 
 def test_thousands_of_ids_with_one_that_needs_cleaning():
     ids = [f"gen-{1790000000 + n}-AbCdEfGhIjKlMnOpQrSt" for n in range(5000)]
-    assert distinct([*ids[:4000], f" {ids[4000]},", *ids[4001:], ids[0]]) == ids
+    assert normalize_ids([*ids[:4000], f" {ids[4000]},", *ids[4001:], ids[0]]) == ids
 
 
 def test_a_key_among_ids_is_refused_and_not_shown():
     with pytest.raises(ConfigError, match="contain an API key") as caught:
-        distinct([A, "SK-or-v1-0123456789abcdef"])
+        normalize_ids([A, "SK-or-v1-0123456789abcdef"])
     assert "0123456789abcdef" not in str(caught.value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +17,11 @@ from orstats.cli.console import (
     write_json,
 )
 from orstats.cli.options import ArchiveDir, AsJson, BaseUrl, NoArchive, epilog
+
+if TYPE_CHECKING:
+    from orstats.content.content import Content
+    from orstats.content.generation import Generation
+    from orstats.errors import ApiError
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -45,36 +50,29 @@ def show(
 
     from orstats.api.client import Client
     from orstats.cli.conversation import conversation
-    from orstats.cli.inputs import fetch_ids, resolve_archive
-    from orstats.content.content import Content
+    from orstats.cli.inputs import resolve_archive
     from orstats.content.facts import facts
     from orstats.content.generation import Generation
-    from orstats.errors import ApiError
-    from orstats.export.write_csv import json_rows
-    from orstats.frame.views import ADVICE
+    from orstats.fetching.fetch_one import fetch_one
+    from orstats.frame.row import json_row
+    from orstats.frame.status import advice_for
     from orstats.text.sanitize import terminal_line
 
-    found: Content | None = None
-    failure: ApiError | None = None
     with Client(base_url=base_url) as client:
-        patient = client.with_options(retry=client.retry.for_one_request())
         store = resolve_archive(archive, no_archive, client)
-        frame = fetch_ids([generation_id], patient, store, pending_wait=0, quiet=True)
-        row = next(json_rows(frame))
-        generation = Generation.from_row(frame.iloc[0], client=client, archive=store or False)
+        row, error = fetch_one(generation_id, client=client, archive=store or False, pending_wait=0)
+        if error is not None and error.stops_batch:
+            raise error
+        generation = Generation.from_row(row, client=client, archive=store or False)
         is_ok = generation.fetch_status == "ok"
-        if content and is_ok:
-            try:
-                found = generation.content()
-            except ApiError as error:  # the record is shown in any case
-                failure = error
+        found, failure = _load_content(generation) if content and is_ok else (None, None)
     stored = found if found is not None and found.status == "stored" else None
     missing = None if failure is None else str(failure)
     if found is not None and stored is None:
         missing = found.reason
     if as_json:
         raw = None if stored is None else orjson.loads(stored.raw)
-        write_json(row | ({"content": raw, "content_missing": missing} if content else {}))
+        write_json(json_row(row) | ({"content": raw, "content_missing": missing} if content else {}))
     elif is_ok:
         out = stdout_console()
         out.print(Text(terminal_line(generation.id), style="bold"))
@@ -85,11 +83,21 @@ def show(
                 out.print(part)
     if not is_ok:
         print_status(f"{generation.fetch_status}: {terminal_line(generation.error or generation.id)}", "red")
-        print_status(ADVICE[generation.fetch_status])
+        print_status(advice_for(generation.fetch_status))
         return SOME_FAILED
     if missing is not None:
         print_status(f"No content: {missing}", "yellow" if failure is None else "red")
     return 0 if failure is None else FAILED
+
+
+def _load_content(generation: Generation) -> tuple[Content | None, ApiError | None]:
+    """Load the content, or return why it failed: the record is shown in any case."""
+    from orstats.errors import ApiError
+
+    try:
+        return generation.content(), None
+    except ApiError as error:
+        return None, error
 
 
 #: Their labels are column names.

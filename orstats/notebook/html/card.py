@@ -9,7 +9,7 @@ from orstats.content.facts import MOST_ATTEMPTS, facts, model_name, status_label
 from orstats.content.generation import Generation
 from orstats.content.html_card import NO_MATH
 from orstats.content.record import ProviderAttempt
-from orstats.frame.views import ADVICE
+from orstats.frame.status import advice_for
 from orstats.notebook.html.base import link, notice, span
 from orstats.text.format import count, duration, usd
 from orstats.text.sanitize import Html, html_line
@@ -61,7 +61,7 @@ def _title(generation: Generation, known: Mapping[str, str]) -> str:
 def _problem(generation: Generation) -> str:
     message = generation.error or f"This row is {status_label(generation)[0]}."
     if generation.http_status not in _ACCOUNT:
-        message += f" {ADVICE.get(generation.fetch_status, '')}"
+        message += f" {advice_for(generation.fetch_status)}"
     return notice(message, "warn" if generation.fetch_status == "pending" else "error")
 
 
