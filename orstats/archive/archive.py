@@ -15,10 +15,9 @@ from orstats._atomic_write import FULL
 from orstats.archive import sql as engines
 from orstats.archive.compaction import Compaction, compact
 from orstats.archive.dataset import CONTENTS, GENERATIONS, Dataset, host_directory, part_name, stored_hosts
-from orstats.archive.forget import Criteria, Forgotten, forget, forget_all
 from orstats.archive.location import Location, redact
 from orstats.archive.part import PartFormat, write_part
-from orstats.archive.storage import Store
+from orstats.archive.storage import Store, check_writable
 from orstats.archive.verified import VerifiedParts
 from orstats.errors import ArchiveError, ConfigError
 
@@ -27,13 +26,16 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
     from pyspark.sql import DataFrame, SparkSession
 
+    from orstats.archive.forget import Forgotten
+
 
 class Archive:
     """Settled records in Parquet files, which any Parquet reader can open.
 
     Several threads and processes may use one archive concurrently, even while it is compacted: each file appears
     complete or not at all, and records survive a crash once :meth:`append` has returned. Creating the object accesses
-    neither disk nor network.
+    neither disk nor network. Methods raise :class:`~orstats.errors.ArchiveError` when the archive cannot be read or
+    written, e.g. because the disk is full. Existing data stays intact.
 
     New directories are readable by their owner only (mode 0700, files 0600), because costs are private. Anyone with
     write access to the directory can forge records, so keep it private.
@@ -79,8 +81,6 @@ class Archive:
 
         Raises
         ------
-        ArchiveError
-            The disk is full, or the archive cannot be written. Existing data is intact.
         ValueError
             Other columns, or a missing id.
         """
@@ -116,11 +116,6 @@ class Archive:
         pyarrow.Table
             The columns of :data:`orstats.frame.arrow.RECORD_SCHEMA`, one row per id, in any order. Columns that an
             older part does not have are null. Damaged files are skipped with a logged warning.
-
-        Raises
-        ------
-        ArchiveError
-            The archive cannot be read.
         """
         dataset = self._dataset(GENERATIONS, host)
         wanted = None if columns is None else {"id", *columns}
@@ -142,11 +137,6 @@ class Archive:
         dict or None
             The columns of :data:`orstats.frame.arrow.RECORD_SCHEMA` as Python values. None when the record is not
             stored or not settled (see :meth:`read`).
-
-        Raises
-        ------
-        ArchiveError
-            The archive cannot be read.
         """
         dataset = self._dataset(GENERATIONS, host)
         with self._translate_os_errors("read", dataset.directory):
@@ -159,15 +149,10 @@ class Archive:
         ----------
         host : str
             Host of the API.
-
-        Raises
-        ------
-        ArchiveError
-            They cannot.
         """
         directory = host_directory(GENERATIONS, host)
         with self._translate_os_errors("write", directory):
-            self._store.check_writable(directory)
+            check_writable(self._store, directory)
 
     def append_contents(
         self, host: str, ids: Sequence[str], bodies: Sequence[bytes], fetched_at: Sequence[float]
@@ -183,8 +168,6 @@ class Archive:
 
         Raises
         ------
-        ArchiveError
-            The disk is full, or the archive cannot be written. Existing data is intact.
         ValueError
             Different lengths.
         """
@@ -207,11 +190,6 @@ class Archive:
         dict
             For each id with stored content, the newest JSON of ``data`` as received
             (see :meth:`orstats.Content.from_json`).
-
-        Raises
-        ------
-        ArchiveError
-            The archive cannot be read.
         """
         dataset = self._dataset(CONTENTS, host)
         with self._translate_os_errors("read", dataset.directory):
@@ -237,6 +215,8 @@ class Archive:
         ArchiveError
             They cannot be deleted, or files remain that do not belong to the archive.
         """
+        from orstats.archive.forget import forget_all  # noqa: PLC0415 - imports pandas
+
         with self._translate_os_errors("write", CONTENTS.folder):
             left = [self._store.full(path) for one in self._datasets(CONTENTS, host) for path in forget_all(one)]
         if left:
@@ -304,6 +284,8 @@ class Archive:
         ...     orstats.Archive(folder).forget(user="alice", before="2026-01-01", dry_run=True).records
         0
         """
+        from orstats.archive.forget import Criteria, forget  # noqa: PLC0415 - imports pandas
+
         criteria = Criteria.of(ids=ids, user=user, model=model, before=before, after=after)
         if criteria == Criteria() and not contents_only:
             raise ConfigError("Pass what to forget: ids=, user=, model=, before= or after=.")
@@ -325,11 +307,6 @@ class Archive:
         -------
         list of str
             Sorted, such as ``openrouter.ai``; empty for an empty archive.
-
-        Raises
-        ------
-        ArchiveError
-            The archive cannot be read.
         """
         with self._translate_os_errors("read", GENERATIONS.folder):
             datasets = [*self._datasets(GENERATIONS, None), *self._datasets(CONTENTS, None)]
@@ -345,13 +322,8 @@ class Archive:
             ``ignored``: files that do not belong to the archive; ``rows``: stored records; ``ids``: distinct ids;
             ``bytes``: on disk; ``oldest``, ``newest``: first and last ``created_at`` (UTC); ``contents``: generations
             with a stored prompt and completion, in ``contents_bytes``.
-
-        Raises
-        ------
-        ArchiveError
-            The archive cannot be read.
         """
-        from orstats.archive.info import info_frame  # noqa: PLC0415 - reading and storing records needs no pandas
+        from orstats.archive.info import info_frame  # noqa: PLC0415 - imports pandas
 
         hosts = self.hosts()
         with self._translate_os_errors("read", ""):
@@ -375,12 +347,6 @@ class Archive:
         -------
         list of Compaction
             One for each dataset of each host that was not skipped, with its files, rows and bytes before and after.
-
-        Raises
-        ------
-        ArchiveError
-            The archive cannot be read or written, or there is no space for the merged file besides the old ones.
-            Nothing is lost.
         """
         done: list[Compaction] = []
         for form in (GENERATIONS, CONTENTS):
@@ -411,8 +377,6 @@ class Archive:
 
         Raises
         ------
-        ArchiveError
-            The archive cannot be read.
         MissingExtraError
             DuckDB is not installed: ``pip install 'orstats[sql]'``.
 
@@ -446,7 +410,7 @@ class Archive:
         ------
         ConfigError
             The query is invalid.
-        ArchiveError, MissingExtraError
+        MissingExtraError
             As for :meth:`relation`.
 
         Examples
@@ -477,8 +441,6 @@ class Archive:
 
         Raises
         ------
-        ArchiveError
-            The archive cannot be read.
         ConfigError
             Spark does not support the scheme of the archive's URL.
         """

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from orstats.archive.dataset import Dataset, KeyColumns, RowIndices, RowSelection, part_name, select_newest
 from orstats.archive.part import Part, UnreadablePartError, write_part
-from orstats.archive.storage import is_refused
+from orstats.archive.storage import current_time, is_refused
 from orstats.archive.verified import VerifiedParts
 
 logger = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ def _batches(
 def remove_stale(dataset: Dataset) -> None:
     """Delete temporary files that a crashed process left."""
     hidden = [entry for entry in dataset.store.files(dataset.directory) if entry.is_temporary]
-    now = dataset.store.now(dataset.directory) if hidden else 0.0  # the clock of this machine may be ahead
+    now = current_time(dataset.store, dataset.directory) if hidden else 0.0
     for entry in hidden:
         if now - entry.changed > _STALE_AFTER_S:
             path = f"{dataset.directory}/{entry.name}"

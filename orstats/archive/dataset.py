@@ -384,6 +384,6 @@ def host_directory(form: PartFormat, host: str) -> str:
 
 def stored_hosts(store: Store, form: PartFormat) -> list[str]:
     """Return the hosts that have a directory, sorted."""
-    names = store.directories(form.folder)
+    names = [entry.name for entry in store.files(form.folder) if not entry.is_file]
     found = [unquote(name.removeprefix(_HOST)) for name in names if name.startswith(_HOST)]
     return sorted(host for host in found if host and host_directory(form, host).rpartition("/")[2] in names)

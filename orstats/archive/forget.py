@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -69,16 +70,12 @@ class Criteria:
 
 
 def _texts(values: str | Iterable[str] | None) -> list[str] | None:
-    import pandas as pd  # noqa: PLC0415 - reading and storing records needs no pandas
-
     if values is None:
         return None
     return [values] if isinstance(values, str) else [str(value) for value in values if not pd.isna(value)]
 
 
 def _moment(name: str, value: datetime | date | str | None) -> datetime | None:
-    import pandas as pd  # noqa: PLC0415 - as above
-
     if value is None:
         return None
     try:

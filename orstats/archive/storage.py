@@ -37,7 +37,7 @@ _PROBE: Final = b"orstats" * 512
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file in a directory."""
+    """One file or subdirectory of a directory."""
 
     name: str
     size: int
@@ -78,12 +78,6 @@ class LocalStore:
                     entries.append(Entry(item.name, status.st_size, status.st_mtime, stamp, item.is_file()))
         return sorted(entries, key=lambda entry: entry.name)
 
-    def directories(self, directory: str) -> list[str]:
-        """Return the names of the directories in a directory, sorted; none when it does not exist."""
-        with suppress(FileNotFoundError), os.scandir(self._root / directory) as scan:
-            return sorted(item.name for item in scan if item.is_dir())
-        return []
-
     def tree(self, directory: str) -> list[str]:
         """Return the paths of all files in a directory and below it."""
         return [
@@ -91,17 +85,6 @@ class LocalStore:
             for folder, _, names in os.walk(self._root / directory)
             for name in names
         ]
-
-    def now(self, directory: str) -> float:
-        """Return the current unix second by the clock that dates the files of a directory."""
-        probe = self._create(directory) / _probe_name()
-        try:
-            with open(probe, "xb", opener=self._open_with_mode) as sink:
-                sink.write(_PROBE)
-                sink.flush()
-                return os.fstat(sink.fileno()).st_mtime
-        finally:
-            probe.unlink(missing_ok=True)
 
     def full(self, path: str) -> str:
         """Return the absolute path, for messages."""
@@ -117,10 +100,6 @@ class LocalStore:
         with atomic_write(folder / name, opener=self._open_with_mode, warn=self._warn) as sink:
             writer(sink)
         self._sync(folder)
-
-    def check_writable(self, directory: str) -> None:
-        """Create the directory, then write, read back and delete a small file; OSError when that does not work."""
-        _check_writable(self, directory)
 
     def delete(self, path: str) -> None:
         """Delete a file, if it exists."""
@@ -218,24 +197,10 @@ class RemoteStore:
             for info in self._list(directory)
         ]
 
-    def directories(self, directory: str) -> list[str]:
-        """Return the names of the directories in a directory, sorted; none when it does not exist."""
-        return [info.base_name for info in self._list(directory) if info.type == fs.FileType.Directory]
-
     def tree(self, directory: str) -> list[str]:
         """Return the paths of all files in a directory and below it."""
         found = self._list(directory, recursive=True)
         return [info.path.removeprefix(f"{self._root}/") for info in found if info.type == fs.FileType.File]
-
-    def now(self, directory: str) -> float:
-        """Return the current unix second by the clock that dates the files of a directory."""
-        name = _probe_name()
-        self.write(directory, name, _write_probe)
-        try:
-            mtime = self._fs.get_file_info(f"{self._root}/{directory}/{name}").mtime
-            return mtime.timestamp() if mtime else time.time()
-        finally:
-            self.delete(f"{directory}/{name}")
 
     def full(self, path: str) -> str:
         """Return bucket and path, for messages."""
@@ -251,10 +216,6 @@ class RemoteStore:
         writer(sink)
         with self._fs.open_output_stream(f"{self._root}/{directory}/{name}") as stream:
             stream.write(sink.getbuffer())
-
-    def check_writable(self, directory: str) -> None:
-        """Write, read back and delete a small object; OSError when that does not work."""
-        _check_writable(self, directory)
 
     def delete(self, path: str) -> None:
         """Delete an object, if it exists."""
@@ -273,7 +234,8 @@ def is_refused(error: OSError) -> bool:
     return error.errno in _REFUSED or "ACCESS_DENIED" in str(error)
 
 
-def _check_writable(store: Store, directory: str) -> None:
+def check_writable(store: Store, directory: str) -> None:
+    """Create the directory, then write, read back and delete a small file; OSError when that does not work."""
     name = _probe_name()
     path = f"{directory}/{name}"
     store.write(directory, name, _write_probe)
@@ -290,6 +252,16 @@ def _check_writable(store: Store, directory: str) -> None:
             "AWS_REQUEST_CHECKSUM_CALCULATION=when_required in the environment, or update the server"
         )
     raise OSError(f"the storage returns other bytes than were written ({len(found)} of {len(_PROBE)} bytes came back)")
+
+
+def current_time(store: Store, directory: str) -> float:
+    """Return the unix second by the clock that dates the files of a directory, which may differ from this machine's."""
+    name = _probe_name()
+    store.write(directory, name, _write_probe)
+    try:
+        return next(entry.changed for entry in store.files(directory) if entry.name == name)
+    finally:
+        store.delete(f"{directory}/{name}")
 
 
 def _probe_name() -> str:

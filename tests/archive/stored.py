@@ -1,4 +1,4 @@
-"""What the tests of the archive store in it, and how they look at it."""
+"""Records for the tests of the archive, and how to inspect it."""
 
 from pathlib import Path
 

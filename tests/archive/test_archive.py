@@ -1,4 +1,4 @@
-"""What is stored comes back: the newest record of each id, settled or not, of all versions, also compacted."""
+"""Reading and storing: the newest record of each id, settled or not, of all versions, also compacted."""
 
 import logging
 import subprocess
@@ -21,7 +21,7 @@ from orstats.archive.verified import VerifiedParts
 from orstats.frame.arrow import RECORD_SCHEMA, to_table
 
 
-def test_what_is_appended_is_read(archive):
+def test_appended_records_are_read(archive):
     archive.append(HOST, records("gen-1", "gen-2"))
     archive.append(HOST, records("gen-3"))
     assert ids_of(archive.read(HOST)) == ["gen-1", "gen-2", "gen-3"]
@@ -30,7 +30,7 @@ def test_what_is_appended_is_read(archive):
     assert some.schema.equals(RECORD_SCHEMA)
 
 
-def test_some_columns_are_read_without_the_others(archive):
+def test_read_returns_only_the_requested_columns(archive):
     archive.append(HOST, records("gen-1", "gen-2"))
     table = archive.read(HOST, columns=["cost_usd", "model"])
     assert sorted(table.column_names) == ["cost_usd", "id", "model"]
@@ -38,7 +38,7 @@ def test_some_columns_are_read_without_the_others(archive):
     assert archive.read(HOST, ["gen-3"], columns=["model"]).column_names == ["id", "model"]
 
 
-def test_text_in_dictionaries_is_the_same_text(archive):
+def test_encoded_text_equals_plain_text(archive):
     archive.append(HOST, records("gen-1", "gen-2", model="a/b"))
     archive.append(HOST, records("gen-3", model="c/d"))
     plain, encoded = (archive.read(HOST, encoded=one).sort_by("id") for one in (False, True))
@@ -50,7 +50,7 @@ def test_text_in_dictionaries_is_the_same_text(archive):
     assert archive.read(HOST, ["gen-0"], encoded=True).schema.equals(encoded.schema)
 
 
-def test_a_whole_record_comes_back_as_it_was(archive):
+def test_a_record_is_read_unchanged(archive):
     record = {
         "id": "gen-1",
         "model": "a/b",
@@ -105,7 +105,7 @@ def test_one_generation_is_read_without_pandas(archive):
     assert run.stdout == "[]\n"
 
 
-def test_nothing_stored_reads_as_an_empty_table(archive):
+def test_an_empty_archive_reads_as_an_empty_table(archive):
     for table in (archive.read(HOST), archive.read(HOST, ["gen-1"]), archive.read(HOST, [])):
         assert table.num_rows == 0
         assert table.schema.equals(RECORD_SCHEMA)
@@ -115,7 +115,7 @@ def test_nothing_stored_reads_as_an_empty_table(archive):
     assert not Path(archive.path).exists()
 
 
-def test_asking_for_no_id_reads_none(archive):
+def test_an_empty_list_of_ids_reads_no_record(archive):
     archive.append(HOST, records("gen-1"))
     assert archive.read(HOST, []).num_rows == 0
 
@@ -125,7 +125,7 @@ def test_an_empty_table_stores_nothing(archive):
     assert parts(archive) == []
 
 
-def test_the_newest_record_wins_whatever_the_order_of_storing(archive):
+def test_the_newest_record_wins_in_any_order_of_storing(archive):
     archive.append(HOST, records("gen-1", "gen-2", model="newest", at=SETTLED + 9))
     archive.append(HOST, records("gen-2", "gen-1", model="older", at=SETTLED))
     for table in (archive.read(HOST), archive.read(HOST, ["gen-1", "gen-2"])):
@@ -133,7 +133,7 @@ def test_the_newest_record_wins_whatever_the_order_of_storing(archive):
         assert set(table["model"].to_pylist()) == {"newest"}
 
 
-def test_of_equally_new_records_the_last_stored_wins(archive):
+def test_the_last_stored_of_equally_new_records_wins(archive):
     archive.append(HOST, records("gen-1", model="first"))
     archive.append(HOST, records("gen-1", model="second"))
     archive.append(HOST, pa.concat_tables([records("gen-2", model="upper"), records("gen-2", model="lower")]))
@@ -145,7 +145,7 @@ def test_of_equally_new_records_the_last_stored_wins(archive):
 
 
 @pytest.mark.parametrize(("age", "settled"), [(59.999, False), (60.0, True), (-5.0, False)])
-def test_records_younger_than_a_minute_are_not_settled(archive, age, settled):
+def test_records_fetched_within_a_minute_are_not_settled(archive, age, settled):
     archive.append(HOST, records("gen-1", at=CREATED + age))
     assert archive.read(HOST).num_rows == settled
     assert archive.read(HOST, ["gen-1"]).num_rows == settled
@@ -166,7 +166,7 @@ def test_record_is_settled_a_minute_after_the_end_of_its_call(archive):
     assert ids_of(archive.read(HOST)) == ["gen-2", "gen-3"]
 
 
-def test_compaction_changes_no_answer(archive):
+def test_compaction_does_not_change_what_is_read(archive):
     archive.append(HOST, records("gen-3", "gen-1", model="old"))
     archive.append(HOST, records("gen-1", "gen-2", model="new", at=SETTLED + 5))
     archive.append(HOST, records("gen-young", at=CREATED + 1.0))
@@ -198,7 +198,7 @@ def test_one_part_with_old_records_is_compacted(archive):
     assert (done.parts_before, done.parts_after, done.rows_before, done.rows_after) == (1, 1, 2, 1)
 
 
-def test_few_files_can_be_left_alone(archive):
+def test_compaction_skips_datasets_with_few_files(archive):
     archive.append(HOST, records("gen-1"))
     archive.append(HOST, records("gen-2"))
     assert archive.compact(min_files=3) == []
@@ -223,7 +223,7 @@ def test_large_parts_stay_and_small_ones_are_merged_in_pieces(archive):
         assert ids_of(archive.read(HOST, wanted)) == [i for i in wanted if i in names or i == "gen-big-3"]
 
 
-def test_ids_may_hold_anything(archive):
+def test_ids_may_contain_any_characters(archive):
     odd = ["", " ", "gen-'\"\\", "gen-\n\t", "gen-日本\U0001f600", "x" * 5000, "gen-\x00"]
     archive.append(HOST, records(*odd))
     assert ids_of(archive.read(HOST, [*odd, "gen-\ud800"])) == sorted(odd)
@@ -239,7 +239,7 @@ def test_any_parquet_reader_opens_it(archive):
     assert pq.read_metadata(parts(archive)[0]).metadata[b"orstats:archive"] == b"1"
 
 
-def test_columns_of_other_versions_are_added_or_left_out(archive):
+def test_parts_of_older_and_newer_versions_are_read(archive):
     archive.append(HOST, records("gen-1"))
     (path,) = parts(archive)
     older = records("gen-older").drop_columns(["model", "data_region"])
@@ -253,7 +253,7 @@ def test_columns_of_other_versions_are_added_or_left_out(archive):
     assert archive.read(HOST, encoded=True).cast(RECORD_SCHEMA).equals(table)
 
 
-def test_other_columns_are_not_stored(archive):
+def test_append_refuses_other_columns_and_missing_ids(archive):
     with pytest.raises(ValueError, match="columns"):
         archive.append(HOST, pa.table({"id": ["gen-1"]}))
     nameless = records("gen-1").set_column(0, "id", pa.nulls(1, pa.string()))
@@ -262,12 +262,12 @@ def test_other_columns_are_not_stored(archive):
     assert parts(archive) == []
 
 
-def test_columns_may_come_in_any_order(archive):
+def test_append_accepts_columns_in_any_order(archive):
     archive.append(HOST, records("gen-1").select(RECORD_SCHEMA.names[::-1]))
     assert archive.read(HOST).schema.equals(RECORD_SCHEMA)
 
 
-def test_info_says_what_is_stored(archive):
+def test_info_counts_files_rows_and_ids(archive):
     archive.append(HOST, records("gen-1", "gen-2"))
     archive.append(HOST, records("gen-2", at=SETTLED + 1))
     archive.append("other", records("gen-9", created=None))

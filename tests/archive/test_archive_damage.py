@@ -1,4 +1,4 @@
-"""Damaged, foreign and vanishing files, and full disks: nothing is lost, nothing is silent."""
+"""Damaged, foreign and vanishing files, and full disks: nothing is lost, and everything is reported."""
 
 import errno
 import logging
@@ -77,7 +77,7 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_file_is_named_and_its_ids_count_as_not_archived(archive, caplog, kind):
+def test_a_damaged_file_is_logged_and_its_ids_count_as_not_archived(archive, caplog, kind):
     archive.append(HOST, records(*[f"gen-bad-{n}" for n in range(200)], "gen-both", model="new"))
     (bad,) = parts(archive)
     damage(kind, bad)
@@ -95,7 +95,7 @@ def test_a_damaged_file_is_named_and_its_ids_count_as_not_archived(archive, capl
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_compaction_names_damaged_files_and_leaves_them(archive, kind):
+def test_compaction_reports_damaged_files_and_keeps_them(archive, kind):
     archive.append(HOST, records("gen-bad"))
     (bad,) = parts(archive)
     archive.append(HOST, records("gen-1"))
@@ -110,7 +110,7 @@ def test_compaction_names_damaged_files_and_leaves_them(archive, kind):
     assert (info["damaged"], info["ids"]) == (1, 2)
 
 
-def test_every_file_damaged_reads_as_nothing(archive):
+def test_an_archive_of_damaged_files_reads_as_empty(archive):
     archive.append(HOST, records("gen-1"))
     damage("cut in half", parts(archive)[0])
     assert archive.read(HOST).num_rows == 0
@@ -118,7 +118,7 @@ def test_every_file_damaged_reads_as_nothing(archive):
     assert archive.compact()[0].parts_after == 0
 
 
-def test_rows_without_an_id_are_nobodys(archive):
+def test_rows_without_an_id_are_skipped(archive):
     archive.append(HOST, records("gen-1"))
     damage("ids missing", parts(archive)[0])
     archive.append(HOST, records("gen-2"))
@@ -134,7 +134,7 @@ def test_damaged_contents_count_as_not_stored(archive):
     assert archive.read_contents(HOST, ["gen-1", "gen-2"]) == {"gen-2": b"y"}
 
 
-def test_other_files_and_directories_are_not_parts(archive):
+def test_other_files_and_directories_are_ignored(archive):
     archive.append(HOST, records("gen-1"))
     folder = parts(archive)[0].parent
     (folder / "notes.txt").write_text("mine")
@@ -147,7 +147,7 @@ def test_other_files_and_directories_are_not_parts(archive):
     assert archive.info()["damaged"].tolist() == [0]
 
 
-def test_leftovers_are_removed_when_they_are_a_day_old(archive):
+def test_temporary_files_are_deleted_after_a_day(archive):
     archive.append(HOST, records("gen-1"))
     folder = parts(archive)[0].parent
     old, young = folder / ".part-old.parquet.tmp", folder / ".part-young.parquet.tmp"
@@ -158,7 +158,7 @@ def test_leftovers_are_removed_when_they_are_a_day_old(archive):
     assert (old.exists(), young.exists()) == (False, True)
 
 
-def test_a_part_that_vanishes_while_it_is_read_is_looked_for_again(archive, monkeypatch):
+def test_read_retries_when_a_compaction_replaces_a_part(archive, monkeypatch):
     archive.append(HOST, records("gen-1", model="old"))
     archive.append(HOST, records("gen-2"))
     opened = LocalStore.open
@@ -181,7 +181,7 @@ def test_a_part_that_vanishes_while_it_is_read_is_looked_for_again(archive, monk
     assert "new" in table["model"].to_pylist()
 
 
-def test_parts_that_never_stop_vanishing_are_an_error(archive, monkeypatch):
+def test_parts_that_keep_vanishing_are_an_error(archive, monkeypatch):
     archive.append(HOST, records("gen-1"))
 
     def gone(_self, path):
@@ -192,7 +192,7 @@ def test_parts_that_never_stop_vanishing_are_an_error(archive, monkeypatch):
         archive.read(HOST)
 
 
-def test_a_disk_that_cannot_be_read_is_not_taken_for_a_damaged_file(archive, monkeypatch):
+def test_an_unreadable_disk_is_not_reported_as_a_damaged_file(archive, monkeypatch):
     archive.append(HOST, records("gen-1"))
 
     class BadDisk(pa.PythonFile):
@@ -221,7 +221,7 @@ def test_a_disk_that_cannot_be_read_is_not_taken_for_a_damaged_file(archive, mon
         archive.read(HOST)
 
 
-def test_a_compaction_that_another_one_overtook_leaves_the_others_result(archive, monkeypatch):
+def test_a_compaction_keeps_the_result_of_a_concurrent_one(archive, monkeypatch):
     archive.append(HOST, records("gen-1"))
     archive.append(HOST, records("gen-2"))
     write = LocalStore.write
@@ -239,7 +239,7 @@ def test_a_compaction_that_another_one_overtook_leaves_the_others_result(archive
     assert len(parts(archive)) == 1
 
 
-def test_contents_forgotten_during_a_compaction_do_not_come_back(archive, monkeypatch):
+def test_contents_forgotten_during_a_compaction_stay_deleted(archive, monkeypatch):
     archive.append_contents(HOST, ["gen-1"], [b"secret"], [1.0])
     archive.append_contents(HOST, ["gen-2"], [b"secret"], [1.0])
     write = LocalStore.write
@@ -253,7 +253,7 @@ def test_contents_forgotten_during_a_compaction_do_not_come_back(archive, monkey
     assert parts(archive) == []
 
 
-def test_contents_forgotten_before_a_compaction_is_done_do_not_come_back(archive, monkeypatch):
+def test_contents_forgotten_before_a_compaction_ends_stay_deleted(archive, monkeypatch):
     archive.append_contents(HOST, ["gen-1"], [b"secret"], [1.0])
     archive.append_contents(HOST, ["gen-2"], [b"secret"], [1.0])
     listed = parts(archive)
@@ -269,7 +269,7 @@ def test_contents_forgotten_before_a_compaction_is_done_do_not_come_back(archive
     assert parts(archive) == []
 
 
-def test_contents_that_a_compaction_renews_while_they_are_forgotten_are_forgotten_too(archive, monkeypatch):
+def test_forget_contents_deletes_parts_that_appear_meanwhile(archive, monkeypatch):
     archive.append_contents(HOST, ["gen-1"], [b"secret"], [1.0])
     (path,) = parts(archive)
     delete = LocalStore.delete
@@ -285,7 +285,7 @@ def test_contents_that_a_compaction_renews_while_they_are_forgotten_are_forgotte
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
-def test_a_failed_append_leaves_the_archive_as_it_was(archive, monkeypatch, number):
+def test_a_failed_append_leaves_the_archive_unchanged(archive, monkeypatch, number):
     archive.append(HOST, records("gen-1"))
     before = {path: path.read_bytes() for path in Path(archive.path).rglob("*") if path.is_file()}
 
@@ -322,7 +322,7 @@ for action in (
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limits on files")
-def test_a_file_that_may_not_grow_is_an_error_and_leaves_no_trace(archive):
+def test_a_file_size_limit_is_an_error_and_leaves_no_file(archive):
     names = [f"gen-{n * 7919**5 % 10**18}" for n in range(3000)]
     for first in range(10):
         archive.append(HOST, records(*names[first::10]))

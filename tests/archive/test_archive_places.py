@@ -1,4 +1,4 @@
-"""Where things are stored: hosts, contents, private modes, places that refuse, URLs."""
+"""Where records are stored: hosts, contents, private modes, unwritable locations, URLs."""
 
 import os
 import pickle
@@ -8,17 +8,16 @@ import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyarrow import fs
-from stored import HOST, SETTLED, ids_of, parts, records
+from stored import HOST, ids_of, parts, records
 
 from orstats.archive.archive import Archive
-from orstats.archive.dataset import CONTENTS, GENERATIONS, Dataset, host_directory
-from orstats.archive.storage import LocalStore, RemoteStore
+from orstats.archive.dataset import GENERATIONS, Dataset, host_directory
+from orstats.archive.storage import LocalStore
 from orstats.archive.verified import VerifiedParts
 from orstats.errors import ArchiveError, ConfigError
 
 
-def test_hosts_are_kept_apart(archive):
+def test_hosts_are_stored_separately(archive):
     archive.append("openrouter.ai", records("gen-1"))
     archive.append("127.0.0.1:8000", records("gen-2"))
     archive.append("EU.openrouter.ai", records("gen-3"))
@@ -29,7 +28,7 @@ def test_hosts_are_kept_apart(archive):
 
 
 @pytest.mark.parametrize("host", ["..", "../../etc", "a/b", "a\\b", "/etc", "C:", "\x00", "*", "host=x", " "])
-def test_no_host_leaves_the_archive(archive, tmp_path, host):
+def test_a_host_name_cannot_escape_the_archive(archive, tmp_path, host):
     archive.append(host, records("gen-1"))
     assert archive.hosts() == [host.lower()]
     assert [path.parts[-3] for path in parts(archive)] == ["generations"]
@@ -45,12 +44,12 @@ def test_every_host_has_one_directory_of_its_own(one, other):
     assert (mine == its) == (one.lower() == other.lower())
 
 
-def test_a_host_is_needed(archive):
+def test_an_empty_host_is_refused(archive):
     with pytest.raises(ConfigError, match="host"):
         archive.read("")
 
 
-def test_contents_are_kept_apart_and_can_be_forgotten(archive):
+def test_contents_are_stored_separately_and_can_be_forgotten(archive):
     archive.append(HOST, records("gen-1"))
     body = b'{"input": {"prompt": "' + b"x" * 100_000 + b'"}, "output": null}'
     archive.append_contents(HOST, ["gen-1", "gen-2"], [b"old", b"\xff\x00"], [1.0, 1.0])
@@ -71,7 +70,7 @@ def test_contents_are_kept_apart_and_can_be_forgotten(archive):
     assert ids_of(archive.read(HOST)) == ["gen-1"]
 
 
-def test_contents_left_half_written_are_forgotten_too(archive):
+def test_unfinished_contents_are_forgotten_too(archive):
     archive.append_contents(HOST, ["gen-1"], [b"secret"], [1.0])
     (path,) = parts(archive)
     path.with_name(".part-x.parquet.tmp").write_bytes(b"secret")
@@ -101,13 +100,13 @@ def test_files_and_directories_are_private_whatever_the_umask(archive, umask):
     assert {mode for name, mode in modes.items() if not name.endswith(".parquet")} == {0o700}
 
 
-def test_a_directory_that_exists_keeps_its_mode(tmp_path):
+def test_an_existing_directory_keeps_its_mode(tmp_path):
     tmp_path.chmod(0o755)
     Archive(tmp_path).append(HOST, records("gen-1"))
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 
 
-def test_a_place_that_cannot_be_written_is_told_with_its_path(tmp_path):
+def test_errors_of_an_unwritable_location_name_its_path(tmp_path):
     (tmp_path / "file").write_text("in the way")
     archive = Archive(tmp_path / "file" / "archive")
     for action in (
@@ -125,13 +124,13 @@ def test_a_place_that_cannot_be_written_is_told_with_its_path(tmp_path):
         assert archive.path in str(caught.value)
 
 
-def test_a_writable_place_is_proven_and_left_clean(archive):
+def test_check_writable_leaves_no_file(archive):
     archive.check_writable(HOST)
     assert not list((Path(archive.path) / "generations" / f"host={HOST}").iterdir())
     assert archive.hosts() == []
 
 
-def test_the_place_is_the_argument_else_the_environment_else_the_user_data_directory(tmp_path, monkeypatch):
+def test_the_location_defaults_to_the_environment_then_the_user_data_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("ORSTATS_ARCHIVE", str(tmp_path / "env"))
     assert Archive().path == str(tmp_path / "env")
     assert Archive(tmp_path / "arg").path == str(tmp_path / "arg")
@@ -159,7 +158,7 @@ def no_home(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_home")
-def test_a_user_without_home_directory_is_advised_to_name_the_archive(tmp_path, monkeypatch):
+def test_a_user_without_a_home_directory_is_advised_to_set_the_location(tmp_path, monkeypatch):
     for path in (None, "~/archive", "~nobody-of-this-name/archive"):
         with pytest.raises(ConfigError, match=r"[^.]\. Set ORSTATS_ARCHIVE to a path\.$"):
             Archive(path)
@@ -182,7 +181,7 @@ def test_verified_parts_need_no_home_directory(tmp_path):
         assert (len(found), problems) == (1, [])
 
 
-def test_an_archive_travels_to_other_processes(archive):
+def test_an_archive_can_be_pickled(archive):
     archive.append(HOST, records("gen-1"))
     assert ids_of(pickle.loads(pickle.dumps(archive)).read(HOST)) == ["gen-1"]
     assert repr(archive) == f"Archive({archive.path!r})"
@@ -207,7 +206,7 @@ def test_a_file_url_is_a_directory(tmp_path):
         ("/x/://y", "/x/:/y"),
     ],
 )
-def test_places_are_what_they_say(given, path):
+def test_paths_and_urls_are_normalized(given, path):
     assert Archive(given).path == path
 
 
@@ -220,14 +219,14 @@ def test_places_are_what_they_say(given, path):
     ],
 )
 @pytest.mark.skipif(os.name == "nt", reason="some are paths of Windows")
-def test_places_that_were_meant_to_be_something_else_are_refused(given, tmp_path, monkeypatch):
+def test_broken_urls_and_foreign_paths_are_refused(given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError):
         Archive(given)
     assert not list(tmp_path.iterdir())
 
 
-def test_an_account_without_a_home_directory_is_told_to_name_a_place(monkeypatch):
+def test_an_account_without_a_home_directory_is_advised_to_set_the_location(monkeypatch):
     def homeless(*_, **__):
         raise RuntimeError("Could not determine home directory.")
 
@@ -250,7 +249,7 @@ def test_an_account_without_a_home_directory_is_told_to_name_a_place(monkeypatch
         "file://user:s3cret@host/x",
     ],
 )
-def test_credentials_are_in_no_text(url):
+def test_credentials_show_in_no_text(url):
     try:
         text = repr(Archive(url)) + Archive(url).path
     except ConfigError as error:
@@ -258,7 +257,7 @@ def test_credentials_are_in_no_text(url):
     assert "s3cret" not in text
 
 
-def test_urls_of_other_kinds_are_refused():
+def test_unsupported_url_schemes_are_refused():
     with pytest.raises(ConfigError, match="ftp"):
         Archive("ftp://example.com/x")
 
@@ -276,22 +275,3 @@ def test_credentials_in_a_url_are_not_shown():
     with pytest.raises(ConfigError) as caught:
         Archive("s3://AKIAKEY:s3cret@bucket/prefix?no_such_option=1").read(HOST)
     assert "s3cret" not in str(caught.value)
-
-
-def test_an_object_store_keeps_the_same_promises(tmp_path):
-    for folder in (GENERATIONS.folder, CONTENTS.folder):
-        (tmp_path / folder / f"host={HOST}").mkdir(parents=True)
-    archive = Archive(tmp_path)
-    archive.__dict__["_store"] = RemoteStore(fs.LocalFileSystem(), f"{tmp_path}/")
-    archive.check_writable(HOST)
-    assert archive.hosts() == []
-    archive.append(HOST, records("gen-1", "gen-2"))
-    archive.append(HOST, records("gen-1", model="new", at=SETTLED + 1))
-    archive.append_contents(HOST, ["gen-1"], [b"{}"], [1.0])
-    assert archive.hosts() == [HOST]
-    assert archive.compact()[0].rows_after == 2
-    assert archive.read(HOST, ["gen-1"])["model"].to_pylist() == ["new"]
-    assert archive.info()["contents"].tolist() == [1]
-    archive.forget_contents()
-    assert archive.read_contents(HOST, ["gen-1"]) == {}
-    assert len(parts(archive)) == 1

@@ -34,7 +34,7 @@ def ids_of(archive: Archive) -> list[str]:
 
 
 @pytest.mark.parametrize("writers", [2, 4])
-def test_processes_that_write_at_once_lose_nothing(archive, writers):
+def test_concurrent_writers_lose_nothing(archive, writers):
     processes = [start("append", archive.path, f"w{number}", 15) for number in range(writers)]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
@@ -45,7 +45,7 @@ def test_processes_that_write_at_once_lose_nothing(archive, writers):
     assert len(parts(archive)) == 15 * writers
 
 
-def test_readers_and_writers_and_two_compactions_at_once(archive):
+def test_concurrent_readers_writers_and_compactions_lose_nothing(archive):
     known = [f"gen-{n}" for n in range(50)]
     for first in range(5):
         archive.append(HOST, records(*known[first::5], model="old"))
@@ -68,7 +68,7 @@ def test_readers_and_writers_and_two_compactions_at_once(archive):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_writer_killed_at_any_time_keeps_what_it_was_told_is_stored(archive, seed):
+def test_a_killed_writer_keeps_every_acknowledged_record(archive, seed):
     rng = random.Random(seed)
     process = start("append", archive.path, "w", 10**9)
     process.stdin.write("go\n")

@@ -44,7 +44,7 @@ def place(endpoint):
     return f"s3://testing:s3cret@bucket/some/prefix?scheme=http&endpoint_override={endpoint}&region=us-east-1", store
 
 
-def test_an_object_store_keeps_the_same_promises(place):
+def test_an_object_store_supports_every_operation(place):
     url, store = place
     archive = Archive(url)
     assert archive.hosts() == []
@@ -74,7 +74,7 @@ def test_an_object_store_keeps_the_same_promises(place):
     assert pq.read_table(io.BytesIO(whole)).num_rows == 2
 
 
-def test_a_damaged_object_is_named_and_left_out(place, caplog):
+def test_a_damaged_object_is_logged_and_skipped(place, caplog):
     url, store = place
     archive = Archive(url)
     archive.append(HOST, records("gen-1"))
@@ -85,7 +85,7 @@ def test_a_damaged_object_is_named_and_left_out(place, caplog):
     assert bad in caplog.text
 
 
-def test_a_bucket_that_is_not_there_is_an_error_without_the_secret(place):
+def test_a_missing_bucket_is_an_error_without_the_secret(place):
     archive = Archive(place[0].replace("bucket", "no-such-bucket"))
     for action in (lambda: archive.check_writable(HOST), lambda: archive.append(HOST, records("gen-1"))):
         with pytest.raises(ArchiveError, match="no-such-bucket") as caught:
@@ -94,7 +94,7 @@ def test_a_bucket_that_is_not_there_is_an_error_without_the_secret(place):
 
 
 @pytest.mark.parametrize("kind", ["framed", "cut", "empty"])
-def test_a_store_that_returns_other_bytes_is_refused_before_anything_is_asked(place, monkeypatch, kind):
+def test_a_store_that_returns_other_bytes_is_refused(place, monkeypatch, kind):
     url, store = place
     archive = Archive(url)
     for name in ("gen-1", "gen-2"):

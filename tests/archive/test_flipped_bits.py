@@ -1,4 +1,4 @@
-"""One flipped bit, anywhere in a part: the part is excluded and named, or nothing that is read differs."""
+"""One flipped bit, anywhere in a part: the part is skipped and reported, or the data read is unchanged."""
 
 import io
 import logging
@@ -102,7 +102,7 @@ def test_flips_in_the_pages_of_a_part_without_a_seal_are_found(tmp_path, caplog)
         assert found == total or (found[0] == 0 and str(path) in caplog.text), at
 
 
-def test_names_that_contradict_each_other_are_found(tmp_path, caplog):
+def test_contradicting_column_names_are_found(tmp_path, caplog):
     path = tmp_path / "generations" / f"host={HOST}" / "part-old.parquet"
     path.parent.mkdir(parents=True)
     (old,) = [part for part in VERSION_0_1_0.glob("generations/*/*.parquet") if pq.read_metadata(part).num_rows == 20]
@@ -114,7 +114,7 @@ def test_names_that_contradict_each_other_are_found(tmp_path, caplog):
     assert str(path) in caplog.text
 
 
-def test_a_sealed_part_that_pyarrow_rewrites_is_whole(stored, caplog):
+def test_a_sealed_part_that_pyarrow_rewrites_is_readable(stored, caplog):
     archive, path = stored
     before = archive.read(HOST)
     caplog.set_level(logging.WARNING)
@@ -147,7 +147,7 @@ class UnchangedStore(LocalStore):
         return [replace(entry, stamp=str(entry.changed)) for entry in super().files(directory)]
 
 
-def test_a_part_is_read_to_its_end_only_once(stored):
+def test_a_part_is_verified_only_once(stored):
     archive, path = stored
     os.utime(path, (1.7e9, 1.7e9))
     verified = VerifiedParts(archive.path)

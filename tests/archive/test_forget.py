@@ -1,4 +1,4 @@
-"""Deleting chosen generations: every copy of them goes, and nothing else."""
+"""Deleting generations: every copy of them is deleted, and nothing else."""
 
 import logging
 import os
@@ -90,7 +90,7 @@ def test_all_criteria_must_be_met(people, criteria, gone):
     assert sorted(kept) == [i for i in ("gen-a1", "gen-a2", "gen-b1") if i not in gone]
 
 
-def test_ids_may_be_pasted_with_what_surrounds_them(people):
+def test_pasted_ids_are_cleaned(people):
     assert people.forget(ids=['"gen-a1",', "gen-b1\u200b"]).generations == 2
 
 
@@ -115,19 +115,19 @@ def test_contents_without_a_record_are_counted_when_their_user_is_unknown(archiv
 
 
 @pytest.mark.parametrize("criteria", [{}, {"dry_run": True}, {"host": HOST}])
-def test_forgetting_needs_a_criterion(people, criteria):
+def test_forget_needs_a_criterion(people, criteria):
     with pytest.raises(ConfigError, match="what to forget"):
         people.forget(**criteria)
     assert people.read(HOST).num_rows == 4
 
 
 @pytest.mark.parametrize("value", ["soon", "", float("nan"), object()])
-def test_times_that_cannot_be_read_are_refused(people, value):
+def test_invalid_times_are_refused(people, value):
     with pytest.raises(ConfigError, match="before must be a time"):
         people.forget(before=value)
 
 
-def test_columns_that_this_version_does_not_know_are_kept(archive):
+def test_unknown_columns_are_preserved(archive):
     add(archive, ("gen-1", "alice", None), ("gen-2", "bob", None))
     (path,) = parts(archive)
     table = pq.read_table(path, partitioning=None)
@@ -149,7 +149,7 @@ def test_renamed_and_rewritten_parts_are_searched(people):
 
 
 @pytest.mark.parametrize("kind", ["cut", "nested", "directory", "backup", "of rsync"])
-def test_what_cannot_be_searched_is_an_error_after_the_rest_is_done(people, kind):
+def test_unsearchable_files_are_an_error_after_the_rest_is_deleted(people, kind):
     path = parts(people)[-1]
     if kind == "cut":
         odd = path.with_name("part-cut.parquet")
@@ -171,7 +171,7 @@ def test_what_cannot_be_searched_is_an_error_after_the_rest_is_done(people, kind
     assert ids_of(people.read(HOST)) == ["gen-b1", "gen-n1"]
 
 
-def test_a_part_that_is_damaged_inside_is_kept_and_named(archive):
+def test_a_part_with_damaged_pages_is_kept_and_reported(archive):
     add(archive, *[(f"gen-{n}", "alice" if n % 2 else "bob", None) for n in range(200)])
     (path,) = parts(archive)
     metadata = pq.read_metadata(path)
@@ -184,7 +184,7 @@ def test_a_part_that_is_damaged_inside_is_kept_and_named(archive):
     assert path.read_bytes() == bytes(whole)
 
 
-def test_forgetting_survives_a_compaction_at_every_step(people, monkeypatch):
+def test_forget_finishes_despite_concurrent_compactions(people, monkeypatch):
     write = LocalStore.write
 
     def write_late(self, directory, name, produce):
@@ -256,7 +256,7 @@ def test_a_kill_at_each_step_loses_nothing_and_the_same_call_finishes(tmp_path):
             break
 
 
-def test_forgotten_contents_do_not_stay_in_renamed_copies(archive, caplog):
+def test_forget_contents_deletes_renamed_copies(archive, caplog):
     content(archive, "gen-1")
     (path,) = parts(archive)
     path.with_name("renamed.parquet").write_bytes(path.read_bytes())
@@ -270,7 +270,7 @@ def test_forgotten_contents_do_not_stay_in_renamed_copies(archive, caplog):
 @pytest.mark.parametrize(
     "name", ["mine.parquet", "backup/part-1.parquet", ".stversions/part-1.parquet", "x.parquet.bak"]
 )
-def test_files_that_may_hold_contents_and_are_left_are_an_error(archive, name):
+def test_remaining_files_that_may_contain_contents_are_an_error(archive, name):
     content(archive, "gen-1")
     folder = parts(archive)[0].parent
     (folder / name).parent.mkdir(exist_ok=True)

@@ -77,7 +77,7 @@ def test_files_that_cannot_be_synced_or_have_no_modes_are_used_with_one_warning_
     assert len(caplog.records) == len({record.getMessage() for record in caplog.records})
 
 
-def test_modes_that_a_file_system_keeps_to_itself_are_noticed(archive, monkeypatch, caplog):
+def test_ignored_file_modes_are_logged(archive, monkeypatch, caplog):
     before = os.umask(0)
     monkeypatch.setattr(os, "fchmod", lambda *_: None)
     monkeypatch.setattr(Path, "chmod", lambda *_: None)
@@ -95,7 +95,7 @@ def test_a_file_system_without_rename_is_used(archive, monkeypatch, number):
     use(archive)
 
 
-def test_a_rename_that_fails_for_good_is_an_error_and_leaves_no_trace(archive, monkeypatch):
+def test_a_failed_rename_is_an_error_and_leaves_no_file(archive, monkeypatch):
     monkeypatch.setattr(Path, "replace", refuse(errno.EIO))
     with pytest.raises(ArchiveError, match="Input/output"):
         archive.append(HOST, records("gen-1"))
@@ -103,7 +103,7 @@ def test_a_rename_that_fails_for_good_is_an_error_and_leaves_no_trace(archive, m
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])
-def test_a_mount_point_need_not_say_that_it_exists(archive, monkeypatch, number):
+def test_a_mount_point_may_refuse_mkdir_with_any_error(archive, monkeypatch, number):
     archive.append(HOST, records("gen-1"))
     monkeypatch.setattr(Path, "mkdir", lambda *_, **options: None if options.get("parents") else refuse(number)())
     archive.append(HOST, records("gen-2"))
@@ -111,7 +111,7 @@ def test_a_mount_point_need_not_say_that_it_exists(archive, monkeypatch, number)
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN])
-def test_a_part_that_may_not_be_opened_is_named_and_the_rest_is_read(archive, monkeypatch, caplog, number):
+def test_a_part_without_read_permission_is_logged_and_skipped(archive, monkeypatch, caplog, number):
     archive.append(HOST, records("gen-1"))
     (locked,) = parts(archive)
     archive.append(HOST, records("gen-2"))
@@ -132,7 +132,7 @@ def test_a_part_that_may_not_be_opened_is_named_and_the_rest_is_read(archive, mo
     assert "elete it" not in caplog.text
 
 
-def test_parts_that_cannot_be_deleted_are_not_copied_again_and_again(archive, monkeypatch):
+def test_parts_that_cannot_be_deleted_are_not_copied_repeatedly(archive, monkeypatch):
     for name in ("gen-1", "gen-2"):
         archive.append(HOST, records(name))
     before = parts(archive)
@@ -174,7 +174,7 @@ print(sorted(archive.read(HOST)["id"].to_pylist()))
 
 @pytest.mark.parametrize("mode", [0o777, 0o2770])
 @pytest.mark.skipif(os.name == "nt" or os.getuid() != 0, reason="only root can become another user")
-def test_two_people_use_one_directory(open_directory, tmp_path, mode):
+def test_two_users_share_one_directory(open_directory, tmp_path, mode):
     shared = open_directory / "shared"
     shared.mkdir()
     os.chown(shared, 0, 54321)
@@ -197,7 +197,7 @@ def test_two_people_use_one_directory(open_directory, tmp_path, mode):
     assert ids_of(archive.read(HOST)) == ["gen-mine", "gen-other"]
 
 
-def test_a_clock_that_is_ahead_deletes_no_file_of_another_machine(archive, monkeypatch):
+def test_a_fast_clock_deletes_no_file_of_another_machine(archive, monkeypatch):
     archive.append(HOST, records("gen-1"))
     being_written = parts(archive)[0].with_name(".part-x.parquet.0.tmp")
     being_written.write_bytes(b"half a f")

@@ -1,4 +1,4 @@
-"""Parts that other programs rewrote, renamed or copied, and files of the user beside them."""
+"""Parts that other programs rewrote, renamed or copied, and files of the user among them."""
 
 import logging
 from pathlib import Path
@@ -166,7 +166,7 @@ LOSSY = {
 
 
 @pytest.mark.parametrize("name", LOSSY)
-def test_a_part_that_cannot_be_cast_without_loss_is_named_and_kept(stored, caplog, name):
+def test_a_part_that_cannot_be_cast_without_loss_is_reported_and_kept(stored, caplog, name):
     archive, _ = stored
     (path,) = parts(archive)
     table = table_of(path)
@@ -215,7 +215,7 @@ OWN = {
 
 
 @pytest.mark.parametrize("kind", OWN)
-def test_a_file_of_the_user_is_named_and_left_alone(stored, caplog, kind):
+def test_a_file_of_the_user_is_reported_and_left_untouched(stored, caplog, kind):
     archive, before = stored
     folder = parts(archive)[0].parent
     own = folder / "zz-mine.parquet"
@@ -233,7 +233,7 @@ def test_a_file_of_the_user_is_named_and_left_alone(stored, caplog, kind):
     assert "elete it" not in caplog.text
 
 
-def test_columns_of_newer_versions_are_carried_over(archive):
+def test_compaction_preserves_columns_of_newer_versions(archive):
     archive.append(HOST, records("gen-1"))
     (path,) = parts(archive)
     for name, value in (("gen-2", pa.array([1])), ("gen-3", pa.array([2.5]))):
@@ -257,7 +257,7 @@ def test_parts_whose_unknown_columns_contradict_are_not_merged(archive, caplog):
 
 
 @pytest.mark.parametrize("kind", ["a directory", "a broken link"])
-def test_what_is_named_like_a_part_and_is_no_file_is_named(stored, caplog, kind):
+def test_a_directory_or_broken_link_named_like_a_part_is_reported(stored, caplog, kind):
     archive, before = stored
     odd = parts(archive)[0].with_name("part-odd.parquet")
     if kind == "a directory":
@@ -271,7 +271,7 @@ def test_what_is_named_like_a_part_and_is_no_file_is_named(stored, caplog, kind)
     assert str(odd) in caplog.text
 
 
-def test_files_of_the_system_and_of_sync_tools_are_no_parts(stored, caplog):
+def test_files_of_the_system_and_of_sync_tools_are_ignored(stored, caplog):
     archive, before = stored
     folder = parts(archive)[0].parent
     names = (
@@ -316,7 +316,7 @@ def test_engines_read_parts_whose_extra_columns_have_special_names(stored, names
     assert archive.read(HOST).sort_by("id").equals(before)
 
 
-def test_a_part_with_two_columns_of_one_name_is_named_and_kept(stored, caplog):
+def test_a_part_with_duplicate_columns_is_reported_and_kept(stored, caplog):
     archive, _ = stored
     (path,) = parts(archive)
     with_columns(path, "model")
@@ -326,7 +326,7 @@ def test_a_part_with_two_columns_of_one_name_is_named_and_kept(stored, caplog):
     assert archive.compact()[0].unreadable == (str(path),)
 
 
-def test_rows_without_an_id_are_in_no_engine(stored):
+def test_engines_skip_rows_without_an_id(stored):
     archive, before = stored
     (path,) = parts(archive)
     table = table_of(path)
@@ -336,7 +336,7 @@ def test_rows_without_an_id_are_in_no_engine(stored):
     assert archive.read(HOST).sort_by("id").equals(before)
 
 
-def test_parts_in_a_subdirectory_are_named(stored, caplog):
+def test_parts_in_a_subdirectory_are_reported(stored, caplog):
     archive, _ = stored
     (path,) = parts(archive)
     (path.parent / "old").mkdir()
