@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from orstats.content.content import Content, StoredAttempt, StoredError
+from orstats.content.content import Content, StoredAttempt, StoredError, turns
 from orstats.content.facts import no_completion
 from orstats.content.messages import Message
 from orstats.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
@@ -18,41 +18,31 @@ _LONGEST_ADDRESS = 200
 
 
 def conversation(content: Content, finish_reason: str | None = None) -> Iterator[Text]:
-    """Make the texts to print: each turn under its role, then reasoning, completion and the stored error."""
-    if content.prompt is not None:
-        yield from _section("prompt", [terminal_text(content.prompt)])
-    for message in content.messages:
+    """Make the texts to print: each turn under its title, then reasoning, completion and the stored error."""
+    shown = turns(content)
+    for turn in shown:
+        message = turn.message
+        if turn.is_output:
+            continue
         if message.reasoning:
-            yield from _section(
-                f"{terminal_line(message.role or 'unknown role')} reasoning", [terminal_text(message.reasoning)], "dim"
-            )
+            yield from _section(f"{message.role or 'no role'} reasoning", [terminal_text(message.reasoning)], "dim")
         if _has_body(message) or not message.reasoning:
-            yield from _section(
-                _title(message), list(_body(message)) or ["(empty)"], _ROLES.get(message.role or "", "")
-            )
+            style = _ROLES.get(message.role or "", "")
+            yield from _section(turn.title, list(_body(message)) or ["(empty)"], style)
     if content.reasoning:
         yield from _section("reasoning", [terminal_text(content.reasoning)], "dim")
-    answers = [message for message in content.output if _has_body(message)]
-    for message in answers:
-        yield from _section("completion", list(_body(message)), "bold blue")
-    if not answers:
+    completions = [turn for turn in shown if turn.is_output and _has_body(turn.message)]
+    for turn in completions:
+        yield from _section(turn.title, list(_body(turn.message)), "bold blue")
+    if not completions:
         yield from _section("completion", [f"({no_completion(finish_reason)})"], "bold blue")
     if content.error is not None:
         yield from _section("error", list(_error(content.error)), "red")
 
 
 def _section(title: str, lines: list[str], style: str = "") -> Iterator[Text]:
-    yield Text(f"\n── {title}", style=style)
+    yield Text(f"\n── {terminal_line(title, 160)}", style=style)
     yield Text("\n".join(lines))
-
-
-def _title(message: Message) -> str:
-    title = terminal_line(message.role or "unknown role")
-    if message.name:
-        title += f" {terminal_line(message.name, 60)}"
-    if message.tool_call_id:
-        title += f" (answer to {terminal_line(message.tool_call_id, 60)})"
-    return title
 
 
 def _has_body(message: Message) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
@@ -181,6 +181,43 @@ class Content:
         """
         data = orjson.loads(body)
         return cls.from_wire(generation_id, data if isinstance(data, dict) else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a stored conversation, to be shown under its title."""
+
+    title: str
+    message: Message
+    is_output: bool = False
+
+
+#: Roles that all dialects share.
+ROLES: Final = ("system", "developer", "user", "assistant", "tool")
+
+
+def turns(content: Content) -> list[Turn]:
+    """Return a conversation in order: the bare prompt or the messages, then the output.
+
+    The reasoning of the output is shown by itself (:attr:`Content.reasoning`), so a turn has it only if nothing else.
+    """
+    found = [Turn(_title(message), message) for message in content.messages]
+    if content.prompt is not None:
+        found.insert(0, Turn("prompt", Message("user", (TextPart(content.prompt),))))
+    for message in content.output:
+        if message.parts or message.tool_calls:
+            found.append(Turn("completion", replace(message, reasoning=None), is_output=True))
+        else:
+            found.append(Turn("reasoning", message, is_output=True))
+    return found
+
+
+def _title(message: Message) -> str:
+    role = message.role or "no role"
+    known = role if message.role in (None, *ROLES) else f"{role} (unknown role)"
+    name = f" · {message.name}" if message.name else ""
+    answers = f" · answers {message.tool_call_id}" if message.tool_call_id else ""
+    return f"{known}{name}{answers}"
 
 
 _REASONS: Final[Mapping[str, str]] = {

@@ -9,13 +9,12 @@ from hashlib import sha256
 
 import ipywidgets as widgets
 
-from orstats.content.content import Content
+from orstats.content.content import Content, turns
 from orstats.content.generation import Generation
 from orstats.content.messages import Message
 from orstats.content.parts import Part, TextPart, UnknownPart, part_text
 from orstats.notebook.html.base import notice, spinner
 from orstats.notebook.html.comparison import difference, records
-from orstats.notebook.html.content import turns
 from orstats.notebook.widgets import HtmlView, button, failure, in_thread
 from orstats.text.sanitize import Html
 
@@ -63,7 +62,7 @@ def _differences(first: Content, second: Content) -> Html:
 
 
 def _input(content: Content) -> str:
-    return "\n\n".join(f"[{turn.title}]\n{_text(turn.message)}" for turn in turns(content) if not turn.final)
+    return "\n\n".join(f"[{turn.title}]\n{_text(turn.message)}" for turn in turns(content) if not turn.is_output)
 
 
 def _output(content: Content) -> str:

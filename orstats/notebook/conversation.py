@@ -6,11 +6,11 @@ from typing import Final
 
 import ipywidgets as widgets
 
-from orstats.content.content import Content
+from orstats.content.content import Content, turns
 from orstats.content.facts import no_completion
 from orstats.content.messages import all_text
 from orstats.notebook.html.base import notice
-from orstats.notebook.html.content import FOLDED, OPENED, bubble, turns
+from orstats.notebook.html.content import FOLDED, OPENED, bubble, text_length
 from orstats.notebook.html.markdown import has_markdown
 from orstats.notebook.widgets import HtmlView, button, on_change, replace_children, row
 from orstats.text.sanitize import visible_line
@@ -80,7 +80,7 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
             made = self._bubble(number, images=sent < _IMAGE_BUDGET)
             sent += len(made[0].value)
             shown += made
-        if page and page[-1] == len(self._turns) - 1 and not self._turns[-1].final:
+        if page and page[-1] == len(self._turns) - 1 and not self._turns[-1].is_output:
             shown.append(HtmlView(notice(self._no_completion)))
         if not page:
             no_match = f"Nothing found for “{visible_line(self._query, 60)}”."
@@ -97,9 +97,10 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
     def _bubble(self, number: int, *, images: bool) -> list[widgets.Widget]:
         turn, opened = self._turns[number], number in self._opened
         html = bubble(turn, opened=opened, as_markdown=self.formatted.value, query=self._query, images=images)
-        if self._query or turn.length <= FOLDED:
+        length = text_length(turn.message)
+        if self._query or length <= FOLDED:
             return [HtmlView(html)]
-        label = f"show all {turn.length:,} characters"
-        if turn.length > OPENED:
-            label = f"show {OPENED:,} of {turn.length:,} characters"
+        label = f"show all {length:,} characters"
+        if length > OPENED:
+            label = f"show {OPENED:,} of {length:,} characters"
         return [HtmlView(html), button("show less" if opened else label, lambda: self._toggle(number))]

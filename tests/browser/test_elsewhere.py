@@ -3,12 +3,12 @@
 import pytest
 
 import orstats
-from orstats.content.content import Content, StoredError
+from orstats.content.content import Content, StoredError, turns
 from orstats.content.generation import Generation
 from orstats.content.record import ProviderAttempt
 from orstats.notebook.html.base import notice, spinner, style
 from orstats.notebook.html.card import details, head
-from orstats.notebook.html.content import bubble, stored_error, turns
+from orstats.notebook.html.content import bubble, stored_error
 from orstats.notebook.html.table import Sorting, selected_row, table
 
 TEXT = "First *line*\n\n\tthen $5 & <b>more</b>\n"

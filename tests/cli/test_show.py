@@ -159,7 +159,7 @@ def test_a_conversation_with_everything_in_it():
     for word in (
         "── system",
         "Be [bold]brief[/bold]. ",
-        "── user eve",
+        "── user · eve",
         "[image: image/png, 3.0 kB]",
         "[image: https://example.org/a.png]",
         "[audio: wav, 3 B]",
@@ -167,7 +167,7 @@ def test_a_conversation_with_everything_in_it():
         '{"type":"new","what":1}',
         "plain",
         '→ find({"q": 1})  call_1',
-        "── tool (answer to call_1)",
+        "── tool · answers call_1",
         "── reasoning",
         "── completion\nDone.",
         "502 · A · no",

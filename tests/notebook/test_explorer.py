@@ -151,7 +151,7 @@ def test_compares_the_kept_generation_with_the_selected(one, sim):
     assert shown(one).generation.id == stored[1]
 
 
-def test_widgets_no_longer_shown_are_closed(one, sim):
+def test_widgets_no_longer_shown_are_closed(one, sim, monkeypatch):
     """With their layouts and styles, in the kernel and in the browser."""
 
     def alive():
@@ -165,25 +165,23 @@ def test_widgets_no_longer_shown_are_closed(one, sim):
         shown(one).load_content()
         one.selected = first
     assert alive() == at_rest
-    left, ask = shown(one), shown(one).generation._ask
+    left, load = shown(one), Generation.content
 
-    def ask_slowly(generation):
+    def load_slowly(generation):
         one.selected = second
-        return ask(generation)
+        return load(generation)
 
-    object.__setattr__(left.generation, "_ask", ask_slowly)
-    left.load_content()  # the answer comes after another row was selected
+    monkeypatch.setattr(Generation, "content", load_slowly)
+    left.load_content()  # the content arrives after another row was selected
     assert left.content is not None
     assert alive() == at_rest
 
 
-def differences(one, other):
+def differences(monkeypatch, one, other):
     """Return the comparison of two contents, each as the API sends it."""
-    pair = [Generation(name) for name in ("gen-1", "gen-2")]
-    for generation, wire in zip(pair, (one, other), strict=True):
-        found = Content.from_wire(generation.id, wire)
-        object.__setattr__(generation, "_ask", lambda _generation, found=found: found)
-    comparison = Comparison(*pair, lambda: None)
+    contents = {name: Content.from_wire(name, wire) for name, wire in (("gen-1", one), ("gen-2", other))}
+    monkeypatch.setattr(Generation, "content", lambda generation: contents[generation.id])
+    comparison = Comparison(*map(Generation, contents), lambda: None)
     comparison.load_contents()
     return comparison._result.value
 
@@ -197,7 +195,7 @@ def differences(one, other):
         {"type": "hologram", "depth": "{}"},
     ],
 )
-def test_different_media_are_a_difference(part):
+def test_different_media_are_a_difference(part, monkeypatch):
     def wire(data, place):
         one = json.loads(json.dumps(part).replace("{}", data))
         turn = {"role": "user", "content": [{"type": "text", "text": "look"}, *[one] * (place == "input")]}
@@ -205,9 +203,9 @@ def test_different_media_are_a_difference(part):
         return {"input": {"messages": [turn]}, "output": output}
 
     for place in ("input", "output") if part["type"] == "image_url" else ("input",):
-        html = differences(wire("AAAA", place), wire("BBBB", place))
+        html = differences(monkeypatch, wire("AAAA", place), wire("BBBB", place))
         assert html.count("<del>") == html.count("<ins>") == 1
-        assert differences(wire("AAAA", place), wire("AAAA", place)).count("no difference") == 2
+        assert differences(monkeypatch, wire("AAAA", place), wire("AAAA", place)).count("no difference") == 2
 
 
 def test_a_failure_while_browsing_is_shown_and_the_table_stays_usable(df):

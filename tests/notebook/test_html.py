@@ -15,13 +15,13 @@ import orjson
 import pytest
 
 import orstats.notebook
-from orstats.content.content import Content, StoredAttempt, StoredError
+from orstats.content.content import Content, StoredAttempt, StoredError, turns
 from orstats.content.facts import status_label
 from orstats.content.generation import Generation
 from orstats.content.html_card import static_card
 from orstats.notebook.html.base import handler, image, link, pre
 from orstats.notebook.html.card import details, head
-from orstats.notebook.html.content import bubble, raw_json, reasoning, stored_error, turns
+from orstats.notebook.html.content import bubble, raw_json, reasoning, stored_error
 from orstats.notebook.html.image_check import MAX_BYTES, checked_image
 from orstats.notebook.html.markdown import markdown
 
@@ -357,7 +357,8 @@ def test_static_files_are_well_formed():
 
 def test_style_sheets_and_html_use_the_same_classes():
     sheets = "".join(path.read_text("utf-8") for path in STATIC.glob("*.css"))
-    modules = "".join(path.read_text("utf-8") for path in STATIC.parent.rglob("*.py"))
+    folders = (STATIC.parent, STATIC.parents[1] / "content")
+    modules = "".join(path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py"))
     styled = set(re.findall(r"\.orstats-([a-z]+)", sheets))
     assert len(styled) > 50
     assert {name for name in styled if f"orstats-{name}" not in modules and f'"{name}"' not in modules} == set()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
-from orstats.content.content import Content, StoredAttempt, StoredError
+from orstats.content.content import ROLES, StoredAttempt, StoredError, Turn
 from orstats.content.html_card import NO_MATH
 from orstats.content.messages import Message, all_text
-from orstats.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall, UnknownPart, part_text
+from orstats.content.parts import AudioPart, FilePart, ImagePart, Part, ToolCall, UnknownPart, part_text
 from orstats.frame import coerce
 from orstats.notebook.html.base import SOURCE, copyable, found, image, media, pre, span
 from orstats.notebook.html.markdown import markdown
@@ -31,59 +30,26 @@ _MAX_DEPTH: Final = 60
 _MAX_KEYS: Final = 500
 _MAX_ITEMS: Final = 200
 
-_ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One bubble: a message of the input, a bare prompt, or the completion (``final``)."""
-
-    message: Message
-    title: str
-    final: bool = False
-
-    @property
-    def length(self) -> int:
-        """Characters of text and tool arguments in it."""
-        calls = sum(len(call.arguments) for call in self.message.tool_calls)
-        return calls + sum(len(part_text(part)) for part in self.message.parts)
-
-    def is_complete(self, limit: int) -> bool:
-        """Whether all of its text is shown, unchanged, within `limit` characters."""
-        message = self.message
-        return (
-            max(len(message.parts), len(message.tool_calls)) <= _MAX_PARTS
-            and all(len(call.arguments) <= _MAX_STRING for call in message.tool_calls)
-            and self.length <= limit
-            and len(message.reasoning or "") <= FOLDED
-        )
-
-
-def turns(content: Content) -> list[Turn]:
-    """Return the conversation in order: the messages or the bare prompt, then the completion."""
-    shown = [Turn(message, _title(message)) for message in content.messages]
-    if content.prompt is not None:
-        shown.insert(0, Turn(Message("user", (TextPart(content.prompt),)), "prompt"))
-    for message in content.output:
-        if message.parts or message.tool_calls:  # its reasoning has a tab of its own
-            shown.append(Turn(replace(message, reasoning=None), "completion", final=True))
-        else:
-            shown.append(Turn(message, "reasoning", final=True))
-    return shown
+def text_length(message: Message) -> int:
+    """Return the number of characters of text and tool arguments in a message."""
+    calls = sum(len(call.arguments) for call in message.tool_calls)
+    return calls + sum(len(part_text(part)) for part in message.parts)
 
 
 def bubble(turn: Turn, *, opened: bool = False, as_markdown: bool = True, query: str = "", images: bool = True) -> Html:
     """Return one turn: its first :data:`FOLDED` characters or, opened, :data:`OPENED`; with a query, its places."""
-    role = f'<div class="orstats-role">{html_line(turn.title, 160)}</div>'
+    title = f'<div class="orstats-role">{html_line(turn.title, 160)}</div>'
     if query:
-        inside = Html(role + found(all_text(turn.message)[: OPENED * 50], query))
+        inside = Html(title + found(all_text(turn.message)[: OPENED * 50], query))
     else:
         limit = OPENED if opened else FOLDED
-        inside = Html(role + _message(turn.message, limit, as_markdown=as_markdown, images=images))
+        inside = Html(title + _message(turn.message, limit, as_markdown=as_markdown, images=images))
         if SOURCE in inside:
-            inside = copyable(inside, complete=turn.is_complete(limit))
-    kind = _ROLES.get(turn.message.role or "", "other") + " orstats-final" * turn.final
-    return Html(f'<div class="orstats-bubble orstats-{kind} {NO_MATH}">{inside}</div>')
+            inside = copyable(inside, complete=_is_complete(turn.message, limit))
+    role = turn.message.role if turn.message.role in ROLES else "other"
+    final = " orstats-final" if turn.is_output else ""
+    return Html(f'<div class="orstats-bubble orstats-{role}{final} {NO_MATH}">{inside}</div>')
 
 
 def reasoning(text: str) -> Html:
@@ -125,6 +91,16 @@ def _message(message: Message, limit: int, *, as_markdown: bool, images: bool) -
     return "".join(pieces) + _cut_note(sum(len(part_text(part)) for part in parts), limit)
 
 
+def _is_complete(message: Message, limit: int) -> bool:
+    """Whether all text of a message is shown, unchanged, within `limit` characters."""
+    return (
+        max(len(message.parts), len(message.tool_calls)) <= _MAX_PARTS
+        and all(len(call.arguments) <= _MAX_STRING for call in message.tool_calls)
+        and text_length(message) <= limit
+        and len(message.reasoning or "") <= FOLDED
+    )
+
+
 def _part(part: Part, limit: int, *, as_markdown: bool) -> Html:
     if isinstance(part, AudioPart):
         return media("Audio", f"{part.format or 'unknown format'}, {_data_size(part.data)}")
@@ -148,17 +124,6 @@ def _call(call: ToolCall, limit: int) -> str:
     name = span(call.name or "unnamed", "orstats-mono")
     reference = f" <small>{html_line(call.id, 60)}</small>" if call.id else ""
     return f'<div class="orstats-call">→ calls {name}{reference}{_cut_pre(_pretty(call.arguments), limit)}</div>'
-
-
-def _title(message: Message) -> str:
-    title = message.role or "no role"
-    if message.role and message.role not in _ROLES:
-        title += " (unknown role)"
-    if message.name:
-        title += f" · {message.name}"
-    if message.tool_call_id:
-        title += f" · answers {message.tool_call_id}"
-    return title
 
 
 def _one_error(title: str, status: int | None, error: StoredError | StoredAttempt) -> str:
