@@ -49,11 +49,11 @@ def peak_gb() -> float:
 
 def ids_of(kind: str, rows: int) -> list[str] | None:
     rng = random.Random(11)
-    wanted = min(20_000, rows)
+    requested = min(20_000, rows)
     numbers = {
-        "20,000 of one time": range(rows // 2, rows // 2 + wanted),
-        "20,000 anywhere": rng.sample(range(rows), wanted),
-        "20,000 unknown": range(10 * rows, 10 * rows + wanted),
+        "20,000 of one time": range(rows // 2, rows // 2 + requested),
+        "20,000 anywhere": rng.sample(range(rows), requested),
+        "20,000 unknown": range(10 * rows, 10 * rows + requested),
         "all, asked by id": rng.sample(range(rows), rows),
     }
     return None if kind == "all" else [f"gen-{SECOND + n // 3}-{n:020d}" for n in numbers[kind]]

@@ -113,8 +113,8 @@ def rates(count: int) -> None:
     timed("  of it derive", count, lambda: derive(table))
     timed("assemble", count, lambda: build_frame(ids, [table], {}))
     timed("to_table + assemble", count, lambda: build_frame(ids, [to_table(ids, records, at)], {}))
-    odd = [one | {"total_cost": str(one["total_cost"]), "new_field": 1} for one in records]
-    timed("to_table, costs as text, new field", count, lambda: to_table(ids, odd, at))
+    unexpected = [one | {"total_cost": str(one["total_cost"]), "new_field": 1} for one in records]
+    timed("to_table, costs as text, new field", count, lambda: to_table(ids, unexpected, at))
     timed("pd.DataFrame(records)", count, lambda: pd.DataFrame(records))
     timed("pd.json_normalize(records)", count, lambda: pd.json_normalize(records))
 

@@ -84,15 +84,15 @@ class Compared(NamedTuple):
 
 def child(name: str) -> None:
     """Be one peer: the server and the ids come in, the figures go out."""
-    told = json.load(sys.stdin)
-    at = peers.Server(told["base_url"], told["key"], [])
+    setup = json.load(sys.stdin)
+    at = peers.Server(setup["base_url"], setup["key"], [])
     peer = next(peer for peer in peers.PEERS if peer.name == name)
-    peer.fetch(at, [told["first"]], 1)  # what is imported at the first call is not fetching
+    peer.fetch(at, [setup["first"]], 1)  # what is imported at the first call is not fetching
     before, started = _cpu(), time.perf_counter()
-    results = peer.fetch(at, told["ids"], told["workers"])
+    results = peer.fetch(at, setup["ids"], setup["workers"])
     took = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    assert len(results) == len(told["ids"])
+    assert len(results) == len(setup["ids"])
     print(json.dumps([took, _cpu() - before, peak, len(results), peers.lost(results)]))
 
 
@@ -103,11 +103,11 @@ def _cpu() -> float:
 
 def measure(peer: peers.Peer, at: peers.Server, ids: list[str], workers: int) -> Run | None:
     """Let one peer fetch; None when it takes longer than anybody would wait."""
-    told = json.dumps(at._asdict() | {"process": None, "first": at.ids[0], "ids": ids, "workers": workers})
+    setup = json.dumps(at._asdict() | {"process": None, "first": at.ids[0], "ids": ids, "workers": workers})
     before = at.counts()["refusals"]
     command = [sys.executable, __file__, "--child", peer.name]
     try:
-        done = subprocess.run(command, input=told, stdout=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=True)
+        done = subprocess.run(command, input=setup, stdout=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=True)
     except subprocess.TimeoutExpired:
         return None
     return Run(*json.loads(done.stdout), refused=at.counts()["refusals"] - before)
@@ -175,7 +175,7 @@ def warm(count: int) -> dict[str, float]:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure, print, and write if that is wanted."""
+    """Measure, print, and write the results if requested."""
     quick = "--quick" in arguments
     chosen = [one for one in arguments if not one.startswith("--")]
     found: dict[str, Compared] = {}
@@ -183,7 +183,7 @@ def main(arguments: list[str]) -> None:
         if not chosen or scenario.name in chosen:
             whole = _smaller(scenario) if quick else scenario
             found[scenario.name] = Compared(whole, compare(whole))
-            print(told(*found[scenario.name]), flush=True)
+            print(summary_line(*found[scenario.name]), flush=True)
     stored = warm(10_000 if quick else 100_000) if not chosen or "warm" in chosen else {}
     for name, rate in stored.items():
         print(f"  warm   {name:<36}{rate:12,.0f} ids/s", flush=True)
@@ -244,7 +244,7 @@ def verdicts(found: dict[str, Compared], stored: dict[str, float]) -> list[str]:
     return lines
 
 
-def told(scenario: Scenario, runs: dict[str, Run | None]) -> str:
+def summary_line(scenario: Scenario, runs: dict[str, Run | None]) -> str:
     """Put one scenario into lines."""
     best = runs["urllib3, bare, threads"]
     lines = [f"{scenario.name}: {scenario.ids:,} ids ({scenario.loop_ids:,} in loops), {scenario.workers} workers"]

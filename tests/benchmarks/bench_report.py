@@ -2,7 +2,7 @@
 
 Run ``python tests/benchmarks/bench_report.py [rows] [archived rows …]`` (default 1,000,000, then archives of 1,000,000
 and 10,000,000; these take a gigabyte of temporary disk). Ratios compare within one run. Each report of an archive is
-made in a process of its own, whose peak memory is told.
+made in a process of its own, whose peak memory is printed.
 """
 
 import random

@@ -2,7 +2,7 @@
 
 Run ``python tests/benchmarks/bench_scale.py [sizes …]`` (default 1,000, 10,000, 100,000 and 1,000,000; the last takes
 some minutes and a few gigabytes). Each size is fetched from a simulator in a process of its own, and again from the
-archive in another one, whose peak memory is told. The last lines say by how much more than the ids time and memory
+archive in another one, whose peak memory is printed. The last lines say by how much more than the ids time and memory
 grew: 1.0 is linear. ``--readme`` writes the table into README.md.
 """
 
@@ -24,13 +24,13 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 
 
 def child(base_url: str, key: str, ids: str, archive: str) -> None:
-    """Fetch, and tell the seconds, the peak of memory and what the frame has of it, in MB."""
+    """Fetch, and return seconds, peak memory and the size of the DataFrame in MB."""
     import orstats
 
-    wanted = Path(ids).read_text("ascii").split()
+    requested = Path(ids).read_text("ascii").split()
     with orstats.Client(key, base_url=base_url) as client:
         started = time.perf_counter()
-        frame = orstats.fetch(wanted, client=client, workers=32, archive=archive, progress=False)
+        frame = orstats.fetch(requested, client=client, workers=32, archive=archive, progress=False)
         took = time.perf_counter() - started
     assert (frame["fetch_status"] == "ok").all()
     used = resource.getrusage(resource.RUSAGE_SELF)

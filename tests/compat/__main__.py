@@ -34,8 +34,8 @@ def run(*command, **environment):
 def index():
     """The package index that pip is set to, for uv, which does not read pip's settings."""
     ask = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    told = os.environ.get("PIP_INDEX_URL") or subprocess.run(ask, capture_output=True, text=True, check=False).stdout
-    return {"UV_DEFAULT_INDEX": told.strip()} if told.strip() else {}
+    printed = os.environ.get("PIP_INDEX_URL") or subprocess.run(ask, capture_output=True, text=True, check=False).stdout
+    return {"UV_DEFAULT_INDEX": printed.strip()} if printed.strip() else {}
 
 
 def environment(uv, folder, python, *requirements):

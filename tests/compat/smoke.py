@@ -37,24 +37,24 @@ def run(*arguments, code=0, **environment):
 
 def names(extra, call):
     """Check that a call ends with one sentence that names an extra."""
-    said = None
+    caught = None
     try:
         call()
     except orstats.errors.MissingExtraError as error:
-        said = error
-    assert said is not None, f"nothing was said about {extra}"
-    assert said.extra == extra, said
-    assert str(said).endswith(f"needs an extra: pip install 'orstats[{extra}]'"), said
-    assert "\n" not in str(said)
-    print(f"  {said}")
+        caught = error
+    assert caught is not None, f"no error for the missing extra {extra}"
+    assert caught.extra == extra, caught
+    assert str(caught).endswith(f"needs an extra: pip install 'orstats[{extra}]'"), caught
+    assert "\n" not in str(caught)
+    print(f"  {caught}")
 
 
 def bare():
     """Check that what needs the simulator says so without its extra."""
     for command in ("demo", "sim"):
-        said = " ".join(run(command, code=1).stderr.split())
-        assert "needs an extra: pip install 'orstats[sim]'" in said, said
-        print(f"  {said}")
+        message = " ".join(run(command, code=1).stderr.split())
+        assert "needs an extra: pip install 'orstats[sim]'" in message, message
+        print(f"  {message}")
 
 
 def main():
@@ -90,9 +90,9 @@ def main():
         names("excel", lambda: orstats.write_report(report, "x.xlsx"))
         names("excel", lambda: orstats.read_ids(io.BytesIO(workbook())))
         environment = {"OPENROUTER_API_KEY": sim.key, "OPENROUTER_BASE_URL": sim.base_url}
-        said = run("explore", *sim.ids[:3], "--no-browser", code=1, **environment).stderr
-        assert re.search(r"needs an extra: pip install 'orstats\[notebook\]'", " ".join(said.split())), said
-        print(f"  {' '.join(said.split())}")
+        message = run("explore", *sim.ids[:3], "--no-browser", code=1, **environment).stderr
+        assert re.search(r"needs an extra: pip install 'orstats\[notebook\]'", " ".join(message.split())), message
+        print(f"  {' '.join(message.split())}")
 
 
 def workbook():

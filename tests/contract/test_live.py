@@ -37,7 +37,7 @@ def df(client, generation_id):
     return orstats.fetch([generation_id], client=client, archive=False, progress=False)
 
 
-def test_the_row_is_ok_and_typed(df, generation_id):
+def test_live_row_is_ok_and_typed(df, generation_id):
     row = df.loc[generation_id]
     assert row["fetch_status"] == "ok", row["error"]
     assert row["http_status"] == 200
@@ -47,23 +47,23 @@ def test_the_row_is_ok_and_typed(df, generation_id):
     assert row["cost_usd"] >= 0
 
 
-def test_every_field_is_known_and_of_its_type(df, generation_id):
+def test_live_fields_are_known_and_typed(df, generation_id):
     extra = df.loc[generation_id, "extra"]
     assert pd.isna(extra), f"fields without a column, or of another type than declared: {extra}"
 
 
-def test_a_single_record_reads_the_same(client, df, generation_id):
+def test_live_record_equals_its_row(client, df, generation_id):
     record = client.generation(generation_id)
     assert record["id"] == generation_id
     assert record["total_cost"] == pytest.approx(df.loc[generation_id, "total_cost"])
     assert record["model"] == df.loc[generation_id, "model"]
 
 
-def test_its_content_is_there_or_the_reason_is_said(client, generation_id):
+def test_live_content_is_stored_or_has_a_reason(client, generation_id):
     content = orstats.get(generation_id, client=client, archive=False).content()
     assert content.status in CONTENT_STATUSES
     assert content.status == "stored" or content.reason
 
 
-def test_the_key_tells_its_limits(client):
+def test_live_key_reports_its_limits(client):
     assert client.key()["label"]

@@ -92,7 +92,7 @@ def test_every_field_of_a_generation_has_its_column_and_every_column_its_field()
     assert fields_of(GenerationResponse) == {"data": ({"object"}, False)}
 
 
-def test_the_public_field_table_names_them_all():
+def test_public_field_table_names_them_all():
     table = orstats.field_table()
     wire = set(table.index[table["origin"] == "wire"]) - {EXTRA.name}
     assert wire ^ fields_of(GenerationResponseData).keys() == set()
@@ -186,24 +186,24 @@ READ = [
 
 
 @pytest.mark.parametrize(("model", "ours"), READ, ids=lambda value: getattr(value, "__name__", ""))
-def test_what_orstats_reads_of_the_account_is_still_there(model, ours):
+def test_account_fields_that_orstats_reads_exist(model, ours):
     assert differences(model, ours, all_of_theirs=False) == []
 
 
 @pytest.mark.parametrize("model", [GetCreditsData, analytics.QueryAnalyticsData2], ids=lambda model: model.__name__)
-def test_nothing_new_is_told_where_orstats_reads_all(model):
+def test_models_that_orstats_reads_completely_have_no_new_fields(model):
     ours = next(table for one, table in READ if one is model)
     assert differences(model, ours) == []
 
 
-def test_what_orstats_asks_of_analytics_is_still_taken():
+def test_analytics_queries_of_orstats_are_valid():
     asked = {"metrics", "dimensions", "filters", "granularity", "time_range", "limit"}
     assert asked - fields_of(analytics.QueryAnalyticsRequestBody).keys() == set()
     assert {"field", "operator", "value"} - fields_of(analytics.Filter).keys() == set()
     assert fields_of(analytics.TimeRange).keys() == {"start", "end"}
 
 
-def test_the_comparison_finds_each_kind_of_difference():
+def test_comparison_finds_each_kind_of_difference():
     class Changed(GetCreditsData):
         total_usage: str | None
         colour: int

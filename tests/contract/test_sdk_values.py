@@ -87,7 +87,7 @@ def enums():
 
 
 def statuses(method):
-    """The HTTP statuses that a method of the SDK tells apart."""
+    """The HTTP statuses for which a method of the SDK has an error."""
     return {int(code) for code in re.findall(r'match_response\(http_res, "(\d{3})"', inspect.getsource(method))}
 
 

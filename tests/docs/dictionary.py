@@ -1,4 +1,4 @@
-"""The data dictionary in docs/columns.md and its extract in the README. Run this file to write both anew."""
+"""The data dictionary in docs/columns.md and its extract in the README. Run this file to rewrite both."""
 
 from __future__ import annotations
 

@@ -19,9 +19,9 @@ def name_and_bound(requirement):
 def test_conda_users_get_what_pip_users_get():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *(r for extra in extras if extra not in LEFT_OUT for r in extras[extra])]
-    wanted.append(f"python{project['requires-python']}")
+    requested = [*project["dependencies"], *(r for extra in extras if extra not in LEFT_OUT for r in extras[extra])]
+    requested.append(f"python{project['requires-python']}")
     given = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependencies"]
     packages = [item for item in given if isinstance(item, str) and item != "pip"]
-    assert sorted(map(name_and_bound, packages)) == sorted(map(name_and_bound, wanted))
+    assert sorted(map(name_and_bound, packages)) == sorted(map(name_and_bound, requested))
     assert {"pip": ["--no-deps -e ."]} in given

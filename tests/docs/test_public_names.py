@@ -95,17 +95,17 @@ def promised(line):
 
 
 @pytest.mark.parametrize("line", PYTHON.strip().splitlines(), ids=lambda line: line.partition("(")[0])
-def test_signature_is_as_promised(line):
-    name, wanted = promised(line)
+def test_signature_matches_the_contract(line):
+    name, requested = promised(line)
     thing = found(name)
     real = inspect.signature(thing).parameters
     by_place = [one for one, parameter in real.items() if parameter.kind < inspect.Parameter.VAR_POSITIONAL]
-    assert by_place[: len([one for one in wanted if not one[1]])] == [one[0] for one in wanted if not one[1]]
-    for parameter, keyword_only, default in wanted:
+    assert by_place[: len([one for one in requested if not one[1]])] == [one[0] for one in requested if not one[1]]
+    for parameter, keyword_only, default in requested:
         assert (real[parameter].kind is inspect.Parameter.KEYWORD_ONLY) == keyword_only, parameter
         if default is not ... and default is not inspect.Parameter.empty:
             assert real[parameter].default == default, parameter
-    known = {one[0] for one in wanted}
+    known = {one[0] for one in requested}
     for parameter in real.values():  # what was added may be left out
         added = parameter.name not in known and parameter.kind not in (
             inspect.Parameter.VAR_POSITIONAL,
@@ -114,7 +114,7 @@ def test_signature_is_as_promised(line):
         assert not added or parameter.default is not inspect.Parameter.empty, parameter.name
 
 
-def test_every_public_name_is_promised():
+def test_every_public_name_is_in_the_contract():
     lines = {line.partition("(")[0].partition(".")[0] for line in PYTHON.strip().splitlines()}
     assert lines | {"Content", "errors"} == set(orstats.__all__)
     assert inspect.isclass(orstats.Content)
@@ -122,7 +122,7 @@ def test_every_public_name_is_promised():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_command_has_the_options_promised(name):
+def test_command_has_the_options_of_the_contract(name):
     command = typer.main.get_command(app)
     for part in name.split():
         command = command.commands[part]

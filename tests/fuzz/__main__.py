@@ -19,8 +19,8 @@ import fuzz_targets
 
 def feed(rng, seeds):
     """Spoil one answer and feed it; returns its path and whether it was taken for good."""
-    wanted = rng.choice(["/generation", "/generation", "/generation/content", "/analytics/query", "/activity", None])
-    path, generation_id, payload = rng.choice([one for one in seeds if wanted in (one[0], None)])
+    requested = rng.choice(["/generation", "/generation", "/generation/content", "/analytics/query", "/activity", None])
+    path, generation_id, payload = rng.choice([one for one in seeds if requested in (one[0], None)])
     body = fuzz_payloads.spoil(rng, payload)
     status, headers = rng.choice(fuzz_targets.STATUSES), rng.choice(fuzz_targets.HEADERS)
     return path, fuzz_targets.run(path, generation_id, status, headers, body)

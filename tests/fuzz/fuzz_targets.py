@@ -51,7 +51,7 @@ def run(path, generation_id, status, headers, body):
     AssertionError
         A row beside it is not right.
     Exception
-        Whatever is no OrstatsError is a defect.
+        Any error other than an OrstatsError is a defect.
     """
     try:
         data = decode(
@@ -80,9 +80,9 @@ def read_record(generation_id, data):
     read_records({generation_id: data})
 
 
-def read_records(odd):
-    """A batch with odd records (by id) among good ones: every row of its own, the good ones as if alone."""
-    records = {**GOOD, **odd}
+def read_records(unexpected):
+    """Read a batch with unexpected records (by id) among good ones, whose rows must not change."""
+    records = {**GOOD, **unexpected}
     ids = [*list(records)[1:], next(iter(records))]
     table = to_table(ids, [records[one] for one in ids], [NOW] * len(ids))
     frame = build_frame(ids, [table], {one: FetchOutcome("ok", 200, 1, None) for one in ids})
@@ -92,7 +92,7 @@ def read_records(odd):
         assert frame.loc[one, "total_cost"] == frame.loc[one, "cost_usd"] == record["total_cost"]
         assert frame.loc[one, "native_tokens_prompt"] == record["native_tokens_prompt"]
         assert frame["extra"].isna()[one]
-    for extra in frame.loc[list(odd), "extra"].dropna():
+    for extra in frame.loc[list(unexpected), "extra"].dropna():
         assert isinstance(json.loads(extra), dict)
     orstats.attempts(frame)
     orstats.summary(frame)

@@ -27,7 +27,7 @@ def seeds():
 
 
 @pytest.mark.parametrize("path", HELD)
-def test_spoilt_answers_make_typed_errors_only_and_harm_no_other_row(seeds, path):
+def test_corrupted_responses_raise_typed_errors_only(seeds, path):
     mine = [seed for seed in seeds if seed[0] == path]
     read = 0
     for number in range(300):
@@ -39,13 +39,13 @@ def test_spoilt_answers_make_typed_errors_only_and_harm_no_other_row(seeds, path
     assert read > 30, "some must get through the decoder, or nothing behind it is tried"
 
 
-def test_every_odd_value_in_every_field_of_a_record():
+def test_unexpected_values_in_record_fields_are_read():
     fields = [*orstats.field_table().index, "colour"]
-    odd = {
+    unexpected = {
         f"gen-1780000001-{number:020d}": fuzz_targets.GOOD[next(iter(fuzz_targets.GOOD))] | {field: value}
         for number, (field, value) in enumerate(itertools.product(fields, fuzz_payloads.ODD))
     }
-    fuzz_targets.read_records(odd)
+    fuzz_targets.read_records(unexpected)
 
 
 values = st.recursive(
@@ -57,14 +57,14 @@ values = st.recursive(
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), fields=st.dictionaries(st.sampled_from(list(next(iter(fuzz_targets.GOOD.values())))), values))
-def test_any_json_as_a_field_of_a_record(data, fields):
+def test_any_json_in_record_fields_is_read(data, fields):
     fields |= data.draw(st.dictionaries(st.text(max_size=8), values, max_size=2))
     fuzz_targets.read_record("gen-1780000000-AbCdEfGhIjKlMnOpQrSt", fields)
 
 
 @settings(max_examples=100, deadline=None)
 @given(content=st.fixed_dictionaries({}, optional=dict.fromkeys(("input", "output", "error", "else"), values)))
-def test_any_json_as_a_part_of_a_content(content):
+def test_any_json_in_content_is_read(content):
     fuzz_targets.read_content("gen-1780000000-AbCdEfGhIjKlMnOpQrSt", content)
 
 
@@ -121,7 +121,7 @@ def saying():
 
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize("encoding", ENCODED)
-def test_bodies_encoded_otherwise_than_they_say(saying, encoding, label):
+def test_bodies_with_a_wrong_encoding_header_are_typed_errors(saying, encoding, label):
     head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: " + label.encode("latin-1") + b"\r\n\r\n"
     try:
         record = saying(head + ENCODED[encoding])
@@ -134,7 +134,7 @@ def test_bodies_encoded_otherwise_than_they_say(saying, encoding, label):
 
 # urllib3 leaves the socket of a head that contradicts itself to the garbage collector.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_scratched_http_makes_typed_errors_only(saying):
+def test_corrupted_http_raises_typed_errors_only(saying):
     good = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
     lines = [

@@ -52,7 +52,7 @@ def chain(links):
     ids=["1 GiB", "10 GiB", "100 links", "plain"],
 )
 @pytest.mark.parametrize("ask_for", ["generation", "key"])
-def test_answers_are_read_to_a_limit(coding, body, ask_for, peak, answering):
+def test_response_size_is_limited(coding, body, ask_for, peak, answering):
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with (
         answering(head + body) as url,
@@ -64,7 +64,7 @@ def test_answers_are_read_to_a_limit(coding, body, ask_for, peak, answering):
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-def test_answers_nested_deep_are_typed_errors(opening, answering):
+def test_deeply_nested_responses_are_typed_errors(opening, answering):
     body = b'{"data": ' + opening * 200_000
     with (
         answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as url,
@@ -81,7 +81,7 @@ def nested(depth, value=1):
 
 
 @pytest.mark.parametrize("depth", [900, 1000, 50_000])
-def test_records_nested_deep_keep_their_row(depth):
+def test_deeply_nested_records_keep_their_row(depth):
     record = {
         "id": "gen-1",
         "total_cost": 0.5,
@@ -94,7 +94,7 @@ def test_records_nested_deep_keep_their_row(depth):
     assert len(orstats.attempts(df)) == 0
 
 
-def test_a_log_that_unpacks_to_no_end_is_refused(peak, tmp_path):
+def test_log_decompression_bomb_is_refused(peak, tmp_path):
     (tmp_path / "x.log.gz").write_bytes(zeros(1 << 30))
     with pytest.raises(errors.IdSourceError, match="decompress it first"):
         orstats.read_ids(tmp_path / "x.log.gz")
@@ -144,7 +144,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_archives_that_unpack_to_no_end_are_refused(kind, peak):
+def test_archive_decompression_bombs_are_refused(kind, peak):
     bomb = BOMBS[kind]()
     tracemalloc.reset_peak()
     with pytest.raises(errors.IdSourceError, match="decompress it first"):
@@ -152,13 +152,13 @@ def test_archives_that_unpack_to_no_end_are_refused(kind, peak):
     assert peak() < 160
 
 
-def test_an_xz_file_whose_dictionary_would_fill_the_memory_is_refused():
+def test_xz_file_with_a_huge_dictionary_is_refused():
     packed = lzma.compress(b"0" * 1000, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 29}])
     with pytest.raises(errors.IdSourceError, match="Memory usage limit"):
         orstats.read_ids(io.BytesIO(packed))
 
 
-def test_a_big_log_that_is_one_is_read():
+def test_large_honest_log_is_read():
     lines = "".join(f"2026-01-01 INFO request {number} took {number % 977} ms\n" for number in range(100_000))
     packed = gzip.compress((lines + f"id={ID}\n").encode())
     assert orstats.read_ids(io.BytesIO(packed)) == [ID]
@@ -167,7 +167,7 @@ def test_a_big_log_that_is_one_is_read():
 @pytest.mark.filterwarnings("ignore::orstats.errors.IdSourceWarning")
 @pytest.mark.parametrize("column", [None, "id", "a.a.a", ".".join(["a"] * 1000)])
 @pytest.mark.parametrize("text", ["[" * 100_000, "[" * 1000 + "]" * 1000, '{"a":' * 1000 + "1" + "}" * 1000])
-def test_sources_nested_deep_are_read_or_refused(column, text):
+def test_deeply_nested_sources_are_read_or_refused(column, text):
     try:
         found = orstats.read_ids(io.BytesIO(text.encode()), column=column)
     except errors.IdSourceError:
@@ -176,7 +176,7 @@ def test_sources_nested_deep_are_read_or_refused(column, text):
         assert found == []
 
 
-def test_an_id_deep_inside_is_found():
+def test_deeply_nested_id_is_found():
     assert orstats.read_ids(io.BytesIO(("[" * 1000 + f'{{"id": "{ID}"}}' + "]" * 1000).encode()), column="id") == [ID]
 
 
@@ -188,7 +188,7 @@ def workbook(**members):
     return file.getvalue()
 
 
-def test_a_workbook_that_unpacks_to_no_end_is_refused(peak):
+def test_workbook_decompression_bomb_is_refused(peak):
     bomb = workbook(xl__workbook_xml=b"<x/>", xl__sharedStrings_xml=b"0" * (300 * MIB))
     tracemalloc.reset_peak()
     with pytest.raises(errors.IdSourceError, match="decompress it first"):
@@ -197,12 +197,12 @@ def test_a_workbook_that_unpacks_to_no_end_is_refused(peak):
 
 
 @pytest.mark.parametrize("text", ["<x/>", "no xml", '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'])
-def test_a_workbook_that_is_none_is_a_typed_error(text):
+def test_invalid_workbook_is_a_typed_error(text):
     with pytest.raises(errors.IdSourceError):
         orstats.read_ids(io.BytesIO(workbook(xl__workbook_xml=text)))
 
 
-def test_entities_of_a_workbook_do_not_grow(peak, tmp_path):
+def test_workbook_entities_are_not_expanded(peak, tmp_path):
     pd.DataFrame({"id": [ID, "laugh"]}).to_excel(tmp_path / "x.xlsx", index=False)
     laughs = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
     changed = io.BytesIO()

@@ -57,7 +57,7 @@ def modes_below(folder):
 
 @posix
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
-def test_what_is_kept_can_be_read_by_its_owner_only(mask, umask, tmp_path):
+def test_archive_files_are_readable_by_their_owner_only(mask, umask, tmp_path):
     umask(mask)
     with SimServer(20) as sim, sim.client(management_key=sim.management_key) as client:
         orstats.fetch(sim.ids, client=client, archive=tmp_path / "archive")
@@ -70,7 +70,7 @@ def test_what_is_kept_can_be_read_by_its_owner_only(mask, umask, tmp_path):
 
 
 @posix
-def test_the_labels_of_a_recorder_can_be_read_by_their_owner_only(umask, tmp_path):
+def test_recorder_files_are_readable_by_their_owner_only(umask, tmp_path):
     umask(0o000)
     with requests.Session() as session:
         orstats.record(tmp_path / "ids.jsonl", session, user="ana")
@@ -81,7 +81,7 @@ def test_the_labels_of_a_recorder_can_be_read_by_their_owner_only(umask, tmp_pat
 
 @posix
 @pytest.mark.parametrize("mask", [0o022, 0o077])
-def test_exports_have_the_modes_that_the_user_chose(mask, umask, tmp_path):
+def test_exports_follow_the_umask(mask, umask, tmp_path):
     umask(mask)
     df = build_frame(["gen-1"], [to_table(["gen-1"], [{"model": "a/b"}], [0.0])], {})
     orstats.write_csv(df, tmp_path / "x.csv")
@@ -91,7 +91,7 @@ def test_exports_have_the_modes_that_the_user_chose(mask, umask, tmp_path):
 
 
 @posix
-def test_an_export_that_was_private_stays_private(umask, tmp_path):
+def test_private_export_stays_private(umask, tmp_path):
     umask(0o022)
     (tmp_path / "x.csv").touch(mode=0o600)
     orstats.write_csv(pd.DataFrame({"x": [1]}), tmp_path / "x.csv")
@@ -99,7 +99,7 @@ def test_an_export_that_was_private_stays_private(umask, tmp_path):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_id_and_no_host_name_chooses_a_path(name, tmp_path):
+def test_ids_and_hosts_cannot_choose_a_path(name, tmp_path):
     archive = orstats.Archive(tmp_path / "a" / "archive")
     archive.append(HOST, good(name))
     archive.append_contents(HOST, [name], [b"{}"], [1.0])
@@ -114,7 +114,7 @@ def test_no_id_and_no_host_name_chooses_a_path(name, tmp_path):
         assert host_directory(dataset, name).count("/") == 1
 
 
-def test_no_filter_and_no_label_chooses_a_path(tmp_path):
+def test_filters_and_labels_cannot_choose_a_path(tmp_path):
     with SimServer(5) as sim, sim.client(management_key=sim.management_key) as client:
         for name in HOSTILE[:4]:
             orstats.list_ids("8d", "2d", client=client, archive=tmp_path / "a", filters={"external_user": name})
@@ -123,7 +123,7 @@ def test_no_filter_and_no_label_chooses_a_path(tmp_path):
 
 
 class Payload:
-    """What a pickle of a stranger would do."""
+    """What an untrusted pickle would do."""
 
     def __init__(self, path):
         self.path = path
@@ -132,7 +132,7 @@ class Payload:
         return Path.touch, (Path(self.path),)
 
 
-def stranger(path, table):
+def untrusted_file(path, table):
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
 
@@ -144,7 +144,7 @@ def good(*ids):
 
 
 @pytest.mark.filterwarnings("ignore:(pickle-based|pyarrow.PyExtensionType)")  # pyarrow 17 says that it loads none
-def test_no_code_in_the_metadata_of_a_part_runs(tmp_path):
+def test_code_in_parquet_metadata_never_runs(tmp_path):
     ran = tmp_path / "ran"
     bomb = pickle.dumps(Payload(ran))
     names = ["arrow.py_extension_type", "orstats.evil"]
@@ -156,8 +156,8 @@ def test_no_code_in_the_metadata_of_a_part_runs(tmp_path):
     for field in fields:
         table = table.append_column(field, pa.array(["x"]))
     table = table.replace_schema_metadata({b"pandas": bomb, b"orstats:archive": bomb, b"PANDAS_ATTRS": bomb})
-    stranger(tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-1.parquet", table)
-    stranger(tmp_path / "ids.parquet", table)
+    untrusted_file(tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-1.parquet", table)
+    untrusted_file(tmp_path / "ids.parquet", table)
     archive = orstats.Archive(tmp_path / "a")
     assert archive.read(HOST)["id"].to_pylist() == ["gen-1"]
     assert set(archive.read(HOST).column_names) == set(RECORD_SCHEMA.names)
@@ -169,13 +169,13 @@ def test_no_code_in_the_metadata_of_a_part_runs(tmp_path):
     assert not ran.exists()
 
 
-def test_a_part_that_claims_to_hold_pandas_own_types_runs_nothing_either(tmp_path):
+def test_part_with_pandas_metadata_runs_no_code(tmp_path):
     pa.array(pd.period_range("2026-01", periods=1, freq="M"))  # from now on pandas reads the metadata of its types
     ran = tmp_path / "ran"
     claims = {"ARROW:extension:name": "pandas.period", "ARROW:extension:metadata": pickle.dumps(Payload(ran))}
     table = good("gen-1").append_column(pa.field("evil", pa.string(), metadata=claims), pa.array(["x"]))
-    stranger(tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-1.parquet", table)
-    stranger(tmp_path / "ids.parquet", table)
+    untrusted_file(tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-1.parquet", table)
+    untrusted_file(tmp_path / "ids.parquet", table)
     assert orstats.Archive(tmp_path / "a").read(HOST)["id"].to_pylist() == []  # it is named, and left out
     with pytest.raises(orstats.errors.IdSourceError, match="not a readable"):
         orstats.read_ids(tmp_path / "ids.parquet", column="id")
@@ -194,7 +194,7 @@ def test_a_part_that_claims_to_hold_pandas_own_types_runs_nothing_either(tmp_pat
     ],
     ids=["empty", "magic", "noise", "pickle", "short pickle", "script"],
 )
-def test_a_part_that_is_none_is_left_out_and_named(content, tmp_path, caplog):
+def test_invalid_part_is_skipped_and_named(content, tmp_path, caplog):
     archive = orstats.Archive(tmp_path / "a")
     archive.append(HOST, good("gen-1"))
     part = tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-0.parquet"
@@ -206,12 +206,12 @@ def test_a_part_that_is_none_is_left_out_and_named(content, tmp_path, caplog):
 
 @pytest.mark.parametrize("name", ["cost_usd", "id", "fetched_at"])
 @pytest.mark.parametrize("kind", [pa.binary(), pa.list_(pa.string()), pa.struct([("x", pa.int8())])], ids=str)
-def test_a_part_with_columns_of_other_types_is_left_out(name, kind, tmp_path, caplog):
+def test_part_with_other_column_types_is_skipped(name, kind, tmp_path, caplog):
     archive = orstats.Archive(tmp_path / "a")
     archive.append(HOST, good("gen-1"))
     table = good("gen-2")
     place = table.column_names.index(name)
-    stranger(
+    untrusted_file(
         tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-9.parquet",
         table.set_column(place, name, pa.nulls(1, kind)),
     )
@@ -219,11 +219,11 @@ def test_a_part_with_columns_of_other_types_is_left_out(name, kind, tmp_path, ca
     assert "part-9.parquet" in caplog.text
 
 
-def test_columns_with_hostile_names_are_not_taken_over(tmp_path):
+def test_columns_with_hostile_names_are_ignored(tmp_path):
     table = good("gen-1")
     for name in ("__class__", "=cmd|' /C calc'!A0", "../x", "<script>", "\x1b[2J", "ID", "id "):
         table = table.append_column(name, pa.array(["x"]))
-    stranger(tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-1.parquet", table)
+    untrusted_file(tmp_path / "a" / host_directory(GENERATIONS, HOST) / "part-1.parquet", table)
     archive = orstats.Archive(tmp_path / "a")
     assert archive.read(HOST).schema.names == RECORD_SCHEMA.names
     archive.append(HOST, good("gen-2"))
@@ -231,7 +231,7 @@ def test_columns_with_hostile_names_are_not_taken_over(tmp_path):
     assert sorted(archive.read(HOST)["id"].to_pylist()) == ["gen-1", "gen-2"]
 
 
-def test_a_hidden_directory_or_a_link_to_nowhere_is_no_part(tmp_path):
+def test_hidden_directories_and_dangling_links_are_ignored(tmp_path):
     archive = orstats.Archive(tmp_path / "a")
     archive.append(HOST, good("gen-1"))
     folder = tmp_path / "a" / host_directory(GENERATIONS, HOST)
@@ -240,7 +240,7 @@ def test_a_hidden_directory_or_a_link_to_nowhere_is_no_part(tmp_path):
     assert archive.read(HOST)["id"].to_pylist() == ["gen-1"]
 
 
-def test_reading_an_archive_of_strangers_writes_nothing(tmp_path):
+def test_reading_an_untrusted_archive_writes_nothing(tmp_path):
     archive = orstats.Archive(tmp_path / "a")
     archive.append(HOST, good("gen-1"))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
@@ -251,8 +251,8 @@ def test_reading_an_archive_of_strangers_writes_nothing(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_forgetting_contents_deletes_only_what_an_archive_makes(tmp_path):
-    """An archive from strangers may hold a link to a directory of ours."""
+def test_forgetting_contents_deletes_archive_files_only(tmp_path):
+    """An untrusted archive may hold a link to a directory of ours."""
     archive = orstats.Archive(tmp_path / "a")
     archive.append_contents(HOST, ["gen-1"], [b"{}"], [1.0])
     (tmp_path / "mine").mkdir()

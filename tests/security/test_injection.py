@@ -69,7 +69,7 @@ MARKUP = [
 
 
 def hostile(text):
-    """A frame in which every text is a stranger's."""
+    """A DataFrame in which every text is untrusted."""
     named = ("model", "provider_name", "external_user", "origin", "http_referer", "user_agent", "session_id")
     record = dict.fromkeys(named, text)
     record |= {"finish_reason": text, "router": text, "created_at": "2026-01-02T03:04:05Z", "total_cost": 0.5}
@@ -94,7 +94,7 @@ def numeric(cell):
 
 
 @pytest.mark.parametrize(("text", "ending"), [*((text, "csv") for text in FORMULAS), (FORMULAS[0], "csv.gz")])
-def test_no_cell_of_a_csv_is_a_formula(text, ending, tmp_path):
+def test_csv_cells_are_never_formulas(text, ending, tmp_path):
     df = hostile(text)
     report = orstats.cost_by(df, ["model", "external_user"])
     with_column = df[["model"]].rename(columns={"model": text})
@@ -108,7 +108,7 @@ def test_no_cell_of_a_csv_is_a_formula(text, ending, tmp_path):
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_no_cell_of_a_report_is_a_formula(text, tmp_path):
+def test_report_cells_are_never_formulas(text, tmp_path):
     report = orstats.cost_by(hostile(text), ["model", "external_user"])
     orstats.write_report(report, tmp_path / "x.csv")
     rows = list(csv.reader(io.StringIO((tmp_path / "x.csv").read_text("utf-8"), newline="")))
@@ -124,7 +124,7 @@ def test_no_cell_of_a_report_is_a_formula(text, tmp_path):
 
 @pytest.mark.parametrize("text", FORMULAS)
 @pytest.mark.parametrize("separator", [";", "\t"])
-def test_other_separators_part_no_formula_off(text, separator, tmp_path):
+def test_other_separators_expose_no_formula(text, separator, tmp_path):
     """Half of Europe's spreadsheets part cells at semicolons: behind a comma, quotes hold nothing together there."""
     hidden = [f"a{end}{text};b" for end in (";", "; ", "\t", "\n", "\r\n")]
     frame = pd.DataFrame({"model": hidden, "user": hidden, hidden[0]: 1.5, "change": -1.5})
@@ -156,7 +156,7 @@ def skeleton(text):
 
 
 @pytest.mark.parametrize("text", MARKUP)
-def test_a_page_has_the_same_elements_whatever_strangers_wrote(text, tmp_path):
+def test_untrusted_text_adds_no_elements_to_a_page(text, tmp_path):
     pages = []
     for words in ("x" * len(text), text):
         orstats.write_html(hostile(words), tmp_path / "x.html", title=words)
@@ -170,7 +170,7 @@ def test_a_page_has_the_same_elements_whatever_strangers_wrote(text, tmp_path):
 
 
 @pytest.mark.parametrize("text", MARKUP)
-def test_markdown_has_no_markup_of_strangers(text, tmp_path):
+def test_untrusted_text_adds_no_markup_to_markdown(text, tmp_path):
     report = orstats.cost_by(hostile(text), "model")
     orstats.write_report(report, tmp_path / "x.md")
     written = (tmp_path / "x.md").read_text("utf-8")

@@ -36,7 +36,7 @@ def files_below(folder):
     return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
-def test_in_no_repr_and_no_text_of_any_object(sim, leaks):
+def test_key_is_in_no_repr_or_text(sim, leaks):
     client = sim.client(retry=QUICK, management_key=sim.management_key)
     df = orstats.fetch(sim.ids[:5], client=client, archive=False)
     generation = orstats.get(sim.ids[0], client=client, archive=False)
@@ -51,7 +51,7 @@ def test_in_no_repr_and_no_text_of_any_object(sim, leaks):
         assert leaks(secret, shown) == []
 
 
-def test_in_no_log_record_and_no_warning_of_the_whole_job(sim, leaks, caplog, capsys, tmp_path):
+def test_key_is_in_no_log_record_or_warning(sim, leaks, caplog, capsys, tmp_path):
     caplog.set_level(logging.DEBUG)  # of everybody: urllib3 and requests too
     client = orstats.Client(sim.key, management_key=sim.management_key, base_url=sim.base_url)
     with client:
@@ -66,7 +66,7 @@ def test_in_no_log_record_and_no_warning_of_the_whole_job(sim, leaks, caplog, ca
         assert leaks(secret, shown) == []
 
 
-def test_in_no_progress_bar(sim, leaks, monkeypatch, tmp_path):
+def test_key_is_in_no_progress_bar(sim, leaks, monkeypatch, tmp_path):
     shown = io.StringIO()
     monkeypatch.setattr(tqdm, "fp", shown, raising=False)
     monkeypatch.setattr(sys, "stderr", shown)
@@ -91,7 +91,7 @@ def refused(server, key, **options):
             yield name, caught.value
 
 
-def test_in_no_error_whether_shown_pickled_or_copied(sim, key, leaks):
+def test_key_is_in_no_error_shown_pickled_or_copied(sim, key, leaks):
     for name, error in refused(sim.base_url, key):
         shown = {
             "str": str(error),
@@ -105,13 +105,13 @@ def test_in_no_error_whether_shown_pickled_or_copied(sim, key, leaks):
 
 
 @pytest.mark.parametrize("host", ["http://evil.example", "https://user:pass@host.example", "https://h.example/?a=b"])
-def test_in_no_error_about_the_address(host, key, leaks):
+def test_key_is_in_no_error_about_the_address(host, key, leaks):
     with pytest.raises(errors.ConfigError) as caught:
         orstats.Client(key, base_url=host)
     assert leaks(key, {"error": "".join(traceback.format_exception(caught.value))}) == []
 
 
-def test_in_no_traceback_of_the_command_line(sim, key, leaks, tmp_path):
+def test_key_is_in_no_traceback_of_the_command_line(sim, key, leaks, tmp_path):
     broken = "import orstats.fetching.fetch as f\nf.fetch = None\n"  # any bug of ours will do
     (tmp_path / "sitecustomize.py").write_text("")
     code = f"{broken}from orstats.cli import main\nmain()"
@@ -126,7 +126,7 @@ def test_in_no_traceback_of_the_command_line(sim, key, leaks, tmp_path):
     assert leaks(key, {"out": run.stdout, "err": run.stderr}) == []
 
 
-def test_in_no_help_and_no_message_of_the_command_line(sim, leaks):
+def test_key_is_in_no_help_or_message_of_the_command_line(sim, leaks):
     env = {"OPENROUTER_API_KEY": sim.key, "OPENROUTER_MANAGEMENT_KEY": sim.management_key}
     env["OPENROUTER_BASE_URL"] = sim.base_url
     runs = (
@@ -152,7 +152,7 @@ def test_in_no_help_and_no_message_of_the_command_line(sim, leaks):
     assert leaks(sim.management_key, files_below(".")) == []
 
 
-def test_in_no_file_that_is_written(sim, leaks, tmp_path):
+def test_key_is_in_no_written_file(sim, leaks, tmp_path):
     client = orstats.Client(sim.key, management_key=sim.management_key, base_url=sim.base_url)
     df = orstats.fetch(sim.ids, client=client, archive=tmp_path / "archive")
     orstats.fetch_contents(sim.ids, client=client, archive=tmp_path / "archive", store_content=True)
@@ -169,7 +169,7 @@ def test_in_no_file_that_is_written(sim, leaks, tmp_path):
         assert leaks(secret, written) == []
 
 
-def test_in_no_state_of_a_widget(sim, leaks):
+def test_key_is_in_no_widget_state(sim, leaks):
     client = sim.client(management_key=sim.management_key)
     df = orstats.fetch(sim.ids, client=client, archive=False)
     widget = orstats.explore(df, client=client)
@@ -182,7 +182,7 @@ def test_in_no_state_of_a_widget(sim, leaks):
         assert leaks(secret, {"state": state}) == []
 
 
-def test_in_no_notebook_that_was_run(sim, leaks, monkeypatch, tmp_path):
+def test_key_is_in_no_executed_notebook(sim, leaks, monkeypatch, tmp_path):
     monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
     monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", sim.management_key)
     monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)

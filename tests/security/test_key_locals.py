@@ -43,7 +43,7 @@ def shown(error):
 
 
 @pytest.mark.parametrize("managed", [False, True])
-def test_in_no_local_variable_of_a_traceback(key, leaks, managed):
+def test_key_is_in_no_local_variable_of_a_traceback(key, leaks, managed):
     with (
         SimServer(3) as sim,
         orstats.Client(key, management_key=key if managed else None, base_url=sim.base_url, retry=QUICK) as client,
@@ -62,7 +62,7 @@ def test_in_no_local_variable_of_a_traceback(key, leaks, managed):
             assert leaks(key, shown(caught.value)) == []
 
 
-def test_in_no_local_variable_when_a_person_interrupts(key, leaks, monkeypatch):
+def test_key_is_in_no_local_variable_after_an_interrupt(key, leaks, monkeypatch):
     """The traceback then leads through requests, urllib3 and http.client, which hold the headers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         monkeypatch.setattr("http.client.HTTPResponse.begin", interrupt)
@@ -85,7 +85,7 @@ def interrupt(_response):
 
 @pytest.mark.parametrize("given", [True, False])
 @pytest.mark.parametrize("url", ["http://evil.example", "https://host.example"])
-def test_in_no_local_variable_where_settings_are_read(key, leaks, monkeypatch, url, given):
+def test_key_is_in_no_local_variable_while_settings_are_read(key, leaks, monkeypatch, url, given):
     wrong = key if url.startswith("http:") else key + " é"
     if not given:
         monkeypatch.setenv("OPENROUTER_API_KEY", wrong)
@@ -94,7 +94,7 @@ def test_in_no_local_variable_where_settings_are_read(key, leaks, monkeypatch, u
     assert leaks(key, shown(caught.value)) == []
 
 
-def test_the_key_itself_shows_nothing(key, leaks):
+def test_key_object_hides_its_value(key, leaks):
     held = orstats.Client(key, base_url="http://127.0.0.1:1").settings.key()
     assert held == key
     assert leaks(key, {"repr": repr(held), "list": str([held]), "ascii": ascii(held)}) == []

@@ -15,7 +15,7 @@ WORDS = "the patient is called Ada"
 
 
 def words_of(content):
-    """Every piece of text in a conversation that is long enough to be told from others."""
+    """Every piece of text in a conversation that is long enough to be unique."""
     found, waiting = set(), [content]
     while waiting:
         value = waiting.pop()
@@ -28,7 +28,7 @@ def words_of(content):
     return found
 
 
-def test_no_log_and_no_repr_has_words_of_a_conversation(caplog, capsys, tmp_path):
+def test_logs_and_reprs_contain_no_conversation(caplog, capsys, tmp_path):
     caplog.set_level(logging.DEBUG)
     with SimServer(60) as sim, sim.client() as client:
         df = orstats.fetch_contents(sim.ids, client=client, archive=tmp_path, store_content=True, progress=True)
@@ -51,7 +51,7 @@ def test_no_log_and_no_repr_has_words_of_a_conversation(caplog, capsys, tmp_path
         '{"data": {"input": {"prompt": "%s"',
     ],
 )
-def test_no_error_quotes_a_broken_answer_with_a_conversation(answer, answering):
+def test_errors_quote_no_conversation_from_a_broken_response(answer, answering):
     body = (answer % WORDS).encode()
     with (
         answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as url,
@@ -62,9 +62,9 @@ def test_no_error_quotes_a_broken_answer_with_a_conversation(answer, answering):
     assert "Ada" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_the_simulator_listens_on_this_machine_only():
+def test_simulator_listens_on_loopback_only():
     with SimServer(1) as sim:
         assert urllib3.PoolManager().request("GET", sim.base_url, retries=False).status == 404
         with pytest.raises(OSError, match=r"refused|unreachable|assign|timed out"):
-            # Also this machine, but another address: whoever listens on all of them answers here.
+            # Another loopback address: servers on all interfaces answer here.
             socket.create_connection(("127.0.0.2", sim.port), timeout=2)

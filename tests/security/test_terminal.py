@@ -1,4 +1,4 @@
-"""No text of strangers gives orders to a terminal: no escape sequence, no title, no link, no hidden or turned text."""
+"""Untrusted text cannot control a terminal: no escape sequences, titles, links, hidden or reversed text."""
 
 import os
 import re
@@ -71,7 +71,7 @@ READ_BY_PEOPLE = [
 
 @pytest.mark.usefixtures("archived")
 @pytest.mark.parametrize("arguments", READ_BY_PEOPLE, ids=" ".join)
-def test_what_people_read_holds_no_orders(arguments):
+def test_terminal_text_contains_no_escape_sequences(arguments):
     done = CliRunner().invoke(app, arguments, prog_name="orstats")
     assert done.exception is None or isinstance(done.exception, SystemExit)
     assert ORDERS.findall(done.stdout) == []
@@ -90,7 +90,7 @@ DATA = [
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
 @pytest.mark.parametrize("arguments", DATA, ids=lambda arguments: " ".join(arguments).replace(BAD, "bad"))
-def test_data_on_a_terminal_holds_no_orders(arguments, archived):
+def test_terminal_data_contains_no_escape_sequences(arguments, archived):
     theirs, ours = os.openpty()
     run = [sys.executable, "-m", "orstats", *arguments]
     with subprocess.Popen(run, stdin=ours, stdout=ours, stderr=subprocess.DEVNULL, cwd=archived) as process:
@@ -99,7 +99,7 @@ def test_data_on_a_terminal_holds_no_orders(arguments, archived):
         while True:
             try:
                 piece = os.read(theirs, 65536)
-            except OSError:  # Linux tells the end so
+            except OSError:  # how Linux reports the end
                 break
             if not piece:
                 break
@@ -112,19 +112,19 @@ def test_data_on_a_terminal_holds_no_orders(arguments, archived):
 
 
 @pytest.mark.usefixtures("archived")
-def test_data_in_a_pipe_is_whole():
+def test_piped_data_is_unchanged():
     done = CliRunner().invoke(app, ["fetch", "gen-1", "--archive", "a", "-q", "--raw-text"], prog_name="orstats")
     assert BAD in done.stdout_bytes.decode()
 
 
-def test_words_of_ours_may_hold_names_of_theirs(capsys):
+def test_messages_sanitize_untrusted_names(capsys):
     print_status(f"Written to {BAD}:  2 rows.")
-    said = capsys.readouterr().err
-    assert ORDERS.findall(said) == []
-    assert "[bold]x[/bold]\\:  2 rows." in said
+    message = capsys.readouterr().err
+    assert ORDERS.findall(message) == []
+    assert "[bold]x[/bold]\\:  2 rows." in message
 
 
-def test_no_repr_gives_orders():
+def test_reprs_contain_no_escape_sequences():
     named = orstats.Generation.from_row(dict.fromkeys(NAMED, BAD) | {"id": BAD})
     for generation in (named, orstats.Generation(BAD, fetch_status=BAD, error=BAD)):
         assert ORDERS.search(repr(generation)) is None

@@ -73,7 +73,7 @@ def ask(url, key):
         "https://openrouter.ai/#x",
     ],
 )
-def test_plain_http_elsewhere_and_odd_addresses_are_refused_before_anything_is_sent(url, key):
+def test_plain_http_and_unusual_addresses_are_refused_before_sending(url, key):
     with pytest.raises(errors.ConfigError):
         orstats.Client(key, base_url=url)
 
@@ -89,25 +89,25 @@ def test_plain_http_elsewhere_and_odd_addresses_are_refused_before_anything_is_s
         ("https://[2001:db8::1]:8443", "[2001:db8::1]"),
     ],
 )
-def test_hosts_are_taken_as_they_are_meant(url, host):
+def test_hosts_are_normalised(url, host):
     assert normalise_base_url(url).split("/")[2].removesuffix(":8000").removesuffix(":8443") == host
 
 
 @pytest.mark.parametrize("line", ["\r", "\n", "\t"])
-def test_no_line_break_reaches_the_request(line, key):
+def test_line_breaks_never_reach_the_request(line, key):
     with pytest.raises(errors.ConfigError):
         orstats.Client(key + line + "x", base_url="http://127.0.0.1:1")
     normal = normalise_base_url(f"https://openrouter.ai/a{line}b")
     assert line not in normal
 
 
-def test_no_id_adds_a_header_or_another_path(key, answering):
+def test_ids_cannot_add_headers_or_paths(key, answering):
     seen = []
-    odd = "x HTTP/1.1\r\nX-Evil: 1\r\n\r\nGET /../key?a=b&c#d"
+    unexpected = "x HTTP/1.1\r\nX-Evil: 1\r\n\r\nGET /../key?a=b&c#d"
     body = BODY.replace(b'"id": "gen-1", ', b"")
     good = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     with answering(good, seen=seen) as url, orstats.Client(key, base_url=url, retry=ONCE) as client:
-        client.generation(odd)
+        client.generation(unexpected)
     first = seen[0].split(b"\r\n", 1)[0]
     assert first.startswith(b"GET /api/v1/generation?id=x%20HTTP%2F1.1%0D%0A")
     assert first.endswith(b" HTTP/1.1")
@@ -116,7 +116,7 @@ def test_no_id_adds_a_header_or_another_path(key, answering):
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("ask_for", ["generation", "content", "key", "credits", "activity", "analytics"])
-def test_no_redirect_is_followed_by_any_call(status, ask_for, key, answering):
+def test_redirects_are_never_followed(status, ask_for, key, answering):
     visitors = []
     with answering(GOOD, seen=visitors) as elsewhere:
         away = f"HTTP/1.1 {status} Moved\r\nLocation: {elsewhere}/steal\r\nContent-Length: 0\r\n\r\n".encode()
@@ -127,7 +127,7 @@ def test_no_redirect_is_followed_by_any_call(status, ask_for, key, answering):
     assert visitors == []
 
 
-def test_a_proxy_sees_where_to_but_not_the_key(key, answering, monkeypatch):
+def test_proxy_sees_the_host_but_not_the_key(key, answering, monkeypatch):
     seen = []
     with answering(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", seen=seen) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -139,7 +139,7 @@ def test_a_proxy_sees_where_to_but_not_the_key(key, answering, monkeypatch):
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"])
-def test_no_proxy_sees_what_is_for_this_machine(variable, key, answering, monkeypatch):
+def test_proxy_is_not_used_for_loopback(variable, key, answering, monkeypatch):
     seen = []
     with answering(GOOD, seen=seen) as proxy, answering(GOOD) as url:
         monkeypatch.setenv(variable, proxy)
@@ -147,7 +147,7 @@ def test_no_proxy_sees_what_is_for_this_machine(variable, key, answering, monkey
     assert seen == []
 
 
-def test_a_socks_proxy_that_cannot_be_used_is_said_and_not_tried_again(key, monkeypatch):
+def test_unusable_socks_proxy_is_reported_without_retry(key, monkeypatch):
     monkeypatch.setitem(sys.modules, "socks", None)  # as it is without PySocks
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     with pytest.raises(errors.NetworkError, match="pip install pysocks") as caught:
@@ -155,7 +155,7 @@ def test_a_socks_proxy_that_cannot_be_used_is_said_and_not_tried_again(key, monk
     assert not caught.value.retryable
 
 
-def test_a_host_that_does_not_speak_https_is_said_in_words(key, answering):
+def test_host_without_https_is_reported(key, answering):
     with (
         answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n") as url,
         pytest.raises(errors.NetworkError, match="does not speak https"),
@@ -199,7 +199,7 @@ def identity(tmp_path_factory):
     return folder / "certificate.pem", context
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused_with_what_to_do(identity, key, answering, monkeypatch):
+def test_untrusted_certificate_is_refused_with_advice(identity, key, answering, monkeypatch):
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
     seen = []
@@ -212,7 +212,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_with_what_to_do(identi
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_a_private_authority_can_be_named(variable, identity, key, answering, monkeypatch):
+def test_private_certificate_authority_can_be_configured(variable, identity, key, answering, monkeypatch):
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, str(identity[0]))
@@ -220,7 +220,7 @@ def test_a_private_authority_can_be_named(variable, identity, key, answering, mo
         assert ask(url, key)["total_cost"] == 0.5
 
 
-def test_a_certificate_of_another_name_is_refused(identity, key, answering, monkeypatch):
+def test_certificate_for_another_host_is_refused(identity, key, answering, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(identity[0]))
     seen = []
     with (
@@ -232,7 +232,7 @@ def test_a_certificate_of_another_name_is_refused(identity, key, answering, monk
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "/nonexistent/bundle.pem"])
-def test_no_value_of_a_variable_turns_verification_off(value, identity, key, answering, monkeypatch):
+def test_environment_cannot_disable_verification(value, identity, key, answering, monkeypatch):
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PYTHONHTTPSVERIFY"):
         monkeypatch.setenv(name, value)
     seen = []
@@ -241,7 +241,7 @@ def test_no_value_of_a_variable_turns_verification_off(value, identity, key, ans
     assert seen == []
 
 
-def test_no_setting_of_the_client_turns_verification_off(key):
+def test_client_settings_cannot_disable_verification(key):
     with pytest.raises(TypeError):
         orstats.Client(key, verify=False)
 
@@ -249,11 +249,11 @@ def test_no_setting_of_the_client_turns_verification_off(key):
 @pytest.mark.parametrize(
     "host", ["localhost.evil.com", "127.0.0.1.nip.io", "0.0.0.0", "::", "127.1", "l\u043ecalhost", "", "localhost."]
 )
-def test_lookalikes_are_not_this_machine(host):
+def test_lookalikes_of_loopback_are_refused(host):
     assert not is_loopback(host)
 
 
-def test_the_client_starts_no_threads_and_sends_nothing_by_itself(key):
+def test_new_client_starts_no_threads_and_sends_nothing(key):
     before = threading.active_count()
     orstats.Client(key).close()
     assert threading.active_count() == before
@@ -261,7 +261,7 @@ def test_the_client_starts_no_threads_and_sends_nothing_by_itself(key):
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_a_bundle_of_certificates_that_is_none_is_said(broken, identity, key, answering, monkeypatch, tmp_path):
+def test_invalid_certificate_bundle_is_reported(broken, identity, key, answering, monkeypatch, tmp_path):
     if broken:
         (tmp_path / "ca.pem").write_text("no certificate")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))

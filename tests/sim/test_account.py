@@ -95,7 +95,7 @@ def test_usage_by_key_adds_up_to_the_account(server, ask, query):
             assert row["credits_usage"] == pytest.approx(listed[row["api_key_id"]]), "these have no older calls"
 
 
-def test_filters_by_key_and_user_want_ids(server, ask, query):
+def test_filters_by_key_and_user_take_ids(server, ask, query):
     for key in keys(ask, server):
         for value, count in ((key["hash"], None), (key["name"], 0)):
             filters = [{"field": "api_key_id", "operator": "eq", "value": value}]
@@ -129,7 +129,7 @@ def test_activity_can_be_filtered_by_key_and_user(server, ask):
 
 
 @pytest.mark.parametrize("name", ["api_key_id", "user", "app", "workspace", "variant", "model"])
-def test_dimensions_of_a_year(server, query, name):
+def test_long_range_dimensions_reach_back_a_year(server, query, name):
     year = {"start": "2025-06-18T00:00:00Z", "end": "2026-06-17T15:00:00Z"}
     assert len(query(server, "request_count", dimensions=[name], time_range=year)) > 1
 
@@ -138,7 +138,7 @@ def test_dimensions_of_a_year(server, query, name):
     "name",
     ["provider", "origin", "country", "finish_reason", "external_user", "context_length_bucket", "generation_id"],
 )
-def test_dimensions_of_a_month(server, ask, query, name):
+def test_recent_dimensions_reach_back_a_month(server, ask, query, name):
     rows = query(server, "request_count", dimensions=[name])
     assert len(rows) > 2
     assert sum(int(row["request_count"]) for row in rows) == int(query(server, "request_count")[0]["request_count"])
@@ -165,7 +165,7 @@ def test_newer_metrics_follow_from_the_records(server, query):
 # ---- feedback and other people's generations -------------------------------------------------------------------
 
 
-def test_feedback_is_taken_once(server, ask):
+def test_feedback_is_accepted_once(server, ask):
     body = {"generation_id": server.ids[5], "category": "latency", "comment": "slow"}
     post = lambda **other: ask(  # noqa: E731 - one request with other fields
         server, "/generation/feedback", key=server.management_key, body=body | other
@@ -260,7 +260,7 @@ def test_two_keys_of_an_awkward_account_have_one_name(awkward, ask, query):
     assert Counter(row["api_key_id"] for row in rows)["Production"] == 2
 
 
-def test_a_budget_of_the_workspace_may_block_a_key_without_a_limit(awkward, ask):
+def test_budget_of_the_workspace_may_block_a_key_without_a_limit(awkward, ask):
     own = ask(awkward, "/key")[1]["data"]
     assert own["limit"] is None
     assert [budget["scope"] for budget in own["budgets"]] == ["member", "workspace"]

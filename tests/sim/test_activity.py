@@ -142,7 +142,7 @@ def test_stopping_does_not_wait_for_a_million_generations(ask):
             answer.result()
 
 
-def test_a_failure_of_the_simulator_is_logged_and_drops_the_connection(ask, monkeypatch, caplog):
+def test_failure_of_the_simulator_is_logged_and_drops_the_connection(ask, monkeypatch, caplog):
     def fail(_account, _keys, _stop):
         raise ZeroDivisionError("on purpose")
 

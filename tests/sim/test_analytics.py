@@ -79,7 +79,7 @@ def test_rows_above_the_limit_are_truncated(books, query):
     assert short["metadata"]["truncated"] is True
 
 
-def test_the_default_limit_is_a_thousand_rows(query):
+def test_default_limit_is_a_thousand_rows(query):
     with SimServer(3000, until=UNTIL) as server:
         answer = query(server, metrics=["request_count"], dimensions=["generation_id"], time_range=last(days=31))
         everything = query(
@@ -165,19 +165,19 @@ FILTERS = [
 
 
 @pytest.mark.parametrize(("field", "operator", "value", "keeps"), FILTERS)
-def test_filters_keep_what_they_say(books, query, recent, field, operator, value, keeps):
-    wanted = {"field": field, "operator": operator, "value": value}
-    rows = query(books, metrics=["request_count"], filters=[wanted], time_range=last(days=30))["data"]
+def test_filters_keep_matching_rows(books, query, recent, field, operator, value, keeps):
+    requested = {"field": field, "operator": operator, "value": value}
+    rows = query(books, metrics=["request_count"], filters=[requested], time_range=last(days=30))["data"]
     assert [int(row["request_count"]) for row in rows] == [sum(map(keeps, recent))]
 
 
-def test_filters_may_include_what_is_not_set(books, query, recent):
-    wanted = {"field": "external_user", "operator": "in", "value": ["team-platform"], "include_unset": True}
-    (row,) = query(books, metrics=["request_count"], filters=[wanted], time_range=last(days=30))["data"]
+def test_filters_may_include_unset_values(books, query, recent):
+    requested = {"field": "external_user", "operator": "in", "value": ["team-platform"], "include_unset": True}
+    (row,) = query(books, metrics=["request_count"], filters=[requested], time_range=last(days=30))["data"]
     assert int(row["request_count"]) == sum(r["external_user"] in {"team-platform", None} for r in recent)
 
 
-def test_the_default_range_is_the_last_seven_days(books, query, recent):
+def test_default_range_is_the_last_seven_days(books, query, recent):
     (row,) = query(books, metrics=["request_count"])["data"]
     assert int(row["request_count"]) == sum(created(r) >= UNTIL - timedelta(days=7) for r in recent)
 
@@ -250,7 +250,7 @@ def test_values_of_a_wrong_type_are_refused(books, ask, name, wrong):
     assert (status, answer["error"]["message"]) == (400, "Invalid request parameters")
 
 
-def test_whole_numbers_may_be_written_with_a_point(books, query):
+def test_integers_may_be_written_with_a_point(books, query):
     assert len(query(books, metrics=["request_count"], dimensions=["model"], limit=2.0)["data"]) == 2
 
 

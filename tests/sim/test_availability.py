@@ -67,7 +67,7 @@ def test_lag_counts_from_the_end_of_a_call(ask, clock):
         assert ask(server, "/generation", id=newest)[0] == 200
 
 
-def test_an_account_ends_at_the_time_of_its_clock(server):
+def test_account_ends_at_the_time_of_its_clock(server):
     assert NOW - 7 * 86_400 < created(server.record(server.ids[-1])) < NOW
     (unknown,) = server.unknown_ids(1, age=100)
     assert unknown.startswith(f"gen-{int(NOW) - 100}-")
@@ -75,6 +75,6 @@ def test_an_account_ends_at_the_time_of_its_clock(server):
     assert same.ids == server.ids
 
 
-def test_an_unknown_kind_of_generation_is_named(server):
+def test_unknown_kind_of_generation_is_named(server):
     with pytest.raises(ValueError, match="Unknown kind 'poem'"):
         server.young_ids(1, found_after=1, kind="poem")

@@ -123,6 +123,6 @@ def test_turns_of_a_conversation_keep_their_format(accounts):
     assert {len(names) for names in formats.values()} == {1}
 
 
-def test_an_unknown_account_is_named():
+def test_unknown_account_is_named():
     with pytest.raises(ValueError, match="account must be 'plain' or 'awkward', got 'odd'"):
         SimServer(1, account="odd")

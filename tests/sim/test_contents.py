@@ -58,12 +58,12 @@ def test_reasons_follow_from_the_record(sim):
         assert identifier.count("-") > 1 or reason == "too_old"
 
 
-def test_an_account_that_never_logged_has_no_content():
+def test_account_that_never_logged_has_no_content():
     server = SimServer(200, seed=1, log_content=False)
     assert {server.content_reason(identifier) for identifier in server.ids} <= {"logging_off", "too_old", "regional"}
 
 
-def test_a_plain_key_may_not_read_content(sim, ask):
+def test_plain_key_may_not_read_content(sim, ask):
     status, body = ask(sim, "/generation/content", key=sim.plain_key, id=sim.ids[700])
     assert status == 403
     assert body == {"error": {"code": 403, "message": "Only management keys can perform this operation"}}
@@ -96,7 +96,7 @@ def test_tool_calls_are_answered_by_tool_messages(messages):
     assert len(answers) > 20
 
 
-def test_a_tool_call_has_no_completion(stored):
+def test_tool_call_has_no_completion(stored):
     called = [content for record, content in stored if record["finish_reason"] == "tool_calls"]
     assert called
     assert all(content["output"]["completion"] is None for content in called)
@@ -187,7 +187,7 @@ def test_some_prompts_and_answers_are_hostile(stored):
     assert "evil.example" in answers
 
 
-def test_every_subject_has_what_a_conversation_needs():
+def test_every_subject_is_complete():
     for name, subject in subjects().items():
         assert len(subject.asks) == len(subject.says) >= 2, name
         assert subject.document, name

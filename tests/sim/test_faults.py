@@ -65,13 +65,13 @@ def test_statuses_have_the_body_of_the_specification(meet, kind, path):
 
 
 @pytest.mark.parametrize("kind", ["520", "521", "522", "523", "525", "527", "530"])
-def test_the_cdn_speaks_plain_text(meet, kind):
+def test_cdn_speaks_plain_text(meet, kind):
     answer = meet(kind)
     assert (answer.status, answer.data) == (int(kind), f"error code: {kind}".encode())
     assert answer.headers["content-type"].startswith("text/plain")
 
 
-def test_a_429_asks_to_wait_in_four_ways(meet):
+def test_429_asks_to_wait_in_four_ways(meet):
     assert meet("429").headers["retry-after"] == "1"
     date = parsedate_to_datetime(meet("429-date").headers["retry-after"])
     assert abs(date.timestamp() - time() - 1) < 30
@@ -108,7 +108,7 @@ def test_other_gateways_answer_json_without_an_error(meet, status):
     assert "error" not in orjson.loads(answer.data)
 
 
-def test_a_200_may_have_no_record(meet):
+def test_200_may_have_no_record(meet):
     assert orjson.loads(meet("empty-200").data) == {"data": {}}
     assert orjson.loads(meet("null-200").data) == {"data": None}
     assert orjson.loads(meet("list-200").data) == {"data": []}
@@ -116,17 +116,17 @@ def test_a_200_may_have_no_record(meet):
     assert meet("blank-200").data == b""
 
 
-def test_a_200_may_wrap_the_record(meet, faulty):
+def test_200_may_wrap_the_record(meet, faulty):
     record = faulty.record(faulty.ids[ALL_KINDS.index("wrapped-200")])
     assert orjson.loads(meet("wrapped-200").data) == {"data": {"data": record}}
 
 
-def test_a_reset_comes_before_any_answer(meet):
+def test_reset_comes_before_any_answer(meet):
     with pytest.raises(ProtocolError, match="reset"):
         meet("reset")
 
 
-def test_a_reset_is_one_on_the_wire(faulty):
+def test_reset_is_one_on_the_wire(faulty):
     with socket.create_connection(("127.0.0.1", faulty.port), timeout=5) as sock:
         identifier = faulty.ids[ALL_KINDS.index("reset")]
         head = (
@@ -137,17 +137,17 @@ def test_a_reset_is_one_on_the_wire(faulty):
             sock.recv(1)
 
 
-def test_a_closed_connection_has_no_answer(meet):
+def test_closed_connection_has_no_answer(meet):
     with pytest.raises(ProtocolError, match="without response"):
         meet("close")
 
 
-def test_a_cut_body_is_shorter_than_announced(meet):
+def test_cut_body_is_shorter_than_announced(meet):
     with pytest.raises(ProtocolError, match="IncompleteRead"):
         meet("cut")
 
 
-def test_a_truncated_body_is_as_long_as_announced_but_no_json(meet):
+def test_truncated_body_has_its_announced_length_but_is_not_valid_json(meet):
     answer = meet("truncated")
     assert answer.status == 200
     assert int(answer.headers["content-length"]) == len(answer.data)
@@ -172,28 +172,28 @@ def test_proxies_answer_plain_text(meet):
     assert (answer.status, answer.data) == (502, b"502 Bad Gateway\n")
 
 
-def test_a_200_may_carry_an_error(meet):
+def test_200_may_carry_an_error(meet):
     answer = meet("error-200")
     assert (answer.status, orjson.loads(answer.data)) == (200, {"error": {"code": 502, "message": WORDS[502]}})
 
 
-def test_a_hanging_request_is_never_answered(meet, faulty):
+def test_hanging_request_is_never_answered(meet, faulty):
     with pytest.raises(ReadTimeoutError):
         meet("hang", timeout=0.2)
     assert faulty.stats.faults["hang"] >= 1
 
 
-def test_a_dripping_answer_is_whole_in_the_end(meet, faulty):
+def test_dripping_response_is_complete_in_the_end(meet, faulty):
     answer = meet("drip")
     assert orjson.loads(answer.data)["data"] == faulty.record(faulty.ids[ALL_KINDS.index("drip")])
 
 
-def test_a_redirect_points_elsewhere(meet):
+def test_redirect_points_elsewhere(meet):
     answer = meet("redirect")
     assert (answer.status, answer.headers["location"]) == (302, Faults().redirect_to)
 
 
-def test_after_a_fault_the_next_answer_is_good(ask):
+def test_request_after_a_fault_succeeds(ask):
     server = SimServer(len(DEFAULT_KINDS))
     script = {identifier: [kind] for identifier, kind in zip(server.ids, DEFAULT_KINDS, strict=False)}
     with SimServer(len(DEFAULT_KINDS), until=server._account.until, faults=Faults(rate=0, per_id=script)) as faulty:
@@ -204,7 +204,7 @@ def test_after_a_fault_the_next_answer_is_good(ask):
         assert faulty.stats.faults == dict.fromkeys(DEFAULT_KINDS, 1)
 
 
-def test_scripts_run_in_order_and_apart_for_content(ask):
+def test_scripts_run_in_order_and_separately_for_content(ask):
     faults = Faults(rate=0, per_id={"x": ["429", "ok", "502"], "/key": ["500"]})
     with SimServer(5, faults=faults) as server:
         assert [ask(server, "/generation", id="x")[0] for _ in range(4)] == [429, 404, 502, 404]
@@ -212,7 +212,7 @@ def test_scripts_run_in_order_and_apart_for_content(ask):
         assert [ask(server, "/key")[0] for _ in range(2)] == [500, 200]
 
 
-def test_a_share_of_the_identifiers_is_hit_and_always_the_same():
+def test_same_share_of_ids_always_gets_faults():
     faults = Faults(rate=0.3, seed=7)
     ids = SimServer(2000).ids
     hit = {identifier: faults.kind(identifier, 0) for identifier in ids}
@@ -229,7 +229,7 @@ def test_repeat_bounds_the_faults_of_an_identifier():
     assert counts == {1, 2, 3}
 
 
-def test_a_number_is_a_share_of_faults(ask):
+def test_number_is_a_share_of_faults(ask):
     with SimServer(50, faults=1.0) as server:
         for identifier in server.ids:
             with suppress(ProtocolError, orjson.JSONDecodeError):
@@ -238,7 +238,7 @@ def test_a_number_is_a_share_of_faults(ask):
         assert ask(server, "/key")[0] == 200
 
 
-def test_each_kind_may_have_a_share_of_its_own(ask):
+def test_each_kind_of_fault_has_its_own_share(ask):
     faults = Faults(kinds={"html-403": 0.2, "429-ms": 0.1}, seed=3)
     hit = Counter(faults.kind(f"gen-{number}", 0) for number in range(5000))
     assert set(hit) == {None, "html-403", "429-ms"}

@@ -129,7 +129,7 @@ def wrong_fields(value, table):
     return problems
 
 
-def test_the_table_itself_finds_each_kind_of_difference(records):
+def test_field_table_finds_each_kind_of_difference(records):
     good = records[600]
     assert wrong_fields(good, GENERATION) == []
     assert wrong_fields(good | {"new": 1}, GENERATION) == ["new: not in the specification"]
@@ -194,7 +194,7 @@ def test_every_content_has_the_fields_of_the_specification(sim, ask):
 
 
 @pytest.mark.parametrize("key", ["key", "plain_key", "management_key"])
-def test_the_key_has_the_fields_of_the_specification(sim, ask, key):
+def test_key_has_the_fields_of_the_specification(sim, ask, key):
     status, body = ask(sim, "/key", key=getattr(sim, key))
     assert status == 200
     assert wrong_fields(body["data"], KEY) == []

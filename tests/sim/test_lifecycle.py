@@ -1,4 +1,4 @@
-"""The simulator starts and stops as it is told, in a thread or a process of its own, and leaves nothing behind."""
+"""The simulator starts and stops, in a thread or a process of its own, and leaves nothing behind."""
 
 import signal
 import socket
@@ -33,7 +33,7 @@ def test_nothing_is_left_after_stopping():
     server.stop()
 
 
-def test_it_may_be_started_again(ask):
+def test_server_can_be_restarted(ask):
     server = SimServer(10)
     for _ in range(2):
         with server:
@@ -42,21 +42,21 @@ def test_it_may_be_started_again(ask):
     assert server.requests == 4
 
 
-def test_it_is_not_started_twice(sim):
+def test_server_cannot_be_started_twice(sim):
     with pytest.raises(RuntimeError, match="running already"):
         sim.start()
     with pytest.raises(RuntimeError, match="running already"):
         sim.serve_forever()
 
 
-def test_a_port_that_is_taken_is_an_error(sim):
+def test_port_that_is_taken_is_an_error(sim):
     server = SimServer(1, port=sim.port)
     with pytest.raises(OSError, match="in use"):
         server.start()
     server.stop()
 
 
-def test_nothing_is_opened_before_it_starts():
+def test_nothing_is_opened_before_the_server_starts():
     before = threading.active_count()
     server = SimServer(1_000_000)
     assert threading.active_count() == before
@@ -64,7 +64,7 @@ def test_nothing_is_opened_before_it_starts():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_in_a_process_of_its_own_it_ends_cleanly(number):
+def test_server_process_ends_cleanly(number):
     program = textwrap.dedent("""
         from orstats.sim import SimServer
         SimServer(10).serve_forever(lambda sim: print(sim.base_url, sim.key, sim.ids[0], flush=True))
@@ -82,7 +82,7 @@ def test_in_a_process_of_its_own_it_ends_cleanly(number):
     assert (process.returncode, out, err) == (0, "ended\n", "")
 
 
-def test_the_client_is_opened_with_address_and_keys(sim, monkeypatch):
+def test_client_has_the_address_and_the_keys(sim, monkeypatch):
     class Front:
         @staticmethod
         def Client(**options):  # noqa: N802 - the public name

@@ -21,7 +21,7 @@ def admitted(limiter, count):
     return sum(limiter.refusal() is None for _ in range(count))
 
 
-def test_a_bucket_admits_its_burst_and_refills_steadily():
+def test_bucket_admits_its_burst_and_refills_steadily():
     clock = Clock()
     limiter = Limiter(RateLimit(10, burst=4), clock)
     assert admitted(limiter, 20) == 4
@@ -33,7 +33,7 @@ def test_a_bucket_admits_its_burst_and_refills_steadily():
     assert admitted(limiter, 20) == 4
 
 
-def test_a_bucket_serves_its_rate_over_time_whatever_is_refused():
+def test_bucket_serves_its_rate_regardless_of_refusals():
     clock = Clock()
     limiter = Limiter(RateLimit(50, burst=1), clock)
     served = 0
@@ -43,7 +43,7 @@ def test_a_bucket_serves_its_rate_over_time_whatever_is_refused():
     assert served == pytest.approx(500, abs=1)
 
 
-def test_a_window_resets_each_second():
+def test_window_resets_each_second():
     clock = Clock()
     limiter = Limiter(RateLimit(3, algorithm="window"), clock)
     assert admitted(limiter, 10) == 3
@@ -64,7 +64,7 @@ def test_slow_limits_admit_one_at_a_time():
 
 
 @pytest.mark.parametrize("algorithm", ["bucket", "window"])
-def test_a_refusal_names_the_moment_of_the_next_chance(algorithm):
+def test_refusal_announces_when_to_retry(algorithm):
     clock = Clock()
     limiter = Limiter(RateLimit(2, burst=1, retry_after="reset", algorithm=algorithm), clock)
     limiter.refusal()
@@ -76,7 +76,7 @@ def test_a_refusal_names_the_moment_of_the_next_chance(algorithm):
 
 
 @pytest.mark.parametrize(("style", "name"), [("seconds", "retry-after"), ("date", "retry-after"), ("none", None)])
-def test_a_refusal_has_the_header_of_its_style(style, name):
+def test_refusal_has_the_header_of_its_style(style, name):
     limiter = Limiter(RateLimit(1, retry_after=style, retry_after_s=7), Clock())
     limiter.refusal()
     refusal = limiter.refusal()
@@ -95,7 +95,7 @@ def test_a_refusal_has_the_header_of_its_style(style, name):
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_refusal_has_the_status_and_headers_of_its_limit(status, style, headers):
+def test_refusal_has_the_status_and_headers_of_its_limit(status, style, headers):
     limiter = Limiter(RateLimit(1, status=status, retry_after=style, retry_after_s=120), Clock())
     limiter.refusal()
     refusal = limiter.refusal()
@@ -103,13 +103,13 @@ def test_a_refusal_has_the_status_and_headers_of_its_limit(status, style, header
     assert refusal.content_type.startswith("application/json" if status == 429 else "text/html")
 
 
-def test_milliseconds_name_the_moment_of_the_next_request():
+def test_retry_after_ms_announces_when_to_retry():
     limiter = Limiter(RateLimit(4, burst=1, retry_after="both"), Clock())
     limiter.refusal()
     assert dict(limiter.refusal().headers) == {"retry-after": "1", "retry-after-ms": "250"}
 
 
-def test_a_server_that_refuses_with_503_counts_refusals():
+def test_server_that_refuses_with_503_counts_refusals():
     with SimServer(9, rate_limit=RateLimit(0.001, burst=2, status=503, retry_after="none")) as server:
         url, headers = f"{server.base_url}/key", {"Authorization": f"Bearer {server.key}"}
         statuses = [urllib3.request("GET", url, headers=headers, retries=False).status for _ in range(4)]
@@ -117,13 +117,13 @@ def test_a_server_that_refuses_with_503_counts_refusals():
         assert (server.stats.refusals, server.stats.faults) == (2, {})
 
 
-@pytest.mark.parametrize(("per_second", "told"), [(200, "1"), (1, "1"), (0.5, "2"), (0.1, "10")])
-def test_requests_after_the_announced_wait_are_served(per_second, told):
+@pytest.mark.parametrize(("per_second", "announced"), [(200, "1"), (1, "1"), (0.5, "2"), (0.1, "10")])
+def test_requests_after_the_announced_wait_are_served(per_second, announced):
     clock = Clock()
     limiter = Limiter(RateLimit(per_second, burst=1), clock)
     limiter.refusal()
-    assert limiter.refusal().headers == (("retry-after", told),)
-    clock.now += int(told)
+    assert limiter.refusal().headers == (("retry-after", announced),)
+    clock.now += int(announced)
     assert limiter.refusal() is None
 
 
@@ -143,7 +143,7 @@ def test_requests_above_the_limit_are_refused_and_counted(ask):
         assert ask(server, "/generation", key="sk-or-v1-wrong", id="x")[0] == 401
 
 
-def test_a_number_is_requests_a_second(ask):
+def test_number_is_requests_a_second(ask):
     with SimServer(5, rate_limit=2.0) as server:
         statuses = [ask(server, "/generation", id=identifier)[0] for identifier in server.ids[:2]]
     assert statuses == [200, 200]

@@ -17,7 +17,7 @@ def ids_of(generations, seed):
     return list(SimulatedAccount(generations, seed=seed, until=UNTIL).identifiers())
 
 
-def test_the_same_seed_gives_the_same_account(sim, records):
+def test_same_seed_gives_the_same_account(sim, records):
     again = SimServer(1000, seed=11, until=UNTIL)
     assert again.ids == sim.ids
     assert [again.record(identifier) for identifier in again.ids[::50]] == records[::50]
@@ -43,7 +43,7 @@ def test_any_number_of_generations_works(generations):
     assert [account.record(index)["id"] for index in range(generations)] == ids
 
 
-def test_a_million_generations_are_not_made_to_read_one():
+def test_million_generations_are_not_made_to_read_one():
     account = SimulatedAccount(1_000_000, seed=0, until=UNTIL)
     identifier = account.identifier(987_654)
     assert account.find(identifier) == 987_654
@@ -73,7 +73,7 @@ def test_foreign_identifiers_are_not_found(text):
     assert SimulatedAccount(1000, seed=0, until=UNTIL).find(text) is None
 
 
-def test_an_identifier_with_another_second_is_not_found(sim):
+def test_identifier_with_another_second_is_not_found(sim):
     head, second, tail = sim.ids[500].split("-")
     assert SimulatedAccount(1000, seed=11, until=UNTIL).find(f"{head}-{int(second) + 1}-{tail}") is None
 
@@ -87,7 +87,7 @@ def test_identifiers_have_the_three_shapes(sim):
     assert all(count >= 3 for count in shapes.values())
 
 
-def test_the_second_in_the_identifier_is_that_of_the_record(records):
+def test_second_in_the_identifier_is_that_of_the_record(records):
     for record in records:
         second = re.search(r"-(\d{10})-", record["id"])
         created = datetime.fromisoformat(record["created_at"])
@@ -139,14 +139,14 @@ def test_speeds_are_those_of_the_providers(records):
                 assert (tokens - 1) / (took - row["latency"]) * 1000 < 8000, row["id"]
 
 
-def test_a_provider_charges_for_all_that_it_made(records):
+def test_provider_charges_for_all_that_it_made(records):
     for row in records:
         upstream = row["upstream_inference_cost"]
         if upstream and not row["is_byok"] and not row["num_search_results"]:
             assert 0.5 * row["total_cost"] < upstream <= row["total_cost"], row["id"]
 
 
-def test_the_successful_attempt_agrees_with_the_record(records):
+def test_successful_attempt_agrees_with_the_record(records):
     for row in filter(served_last, records):
         last = row["provider_responses"][-1]
         assert last.get("latency") == row["latency"], row["id"]
@@ -203,7 +203,7 @@ FEATURES = {
 
 @pytest.mark.parametrize("feature", FEATURES)
 @pytest.mark.parametrize("seed", [0, 11])
-def test_the_first_thousand_show(feature, seed, records):
+def test_first_thousand_records_show(feature, seed, records):
     rows = records if seed == 11 else _records_of_seed_0()
     assert any(FEATURES[feature](row) for row in rows)
 
@@ -240,7 +240,7 @@ def test_sessions_and_requests_group_generations(records):
             assert len({(row["model"], row["external_user"]) for row in turns}) == 1
 
 
-def test_a_replayed_answer_repeats_its_source(sim, records):
+def test_replayed_answer_repeats_its_source(sim, records):
     replayed = [row for row in records if row.get("response_cache_source_id")]
     for row in replayed:
         source = sim.record(row["response_cache_source_id"])

@@ -31,14 +31,14 @@ def sdk(sim):
         yield client
 
 
-def test_it_reads_the_metadata_of_the_first_thousand(sim, sdk):
+def test_sdk_reads_the_metadata_of_the_first_thousand(sim, sdk):
     for identifier in sim.ids:
         read = sdk.generations.get_generation(id=identifier, retries=None).data
         # It warns of values of `api_type` that it does not list.
         assert read.model_dump(exclude_unset=True, warnings=False) == sim.record(identifier)
 
 
-def test_it_reads_all_content(sim, sdk):
+def test_sdk_reads_all_content(sim, sdk):
     count = 0
     for identifier in sim.ids:
         expected = sim.content(identifier)
@@ -54,7 +54,7 @@ def test_it_reads_all_content(sim, sdk):
 
 @key_warnings
 @pytest.mark.parametrize("name", ["key", "plain_key", "management_key"])
-def test_it_reads_the_key(sim, name):
+def test_sdk_reads_the_key(sim, name):
     with OpenRouter(api_key=getattr(sim, name), server_url=sim.base_url) as client:
         read = client.api_keys.get_current_key_metadata(retries=None).data
     assert read.is_management_key is (name == "management_key")
@@ -62,7 +62,7 @@ def test_it_reads_the_key(sim, name):
 
 
 @pytest.mark.parametrize("kind", METADATA_ERRORS)
-def test_it_knows_the_errors_of_metadata(kind):
+def test_sdk_raises_its_errors_for_metadata(kind):
     with (
         SimServer(5, faults=Faults(rate=0, always={"x": kind})) as server,
         OpenRouter(api_key=server.key, server_url=server.base_url) as client,
@@ -73,7 +73,7 @@ def test_it_knows_the_errors_of_metadata(kind):
 
 
 @pytest.mark.parametrize("kind", CONTENT_ERRORS)
-def test_it_knows_the_errors_of_content(kind):
+def test_sdk_raises_its_errors_for_content(kind):
     with (
         SimServer(5, faults=Faults(rate=0, always={"x": kind})) as server,
         OpenRouter(api_key=server.key, server_url=server.base_url) as client,
@@ -83,7 +83,7 @@ def test_it_knows_the_errors_of_content(kind):
     assert caught.value.data.error.code == int(kind)
 
 
-def test_it_reads_activity_credits_and_analytics(sim):
+def test_sdk_reads_activity_credits_and_analytics(sim):
     with OpenRouter(api_key=sim.management_key, server_url=sim.base_url) as client:
         credit = client.credits.get_credits(retries=None).data
         days = client.analytics.get_user_activity(retries=None).data
@@ -96,14 +96,14 @@ def test_it_reads_activity_credits_and_analytics(sim):
 
 
 @key_warnings
-def test_it_reads_the_list_of_keys(sim):
+def test_sdk_reads_the_list_of_keys(sim):
     with OpenRouter(api_key=sim.management_key, server_url=sim.base_url) as client:
         listed = client.api_keys.list(retries=None, include_disabled=True).data
     assert [key.name for key in listed if key.disabled] == ["Old laptop"]
     assert sum(key.usage for key in listed) > 0
 
 
-def test_it_gives_feedback_once(sim):
+def test_sdk_sends_feedback_once(sim):
     feedback = {"generation_id": sim.ids[-1], "category": "other"}
     with OpenRouter(api_key=sim.management_key, server_url=sim.base_url) as client:
         assert client.generations.submit_feedback(**feedback, retries=None).data.SUCCESS is True
@@ -111,7 +111,7 @@ def test_it_gives_feedback_once(sim):
             client.generations.submit_feedback(**feedback, retries=None)
 
 
-def test_a_plain_key_may_not_read_credits(sim):
+def test_plain_key_may_not_read_credits(sim):
     with (
         OpenRouter(api_key=sim.key, server_url=sim.base_url) as client,
         pytest.raises(errors.ForbiddenResponseError, match="Only management keys"),

@@ -1,4 +1,4 @@
-"""The server speaks HTTP and the API's rules, and tells what it did."""
+"""The server follows HTTP and the rules of the API, and counts its requests."""
 
 import asyncio
 import re
@@ -35,13 +35,13 @@ def request_bytes(server, target, *headers, key=None):
     return "\r\n".join(lines).encode()
 
 
-def test_the_base_url_is_on_loopback(sim):
+def test_base_url_is_on_loopback(sim):
     assert sim.base_url == f"http://127.0.0.1:{sim.port}/api/v1"
     assert sim.base_url in repr(sim)
     assert sim.key not in repr(sim)
 
 
-def test_an_answer_has_the_headers_of_a_real_one(sim):
+def test_response_has_the_headers_of_the_real_api(sim):
     answer = urllib3.PoolManager().request(
         "GET", f"{sim.base_url}/generation?id={sim.ids[3]}", headers={"Authorization": f"Bearer {sim.key}"}
     )
@@ -72,7 +72,7 @@ def test_wrong_methods_are_refused(sim, ask, method):
     assert (status, body["error"]["code"]) == (405, 405)
 
 
-def test_head_answers_as_get_does_without_a_body(sim):
+def test_head_request_gets_the_headers_of_get(sim):
     data = request_bytes(sim, f"/api/v1/generation?id={sim.ids[0]}", "Connection: close")
     head, _, body = talk(sim, data.replace(b"GET", b"HEAD", 1)).partition(b"\r\n\r\n")
     whole = talk(sim, data)
@@ -83,7 +83,7 @@ def test_head_answers_as_get_does_without_a_body(sim):
 
 
 @pytest.mark.parametrize("fields", [{}, {"id": ""}])
-def test_a_missing_id_is_a_bad_request(sim, ask, fields):
+def test_missing_id_is_a_bad_request(sim, ask, fields):
     for path in ("/generation", "/generation/content"):
         assert ask(sim, path, **fields) == (400, {"error": {"code": 400, "message": "Invalid request parameters"}})
 
@@ -94,26 +94,26 @@ def test_escaped_identifiers_are_understood(sim, ask):
     assert ask(sim, f"/generation?x=1&id={escaped}")[1]["data"]["id"] == identifier
 
 
-def test_a_missing_key_is_unauthorised(sim):
+def test_missing_key_is_unauthorised(sim):
     answer = urllib3.request("GET", f"{sim.base_url}/generation?id={sim.ids[0]}", retries=False)
     assert answer.status == 401
     assert orjson.loads(answer.data) == {"error": {"code": 401, "message": "Missing Authentication header"}}
 
 
 @pytest.mark.parametrize("path", ["/generation", "/generation/content", "/key", "/credits", "/analytics/meta"])
-def test_an_unknown_key_is_unauthorised(sim, ask, path):
+def test_unknown_key_is_unauthorised(sim, ask, path):
     status, body = ask(sim, path, key="sk-or-v1-" + "0" * 64, id=sim.ids[0])
     assert (status, body["error"]["code"]) == (401, 401)
 
 
 @pytest.mark.parametrize("start", ["Bearer ", "bearer ", "BEARER  "])
-def test_the_scheme_of_a_key_may_be_written_in_any_case(sim, start):
+def test_scheme_of_a_key_may_be_written_in_any_case(sim, start):
     headers = {"Authorization": f"{start}{sim.key}"}
     assert urllib3.request("GET", f"{sim.base_url}/key", headers=headers, retries=False).status == 200
 
 
 @pytest.mark.parametrize("start", ["", "Bearer", "Basic ", "Token "])
-def test_a_key_without_its_scheme_is_unauthorised(sim, start):
+def test_key_without_its_scheme_is_unauthorised(sim, start):
     headers = {"Authorization": f"{start}{sim.key}"}
     assert urllib3.request("GET", f"{sim.base_url}/key", headers=headers, retries=False).status == 401
 
@@ -130,7 +130,7 @@ def test_keys_look_real_and_differ(sim):
     assert SimServer(1, seed=12).key != sim.key
 
 
-def test_an_account_without_credits_answers_402(ask):
+def test_account_without_credits_answers_402(ask):
     with SimServer(3) as server:
         server.out_of_credits = True
         status, body = ask(server, "/generation", id=server.ids[0])
@@ -161,26 +161,26 @@ def test_gzip_is_not_used_where_it_is_not_accepted(accepted):
 
 
 def test_pipelined_requests_are_answered_in_order(sim):
-    wanted = sim.ids[100:130]
+    requested = sim.ids[100:130]
     last = request_bytes(sim, f"/api/v1/generation?id={sim.ids[130]}", "Connection: close")
-    data = b"".join(request_bytes(sim, f"/api/v1/generation?id={identifier}") for identifier in wanted) + last
+    data = b"".join(request_bytes(sim, f"/api/v1/generation?id={identifier}") for identifier in requested) + last
     answer = talk(sim, data, half_close=False)
     found = [orjson.loads(part[: part.rindex(b"}") + 1])["data"]["id"] for part in answer.split(b"\r\n\r\n")[1:]]
-    assert found == [*wanted, sim.ids[130]]
+    assert found == [*requested, sim.ids[130]]
 
 
 def test_pipelined_requests_keep_their_order_when_responses_are_slow():
     with SimServer(40, latency=(0.0, 0.02)) as server:
-        wanted = server.ids[:12]
-        parts = [request_bytes(server, f"/api/v1/generation?id={identifier}") for identifier in wanted]
+        requested = server.ids[:12]
+        parts = [request_bytes(server, f"/api/v1/generation?id={identifier}") for identifier in requested]
         parts.append(request_bytes(server, "/api/v1/key", "Connection: close"))
         answer = talk(server, b"".join(parts), half_close=False)
-        positions = [answer.index(identifier.encode()) for identifier in wanted]
+        positions = [answer.index(identifier.encode()) for identifier in requested]
         assert positions == sorted(positions)
         assert server.stats.connections == 1
 
 
-def test_a_request_may_arrive_in_pieces(sim):
+def test_request_may_arrive_in_pieces(sim):
     data = request_bytes(sim, f"/api/v1/generation?id={sim.ids[0]}", "Connection: close")
     with socket.create_connection(("127.0.0.1", sim.port), timeout=10) as sock:
         for place in range(0, len(data), 7):
@@ -227,7 +227,7 @@ def test_requests_before_an_invalid_one_are_answered_first(sim):
 
 
 @pytest.mark.parametrize("target", ["http://x/api/v1/key", "http://127.0.0.1:1/api/v1/key?x=1"])
-def test_the_absolute_form_of_a_target_is_understood(sim, target):
+def test_absolute_form_of_a_target_is_understood(sim, target):
     assert talk(sim, request_bytes(sim, target, "Connection: close")).startswith(b"HTTP/1.1 200 ")
 
 
@@ -243,7 +243,7 @@ def test_connect_is_refused_and_closed(sim):
     assert talk(sim, request_bytes(sim, "x:443").replace(b"GET", b"CONNECT", 1)).startswith(b"HTTP/1.1 404 ")
 
 
-def test_it_listens_on_ipv6_too(sim):
+def test_server_listens_on_ipv6(sim):
     with socket.create_server(("127.0.0.1", 0)):
         try:
             socket.create_server(("::1", 0), family=socket.AF_INET6).close()
@@ -268,7 +268,7 @@ def in_chunks(body, size):
 
 
 @pytest.mark.parametrize("size", [1, 10, 1000])
-def test_a_body_may_come_in_chunks(sim, size):
+def test_body_may_come_in_chunks(sim, size):
     data = query_head(sim, "Transfer-Encoding: chunked") + in_chunks(QUERY, size)
     answer = talk(sim, data + request_bytes(sim, "/api/v1/key", "Connection: close"), half_close=False)
     assert answer.count(b"HTTP/1.1 200 ") == 2
@@ -300,7 +300,7 @@ def test_expect_100_continue_is_answered(sim):
 
 
 @pytest.mark.parametrize(
-    ("version", "wish", "told"),
+    ("version", "header", "announced"),
     [
         ("1.1", "x", b"keep-alive"),
         ("1.1", "TE, close", b"close"),
@@ -309,12 +309,12 @@ def test_expect_100_continue_is_answered(sim):
         ("1.0", "Keep-Alive", b"keep-alive"),
     ],
 )
-def test_responses_announce_whether_the_connection_stays_open(sim, version, wish, told):
-    data = request_bytes(sim, "/api/v1/key", f"Connection: {wish}").replace(b"HTTP/1.1", f"HTTP/{version}".encode())
+def test_responses_announce_whether_the_connection_stays_open(sim, version, header, announced):
+    data = request_bytes(sim, "/api/v1/key", f"Connection: {header}").replace(b"HTTP/1.1", f"HTTP/{version}".encode())
     last = request_bytes(sim, "/api/v1/key", "Connection: close")
     answer = talk(sim, data + last, half_close=False)
-    assert b"\r\nconnection: " + told + b"\r\n" in answer
-    assert answer.count(b"HTTP/1.1 200 ") == (2 if told == b"keep-alive" else 1)
+    assert b"\r\nconnection: " + announced + b"\r\n" in answer
+    assert answer.count(b"HTTP/1.1 200 ") == (2 if announced == b"keep-alive" else 1)
 
 
 def test_half_closed_connections_still_get_slow_responses():
@@ -324,7 +324,7 @@ def test_half_closed_connections_still_get_slow_responses():
         assert talk(server, body).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_half_closed_hanging_connection_is_closed():
+def test_half_closed_hanging_connection_is_closed():
     with SimServer(3, faults=Faults(rate=0, always={"/key": "hang"})) as server:
         assert talk(server, request_bytes(server, "/api/v1/key")) == b""
 
@@ -367,7 +367,7 @@ def test_pipelined_requests_wait_for_a_client_that_does_not_read(sim):
     connection.connection_lost(None)
 
 
-def test_many_clients_at_once(ask):
+def test_many_concurrent_clients_are_served(ask):
     with SimServer(300, latency=0.01) as server, ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda identifier: ask(server, "/generation", id=identifier), server.ids))
         assert [body["data"]["id"] for _, body in answers] == server.ids
@@ -379,7 +379,7 @@ def test_many_clients_at_once(ask):
 # ---- young and unknown identifiers ----------------------------------------------------------------------------
 
 
-def test_young_generations_are_found_after_a_while(ask):
+def test_recent_generations_become_available(ask):
     with SimServer(10) as server:
         old, young = server.young_ids(2, found_after=0), server.young_ids(3, found_after=3600)
         assert len({*old, *young, *server.ids}) == 15
@@ -392,7 +392,7 @@ def test_young_generations_are_found_after_a_while(ask):
         assert server.record(young[0])["id"] == young[0]
 
 
-def test_lag_hides_the_newest_generations(ask):
+def test_lag_hides_the_most_recent_generations(ask):
     with SimServer(500, lag=30 * 86_400) as server:
         assert ask(server, "/generation", id=server.ids[0])[0] == 200
         assert ask(server, "/generation", id=server.ids[-1])[0] == 404
@@ -412,10 +412,7 @@ def test_unknown_identifiers_look_real_and_are_never_found(sim, ask, age, shape)
             sim.record(identifier)
 
 
-# ---- what it tells --------------------------------------------------------------------------------------------
-
-
-def test_the_statistics_count_everything(ask):
+def test_statistics_count_everything(ask):
     with SimServer(10, faults=Faults(rate=0, per_id={"gen-x": ["502"]})) as server:
         for identifier in (server.ids[0], server.ids[0], "gen-x", "gen-x"):
             ask(server, "/generation", id=identifier)

@@ -27,7 +27,7 @@ def test_clients_that_trust_the_authority_are_served_on_one_connection():
         assert sim.stats.connections == 1
 
 
-def test_clients_with_other_authorities_refuse_it():
+def test_clients_with_other_authorities_refuse_the_certificate():
     with SimServer(3, tls=True) as sim, SimServer(3, tls=True) as other:
         for ca_file in (None, other.ca_file):
             context = ssl.create_default_context(cafile=ca_file)
@@ -39,7 +39,7 @@ def test_clients_with_other_authorities_refuse_it():
 
 
 @pytest.mark.parametrize(("kind", "message"), [("expired", "has expired"), ("wrong-host", "not valid for '127.0.0.1'")])
-def test_certificates_may_be_wrong(kind, message):
+def test_invalid_certificates_are_refused(kind, message):
     with SimServer(3, tls=kind) as sim, pytest.raises(urllib3.exceptions.SSLError, match=message):
         request_key(sim)
 
@@ -56,14 +56,14 @@ def test_faults_work_below_tls():
         assert sim.stats.faults == dict.fromkeys(kinds, 1)
 
 
-def test_plain_http_on_the_tls_port_is_closed_and_the_server_goes_on():
+def test_plain_http_on_the_tls_port_is_closed_and_others_are_served():
     with SimServer(3, tls=True) as sim:
         with pytest.raises(urllib3.exceptions.ProtocolError):
             urllib3.request("GET", sim.base_url.replace("https", "http"), retries=False, timeout=20)
         assert request_key(sim)[0].status == 200
 
 
-def test_the_authority_is_deleted_when_the_server_stops():
+def test_authority_is_deleted_when_the_server_stops():
     with SimServer(3, tls=True) as sim:
         ca_file = Path(sim.ca_file)
         assert ca_file.read_bytes().startswith(b"-----BEGIN CERTIFICATE")
@@ -74,7 +74,7 @@ def test_the_authority_is_deleted_when_the_server_stops():
         _ = plain.ca_file
 
 
-def test_a_missing_cryptography_is_named(monkeypatch):
+def test_missing_cryptography_is_named(monkeypatch):
     load = builtins.__import__
 
     def without(name, *arguments):
