@@ -44,14 +44,14 @@ def test_all_is_explained_when_all_ids_are_fetched(sim, df, start, end, sources)
     assert compared["usd"].sum() > 0
 
 
-def test_the_sums_are_those_of_the_frame(sim, df):
+def test_totals_are_those_of_the_dataframe(sim, df):
     compared = orstats.reconcile(df, start="60d", end="now", client=sim.client())
     assert compared["usd"].sum() == pytest.approx(df.loc[df["created_at"] >= compared.index[0][0], "cost_usd"].sum())
     assert compared["byok_usd"].sum() == pytest.approx(compared["account_byok_usd"].sum())
     assert compared["byok_usd"].sum() > 0
 
 
-def test_days_and_models_that_miss_ids_are_named(sim, df):
+def test_days_and_models_with_missing_ids_are_reported(sim, df):
     gone = set(random.Random(1).sample(list(df.index), 200))
     part = df[~df.index.isin(gone)]
     compared = orstats.reconcile(part, start="30d", end="now", client=sim.client())
@@ -65,7 +65,7 @@ def test_days_and_models_that_miss_ids_are_named(sim, df):
     assert 0.5 < share_explained(compared) < 1.0
 
 
-def test_rows_that_could_not_be_fetched_are_named(sim, df):
+def test_rows_that_were_not_fetched_are_reported(sim, df):
     part = df.copy()
     day = df["created_at"].dt.floor("D")
     chosen = df.index[day == pd.Timestamp(MIDNIGHT) - pd.Timedelta(days=4)][0]
@@ -76,7 +76,7 @@ def test_rows_that_could_not_be_fetched_are_named(sim, df):
     assert row["reason"].endswith("not fetched on this day: 1 pending")
 
 
-def test_more_than_the_account_knows_and_other_charges(sim, df):
+def test_surplus_ids_and_other_charges_are_reported(sim, df):
     paid = df.index[(df["created_at"] >= MIDNIGHT - timedelta(days=5)) & (df["total_cost"] > 0.001) & ~df["is_byok"]]
     byok = df.index[(df["created_at"] >= MIDNIGHT - timedelta(days=20)) & df["is_byok"]]
     doubled = pd.concat([df, df.loc[[paid[0]]].rename(index={paid[0]: "gen-other"})])
@@ -125,7 +125,7 @@ class Titles:
         return answer
 
 
-def test_models_called_by_their_titles_are_recognised_by_their_figures(sim, df):
+def test_models_called_by_their_titles_are_recognised_by_their_totals(sim, df):
     compared = orstats.reconcile(df, start="45d", end="40d", client=Titles(sim.client()))
     assert compared["agrees"].all()
     assert set(compared.index.get_level_values("model")) <= set(df["model"])
@@ -141,7 +141,7 @@ def test_nothing_to_compare(sim, df):
     assert empty["requests"].sum() == 0
 
 
-def test_what_cannot_be_compared(sim, df):
+def test_invalid_arguments_are_refused(sim, df):
     with pytest.raises(orstats.errors.ConfigError, match="is missing total_cost"):
         orstats.reconcile(df.drop(columns="total_cost"), start="3d", end="now", client=sim.client())
     with pytest.raises(orstats.errors.ConfigError, match="tolerance"):
@@ -167,7 +167,7 @@ def awkward_df(awkward):
 @pytest.mark.parametrize(
     ("start", "end"), [("20d", "now"), ("yesterday", "today"), ("60d", "10d"), ("7d", "yesterday"), ("400d", "now")]
 )
-def test_awkward_account_agrees_and_says_what_ran_past_midnight(awkward, awkward_df, start, end):
+def test_awkward_account_agrees_and_reports_calls_past_midnight(awkward, awkward_df, start, end):
     compared = orstats.reconcile(awkward_df, start=start, end=end, client=awkward.client())
     late = compared["agrees"].eq(other=False)
     assert not late.any() or end == "now"
@@ -184,7 +184,7 @@ def test_model_that_activity_omits_comes_from_the_analytics(awkward, awkward_df)
     assert "activity" in set(compared["source"])
 
 
-def test_lost_ids_of_an_awkward_account_are_still_found(awkward, awkward_df):
+def test_missing_ids_of_an_awkward_account_are_still_found(awkward, awkward_df):
     rows = awkward_df[awkward_df["created_at"].between(MIDNIGHT - timedelta(days=20), MIDNIGHT - timedelta(days=3))]
     # Totals cannot place a missing id that cost nothing, nor one that may have run past midnight.
     placeable = rows["created_at"].dt.hour.lt(20) & rows["cost_usd"].gt(0) & rows["provider_name"].notna()
@@ -275,15 +275,15 @@ def both(*rows):
 
 def test_call_past_midnight_has_one_true_reason_and_the_lost_one_another():
     df = made((MONDAY + NOON, "a/b", 0.5, 1), (MONDAY + LATE, "a/b", 0.25, 90), (TUESDAY + NOON, "a/b", 0.125, 1))
-    said, compared = reasons(df, both((MONDAY, "a/b", 1, 0.5), (TUESDAY, "a/b", 2, 0.375)))
+    by_day, compared = reasons(df, both((MONDAY, "a/b", 1, 0.5), (TUESDAY, "a/b", 2, 0.375)))
     assert compared["agrees"].all()
-    assert said == {
+    assert by_day == {
         ("Monday", "a/b"): "1 counted on the next day (ran past midnight)",
         ("Tuesday", "a/b"): "1 from the previous day (ran past midnight)",
     }
-    said, compared = reasons(df.iloc[:2], both((MONDAY, "a/b", 1, 0.5), (TUESDAY, "a/b", 2, 0.375)))
+    by_day, compared = reasons(df.iloc[:2], both((MONDAY, "a/b", 1, 0.5), (TUESDAY, "a/b", 2, 0.375)))
     assert compared["missing"].to_list() == [0, 1]
-    assert said["Tuesday", "a/b"].startswith("1 from the previous day (ran past midnight); 1 missing from the ids")
+    assert by_day["Tuesday", "a/b"].startswith("1 from the previous day (ran past midnight); 1 missing from the ids")
 
 
 def test_id_missing_on_the_day_of_a_call_past_midnight_is_found_on_that_day():
@@ -310,8 +310,8 @@ def test_calls_past_each_midnight_are_moved_in_turn():
 
 def test_call_past_midnight_that_is_counted_on_its_first_day_stays():
     df = made((MONDAY + LATE, "a/b", 0.5, 90), (TUESDAY + NOON, "a/b", 0.25, 1))
-    said, _ = reasons(df, both((MONDAY, "a/b", 1, 0.5), (TUESDAY, "a/b", 1, 0.25)))
-    assert set(said.values()) == {pd.NA}
+    by_day, _ = reasons(df, both((MONDAY, "a/b", 1, 0.5), (TUESDAY, "a/b", 1, 0.25)))
+    assert set(by_day.values()) == {pd.NA}
 
 
 def test_of_several_late_calls_the_one_that_explains_the_difference_is_moved():
@@ -323,8 +323,8 @@ def test_of_several_late_calls_the_one_that_explains_the_difference_is_moved():
 @pytest.mark.parametrize(("at", "word"), [(LATE, "counted on the next day"), (NOON, "more than the account reports")])
 def test_days_that_cancel_need_a_call_near_midnight(at, word):
     df = made((MONDAY + at, "a/b", 0.5, None))
-    said, compared = reasons(df, both((TUESDAY, "a/b", 1, 0.5)))
-    assert word in said["Monday", "a/b"]
+    by_day, compared = reasons(df, both((TUESDAY, "a/b", 1, 0.5)))
+    assert word in by_day["Monday", "a/b"]
     assert compared["agrees"].all() == ("next" in word)
 
 
@@ -337,12 +337,12 @@ def test_call_of_the_day_before_the_range_is_not_missing():
     assert compared["requests"].to_list() == [1]
 
 
-def test_calls_past_both_midnights_of_a_range_are_told_apart():
+def test_calls_past_both_midnights_of_a_range_are_distinguished():
     before, within = (MONDAY - timedelta(seconds=30), "a/b", 0.5, 90), (MONDAY + LATE, "a/b", 0.25, 90)
-    said, compared = reasons(made(before, within, (MONDAY + NOON, "a/b", 1.0, 1)), both((MONDAY, "a/b", 2, 1.5)))
+    by_day, compared = reasons(made(before, within, (MONDAY + NOON, "a/b", 1.0, 1)), both((MONDAY, "a/b", 2, 1.5)))
     assert compared["agrees"].all()
-    assert "previous day" in said["Monday", "a/b"]
-    assert "next day" in said["Monday", "a/b"]
+    assert "previous day" in by_day["Monday", "a/b"]
+    assert "next day" in by_day["Monday", "a/b"]
 
 
 def test_call_that_both_sources_count_is_counted_once():
@@ -357,7 +357,7 @@ def test_call_that_both_sources_count_is_counted_once():
     assert compared["reason"].to_list()[1].startswith("1 from the previous day, on which they are counted")
 
 
-def test_larger_of_both_sources_counts():
+def test_larger_of_both_sources_is_used():
     df = made((MONDAY + NOON, "a/b", 0.5, 1), (MONDAY + NOON, "c/d", 0.25, 1), (MONDAY + NOON, "e/f", 0.125, 1))
     account = Account(
         activity=[(MONDAY, "a/b", 1, 0.5), (MONDAY, "e/f", 1, 0.1)],
@@ -368,7 +368,7 @@ def test_larger_of_both_sources_counts():
     assert compared["source"].to_list() == ["activity", "analytics", "analytics"]
 
 
-def test_title_of_a_model_is_not_counted_beside_its_name():
+def test_title_and_name_of_a_model_are_not_both_counted():
     df = made((MONDAY + NOON, "a/b", 0.5, 1))
     account = Account(activity=[(MONDAY, "a/b", 1, 0.5)], analytics=[(MONDAY, "Model B", 1, 0.5)])
     _, compared = reasons(df, account)
@@ -377,7 +377,7 @@ def test_title_of_a_model_is_not_counted_beside_its_name():
 
 
 @pytest.mark.parametrize("suffix", ["free", "nitro", "thinking", "online", "extended"])
-def test_variants_are_told_apart(suffix):
+def test_variants_are_distinguished(suffix):
     name = f"a/b:{suffix}"
     df = made((MONDAY + NOON, "a/b", 0.5, 1), (MONDAY + NOON, name, 0.25, 1), (MONDAY + NOON, name, 0.25, 1))
     days_ago = MONDAY - timedelta(days=40)  # analytics only
@@ -395,17 +395,17 @@ def test_variants_are_told_apart(suffix):
         assert compared["agrees"].all()
 
 
-def test_variants_that_the_account_does_not_tell_apart_are_compared_together():
+def test_variants_that_the_account_does_not_distinguish_are_compared_together():
     df = made((MONDAY + NOON, "a/b", 0.5, 1), (MONDAY + NOON, "a/b:nitro", 0.25, 1), (MONDAY + NOON, "c/d", 1.0, 1))
     _, compared = reasons(df, both((MONDAY, "a/b", 2, 0.75), (MONDAY, "c/d", 1, 1.0)))
     assert compared["requests"].droplevel("day").to_dict() == {"a/b (all variants)": 2, "c/d": 1}
     assert compared["agrees"].all()
 
 
-def test_variant_of_which_no_id_is_known_is_missing_by_name():
+def test_variant_without_any_known_id_is_missing_by_name():
     df = made((MONDAY + NOON, "a/b", 0.5, 1))
-    said, _ = reasons(df, both((MONDAY, "a/b", 1, 0.5), (MONDAY, "a/b:free", 2, 0.0)))
-    assert said["Monday", "a/b:free"].startswith("2 missing from the ids")
+    by_day, _ = reasons(df, both((MONDAY, "a/b", 1, 0.5), (MONDAY, "a/b:free", 2, 0.0)))
+    assert by_day["Monday", "a/b:free"].startswith("2 missing from the ids")
 
 
 def test_recent_calls_are_not_yet_counted():

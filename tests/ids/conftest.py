@@ -6,7 +6,7 @@ from orstats.errors import IdSourceWarning
 
 
 @pytest.fixture
-def said():
+def warned():
     """The warnings so far, as one text."""
     with warnings.catch_warnings(record=True) as records:
         warnings.simplefilter("always", IdSourceWarning)

@@ -48,7 +48,7 @@ def test_home_is_expanded(here, monkeypatch):
     assert read_ids("~/ids.txt") == [A]
 
 
-def test_a_file_called_like_an_id_wins(here):
+def test_a_file_named_like_an_id_is_read(here):
     (here / A).write_text(B)
     assert read_ids(A) == [B]
 
@@ -73,9 +73,9 @@ def test_one_line_with_an_id_is_a_text(text):
 
 
 @pytest.mark.usefixtures("here")
-def test_a_single_id_of_an_unknown_shape_is_kept(said):
+def test_a_single_id_of_an_unknown_shape_is_kept(warned):
     assert read_ids("gen-next-years-shape") == ["gen-next-years-shape"]
-    assert said() == ""
+    assert warned() == ""
 
 
 @pytest.mark.parametrize(
@@ -118,13 +118,13 @@ def test_an_id_of_another_kind_is_explained():
 
 
 @pytest.mark.parametrize("text", [KEY, f"Bearer {KEY}", "sk-proj-0123456789abcdef", [KEY], f"{KEY}\n{KEY}"])
-def test_a_key_is_never_shown(text, said):
+def test_a_key_is_never_shown(text, warned):
     try:
         shown = str(read_ids(text))
     except IdSourceError as error:
         shown = f"{error} {error.path}"
-    assert "0123" not in shown + said()
-    assert "API key" in shown + said()
+    assert "0123" not in shown + warned()
+    assert "API key" in shown + warned()
 
 
 def test_pattern(here):
@@ -136,7 +136,7 @@ def test_pattern(here):
     assert read_ids("[a-b]") == [A, B, C]
 
 
-def test_directory(here, said):
+def test_directory(here, warned):
     for folder in ("logs/deep", "logs/.git", "logs/empty"):
         (here / folder).mkdir(parents=True)
     (here / "logs/b.log").write_text(f"done {B}\n")
@@ -148,16 +148,16 @@ def test_directory(here, said):
     (here / "logs/picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\1\0")
     (here / "logs/prices.csv").write_text("model,price\na,1\n")
     assert read_ids("logs") == [B, C, A]
-    assert "2 of 6 files skipped" in said()
-    assert "picture.png: a binary file" in said()
-    assert "prices.csv: no id column" in said()
+    assert "2 of 6 files skipped" in warned()
+    assert "picture.png: a binary file" in warned()
+    assert "prices.csv: no id column" in warned()
 
 
-def test_foreign_ids_in_one_of_several_files_are_no_error(here, said):
+def test_foreign_ids_in_one_of_several_files_are_a_warning(here, warned):
     (here / "1.log").write_text("only chatcmpl-B9MHDbslfkBeAs8l4b here\n")
     (here / "2.log").write_text(f"done {A}\n")
     assert read_ids("*.log") == [A]
-    assert "*.log also contains 1 x chatcmpl-…" in said()
+    assert "*.log also contains 1 x chatcmpl-…" in warned()
     with pytest.raises(IdSourceError, match=r"1\.log contains no generation id, but 1 x chatcmpl-…") as caught:
         read_ids("1.log")
     assert caught.value.path == "1.log"
@@ -169,17 +169,17 @@ def test_a_directory_without_anything_readable_is_an_error(here):
         read_ids(here)
 
 
-def test_an_empty_file_and_an_empty_directory(here, said):
+def test_an_empty_file_and_an_empty_directory(here, warned):
     (here / "ids.txt").touch()
     (here / "logs").mkdir()
     assert read_ids("ids.txt") == read_ids("logs") == []
-    assert "ids.txt contains no id" in said()
-    assert "logs contains no id" in said()
+    assert "ids.txt contains no id" in warned()
+    assert "logs contains no id" in warned()
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.parquet", "x.xlsx", "x.log.gz"])
 @pytest.mark.parametrize("column", [None, "id"])
-def test_an_empty_file_of_a_telling_name(here, name, column):
+def test_an_empty_file_with_a_known_suffix(here, name, column):
     (here / name).touch()
     assert read_ids(name, column=column) == []
 
@@ -195,14 +195,14 @@ def test_series_and_iterables():
     assert read_ids([]) == []
 
 
-def test_missing_values_are_skipped_and_counted(said):
+def test_missing_values_are_skipped_and_counted(warned):
     assert read_ids(pd.Series([A, None, float("nan"), pd.NA, pd.NaT, "", B], dtype=object)) == [A, B]
-    assert "5 missing or empty values skipped" in said()
+    assert "5 missing or empty values skipped" in warned()
     assert read_ids(pd.Series([A, None], dtype="string")) == [A]
 
 
 @pytest.mark.parametrize("value", [7, 0.5, b"gen", [A], {"cost": 1}, pd.Timestamp(0)])
-def test_what_is_no_text_is_refused_by_position(value):
+def test_values_that_are_not_text_are_refused_by_position(value):
     with pytest.raises(TypeError, match=f"position 2: an id must be text, got {type(value).__name__}"):
         read_ids([A, B, value])
 
@@ -213,7 +213,7 @@ def test_other_sources_are_refused(source):
         read_ids(source)
 
 
-def test_a_column_of_a_list_makes_no_sense():
+def test_a_column_of_a_list_is_refused():
     with pytest.raises(IdSourceError, match="column="):
         read_ids([A], column="id")
 

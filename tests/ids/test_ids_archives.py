@@ -66,14 +66,14 @@ PACKERS = {
 
 @pytest.mark.parametrize("kind", PACKERS)
 @pytest.mark.parametrize("named", [True, False])
-def test_packed_logs_are_read_whatever_their_name(tmp_path, kind, named):
+def test_compressed_logs_are_read_whatever_their_name(tmp_path, kind, named):
     path = tmp_path / (f"app.log.{kind}" if named else "backup")
     path.write_bytes(PACKERS[kind](LOG))
     assert read_ids(path) == read_ids(io.BytesIO(path.read_bytes())) == [A, B]
 
 
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zst"])
-def test_packed_tables_are_read_as_tables(tmp_path, kind):
+def test_compressed_tables_are_read_as_tables(tmp_path, kind):
     path = tmp_path / f"x.csv.{kind}"
     path.write_bytes(PACKERS[kind](f"cost,id,parent\n1,{A},{B}\n".encode()))
     assert read_ids(path) == [A]
@@ -81,17 +81,17 @@ def test_packed_tables_are_read_as_tables(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zst"])
-def test_files_that_were_put_one_after_the_other(kind):
+def test_concatenated_files_are_read(kind):
     lines = LOG.splitlines(keepends=True)
     assert read_ids(io.BytesIO(b"".join(map(PACKERS[kind], lines)))) == [A, B]
 
 
-def test_archives_inside_of_archives():
+def test_archives_inside_archives_are_read():
     inner = tarred(gzip.compress(LOG), "app.log.gz", mode="w:gz")
     assert read_ids(io.BytesIO(zipped(inner, "logs.tar.gz"))) == [A, B]
 
 
-def test_members_of_many_kinds(tmp_path, said):
+def test_members_of_many_kinds(tmp_path, warned):
     with zipfile.ZipFile(tmp_path / "logs.zip", "w") as archive:
         archive.writestr("a/b/ids.csv", f"cost,id\n1,{A}\n")
         archive.writestr("a/lines.jsonl", f'{{"id":"{B}"}}\n'.encode("utf-16"))
@@ -100,8 +100,8 @@ def test_members_of_many_kinds(tmp_path, said):
         archive.writestr("__MACOSX/._x", b"\0\1\2")
         archive.writestr("picture.png", bytes(range(32)) * 9)
     assert read_ids(tmp_path / "logs.zip") == [A, B, C]
-    assert "1 of 4 files skipped" in said()
-    assert "logs.zip/picture.png: a binary file" in said()
+    assert "1 of 4 files skipped" in warned()
+    assert "logs.zip/picture.png: a binary file" in warned()
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -136,7 +136,7 @@ def test_an_encrypted_member_is_named(tmp_path):
         (b"%PDF-1.7\n", "a PDF"),
     ],
 )
-def test_other_formats_say_what_to_do(tmp_path, head, words):
+def test_unsupported_formats_advise_what_to_do(tmp_path, head, words):
     (tmp_path / "x").write_bytes(head + bytes(500))
     with pytest.raises(IdSourceError, match=words):
         read_ids(tmp_path / "x")
@@ -163,7 +163,7 @@ def test_databases_are_searched(tmp_path, journal):
     assert {file.name for file in tmp_path.iterdir()} <= {"logs.db", "logs.db-wal", "logs.db-shm"}
 
 
-def test_a_database_that_is_being_written(tmp_path):
+def test_a_database_is_read_while_it_is_written(tmp_path):
     path = tmp_path / "logs.db"
     database(path, ROWS[:1], journal="wal")
     with closing(sqlite3.connect(path)) as base:

@@ -40,7 +40,7 @@ def test_ids_are_found_between_any_escapes(before, id_):
 
 
 @pytest.mark.parametrize("before", ["id", "oxy", "9", "x" * 50, A])
-def test_the_modern_shape_is_found_whatever_it_is_glued_to(before):
+def test_the_modern_shape_is_found_whatever_is_next_to_it(before):
     assert read_ids(f"two words {before}{B}\n")[-1] == B
 
 
@@ -83,7 +83,7 @@ def test_ids_are_found_in_hexadecimal():
     assert read_ids(f"data \\x{A.encode().hex()}20 more\nand {B.encode().hex().upper()}\n") == [A, B]
 
 
-def test_answer_ids_of_litellm_hold_the_generation_id():
+def test_response_ids_of_litellm_contain_the_generation_id():
     wrapped = base64.b64encode(f"litellm:custom_llm_provider:openrouter;model_id:a;response_id:{A}".encode()).decode()
     assert read_ids(f"INFO response id=resp_{wrapped}\n") == read_ids([f"resp_{wrapped}"]) == [A]
 
@@ -104,7 +104,7 @@ def test_rare_forms_are_found_in_large_logs():
     assert found.foreign
 
 
-def test_a_form_that_was_met_is_searched_for_in_the_rest_of_the_text():
+def test_a_form_that_was_found_is_searched_for_in_the_rest_of_the_text():
     rare, found = RareForms(), IdCollector()
     large = b"nothing here\n" * 6000
     for text in (b"", base64.b64encode(A.encode()) + b"\n", base64.b64encode(B.encode()) + b"\n"):
@@ -130,7 +130,7 @@ ENCODINGS = {
 
 @pytest.mark.parametrize("line", ["id={} tokens=12 done\r\n", "é {} à la fin\n"])
 @pytest.mark.parametrize("cut", [0, 1], ids=["whole", "cut in the middle of a character"])
-def test_encodings_may_follow_each_other(line, cut):
+def test_encodings_may_change_within_a_file(line, cut):
     texts = [line.format(IDS[0]) + line.format(IDS[1]) + "ok\n", line.format(IDS[2]) + line.format(IDS[3])]
     for first, second in itertools.product(ENCODINGS, repeat=2):
         for marks in itertools.product((0, 1), repeat=2):

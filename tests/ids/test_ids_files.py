@@ -34,7 +34,7 @@ def here(tmp_path, monkeypatch):
         ("y.log.gz", gzip.compress(A.encode() * 100, mtime=0)[:20] + b"garbage" * 9, "gzip"),
     ],
 )
-def test_files_of_no_known_kind_are_named(here, name, content, word):
+def test_files_of_unknown_format_are_named(here, name, content, word):
     (here / name).write_bytes(content)
     with pytest.raises(IdSourceError, match=f"{name}.*{word}") as caught:
         read_ids(name)
@@ -91,7 +91,7 @@ def test_gzip_of_json_lines(here):
     assert read_ids("x.jsonl.gz", column="id") == [A, "x-1"]
 
 
-def test_gzip_without_its_ending(here):
+def test_gzip_is_recognised_without_its_suffix(here):
     (here / "app.log.1").write_bytes(gzip.compress(f"x {A}\n".encode()))
     assert read_ids("app.log.1") == [A]
 
@@ -108,7 +108,7 @@ def test_open_files(here):
     assert read_ids(io.StringIO("")) == []
 
 
-def test_an_open_file_is_read_from_where_it_stands(here):
+def test_an_open_file_is_read_from_its_position(here):
     (here / "x.txt").write_text(f"{A}\n{B}\n")
     for mode in ("r", "rb"):
         with Path("x.txt").open(mode) as file:

@@ -28,7 +28,7 @@ def test_pasted_ids_are_cleaned(pasted, read):
 
 @pytest.mark.parametrize("hyphen", "\u2010\u2011\u2012\u2013\u2014\u2212\uff0d")
 @pytest.mark.parametrize("read", [read_ids, normalize_ids])
-def test_hyphens_that_only_look_like_one_are_replaced(hyphen, read):
+def test_typographic_hyphens_are_replaced(hyphen, read):
     assert read([A.replace("-", hyphen), B]) == [A, B]
 
 
@@ -51,7 +51,7 @@ def test_ids_of_unknown_shapes_stay_as_they_are(text):
         ("logs/app.log.zst", "the name of a file"),
     ],
 )
-def test_what_holds_more_than_an_id_is_explained(text, reason):
+def test_text_with_more_than_an_id_is_explained(text, reason):
     assert reason in invalid_id_reason(normalize_ids([text, B])[0])
 
 

@@ -80,7 +80,7 @@ def test_keys_are_never_ids(tmp_path, keys):
 
 @pytest.mark.parametrize("name", ["x.csv", "x.xlsx"])
 @pytest.mark.parametrize("before", [0, 300])
-def test_ids_in_two_columns_ask_for_the_column(tmp_path, name, before):
+def test_ids_in_two_columns_require_a_column(tmp_path, name, before):
     rows = [{"id": n, "first": "", "second": ""} for n in range(before)] + [{"id": 300, "first": A, "second": B}]
     frame, path = pd.DataFrame(rows), tmp_path / name
     frame.to_excel(path, index=False) if name == "x.xlsx" else write_csv(frame, path)
@@ -89,18 +89,18 @@ def test_ids_in_two_columns_ask_for_the_column(tmp_path, name, before):
     assert read_ids(path, column="second") == [B]
 
 
-def test_other_values_beside_late_ids_are_counted(tmp_path, said):
+def test_other_values_in_the_column_of_late_ids_are_counted(tmp_path, warned):
     rows = [{"id": n, "ref": "chatcmpl-12345678"} for n in range(300)] + [{"id": 300, "ref": A}]
     write_csv(pd.DataFrame(rows), tmp_path / "x.csv")
     assert read_ids(tmp_path / "x.csv") == [A]
-    assert "300 other values in column 'ref' skipped" in said()
+    assert "300 other values in column 'ref' skipped" in warned()
 
 
 @pytest.mark.parametrize(
     "mark", [r"\N", "NULL", "null", "None", "nan", "NaN", "N/A", "NA", "<NA>", "#N/A", "-", "?", ""]
 )
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl", "list"])
-def test_marks_of_missing_values_are_skipped_and_counted(tmp_path, mark, name, said):
+def test_marks_of_missing_values_are_skipped_and_counted(tmp_path, mark, name, warned):
     if name == "list":
         assert read_ids([A, mark, B]) == [A, B]
     else:
@@ -110,7 +110,7 @@ def test_marks_of_missing_values_are_skipped_and_counted(tmp_path, mark, name, s
             lines = [json.dumps({"generation_id": value}) for value in (A, mark, B)]
         (tmp_path / name).write_text("\n".join(lines) + "\n")
         assert read_ids(tmp_path / name, column=None if tab else "generation_id") == [A, B]
-    assert "1 missing or empty values skipped" in said()
+    assert "1 missing or empty values skipped" in warned()
 
 
 CSV = {
@@ -136,7 +136,7 @@ def test_delimited_text_of_other_programs(tmp_path, text):
     assert read_ids(tmp_path / "x.csv") == [A, B]
 
 
-def test_a_thousand_files_one_after_the_other(tmp_path):
+def test_a_thousand_concatenated_tables(tmp_path):
     ids = [f"gen-{1790000000 + n}-AbCdEfGhIjKlMnOpQrSt" for n in range(1000)]
     (tmp_path / "x.csv").write_text("".join(f"n,id\n{n},{id_}\n" for n, id_ in enumerate(ids)))
     assert read_ids(tmp_path / "x.csv") == ids
@@ -149,15 +149,15 @@ def test_a_named_column_below_a_title(tmp_path):
         read_ids(tmp_path / "x.csv", column="others")
 
 
-def test_a_named_column_of_json_gives_the_ids_inside(tmp_path):
+def test_a_named_column_of_json_yields_the_ids_inside(tmp_path):
     write_csv(pd.DataFrame(KEYED["inside JSON"]), tmp_path / "x.csv")
     assert read_ids(tmp_path / "x.csv", column="output") == [A, B]
 
 
-def test_only_a_header_is_empty_not_an_error(tmp_path, said):
+def test_only_a_header_is_empty_not_an_error(tmp_path, warned):
     (tmp_path / "x.csv").write_text("id,cost\n")
     assert read_ids(tmp_path / "x.csv") == []
-    assert "contains no id" in said()
+    assert "contains no id" in warned()
 
 
 def workbook(tmp_path, **sheets):
@@ -223,13 +223,13 @@ def test_ids_in_a_level_of_the_index():
     assert read_ids(frame) == [A, B]
 
 
-def test_responses_without_an_id_are_missing_values(said):
+def test_responses_without_an_id_are_missing_values(warned):
     failed = types.SimpleNamespace(id=None, error="overloaded")
     assert read_ids([failed, {"id": None}, {"id": A}]) == [A]
-    assert "2 missing or empty values skipped" in said()
+    assert "2 missing or empty values skipped" in warned()
 
 
-def test_http_responses_give_the_id_in_their_header():
+def test_http_responses_have_the_id_in_their_header():
     response = requests.Response()
     response.headers["x-generation-id"] = A
     assert read_ids([response, httpx.Response(200, headers={"X-Generation-Id": B})]) == [A, B]

@@ -55,7 +55,7 @@ def test_a_key_is_named_and_never_repeated(text):
     assert "0123" not in redact(text)
 
 
-def test_a_word_that_ends_in_sk_is_no_key():
+def test_a_word_that_ends_in_sk_is_not_a_key():
     assert invalid_id_kind("task-0123456789abcdef") is None
 
 

@@ -34,16 +34,16 @@ def test_csv_column_by_its_values(tmp_path):
     assert read_ids(save(tmp_path / "x.csv", f"n,reference,cost\n1,{A},0.5\n2,,0.25\n3,{B},0\n")) == [A, B]
 
 
-def test_csv_column_of_a_telling_name_with_other_values_gives_way(tmp_path):
+def test_csv_column_named_like_ids_with_other_values_is_not_chosen(tmp_path):
     assert read_ids(save(tmp_path / "x.csv", f"id,reference\n1,{A}\n2,{B}\n")) == [A, B]
     assert read_ids(save(tmp_path / "y.csv", f"id,generation_id\n{B},{A}\n")) == [A]
 
 
-def test_csv_column_keeps_every_shape(tmp_path, said):
+def test_csv_column_keeps_every_shape(tmp_path, warned):
     path = save(tmp_path / "x.csv", "id,cost\ncustom-1,1\n chatcmpl-12345678 ,2\n\nNA,3\n")
     assert read_ids(path) == ["custom-1", "chatcmpl-12345678"]
-    assert "no value of column 'id' has the shape of a generation id" in said()
-    assert "1 x chatcmpl-…" in said()
+    assert "no value of column 'id' has the shape of a generation id" in warned()
+    assert "1 x chatcmpl-…" in warned()
 
 
 def test_csv_chosen_column(tmp_path):
@@ -70,7 +70,7 @@ def test_csv_chosen_column(tmp_path):
         ("pandas_index.csv", f",id\n0,{A}\n1,{B}\n", "utf-8"),
     ],
 )
-def test_csv_as_the_world_writes_it(tmp_path, name, text, encoding):
+def test_csv_dialects_and_encodings(tmp_path, name, text, encoding):
     assert read_ids(save(tmp_path / name, text, encoding)) == [A, B]
 
 
@@ -84,7 +84,7 @@ def test_csv_with_a_prompt_of_several_hundred_kilobytes(tmp_path):
     assert read_ids(path) == [A, B]
 
 
-def test_csv_longer_than_one_piece(tmp_path):
+def test_csv_longer_than_one_chunk(tmp_path):
     ids = [f"gen-{1790000000 + i}-AbCdEfGhIjKlMnOpQrSt" for i in range(60_000)]
     path = save(tmp_path / "x.csv", "cost,id\n" + "".join(f"{i},{id_}\n" for i, id_ in enumerate(ids)))
     assert read_ids(path) == ids
@@ -99,7 +99,7 @@ def test_csv_without_an_id_column_lists_the_columns(tmp_path):
     assert caught.value.path == str(path)
 
 
-def test_csv_with_two_candidates_asks(tmp_path):
+def test_csv_with_two_candidates_requires_a_column(tmp_path):
     path = save(tmp_path / "x.csv", f"first,second\n{A},{B}\n")
     with pytest.raises(IdSourceError, match=r"several columns contain generation ids \('first', 'second'\)"):
         read_ids(path)
@@ -108,7 +108,7 @@ def test_csv_with_two_candidates_asks(tmp_path):
         read_ids(path)
 
 
-def test_a_column_that_is_not_there_names_the_near_ones(tmp_path):
+def test_an_unknown_column_suggests_similar_names(tmp_path):
     path = save(tmp_path / "x.csv", f"Generation_ID,cost\n{A},1\n")
     with pytest.raises(
         IdSourceError, match=r"Unknown column 'generationid'\. Did you mean 'Generation_ID'\? Columns: "
@@ -132,7 +132,7 @@ def test_text_with_a_column_is_a_table():
     assert read_ids(f"when,gen\nmon,{A}\ntue,x-1\n", column="gen") == [A, "x-1"]
 
 
-def test_one_line_with_a_column_is_no_text():
+def test_one_line_with_a_column_is_not_a_text():
     with pytest.raises(IdSourceError, match="no such file"):
         read_ids(f"done {A}", column="id")
 
@@ -145,7 +145,7 @@ def test_parquet(tmp_path, kind):
     assert read_ids(tmp_path / "x.parquet", column="generation_id") == [A, B]
 
 
-def test_parquet_without_its_ending_and_as_an_open_file(tmp_path):
+def test_parquet_without_its_suffix_and_as_an_open_file(tmp_path):
     pq.write_table(pa.table({"ref": [A]}), tmp_path / "part-0")
     assert read_ids(tmp_path / "part-0") == [A]
     with (tmp_path / "part-0").open("rb") as file:
@@ -167,7 +167,7 @@ def test_parquet_errors(tmp_path):
     assert caught.value.path == str(path)
 
 
-def test_a_frame_of_pandas_saved_with_its_index(tmp_path):
+def test_a_dataframe_saved_with_its_index(tmp_path):
     frame = pd.DataFrame({"cost": [1.0, 2.0]}, index=pd.Index([A, B], name="id"))
     frame.to_parquet(tmp_path / "x.parquet")
     frame.to_csv(tmp_path / "x.csv")
@@ -250,7 +250,7 @@ def test_json_of_any_layout(tmp_path, text, name, column):
     assert read_ids(text, column=column) == [A, B]
 
 
-def test_a_whole_answer_of_the_api(tmp_path):
+def test_a_complete_response_of_the_api(tmp_path):
     path = save(
         tmp_path / "x.json",
         f'{{\n "id": "{A}",\n "model": "a/b",\n "choices": [{{"message": {{"content": "hi"}}}}]\n}}',
@@ -264,7 +264,7 @@ def test_lists_inside_a_document(tmp_path):
     assert read_ids(path, column="data.gen") == [A, B]
 
 
-def test_a_field_that_is_not_there_names_the_near_ones(tmp_path):
+def test_an_unknown_field_suggests_similar_names(tmp_path):
     path = save(tmp_path / "x.jsonl", f'{{"response":{{"id":"{A}"}},"cost":1}}\n')
     with pytest.raises(
         IdSourceError,
@@ -284,7 +284,7 @@ def test_broken_json_names_file_and_line(tmp_path):
     assert caught.value.line == 4
 
 
-def test_a_field_that_holds_numbers_is_an_error(tmp_path):
+def test_a_field_with_numbers_is_an_error(tmp_path):
     path = save(tmp_path / "x.jsonl", '{"id":"x"}\n{"id":7}\n')
     with pytest.raises(IdSourceError, match="line 2: 'id' contains int, not text"):
         read_ids(path, column="id")

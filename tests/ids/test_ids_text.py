@@ -44,7 +44,7 @@ ULID = "gen_01KVX7JN0Z0123456789ABCDEF"
         "café {} — naïve",
     ],
 )
-def test_found_in_text_as_users_have_it(line, id_):
+def test_ids_are_found_in_text_of_many_kinds(line, id_):
     assert read_ids("a line before\n" + line.format(id_) + "\nand one after\n") == [id_]
 
 
@@ -64,7 +64,7 @@ def test_not_found(text):
     assert read_ids(f"a text\nwith {text} inside\n") == []
 
 
-def test_order_of_first_sight_and_duplicates_once():
+def test_ids_are_distinct_and_in_order_of_first_sight():
     assert read_ids(f"{B} then {A}\nthen {B} again\n") == [B, A]
 
 
@@ -72,14 +72,14 @@ def test_several_on_one_line():
     assert read_ids(f"{A},{B};{LEGACY}\n{ULID}|{VIDEO}") == [A, B, LEGACY, ULID, VIDEO]
 
 
-def test_streamed_answer():
+def test_streamed_response():
     lines = [f'data: {{"id":"{A}","choices":[{{"delta":{{"content":"{word} word"}}}}]}}\n\n' for word in "abc"]
     assert read_ids(": OPENROUTER PROCESSING\n\n" + "".join(lines) + "data: [DONE]\n") == [A]
 
 
-def test_a_cut_id_is_noticed(said):
+def test_a_cut_id_is_noticed(warned):
     assert read_ids(f"one {A} and\na cut one {B[:-8]}…\n") == [A]
-    assert f"skipped 1 id-like tokens of unexpected length (first: '{B[:-8]}')" in said()
+    assert f"skipped 1 id-like tokens of unexpected length (first: '{B[:-8]}')" in warned()
 
 
 def test_a_plain_list_keeps_every_shape():
@@ -87,7 +87,7 @@ def test_a_plain_list_keeps_every_shape():
     assert read_ids(text) == [A, "custom-1", "gen-new:shape", B, "0199a7c2-7a11"]
 
 
-def test_commented_ids_of_a_list_are_left_out():
+def test_commented_ids_of_a_list_are_skipped():
     assert read_ids(f"{A}\n# {B}\n") == [A]
 
 
@@ -100,11 +100,11 @@ def test_a_list_of_file_names_or_addresses_is_searched():
     assert read_ids(f"https://openrouter.ai/logs?transaction={A}\nhttps://openrouter.ai/logs?transaction={B}") == [A, B]
 
 
-def test_an_id_met_whole_and_inside_of_a_word_makes_it_a_text():
+def test_an_id_alone_and_inside_a_word_makes_it_a_text():
     assert read_ids(f"{A}\ncustom-1\n-{A}\n") == [A]
 
 
-def test_json_lines_without_spaces_are_no_list():
+def test_json_lines_without_spaces_are_not_a_list():
     assert read_ids(f'{{"id":"{A}"}}\n{{"id":"{B}"}}\n') == [A, B]
 
 
@@ -121,21 +121,21 @@ def test_a_json_array_of_mixed_values_is_searched():
     assert read_ids(f'["{A}", 1, {{"id": "{B}"}}]') == [A, B]
 
 
-def test_what_only_starts_like_a_json_array_is_searched():
+def test_text_that_only_starts_like_a_json_array_is_searched():
     assert read_ids(f'["2026-11-23", "INFO", "{A}"]\n["2026-11-23", "INFO", "{B}"]\n') == [A, B]
 
 
-def test_foreign_ids_in_a_list_are_kept_and_named(said):
+def test_foreign_ids_in_a_list_are_kept_and_named(warned):
     assert read_ids(f"{A}\nchatcmpl-1234567890\nchatcmpl-abcdef1234\n") == [
         A,
         "chatcmpl-1234567890",
         "chatcmpl-abcdef1234",
     ]
-    assert "2 x chatcmpl-… (the provider's own completion id)" in said()
-    assert "X-Generation-Id header" in said()
+    assert "2 x chatcmpl-… (the provider's own completion id)" in warned()
+    assert "X-Generation-Id header" in warned()
 
 
-def test_foreign_ids_in_a_text_are_counted(said):
+def test_foreign_ids_in_a_text_are_counted(warned):
     text = f"""\
     POST /chat id={A} upstream chatcmpl-B9MHDbslfkBeAs8l4b
     POST /chat upstream chatcmpl-B9MHDbslfkBeAs8l4c request req-0199a7c2-7a11
@@ -143,9 +143,9 @@ def test_foreign_ids_in_a_text_are_counted(said):
     def req_handler_for_everything(): old_req-12345678
     """
     assert read_ids(text) == [A]
-    assert "2 x chatcmpl-…" in said()
+    assert "2 x chatcmpl-…" in warned()
     for kind in ("req-…", "msg_…", "resp_…", "cmpl-…"):
-        assert f"1 x {kind}" in said()
+        assert f"1 x {kind}" in warned()
 
 
 def test_a_text_with_foreign_ids_only_is_an_error():
@@ -156,18 +156,18 @@ def test_a_text_with_foreign_ids_only_is_an_error():
 
 
 @pytest.mark.parametrize("layout", ["{key}\n{id}\n", "OPENROUTER_API_KEY={key} and\nid {id}\n"])
-def test_a_key_is_left_out_and_never_shown(layout, said):
+def test_a_key_is_skipped_and_never_shown(layout, warned):
     key = "sk-or-v1-0123456789abcdef0123456789abcdef"
     assert read_ids(layout.format(key=key, id=A)) == [A]
-    assert "1 x sk-… (an API key, not shown" in said()
-    assert "0123456789abcdef" not in said()
+    assert "1 x sk-… (an API key, not shown" in warned()
+    assert "0123456789abcdef" not in warned()
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\n", "# nothing yet\n", "id\n"])
-def test_nothing_gives_an_empty_list_and_a_warning(text, said):
+def test_an_empty_source_returns_an_empty_list_and_warns(text, warned):
     assert read_ids(text) == []
-    assert len(said().splitlines()) == 1
-    assert "contains no id" in said()
+    assert len(warned().splitlines()) == 1
+    assert "contains no id" in warned()
 
 
 def _chunks(data, cuts):

@@ -26,7 +26,7 @@ def covers(windows, start, end):
     early=st.integers(0, 3599),
     step=st.sampled_from([MINUTE, HOUR]),
 )
-def test_a_plan_covers_the_window_and_whole_buckets_fit(counts, late, early, step):
+def test_splitting_covers_the_window_and_complete_buckets_fit(counts, late, early, step):
     start = NOON + late * step / 3600
     end = NOON + len(counts) * step - early * step / 3600
     if start >= end:
@@ -42,7 +42,7 @@ def test_a_plan_covers_the_window_and_whole_buckets_fit(counts, late, early, ste
 
 
 @given(st.lists(st.integers(500, 6000), min_size=24, max_size=200))
-def test_a_plan_needs_few_windows(counts):
+def test_splitting_needs_few_windows(counts):
     buckets = {NOON + HOUR * n: number for n, number in enumerate(counts)}
     windows = split_by_count(Window(NOON, NOON + HOUR * len(counts)), buckets, HOUR, 10_000)
     assert len(windows) <= 1.15 * sum(counts) / 10_000 + 1
@@ -57,7 +57,7 @@ def test_windows_are_no_longer_than_allowed_wherever_they_begin():
     assert len(cut(start, start + timedelta(days=31), timedelta(days=31))) == 1
 
 
-def test_halving_ends_at_a_minute():
+def test_bisection_ends_at_a_minute():
     todo, seen = [Window(NOON + timedelta(seconds=7), NOON + timedelta(hours=2, seconds=9))], []
     while todo:
         window = todo.pop(0)
@@ -70,7 +70,7 @@ def test_halving_ends_at_a_minute():
     assert max(window.length for window in seen) == MINUTE
 
 
-def test_gaps_and_what_is_kept_make_up_the_range():
+def test_cached_and_uncovered_windows_make_up_the_range():
     def at(hour):
         return NOON + HOUR * hour
 
@@ -87,10 +87,10 @@ def test_gaps_and_what_is_kept_make_up_the_range():
     assert uncovered(at(0), at(1), [Window(at(0), at(1))]) == []
 
 
-def test_a_naive_datetime_is_utc_and_said_so():
-    with pytest.warns(UserWarning, match=r"2026-03-01 12:00:00 has no time zone: read as UTC") as said:
+def test_a_naive_datetime_is_utc_with_a_warning():
+    with pytest.warns(UserWarning, match=r"2026-03-01 12:00:00 has no time zone: read as UTC") as warned:
         assert moment(NOON.replace(tzinfo=None), now=NOON) == NOON
-    assert said[0].filename == __file__
+    assert warned[0].filename == __file__
 
 
 def test_words_and_times_without_an_offset_are_in_the_zone():
@@ -168,12 +168,12 @@ def test_an_unknown_time_suggests_the_nearest(text, meant):
 @pytest.mark.parametrize(
     "value", ["", "soon", "2026-13-01", "7y", "0001-01-01T00:00:00+14:00", None, 7, pd.NaT, np.datetime64("2026-03-01")]
 )
-def test_what_is_no_time_is_refused(value):
+def test_invalid_times_are_refused(value):
     with pytest.raises(ConfigError, match="Unknown time"):
         moment(value, now=NOON)
 
 
-def test_ranges_that_cannot_be():
+def test_invalid_ranges_are_refused():
     with pytest.raises(ConfigError, match="before its end"):
         span(NOON, NOON, now=NOON)
     with pytest.raises(ConfigError, match="in the future"):

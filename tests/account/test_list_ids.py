@@ -71,14 +71,14 @@ def test_hours_too_full_are_cut_by_minutes():
     assert set(ids) == truth
 
 
-def test_longer_ranges_are_asked_for_month_by_month(sim):
+def test_longer_ranges_are_requested_month_by_month(sim):
     sim.reset_stats()
     ids = orstats.list_ids("2025-06-17T14:30:00", UNTIL, client=sim.client())
     assert set(ids) == expected(sim, start=UNTIL - timedelta(days=365))
     assert sim.requests == 12
 
 
-def test_legacy_ids_have_no_second_and_stand_where_they_were_found(sim):
+def test_legacy_ids_without_a_time_are_placed_at_their_window(sim):
     start, end = UNTIL - timedelta(days=430), UNTIL - timedelta(days=80)
     ids = orstats.list_ids(start, end, client=sim.client())
     assert set(ids) == expected(sim, start, end)
@@ -99,7 +99,7 @@ def test_filters(sim):
 
 
 @pytest.mark.parametrize("bad", ["model", {"model": None}, {"model": [{}]}, [{"field": "model"}], [1], 3])
-def test_filters_that_cannot_be(bad):
+def test_invalid_filters_are_refused(bad):
     with pytest.raises(orstats.errors.ConfigError, match="filters"):
         as_filters(bad)
 
@@ -119,13 +119,13 @@ def test_an_account_without_traffic():
         assert orstats.list_ids("30d", "now", client=server.client()) == []
 
 
-def test_a_plain_key_is_told_which_is_needed(sim):
+def test_a_plain_key_is_refused_with_advice(sim):
     client = sim.client(api_key=sim.plain_key, management_key=None)
     with pytest.raises(orstats.errors.ForbiddenError, match=r"openrouter\.ai/settings/management-keys"):
         orstats.list_ids(START, UNTIL, client=client)
 
 
-def test_faults_are_tried_again():
+def test_faults_are_retried():
     faults = Faults(rate=0, per_id={"/analytics/query": ["502", "408", "429-bare", "cut"]})
     with SimServer(300, until=UNTIL, faults=faults) as server:
         client = server.client(retry=orstats.Retry(first_wait=0))
@@ -253,7 +253,7 @@ def test_cache_that_cannot_be_written_is_reported_and_the_listing_continues(sim,
     assert warned[0].filename == __file__
 
 
-def test_what_ended_within_a_day_is_not_cached(tmp_path):
+def test_windows_of_the_last_day_are_not_cached(tmp_path):
     now = datetime.now(UTC)
     with SimServer(100) as server:
         client = server.client()
@@ -263,7 +263,7 @@ def test_what_ended_within_a_day_is_not_cached(tmp_path):
         assert len(list(tmp_path.rglob("*.gz"))) == 1
 
 
-def test_loopback_servers_write_nothing_unless_told(sim, tmp_path, monkeypatch):
+def test_loopback_servers_cache_nothing_by_default(sim, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.delenv("ORSTATS_ARCHIVE", raising=False)
     orstats.list_ids(START, UNTIL, client=sim.client())
@@ -283,13 +283,13 @@ def test_listings_of_a_bucket_without_home_directory_are_not_cached(sim, monkeyp
 
 @pytest.fixture
 def scripted():
-    """A server that answers the analytics with what the test says, and keeps the questions."""
-    answers, asked = [], []
+    """A server that sends scripted responses to analytics queries, and records the queries."""
+    responses, requested = [], []
 
     class Scripted(BaseHTTPRequestHandler):
         def do_POST(self):
-            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            body = json.dumps({"data": answers.pop(0)}).encode()
+            requested.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            body = json.dumps({"data": responses.pop(0)}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -302,53 +302,53 @@ def scripted():
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     with orstats.Client("k", management_key="m", base_url=f"http://127.0.0.1:{server.server_port}") as client:
-        yield client, answers, asked
+        yield client, responses, requested
     server.shutdown()
     server.server_close()
     thread.join()
 
 
-def answer(rows, *, truncated=False, **more):
+def response(rows, *, truncated=False, **more):
     return {"data": rows, "metadata": {"query_time_ms": 1, "row_count": len(rows), "truncated": truncated}, **more}
 
 
 @pytest.mark.parametrize("key", ["date__hour", "created_at__hour"])
 def test_both_spellings_of_time_counts_as_text_and_nulls(scripted, key):
-    client, answers, asked = scripted
+    client, responses, requested = scripted
     times = [START.replace(minute=0) + timedelta(hours=n) for n in range(3)]
     counts = [("6000", times[0]), (None, times[1]), ("6000", times[2])]
-    answers += [
-        answer([{"generation_id": f"gen-{n}"} for n in range(10_000)], truncated=True),
-        answer([{key: at.strftime("%Y-%m-%dT%H:00:00.000Z"), "request_count": n} for n, at in counts]),
-        answer([{"generation_id": "gen-1", "request_count": "1"}]),
-        answer([{"generation_id": "gen-2", "request_count": "1"}, {"generation_id": "gen-1", "request_count": "1"}]),
+    responses += [
+        response([{"generation_id": f"gen-{n}"} for n in range(10_000)], truncated=True),
+        response([{key: at.strftime("%Y-%m-%dT%H:00:00.000Z"), "request_count": n} for n, at in counts]),
+        response([{"generation_id": "gen-1", "request_count": "1"}]),
+        response([{"generation_id": "gen-2", "request_count": "1"}, {"generation_id": "gen-1", "request_count": "1"}]),
     ]
     assert orstats.list_ids(times[0], times[0] + timedelta(hours=4), client=client) == ["gen-1", "gen-2"]
-    assert [query.get("granularity") for query in asked] == [None, "hour", None, None]
-    assert all(query["limit"] == 10_000 for query in asked)
-    assert asked[2]["time_range"]["end"] == asked[3]["time_range"]["start"]
+    assert [query.get("granularity") for query in requested] == [None, "hour", None, None]
+    assert all(query["limit"] == 10_000 for query in requested)
+    assert requested[2]["time_range"]["end"] == requested[3]["time_range"]["start"]
 
 
-def test_the_vendors_warnings_are_passed_on_once_each(scripted):
-    client, answers, _ = scripted
-    answers += [answer([], warnings=["results are sampled"]), answer([], warnings=["results are sampled"])]
-    with pytest.warns(UserWarning, match="sampled") as said:
+def test_each_warning_of_the_vendor_is_issued_once(scripted):
+    client, responses, _ = scripted
+    responses += [response([], warnings=["results are sampled"]), response([], warnings=["results are sampled"])]
+    with pytest.warns(UserWarning, match="sampled") as warned:
         assert orstats.list_ids(UNTIL - timedelta(days=40), UNTIL, client=client) == []
-    assert [str(one.message) for one in said] == ["The API warns: results are sampled"]
+    assert [str(one.message) for one in warned] == ["The API warns: results are sampled"]
 
 
-def test_a_warning_shows_no_key_and_no_orders_to_a_terminal(scripted):
-    client, answers, _ = scripted
-    answers += [answer([], warnings=["careful, sk-or-v1-0123456789 \x1b[2J"])]
-    with pytest.warns(UserWarning, match="careful") as said:
+def test_a_warning_shows_no_key_and_no_terminal_escapes(scripted):
+    client, responses, _ = scripted
+    responses += [response([], warnings=["careful, sk-or-v1-0123456789 \x1b[2J"])]
+    with pytest.warns(UserWarning, match="careful") as warned:
         orstats.list_ids(UNTIL - timedelta(days=1), UNTIL, client=client)
-    assert [str(one.message) for one in said] == ["The API warns: careful, [key]  [2J"]
+    assert [str(one.message) for one in warned] == ["The API warns: careful, [key]  [2J"]
 
 
-def test_an_answer_from_the_vendors_cache_is_said_and_not_kept(scripted, tmp_path):
-    client, answers, _ = scripted
+def test_a_response_from_the_vendors_cache_is_reported_and_not_cached(scripted, tmp_path):
+    client, responses, _ = scripted
     at = UNTIL - timedelta(hours=1)
-    answers.append(answer([{"generation_id": "gen-1"}], cachedAt=at.timestamp() * 1000))
+    responses.append(response([{"generation_id": "gen-1"}], cachedAt=at.timestamp() * 1000))
     with pytest.warns(UserWarning, match="from its cache of 2026-06-17 13:30:00 UTC"):
         assert orstats.list_ids(START, UNTIL, client=client, archive=tmp_path) == ["gen-1"]
     assert not list(tmp_path.rglob("*.gz"))
@@ -358,87 +358,87 @@ def test_an_answer_from_the_vendors_cache_is_said_and_not_kept(scripted, tmp_pat
     ("given", "message"),
     [
         ({"metadata": {}}, "has no rows"),
-        (answer([{"id": "gen-1"}]), "have no generation id"),
-        (answer(["gen-1"]), "has no rows"),
+        (response([{"id": "gen-1"}]), "have no generation id"),
+        (response(["gen-1"]), "has no rows"),
     ],
 )
-def test_an_answer_that_is_not_what_is_documented(scripted, given, message):
-    client, answers, _ = scripted
-    answers.append(given)
+def test_an_undocumented_response_is_an_error(scripted, given, message):
+    client, responses, _ = scripted
+    responses.append(given)
     with pytest.raises(orstats.errors.BadResponseError, match=message):
         orstats.list_ids(START, UNTIL, client=client)
 
 
 def test_a_minute_with_too_many_generations_is_reported(scripted):
-    client, answers, _ = scripted
-    answers.append(answer([{"generation_id": f"gen-{n}", "request_count": "1"} for n in range(5)], truncated=True))
-    with pytest.warns(UserWarning, match="More than 5 generations in the minute starting .* is incomplete") as said:
+    client, responses, _ = scripted
+    responses.append(response([{"generation_id": f"gen-{n}", "request_count": "1"} for n in range(5)], truncated=True))
+    with pytest.warns(UserWarning, match="More than 5 generations in the minute starting .* is incomplete") as warned:
         ids = orstats.list_ids(UNTIL - timedelta(minutes=1), UNTIL, client=client)
     assert ids == [f"gen-{n}" for n in range(5)]
-    assert said[0].filename == __file__
+    assert warned[0].filename == __file__
 
 
-def test_rows_without_an_id_are_counted(scripted):
-    client, answers, _ = scripted
-    answers.append(answer([{"generation_id": None}, {"generation_id": "gen-1"}]))
+def test_rows_without_an_id_are_skipped_and_counted(scripted):
+    client, responses, _ = scripted
+    responses.append(response([{"generation_id": None}, {"generation_id": "gen-1"}]))
     with pytest.warns(UserWarning, match="Skipped 1 of 2 usage rows"):
         assert orstats.list_ids(START, UNTIL, client=client) == ["gen-1"]
 
 
 def listed(*names, **more):
-    return answer([{"generation_id": name, "request_count": "1"} for name in names], **more)
+    return response([{"generation_id": name, "request_count": "1"} for name in names], **more)
 
 
 def hours(**counts):
     times = {name: f"2026-06-01T{name.removeprefix('h')}:00:00Z" for name in counts}
-    return answer([{"created_at__hour": times[name], "request_count": str(n)} for name, n in counts.items()])
+    return response([{"created_at__hour": times[name], "request_count": str(n)} for name, n in counts.items()])
 
 
 FIRST, LAST = datetime(2026, 6, 1, 8, tzinfo=UTC), datetime(2026, 6, 1, 10, tzinfo=UTC)
 
 
 def test_cached_window_is_listed_again_where_the_account_counts_more(scripted, tmp_path):
-    client, answers, asked = scripted
-    answers += [listed("gen-1", "gen-2")]
-    ask = partial(orstats.list_ids, client=client, archive=tmp_path)
-    assert ask(FIRST, LAST) == ["gen-1", "gen-2"]
-    answers += [hours(h08=1, h09=1)]
-    assert ask(FIRST, LAST) == ["gen-1", "gen-2"]
-    assert asked[-1]["granularity"] == "hour"
-    answers += [hours(h08=1, h09=2), listed("gen-1", "gen-2", "gen-3")]
-    assert ask(FIRST, LAST) == ["gen-1", "gen-2", "gen-3"]
-    answers += [hours(h08=1, h09=2)]
-    assert ask(FIRST, LAST) == ["gen-1", "gen-2", "gen-3"]
-    assert not answers
+    client, responses, requested = scripted
+    responses += [listed("gen-1", "gen-2")]
+    list_ids = partial(orstats.list_ids, client=client, archive=tmp_path)
+    assert list_ids(FIRST, LAST) == ["gen-1", "gen-2"]
+    responses += [hours(h08=1, h09=1)]
+    assert list_ids(FIRST, LAST) == ["gen-1", "gen-2"]
+    assert requested[-1]["granularity"] == "hour"
+    responses += [hours(h08=1, h09=2), listed("gen-1", "gen-2", "gen-3")]
+    assert list_ids(FIRST, LAST) == ["gen-1", "gen-2", "gen-3"]
+    responses += [hours(h08=1, h09=2)]
+    assert list_ids(FIRST, LAST) == ["gen-1", "gen-2", "gen-3"]
+    assert not responses
 
 
 def test_only_the_hours_that_the_account_counts_more_in_are_listed_again(scripted, tmp_path):
-    client, answers, asked = scripted
-    ask = partial(orstats.list_ids, client=client, archive=tmp_path)
-    answers += [listed("gen-1"), listed("gen-2")]
+    client, responses, requested = scripted
+    list_ids = partial(orstats.list_ids, client=client, archive=tmp_path)
+    responses += [listed("gen-1"), listed("gen-2")]
     nine = LAST - timedelta(hours=1)
-    assert ask(FIRST, nine) + ask(nine, LAST) == ["gen-1", "gen-2"]
-    answers += [hours(h08=1, h09=2), listed("gen-2", "gen-3")]
-    assert ask(FIRST, LAST) == ["gen-1", "gen-2", "gen-3"]
-    assert asked[-1]["time_range"]["start"] == "2026-06-01T09:00:00Z"
-    assert not answers
+    assert list_ids(FIRST, nine) + list_ids(nine, LAST) == ["gen-1", "gen-2"]
+    responses += [hours(h08=1, h09=2), listed("gen-2", "gen-3")]
+    assert list_ids(FIRST, LAST) == ["gen-1", "gen-2", "gen-3"]
+    assert requested[-1]["time_range"]["start"] == "2026-06-01T09:00:00Z"
+    assert not responses
 
 
 def test_generations_that_the_account_counts_but_does_not_list_are_reported_once(scripted, tmp_path):
-    client, answers, _ = scripted
-    ask = partial(orstats.list_ids, client=client, archive=tmp_path)
-    answers += [listed("gen-1"), hours(h08=3), listed("gen-1"), hours(h08=3)]
-    assert ask(FIRST, LAST) == ["gen-1"]
+    client, responses, _ = scripted
+    list_ids = partial(orstats.list_ids, client=client, archive=tmp_path)
+    responses += [listed("gen-1"), hours(h08=3), listed("gen-1"), hours(h08=3)]
+    assert list_ids(FIRST, LAST) == ["gen-1"]
     with pytest.warns(UserWarning, match=r"counts 3 generations from .* but lists only 1\. .* not be available yet"):
-        assert ask(FIRST, LAST) == ["gen-1"]
-    assert ask(FIRST, LAST) == ["gen-1"]
-    assert not answers
+        assert list_ids(FIRST, LAST) == ["gen-1"]
+    assert list_ids(FIRST, LAST) == ["gen-1"]
+    assert not responses
 
 
 def test_cache_is_used_when_the_counts_cannot_be_compared(scripted, tmp_path):
-    client, answers, _ = scripted
-    ask = partial(orstats.list_ids, client=client, archive=tmp_path)
-    answers += [listed("gen-1"), answer([{"request_count": "1"}])]
-    assert ask(FIRST, LAST) == ["gen-1"]
+    client, responses, _ = scripted
+    list_ids = partial(orstats.list_ids, client=client, archive=tmp_path)
+    responses += [listed("gen-1"), response([{"request_count": "1"}])]
+    assert list_ids(FIRST, LAST) == ["gen-1"]
     with pytest.warns(UserWarning, match="could not be compared with the account's counts"):
-        assert ask(FIRST, LAST) == ["gen-1"]
+        assert list_ids(FIRST, LAST) == ["gen-1"]
