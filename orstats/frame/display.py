@@ -42,6 +42,8 @@ _IMPORTANT: Final = (
     *("share", "tokens_total", "account_usd", "usd", "missing", "what_if_usd", "latency_p50", "latency_p95"),
     *("failed", "failed_share", "failed_attempts", "failed_attempt_share", "attempts", "failed_cost_usd"),
 )
+#: Characters of a row label, such as the name of a model, that notebooks need not wrap.
+_LABEL_IN_ONE_LINE: Final = 48
 
 
 class ReportFrame(pd.DataFrame):
@@ -104,6 +106,9 @@ class ReportFrame(pd.DataFrame):
             "{text-align:left!important}"
             for name in left
         )
+        if all(len(cell) <= _LABEL_IN_ONE_LINE for column in labels for cell in column.cells):
+            left = [*left, "orstats-labels"]
+            style += ".orstats-labels tbody th{white-space:nowrap}"
         with pd.option_context("display.max_colwidth", None):
             # Without these classes, text between two dollar signs would be shown as mathematics.
             table = text.to_html(

@@ -135,7 +135,7 @@ def _tokens(ok: pd.DataFrame, asked: int) -> list[Row]:
     for name, note in _SUMMED_TOKENS.items():
         silent = int(ok[name].isna().sum())
         tokens = _total(ok[name], ok, asked, lambda known: int(known.sum()))
-        rows.append((name, tokens, "tokens", f"{note}; not in it, not said: {silent} ids" if silent else note))
+        rows.append((name, tokens, "tokens", f"{note}; {silent:,} ids without this count excluded" if silent else note))
     return rows
 
 

@@ -158,7 +158,7 @@ def test_summary_adds_up_the_tokens_and_says_how_many_are_silent():
     assert figures.loc["native_tokens_completion", "value"] == 5
     assert figures.loc["native_tokens_reasoning", "value"] == 2
     assert figures.loc["native_tokens_cached", "value"] == 4
-    assert figures.loc["native_tokens_completion", "note"] == "billed; not in it, not said: 3 ids"
+    assert figures.loc["native_tokens_completion", "note"] == "billed; 3 ids without this count excluded"
 
 
 def test_summary_gives_the_span():
