@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import calendar
-import difflib
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from orstats._warn import warn_caller
 from orstats.errors import ConfigError
+from orstats.text.suggest import did_you_mean, similar
 from orstats.text.time_zones import clock, first_moment, zone_of
 
 Moment = datetime | date | str
@@ -118,7 +118,7 @@ def _unknown(value: object) -> ConfigError:
         return ConfigError(
             f"Unknown time {shown}. Use 2026-03-01, 2026-03-01T08:00+01:00, today, yesterday, 7d or 24h."
         )
-    return ConfigError(f"Unknown time {shown}. Did you mean {near!r}?")
+    return ConfigError(f"Unknown time {shown}.{did_you_mean([near])}")
 
 
 def _nearest(text: str) -> str | None:
@@ -134,7 +134,7 @@ def _nearest(text: str) -> str | None:
         month, on = (second, first) if read[2] == "." else (first, second)
         day = _calendar_day(int(read[4]), month, on)
     if day is None or read is None:
-        return next(iter(difflib.get_close_matches(text, _WORDS, 1, 0.6)), None)
+        return next(iter(similar(text, _WORDS)), None)
     return day + _time_of_day(read[read.re.groups])
 
 

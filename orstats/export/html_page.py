@@ -15,7 +15,7 @@ from orstats.export.atomic_file import Target
 from orstats.export.html_elements import escape, name
 from orstats.frame.summary import SUMMARY_COLUMNS
 from orstats.frame.validation import require
-from orstats.reports.chart_data import ok_rows
+from orstats.reports.chart_data import fetched_rows
 from orstats.reports.cost_tokens_latency import COST_COLUMNS
 from orstats.reports.periods import freq_of, utc_times
 from orstats.text.format import count
@@ -108,7 +108,7 @@ def page(df: pd.DataFrame, *, title: str | None = None, tz: str = "UTC", freq: s
         parts.cost_table(df, "model", "Cost per model"),
         parts.cost_table(df, "provider_name", "Cost per provider"),
     ]
-    if ok_rows(df)["external_user"].notna().any():
+    if fetched_rows(df)["external_user"].notna().any():
         body.append(parts.cost_table(df, "external_user", "Cost per user"))
     body += [
         parts.latency_table(df),
@@ -130,8 +130,8 @@ def page(df: pd.DataFrame, *, title: str | None = None, tz: str = "UTC", freq: s
 
 
 def _about(df: pd.DataFrame, zone: str) -> str:
-    made = f"{count(len(ok_rows(df)))} generations"
-    created = pd.Series(utc_times(ok_rows(df)["created_at"])).dt.tz_localize("UTC").dropna()
+    made = f"{count(len(fetched_rows(df)))} generations"
+    created = pd.Series(utc_times(fetched_rows(df)["created_at"])).dt.tz_localize("UTC").dropna()
     if created.empty:
         return f"{made}. Times in {zone}."
     first, last = (moment.tz_convert(clock(zone)).strftime("%d %B %Y") for moment in (created.min(), created.max()))

@@ -11,7 +11,7 @@ from orstats.export.html_elements import Column, cards, log_link, name, note, se
 from orstats.frame.schema import FIELDS
 from orstats.frame.status import advice_for
 from orstats.frame.summary import summary
-from orstats.reports.chart_data import ok_rows, timeline
+from orstats.reports.chart_data import fetched_rows, timeline
 from orstats.reports.cost_tokens_latency import cost_by, latency_by
 from orstats.reports.coverage import coverage
 from orstats.reports.failures import failures_by
@@ -65,7 +65,7 @@ def headline(df: pd.DataFrame) -> str:
     if totals["cost_unknown"]:  # what is known of these is in the parts, which are more than the whole then
         parts = f"{count(totals['cost_unknown'])} of unknown cost not in it; with these {parts}"
     prompt, completion = totals["native_tokens_prompt"], totals["native_tokens_completion"]
-    ok = ok_rows(df)
+    ok = fetched_rows(df)
     total = ok["tokens_total"].sum(min_count=1)  # as the tables below add up: of what says both
     saved = ok["cache_discount"].sum(min_count=1)
     figures = [
@@ -108,7 +108,7 @@ def _refused(df: pd.DataFrame) -> tuple[str, str, str]:
 def over_time(df: pd.DataFrame, freq: str, tz: str) -> str:
     """Draw the cost over time."""
     title = "Cost over time"
-    bars = timeline(ok_rows(df), ["model"], "cost_usd", freq=freq, tz=tz, most=draw.MOST)
+    bars = timeline(fetched_rows(df), ["model"], "cost_usd", freq=freq, tz=tz, most=draw.MOST)
     if bars is None or not bars.amounts.any():
         return section(title, note(_NOTHING))
     about = f"Cost by {bars.unit} in {tz} and model"
@@ -223,7 +223,7 @@ def _failure_cells(row: pd.Series[Any]) -> list[str]:
 
 def most_by(df: pd.DataFrame, measure: str, title: str, tz: str) -> str:
     """Make the table of the generations with the most of a measure, each linked to the vendor's page of it."""
-    ok = ok_rows(df)
+    ok = fetched_rows(df)
     chosen = ok.loc[ok[measure].gt(0).fillna(value=False).astype(bool)]
     chosen = chosen.sort_values(measure, ascending=False, kind="stable", na_position="last").head(_MOST_ROWS)
     if chosen.empty:

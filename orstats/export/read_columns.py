@@ -14,8 +14,8 @@ from orstats._warn import warn_caller
 from orstats.errors import ReadError
 from orstats.frame import arrow
 from orstats.frame.build import pandas_array
+from orstats.frame.cast import DecimalMark, cast
 from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field, Kind
-from orstats.frame.validation import DecimalMark, cast
 
 #: Columns of the vendor's Activity export, and the fields that they are.
 ACTIVITY_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(

@@ -9,8 +9,9 @@ import pandas as pd
 
 from orstats.errors import ConfigError
 from orstats.frame.build import empty_frame
+from orstats.frame.cast import cast_columns
 from orstats.frame.schema import ID
-from orstats.frame.validation import by_id, cast_columns, equals, require_pandas
+from orstats.frame.validation import by_id, equals, require_pandas
 
 
 def combine(*frames: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:

@@ -1,94 +1,51 @@
-"""Cast columns to the kinds of the field table, whatever pandas, a spreadsheet or a database made of them.
-
-A DataFrame that was saved and read back has flags as text, counts as floats and times as text or numbers. Every
-report, plot and export reads its columns through this module: what can be cast without doubt is cast, and anything
-else is a :class:`~orstats.errors.ColumnError` that names the column and the value.
-"""
+"""What a DataFrame must have to be used: its columns, its ids, and keys to group by. The same for every engine."""
 
 from __future__ import annotations
 
-import datetime as dt
-import math
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from decimal import Decimal
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import narwhals as nw
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from orstats._warn import warn_caller
-from orstats.errors import ColumnError, ConfigError, DuplicateIdsWarning
-from orstats.frame import arrow, coerce
-from orstats.frame.build import pandas_array, pandas_dtype
-from orstats.frame.schema import FIELDS, ID, Field, Kind
+from orstats.errors import ConfigError, DuplicateIdsWarning
+from orstats.frame.cast import Frame, cast_columns
+from orstats.frame.schema import ID
+from orstats.text.suggest import unknown
 
-Frame = nw.DataFrame[Any] | nw.LazyFrame[Any]
-DecimalMark = Literal[".", ","]
+By = str | Sequence[str] | None
 
-# Spreadsheets write TRUE and FALSE in the language of the user.
-_TRUE: Final = frozenset(
-    (
-        *("true", "t", "yes", "y", "1", "1.0", "wahr", "ja", "vrai", "oui"),
-        *("verdadero", "sí", "verdadeiro", "sim", "vero"),
-    )
-)
-_FALSE: Final = frozenset(("false", "f", "no", "n", "0", "0.0", "falsch", "nein", "faux", "non", "falso", "não"))
-# What programs write where a value is missing.
-_BLANK: Final = frozenset(("", "nan", "na", "n/a", "null", "none", "<na>", "nat", "\\n", "#n/a"))
-_EXPECTED: Final[Mapping[Kind, str]] = MappingProxyType(
-    {
-        "text": "text",
-        "json": "JSON text",
-        "count": "whole numbers",
-        "flag": "true or false",
-        "number": "numbers",
-        "time": "times, such as 2026-11-23T10:00:00Z",
-    }
-)
-_GROUPED: Final = re.compile(r"[+-]?\d{1,3}([.,])\d{3}")
-_DATE: Final = re.compile(
-    r"(?P<a>\d{1,4})(?P<mark>[./-])(?P<b>\d{1,2})(?P=mark)(?P<c>\d{1,4})"
-    r"(?:,?[T ]+(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?"
-    r"\s*(?P<half>[AaPp])?\.?[Mm]?\.?)?"
-)
-# Numbers that stand for times: days since 1899-12-30, as spreadsheets count, then Unix s, ms, us and ns.
-_DAYS: Final = (20_000, 80_000)
-_EPOCHS: Final = ((1e8, 1e11, 1e6), (1e11, 1e14, 1e3), (1e14, 1e17, 1.0), (1e17, 1e20, 1e-3))
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_DAY_US: Final = 86_400_000_000
-_EXCEL_EPOCH: Final = 25_569
-_OFFSET: Final = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$"
-#: In ``attrs`` of frames that were checked: how many rows repeat an id.
+#: Key of ``attrs`` of a DataFrame that was checked: how many rows repeat an id.
 _DUPLICATES: Final = "orstats.duplicates"
-#: A frame with one of these and ids has generations, which are added up.
+#: A DataFrame with ids and one of these columns has generations, which are added up.
 _AMOUNTS: Final = frozenset({"cost_usd", "total_cost", "tokens_total"})
 
 
 def require(df: pd.DataFrame, columns: Sequence[str], *, indexed: bool = False, unique: bool = False) -> pd.DataFrame:
-    """Return the frame with the columns that are read of it in their declared dtypes."""
+    """Check that a DataFrame has some columns, and return it with them cast to their declared dtypes."""
     require_pandas(df)
-    if absent := [name for name in columns if name not in df.columns and name != df.index.name]:
-        raise ConfigError(f"The DataFrame is missing {', '.join(absent)}; pass the result of orstats.fetch().")
+    require_columns([*df.columns, df.index.name], columns)
     check_names(df.columns)
     df = by_id(df)
     if indexed and df.index.name != ID.name:
-        raise ConfigError("The frame is not indexed by id; give it as df.set_index('id').")
+        raise ConfigError("The DataFrame is not indexed by id. Pass df.set_index('id').")
     return cast_columns(check_duplicates(df) if unique else df, columns)
 
 
-def equals(values: pd.Series[Any], value: Any) -> pd.Series[bool]:
-    """Compare; a missing value is not equal."""
-    return values.eq(value).fillna(value=False).astype(bool)
+def require_columns(have: Sequence[Any], names: Sequence[str]) -> None:
+    """Raise ConfigError for columns that a DataFrame does not have."""
+    if absent := [name for name in names if name not in have]:
+        raise ConfigError(f"The DataFrame is missing {', '.join(absent)}; pass the result of orstats.fetch().")
 
 
-def by_id(df: pd.DataFrame) -> pd.DataFrame:
-    """Make a column ``id`` the index, if it is not."""
-    return df if df.index.name == ID.name or list(df.columns).count(ID.name) != 1 else df.set_index(ID.name)
+def require_pandas(df: object) -> None:
+    """Raise ConfigError for anything but a pandas DataFrame."""
+    if not isinstance(df, pd.DataFrame):
+        raise ConfigError(
+            f"This takes a pandas DataFrame, not {type(df).__module__}.{type(df).__qualname__}. Convert it first: "
+            "Polars frames have to_pandas(), DuckDB relations df(), Spark DataFrames toPandas(), Series to_frame()."
+        )
 
 
 def check_names(columns: pd.Index[Any] | Sequence[str]) -> None:
@@ -100,24 +57,65 @@ def check_names(columns: pd.Index[Any] | Sequence[str]) -> None:
         raise ConfigError(f"Column names must be unique, but {names[names.duplicated()][0]!r} occurs more than once.")
 
 
-def require_pandas(df: object) -> None:
-    """Raise ConfigError for everything but a pandas DataFrame.
+def equals(values: pd.Series[Any], value: Any) -> pd.Series[bool]:
+    """Compare; a missing value is not equal."""
+    return values.eq(value).fillna(value=False).astype(bool)
 
-    Examples
-    --------
-    >>> require_pandas([1])
-    Traceback (most recent call last):
-    orstats.errors.ConfigError: This takes a pandas DataFrame, not builtins.list. Convert it first: frames ...
-    """
-    if not isinstance(df, pd.DataFrame):
+
+def by_id(df: pd.DataFrame) -> pd.DataFrame:
+    """Make the column ``id`` the index, if it is not."""
+    return df if df.index.name == ID.name or list(df.columns).count(ID.name) != 1 else df.set_index(ID.name)
+
+
+def ok_rows(frame: Frame) -> Frame:
+    """Return the rows whose record was fetched; all rows when there is no ``fetch_status``, as in an archive."""
+    if "fetch_status" not in frame.collect_schema().names():
+        return frame
+    is_ok = nw.col("fetch_status") == "ok"
+    if isinstance(frame, nw.DataFrame) and frame.select(is_ok.all()).item():
+        return frame
+    return frame.filter(is_ok)
+
+
+def group_keys(frame: Frame, by: By) -> list[str]:
+    """Return the columns to group by, each once."""
+    keys = list(dict.fromkeys(listed(by)))
+    schema = frame.collect_schema()
+    for name in keys:
+        if name not in schema:
+            raise ConfigError(unknown("column", name, schema.names(), hint="orstats.field_table() lists the columns."))
+        _check_groupable(frame, name, schema[name])
+    return keys
+
+
+def listed(by: By) -> list[str]:
+    """Return the column names in a ``by`` argument."""
+    names: list[Any] = [] if by is None else [by] if isinstance(by, str) or not isinstance(by, Iterable) else list(by)
+    if not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"by must be a column name or a list of column names, got {repr(by)[:80]}.")
+    return names
+
+
+def _check_groupable(frame: Frame, name: str, dtype: Any) -> None:
+    """Refuse values that not every engine can compare."""
+    native: Any = frame.to_native()
+    is_unnamed = isinstance(dtype, nw.Object | nw.Unknown)  # narwhals has no name for the type
+    if is_unnamed and frame.implementation.is_pandas():
+        is_mixed = pd.api.types.infer_dtype(native[name], skipna=True) in {"mixed", "mixed-integer"}
+    elif isinstance(dtype, nw.Unknown):  # in DuckDB and Polars a column of nulls only has such a type
+        is_mixed = frame.implementation.is_polars() and str(native.collect_schema()[name]) != "Null"
+        is_mixed = is_mixed or not (frame.implementation.is_polars() or frame.implementation.is_duckdb())
+    else:
+        is_mixed = is_unnamed or dtype.is_nested()
+    if is_mixed:
         raise ConfigError(
-            f"This takes a pandas DataFrame, not {type(df).__module__}.{type(df).__qualname__}. Convert it first: "
-            "frames of Polars have to_pandas(), of DuckDB df(), of Spark toPandas(); a Series has to_frame()."
+            f"Cannot group by {name!r}: its values are lists, mappings or of several types ({dtype}). "
+            "Convert them to text first."
         )
 
 
 def check_duplicates(df: pd.DataFrame) -> pd.DataFrame:
-    """Warn, at the caller's line, of rows that repeat an id; what is returned is not checked again."""
+    """Warn of rows that repeat an id, once for each DataFrame: the returned one is not checked again."""
     if _DUPLICATES in df.attrs:
         return df
     warn_duplicates(df)
@@ -127,7 +125,7 @@ def check_duplicates(df: pd.DataFrame) -> pd.DataFrame:
 
 
 def warn_duplicates(frame: pd.DataFrame | Frame) -> None:
-    """Warn, at the caller's line, if rows of generations have the same id: sums count them twice."""
+    """Warn, at the caller's line, if several rows of generations have the same id: sums count them twice."""
     names = frame.columns if isinstance(frame, pd.DataFrame) else frame.collect_schema().names()
     if not _AMOUNTS.isdisjoint(names) and (repeated := count_duplicates(frame)):
         warn_caller(
@@ -138,7 +136,7 @@ def warn_duplicates(frame: pd.DataFrame | Frame) -> None:
 
 
 def count_duplicates(frame: pd.DataFrame | Frame) -> int:
-    """Count the rows whose id another row before has; 0 without ids, and of Spark, which would run a job for it."""
+    """Count the rows that repeat the id of an earlier row; 0 for Spark, which would run a job for it."""
     if isinstance(frame, nw.DataFrame) and frame.implementation.is_pandas():
         frame = frame.to_native()
     if isinstance(frame, pd.DataFrame):
@@ -153,345 +151,3 @@ def count_duplicates(frame: pd.DataFrame | Frame) -> int:
     collected = counted.collect() if isinstance(counted, nw.LazyFrame) else counted
     rows, distinct = collected.row(0)
     return int(rows) - int(distinct) if rows else 0
-
-
-def cast_columns(
-    df: pd.DataFrame,
-    names: Collection[str],
-    fields: Mapping[str, Field] = FIELDS,
-    decimal: DecimalMark | None = None,
-) -> pd.DataFrame:
-    """Cast the named columns that the field table has, and the index ``id``; equal frames are returned as they are."""
-    if not df.columns.is_unique:
-        return df
-    changed = {}
-    for name in names:
-        field = fields.get(name)
-        if field is not None and name in df.columns and df[name].dtype != pandas_dtype(field):
-            changed[name] = pandas_array(field, cast(values_of(df[name]), field, decimal=decimal))
-    return df.assign(**changed) if changed else df
-
-
-def cast_frame(frame: Frame, names: Collection[str]) -> Frame:
-    """Do the same for a frame of any engine; lazy frames get expressions."""
-    native: Any = frame.to_native()
-    if frame.implementation.is_pandas():
-        return frame_of(cast_columns(native, names))
-    schema = frame.collect_schema()
-    wrong = [FIELDS[name] for name in names if name in FIELDS and not _has_kind(schema[name], FIELDS[name].kind)]
-    if not wrong:
-        return frame
-    if isinstance(frame, nw.DataFrame):
-        engine = nw.get_native_namespace(frame)
-        columns = {field.name: cast(frame[field.name].to_arrow(), field) for field in wrong}
-        return frame_of(native.with_columns(engine.from_arrow(column).alias(name) for name, column in columns.items()))
-    for field in wrong:
-        if field.kind == "time" and (schema[field.name].is_numeric() or schema[field.name] == nw.Boolean):
-            raise _refused(field, f"a column of {schema[field.name]}")  # the engine itself would fail, and later
-    if frame.implementation.is_duckdb():
-        native = native.project(f"* REPLACE ({', '.join(map(_sql, wrong))})")
-        return frame_of(native)
-    if frame.implementation.is_polars():
-        col = nw.get_native_namespace(frame).col
-        moments = [field.name for field in wrong if field.kind == "time" and schema[field.name] == nw.String]
-        if moments:
-            frame = frame_of(native.with_columns(col(moments).str.to_datetime(time_unit="us", time_zone="UTC")))
-            wrong = [field for field in wrong if field.name not in moments]
-    return frame.with_columns(_lazily(field, schema[field.name]).alias(field.name) for field in wrong)
-
-
-def frame_of(native: Any) -> Frame:
-    """Wrap a native frame that is known to be of one of the engines."""
-    wrapped: Frame = nw.from_native(native)
-    return wrapped
-
-
-def _has_kind(dtype: Any, kind: Kind) -> bool:
-    if kind == "time":
-        return isinstance(dtype, nw.Datetime) and (dtype.time_zone is not None)
-    if kind == "count":
-        return bool(dtype.is_integer())
-    if kind == "number":
-        return bool(dtype.is_numeric())
-    if kind == "flag":
-        return isinstance(dtype, nw.Boolean)
-    return isinstance(dtype, nw.String | nw.Categorical | nw.Enum)
-
-
-def _sql(field: Field) -> str:
-    """Cast a column in DuckDB's SQL."""
-    name = f'"{field.name}"'
-    text = f"nullif(trim(CAST({name} AS VARCHAR)), '')"
-    listed = {flag: ", ".join(f"'{one}'" for one in sorted(words)) for flag, words in ((True, _TRUE), (False, _FALSE))}
-    cases = " ".join(f"WHEN lower({text}) IN ({words}) THEN {flag}" for flag, words in listed.items())
-    casts: dict[Kind, str] = {
-        "text": f"CAST({name} AS VARCHAR)",
-        "json": f"CAST(CASE WHEN typeof({name}) IN ('VARCHAR', 'JSON') THEN {name} ELSE to_json({name}) END "
-        "AS VARCHAR)",
-        "count": f"CAST(CAST({text} AS DOUBLE) AS BIGINT)",
-        "number": f"CAST({text} AS DOUBLE)",
-        "flag": f"CASE {cases} END",
-        "time": f"CASE WHEN regexp_matches({text}, '{_OFFSET}') THEN CAST({text} AS TIMESTAMPTZ) "
-        f"ELSE timezone('UTC', CAST({text} AS TIMESTAMP)) END",
-    }
-    return f"{casts[field.kind]} AS {name}"
-
-
-def _lazily(field: Field, dtype: Any) -> nw.Expr:
-    """Cast a column of Spark or a Polars LazyFrame."""
-    column = nw.col(field.name)
-    if isinstance(dtype, nw.String):
-        column = nw.when(column.str.strip_chars() != "").then(column.str.strip_chars())
-        if field.kind == "flag":
-            lower = column.str.to_lowercase()
-            return (
-                nw.when(lower.is_in(sorted(_TRUE)))
-                .then(nw.lit(value=True))
-                .otherwise(nw.when(lower.is_in(sorted(_FALSE))).then(nw.lit(value=False)))
-            )
-        if field.kind == "count":
-            column = column.cast(nw.Float64)
-    elif field.kind == "flag":
-        return nw.when(~column.is_null()).then(column.cast(nw.Float64) == 1.0)
-    types: dict[Kind, Any] = {
-        "text": nw.String(),
-        "json": nw.String(),
-        "count": nw.Int64(),
-        "number": nw.Float64(),
-        "time": nw.Datetime("us", "UTC"),
-    }
-    return column.cast(types[field.kind])
-
-
-def values_of(column: pd.Series[Any]) -> pa.ChunkedArray | list[Any]:
-    """Return a pandas column as Arrow if its values are of one kind, else as a list with None for what is missing."""
-    try:
-        array = pa.array(column.array, from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        array = None
-    if array is not None and not pa.types.is_nested(array.type):
-        return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
-    return [None if _is_missing(value) else value for value in column.to_list()]
-
-
-def _is_blank(text: str) -> bool:
-    return text.strip().lower() in _BLANK
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
-
-
-def cast(
-    values: pa.ChunkedArray | pa.Array | Sequence[Any], field: Field, *, decimal: DecimalMark | None = None
-) -> pa.ChunkedArray | pa.Array:
-    """Cast values of any kind to a field's.
-
-    Examples
-    --------
-    >>> cast(["TRUE", "no", 1.0, None], FIELDS["is_byok"]).to_pylist()
-    [True, False, True, None]
-    >>> cast(["1.234,5", "0,07"], FIELDS["total_cost"]).to_pylist()
-    [1234.5, 0.07]
-    """
-    wanted = arrow.TYPES[field.kind]
-    if isinstance(values, pa.Array):
-        values = pa.chunked_array([values])
-    if isinstance(values, pa.ChunkedArray):
-        if pa.types.is_dictionary(values.type):
-            values = values.cast(values.type.value_type)
-        found = _at_once(values, field.kind)
-        if found is not None:
-            return found
-        distinct = pc.unique(values)
-        places = pc.index_in(values, value_set=distinct)
-        return cast(distinct.to_pylist(), field, decimal=decimal).take(places)
-    read = _reader(field, values, decimal)
-    found = []
-    for value in values:
-        blank = _is_missing(value) or (isinstance(value, str) and field.kind != "text" and _is_blank(value))
-        one = None if blank else read(value)
-        if one is None and not blank:
-            raise _refused(field, value)
-        found.append(one)
-    return pa.array(found, pa.int64()).cast(wanted) if field.kind == "time" else pa.array(found, wanted)
-
-
-def _at_once(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray | None:  # noqa: PLR0911 - one for each kind
-    """Cast a whole column that Arrow can cast, or return None."""
-    have, wanted = values.type, arrow.TYPES[kind]
-    if pa.types.is_null(have) or have == wanted:
-        return values.cast(wanted)
-    if kind in ("text", "json"):
-        return values.cast(wanted) if pa.types.is_large_string(have) or pa.types.is_string_view(have) else None
-    if kind == "time" and (pa.types.is_timestamp(have) or pa.types.is_date(have)):
-        return values.cast(pa.timestamp("us", getattr(have, "tz", None)), safe=False).cast(wanted)
-    if kind == "time" and (pa.types.is_string(have) or pa.types.is_large_string(have)):
-        return arrow.usual_times(values)
-    if kind == "number" and (pa.types.is_integer(have) or pa.types.is_floating(have) or pa.types.is_decimal(have)):
-        numbers = values.cast(wanted, safe=False)
-        return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, wanted))
-    if kind == "count" and pa.types.is_integer(have):
-        return values.cast(wanted)
-    return None
-
-
-def _refused(field: Field, value: Any) -> ColumnError:
-    return ColumnError(
-        f"Column {field.name!r} must hold {_EXPECTED[field.kind]}, got {value!r:.80}. "
-        f"Convert it first, read the file with orstats.read, or drop the column.",
-        column=field.name,
-        value=value,
-    )
-
-
-def _reader(field: Field, values: Sequence[Any], decimal: DecimalMark | None) -> Callable[[Any], Any]:
-    """Return the function that reads one value of a column, or gives None."""
-    match field.kind:
-        case "text":
-            return _text
-        case "json":
-            return lambda value: value if isinstance(value, str) else coerce.json_text(_plain(value))
-        case "flag":
-            return _flag
-        case "time":
-            day_first = _day_first([value for value in values if isinstance(value, str)])
-            return lambda value: _time(value, day_first)
-    mark = decimal or decimal_mark(value for value in values if isinstance(value, str))
-    if field.kind == "count":
-        return lambda value: coerce.count(_number(value, mark))
-    return lambda value: _number(value, mark)
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))  # pandas makes floats of whole numbers beside missing ones
-    if isinstance(value, int | float | Decimal | np.number):
-        return str(value)
-    return coerce.text(value) if isinstance(value, str) else coerce.text(str(value))
-
-
-def _plain(value: Any) -> Any:
-    """Make lists of NumPy arrays, as Parquet readers give them."""
-    if isinstance(value, np.ndarray):
-        return [_plain(one) for one in value.tolist()]
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _flag(value: Any) -> bool | None:
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    written = str(value).strip().lower()
-    return True if written in _TRUE else False if written in _FALSE else None
-
-
-def decimal_mark(texts: Any) -> DecimalMark | None:
-    """Find the decimal mark of numbers in text; None if nothing tells it.
-
-    Examples
-    --------
-    >>> decimal_mark(["1,234.5"]), decimal_mark(["0,5"]), decimal_mark(["1,234"]), decimal_mark(["12"])
-    ('.', ',', None, None)
-    """
-    for one in texts:
-        written = one.strip().lstrip("$€ ")
-        marks: list[DecimalMark] = ["." if mark == "." else "," for mark in written if mark in ".,"]
-        if len(set(marks)) > 1:
-            return marks[-1]
-        if len(marks) > 1:  # it comes several times: it separates thousands
-            return "," if marks[0] == "." else "."
-        if marks and (not _GROUPED.fullmatch(written) or written.lstrip("+-").startswith("0")):
-            return marks[0]
-    return None
-
-
-def _number(value: Any, mark: DecimalMark | None) -> float | None:
-    if isinstance(value, bool | np.bool_):
-        return None
-    if isinstance(value, int | float | Decimal | np.number):
-        found = float(value)
-        return found if math.isfinite(found) else None
-    if not isinstance(value, str):
-        return None
-    written = re.sub(r"[\s\u00a0\u202f'\u2019$€]", "", value)
-    if mark is None and "," in written:
-        return None  # 1,234 may be a thousand or one
-    if mark == ",":
-        written = written.replace(".", "").replace(",", ".")
-    return coerce.number(written.replace(",", "").removeprefix("+"))
-
-
-def _time(value: Any, day_first: bool | None) -> int | None:
-    """Return microseconds since 1970 UTC; a time without an offset is UTC."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, dt.date | np.datetime64):  # datetime and pandas.Timestamp are dates
-        moment = pd.Timestamp(value)
-        utc = (moment.tz_localize("UTC") if moment.tzinfo is None else moment).to_pydatetime(warn=False)
-        return (utc - _EPOCH) // dt.timedelta(microseconds=1)
-    if isinstance(value, int | float | np.number):
-        return _epoch(float(value))
-    if not isinstance(value, str):
-        return None
-    written = re.sub(r"\s*(UTC|GMT)$", "Z", value.strip(), flags=re.IGNORECASE)
-    found = coerce.time(written)
-    if found is not None:
-        return found
-    number = coerce.number(written)
-    return _local_time(written, day_first) if number is None else _epoch(number)
-
-
-def _epoch(number: float) -> int | None:
-    if _DAYS[0] <= number <= _DAYS[1]:
-        return round((number - _EXCEL_EPOCH) * _DAY_US / 1000) * 1000
-    return next((round(number * scale) for least, most, scale in _EPOCHS if least <= number < most), None)
-
-
-def _local_time(written: str, day_first: bool | None) -> int | None:
-    """Read a time as spreadsheets write it in one country or another."""
-    match = _DATE.fullmatch(written)
-    if match is None:
-        return None
-    a, b, c = (int(match[name]) for name in "abc")
-    if len(match["a"]) == 4:  # noqa: PLR2004 - digits of a year
-        year, month, day = a, b, c
-    elif match["mark"] == "." or day_first:
-        day, month, year = a, b, c
-    elif day_first is None and a != b:
-        return None
-    else:
-        month, day, year = a, b, c
-    hour = int(match["hour"] or 0)
-    if match["half"]:
-        hour = hour % 12 + (12 if match["half"] in "pP" else 0)
-    part = int((match["part"] or "0")[:6].ljust(6, "0"))
-    try:
-        moment = dt.datetime(
-            year + 2000 * (year < 100),  # noqa: PLR2004 - 26 is 2026
-            month,
-            day,
-            hour,
-            int(match["minute"] or 0),
-            int(match["second"] or 0),
-            part,
-            dt.UTC,
-        )
-    except ValueError:
-        return None
-    return _time(moment, None)
-
-
-def _day_first(texts: Sequence[str]) -> bool | None:
-    """Find out whether dates with slashes begin with the day; None if none of them tells."""
-    for one in texts:
-        match = _DATE.fullmatch(one.strip())
-        if match is not None and match["mark"] != "." and len(match["a"]) <= 2:  # noqa: PLR2004 - not a year
-            if int(match["a"]) > 12:  # noqa: PLR2004 - months
-                return True
-            if int(match["b"]) > 12:  # noqa: PLR2004 - months
-                return False
-    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -11,6 +10,7 @@ from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector, is_null_mark
 from orstats.ids.formats import ID_NAMES, is_generation_id, looks_like_id, plain_name, redact
 from orstats.ids.text import search_text
+from orstats.text.suggest import similar
 
 SAMPLE_ROWS: Final = 200
 """Rows that are looked at before a column is chosen."""
@@ -195,7 +195,7 @@ def no_such_column(column: str, names: Sequence[str], *, where: str) -> IdSource
     x.csv: Unknown column 'generationid'. Did you mean 'generation_id'? Columns: 'generation_id', 'cost'
     """
     wanted = plain_name(column)
-    near = [name for name in names if plain_name(name) == wanted] or difflib.get_close_matches(column, names, n=3)
+    near = [name for name in names if plain_name(name) == wanted] or similar(column, names)
     question = f" Did you mean {_listing(near, joint=' or ')}?" if near else ""
     return IdSourceError(f"{where}: Unknown column {redact(column)}.{question} Columns: {_listing(names)}")
 

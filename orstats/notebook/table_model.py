@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orstats.errors import ConfigError
+from orstats.frame.cast import cast_columns
 from orstats.frame.schema import ID
-from orstats.frame.validation import by_id, cast_columns, require_pandas, warn_duplicates
+from orstats.frame.validation import by_id, require_pandas, warn_duplicates
 
 Mask = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int64]

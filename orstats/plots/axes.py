@@ -1,57 +1,56 @@
-"""The house style of plots: on the figure it is given, without touching matplotlib's settings.
+"""The style of plots, applied to the given axes without changing matplotlib's settings.
 
-The background is transparent, and text and lines are of a grey that reads on white and on black alike, so that a plot
+The background is transparent, and text and lines are of a grey that is readable on white and on black, so that a plot
 looks right in light and dark notebooks. Names, titles and ticks take no more room than the axes have: neighbours in a
-figure of several plots never overlap. The colours can be told apart with colour-blind eyes; they are a choice of
-those of Okabe and Ito (https://jfly.uni-koeln.de/color/) without the yellow, which is too pale on white.
+figure of several plots never overlap. The colours, a selection from Okabe and Ito (https://jfly.uni-koeln.de/color/),
+can be distinguished by colour-blind readers; yellow is too pale on white.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final, Literal
-
-import pandas as pd
 
 from orstats.errors import MissingExtraError
 from orstats.text.sanitize import display_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-#: For groups in their order; as many as can be told apart.
+#: Colours of groups in their order; no more can be distinguished.
 COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-#: For what stands for all other groups.
+#: Colour of all other groups.
 OTHER_COLOUR: Final = "#999999"
-#: For text and lines: contrast 4.5 on white, 4.6 on black.
+#: Colour of text and lines: contrast 4.5 on white, 4.6 on black.
 INK: Final = "#767676"
-#: For the ticks of the x axis. IPython puts a white box behind a transparent plot in a dark notebook when all its tick
+#: Colour of the ticks of the x axis. In a dark notebook IPython puts a white box behind a transparent plot if all tick
 #: labels are darker than middle grey (``matplotlib_inline``, ``_fetch_figure_metadata``); these are just lighter.
 TICK_INK: Final = "#808080"
 
-#: Room that a character takes, inches: of the small and the medium bold font.
+#: Width of a character in inches: in the small font, in labels, and in the bold font of titles.
 _SMALL_INCHES, _LABEL_INCHES, _BOLD_INCHES = 0.085, 0.09, 0.105
-#: Room for a label of the x axis, and for a row with its name.
+#: Width of a label of the x axis, and height of a row with its name.
 _TICK_INCHES, _ROW_INCHES = 0.75, 0.22
-#: In axes narrower than this a legend beside the data would leave too little of them.
+#: In narrower axes a legend beside the data would leave too little room.
 _NARROW_INCHES: Final = 6.0
 _FEW_GROUPS: Final = 4
 _BAR_INCHES: Final = 0.3
-#: From the axes down to a legend below them: room for ticks and the label of the axis.
+#: From the axes down to a legend below them: the height of ticks and axis label.
 _BELOW_INCHES: Final = 0.5
 _LINE_INCHES: Final = 0.17
-#: Height that title, ticks, label and legend take from given axes.
+#: Height of title, ticks, label and legend in given axes.
 _AROUND_INCHES: Final = 1.0
-#: Of the width of axes, at most so much is for the names of rows, or for a legend.
+#: Largest share of the width of axes for the names of rows, or for a legend.
 _NAMES_SHARE: Final = 0.4
 _WIDTH_INCHES: Final = 8.0
 _CENT: Final = 0.01
 
 
 def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
-    """Return the axes to draw on, styled: those given, or new ones of a figure that is high enough for its rows."""
+    """Return the given axes, styled, or new ones in a figure that is high enough for its rows."""
     try:
         from matplotlib import pyplot as plt  # noqa: PLC0415 - an extra, and slow to load
     except ImportError as error:
@@ -62,7 +61,7 @@ def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
         figure.patch.set_alpha(0.0)
         ax.patch.set_alpha(0.0)
     elif (given := ax.get_figure(root=True)) is not None and given.get_layout_engine() is None:
-        given.set_layout_engine("constrained")  # or legends and names would lie over the neighbouring axes
+        given.set_layout_engine("constrained")  # else legends and names would overlap the neighbouring axes
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -73,10 +72,15 @@ def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
     return ax
 
 
-def width(ax: Axes) -> float:
-    """Return the width that axes have in their figure, names of rows included, in inches."""
+def _figure(ax: Axes) -> Figure:
     figure = ax.get_figure(root=True)
-    inches = _WIDTH_INCHES if figure is None else float(figure.get_figwidth())
+    assert figure is not None
+    return figure
+
+
+def width(ax: Axes) -> float:
+    """Return the width of axes in their figure, including the names of rows, in inches."""
+    inches = float(_figure(ax).get_figwidth())
     place = ax.get_subplotspec()
     if place is None:
         return inches * float(ax.get_position().width)
@@ -84,24 +88,18 @@ def width(ax: Axes) -> float:
 
 
 def inside(ax: Axes) -> float:
-    """Return the width of axes without the names of their rows, or without a legend beside them, in inches."""
+    """Return the width of axes without the names of rows or a legend beside them, in inches."""
     return width(ax) * (1 - _NAMES_SHARE)
 
 
-def height(ax: Axes) -> float:
-    """Return the height that axes have in their figure, in inches."""
-    figure = ax.get_figure(root=True)
-    return float(figure.get_figheight() if figure is not None else 4.0) * float(ax.get_position().height)
-
-
 def shortened(ax: Axes, names: Sequence[str], share: float) -> list[str]:
-    """Return names that fit into a share of the width of axes; longer ones are cut in the middle."""
+    """Shorten names in the middle to fit into a share of the width of axes."""
     most = max(8, int(width(ax) * share / _SMALL_INCHES))
     return [printable(display_text(name, most)) for name in names]
 
 
 def title(ax: Axes, text: str) -> None:
-    """Set the title, in as many lines as the width of the axes asks for."""
+    """Set the title, wrapped to the width of the axes."""
     lines = wrap(printable(text), max(16, int(inside(ax) / _BOLD_INCHES)))
     ax.set_title("\n".join(lines), loc="left", color=INK, fontsize="medium", fontweight="bold", parse_math=False)
 
@@ -118,24 +116,27 @@ def few_ticks(ax: Axes) -> int:
 
 
 def most_rows(ax: Axes | None, most: int) -> int:
-    """Return how many rows with names fit into axes, at most ``most``; a figure of our own grows with its rows."""
-    return most if ax is None else max(3, min(most, int((height(ax) - _AROUND_INCHES) / _ROW_INCHES)))
+    """Return how many rows with names fit into given axes, up to ``most``; new figures grow with their rows."""
+    if ax is None:
+        return most
+    inches = float(_figure(ax).get_figheight()) * float(ax.get_position().height)
+    return max(3, min(most, int((inches - _AROUND_INCHES) / _ROW_INCHES)))
 
 
 def most_groups(ax: Axes | None, most: int) -> int:
-    """Return how many groups a legend of axes has room for, at most ``most``."""
+    """Return how many groups fit into a legend, up to ``most``."""
     return most if ax is None or width(ax) >= _NARROW_INCHES else min(most, _FEW_GROUPS)
 
 
 def x_label(ax: Axes, text: str) -> None:
-    """Name the x axis, in as many lines as its width asks for."""
+    """Label the x axis, wrapped to its width."""
     lines = wrap(printable(text), max(16, int(0.75 * width(ax) / _LABEL_INCHES)))
     ax.set_xlabel("\n".join(lines), color=INK, parse_math=False, loc="left", fontsize="small")
 
 
-def say_empty(ax: Axes, text: str) -> Axes:
-    """Make axes that say why there is nothing to see."""
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=INK)
+def empty(ax: Axes) -> Axes:
+    """Make axes that say that there is nothing to show."""
+    ax.text(0.5, 0.5, "No generations to show", transform=ax.transAxes, ha="center", va="center", color=INK)
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():
@@ -152,20 +153,18 @@ def name_rows(ax: Axes, names: Sequence[str]) -> None:
 
 
 def _below(ax: Axes) -> Any:
-    """Return the coordinates of a place under the ticks and the label of the x axis, whatever size the axes get."""
+    """Return coordinates that start below the ticks and the label of the x axis, whatever size the axes get."""
     from matplotlib.transforms import ScaledTranslation  # noqa: PLC0415 - an extra
 
-    figure = ax.get_figure(root=True)
-    assert figure is not None
     inches = _BELOW_INCHES + _LINE_INCHES * ax.get_xlabel().count("\n")
-    return ax.transAxes + ScaledTranslation(0.0, -inches, figure.dpi_scale_trans)
+    return ax.transAxes + ScaledTranslation(0.0, -inches, _figure(ax).dpi_scale_trans)
 
 
 def legend(ax: Axes, names: Sequence[str], colours: Sequence[str], *, below: bool = False) -> None:
     """Put a legend of coloured squares beside the axes, or below them, where it covers no data."""
     from matplotlib.patches import Patch  # noqa: PLC0415 - an extra
 
-    # matplotlib leaves out labels that begin with an underscore.
+    # matplotlib omits labels that begin with an underscore.
     labels = [f" {name}" if name.startswith("_") else name for name in shortened(ax, names, _NAMES_SHARE)]
     below = below or width(ax) < _NARROW_INCHES
     per_row = max(1, int(inside(ax) / ((max(map(len, labels)) + 6) * _SMALL_INCHES)))
@@ -185,7 +184,7 @@ def legend(ax: Axes, names: Sequence[str], colours: Sequence[str], *, below: boo
 
 
 def colours(count: int, *, folded: bool) -> list[str]:
-    """Return a colour for each of so many groups; the last is that of the others when there are others."""
+    """Return a colour for each group; the last is that of all other groups if some are folded."""
     chosen = [COLOURS[at % len(COLOURS)] for at in range(count)]
     if folded:
         chosen[-1] = OTHER_COLOUR
@@ -197,14 +196,22 @@ def grid(ax: Axes, axis: Literal["x", "y"]) -> None:
     ax.grid(visible=True, axis=axis, color=INK, alpha=0.25, linewidth=0.6)
 
 
-def dollars(axis: Any, largest: float) -> None:
-    """Write an axis in US dollars, with as many digits as its size asks for."""
+def dollar_ticks(axis: Any, largest: float) -> None:
+    """Write an axis in US dollars, with as many digits as its range needs."""
+    _number_ticks(axis, lambda value: tick_dollars(value, largest))
+
+
+def count_ticks(axis: Any, _: float) -> None:
+    """Write an axis in whole numbers: 2k, 1.5M."""
+    _number_ticks(axis, tick_count, integer=True)
+
+
+def _number_ticks(axis: Any, write: Callable[[float], str], *, integer: bool = False) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415 - an extra
 
-    axis.set_major_locator(
-        MaxNLocator(nbins=few_ticks(axis.axes) if axis.axis_name == "x" else 6, steps=[1, 2, 2.5, 5, 10])
-    )
-    axis.set_major_formatter(FuncFormatter(lambda value, _: tick_dollars(value, largest)))
+    most = few_ticks(axis.axes) if axis.axis_name == "x" else 6
+    axis.set_major_locator(MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10], integer=integer))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
 
 
 def tick_dollars(value: float, largest: float) -> str:
@@ -224,15 +231,6 @@ def tick_dollars(value: float, largest: float) -> str:
     return "$" + f"{value:.9f}".rstrip("0")
 
 
-def counts(axis: Any) -> None:
-    """Write an axis in whole numbers: 2k, 1.5M."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415 - an extra
-
-    nbins = few_ticks(axis.axes) if axis.axis_name == "x" else 6
-    axis.set_major_locator(MaxNLocator(nbins=nbins, steps=[1, 2, 2.5, 5, 10], integer=True))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: tick_count(value)))
-
-
 def tick_count(value: float) -> str:
     """Write a number beside a tick.
 
@@ -248,7 +246,7 @@ def tick_count(value: float) -> str:
 
 
 def log_milliseconds(axis: Any, smallest: float, largest: float) -> None:
-    """Write a logarithmic axis of milliseconds as people say them: 200 ms, 1 s, 5 s, 1 min."""
+    """Format a logarithmic axis of milliseconds in common units: 200 ms, 1 s, 5 s, 1 min."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator  # noqa: PLC0415 - an extra
 
     few = [1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000]
@@ -278,7 +276,7 @@ def tick_time(value: float) -> str:
 
 
 def dates(ax: Axes, tz: tzinfo | None, *, offsets: bool) -> None:
-    """Write a time axis with few words, in a time zone; hours with their UTC offset where one comes twice."""
+    """Format a time axis in a time zone; hours show their UTC offset where it changes."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 - an extra
 
     locator = AutoDateLocator(tz, minticks=2, maxticks=max(3, min(9, int(1.2 * width(ax)))))  # type: ignore[no-untyped-call]
@@ -290,20 +288,13 @@ def dates(ax: Axes, tz: tzinfo | None, *, offsets: bool) -> None:
     ax.xaxis.get_offset_text().set_color(INK)
 
 
-def day_numbers(first: pd.Timestamp, last: pd.Timestamp) -> tuple[float, float]:
-    """Return moments as matplotlib counts them, in days."""
-    from matplotlib.dates import date2num  # noqa: PLC0415 - an extra
-
-    return float(date2num(first.to_pydatetime())), float(date2num(last.to_pydatetime()))  # type: ignore[no-untyped-call]
-
-
 def printable(text: str) -> str:
-    """Return text with a square for each character that no font in use has; matplotlib would warn of each."""
+    """Replace characters that no font in use has by squares; matplotlib would warn of each."""
     if text.isascii():
         return text
     from matplotlib.font_manager import FontProperties, findfont, get_font  # noqa: PLC0415 - an extra
 
-    # Each family names one font; what the first font lacks is drawn with the next, as matplotlib does.
+    # As matplotlib does: each family is one font, and what the first font does not have is drawn with the next.
     fonts = {findfont(FontProperties(family=[family])) for family in FontProperties().get_family()}
     known = set().union(*(get_font(font).get_charmap() for font in fonts))
     return "".join(character if ord(character) in known else "□" for character in text)

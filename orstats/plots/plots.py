@@ -2,66 +2,83 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from orstats._warn import warn_caller
+from orstats.frame.validation import require_columns
 from orstats.plots import axes as style
-from orstats.plots import marks
 from orstats.reports.chart_data import (
     MOST_BUCKETS,
     TOKEN_PARTS,
+    Bar,
     By,
+    LatencyDistribution,
+    Timeline,
     latency_distributions,
-    percentiles_over_time,
+    latency_over_time,
     ranking,
-    require,
     rows_by,
-    stacks,
     timeline,
     token_parts,
+    token_stacks,
 )
 from orstats.reports.periods import freq_of
-from orstats.text.format import tokens, usd, usd_places
+from orstats.text.format import count, percent, tokens, usd, usd_places
 from orstats.text.time_zones import zone_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_BARS: Final = 12
+_MOST_ROWS: Final = 12
 _MOST_STACKED: Final = len(style.COLOURS) + 1
 _MOST_LINES: Final = len(style.COLOURS)
-_NOTHING: Final = "No generations to show"
-_MOST_LANES: Final = 12
+#: Bars over time have gaps between them up to this number; beyond it they would fade.
+_WITH_GAPS: Final = 120
+_STREAMED, _COMPLETE = style.COLOURS[0], style.COLOURS[1]
+
+
+class _Measure(NamedTuple):
+    """What bars show: its name in titles, the label and ticks of its axis, and how a total is written."""
+
+    name: str
+    label: str
+    set_ticks: Callable[[Any, float], None]
+    total: Callable[[float], str]
+
+
+_COST: Final = _Measure("Cost", "cost, USD", style.dollar_ticks, lambda amount: usd(amount, usd_places(amount)))
+_TOKENS: Final = _Measure("Tokens", "native tokens", style.count_ticks, tokens)
 
 
 def plot_cost(
     df: pd.DataFrame, *, by: By | None = None, freq: str | None = None, tz: str = "UTC", ax: Axes | None = None
 ) -> Axes:
-    """Plot what the generations cost: groups ranked, or stacked over time.
+    """Plot the cost of generations: by group, or stacked over time.
 
     Parameters
     ----------
-    df
-        From :func:`orstats.fetch`; rows that are not ``ok`` or of unknown cost are left out.
-    by
-        One or several columns that make the groups; ``model`` by default. Beyond a dozen groups (seven over time)
-        the least are shown together as other.
-    freq
+    df : pandas.DataFrame
+        From :func:`orstats.fetch`. Rows that are not ``ok`` or of unknown cost are excluded.
+    by : str or sequence of str, optional
+        Columns to group by; ``model`` by default. Beyond a dozen groups (seven over time) the smallest are shown
+        together as other.
+    freq : str, optional
         ``h``, ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``: one bar for each hour, day, week and so on. Where
-        there would be more than 1,000 bars, longer periods are drawn and a warning says so. None ranks the groups over
-        the whole time.
-    tz
+        there would be more than 1,000 bars, longer periods are drawn with a warning. None ranks the groups over the
+        entire time.
+    tz : str
         Time zone in which days begin.
-    ax
+    ax : matplotlib.axes.Axes, optional
         Axes to draw on; None makes a figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        In US dollars. With nothing to show, axes that say so.
+        In US dollars, or saying that there is nothing to show.
 
     Raises
     ------
@@ -81,45 +98,46 @@ def plot_cost(
     rows, columns = rows_by(df, by)
     zone_of(tz)
     if freq is not None:
-        over_time = timeline(rows, columns, "cost_usd", freq=freq, tz=tz, most=style.most_groups(ax, _MOST_STACKED))
-        axes = style.new_axes(ax)
-        if over_time is None:
-            return style.say_empty(axes, _NOTHING)
-        _warn_of_longer(over_time.unit, freq)
-        marks.stack(axes, over_time, tz)
-        style.dollars(axes.yaxis, float(over_time.amounts.sum(axis=0).max()))
-        axes.set_ylabel("cost, USD", color=style.INK)
-        style.title(axes, f"Cost by {over_time.unit} and {_and(columns)}: {_total(float(over_time.amounts.sum()))}")
-        return axes
-    bars = ranking(rows, columns, "cost_usd", style.most_rows(ax, _MOST_BARS))
-    axes = style.new_axes(ax, rows=len(bars))
-    if not bars:
-        return style.say_empty(axes, _NOTHING)
-    marks.rank(axes, bars)
-    return marks.named(axes, bars, f"Cost by {_and(columns)}: {_total(sum(bar.value for bar in bars))}", "cost, USD")
+        most = style.most_groups(ax, _MOST_STACKED)
+        bars = timeline(rows, columns, "cost_usd", freq=freq, tz=tz, most=most)
+        return _stacked_over_time(ax, bars, _COST, columns, freq, tz)
+    ranked = ranking(rows, columns, "cost_usd", style.most_rows(ax, _MOST_ROWS))
+    axes = style.new_axes(ax, rows=len(ranked))
+    if not ranked:
+        return style.empty(axes)
+    values = [bar.value for bar in ranked]
+    total, largest = sum(values), max(map(abs, values))
+    colours = [style.OTHER_COLOUR if bar.folded else style.COLOURS[0] for bar in ranked]
+    axes.barh(range(len(ranked)), values, height=0.7, color=colours)
+    places = min(usd_places(total), 6) if total >= 0.01 else None  # noqa: PLR2004 - a cent
+    shares = [f" · {percent(value / total)}" if total > 0 and value else "" for value in values]
+    texts = [usd(value, places) + share for value, share in zip(values, shares, strict=True)]
+    _write_beside(axes, ranked, texts)
+    axes.set_xlim(min(0.0, *values, 0.0), (largest or 1.0) * style.room_for(axes, texts))
+    return _label_bars(axes, ranked, _COST, columns)
 
 
 def plot_tokens(
     df: pd.DataFrame, *, by: By | None = None, freq: str | None = None, tz: str = "UTC", ax: Axes | None = None
 ) -> Axes:
-    """Plot the native tokens, which are what is billed: their parts by group, or over time.
+    """Plot the native tokens, which are billed: their parts by group, or over time.
 
     The parts are the prompt read from cache, the rest of the prompt, reasoning, and the rest of the completion.
 
     Parameters
     ----------
-    df
-        From :func:`orstats.fetch`; rows that are not ``ok`` are left out.
-    by
-        One or several columns that make the groups; ``model`` by default. Over time the bars are stacked by the parts
-        unless `by` is given, and then by the groups.
+    df : pandas.DataFrame
+        From :func:`orstats.fetch`. Rows that are not ``ok`` are excluded.
+    by : str or sequence of str, optional
+        Columns to group by; ``model`` by default. Over time, bars are stacked by the parts, or by the groups if `by`
+        is given.
     freq, tz, ax
         As in :func:`plot_cost`.
 
     Returns
     -------
     matplotlib.axes.Axes
-        In tokens. With nothing to show, axes that say so.
+        In tokens, or saying that there is nothing to show.
 
     Raises
     ------
@@ -139,40 +157,24 @@ def plot_tokens(
     rows, columns = rows_by(df, by)
     zone_of(tz)
     if freq is not None:
-        over_time = (
-            timeline(
-                token_parts(rows, []), ["part"], "tokens", freq=freq, tz=tz, most=style.most_groups(ax, _MOST_STACKED)
-            )
-            if by is None
-            else timeline(rows, columns, "tokens_total", freq=freq, tz=tz, most=style.most_groups(ax, _MOST_STACKED))
-        )
-        axes = style.new_axes(ax)
-        if over_time is None:
-            return style.say_empty(axes, _NOTHING)
-        _warn_of_longer(over_time.unit, freq)
-        marks.stack(axes, over_time, tz)
-        style.counts(axes.yaxis)
-        axes.set_ylabel("native tokens", color=style.INK)
-        total = tokens(over_time.amounts.sum())
-        style.title(axes, f"Tokens by {over_time.unit} and {'part' if by is None else _and(columns)}: {total}")
-        return axes
+        by_part = (token_parts(rows, []), ["part"], "tokens")
+        source, groups, measure = by_part if by is None else (rows, columns, "tokens_total")
+        bars = timeline(source, groups, measure, freq=freq, tz=tz, most=style.most_groups(ax, _MOST_STACKED))
+        return _stacked_over_time(ax, bars, _TOKENS, groups, freq, tz)
     parts = token_parts(rows, columns)
-    bars = ranking(parts, columns, "tokens", style.most_rows(ax, _MOST_BARS))
-    axes = style.new_axes(ax, rows=len(bars))
-    if not bars:
-        return style.say_empty(axes, _NOTHING)
-    split = stacks(parts, columns, bars)
-    left = np.zeros(len(bars))
-    for at, line in enumerate(split):
-        axes.barh(range(len(bars)), line, left=left, height=0.7, color=style.COLOURS[at])
-        left += line
-    largest = max(bar.value for bar in bars)
-    texts = [style.tick_count(float(f"{bar.value:.3g}")) for bar in bars]
-    for at, (bar, text) in enumerate(zip(bars, texts, strict=True)):
-        marks.beside(axes, at, bar.value, text)
-    axes.set_xlim(0, (largest or 1) * style.room_for(axes, texts))
-    style.counts(axes.xaxis)
-    marks.named(axes, bars, f"Tokens by {_and(columns)}: {tokens(sum(bar.value for bar in bars))}", "native tokens")
+    most = style.most_rows(ax, _MOST_ROWS)
+    ranked = ranking(parts, columns, "tokens", most)
+    axes = style.new_axes(ax, rows=len(ranked))
+    if not ranked:
+        return style.empty(axes)
+    left = np.zeros(len(ranked))
+    for widths, colour in zip(token_stacks(parts, columns, most), style.COLOURS, strict=False):
+        axes.barh(range(len(ranked)), widths, left=left, height=0.7, color=colour)
+        left += widths
+    texts = [style.tick_count(float(f"{bar.value:.3g}")) for bar in ranked]
+    _write_beside(axes, ranked, texts)
+    axes.set_xlim(0, (max(left) or 1) * style.room_for(axes, texts))
+    _label_bars(axes, ranked, _TOKENS, columns)
     style.legend(axes, TOKEN_PARTS, style.COLOURS[: len(TOKEN_PARTS)], below=True)
     return axes
 
@@ -180,25 +182,25 @@ def plot_tokens(
 def plot_latency(
     df: pd.DataFrame, *, by: By | None = None, freq: str | None = None, tz: str = "UTC", ax: Axes | None = None
 ) -> Axes:
-    """Plot how long the generations took to begin: the distribution of ``latency`` by group, or over time.
+    """Plot the distribution of ``latency`` by group, or its percentiles over time.
 
-    For streamed generations that is the time to the first token; for others the time to the whole answer. So the two
-    are drawn apart. Each group has a dot at the median, a thick line to 90 % and a thin one to 99 %.
+    Latency is the time to the first token of streamed generations, and the time to the complete response of others, so
+    the two are drawn separately. Each group has a dot at the median, a thick line to 90 % and a thin one to 99 %.
 
     Parameters
     ----------
-    df
-        From :func:`orstats.fetch`; rows that are not ``ok`` or say no latency above 0 are left out.
-    by
-        One or several columns that make the groups; ``model`` by default. The groups with the most rows are shown.
-        Over time: the median of each group; without `by`, percentiles of all.
+    df : pandas.DataFrame
+        From :func:`orstats.fetch`. Rows that are not ``ok``, or without a latency above 0, are excluded.
+    by : str or sequence of str, optional
+        Columns to group by; ``model`` by default. The groups with the most rows are shown. Over time: the median of
+        each group, or percentiles of all generations without `by`.
     freq, tz, ax
-        As in :func:`plot_cost`. Over time only streamed generations are taken, as far as there are any.
+        As in :func:`plot_cost`. Over time only streamed generations are included, if there are any.
 
     Returns
     -------
     matplotlib.axes.Axes
-        In milliseconds, on a logarithmic axis. With nothing to show, axes that say so.
+        In milliseconds, on a logarithmic axis, or saying that there is nothing to show.
 
     Raises
     ------
@@ -217,47 +219,120 @@ def plot_latency(
     """
     rows, columns = rows_by(df, by)
     zone_of(tz)
-    require(rows, ["latency", "streamed"])
+    require_columns(list(rows.columns), ["latency", "streamed"])
     rows = rows.loc[rows["latency"].gt(0).fillna(value=False).astype(bool)]  # a logarithmic axis has no 0
     if freq is None:
-        found, left_out = latency_distributions(rows, columns, "latency", style.most_rows(ax, _MOST_LANES))
-        axes = style.new_axes(ax, rows=len({lane.name for lane in found}) * 1.3)
-        if not found:
-            return style.say_empty(axes, _NOTHING)
-        shown = marks.distributions(axes, found)
-        more = f" (the {shown} with the most rows)" if left_out else ""
-        style.title(axes, f"Latency by {_and(columns)}{more}")
+        groups, omitted = latency_distributions(rows, columns, style.most_rows(ax, _MOST_ROWS))
+        axes = style.new_axes(ax, rows=len(groups) * 1.3)
+        if not groups:
+            return style.empty(axes)
+        _draw_distributions(axes, groups)
+        more = f" (the {len(groups)} with the most rows)" if omitted else ""
+        style.title(axes, f"Latency by {' and '.join(columns)}{more}")
         return axes
     streamed = rows.loc[rows["streamed"].fillna(value=False).astype(bool)]
-    over_time = percentiles_over_time(
-        rows if streamed.empty else streamed,
-        None if by is None else columns,
-        "latency",
-        freq=freq,
-        tz=tz,
-        most=style.most_groups(ax, _MOST_LINES),
-    )
+    most = style.most_groups(ax, _MOST_LINES)
+    source, what = (rows, "all answers") if streamed.empty else (streamed, "first token, streamed")
+    lines = latency_over_time(source, None if by is None else columns, freq=freq, tz=tz, most=most)
     axes = style.new_axes(ax)
-    if over_time is None:
-        return style.say_empty(axes, _NOTHING)
-    _warn_of_longer(over_time.unit, freq)
-    marks.lines(axes, over_time, tz)
-    what = "all answers" if streamed.empty else "first token, streamed"
-    of_what = "" if by is None else f", median by {_and(columns)}"
-    style.title(axes, f"Latency by {over_time.unit}{of_what} ({what})")
+    if lines is None:
+        return style.empty(axes)
+    _draw_lines(axes, lines)
+    _time_axis(axes, lines, freq, tz)
+    of_what = "" if by is None else f", median by {' and '.join(columns)}"
+    style.title(axes, f"Latency by {lines.unit}{of_what} ({what})")
     return axes
 
 
-def _warn_of_longer(unit: str, freq: str) -> None:
-    if unit != freq_of(freq):
-        warn_caller(
-            f'freq="{freq}" would draw more than {MOST_BUCKETS:,} periods; drawing one for each {unit} instead.'
+def _stacked_over_time(
+    ax: Axes | None, bars: Timeline | None, measure: _Measure, columns: Sequence[str], freq: str, tz: str
+) -> Axes:
+    """Draw upright bars over time, the groups stacked."""
+    axes = style.new_axes(ax)
+    if bars is None:
+        return style.empty(axes)
+    colours = style.colours(len(bars.names), folded=bool(bars.folded))
+    starts = bars.starts.to_pydatetime()
+    widths = (bars.ends - bars.starts).to_pytimedelta() * (0.9 if len(starts) <= _WITH_GAPS else 1.0)
+    bottom = np.zeros(len(starts))
+    for heights, colour in zip(bars.amounts, colours, strict=True):
+        axes.bar(starts, heights, width=widths, bottom=bottom, align="edge", color=colour, linewidth=0)
+        bottom += heights
+    _time_axis(axes, bars, freq, tz)
+    style.legend(axes, bars.names, colours)
+    measure.set_ticks(axes.yaxis, float(bottom.max()))
+    axes.set_ylabel(measure.label, color=style.INK)
+    total = measure.total(float(bars.amounts.sum()))
+    style.title(axes, f"{measure.name} by {bars.unit} and {' and '.join(columns)}: {total}")
+    return axes
+
+
+def _draw_lines(axes: Axes, lines: Timeline) -> None:
+    """Draw a line of milliseconds over time for each group, on a logarithmic axis."""
+    colours = style.colours(len(lines.names), folded=False)
+    middles = (lines.starts + (lines.ends - lines.starts) / 2).to_pydatetime()
+    for amounts, colour in zip(lines.amounts, colours, strict=True):
+        axes.plot(middles, amounts, color=colour, linewidth=1.6, marker="o", markersize=3)
+    axes.set_yscale("log")
+    style.log_milliseconds(axes.yaxis, float(np.nanmin(lines.amounts)), float(np.nanmax(lines.amounts)))
+    axes.set_ylabel("latency", color=style.INK)
+    style.legend(axes, lines.names, colours)
+
+
+def _draw_distributions(axes: Axes, groups: Sequence[Sequence[LatencyDistribution]]) -> None:
+    """Draw distributions of milliseconds on a logarithmic axis, one row for each group."""
+    every = [one for group in groups for one in group]
+    for row, group in enumerate(groups):
+        for one, offset in zip(group, (0.0,) if len(group) == 1 else (-0.17, 0.17), strict=True):
+            colour = _STREAMED if one.streamed else _COMPLETE
+            middle, high, _, highest = one.percentiles
+            axes.plot([middle, highest], [row + offset] * 2, color=colour, linewidth=1.2)
+            axes.plot([middle, high], [row + offset] * 2, color=colour, linewidth=4, solid_capstyle="butt")
+            axes.plot([middle], [row + offset], color=colour, marker="o" if one.streamed else "s", markersize=6)
+    axes.set_xscale("log")
+    smallest, largest = min(one.percentiles[0] for one in every), max(one.percentiles[-1] for one in every)
+    axes.set_xlim(smallest / 1.3, largest * 1.3)
+    style.log_milliseconds(axes.xaxis, smallest, largest)
+    style.name_rows(axes, [f"{group[0].name} ({count(sum(one.count for one in group))})" for group in groups])
+    style.grid(axes, "x")
+    style.x_label(axes, "latency: dot at 50 %, thick line to 90 %, thin to 99 %")
+    kinds = {True: ("streamed: first token", _STREAMED), False: ("other: complete response", _COMPLETE)}
+    shown = [kinds[flag] for flag in (True, False) if any(one.streamed == flag for one in every)]
+    style.legend(axes, [name for name, _ in shown], [colour for _, colour in shown], below=True)
+
+
+def _time_axis(axes: Axes, over_time: Timeline, freq: str, tz: str) -> None:
+    if over_time.unit != freq_of(freq):
+        longer = f"drawing one for each {over_time.unit} instead."
+        warn_caller(f'freq="{freq}" would draw more than {MOST_BUCKETS:,} periods; {longer}')
+    first, last = over_time.starts[0], over_time.ends[-1]
+    axes.set_xlim(first.to_pydatetime(), last.to_pydatetime())  # type: ignore[arg-type] # matplotlib converts times
+    style.dates(axes, over_time.starts.tz, offsets=over_time.unit == "hour" and first.utcoffset() != last.utcoffset())
+    style.grid(axes, "y")
+    style.x_label(axes, f"{over_time.unit} in {tz}")
+
+
+def _write_beside(axes: Axes, bars: Sequence[Bar], texts: Sequence[str]) -> None:
+    """Write a text beside the end of each horizontal bar."""
+    for row, (bar, text) in enumerate(zip(bars, texts, strict=True)):
+        axes.annotate(
+            text,
+            (max(bar.value, 0.0), row),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            color=style.INK,
+            fontsize="small",
+            parse_math=False,
         )
 
 
-def _and(columns: list[str]) -> str:
-    return " and ".join(columns)
-
-
-def _total(amount: float) -> str:
-    return usd(amount, usd_places(amount))
+def _label_bars(axes: Axes, bars: Sequence[Bar], measure: _Measure, columns: Sequence[str]) -> Axes:
+    """Add the names of horizontal bars, their axis and the title."""
+    values = [bar.value for bar in bars]
+    measure.set_ticks(axes.xaxis, max(map(abs, values)))
+    style.name_rows(axes, [bar.name for bar in bars])
+    style.grid(axes, "x")
+    style.x_label(axes, measure.label)
+    style.title(axes, f"{measure.name} by {' and '.join(columns)}: {measure.total(sum(values))}")
+    return axes

@@ -9,18 +9,13 @@ from typing import Any, Final
 import narwhals as nw
 
 from orstats.errors import ConfigError
+from orstats.frame.cast import Frame, cast_frame
 from orstats.frame.display import ReportFrame
 from orstats.frame.money import RATE_PLACES, round_columns
-from orstats.frame.validation import cast_frame
+from orstats.frame.validation import By, group_keys, ok_rows, require_columns
 from orstats.reports.backends import (
-    By,
-    Frame,
     aggregate,
     comparable,
-    keys_of,
-    names_of,
-    ok_rows,
-    require,
     with_plain_names,
     wrap,
 )
@@ -78,15 +73,16 @@ def make_report(frame: Any, spec: ReportSpec, by: By, freq: str | None, tz: str)
 
 def group(frame: Frame, spec: ReportSpec, by: By, freq: str | None, tz: str) -> Grouped:
     """Choose the ok rows, and copy the columns to group by to keys whose names clash with no other."""
-    names = keys_of(frame, by)
+    names = group_keys(frame, by)
     if not names and freq is None:
         raise ConfigError("Pass by= (a column), freq= (a period), or both.")
     if taken := next((name for name in names if name in spec.metrics or name == PERIOD), None):
         raise ConfigError(f"Cannot group by {taken!r}: the report already has a column with that name.")
     frame, columns = with_plain_names(frame, names)
     needed = list(dict.fromkeys([*spec.required, *(["created_at"] if freq is not None else [])]))
-    require(frame, needed)
-    status = {"fetch_status"} & set(names_of(frame))
+    have = frame.collect_schema().names()
+    require_columns(have, needed)
+    status = {"fetch_status"} & set(have)
     read = list(dict.fromkeys((*columns, *needed, *status)))
     rows = ok_rows(cast_frame(frame.select(*read), read))
     keys = {f"key_{number}": comparable(rows, name) for number, name in enumerate(columns)}

@@ -6,8 +6,7 @@ written here for one engine.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,13 +15,11 @@ import pandas as pd
 
 from orstats.errors import ConfigError
 from orstats.frame import money
+from orstats.frame.cast import Frame, wrap_native
 from orstats.frame.validation import check_duplicates, check_names, warn_duplicates
 
 #: Counts beyond this are no counts of one generation; sums of them would overflow.
 _MOST: Final = 10**12
-
-Frame = nw.DataFrame[Any] | nw.LazyFrame[Any]
-By = str | Sequence[str] | None
 
 
 def wrap(frame: Any) -> Frame:
@@ -33,7 +30,7 @@ def wrap(frame: Any) -> Frame:
     if isinstance(wrapped, nw.DataFrame | nw.LazyFrame):
         kind = wrapped.implementation
         if kind.is_pandas():
-            return rewrap(_numbered(check_duplicates(wrapped.to_native())))
+            return wrap_native(_numbered(check_duplicates(wrapped.to_native())))
         if kind.is_polars() or kind.is_duckdb() or kind.is_pyspark() or kind.is_pyspark_connect():
             warn_duplicates(wrapped)
             return wrapped
@@ -53,69 +50,6 @@ def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
     return numbered
 
 
-def rewrap(native: Any) -> Frame:
-    """Take a native frame that is known to be of one of the engines."""
-    wrapped: Frame = nw.from_native(native)
-    return wrapped
-
-
-def names_of(frame: Frame) -> list[str]:
-    """Return the names of the columns."""
-    return frame.collect_schema().names()
-
-
-def require(frame: Frame, names: Sequence[str]) -> None:
-    """Check that columns are there."""
-    have = names_of(frame)
-    for name in names:
-        if name not in have:
-            near = difflib.get_close_matches(str(name), have, 3, 0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else "orstats.field_table() lists those of a fetch."
-            raise ConfigError(f"There is no column {str(name)[:200]!r} to report on; {hint}")
-
-
-def keys_of(frame: Frame, by: By) -> list[str]:
-    """Return the columns to group by, each once."""
-    keys = list(dict.fromkeys(columns_of(by)))
-    require(frame, keys)
-    schema = frame.collect_schema()
-    for name in keys:
-        _check_key(frame, name, schema[name])
-    return keys
-
-
-def columns_of(by: By) -> list[str]:
-    """Return the names in a ``by`` argument."""
-    if by is None or isinstance(by, str):
-        return [] if by is None else [by]
-    names: list[Any] = list(by) if isinstance(by, Iterable) else [by]
-    if not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"by must be the name of a column or a list of names, got {repr(by)[:80]}.")
-    return names
-
-
-def _check_key(frame: Frame, name: str, dtype: Any) -> None:
-    """Refuse to group by what not every engine can compare."""
-    native: Any = frame.to_native()
-    if isinstance(dtype, nw.Object | nw.Unknown) and frame.implementation.is_pandas():
-        several = pd.api.types.infer_dtype(native[name], skipna=True) in {"mixed", "mixed-integer"}
-    else:
-        several = dtype.is_nested() or isinstance(dtype, nw.Object)
-        several = several or (isinstance(dtype, nw.Unknown) and not _is_all_null(frame, name))
-    if several:
-        raise ConfigError(
-            f"Cannot group by {name!r}: its values are lists, mappings or of several kinds ({dtype}). "
-            "Convert them to text first."
-        )
-
-
-def _is_all_null(frame: Frame, name: str) -> bool:
-    """Whether a column of a type that narwhals has no name for holds nothing, as far as its type tells."""
-    if frame.implementation.is_polars():
-        return str(frame.to_native().collect_schema()[name]) == "Null"
-    return bool(frame.implementation.is_duckdb())
-
-
 def with_plain_names(frame: Frame, names: Sequence[str]) -> tuple[Frame, list[str]]:
     """Rename columns that Spark would take for fields of a struct; return the frame and the names that they have."""
     plain = list(names)
@@ -125,7 +59,7 @@ def with_plain_names(frame: Frame, names: Sequence[str]) -> tuple[Frame, list[st
             if "." in name or "`" in name:
                 plain[at] = f"orstats_name_{at}"
                 native = native.withColumnRenamed(name, plain[at])
-        frame = rewrap(native)
+        frame = wrap_native(native)
     return frame, plain
 
 
@@ -140,16 +74,6 @@ def comparable(frame: Frame, name: str) -> nw.Expr:
         if categories is not None and categories.inferred_type != "string":
             return nw.col(name)  # numbers and intervals, as pandas.cut makes them
     return nw.col(name).cast(nw.String)
-
-
-def ok_rows(frame: Frame) -> Frame:
-    """Keep the rows whose record was had: all of them when there is no ``fetch_status``, as in an archive."""
-    if "fetch_status" not in names_of(frame):
-        return frame
-    is_ok = nw.col("fetch_status") == "ok"
-    if isinstance(frame, nw.DataFrame) and frame.select(is_ok.all()).item():
-        return frame
-    return frame.filter(is_ok)
 
 
 def finite(name: str) -> nw.Expr:
@@ -238,7 +162,7 @@ def _pandas(
         values = groups[name].quantile(list(wanted)).to_numpy().reshape(len(result), len(wanted))
         for position, at in enumerate(wanted):
             result[percentile(name, at)] = values[:, position]
-    return rewrap(result.reset_index())
+    return wrap_native(result.reset_index())
 
 
 def _duckdb(
@@ -264,4 +188,4 @@ def _duckdb(
         for place, at in enumerate(wanted, start=1)
     ]
     groups = relation.aggregate(f"{named}, {', '.join(figures)}", named)
-    return rewrap(groups.project(", ".join(("*", *split))))
+    return wrap_native(groups.project(", ".join(("*", *split))))

@@ -1,9 +1,9 @@
-"""What pictures are drawn from: groups ranked and folded, parts over time, distributions. No drawing here."""
+"""What charts are drawn from: ranked and folded groups, periods without gaps, distributions. No drawing here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,38 +11,34 @@ import numpy.typing as npt
 import pandas as pd
 
 from orstats.errors import ConfigError
-from orstats.frame.validation import cast_columns, check_duplicates, require_pandas
-from orstats.reports.backends import keys_of, wrap
-from orstats.reports.backends import require as require_in
-from orstats.reports.periods import Freq, all_starts, freq_of, moments, starts, utc_times
+from orstats.frame.cast import cast_columns, wrap_native
+from orstats.frame.validation import check_duplicates, group_keys, ok_rows, require_columns, require_pandas
+from orstats.reports.backends import wrap
+from orstats.reports.periods import Freq, all_periods, freq_of, period_moments, period_starts, utc_times
 from orstats.text.sanitize import display_text
 from orstats.text.time_zones import clock, zone_of
 
 By = str | Sequence[str]
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.integer[Any]]
 
-#: What stands for all groups beyond those that are shown.
+#: The name of all groups beyond those that are shown.
 OTHER: Final = "other"
 #: The percentiles of a distribution.
 PERCENTILES: Final = (0.5, 0.9, 0.95, 0.99)
 #: More periods than this are narrower than a pixel of an ordinary plot: longer ones are drawn.
 MOST_BUCKETS: Final = 1_000
 
-#: What native tokens consist of, in the order of a stack.
+#: The parts of native tokens, in the order of a stack.
 TOKEN_PARTS: Final = ("prompt, not cached", "prompt, cached", "completion", "reasoning")
 
-_TOKEN_COLUMNS: Final = (
-    "native_tokens_prompt",
-    "native_tokens_completion",
-    "native_tokens_cached",
-    "native_tokens_reasoning",
-)
+_TOKEN_COLUMNS: Final = tuple(f"native_tokens_{part}" for part in ("prompt", "completion", "cached", "reasoning"))
 _LONGER: Final[dict[Freq, tuple[np.timedelta64, Freq]]] = {
     "hour": (np.timedelta64(1, "h"), "day"),
     "day": (np.timedelta64(1, "D"), "week"),
     "week": (np.timedelta64(7, "D"), "month"),
 }
-
-#: What of a frame is drawn.
+#: The columns of a DataFrame that charts read.
 _DRAWN: Final = (
     *("fetch_status", "created_at", "cost_usd", "tokens_total", "latency", "generation_time", "streamed"),
     *("external_user", *_TOKEN_COLUMNS),
@@ -51,7 +47,7 @@ _DRAWN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One group and its value; ``folded`` counts the groups that a last bar of all others stands for."""
+    """One group and its value; in a last bar of all other groups, ``folded`` counts them."""
 
     name: str
     value: float
@@ -64,16 +60,16 @@ class Timeline:
 
     starts: pd.DatetimeIndex
     ends: pd.DatetimeIndex
-    unit: str
+    unit: Freq
     names: tuple[str, ...]
-    amounts: np.ndarray[Any, np.dtype[np.float64]]
-    """One line for each name, one column for each bucket."""
+    amounts: Floats
+    """One row for each name, one column for each period."""
     folded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyDistribution:
-    """The distribution of one group: how many values, and :data:`PERCENTILES` of them."""
+    """The latencies of one group: how many there are, and :data:`PERCENTILES` of them."""
 
     name: str
     streamed: bool
@@ -82,167 +78,161 @@ class LatencyDistribution:
 
 
 def rows_by(df: pd.DataFrame, by: By | None) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows that were fetched, with the levels of the index as columns, and the columns to group by."""
+    """Return the fetched rows, with the index levels as columns, and the columns to group by."""
     require_pandas(df)
     frame = wrap(df)
-    columns = keys_of(frame, "model" if by is None else by)
+    columns = group_keys(frame, "model" if by is None else by)
     if not columns:
         raise ConfigError("by must name a column, got an empty list.")
-    return ok_rows(frame.to_native()), columns
+    return fetched_rows(frame.to_native()), columns
 
 
-def require(frame: pd.DataFrame, names: Sequence[str]) -> None:
-    """Raise :class:`~orstats.errors.ConfigError` for a column that is not there."""
-    require_in(wrap(frame), names)
-
-
-def ok_rows(df: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were fetched; all of them when the frame does not say."""
+def fetched_rows(df: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose record was fetched, with the columns that charts read cast to their dtypes."""
     require_pandas(df)
-    df = cast_columns(check_duplicates(df), _DRAWN)
-    if "fetch_status" not in df.columns:
-        return df
-    return df.loc[df["fetch_status"].eq("ok").fillna(value=False).astype(bool)]
+    rows: pd.DataFrame = ok_rows(wrap_native(cast_columns(check_duplicates(df), _DRAWN))).to_native()
+    return rows
 
 
 def ranking(rows: pd.DataFrame, columns: Sequence[str], measure: str, most: int) -> list[Bar]:
-    """Sum a measure by group, largest first; beyond ``most`` groups the rest is one last bar.
+    """Sum a measure by group, largest first; beyond ``most`` groups the last bar is all others.
 
-    Groups of which nothing is known are left out.
+    Groups without a known value are omitted.
     """
-    require(rows, [measure])
-    usable = rows.loc[rows[measure].notna()]
-    number, names = _numbered(usable, columns)
-    sums = np.bincount(number, usable[measure].to_numpy(dtype="float64"), minlength=len(names))
-    bars = [Bar(names[at], float(sums[at])) for at in np.argsort(-sums, kind="stable")]
-    if len(bars) <= most:
-        return bars
-    rest = bars[most - 1 :]
-    return [*bars[: most - 1], Bar(f"{OTHER} ({len(rest)} more)", sum(bar.value for bar in rest), len(rest))]
+    require_columns(list(rows.columns), [measure])
+    known = rows.loc[rows[measure].notna()]
+    groups, names = _group_numbers(known, columns)
+    sums = np.bincount(groups, known[measure].to_numpy(dtype="float64"), minlength=len(names))
+    bar_of, shown, folded = _fold(sums, names, most)
+    values = np.bincount(bar_of, sums, minlength=len(shown))
+    bars = [Bar(name, float(value)) for name, value in zip(shown, values, strict=True)]
+    return [*bars[:-1], replace(bars[-1], folded=folded)] if folded else bars
 
 
 def timeline(
     rows: pd.DataFrame, columns: Sequence[str], measure: str, *, freq: str, tz: str, most: int
 ) -> Timeline | None:
-    """Sum a measure by group and time bucket, largest group first; None when nothing is known."""
-    require(rows, [measure, "created_at"])
-    usable = rows.loc[rows[measure].notna() & rows["created_at"].notna()]
-    ordinals, edges, unit = periods(usable["created_at"], freq=freq, tz=tz)
-    if usable.empty:
+    """Sum a measure by group and period, largest group first; None when no value is known."""
+    known, periods = _dated(rows, measure, freq, tz)
+    if not len(known):
         return None
-    values = usable[measure].to_numpy(dtype="float64")
-    number, names = _numbered(usable, columns)
-    order = np.argsort(-np.bincount(number, values), kind="stable")
-    kept = len(order) if len(order) <= most else most - 1
-    place = np.empty(len(order), dtype=int)
-    place[order] = np.minimum(np.arange(len(order)), kept)
-    sums = np.zeros((kept + (len(order) > kept), len(edges) - 1))
-    np.add.at(sums, (place[number], ordinals), values)
-    shown = [names[at] for at in order[:kept]]
-    if folded := len(order) - kept:
-        shown.append(f"{OTHER} ({folded} more)")
-    return Timeline(edges[:-1], edges[1:], unit, tuple(shown), sums, folded)
+    values = known[measure].to_numpy(dtype="float64")
+    groups, names = _group_numbers(known, columns)
+    line_of, shown, folded = _fold(np.bincount(groups, values), names, most)
+    sums = np.zeros((len(shown), len(periods.starts)))
+    np.add.at(sums, (line_of[groups], periods.of_rows), values)
+    return Timeline(periods.starts, periods.ends, periods.unit, tuple(shown), sums, folded)
 
 
-def percentiles_over_time(
-    rows: pd.DataFrame, columns: Sequence[str] | None, measure: str, *, freq: str, tz: str, most: int
+def latency_over_time(
+    rows: pd.DataFrame, columns: Sequence[str] | None, *, freq: str, tz: str, most: int
 ) -> Timeline | None:
-    """Return percentiles of a measure for each time bucket, missing where a bucket has no values.
+    """Return percentiles of the latency in each period, missing where a period has no values.
 
-    Without columns 50, 90, 95 and 99 % of all; with columns the median of the groups with the most rows.
+    Without columns these are :data:`PERCENTILES` of all rows; with columns the medians of the groups with most rows.
     """
-    require(rows, [measure, "created_at"])
-    usable = rows.loc[rows[measure].notna() & rows["created_at"].notna()]
-    ordinals, edges, unit = periods(usable["created_at"], freq=freq, tz=tz)
-    if usable.empty:
+    known, periods = _dated(rows, "latency", freq, tz)
+    if not len(known):
         return None
-    values = pd.Series(usable[measure].to_numpy(dtype="float64"))
-    every = range(len(edges) - 1)
+    values = pd.Series(known["latency"].to_numpy(dtype="float64"))
     if columns is None:
-        table = values.groupby(ordinals).quantile(np.array(PERCENTILES)).unstack()  # noqa: PD010 - nothing to sum
-        table = table.reindex(every)
-        names, left_out = [f"p{share * 100:g}" for share in PERCENTILES], 0
+        table = values.groupby(periods.of_rows).quantile(np.array(PERCENTILES)).unstack()  # noqa: PD010 - nothing to sum
+        names = [f"p{share * 100:g}" for share in PERCENTILES]
     else:
-        number, groups = _numbered(usable, columns)
-        chosen = np.argsort(-np.bincount(number), kind="stable")[:most]
-        table = values.groupby([ordinals, number]).median().unstack()  # noqa: PD010 - nothing to sum
-        table = table.reindex(index=every, columns=chosen)
-        names, left_out = [groups[at] for at in chosen], len(groups) - len(chosen)
-    return Timeline(edges[:-1], edges[1:], unit, tuple(names), table.to_numpy(dtype="float64").T, left_out)
+        groups, every = _group_numbers(known, columns)
+        chosen = np.argsort(-np.bincount(groups), kind="stable")[:most]
+        table = values.groupby([periods.of_rows, groups]).median().unstack()[chosen]  # noqa: PD010 - nothing to sum
+        names = [every[group] for group in chosen]
+    amounts = table.reindex(range(len(periods.starts))).to_numpy(dtype="float64").T
+    return Timeline(periods.starts, periods.ends, periods.unit, tuple(names), amounts)
+
+
+def latency_distributions(
+    rows: pd.DataFrame, columns: Sequence[str], most: int
+) -> tuple[list[list[LatencyDistribution]], int]:
+    """Return the distributions of the groups with most rows, streamed rows apart, and the number of omitted groups."""
+    known = rows.loc[rows["latency"].notna()]
+    values = known["latency"].to_numpy(dtype="float64")
+    streamed = known["streamed"].eq(other=True).fillna(value=False).astype(bool).to_numpy()
+    groups, names = _group_numbers(known, columns)
+    found = []
+    for group in np.argsort(-np.bincount(groups, minlength=len(names)), kind="stable")[:most]:
+        parts = [(flag, values[(groups == group) & (streamed == flag)]) for flag in (True, False)]
+        found.append(
+            [
+                LatencyDistribution(names[group], flag, len(part), tuple(np.quantile(part, PERCENTILES).tolist()))
+                for flag, part in parts
+                if len(part)
+            ]
+        )
+    found.sort(key=lambda group: -group[0].percentiles[0])
+    return found, len(names) - len(found)
 
 
 def token_parts(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Return native tokens in parts that add up, one row for each row and part: ``part`` and ``tokens``."""
-    require(rows, ["created_at", *_TOKEN_COLUMNS])
+    require_columns(list(rows.columns), ["created_at", *_TOKEN_COLUMNS])
     prompt, completion, cached, reasoning = (rows[name].astype("Float64") for name in _TOKEN_COLUMNS)
-    cached = cached.fillna(prompt * 0.0).clip(upper=prompt)  # none of what is not known is not 0
+    cached = cached.fillna(prompt * 0.0).clip(upper=prompt)  # missing where the prompt is
     reasoning = reasoning.fillna(completion * 0.0).clip(upper=completion)
     parts = dict(zip(TOKEN_PARTS, (prompt - cached, cached, completion - reasoning, reasoning), strict=True))
     kept = rows[[*dict.fromkeys([*columns, "created_at"])]]
     return pd.concat([kept.assign(part=name, tokens=values) for name, values in parts.items()], ignore_index=True)
 
 
-def stacks(parts: pd.DataFrame, columns: Sequence[str], bars: Sequence[Bar]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Split ranked bars of tokens into :data:`TOKEN_PARTS`: one line for each part, one column for each bar."""
-    number, names = _numbered(parts, columns)
+def token_stacks(parts: pd.DataFrame, columns: Sequence[str], most: int) -> Floats:
+    """Split the bars of :func:`ranking` into :data:`TOKEN_PARTS`: one row for each part, one column for each bar."""
+    known = parts.loc[parts["tokens"].notna()]
+    groups, names = _group_numbers(known, columns)
+    part = known["part"].map({name: at for at, name in enumerate(TOKEN_PARTS)}).to_numpy()
     sums = np.zeros((len(TOKEN_PARTS), len(names)))
-    known = parts["tokens"].notna().to_numpy()
-    part = parts["part"].map({name: at for at, name in enumerate(TOKEN_PARTS)}).to_numpy()
-    np.add.at(sums, (part[known], number[known]), parts["tokens"][known].to_numpy(dtype="float64"))
-    order = np.argsort(-sums.sum(axis=0), kind="stable")
-    whole = len(bars) - (bars[-1].folded > 0)
-    shown = [sums[:, order[:whole]]]
-    if whole < len(bars):
-        shown.append(sums[:, order[whole:]].sum(axis=1, keepdims=True))
-    return np.concatenate(shown, axis=1)
+    np.add.at(sums, (part, groups), known["tokens"].to_numpy(dtype="float64"))
+    bar_of, shown, _ = _fold(sums.sum(axis=0), names, most)
+    return np.stack([np.bincount(bar_of, line, minlength=len(shown)) for line in sums])
 
 
-def periods(created: pd.Series[Any], *, freq: str, tz: str) -> tuple[npt.NDArray[np.intp], pd.DatetimeIndex, Freq]:
-    """Give numbers to the periods of times by the clock of a zone."""
+@dataclass(frozen=True, slots=True)
+class _Periods:
+    """The periods from the first row to the last, without gaps, and that of each row."""
+
+    starts: pd.DatetimeIndex
+    ends: pd.DatetimeIndex
+    unit: Freq
+    of_rows: Indices
+
+
+def _dated(rows: pd.DataFrame, measure: str, freq: str, tz: str) -> tuple[pd.DataFrame, _Periods]:
+    """Return the rows with a creation time and a value, and their periods on the clock of a time zone."""
+    require_columns(list(rows.columns), [measure, "created_at"])
+    known = rows.loc[rows[measure].notna() & rows["created_at"].notna()]
     unit, zone = freq_of(freq), zone_of(tz)
-    utc = utc_times(created)
-    started = starts(utc, unit, zone)
-    while len(utc) and unit in _LONGER and (started.max() - started.min()) / _LONGER[unit][0] >= MOST_BUCKETS:
+    utc = utc_times(known["created_at"])
+    starts = period_starts(utc, unit, zone)
+    while len(utc) and unit in _LONGER and (starts.max() - starts.min()) / _LONGER[unit][0] >= MOST_BUCKETS:
         unit = _LONGER[unit][1]
-        started = starts(utc, unit, zone)
-    every = all_starts(started, unit, zone)
-    edges = pd.DatetimeIndex(moments(every, unit, zone), tz="UTC").tz_convert(clock(zone))
-    return np.searchsorted(every, started), edges, unit
+        starts = period_starts(utc, unit, zone)
+    every = all_periods(starts, unit, zone)
+    edges = pd.DatetimeIndex(period_moments(every, unit, zone), tz="UTC").tz_convert(clock(zone))
+    return known, _Periods(edges[:-1], edges[1:], unit, np.searchsorted(every, starts))
 
 
-def latency_distributions(
-    rows: pd.DataFrame, columns: Sequence[str], measure: str, most: int
-) -> tuple[list[LatencyDistribution], int]:
-    """Return the distributions by group, streamed and other rows apart, for the groups with the most rows."""
-    require(rows, [measure, "streamed"])
-    usable = rows.loc[rows[measure].notna()]
-    values = usable[measure].to_numpy(dtype="float64")
-    flags = usable["streamed"].eq(other=True).fillna(value=False).astype(bool).to_numpy()
-    number, names = _numbered(usable, columns)
-    sizes = np.bincount(number, minlength=len(names))
-    found = []
-    for at in np.argsort(-sizes, kind="stable")[:most]:
-        parts = [(flag, values[(number == at) & (flags == flag)]) for flag in (True, False)]
-        found.append([_distribution(names[at], flag, part) for flag, part in parts if len(part)])
-    found.sort(key=lambda group: -group[0].percentiles[0])
-    return [lane for group in found for lane in group], len(names) - len(found)
+def _fold(sums: Floats | Indices, names: Sequence[str], most: int) -> tuple[Indices, list[str], int]:
+    """Rank groups, largest first, and fold those beyond ``most`` into one.
+
+    Return the rank of each group, the names in that order, and how many groups are folded.
+    """
+    order = np.argsort(-sums, kind="stable")
+    kept = len(order) if len(order) <= most else most - 1
+    rank = np.empty(len(order), dtype=np.intp)
+    rank[order] = np.minimum(np.arange(len(order)), kept)
+    folded = len(order) - kept
+    others = [f"{OTHER} ({folded} more)"] if folded else []
+    return rank, [names[group] for group in order[:kept]] + others, folded
 
 
-def _distribution(name: str, streamed: bool, values: np.ndarray[Any, np.dtype[np.float64]]) -> LatencyDistribution:
-    return LatencyDistribution(
-        name, streamed, len(values), tuple(float(value) for value in np.quantile(values, PERCENTILES))
-    )
-
-
-def _name(key: Any) -> str:
-    parts = key if isinstance(key, tuple) else (key,)
-    return " · ".join(display_text(part) for part in parts)
-
-
-def _numbered(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray[Any, np.dtype[np.int64]], list[str]]:
-    """Return the number of each row's group, and the groups' names."""
-    groups = rows.groupby(list(columns), dropna=False, observed=True)
-    number = groups.ngroup().to_numpy(dtype="int64")
-    firsts = np.unique(number, return_index=True)[1]
-    values = [rows[name].iloc[firsts].to_list() for name in columns]
-    return np.asarray(number), [_name(key) for key in zip(*values, strict=True)]
+def _group_numbers(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[Indices, list[str]]:
+    """Return the number of each row's group, and the names of the groups."""
+    numbers = rows.groupby(list(columns), dropna=False, observed=True).ngroup().to_numpy(dtype=np.intp)
+    firsts = np.unique(numbers, return_index=True)[1]
+    keys = zip(*(rows[name].iloc[firsts].to_list() for name in columns), strict=True)
+    return numbers, [" · ".join(display_text(part) for part in key) for key in keys]

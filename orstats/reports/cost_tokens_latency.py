@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import narwhals as nw
 
+from orstats.frame.validation import By, listed
 from orstats.reports.aggregation import EVERYTHING, ReportSpec, make_report
-from orstats.reports.backends import By, columns_of, finite, non_negative, percentile, ratio, valid_count
+from orstats.reports.backends import finite, non_negative, percentile, ratio, valid_count
 
 #: What :func:`cost_by` reads beside the columns that it groups by, and ``created_at`` where it groups by time.
 COST_COLUMNS: Final = (
@@ -226,4 +227,4 @@ def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str
         },
         sort_by="generations",
     )
-    return make_report(frame, spec, [*columns_of(by), "streamed"], freq, tz)
+    return make_report(frame, spec, [*listed(by), "streamed"], freq, tz)

@@ -8,8 +8,9 @@ import narwhals as nw
 import pandas as pd
 
 from orstats.frame.build import SOURCE, UNREADABLE_FILES
-from orstats.frame.validation import cast_frame, count_duplicates
-from orstats.reports.backends import Frame, as_flag, finite, names_of, ok_rows, require, wrap
+from orstats.frame.cast import Frame, cast_frame
+from orstats.frame.validation import count_duplicates, ok_rows, require_columns
+from orstats.reports.backends import as_flag, finite, wrap
 
 #: Key of ``attrs`` of a report: where its rows come from.
 PROVENANCE: Final = "provenance"
@@ -53,8 +54,9 @@ def coverage(frame: Any) -> dict[str, int | float | None]:
 
 def coverage_of(frame: Frame) -> dict[str, int | float | None]:
     """Do the same for a wrapped frame."""
-    require(frame, ["cost_usd", "is_byok"])
-    columns = ["cost_usd", "is_byok", *({"fetch_status"} & set(names_of(frame)))]
+    have = frame.collect_schema().names()
+    require_columns(have, ["cost_usd", "is_byok"])
+    columns = ["cost_usd", "is_byok", *({"fetch_status"} & set(have))]
     repeated = count_duplicates(frame)
     rows = cast_frame(frame.select(*columns), columns)
     had = _sums(

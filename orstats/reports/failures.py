@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import narwhals as nw
 
+from orstats.frame.cast import Frame
+from orstats.frame.validation import By
 from orstats.reports.aggregation import Grouped, ReportSpec, finish, group
-from orstats.reports.backends import By, Frame, aggregate, as_flag, finite, ratio, wrap
+from orstats.reports.backends import aggregate, as_flag, finite, ratio, wrap
 from orstats.reports.provider_attempts import COLUMNS, explode_attempts
 
 _REASONS: Final = ("stop", "length", "tool_calls", "content_filter", "error")

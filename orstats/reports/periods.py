@@ -9,7 +9,6 @@ session has an influence.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -19,7 +18,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from orstats.errors import ConfigError
-from orstats.reports.backends import Frame, require, rewrap
+from orstats.frame.cast import Frame, wrap_native
+from orstats.frame.validation import require_columns
+from orstats.text.suggest import did_you_mean, similar
 from orstats.text.time_zones import Times, clock, offsets
 
 Freq = Literal["hour", "day", "week", "month", "quarter", "year"]
@@ -57,14 +58,13 @@ def freq_of(freq: str) -> Freq:
     word = str(freq).lower()
     if (found := words.get(word)) is not None:
         return found
-    near = difflib.get_close_matches(word, words, 1, 0.5)
-    hint = f" Did you mean {words[near[0]]!r}?" if near else ""
+    hint = did_you_mean(similar(word, _FREQS.values(), most=1, cutoff=0.5))
     raise ConfigError(
         f"freq must be hour, day, week, month, quarter or year (or h, D, W, M, Q, Y), got {str(freq)[:80]!r}.{hint}"
     )
 
 
-def starts(utc: Times, freq: Freq, zone: str) -> Times:
+def period_starts(utc: Times, freq: Freq, zone: str) -> Times:
     """Return when the period of each time starts: in UTC for hours, on the wall clock of the zone for all others."""
     table = offsets(zone)
     place = table.at(utc)
@@ -85,15 +85,15 @@ def starts(utc: Times, freq: Freq, zone: str) -> Times:
     return wall
 
 
-def all_starts(started: Times, freq: Freq, zone: str) -> Times:
-    """Return the starts of all periods from the first to the last of :func:`starts`, and of the one after that."""
+def all_periods(started: Times, freq: Freq, zone: str) -> Times:
+    """Return the starts of all periods from the first to the last of some, and of the one after that."""
     if not len(started):
         return started
     first, last = started.min(), started.max()
     if freq == "hour":
         # Clocks are changed at quarters of an hour at most.
         quarters = np.arange(first, last + np.timedelta64(2, "h"), np.timedelta64(15, "m"))
-        hours = np.unique(starts(quarters, freq, zone))
+        hours = np.unique(period_starts(quarters, freq, zone))
         return hours[: np.searchsorted(hours, last) + 2]
     if freq in _MONTHS:
         months = np.timedelta64(_MONTHS[freq], "M")
@@ -103,8 +103,8 @@ def all_starts(started: Times, freq: Freq, zone: str) -> Times:
     return np.arange(first, last + 2 * step, step)
 
 
-def moments(started: Times, freq: Freq, zone: str) -> Times:
-    """Turn the results of :func:`starts` into times in UTC.
+def period_moments(started: Times, freq: Freq, zone: str) -> Times:
+    """Turn the results of :func:`period_starts` into times in UTC.
 
     Where midnight is skipped the day starts when the clock jumps, and where it comes twice at the first.
     """
@@ -113,21 +113,21 @@ def moments(started: Times, freq: Freq, zone: str) -> Times:
 
 def add_period(frame: Frame, freq: Freq, zone: str) -> Frame:
     """Add the column ``period``, to group by."""
-    require(frame, [_CREATED])
+    require_columns(frame.collect_schema().names(), [_CREATED])
     kind = frame.implementation
     native: Any = frame.to_native()
     if kind.is_pandas():
-        return rewrap(native.assign(**{PERIOD: starts(utc_times(native[_CREATED]), freq, zone)}))
+        return wrap_native(native.assign(**{PERIOD: period_starts(utc_times(native[_CREATED]), freq, zone)}))
     if kind.is_duckdb() and str(native.types[native.columns.index(_CREATED)]) == "TIMESTAMPTZ_NS":
         native = native.project(f"* REPLACE (CAST({_CREATED} AS TIMESTAMPTZ) AS {_CREATED})")  # narwhals knows no other
-        frame = rewrap(native)
+        frame = wrap_native(native)
     dtype = frame.collect_schema()[_CREATED]
     if not isinstance(dtype, nw.Datetime) or dtype.time_zone is None:
         raise _not_aware(dtype)
     if kind.is_polars():
         pl = nw.get_native_namespace(frame)
         utc = pl.col(_CREATED).dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        return rewrap(native.with_columns(_mapped(pl, utc, starts, freq, zone).alias(PERIOD)))
+        return wrap_native(native.with_columns(_mapped(pl, utc, period_starts, freq, zone).alias(PERIOD)))
     table = offsets(zone)
     local = f"{_UTC} + {_case(_UTC, _us(table.starts[1:]), _us(table.offsets))}"
     if kind.is_duckdb():
@@ -135,7 +135,7 @@ def add_period(frame: Frame, freq: Freq, zone: str) -> Frame:
         into_hour = f"({_LOCAL} % {_HOUR_US} + {_HOUR_US}) % {_HOUR_US}"
         start = f"epoch_us(date_trunc('{freq}', make_timestamp({_LOCAL})))"
         start = _hour(into_hour, zone) if freq == "hour" else start
-        return rewrap(rows.project(f'* EXCLUDE ({_UTC}, {_LOCAL}), {start} AS "{PERIOD}"'))
+        return wrap_native(rows.project(f'* EXCLUDE ({_UTC}, {_LOCAL}), {start} AS "{PERIOD}"'))
     rows = native.selectExpr("*", f"unix_micros({_CREATED}) as {_UTC}").selectExpr("*", f"{local} as {_LOCAL}")
     if freq == "hour":
         start = _hour(f"pmod({_LOCAL}, {_HOUR_US}L)", zone)
@@ -143,7 +143,7 @@ def add_period(frame: Frame, freq: Freq, zone: str) -> Frame:
         date = f"date_from_unix_date(cast(({_LOCAL} - pmod({_LOCAL}, {_DAY_US}L)) div {_DAY_US}L as int))"
         date = date if freq == "day" else f"trunc({date}, '{freq}')"
         start = f"unix_date({date}) * {_DAY_US}L"
-    return rewrap(rows.selectExpr("*", f"{start} as {PERIOD}").drop(_UTC, _LOCAL))
+    return wrap_native(rows.selectExpr("*", f"{start} as {PERIOD}").drop(_UTC, _LOCAL))
 
 
 def localize_period(frame: Frame, freq: Freq, zone: str) -> Frame:
@@ -155,12 +155,12 @@ def localize_period(frame: Frame, freq: Freq, zone: str) -> Frame:
     native: Any = frame.to_native()
     kind = frame.implementation
     if kind.is_pandas():
-        utc = moments(native[PERIOD].to_numpy(dtype=_EPOCH_US), freq, zone)
-        return rewrap(native.assign(**{PERIOD: pd.DatetimeIndex(utc, tz="UTC").tz_convert(clock(zone))}))
+        utc = period_moments(native[PERIOD].to_numpy(dtype=_EPOCH_US), freq, zone)
+        return wrap_native(native.assign(**{PERIOD: pd.DatetimeIndex(utc, tz="UTC").tz_convert(clock(zone))}))
     if kind.is_polars():
         pl = nw.get_native_namespace(frame)
-        utc = _mapped(pl, pl.col(PERIOD), moments, freq, zone).dt.replace_time_zone("UTC")
-        return rewrap(native.with_columns(utc.dt.convert_time_zone(zone).alias(PERIOD)))
+        utc = _mapped(pl, pl.col(PERIOD), period_moments, freq, zone).dt.replace_time_zone("UTC")
+        return wrap_native(native.with_columns(utc.dt.convert_time_zone(zone).alias(PERIOD)))
     moment = PERIOD
     if freq != "hour":
         table = offsets(zone)
@@ -169,10 +169,10 @@ def localize_period(frame: Frame, freq: Freq, zone: str) -> Frame:
         moment = f"greatest({first}, {_case(PERIOD, ends, _us(table.starts))})"
     if kind.is_duckdb():
         moment = f"CASE WHEN {PERIOD} IS NOT NULL THEN make_timestamptz({moment}) END"
-        return rewrap(native.project(f"* REPLACE ({moment} AS {PERIOD})"))
+        return wrap_native(native.project(f"* REPLACE ({moment} AS {PERIOD})"))
     others = [name for name in native.columns if name != PERIOD]
     moment = f"case when {PERIOD} is not null then timestamp_micros({moment}) end as {PERIOD}"
-    return rewrap(native.selectExpr(moment, *(f"`{name}`" for name in others)))
+    return wrap_native(native.selectExpr(moment, *(f"`{name}`" for name in others)))
 
 
 def utc_times(created: pd.Series[Any]) -> Times:
@@ -194,7 +194,7 @@ def _not_aware(dtype: object) -> ConfigError:
 
 
 def _mapped(pl: Any, values: Any, function: Any, freq: Freq, zone: str) -> Any:
-    """Apply :func:`starts` or :func:`moments` to a Polars expression."""
+    """Apply :func:`period_starts` or :func:`period_moments` to a Polars expression."""
 
     def apply(series: Any) -> Any:
         return pl.Series(function(series.to_numpy().astype(_EPOCH_US), freq, zone))

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
 from orstats.frame import coerce
+from orstats.frame.cast import Frame, wrap_native
 from orstats.frame.derive import provider_attempts
-from orstats.reports.backends import Frame, rewrap
 
 #: The columns of an attempt; the flags are 0 or 1, ``failed_attempt_ms`` is missing where nothing was lost or said.
 COLUMNS: Final = ("provider", "attempts", "failed_attempts", "fallbacks", "unanswered", "failed_attempt_ms")
@@ -39,22 +39,22 @@ def explode_attempts(frame: Frame, keep: Sequence[str]) -> Frame:
     native: Any = frame.to_native()
     kind = frame.implementation
     if kind.is_duckdb():
-        return rewrap(_duckdb(native, keep))
+        return wrap_native(_duckdb(native, keep))
     if kind.is_pandas():
         table, places = _attempt_columns(pa.array(native[_RESPONSES].array, from_pandas=True))
         columns = native[list(keep)].take(places).reset_index(drop=True)
         for name in COLUMNS:
             columns[name] = table[name].to_pandas(types_mapper=_pandas_types().get)
-        return rewrap(columns)
+        return wrap_native(columns)
     if kind.is_polars():
         pl = nw.get_native_namespace(frame)
         narrow = native.select(*keep, _RESPONSES)
         if isinstance(frame, nw.DataFrame):
-            return rewrap(_polars(narrow, keep, pl))
+            return wrap_native(_polars(narrow, keep, pl))
         schema = {name: dtype for name, dtype in narrow.collect_schema().items() if name in keep}
         types = (pl.String, *[pl.Int64] * 4, pl.Float64)
         schema |= dict(zip(COLUMNS, types, strict=True))
-        return rewrap(
+        return wrap_native(
             narrow.map_batches(
                 lambda part: _polars(part, keep, pl),
                 schema=schema,
@@ -64,7 +64,7 @@ def explode_attempts(frame: Frame, keep: Sequence[str]) -> Frame:
                 slice_pushdown=False,
             )
         )
-    return rewrap(_spark(native, keep))
+    return wrap_native(_spark(native, keep))
 
 
 def _attempt_columns(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Table, npt.NDArray[np.int64]]:

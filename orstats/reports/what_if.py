@@ -10,10 +10,11 @@ import narwhals as nw
 import pandas as pd
 
 from orstats.errors import ConfigError
+from orstats.frame.cast import cast_frame
 from orstats.frame.display import ReportFrame
 from orstats.frame.money import round_columns
-from orstats.frame.validation import cast_frame
-from orstats.reports.backends import aggregate, finite, ok_rows, require, valid_count, wrap
+from orstats.frame.validation import ok_rows, require_columns
+from orstats.reports.backends import aggregate, finite, valid_count, wrap
 from orstats.reports.coverage import PROVENANCE, coverage_of, provenance
 
 _PRICES: Final = ("prompt", "cached", "completion")
@@ -67,8 +68,9 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
     """
     table = _table(prices)
     wrapped = wrap(df)
-    require(wrapped, _NEEDS)
-    read = [*_NEEDS, *({"fetch_status"} & set(wrapped.collect_schema().names()))]
+    have = wrapped.collect_schema().names()
+    require_columns(have, _NEEDS)
+    read = [*_NEEDS, *({"fetch_status"} & set(have))]
     sums = _sums(ok_rows(cast_frame(wrapped.select(*read), read)))
     if len(sums) and not sums.index.isin(list(table)).any():
         models = ", ".join(sorted(str(model)[:80] for model in sums.index.dropna())[:5])

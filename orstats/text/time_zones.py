@@ -6,7 +6,6 @@ from the offsets here, which come from the ``tzdata`` package or from the operat
 
 from __future__ import annotations
 
-import difflib
 import re
 import zoneinfo
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orstats.errors import ConfigError
+from orstats.text.suggest import did_you_mean, similar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,8 +74,8 @@ def zone_of(tz: str | tzinfo) -> str:
         else:
             return name
     near = _similar(str(name))
-    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "Use a name such as 'Europe/Berlin' or 'UTC'."
-    raise ConfigError(f"tz must be the name of a time zone, got {repr(tz)[:80]}. {hint}")
+    hint = did_you_mean(near) or " Use a name such as 'Europe/Berlin' or 'UTC'."
+    raise ConfigError(f"tz must be the name of a time zone, got {repr(tz)[:80]}.{hint}")
 
 
 def _similar(name: str) -> list[str]:
@@ -87,8 +87,7 @@ def _similar(name: str) -> list[str]:
     if name.lower() in names:
         return [names[name.lower()]]
     cities = [one for one in names.values() if one.rpartition("/")[2].lower() == name.lower().replace(" ", "_")]
-    near = difflib.get_close_matches(name.lower(), names, 3, 0.6)
-    return cities[:3] or [names[one] for one in near]
+    return cities[:3] or [names[one] for one in similar(name.lower(), names)]
 
 
 @cache

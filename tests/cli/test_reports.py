@@ -98,7 +98,7 @@ def test_report_finds_the_only_host_of_an_archive_by_itself(online, orstats, mon
 @pytest.mark.parametrize(
     ("args", "code", "word"),
     [
-        (["--by", "nope"], 2, "unknown column 'nope'"),
+        (["--by", "nope"], 2, "Unknown column 'nope'"),
         (["--by", ","], 2, "--by"),
         (["--no-archive"], 2, "no ids"),
         (["--archive", "empty"], 1, "is empty"),

@@ -172,7 +172,7 @@ def test_latency_tells_streamed_from_others_on_a_log_axis():
     assert dots == [np.median(np.arange(1, 11, 2) * 100), np.median(np.arange(2, 11, 2) * 100)]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
         "streamed: first token",
-        "other: whole answer",
+        "other: complete response",
     ]
     over_time = draw(plot_latency(frame(["a"] * 10), freq="D"))
     assert [text.get_text() for text in over_time.get_legend().get_texts()] == ["p50", "p90", "p95", "p99"]
@@ -209,7 +209,7 @@ def test_all_costs_zero_and_one_row(plot):
 @pytest.mark.parametrize("plot", PLOTS)
 def test_wrong_arguments_name_what_is_near(plot):
     df = frame(["a"])
-    with pytest.raises(ConfigError, match="did you mean model"):
+    with pytest.raises(ConfigError, match="Did you mean 'model'"):
         plot(df, by="modle")
     with pytest.raises(ConfigError, match="Europe/Berlin"):
         plot(df, tz="Europe/Berlon")

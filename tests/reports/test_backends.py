@@ -188,7 +188,7 @@ def test_totals_of_spark(archived, data):
 
 
 def test_errors_are_the_same_in_every_engine(frame):
-    with pytest.raises(ConfigError, match="did you mean provider_name"):
+    with pytest.raises(ConfigError, match="Did you mean 'provider_name'"):
         cost_by(frame, "provider_nam")
     with pytest.raises(ConfigError, match="name of a time zone"):
         cost_by(frame, freq="D", tz="'; DROP TABLE x; --")

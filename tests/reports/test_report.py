@@ -273,9 +273,9 @@ def test_unknown_costs_are_counted_and_free_ones_are_zero():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"by": "modle"}, "'modle'.*did you mean model"),
+        ({"by": "modle"}, "Unknown column 'modle'. Did you mean 'model'"),
         ({"by": ["model", "providername"]}, "provider_name"),
-        ({"by": "x" * 10_000}, "There is no column 'xxx"),
+        ({"by": "x" * 10_000}, "Unknown column 'xxx"),
         ({"by": None}, "Pass by="),
         ({"by": []}, "Pass by="),
         ({"by": "cost_usd"}, "'cost_usd'"),

@@ -60,11 +60,11 @@ def keys_of(report):
 @pytest.mark.parametrize(
     ("by", "message"),
     [
-        (7, "by must be the name of a column or a list of names, got 7"),
-        ([7], "by must be the name of a column or a list of names"),
+        (7, "by must be a column name or a list of column names, got 7"),
+        ([7], "by must be a column name or a list of column names"),
         (None, "Pass by="),
         ([], "Pass by="),
-        ("modell", "did you mean model"),
+        ("modell", "Did you mean 'model'"),
     ],
 )
 def test_by_that_is_no_column_is_refused(frame, by, message):

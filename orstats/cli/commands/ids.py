@@ -96,10 +96,9 @@ _NOT_YET: Final = "Recent ones may not be available yet: try again later."
 
 def _why_empty(client: Client, since: datetime, until: datetime, filters: Mapping[str, Sequence[str]]) -> str:
     """Name the filter that excludes everything, or say that there are no generations, or none yet."""
-    import difflib
-
     from orstats.account.analytics import AnalyticsQuery
     from orstats.account.time_windows import Window
+    from orstats.text.suggest import similar
 
     window = Window(max(since, until - _MAX_RANGE), until)
     for field, values in (filters or {"model": []}).items():
@@ -111,7 +110,7 @@ def _why_empty(client: Client, since: datetime, until: datetime, filters: Mappin
             break
         unknown = [name for name in values if name not in used]
         if unknown and field != "api_key_id":
-            near = difflib.get_close_matches(unknown[0], used, n=_NAMES_SHOWN, cutoff=0.4) or used[:_NAMES_SHOWN]
+            near = similar(unknown[0], used, most=_NAMES_SHOWN, cutoff=0.4) or used[:_NAMES_SHOWN]
             users_or_models = "Models" if field == "model" else "Users"
             return f"No usage of {unknown[0]} in this range. {users_or_models} found include: {', '.join(near)}."
     else:

@@ -148,20 +148,18 @@ def report(
 
 
 def _check_grouping(keys: list[str], freq: str | None) -> None:
-    import difflib
-
     from orstats.errors import ConfigError
     from orstats.frame.schema import COLUMNS
     from orstats.reports.periods import freq_of
+    from orstats.text.suggest import unknown
 
     if not keys and freq is None:
         raise WrongUsage("pass --by COLUMN (such as model) or --freq PERIOD (such as D).")
     names = [column.name for column in COLUMNS]
     for key in keys:
         if key not in names:
-            near = difflib.get_close_matches(key, names, 3)
-            hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "Run `orstats fields` for the list."
-            raise WrongUsage(f"--by: unknown column {key!r}. {hint}")
+            hint = "Run `orstats fields` for the list."
+            raise WrongUsage(f"--by: {unknown('column', key, names, hint=hint)}")
     try:
         freq is None or freq_of(freq)
     except ConfigError as error:
@@ -263,8 +261,8 @@ def _start_of_period(time: datetime, period: Freq, zone: str) -> datetime:
     import numpy as np
     import pandas as pd
 
-    from orstats.reports.periods import moments, starts
+    from orstats.reports.periods import period_moments, period_starts
     from orstats.text.time_zones import clock
 
-    started = starts(np.array([time.replace(tzinfo=None)], "datetime64[us]"), period, zone)
-    return pd.DatetimeIndex(moments(started, period, zone), tz="UTC").tz_convert(clock(zone))[0].to_pydatetime()
+    started = period_starts(np.array([time.replace(tzinfo=None)], "datetime64[us]"), period, zone)
+    return pd.DatetimeIndex(period_moments(started, period, zone), tz="UTC").tz_convert(clock(zone))[0].to_pydatetime()

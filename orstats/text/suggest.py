@@ -1,0 +1,29 @@
+"""The one form of the error for an unknown name: what it was, and what it probably should be."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+def unknown(thing: str, value: str, options: Iterable[str], *, hint: str = "") -> str:
+    """Say that a name is unknown, and suggest similar ones; the hint is for when there are none.
+
+    Examples
+    --------
+    >>> unknown("column", "modle", ["model", "usage"])
+    "Unknown column 'modle'. Did you mean 'model'?"
+    >>> unknown("column", "x", ["model"], hint="Run `orstats fields`.")
+    "Unknown column 'x'. Run `orstats fields`."
+    """
+    return f"Unknown {thing} {value[:100]!r}.{did_you_mean(similar(value, options)) or f' {hint}'}".rstrip()
+
+
+def similar(value: str, options: Iterable[str], *, most: int = 3, cutoff: float = 0.6) -> list[str]:
+    """Return the names that are most similar to a value."""
+    return difflib.get_close_matches(value, list(options), most, cutoff)
+
+
+def did_you_mean(names: Sequence[str]) -> str:
+    """Return the question that suggests some names, to append to a sentence; nothing without names."""
+    return f" Did you mean {' or '.join(map(repr, names))}?" if names else ""
