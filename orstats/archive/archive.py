@@ -16,7 +16,7 @@ from orstats.archive import sql as engines
 from orstats.archive.compaction import Compaction, compact
 from orstats.archive.dataset import CONTENTS, GENERATIONS, Dataset, host_directory, part_name, stored_hosts
 from orstats.archive.location import Location, redact
-from orstats.archive.part import PartFormat, write_part
+from orstats.archive.part import PartSpec, write_part
 from orstats.archive.storage import Store, check_writable
 from orstats.archive.verified import VerifiedParts
 from orstats.errors import ArchiveError, ConfigError
@@ -290,7 +290,7 @@ class Archive:
         if criteria == Criteria() and not contents_only:
             raise ConfigError("Pass what to forget: ids=, user=, model=, before= or after=.")
         with self._translate_os_errors("read" if dry_run else "write", ""):
-            records, contents = (self._datasets(form, host) for form in (GENERATIONS, CONTENTS))
+            records, contents = (self._datasets(spec, host) for spec in (GENERATIONS, CONTENTS))
             done = forget(records, contents, criteria, contents_only=contents_only, dry_run=dry_run)
         if done.unsearched and not dry_run:
             raise ArchiveError(
@@ -349,9 +349,9 @@ class Archive:
             One for each dataset of each host that was not skipped, with its files, rows and bytes before and after.
         """
         done: list[Compaction] = []
-        for form in (GENERATIONS, CONTENTS):
-            with self._translate_os_errors("write", form.folder):
-                for dataset in self._datasets(form, host):
+        for spec in (GENERATIONS, CONTENTS):
+            with self._translate_os_errors("write", spec.folder):
+                for dataset in self._datasets(spec, host):
                     if len(self._store.files(dataset.directory)) >= max(1, min_files):
                         done += [dataset.retry_on_compaction(partial(compact, dataset, self._verified))]
         return done
@@ -455,24 +455,24 @@ class Archive:
     def _verified(self) -> VerifiedParts:
         return VerifiedParts(self._location.shown)
 
-    def _dataset(self, form: PartFormat, host: str) -> Dataset:
-        return Dataset(self._store, form, host)
+    def _dataset(self, spec: PartSpec, host: str) -> Dataset:
+        return Dataset(self._store, spec, host)
 
-    def _datasets(self, form: PartFormat, host: str | None) -> list[Dataset]:
-        hosts = stored_hosts(self._store, form) if host is None else [host]
-        return [self._dataset(form, one) for one in hosts]
+    def _datasets(self, spec: PartSpec, host: str | None) -> list[Dataset]:
+        hosts = stored_hosts(self._store, spec) if host is None else [host]
+        return [self._dataset(spec, one) for one in hosts]
 
-    def _append(self, form: PartFormat, host: str, table: pa.Table) -> None:
-        if sorted(table.column_names) != sorted(form.schema.names):
-            raise ValueError(f"cannot store these columns as {form.folder}: {table.column_names}")
+    def _append(self, spec: PartSpec, host: str, table: pa.Table) -> None:
+        if sorted(table.column_names) != sorted(spec.schema.names):
+            raise ValueError(f"cannot store these columns as {spec.folder}: {table.column_names}")
         if not table.num_rows:
             return
-        table = table.select(form.schema.names).cast(form.schema)
+        table = table.select(spec.schema.names).cast(spec.schema)
         if table["id"].null_count:
             raise ValueError("cannot store a record without an id")
-        directory = host_directory(form, host)
+        directory = host_directory(spec, host)
         with self._translate_os_errors("write", directory):
-            write_part(self._store, form, f"{directory}/{part_name()}", [table])
+            write_part(self._store, spec, f"{directory}/{part_name()}", [table])
 
     def _host_parts(self, host: str | None) -> list[engines.HostParts]:
         try:

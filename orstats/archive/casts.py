@@ -30,35 +30,35 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def is_castable(found: pa.DataType, wanted: pa.DataType) -> bool:
+def is_castable(found: pa.DataType, target: pa.DataType) -> bool:
     """Return whether a type can be cast at all; whether every value can, only :func:`cast` finds out."""
     found = stored_type(found)
-    if types.is_null(found) or found == wanted:
+    if types.is_null(found) or found == target:
         return True
-    if types.is_string(wanted):
+    if types.is_string(target):
         return False
-    if types.is_large_binary(wanted):
+    if types.is_large_binary(target):
         return bool(types.is_string(found))
-    if types.is_timestamp(wanted):
+    if types.is_timestamp(target):
         return bool(types.is_timestamp(found) or types.is_string(found))
-    if types.is_boolean(wanted):
+    if types.is_boolean(target):
         return bool(types.is_integer(found))
     return bool(types.is_integer(found) or types.is_floating(found) or types.is_decimal(found))
 
 
-def cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
-    """Return a column with the wanted type and the same values; times without a zone are UTC."""
+def cast(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Return a column with the target type and the same values; times without a zone are UTC."""
     if types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.cast(column.type.storage_type)
-    if column.type == wanted or types.is_null(column.type):
-        return column.cast(wanted)
-    if types.is_integer(wanted) and types.is_floating(column.type):
+    if column.type == target or types.is_null(column.type):
+        return column.cast(target)
+    if types.is_integer(target) and types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)  # how some programs write a missing number
     elif types.is_decimal(column.type):
         column = column.cast(pa.string())  # the nearest float, which Arrow's own cast may miss by a little
-    done = column.cast(wanted)
-    if types.is_boolean(wanted) and not done.cast(column.type).equals(column):
+    done = column.cast(target)
+    if types.is_boolean(target) and not done.cast(column.type).equals(column):
         raise ValueError("a value is neither 0 nor 1")
     return done

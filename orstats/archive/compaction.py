@@ -47,22 +47,22 @@ def compact(dataset: Dataset, verified: VerifiedParts) -> Compaction:
     has deleted it): the new parts are deleted and nothing else is done.
     """
     remove_stale(dataset)
-    form = dataset.form
+    spec = dataset.spec
     listing = dataset.list_parts()
 
     def read_keys(part: Part) -> KeyColumns:
-        return KeyColumns(part, part.groups, part.read(part.groups, form.keys))
+        return KeyColumns(part, part.groups, part.read(part.groups, spec.keys))
 
     found, problems = dataset.scan(listing, read_keys, verified)
     keys = [one for _, one in found]
     unreadable = dataset.warn(problems)
     selected = select_newest(keys, None, settled_only=False)
-    merged = [n for n, one in enumerate(selected) if _has_old(one) or len(one.rows) < form.part_rows // 2]
+    merged = [n for n, one in enumerate(selected) if _has_old(one) or len(one.rows) < spec.part_rows // 2]
     more = _more_fields([selected[n].part for n in merged], dataset)
     if more is None:
         place = dataset.store.full(dataset.directory)
         logger.warning("parts in %s are not merged: columns that only they have differ in type", place)
-        more, merged = [], [n for n in merged if not form.unknown_fields(selected[n].part.schema)]
+        more, merged = [], [n for n in merged if not spec.unknown_fields(selected[n].part.schema)]
     written: list[str] = []
     if len(merged) > 1 or any(_has_old(selected[n]) or not selected[n].part.is_native for n in merged):
         order = _by_id([keys[n].table["id"].take(selected[n].rows) for n in merged])
@@ -75,7 +75,7 @@ def compact(dataset: Dataset, verified: VerifiedParts) -> Compaction:
     kept = [path for n, path in enumerate(old) if n not in set(merged)] + written
     return Compaction(
         host=dataset.host,
-        dataset=form.folder,
+        dataset=spec.folder,
         parts_before=len(old),
         parts_after=len(kept),
         rows_before=sum(one.part.metadata.num_rows for one in selected),
@@ -96,7 +96,7 @@ def _replace(
     dataset: Dataset, sources: Sequence[RowSelection], more: Sequence[pa.Field], order: RowIndices
 ) -> list[str]:
     written: list[str] = []
-    size = dataset.form.part_rows
+    size = dataset.spec.part_rows
     try:
         for first in range(0, len(order), size):
             path = f"{dataset.directory}/{part_name()}"
@@ -127,9 +127,9 @@ def _check_present(dataset: Dataset, sources: Sequence[RowSelection]) -> None:
 
 def write_verified(dataset: Dataset, path: str, batches: Iterable[pa.Table], more: Sequence[pa.Field]) -> None:
     """Write a part that replaces others, and read it back, so that they can be deleted."""
-    write_part(dataset.store, dataset.form, path, batches, more)
+    write_part(dataset.store, dataset.spec, path, batches, more)
     try:
-        with Part(dataset.store, dataset.form, path) as part:
+        with Part(dataset.store, dataset.spec, path) as part:
             part.verify()
     except UnreadablePartError as error:
         dataset.store.delete(path)
@@ -138,7 +138,7 @@ def write_verified(dataset: Dataset, path: str, batches: Iterable[pa.Table], mor
 
 def _more_fields(parts: Sequence[Part], dataset: Dataset) -> list[pa.Field] | None:
     """Return the fields of newer versions and other programs that some part has; None if they contradict each other."""
-    found = [pa.schema(dataset.form.unknown_fields(part.schema)) for part in parts]
+    found = [pa.schema(dataset.spec.unknown_fields(part.schema)) for part in parts]
     try:
         return list(pa.unify_schemas([pa.schema([]), *found], promote_options="permissive").remove_metadata())
     except pa.ArrowException:
@@ -159,16 +159,16 @@ def _by_id(ids: Sequence[pa.ChunkedArray]) -> RowIndices:
 def _batches(
     dataset: Dataset, sources: Sequence[RowSelection], more: Sequence[pa.Field], order: RowIndices
 ) -> Iterator[pa.Table]:
-    form = dataset.form
-    nothing = pa.schema([*form.schema, *more]).empty_table()
+    spec = dataset.spec
+    nothing = pa.schema([*spec.schema, *more]).empty_table()
     ends = np.cumsum([len(source.rows) for source in sources])
-    for first in range(0, len(order), form.batch_rows):
-        numbers = np.sort(order[first : first + form.batch_rows])
+    for first in range(0, len(order), spec.batch_rows):
+        numbers = np.sort(order[first : first + spec.batch_rows])
         pieces = np.split(numbers, np.searchsorted(numbers, ends[:-1]))
         tables = [nothing]
         for source, piece, end in zip(sources, pieces, ends, strict=True):
             rows = source.rows[piece - (end - len(source.rows))]
-            columns = [*form.schema.names, *(f.name for f in form.unknown_fields(source.part.schema))]
+            columns = [*spec.schema.names, *(f.name for f in spec.unknown_fields(source.part.schema))]
             tables.extend(replace(source, rows=rows).read(columns))
         yield pa.concat_tables(tables, promote_options="permissive").cast(nothing.schema).sort_by("id")
 

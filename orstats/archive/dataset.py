@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orstats.archive.part import Part, PartFormat, UnreadablePartError
+from orstats.archive.part import Part, PartSpec, UnreadablePartError
 from orstats.archive.storage import Entry, Store
 from orstats.archive.verified import VerifiedParts
 from orstats.errors import ConfigError
@@ -37,7 +37,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 RowIndices = npt.NDArray[np.int64]
 
-GENERATIONS: Final = PartFormat(
+GENERATIONS: Final = PartSpec(
     "generations",
     RECORD_SCHEMA,
     statistics=("id", "created_at", "fetched_at"),
@@ -46,7 +46,7 @@ GENERATIONS: Final = PartFormat(
     batch_rows=131_072,
     part_rows=1_048_576,
 )
-CONTENTS: Final = PartFormat(
+CONTENTS: Final = PartSpec(
     "contents",
     pa.schema([("id", pa.string()), ("body", pa.large_binary()), ("fetched_at", pa.timestamp("us", tz="UTC"))]),
     statistics=("id",),
@@ -80,7 +80,7 @@ _LONGEST_MS: Final = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class KeyColumns:
-    """The key columns of some row groups of a part, and perhaps other columns that were read with them."""
+    """The key columns of some row groups of a part, and any other columns that were read with them."""
 
     part: Part
     groups: Sequence[int]
@@ -118,13 +118,13 @@ class Listing:
 
 
 class Dataset:
-    """The parts of one format of one host. An object serves one call: it remembers which files are damaged."""
+    """The parts of one kind of one host. An object serves one call: it remembers which files are damaged."""
 
-    def __init__(self, store: Store, form: PartFormat, host: str) -> None:
+    def __init__(self, store: Store, spec: PartSpec, host: str) -> None:
         self.store = store
-        self.form = form
+        self.spec = spec
         self.host = host
-        self.directory = host_directory(form, host)
+        self.directory = host_directory(spec, host)
         self._damaged: dict[str, UnreadablePartError] = {}
 
     def list_parts(self) -> Listing:
@@ -154,7 +154,7 @@ class Dataset:
 
         def open_and_read(path: str) -> tuple[Part, T] | UnreadablePartError:
             try:
-                with Part(self.store, self.form, path) as part:
+                with Part(self.store, self.spec, path) as part:
                     if verified is not None and not verified.includes(path, listing.entries[path]):
                         part.verify()
                     return part, read(part)
@@ -169,7 +169,7 @@ class Dataset:
         return found, [*listing.problems, *(one for one in results if isinstance(one, UnreadablePartError))]
 
     def retry_on_compaction(self, action: Callable[[], T]) -> T:
-        """Run an action that reads parts again until no part vanishes or turns out to be damaged meanwhile."""
+        """Run an action that reads parts again until no part vanishes or proves damaged during it."""
         vanished = 0
         while True:
             try:
@@ -201,18 +201,18 @@ class Dataset:
         With ``encoded``, text that repeats is returned as dictionaries. Files that cannot be read are logged; the
         metadata of the table's schema lists them as JSON under :data:`UNREADABLE`.
         """
-        wanted = None if ids is None else _id_array(ids)
-        ordered = sorted(wanted.to_pylist()) if wanted is not None and len(wanted) <= _PRUNE_AT_MOST else None
-        names = [name for name in self.form.schema.names if columns is None or name in columns]
-        dictionaries = [name for name in self.form.dictionary_columns if encoded and name in names]
-        nothing = self.form.types(dictionaries).empty_table().select(names)
+        requested = None if ids is None else _id_array(ids)
+        ordered = sorted(requested.to_pylist()) if requested is not None and len(requested) <= _PRUNE_AT_MOST else None
+        names = [name for name in self.spec.schema.names if columns is None or name in columns]
+        dictionaries = [name for name in self.spec.dictionary_columns if encoded and name in names]
+        nothing = self.spec.types(dictionaries).empty_table().select(names)
 
         def read() -> pa.Table:
             listing = self.list_parts()
             size = sum(entry.size for entry in listing.entries.values())
-            at_once = wanted is not None and size <= _BYTES_AN_ID * len(wanted)
+            at_once = requested is not None and size <= _BYTES_AN_ID * len(requested)
             more, more_encoded = (names, dictionaries) if at_once else ((), ())
-            key_names = list(dict.fromkeys((*self.form.keys, *more)))
+            key_names = list(dict.fromkeys((*self.spec.keys, *more)))
 
             def read_keys(part: Part) -> KeyColumns:
                 groups = part.groups if ordered is None else part.groups_with(ordered)
@@ -220,7 +220,7 @@ class Dataset:
 
             found, problems = self.scan(listing, read_keys)
             keys = [one for _, one in found]
-            selected = select_newest(keys, wanted, settled_only=settled_only)
+            selected = select_newest(keys, requested, settled_only=settled_only)
             if at_once:
                 table = pa.concat_tables([nothing, *_filter_loaded(keys, selected, names)])
             else:
@@ -239,7 +239,7 @@ class Dataset:
             for group in part.groups_with([generation_id]):
                 ids = part.read([group], ["id"])["id"].to_pylist()
                 if generation_id in ids:
-                    table = part.read([group], self.form.schema.names)
+                    table = part.read([group], self.spec.schema.names)
                     rows += [_row(table, row) for row, one in enumerate(ids) if one == generation_id]
             return rows
 
@@ -247,14 +247,14 @@ class Dataset:
             found, problems = self.scan(self.list_parts(), find)
             self.warn(problems)
             rows = [row for _, rows in found for row in rows]
-            # Of equally new records max() returns the first, and the last one stored is to win.
+            # max() returns the first of equally new records, but the last one stored wins.
             newest = max(reversed(rows), key=lambda row: row["fetched_at"] or _EPOCH, default=None)
             return None if newest is None or (settled_only and not _is_settled(newest)) else newest
 
         return self.retry_on_compaction(read)
 
 
-def select_newest(keys: Sequence[KeyColumns], wanted: pa.Array | None, *, settled_only: bool) -> list[RowSelection]:
+def select_newest(keys: Sequence[KeyColumns], requested: pa.Array | None, *, settled_only: bool) -> list[RowSelection]:
     """Return for each part the rows that are the newest of their id.
 
     Of equally new records the one in the last part wins. With ``settled_only`` an id is skipped when its newest record
@@ -263,11 +263,11 @@ def select_newest(keys: Sequence[KeyColumns], wanted: pa.Array | None, *, settle
     if not keys:
         return []
     table = pa.concat_tables([one.table for one in keys])
-    if wanted is None:
+    if requested is None:
         encoded = table["id"].dictionary_encode()
         codes = pa.chunked_array([chunk.indices for chunk in encoded.chunks], pa.int32())
     else:
-        codes = pc.index_in(table["id"], value_set=wanted)
+        codes = pc.index_in(table["id"], value_set=requested)
     code = codes.fill_null(-1).to_numpy()
     rows = np.flatnonzero(code >= 0)
     if len(rows) and np.bincount(code[rows]).max() > 1:
@@ -369,8 +369,8 @@ def successor_name(name: str) -> str:
     return same_place if found else part_name()
 
 
-def host_directory(form: PartFormat, host: str) -> str:
-    """Return the directory of a host, which is inside the archive whatever the host's name is.
+def host_directory(spec: PartSpec, host: str) -> str:
+    """Return the directory of a host; no host name leads out of the archive.
 
     Host names are case-insensitive. Special characters are percent-encoded, as DuckDB, Polars and Spark expect it.
 
@@ -379,11 +379,11 @@ def host_directory(form: PartFormat, host: str) -> str:
     """
     if not host:
         raise ConfigError("host must be the host name of an API, such as openrouter.ai, got ''.")
-    return f"{form.folder}/{_HOST}{quote(host.lower(), safe='', errors='replace')}"
+    return f"{spec.folder}/{_HOST}{quote(host.lower(), safe='', errors='replace')}"
 
 
-def stored_hosts(store: Store, form: PartFormat) -> list[str]:
+def stored_hosts(store: Store, spec: PartSpec) -> list[str]:
     """Return the hosts that have a directory, sorted."""
-    names = [entry.name for entry in store.files(form.folder) if not entry.is_file]
+    names = [entry.name for entry in store.files(spec.folder) if not entry.is_file]
     found = [unquote(name.removeprefix(_HOST)) for name in names if name.startswith(_HOST)]
-    return sorted(host for host in found if host and host_directory(form, host).rpartition("/")[2] in names)
+    return sorted(host for host in found if host and host_directory(spec, host).rpartition("/")[2] in names)

@@ -83,8 +83,8 @@ class _File:
         return place
 
     def read(self, count: int = -1) -> bytes:
-        wanted = self.size - self.tell() if count < 0 else count
-        data: bytes = self._file.read_at(wanted, self.tell())
+        length = self.size - self.tell() if count < 0 else count
+        data: bytes = self._file.read_at(length, self.tell())
         self._here.place = self.tell() + len(data)
         return data
 

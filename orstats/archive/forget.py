@@ -140,11 +140,11 @@ def _find(dataset: Dataset, criteria: Criteria, search: _Search) -> None:
     columns = [
         name
         for name in ("id", "created_at", "fetched_at", "external_user", "model")
-        if name in dataset.form.schema.names
+        if name in dataset.spec.schema.names
     ]
     for path in _paths(dataset, search):
         for table in _tables(dataset, path, columns, search):
-            if dataset.form is CONTENTS and criteria.need_records:
+            if dataset.spec is CONTENTS and criteria.need_records:
                 search.without_record.update(table["id"].drop_null().to_pylist())
                 continue
             search.ids.append(table["id"].filter(pa.array(criteria.meet(table))))
@@ -174,7 +174,7 @@ def _note(dataset: Dataset, search: _Search, error: UnreadablePartError) -> None
 
 def _tables(dataset: Dataset, path: str, columns: Sequence[str], search: _Search) -> Iterator[pa.Table]:
     try:
-        with Part(dataset.store, dataset.form, path) as part:
+        with Part(dataset.store, dataset.spec, path) as part:
             for group in part.groups:
                 yield part.read([group], columns)
     except UnreadablePartError as error:
@@ -199,16 +199,16 @@ def _delete_rows(dataset: Dataset, ids: pa.ChunkedArray, search: _Search, *, dry
             except UnreadablePartError as error:
                 _note(dataset, search, error)
                 continue
-            search.rows[dataset.form.folder] += int(count)
+            search.rows[dataset.spec.folder] += int(count)
             search.files += bool(count)
     if not dry_run:
         dataset.store.remove_directory(dataset.directory)
 
 
 def _rewrite(dataset: Dataset, path: str, ids: pa.ChunkedArray, seen: set[str]) -> None:
-    with Part(dataset.store, dataset.form, path) as part:
-        more = dataset.form.unknown_fields(part.schema)
-        columns = [*dataset.form.schema.names, *(one.name for one in more)]
+    with Part(dataset.store, dataset.spec, path) as part:
+        more = dataset.spec.unknown_fields(part.schema)
+        columns = [*dataset.spec.schema.names, *(one.name for one in more)]
 
         def kept() -> Iterator[pa.Table]:
             for group in part.groups:
@@ -279,7 +279,7 @@ def _is_own(dataset: Dataset, entry: Entry) -> bool:
     if entry.name.startswith(PREFIX):
         return entry.is_file
     try:
-        with Part(dataset.store, dataset.form, f"{dataset.directory}/{entry.name}"):
+        with Part(dataset.store, dataset.spec, f"{dataset.directory}/{entry.name}"):
             return True
     except (UnreadablePartError, OSError):
         return False

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orstats.archive.dataset import CONTENTS, GENERATIONS, Dataset
-from orstats.archive.part import PartFormat
+from orstats.archive.part import PartSpec
 from orstats.archive.verified import VerifiedParts
 
 _DTYPES: Final = {
@@ -28,12 +28,12 @@ _DTYPES: Final = {
 
 
 def info_frame(
-    hosts: Sequence[str], dataset: Callable[[PartFormat, str], Dataset], verified: VerifiedParts
+    hosts: Sequence[str], dataset: Callable[[PartSpec, str], Dataset], verified: VerifiedParts
 ) -> pd.DataFrame:
     """Return one row per host: see :meth:`orstats.archive.archive.Archive.info`."""
     rows = []
     for host in hosts:
-        records, contents = (_count(dataset(form, host), verified) for form in (GENERATIONS, CONTENTS))
+        records, contents = (_count(dataset(spec, host), verified) for spec in (GENERATIONS, CONTENTS))
         both = {name: records[name] + contents[name] for name in ("damaged", "ignored")}
         rows.append(records | both | {"contents": contents["ids"], "contents_bytes": contents["bytes"]})
     index = pd.Index(pd.array(list(hosts), dtype="string"), name="host")
@@ -43,10 +43,10 @@ def info_frame(
 def _count(dataset: Dataset, verified: VerifiedParts) -> dict[str, Any]:
     def count() -> dict[str, Any]:
         listing = dataset.list_parts()
-        found, problems = dataset.scan(listing, lambda part: part.read(part.groups, dataset.form.keys), verified)
+        found, problems = dataset.scan(listing, lambda part: part.read(part.groups, dataset.spec.keys), verified)
         dataset.warn(problems)
         ignored = sum(problem.foreign for problem in problems)
-        table = pa.concat_tables([dataset.form.schema.empty_table().select(dataset.form.keys), *(t for _, t in found)])
+        table = pa.concat_tables([dataset.spec.schema.empty_table().select(dataset.spec.keys), *(t for _, t in found)])
         times = table["created_at"] if "created_at" in table.column_names else pa.nulls(0)
         span = pc.min_max(times).as_py()
         return {

@@ -34,7 +34,7 @@ ReadAt = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class PartFormat:
+class PartSpec:
     """What the parts of one kind contain, and how they are written."""
 
     folder: str
@@ -97,10 +97,10 @@ class Part:
     metadata: Any = None
     schema: pa.Schema
 
-    def __init__(self, store: Store, form: PartFormat, path: str) -> None:
+    def __init__(self, store: Store, spec: PartSpec, path: str) -> None:
         self.path = path
         self._store = store
-        self._form = form
+        self._spec = spec
 
     def __enter__(self) -> Self:
         try:
@@ -112,7 +112,7 @@ class Part:
                 footer = self._guard(lambda: read_footer(self._source.size(), self._source.read_at))
                 metadata = self._guard(lambda: pq.read_metadata(pa.BufferReader(_MAGIC + footer)))
                 self.schema = self._guard(metadata.schema.to_arrow_schema)
-                self._has_all_types = self.schema.equals(self._form.schema)  # as nearly all parts: quick to tell
+                self._has_all_types = self.schema.equals(self._spec.schema)  # as nearly all parts: quick to tell
                 if not self._has_all_types:
                     self._check_columns(metadata)
                 self.metadata = metadata
@@ -128,7 +128,7 @@ class Part:
     def is_native(self) -> bool:
         """Whether its columns have the archive's own types."""
         return self._has_all_types or all(
-            self._is_native(f.name) for f in self.schema if f.name in self._form.schema.names
+            self._is_native(f.name) for f in self.schema if f.name in self._spec.schema.names
         )
 
     @property
@@ -159,7 +159,7 @@ class Part:
         table = self._guard(lambda: self._file(dictionaries).read_row_groups(list(groups), columns=stored))
         if self._has_all_types:
             return table.select(columns).replace_schema_metadata()
-        types = self._form.types(encoded)
+        types = self._spec.types(encoded)
         return pa.table(
             [
                 self._cast(name, table[name], types.field(name).type if name in types.names else table[name].type)
@@ -176,17 +176,17 @@ class Part:
         )
 
     def _is_native(self, name: str) -> bool:
-        return bool(self.schema.field(name).type == self._form.schema.field(name).type)
+        return bool(self.schema.field(name).type == self._spec.schema.field(name).type)
 
-    def _cast(self, name: str, column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
-        if column.type == wanted:
+    def _cast(self, name: str, column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+        if column.type == target:
             return column
         try:
-            if not pa.types.is_dictionary(wanted):
-                return cast(column, wanted)
-            return cast(column, wanted.value_type).dictionary_encode()
+            if not pa.types.is_dictionary(target):
+                return cast(column, target)
+            return cast(column, target.value_type).dictionary_encode()
         except (pa.ArrowException, ValueError) as error:
-            self._refuse_type(self._form.schema.field(name), error)
+            self._refuse_type(self._spec.schema.field(name), error)
 
     def _guard(self, action: Callable[[], T]) -> T:
         try:
@@ -210,17 +210,17 @@ class Part:
         return UnreadablePartError(self.path, f"It cannot be opened: {reason}. Make it readable for your user.")
 
     def _check_columns(self, metadata: Any) -> None:
-        name, columns, wanted = self.path.rpartition("/")[2], self.schema.names, self._form.schema
+        name, columns = self.path.rpartition("/")[2], self.schema.names
         sealed = seal_of(metadata, self._source.size()) is not None
-        if not self._form.is_part(name, columns, sealed=sealed):
+        if not self._spec.is_part(name, columns, sealed=sealed):
             if name.startswith(PREFIX):
-                missing = next(column for column in self._form.required if column not in columns)
+                missing = next(column for column in self._spec.required if column not in columns)
                 raise UnreadablePartError(self.path, f"It is not a part: column {missing!r} is missing.")
             raise UnreadablePartError(self.path, "It does not belong to the archive. Move it elsewhere.", foreign=True)
         if len(set(columns)) < len(columns):
             twice = next(column for column in columns if columns.count(column) > 1)
             raise UnreadablePartError(self.path, f"It has several columns named {twice!r}. Restore the original file.")
-        for field in wanted:
+        for field in self._spec.schema:
             if field.name in columns and not is_castable(self.schema.field(field.name).type, field.type):
                 self._refuse_type(field)
 
@@ -234,7 +234,7 @@ class Part:
         ) from error
 
     def verify(self) -> None:
-        """Read the whole file and compare it with its seal; decode all of it when it has none."""
+        """Read the file to its end and compare it with its seal; decode all of it when it has none."""
         size = self._source.size()
         found = seal_of(self.metadata, size)
         if found is None:
@@ -258,7 +258,7 @@ class Part:
     def _verify_statistics(self, group: int) -> None:
         """Compare the minimum and maximum in the footer: engines skip row groups by them."""
         leaves = self.metadata.schema.names
-        names = [name for name in self._form.statistics if name in self.schema.names and self._is_native(name)]
+        names = [name for name in self._spec.statistics if name in self.schema.names and self._is_native(name)]
         table = self._guard(lambda: self._file().read_row_group(group, columns=names))
         for name in names:
             statistics = self.metadata.row_group(group).column(leaves.index(name)).statistics
@@ -271,22 +271,22 @@ class Part:
 
 
 def write_part(
-    store: Store, form: PartFormat, path: str, batches: Iterable[pa.Table], more: Sequence[pa.Field] = ()
+    store: Store, spec: PartSpec, path: str, batches: Iterable[pa.Table], more: Sequence[pa.Field] = ()
 ) -> None:
-    """Write tables as one sealed part, with more fields than the format's own."""
+    """Write tables as one sealed part, with more fields than the spec's own."""
     directory, _, name = path.rpartition("/")
 
     def parquet_writer(sink: IO[bytes]) -> None:
         with pq.ParquetWriter(
             sink,
-            pa.schema([*form.schema, *more], METADATA),
+            pa.schema([*spec.schema, *more], METADATA),
             compression="zstd",
-            write_statistics=list(form.statistics),
-            use_dictionary=[f.name for f in form.schema if f.name not in form.high_cardinality],
+            write_statistics=list(spec.statistics),
+            use_dictionary=[f.name for f in spec.schema if f.name not in spec.high_cardinality],
             write_page_checksum=True,
         ) as writer:
             for batch in batches:
-                writer.write_table(batch.replace_schema_metadata(METADATA), row_group_size=form.group_rows)
+                writer.write_table(batch.replace_schema_metadata(METADATA), row_group_size=spec.group_rows)
             writer.add_key_value_metadata({_SEAL: _EMPTY_SEAL})
         _seal(sink)
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from orstats._warn import warn_caller
 from orstats.archive.casts import stored_type
 from orstats.archive.dataset import Dataset
-from orstats.archive.part import Part, PartFormat
+from orstats.archive.part import Part, PartSpec
 from orstats.archive.storage import LocalStore, Store
 from orstats.archive.verified import VerifiedParts
 from orstats.errors import ArchiveError, ConfigError, MissingExtraError
@@ -55,18 +55,18 @@ class HostParts:
 
 def host_parts(dataset: Dataset, verified: VerifiedParts) -> HostParts:
     """List the undamaged parts; the others are logged and excluded, because engines add up damaged pages."""
-    form = dataset.form
+    spec = dataset.spec
 
     def read_if_needed(part: Part) -> pa.Table | None:
-        readable = _is_readable(part.schema, form)
-        return None if readable else _with_position(part.read(part.groups, form.schema.names), part.path)
+        readable = _is_readable(part.schema, spec)
+        return None if readable else _with_position(part.read(part.groups, spec.schema.names), part.path)
 
     def list_parts() -> HostParts:
         found, problems = dataset.scan(dataset.list_parts(), read_if_needed, verified)
         if unreadable := dataset.warn(problems):
             warn_caller(f"Unreadable archive files are excluded ({len(unreadable)}): {', '.join(unreadable[:3])}")
         direct = [part for part, table in found if table is None]
-        nothing = _with_position(form.schema.empty_table(), "")
+        nothing = _with_position(spec.schema.empty_table(), "")
         return HostParts(
             dataset.host,
             [part.path for part in direct],
@@ -78,12 +78,12 @@ def host_parts(dataset: Dataset, verified: VerifiedParts) -> HostParts:
     return dataset.retry_on_compaction(list_parts)
 
 
-def _is_readable(schema: pa.Schema, form: PartFormat) -> bool:
-    """Return whether engines read the format's types from a part."""
+def _is_readable(schema: pa.Schema, spec: PartSpec) -> bool:
+    """Return whether engines read the spec's types from a part."""
     if not {*_POSITION}.isdisjoint(map(str.lower, schema.names)):
         return False
     types = {field.name: stored_type(field.type) for field in schema}
-    return all(types.get(field.name, field.type) == stored_type(field.type) for field in form.schema)
+    return all(types.get(field.name, field.type) == stored_type(field.type) for field in spec.schema)
 
 
 def _with_position(table: pa.Table, path: str) -> pa.Table:
@@ -99,18 +99,18 @@ def connect() -> DuckDBPyConnection:
 
 
 def relation(
-    connection: DuckDBPyConnection, store: Store, form: PartFormat, hosts: Iterable[HostParts]
+    connection: DuckDBPyConnection, store: Store, spec: PartSpec, hosts: Iterable[HostParts]
 ) -> DuckDBPyRelation:
-    """Return a relation of the newest record of each id over all hosts: ``host`` and the format's columns."""
+    """Return a relation of the newest record of each id over all hosts: ``host`` and the spec's columns."""
     duckdb = _duckdb()
     prefix = _mount(connection, store)
-    null = {field.name: f'CAST(NULL AS {_TYPES[field.type][0]}) AS "{field.name}"' for field in form.schema}
+    null = {field.name: f'CAST(NULL AS {_TYPES[field.type][0]}) AS "{field.name}"' for field in spec.schema}
     position = ", ".join(_POSITION)
     no_rows = f"SELECT '' AS host, {', '.join(null.values())}, '' AS filename, 0 AS file_row_number WHERE false"
     queries = [no_rows]  # gives an empty archive its columns
 
     def select(host: str, stored: Collection[str], source: str) -> None:
-        columns = ", ".join(f'"{name}"' if name in stored else null[name] for name in form.schema.names)
+        columns = ", ".join(f'"{name}"' if name in stored else null[name] for name in spec.schema.names)
         start = f"SELECT {_quoted(host)} AS host, {columns}, {position}"
         queries.append(f"{start} FROM {source} WHERE id IS NOT NULL")
 
@@ -121,20 +121,20 @@ def relation(
             options = f"filename = true, file_row_number = true, hive_partitioning = false{union}"
             select(one.host, one.columns, f"read_parquet([{paths}], {options})")
         if one.others.num_rows:
-            select(one.host, form.schema.names, _register(connection, "others", one.others))
+            select(one.host, spec.schema.names, _register(connection, "others", one.others))
     try:
-        return connection.sql(_newest(connection, form, " UNION ALL ".join(queries)))
+        return connection.sql(_newest(connection, spec, " UNION ALL ".join(queries)))
     except duckdb.Error as error:
         raise ArchiveError(f"DuckDB cannot read the archive: {error}", path=store.full("")) from error
 
 
-def _newest(connection: DuckDBPyConnection, form: PartFormat, records: str) -> str:
+def _newest(connection: DuckDBPyConnection, spec: PartSpec, records: str) -> str:
     """Return a query of the newest record of each id, from a query of records that may include older ones.
 
     Older ones are few or none. They are found once, by hashes that take 8 bytes for each row, and then excluded by
     their position. Comparing all rows in each query would take more memory than the query itself.
     """
-    columns = ", ".join(("host", *(f'"{field.name}"' for field in form.schema)))
+    columns = ", ".join(("host", *(f'"{field.name}"' for field in spec.schema)))
     select = f"SELECT {columns} FROM ({records}) AS part"  # noqa: S608 - quoted
     hashes = np.sort(connection.sql(f"SELECT hash(id) AS h FROM ({records})").fetchnumpy()["h"])  # noqa: S608 - quoted
     twice = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
@@ -174,14 +174,14 @@ def query(connection: DuckDBPyConnection, records: DuckDBPyRelation, sql: str) -
 
 
 def spark_frame(
-    session: SparkSession, store: Store, scheme: str, form: PartFormat, hosts: Iterable[HostParts]
+    session: SparkSession, store: Store, scheme: str, spec: PartSpec, hosts: Iterable[HostParts]
 ) -> DataFrame:
-    """Return a Spark DataFrame of the newest record of each id over all hosts: ``host`` and the format's columns."""
+    """Return a Spark DataFrame of the newest record of each id over all hosts: ``host`` and the spec's columns."""
     base = _SPARK_SCHEMES.get(scheme)
     if base is None:
         raise ConfigError(f"spark() does not support {scheme}:// archives. Use session.read.parquet on generations/.")
-    schema = ", ".join(f"`{field.name}` {_TYPES[field.type][1]}" for field in form.schema)
-    names = [f"`{field.name}`" for field in form.schema]
+    schema = ", ".join(f"`{field.name}` {_TYPES[field.type][1]}" for field in spec.schema)
+    names = [f"`{field.name}`" for field in spec.schema]
     result = session.createDataFrame([], f"`host` string, {schema}, part string, position bigint")
     for parts in hosts:
         sources = []

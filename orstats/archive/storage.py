@@ -1,4 +1,4 @@
-"""The files of an archive: in a local directory or an object store. Each file appears whole or not at all.
+"""The files of an archive: in a local directory or an object store. Each file appears complete or not at all.
 
 Paths inside a store are relative and written with ``/`` on every platform. Errors of the operating system are raised as
 :class:`OSError`; the archive turns them into :class:`~orstats.errors.ArchiveError` with advice.
@@ -273,7 +273,7 @@ def _write_probe(sink: IO[bytes]) -> None:
 
 
 def _is_shared(folder: Path) -> bool:
-    """Return whether the owner of a directory shares it with a group, which new files are to belong to."""
+    """Return whether the owner of a directory shares it with a group, which then owns new files."""
     shared = stat.S_ISGID | stat.S_IWGRP
     try:
         return folder.stat().st_mode & shared == shared

@@ -44,10 +44,10 @@ class VerifiedParts:
         """Return whether a part was verified and has not changed since."""
         return self._stamps.get(path) == _stamp(entry)
 
-    def update(self, directory: str, entries: Mapping[str, Entry], whole: Collection[str], started: float) -> None:
+    def update(self, directory: str, entries: Mapping[str, Entry], undamaged: Collection[str], started: float) -> None:
         """Remember the undamaged parts of a directory, and forget those that are gone."""
         old = self._stamps
-        new = {path: _stamp(entries[path]) for path in whole if entries[path].changed < started - _TICK_S}
+        new = {path: _stamp(entries[path]) for path in undamaged if entries[path].changed < started - _TICK_S}
         others = {path: stamp for path, stamp in old.items() if path in entries or not path.startswith(f"{directory}/")}
         self._stamps = others | new
         if sum(entries[path].size for path in new if old.get(path) != new[path]) >= self._worth_saving:

@@ -15,7 +15,7 @@ from stored import CREATED, HOST, SETTLED, ids_of, parts, records
 from orstats.archive.archive import Archive
 from orstats.archive.compaction import compact
 from orstats.archive.dataset import Dataset
-from orstats.archive.part import PartFormat
+from orstats.archive.part import PartSpec
 from orstats.archive.storage import LocalStore
 from orstats.archive.verified import VerifiedParts
 from orstats.frame.arrow import RECORD_SCHEMA, to_table
@@ -207,7 +207,7 @@ def test_compaction_skips_datasets_with_few_files(archive):
 
 
 def test_large_parts_stay_and_small_ones_are_merged_in_pieces(archive):
-    small = PartFormat("generations", RECORD_SCHEMA, ("id",), (), group_rows=3, batch_rows=4, part_rows=12)
+    small = PartSpec("generations", RECORD_SCHEMA, ("id",), (), group_rows=3, batch_rows=4, part_rows=12)
     archive.append(HOST, records(*[f"gen-big-{n}" for n in range(7)]))
     big = parts(archive)[0]
     names = [f"gen-{n:02d}" for n in range(25)]
