@@ -17,9 +17,8 @@ from orstats.content.content import Content, explain_missing
 from orstats.content.messages import Message
 from orstats.content.parts import TextPart, ToolCall, as_json
 from orstats.errors import ConfigError, ForbiddenError, NotFoundError
-from orstats.fetching.arguments import ArchiveChoice, choose_archive, validate_arguments
-from orstats.fetching.batch import Batch, StopRule
-from orstats.fetching.normalize_ids import normalize_ids
+from orstats.fetching.arguments import ArchiveChoice, FetchOptions, choose_archive
+from orstats.fetching.batch import Batch
 from orstats.fetching.scheduler import call_ended_at
 from orstats.fetching.workers import Loader, Result
 from orstats.frame.build import FetchOutcome
@@ -82,57 +81,58 @@ def fetch_contents(
 ) -> pd.DataFrame:
     """Fetch the stored prompts and completions of many generations.
 
-    Governed and retried like :func:`orstats.fetch`, and resumable when `store_content` is on: what came before an
-    interruption is in the archive, and is not asked for again.
+    Rate-limited, retried and interruptible like :func:`orstats.fetch`. It resumes where it stopped if `store_content`
+    is on.
 
-    **Privacy.** What people wrote to a model, and what it answered, is often personal and sometimes secret. Nothing of
-    it is written to disk unless you ask for that; then it lies unencrypted in the archive (its owner only may read it)
-    until :meth:`orstats.Archive.forget_contents` deletes it. The frame itself holds the texts: mind where you save it.
+    **Privacy.** What people wrote to a model, and its answers, is often personal and sometimes secret. None of it is
+    written to disk unless `store_content` is on; then it is unencrypted in the archive (readable by its owner only)
+    until :meth:`orstats.Archive.forget_contents` deletes it. The DataFrame contains the texts: take care where you save
+    it.
 
     Parameters
     ----------
-    ids
-        Generation ids. Asked for once each; missing values are skipped.
-    client
-        Whom to ask. None makes one from the environment. Where its key is forbidden to read content, its management
-        key is tried.
-    archive
-        Where to look first, and to store, as in :func:`orstats.fetch`. Its records help to say why content is missing.
-    store_content
-        Keep what is fetched in the archive. Off: the archive is only read.
-    workers
-        Threads at most, 1 to 256. Contents are large; few threads do.
-    rows
-        ``"generation"``: one row each, messages as JSON. ``"message"``: one row for each message, the completion last;
-        a generation without content still has one.
-    progress
-        A progress bar: True, False, or None for "if a person is watching".
-    errors
-        ``"coerce"``: return the frame with failed rows in it. ``"raise"``: raise if some content could not be asked
-        for, after everything was tried. That there is none is an answer, not a failure.
-    pending_wait
-        Seconds during which missing content is retried, if its call may still be running or has just ended. After that
-        the row is ``pending``, and its ``content_status`` is "not yet".
+    ids : str or iterable of str
+        Generation ids. Duplicates are requested once; missing values are skipped.
+    client : Client, optional
+        Sends the requests; with its management key where the ordinary key may not read content. Default: one made from
+        the environment.
+    archive : Archive, str, os.PathLike or False, optional
+        As in :func:`orstats.fetch`. Its contents are not requested again, and its records help to explain why content
+        is missing.
+    store_content : bool
+        Store fetched contents in the archive. Off: the archive is only read.
+    workers : int
+        Maximum number of concurrent requests, 1 to 256. Contents are large, so few are enough.
+    rows : {"generation", "message"}
+        ``"generation"``: one row each, with messages as JSON. ``"message"``: one row for each message, the completion
+        last; a generation without content still has one row.
+    progress : bool, optional
+        Show a progress bar. Default: when stderr is a terminal, or in a notebook.
+    errors : {"coerce", "raise"}
+        ``"raise"``: raise if a request failed, after all ids were requested. Missing content is not a failure.
+    pending_wait : float
+        Seconds during which missing content is requested again, if its call may still be running or has just ended.
+        After that its row is ``pending``, and its ``content_status`` is "not yet".
     deadline, cancel
-        When to end early, as in :func:`orstats.fetch`.
+        End the call early, as in :func:`orstats.fetch`.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``id``, in the order first asked. ``fetch_status`` and ``error`` say how asking ended (``ok``: it was
-        answered), ``content_status`` and ``reason`` whether something is stored (see :class:`orstats.Content`).
+        Indexed by ``id``, in the order given. ``fetch_status`` and ``error`` tell whether the requests succeeded,
+        ``content_status`` and ``reason`` whether content is stored (see :class:`orstats.Content`).
 
     Raises
     ------
     IncompleteFetchError
-        ``errors="raise"``, and some row is not answered; ``.frame`` has them all.
+        With ``errors="raise"``, if some request failed; ``.frame`` has all rows.
     ApiError
         Every other request would fail too: the key (401) or the credits (402) are refused, a setting is wrong, or
-        something other than the API answers. ``.frame`` has the rows fetched before that.
+        the responses are not from the API. ``.frame`` has the rows fetched before that.
     ArchiveError
-        The archive cannot be read or written.
+        The archive cannot be read or written; ``.frame`` has the rows fetched before that.
     ConfigError
-        No key (only if something must be asked), or arguments that cannot be used.
+        No key (only if a request is necessary), or an invalid argument.
 
     Examples
     --------
@@ -144,27 +144,16 @@ def fetch_contents(
     """
     with ExitStack() as stack:
         client = client or stack.enter_context(Client())
-        rule = StopRule.start(deadline, cancel, client.clock)
-        unique = normalize_ids(ids)
-        validate_arguments(workers, errors, pending_wait)
+        options = FetchOptions(workers, errors, pending_wait, progress, deadline, cancel)
         if rows not in ("generation", "message"):
             raise ConfigError(f'rows must be "generation" or "message", got {rows!r}.')
         source = choose_archive(archive, client)
         if store_content and source is None:
             raise ConfigError("store_content=True needs an archive: pass archive= or set ORSTATS_ARCHIVE.")
-        batch = _ContentBatch(unique, client, source if store_content else None, rows)
+        batch = _ContentBatch(ids, client, source if store_content else None, options, rows)
         if source is not None:
             batch.read_archive(source)
-        missing = [one for one in unique if one not in batch.outcomes]
-        batch.request(
-            missing,
-            workers=workers,
-            pending_wait=pending_wait,
-            progress=progress,
-            rule=rule,
-            ended_at=batch.ended_at(),
-        )
-        return batch.result(errors)
+        return batch.run(one for one in batch.ids if one not in batch.outcomes)
 
 
 class _ContentBatch(Batch):
@@ -172,8 +161,8 @@ class _ContentBatch(Batch):
 
     store_every_s = 2.0
 
-    def __init__(self, ids: Sequence[str], client: Client, archive: Archive | None, rows: Rows) -> None:
-        super().__init__(ids, client, archive)
+    def __init__(self, ids: Any, client: Client, archive: Archive | None, options: FetchOptions, rows: Rows) -> None:
+        super().__init__(ids, client, archive, options)
         self._rows = rows
         self._contents: dict[str, Content] = {}
         self._records: dict[str, dict[str, Any]] = {}  # archived ones: they help to explain missing content
@@ -189,11 +178,9 @@ class _ContentBatch(Batch):
             columns = ["id", "created_at", "generation_time", "data_region"]
             found = archive.read(self.host, self.ids, settled_only=False, columns=columns)
             self._records = {one.pop("id"): one for one in found.to_pylist()}
+            ends = {one: call_ended_at(row["created_at"], row["generation_time"]) for one, row in self._records.items()}
+            self.ended_at = {one: end for one, end in ends.items() if end is not None}
         log.info("%d of %d contents are in the archive", len(self._contents), len(self.ids))
-
-    def ended_at(self) -> dict[str, float]:
-        ends = {one: call_ended_at(row["created_at"], row["generation_time"]) for one, row in self._records.items()}
-        return {one: end for one, end in ends.items() if end is not None}
 
     def load(self) -> Loader:
         self.client.settings.key()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import threading
+from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -54,14 +56,29 @@ def compact_if_needed(archive: Archive, host: str) -> None:
         log.warning("All results are stored, but the archive's files were not merged: %s", error)
 
 
-def validate_arguments(workers: int, errors: str, pending_wait: float) -> None:
-    """Raise ConfigError for a value that is not accepted."""
-    if not isinstance(workers, Integral) or not 1 <= workers <= MAX_CONNECTIONS:
-        raise ConfigError(f"workers must be between 1 and {MAX_CONNECTIONS}, got {workers!r}.")
-    if errors not in ("coerce", "raise"):
-        raise ConfigError(f'errors must be "coerce" or "raise", got {errors!r}.')
-    if not (is_duration(pending_wait) and pending_wait < math.inf):
-        raise ConfigError(f"pending_wait must be a non-negative number of seconds, got {pending_wait!r}.")
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """The options that fetch and fetch_contents share. Making one validates them."""
+
+    workers: int
+    errors: str
+    pending_wait: float
+    progress: bool | None
+    deadline: float | None
+    cancel: threading.Event | None
+
+    def __post_init__(self) -> None:
+        workers, pending_wait, deadline = self.workers, self.pending_wait, self.deadline
+        if not isinstance(workers, Integral) or not 1 <= workers <= MAX_CONNECTIONS:
+            raise ConfigError(f"workers must be between 1 and {MAX_CONNECTIONS}, got {workers!r}.")
+        if self.errors not in ("coerce", "raise"):
+            raise ConfigError(f'errors must be "coerce" or "raise", got {self.errors!r}.')
+        if not (is_duration(pending_wait) and pending_wait < math.inf):
+            raise ConfigError(f"pending_wait must be a non-negative number of seconds, got {pending_wait!r}.")
+        if deadline is not None and not (is_duration(deadline) and deadline < math.inf):
+            raise ConfigError(f"deadline must be a non-negative number of seconds or None, got {deadline!r}.")
+        if self.cancel is not None and not callable(getattr(self.cancel, "is_set", None)):
+            raise ConfigError(f"cancel must be a threading.Event or None, got {self.cancel!r}.")
 
 
 def invalid_id_reason(generation_id: str) -> str | None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import pandas as pd
 
 from orstats.api.client import Client
-from orstats.api.clock import Clock
-from orstats.api.config import is_duration
 from orstats.archive.archive import Archive
-from orstats.errors import ArchiveError, ConfigError, IncompleteFetchError
-from orstats.fetching.arguments import compact_if_needed, invalid_id_reason
+from orstats.errors import ArchiveError, IncompleteFetchError
+from orstats.fetching.arguments import FetchOptions, compact_if_needed, invalid_id_reason
+from orstats.fetching.normalize_ids import normalize_ids
 from orstats.fetching.progress import Progress
 from orstats.fetching.scheduler import Schedule
 from orstats.fetching.workers import Loader, Result, WorkerPool
@@ -28,49 +24,25 @@ _GRACE_S: Final = 2.0
 _DEADLINE_GRACE_S: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class StopRule:
-    """When the caller wants a call to end early: ``deadline`` seconds after its start, or once ``cancel`` is set."""
-
-    deadline: float | None
-    cancel: threading.Event | None
-    clock: Clock
-    started_at: float
-
-    @classmethod
-    def start(cls, deadline: float | None, cancel: threading.Event | None, clock: Clock) -> StopRule:
-        """Validate both arguments and begin to count."""
-        if deadline is not None and not (is_duration(deadline) and deadline < math.inf):
-            raise ConfigError(f"deadline must be a non-negative number of seconds or None, got {deadline!r}.")
-        if cancel is not None and not callable(getattr(cancel, "is_set", None)):
-            raise ConfigError(f"cancel must be a threading.Event or None, got {cancel!r}.")
-        return cls(deadline, cancel, clock, clock.monotonic())
-
-    @property
-    def reason(self) -> str | None:
-        """Why the call has to end now, as the beginning of a sentence; None to continue."""
-        if self.cancel is not None and self.cancel.is_set():
-            return "The fetch was cancelled"
-        if self.deadline is not None and self.clock.monotonic() - self.started_at >= self.deadline:
-            return f"The deadline of {self.deadline:g} s passed"
-        return None
-
-
 class Batch(ABC):
     """One call: its ids, what became of each so far, and the loop that requests the rest."""
 
-    #: Results are stored at least this often.
+    #: Seconds after which new results are stored.
     store_every_s: float
 
-    def __init__(self, ids: Sequence[str], client: Client, archive: Archive | None) -> None:
-        self.ids = ids
+    def __init__(self, ids: Any, client: Client, archive: Archive | None, options: FetchOptions) -> None:
+        self._clock = client.clock
+        self._started_at = self._stored_at = client.clock.monotonic()
+        self.ids = normalize_ids(ids)
         self.client = client
         self.archive = archive
         self.host = client.settings.host
+        self.options = options
         self.outcomes: dict[str, FetchOutcome] = {}
+        #: When calls ended, in Unix seconds, for ids where this is known.
+        self.ended_at: dict[str, float] = {}
         self._requested: Sequence[str] = ()
         self._ok = self._failed = 0
-        self._stored_at = client.clock.monotonic()
 
     @abstractmethod
     def load(self) -> Loader:
@@ -93,11 +65,12 @@ class Batch(ABC):
     def frame(self) -> pd.DataFrame:
         """Return the DataFrame of all ids."""
 
-    def result(self, errors: str) -> pd.DataFrame:
-        """Return the DataFrame; with ``errors="raise"``, raise if some id is not ok."""
+    def run(self, ids: Iterable[str]) -> pd.DataFrame:
+        """Request some of the ids; return the DataFrame of all, or raise if one is not ok and the caller wants that."""
+        self._request([one for one in ids if not self._is_rejected(one)])
         frame = self.frame()
         failed = Counter(one.fetch_status for one in self.outcomes.values() if one.fetch_status != "ok")
-        if errors == "raise" and failed:
+        if self.options.errors == "raise" and failed:
             counts = ", ".join(f"{count:,} {status}" for status, count in failed.most_common())
             raise IncompleteFetchError(
                 f"{failed.total():,} of {len(self.ids):,} ids are not ok ({counts}). The DataFrame is in .frame.",
@@ -105,29 +78,20 @@ class Batch(ABC):
             )
         return frame
 
-    def request(
-        self,
-        ids: Iterable[str],
-        *,
-        workers: int,
-        pending_wait: float,
-        progress: bool | None,
-        rule: StopRule,
-        ended_at: Mapping[str, float] | None = None,
-    ) -> None:
+    def _request(self, ids: Sequence[str]) -> None:
         """Request ids. However this ends, the results received by then are stored first."""
-        self._requested = to_request = [one for one in ids if not self._is_rejected(one)]
-        if not to_request:
+        if not ids:
             return
+        self._requested = ids
         load = self.load()
         if self.archive is not None:
             self.archive.check_writable(self.host)
-        schedule = Schedule(to_request, self.client.retry, pending_wait, ended_at)
-        pool = WorkerPool(self.client, schedule, workers, load)
-        clock = self.client.clock
+        schedule = Schedule(ids, self.client.retry, self.options.pending_wait, self.ended_at)
+        pool = WorkerPool(self.client, schedule, self.options.workers, load)
+        archived = len(self.ids) - len(ids)
         try:
-            with Progress(len(self.ids), progress, clock, initial=len(self.ids) - len(to_request), unit="id") as bar:
-                reason = self._run(pool, bar, rule)
+            with Progress(len(self.ids), self.options.progress, self._clock, initial=archived, unit="id") as bar:
+                reason = self._run(pool, bar)
         except ArchiveError as error:
             self._store()
             error.frame = self._stopped_frame()
@@ -146,13 +110,13 @@ class Batch(ABC):
             self.outcomes[generation_id] = FetchOutcome("invalid_id", None, 0, reason)
         return reason is not None
 
-    def _run(self, pool: WorkerPool, bar: Progress, rule: StopRule) -> str | None:
+    def _run(self, pool: WorkerPool, bar: Progress) -> str | None:
         reason = None
         try:
-            reason = self._work_through(pool, bar, rule)
+            reason = self._work_through(pool, bar)
             if pool.gave_up:
                 pool.report_unfinished()
-            grace = _GRACE_S if reason is None or rule.deadline is None else _DEADLINE_GRACE_S
+            grace = _GRACE_S if reason is None or self.options.deadline is None else _DEADLINE_GRACE_S
             self._drain_and_save(pool, grace, stopped=reason is not None)
         except BaseException:
             pool.stop()
@@ -160,9 +124,9 @@ class Batch(ABC):
             raise
         return reason
 
-    def _work_through(self, pool: WorkerPool, bar: Progress, rule: StopRule) -> str | None:
+    def _work_through(self, pool: WorkerPool, bar: Progress) -> str | None:
         remaining = len(self._requested)
-        if (reason := rule.reason) is None:
+        if (reason := self._stop_reason()) is None:
             pool.start()
         while remaining and reason is None and not pool.stopped:
             for result in pool.results():
@@ -172,12 +136,21 @@ class Batch(ABC):
             done = len(self.ids) - remaining
             bar.show(done, ok=self._ok, failed=self._failed, archived=archived, retries=pool.retries)
             self._save()
-            reason = rule.reason if remaining else None
+            reason = self._stop_reason() if remaining else None
         if reason is not None:
             pool.stop()
         elif not remaining:
             pool.join()
         return reason
+
+    def _stop_reason(self) -> str | None:
+        """Why the caller wants the call to end now, as the beginning of a sentence; None to continue."""
+        cancel, deadline = self.options.cancel, self.options.deadline
+        if cancel is not None and cancel.is_set():
+            return "The fetch was cancelled"
+        if deadline is not None and self._clock.monotonic() - self._started_at >= deadline:
+            return f"The deadline of {deadline:g} s passed"
+        return None
 
     def _drain_and_save(self, pool: WorkerPool, grace: float, *, stopped: bool) -> None:
         for result in pool.drain(grace):
@@ -193,7 +166,7 @@ class Batch(ABC):
         self._failed += not is_ok
 
     def _save(self) -> None:
-        now = self.client.clock.monotonic()
+        now = self._clock.monotonic()
         if self.is_full or now - self._stored_at > self.store_every_s:
             self._stored_at = now
             self._store()

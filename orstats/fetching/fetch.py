@@ -7,16 +7,15 @@ import threading
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 import pyarrow as pa
 
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
-from orstats.fetching.arguments import ArchiveChoice, choose_archive, validate_arguments
-from orstats.fetching.batch import Batch, StopRule
-from orstats.fetching.normalize_ids import normalize_ids
+from orstats.fetching.arguments import ArchiveChoice, FetchOptions, choose_archive
+from orstats.fetching.batch import Batch
 from orstats.fetching.workers import Loader, Result
 from orstats.frame.arrow import to_table
 from orstats.frame.build import SOURCE, FetchOutcome, build_frame
@@ -42,57 +41,56 @@ def fetch(
     deadline: float | None = None,
     cancel: threading.Event | None = None,
 ) -> pd.DataFrame:
-    """Fetch the metadata of many generations into one typed frame.
+    """Fetch the records of many generations into one typed DataFrame.
 
-    Every distinct id gives one row, in the order first asked; an id that could not be had keeps its row, with
-    missing values and the reason. Settled records are taken from the archive and never asked for again.
-    Interrupted (Ctrl-C, a crash), what was fetched is in the archive; run the same again for the rest.
+    Every distinct id gives one row, in the order given; an id without a record has missing values and the reason.
+    Archived records are not requested again. After an interruption (Ctrl-C, a crash), the same call resumes: fetched
+    records are in the archive.
 
     Parameters
     ----------
-    ids
-        Generation ids, e.g. from :func:`orstats.read_ids`. Asked for once each; missing values are skipped.
-    client
-        Whom to ask, and with what pace learnt so far. None makes one from the environment.
-    archive
-        Where settled records are kept: an :class:`orstats.Archive`, a directory or URL. None is the default
-        place (``ORSTATS_ARCHIVE``, else the user data directory), but nothing for servers on this machine, such
-        as the simulator; False is none at all.
-    workers
-        Threads at most, 1 to 256. The pace is shared, so more than needed do no harm.
-    refresh
-        Ask for archived ids too; the newer record wins.
-    errors
-        ``"coerce"``: return the frame, with failed rows in it. ``"raise"``: if any row is not ok, raise after
-        everything was tried.
-    pending_wait
-        Seconds during which an id that is not found is retried, if its call may still be running or has just ended: the
-        second in an id is when its request began. Ids that began more than an hour ago, or without a time in them, are
-        ``not_found`` at once.
-    progress
-        A progress bar: True, False, or None for "if a person is watching".
-    deadline
-        Seconds for the whole call. When they are over, no more requests are sent: the fetched rows are kept, and the
-        others are ``not_attempted``. 0 reads the archive only.
-    cancel
-        An event that ends the call in the same way as soon as another thread, or a signal handler, sets it.
+    ids : str or iterable of str
+        Generation ids, e.g. from :func:`orstats.read_ids`. Duplicates are requested once; missing values are skipped.
+    client : Client, optional
+        Sends the requests, and remembers the rate limit that it learned. Default: one made from the environment.
+    archive : Archive, str, os.PathLike or False, optional
+        Where records are kept: an :class:`orstats.Archive`, a directory or a URL. Default: ``ORSTATS_ARCHIVE``, else
+        the user data directory, but none for servers on this machine, such as the simulator. False: no archive.
+    workers : int
+        Maximum number of concurrent requests, 1 to 256. The request rate adapts automatically.
+    refresh : bool
+        Also request archived ids; the newer record replaces the archived one.
+    errors : {"coerce", "raise"}
+        ``"coerce"``: return the DataFrame with its failed rows. ``"raise"``: raise if a row is not ok, after all ids
+        were requested.
+    pending_wait : float
+        Seconds during which a missing record is requested again, if its call may still be running or has just ended:
+        the time in an id is when its request began. Ids older than an hour, or without a time, are ``not_found`` at
+        once.
+    progress : bool, optional
+        Show a progress bar. Default: when stderr is a terminal, or in a notebook.
+    deadline : float, optional
+        Seconds for the call. After that no more requests are sent: fetched rows are kept, and the others are
+        ``not_attempted``. 0 only reads the archive.
+    cancel : threading.Event, optional
+        Ends the call in the same way once another thread, or a signal handler, sets it.
 
     Returns
     -------
     pandas.DataFrame
-        Index ``id``; columns and dtypes as in :func:`orstats.field_table`, also when empty.
+        Indexed by ``id``, with the columns and dtypes of :func:`orstats.field_table`, also when empty.
 
     Raises
     ------
     IncompleteFetchError
-        ``errors="raise"`` and some row is not ok; ``.frame`` has them all.
+        With ``errors="raise"``, if some row is not ok; ``.frame`` has all rows.
     ApiError
         Every other request would fail too: the key (401) or the credits (402) are refused, a setting is wrong, or
-        something other than the API answers. ``.frame`` has the rows fetched before that.
+        the responses are not from the API. ``.frame`` has the rows fetched before that.
     ArchiveError
-        The archive cannot be written; ``.frame`` has what was fetched before.
+        The archive cannot be read or written; ``.frame`` has the rows fetched before that.
     ConfigError
-        No key (only if something must be asked), or an argument that cannot be used.
+        No key (only if a request is necessary), or an invalid argument.
 
     Examples
     --------
@@ -104,13 +102,9 @@ def fetch(
     """
     with ExitStack() as stack:
         client = client or stack.enter_context(Client())
-        rule = StopRule.start(deadline, cancel, client.clock)
-        unique = normalize_ids(ids)
-        validate_arguments(workers, errors, pending_wait)
-        batch = _RecordBatch(unique, client, choose_archive(archive, client))
-        missing = unique if refresh else batch.read_archive()
-        batch.request(missing, workers=workers, pending_wait=pending_wait, progress=progress, rule=rule)
-        return batch.result(errors)
+        options = FetchOptions(workers, errors, pending_wait, progress, deadline, cancel)
+        batch = _RecordBatch(ids, client, choose_archive(archive, client), options)
+        return batch.run(batch.ids if refresh else batch.read_archive())
 
 
 class _RecordBatch(Batch):
@@ -118,8 +112,8 @@ class _RecordBatch(Batch):
 
     store_every_s = 1.0
 
-    def __init__(self, ids: Sequence[str], client: Client, archive: Archive | None) -> None:
-        super().__init__(ids, client, archive)
+    def __init__(self, ids: Any, client: Client, archive: Archive | None, options: FetchOptions) -> None:
+        super().__init__(ids, client, archive, options)
         self._tables: list[pa.Table] = []
         self._unsaved: dict[str, Result] = {}
 

@@ -149,7 +149,7 @@ interrupts = st.none() | st.tuples(
     st.sampled_from(
         [
             "*",
-            "request",
+            "_request",
             "_run",
             "_work_through",
             "_drain_and_save",
