@@ -1,4 +1,4 @@
-"""One page to send to somebody: a report as a single HTML file, without scripts and without anything to load."""
+"""A report as a single HTML file to send or print, without scripts and external resources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 import pandas as pd
 
-from orstats.export import html_sections as parts
+from orstats.export import html_sections as sections
 from orstats.export.atomic_file import Target
 from orstats.export.html_elements import escape, name
 from orstats.frame.summary import SUMMARY_COLUMNS
@@ -18,11 +18,11 @@ from orstats.frame.validation import require
 from orstats.reports.chart_data import fetched_rows
 from orstats.reports.cost_tokens_latency import COST_COLUMNS
 from orstats.reports.periods import freq_of, utc_times
-from orstats.text.format import count
+from orstats.text.format import plural
 from orstats.text.sanitize import display_text
 from orstats.text.time_zones import clock, zone_of
 
-#: What :func:`write_html` reads. Frames that have only these need a third of the memory.
+#: The columns that :func:`write_html` reads. DataFrames of only these need a third of the memory.
 COLUMNS: Final = tuple(
     dict.fromkeys(
         (
@@ -34,7 +34,7 @@ COLUMNS: Final = tuple(
     )
 )
 _ENDINGS: Final = (".html", ".htm")
-_TITLE: Final = "What the generations cost"
+_TITLE: Final = "LLM cost report"
 _LONGEST_TITLE: Final = 120
 
 
@@ -46,33 +46,33 @@ def write_html(
     tz: str = "UTC",
     freq: str = "D",
 ) -> None:
-    """Write a report as one HTML page: to open, to send, or to print.
+    """Write a report as one HTML page to open, send or print.
 
-    Headline figures, cost over time, per model, provider and user, latency, failures, the costliest and the slowest
-    generations with links to the vendor's page of each, the coverage, and what each number means. The page holds no
-    script and loads nothing; its style follows the reader's light or dark setting. Its size depends on the number of
-    groups, not of rows. Prompts and completions are not in it; model, provider and user names and ids are.
+    It has headline figures, cost over time and per model, provider and user, latency, failures, the most expensive
+    and the slowest generations with links to their log pages, the coverage, and what each number means. The page has
+    no scripts and loads nothing, and follows the reader's light or dark setting. Its size depends on the number of
+    groups, not of rows. It contains ids and the names of models, providers and users, but no prompts or completions.
 
     Parameters
     ----------
-    df
+    df : pandas.DataFrame
         From :func:`orstats.fetch`, with all its columns. Rows that are not ``ok`` are counted in the coverage.
-    path
+    path : str or os.PathLike
         The file to write; its name ends in ``.html`` or ``.htm``. An existing file is replaced.
-    title
+    title : str, optional
         Heading of the page.
-    tz
-        Time zone of all times, and in which days begin.
-    freq
-        ``h``, ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``: length of the bars over time. A longer one is taken
-        where there would be more than 200 bars.
+    tz : str
+        Time zone of all times, in which days begin.
+    freq : str
+        Period of the bars over time: ``h``, ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``. A longer period is
+        used where there would be more than 200 bars.
 
     Raises
     ------
     ConfigError
-        Not a pandas frame, a column is missing, or `tz` or `freq` is unknown.
+        Not a pandas DataFrame, a column is missing, or `tz` or `freq` is unknown.
     ExportError
-        The file cannot be written; an existing one is then unchanged.
+        The file cannot be written; an existing one is left unchanged.
 
     Examples
     --------
@@ -96,27 +96,27 @@ def page(df: pd.DataFrame, *, title: str | None = None, tz: str = "UTC", freq: s
     freq_of(freq)
     zone = zone_of(tz)
     style = resources.files("orstats.export").joinpath("html_page.css").read_text("utf-8")
-    # Only this very style sheet may apply: nothing runs and nothing is loaded, whatever else would get onto the page.
+    # Only this style sheet applies. Nothing runs and nothing is loaded, whatever else might get onto the page.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     heading = _TITLE if title is None else title
     body = [
         f"<h1>{name(heading, _LONGEST_TITLE)}</h1>",
         f'<p class="soft">{escape(_about(df, zone))}</p>',
-        parts.headline(df),
-        parts.over_time(df, freq, zone),
-        parts.cost_table(df, "model", "Cost per model"),
-        parts.cost_table(df, "provider_name", "Cost per provider"),
+        sections.headline(df),
+        sections.over_time(df, freq, zone),
+        sections.cost_table(df, "model", "Cost per model"),
+        sections.cost_table(df, "provider_name", "Cost per provider"),
     ]
     if fetched_rows(df)["external_user"].notna().any():
-        body.append(parts.cost_table(df, "external_user", "Cost per user"))
+        body.append(sections.cost_table(df, "external_user", "Cost per user"))
     body += [
-        parts.latency_table(df),
-        parts.failure_tables(df),
-        parts.most_by(df, "cost_usd", "The ten costliest generations", zone),
-        parts.most_by(df, "generation_time", "The ten slowest generations", zone),
-        parts.coverage_table(df),
-        parts.meanings(),
+        sections.latency_table(df),
+        sections.failure_table(df),
+        sections.top_generations(df, "cost_usd", "The ten most expensive generations", zone),
+        sections.top_generations(df, "generation_time", "The ten slowest generations", zone),
+        sections.coverage_table(df),
+        sections.glossary(),
     ]
     head = [
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
@@ -130,10 +130,11 @@ def page(df: pd.DataFrame, *, title: str | None = None, tz: str = "UTC", freq: s
 
 
 def _about(df: pd.DataFrame, zone: str) -> str:
-    made = f"{count(len(fetched_rows(df)))} generations"
-    created = pd.Series(utc_times(fetched_rows(df)["created_at"])).dt.tz_localize("UTC").dropna()
+    ok = fetched_rows(df)
+    number = plural(len(ok), "generation")
+    created = pd.Series(utc_times(ok["created_at"])).dt.tz_localize("UTC").dropna()
     if created.empty:
-        return f"{made}. Times in {zone}."
+        return f"{number}. Times in {zone}."
     first, last = (moment.tz_convert(clock(zone)).strftime("%d %B %Y") for moment in (created.min(), created.max()))
     span = first if first == last else f"{first} to {last}"
-    return f"{made}, {span}. Times in {zone}."
+    return f"{number}, {span}. Times in {zone}."

@@ -1,4 +1,4 @@
-"""Small drawings for the page, as SVG without styles of their own: the page's style sheet colours them."""
+"""Drawings for the page, as SVG that the page's style sheet colours."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final
 
 from orstats.export.html_elements import escape, name
 from orstats.reports.chart_data import Timeline
-from orstats.text.format import usd, usd_places
+from orstats.text.format import usd, usd_places, usd_tick
 
-#: As many as the style sheet has colours for; the last is for all others.
+#: The number of colours in the style sheet; the last is for all other groups.
 MOST: Final = 7
 _WIDTH, _HEIGHT = 960, 250
 _LEFT, _TOP, _BOTTOM = 64, 10, 26
@@ -40,7 +40,7 @@ def lane(times: tuple[float, float, float], ends: tuple[float, float], *, stream
 
 
 def stacked_dollars(over_time: Timeline, about: str) -> str:
-    """Draw stacked bars over time, with a legend; each bucket has a tooltip with its total and its parts."""
+    """Draw stacked bars over time, with a legend and a tooltip with the total of each period."""
     totals = over_time.amounts.sum(axis=0)
     top, step = _scale(float(totals.max()))
     inner, width = _HEIGHT - _TOP - _BOTTOM, (_WIDTH - _LEFT) / len(totals)
@@ -77,28 +77,20 @@ def _rules(top: float, step: float, inner: float) -> Sequence[str]:
     made = []
     for number in range(round(top / step) + 1):
         y = _TOP + inner * (1 - number * step / top)
-        label = usd(number * step) if number else "$0"
         made.append(
             f'<line class="rule" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_tick(number * step, step) or label}</text>'
+            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{usd_tick(number * step, top)}</text>'
         )
     return made
 
 
 def _scale(largest: float) -> tuple[float, float]:
-    """Choose a round step, and the end of the axis, a multiple of it."""
+    """Return the end of an axis and a round step that divides it."""
     if largest <= 0:
         return 1.0, 1.0
     power = 10.0 ** math.floor(math.log10(largest / 4))
     step = next(size * power for size in (1, 2, 2.5, 5, 10) if size * power * 4 >= largest * 0.999)
     return step * max(1, math.ceil(largest / step - 1e-9)), step
-
-
-def _tick(value: float, step: float) -> str:
-    places = max(0, 1 - math.floor(math.log10(step)))
-    if places <= 1:
-        return f"${value:,.0f}"
-    return f"${value:,.{max(2, places)}f}" if value else "$0"
 
 
 def _colour(over_time: Timeline, row: int) -> str:
@@ -115,7 +107,7 @@ def _legend(over_time: Timeline) -> str:
 
 
 def _labels(over_time: Timeline) -> list[str]:
-    """Name the periods; hours with their UTC offset where one comes twice."""
+    """Name the periods, and add the UTC offset to hours that occur twice."""
     if over_time.unit == "quarter":
         return [f"Q{start.quarter} {start.year}" for start in over_time.starts]
     form = {"hour": "%d %b %H:%M", "month": "%b %Y", "year": "%Y"}.get(over_time.unit, "%d %b %Y")

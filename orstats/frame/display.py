@@ -250,7 +250,7 @@ def _notes(frame: pd.DataFrame) -> list[str]:
 _GAPS: Final = (
     ("pending", "pending"),
     ("missing", "missing"),
-    ("cost_unknown", "of unknown cost"),
+    ("cost_unknown", "with unknown cost"),
     ("unreadable_files", "unreadable archive files"),
     ("duplicates", "duplicates"),
 )

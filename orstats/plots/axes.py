@@ -14,6 +14,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from orstats.errors import MissingExtraError
+from orstats.text.format import count_tick, duration_tick, usd_tick
 from orstats.text.sanitize import display_text
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ _AROUND_INCHES: Final = 1.0
 #: Largest share of the width of axes for the names of rows, or for a legend.
 _NAMES_SHARE: Final = 0.4
 _WIDTH_INCHES: Final = 8.0
-_CENT: Final = 0.01
 
 
 def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
@@ -198,12 +198,12 @@ def grid(ax: Axes, axis: Literal["x", "y"]) -> None:
 
 def dollar_ticks(axis: Any, largest: float) -> None:
     """Write an axis in US dollars, with as many digits as its range needs."""
-    _number_ticks(axis, lambda value: tick_dollars(value, largest))
+    _number_ticks(axis, lambda value: usd_tick(value, largest))
 
 
 def count_ticks(axis: Any, _: float) -> None:
     """Write an axis in whole numbers: 2k, 1.5M."""
-    _number_ticks(axis, tick_count, integer=True)
+    _number_ticks(axis, count_tick, integer=True)
 
 
 def _number_ticks(axis: Any, write: Callable[[float], str], *, integer: bool = False) -> None:
@@ -212,37 +212,6 @@ def _number_ticks(axis: Any, write: Callable[[float], str], *, integer: bool = F
     most = few_ticks(axis.axes) if axis.axis_name == "x" else 6
     axis.set_major_locator(MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10], integer=integer))
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
-
-
-def tick_dollars(value: float, largest: float) -> str:
-    """Write an amount beside a tick of an axis that goes up to ``largest``.
-
-    Examples
-    --------
-    >>> tick_dollars(2.5, 5), tick_dollars(1500, 5000), tick_dollars(0.00002, 0.0001), tick_dollars(0, 5)
-    ('$2.50', '$1,500', '$0.00002', '$0')
-    """
-    if not value:
-        return "$0"
-    if largest >= 100:  # noqa: PLR2004 - cents say nothing beside hundreds of dollars
-        return f"${value:,.0f}"
-    if largest >= 10 * _CENT:
-        return f"${value:,.2f}"
-    return "$" + f"{value:.9f}".rstrip("0")
-
-
-def tick_count(value: float) -> str:
-    """Write a number beside a tick.
-
-    Examples
-    --------
-    >>> tick_count(950), tick_count(1500), tick_count(2_000_000), tick_count(3e9)
-    ('950', '1.5k', '2M', '3B')
-    """
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:g}{letter}"
-    return f"{value:g}"
 
 
 def log_milliseconds(axis: Any, smallest: float, largest: float) -> None:
@@ -256,23 +225,9 @@ def log_milliseconds(axis: Any, smallest: float, largest: float) -> None:
     if axis.axis_name == "x":
         ticks = ticks[:: -(-len(ticks) // few_ticks(axis.axes))]
     axis.set_major_locator(FixedLocator(ticks or [smallest]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: tick_time(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: duration_tick(value)))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
-
-
-def tick_time(value: float) -> str:
-    """Write milliseconds beside a tick.
-
-    Examples
-    --------
-    >>> tick_time(0.5), tick_time(200), tick_time(1500), tick_time(60_000), tick_time(7_200_000)
-    ('0.5 ms', '200 ms', '1.5 s', '1 min', '2 h')
-    """
-    for size, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
-        if value >= size:
-            return f"{value / size:g} {unit}"
-    return f"{value:g} ms"
 
 
 def dates(ax: Axes, tz: tzinfo | None, *, offsets: bool) -> None:

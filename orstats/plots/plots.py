@@ -27,7 +27,7 @@ from orstats.reports.chart_data import (
     token_stacks,
 )
 from orstats.reports.periods import freq_of
-from orstats.text.format import count, percent, tokens, usd, usd_places
+from orstats.text.format import count, count_tick, percent, tokens, usd, usd_places
 from orstats.text.time_zones import zone_of
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def plot_tokens(
     for widths, colour in zip(token_stacks(parts, columns, most), style.COLOURS, strict=False):
         axes.barh(range(len(ranked)), widths, left=left, height=0.7, color=colour)
         left += widths
-    texts = [style.tick_count(float(f"{bar.value:.3g}")) for bar in ranked]
+    texts = [count_tick(float(f"{bar.value:.3g}")) for bar in ranked]
     _write_beside(axes, ranked, texts)
     axes.set_xlim(0, (max(left) or 1) * style.room_for(axes, texts))
     _label_bars(axes, ranked, _TOKENS, columns)

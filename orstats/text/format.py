@@ -203,3 +203,41 @@ def plural(number: int, noun: str) -> str:
     ('1 id', '2,000 ids')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def usd_tick(value: float, largest: float) -> str:
+    """Write an amount beside a tick of an axis that ends at `largest`.
+
+    >>> usd_tick(2.5, 5), usd_tick(1500, 5000), usd_tick(0.025, 0.1), usd_tick(0, 5)
+    ('$2.50', '$1,500', '$0.025', '$0')
+    """
+    if not value:
+        return "$0"
+    if largest >= 100:  # noqa: PLR2004 - cents do not matter beside hundreds of dollars
+        return f"${value:,.0f}"
+    dollars, _, decimals = f"{value:,.9f}".partition(".")
+    return f"${dollars}.{decimals.rstrip('0'):0<2}"
+
+
+def count_tick(value: float) -> str:
+    """Write a number beside a tick.
+
+    >>> count_tick(950), count_tick(1500), count_tick(2_000_000), count_tick(3e9)
+    ('950', '1.5k', '2M', '3B')
+    """
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def duration_tick(value: float) -> str:
+    """Write milliseconds beside a tick.
+
+    >>> duration_tick(0.5), duration_tick(200), duration_tick(1500), duration_tick(60_000), duration_tick(7_200_000)
+    ('0.5 ms', '200 ms', '1.5 s', '1 min', '2 h')
+    """
+    for size, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g} ms"

@@ -151,11 +151,11 @@ def test_figures_and_coverage():
     outcome = {"gen-x": FetchOutcome("not_found", 404, 1, "no")}
     df = frame([record(total_cost=1.25), record(1, model="c"), record(2, total_cost=None)], outcome)
     text = words(df)
-    assert "Cost$1.75001 of unknown cost not in it; with these $1.7500 from credits, $0 charged by providers" in text
+    assert "Cost$1.75001 generation with unknown cost excluded; with their known charges: $1.7500 from" in text
     assert "Generations3of 4 requested" in text
     assert "Requested4" in text
     assert "not found1Check that the id is complete" in text
-    assert "Of unknown cost1" in text
+    assert "With unknown cost1" in text
     assert "total$1.7500100.0%3" in text
     assert "Times in UTC" in text
 

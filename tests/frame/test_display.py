@@ -135,7 +135,7 @@ def test_the_coverage_and_the_time_zone_stand_below():
     text = str(orstats.cost_by(df, freq="month", tz="Europe/Lisbon"))
     assert text.splitlines()[1].startswith("2026-10 ")
     assert "Periods: month in Europe/Lisbon." in text
-    assert "Covers 1 of 2 generations: 1 pending, 1 of unknown cost." in text
+    assert "Covers 1 of 2 generations: 1 pending, 1 with unknown cost." in text
 
 
 def test_many_rows_are_shortened_as_pandas_does():
