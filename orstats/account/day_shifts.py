@@ -28,13 +28,13 @@ _PARTS: Final = ["requests", "credits_usd", "byok_usd"]
 
 
 def merge_variants(calls: pd.DataFrame, account: pd.DataFrame) -> dict[str, str]:
-    """Return new names for models of which one side counts a variant, such as ``:free``, as another one."""
+    """Return new names for models whose variants, such as ``:free``, are counted differently on the two sides."""
     sums = [side.groupby("model")["requests"].sum() for side in (account, calls)]
     gaps = sums[0].sub(sums[1], fill_value=0)
     names: dict[str, str] = {}
     for base, group in gaps.groupby(gaps.index.str.replace(r":.*", "", regex=True)):
         differ = any((name in sums[0]) != (name in sums[1]) for name in group.index)
-        # What one name has too many is what another has too few.
+        # The surplus of one name is the deficit of another.
         if differ and abs(group.sum()) < group.abs().sum():
             names |= dict.fromkeys(group.index, f"{base} (all variants)")
     return names
@@ -65,11 +65,11 @@ def move_past_midnight(
         ]
         counted_before = here[0] >= first and here in sources and by_end == [False, True]
         if counted_before or here[0] < first:
-            # What the account has too much on the next day, on which it may lack unserved calls and those past the
-            # next midnight.
+            # The account's surplus on the next day, from which unserved calls and those past the next midnight may be
+            # excluded.
             excluded = unserved.get(there, 0)
-            too_many = gaps[there] + np.array([excluded, 0, 0])
-            possible = [too_many, too_many + _parts(candidates.get(there, late[:0]))]
+            surplus = gaps[there] + np.array([excluded, 0, 0])
+            possible = [surplus, surplus + _parts(candidates.get(there, late[:0]))]
         else:
             excluded = unserved.get(here, 0)
             possible = [-gaps[here]]
@@ -98,7 +98,7 @@ def move_past_midnight(
 
 
 def _gaps(calls: pd.DataFrame, account: pd.DataFrame) -> _Gaps:
-    """Return by how much the account has more, by day and model."""
+    """Return the account's surplus by day and model."""
     sums = [side.groupby(["day", "model"])[_PARTS].sum() for side in (account, calls)]
     table = sums[0].sub(sums[1], fill_value=0.0)
     known = {(day, str(model)): row for (day, model), row in zip(table.index, table.to_numpy("float64"), strict=True)}
@@ -112,7 +112,7 @@ def _parts(calls: pd.DataFrame) -> _Gap:
 def _explaining(
     candidates: pd.DataFrame, gaps: list[_Gap], unserved: int, tolerance: float | None = None
 ) -> pd.DataFrame | None:
-    """Choose the calls whose number and cost explain one of the differences best.
+    """Choose the calls whose number and cost best explain one of the differences.
 
     The account may exclude some unserved requests.
     """
@@ -129,7 +129,7 @@ def _explaining(
 
 
 def _cancelled(calls: pd.DataFrame, gaps: _Gaps, notes: Notes) -> Iterator[pd.DataFrame]:
-    """Balance two days whose differences cancel, with calls near midnight whose end the records do not tell."""
+    """Balance two days whose differences cancel, with calls near midnight whose end is not recorded."""
     for here in sorted(gaps):
         there = (here[0] + _DAY, here[1])
         gap = gaps[here]

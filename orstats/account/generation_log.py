@@ -110,7 +110,7 @@ class GenerationLog:
 
 @contextmanager
 def never_raising(message: str, *args: object) -> Iterator[None]:
-    """Log what goes wrong, so that the caller's request never fails because of its recording."""
+    """Log errors instead of raising them: the caller's request must not fail because of its recording."""
     try:
         yield
     except Exception:

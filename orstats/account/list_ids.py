@@ -23,6 +23,7 @@ from orstats.api.client import Client
 from orstats.archive.archive import Archive
 from orstats.errors import ApiError, BadResponseError, MissingKeyError, ServerError
 from orstats.fetching.arguments import ArchiveChoice, choose_archive
+from orstats.fetching.progress import Progress
 from orstats.ids.formats import id_created_at
 
 log = logging.getLogger("orstats.discover")
@@ -31,6 +32,7 @@ log = logging.getLogger("orstats.discover")
 _LONGEST: Final = timedelta(days=31)
 _LONGEST_BY_MINUTES: Final = timedelta(hours=3)
 _HOUR: Final = timedelta(hours=1)
+_SECOND: Final = timedelta(seconds=1)
 #: Analytics are delayed: only a window that ended this long ago is cached.
 _SETTLED: Final = timedelta(days=1)
 
@@ -138,21 +140,15 @@ class _Lister:
 
     def run(self, start: datetime, end: datetime, *, refresh: bool, progress: bool | None) -> list[str]:
         """Take ids from the cache, request the others, and return them by time."""
-        from tqdm.auto import tqdm  # noqa: PLC0415 - it loads asyncio and, in a notebook, widgets
-
         cached = {} if self._cache is None or refresh else self._cache.listings(start, end)
         grown = self._grown(cached)
         covered = [window for window in cached if not any(run.start <= window.start < run.end for run in grown)]
         # The bar shows the share of the time range, because the number of ids is not known.
-        with tqdm(
-            total=(end - start).total_seconds(),
-            disable=None if progress is None else not progress,
-            desc="orstats",
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
-        ) as bar:
+        done, form = timedelta(), "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+        with Progress((end - start) // _SECOND, progress, bar_format=form) as bar:
             for window in self._finished(start, end, covered, cached):
-                bar.set_postfix_str(f"{len(self._created_at):,} ids, {self._query.requests:,} requests", refresh=False)
-                bar.update(window.length.total_seconds())
+                done += window.length
+                bar.show(done // _SECOND, ids=f"{len(self._created_at):,}", requests=f"{self._query.requests:,}")
         self._check_counts(grown)
         self._warn_if_cached(end)
         return sorted(self._created_at, key=lambda one: (self._created_at[one], one))

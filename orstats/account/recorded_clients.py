@@ -86,7 +86,7 @@ def _is_aiohttp(client: Any) -> bool:
 
 
 def _note(logs: Logs, method: str | None, headers: Mapping[str, str], scan: Callable[[], object]) -> None:
-    """Report the id in the headers; without one, scan the body of what may be a generation."""
+    """Report the id in the headers; without one, scan the body if it may be a generation."""
     with never_raising("A response could not be recorded"):
         if value := headers.get(HEADER):
             for log in logs:
@@ -204,14 +204,14 @@ def _recorded_retry_class(cls: Any) -> Any:
             _note(_active.get(), None, response.headers, lambda: None)
         return cast("Retry", cls.increment(retry, method, url, response, **more))
 
-    def reduce(retry: Retry, _protocol: object) -> Any:  # copied and pickled as what it was
+    def reduce(retry: Retry, _protocol: object) -> Any:  # copied and pickled as the original class
         return _retry_of, (cls, vars(retry))
 
     return type(cls.__name__, (cls,), {"increment": increment, "__reduce_ex__": reduce, "is_recorded": True})
 
 
 def _scan_raw(raw: Any, logs: Logs) -> None:
-    """Scan what is read from urllib3's response, in whatever way."""
+    """Scan everything that is read from urllib3's response."""
     scanner = _Scanner(logs)
 
     def scanned(read: Callable[..., bytes]) -> Callable[..., bytes]:
@@ -229,7 +229,7 @@ def _scan_raw(raw: Any, logs: Logs) -> None:
     raw.read_chunked = scanned_chunks(raw.read_chunked)
 
 
-# httpx, and what has its interface
+# httpx, and clients with its interface
 
 
 class _RecordedTransport:
@@ -288,7 +288,7 @@ def _unwrapped(transport: Any) -> Any:
 
 
 def _scan_httpx(response: Any, logs: Logs) -> None:
-    """Scan what is read from a response, compressed or not."""
+    """Scan everything that is read from a response, compressed or not."""
     try:
         _Scanner(logs).feed(response.content)
     except RuntimeError:  # the body has not been read

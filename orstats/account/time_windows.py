@@ -18,7 +18,7 @@ _FILL: Final = 0.95
 
 @dataclass(frozen=True, slots=True, order=True)
 class Window:
-    """A half-open time range, in UTC. ``counted`` says how finely its content was counted when it was cut."""
+    """A half-open time range, in UTC. ``counted`` is the length of the buckets by whose counts it was cut."""
 
     start: datetime
     end: datetime

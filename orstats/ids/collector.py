@@ -76,15 +76,14 @@ class IdCollector:
         for position, value in enumerate(values):
             if isinstance(value, str):
                 yield value
-            elif not _is_missing(value):
-                if (id_ := id_of(value)) is not None:
-                    yield id_
-                elif has_empty_id(value):
-                    self.blanks += 1
-                else:
-                    raise TypeError(f"position {position}: an id must be text, got {type(value).__name__}")
-            else:
+            elif _is_missing(value):
                 self.blanks += 1
+            elif (id_ := id_of(value)) is not None:
+                yield id_
+            elif has_empty_id(value):
+                self.blanks += 1
+            else:
+                raise TypeError(f"position {position}: an id must be text, got {type(value).__name__}")
 
     def count_foreign(self, kind: str, number: int = 1) -> None:
         """Count ids of another kind in a text."""
