@@ -17,34 +17,36 @@ def closed(since, *probes):
 
 
 def test_what_was_accepted_over_the_whole_time_is_the_rate():
-    assert closed(100.3, 100.4, 100.6, 100.9).reopen(101.1, took=0.01, chance=0.0) == pytest.approx(199 / 1.0)
+    assert closed(100.3, 100.4, 100.6, 100.9).reopen(101.1, answer_s=0.01, random_share=0.0) == pytest.approx(199 / 1.0)
 
 
 def test_a_bucket_that_opens_at_the_next_look_is_no_window():
-    assert closed(100.3).reopen(100.36, took=0.01, chance=0.0) is None
-    assert closed(100.3, 100.33).reopen(100.43, took=0.01, chance=0.0) is None
+    assert closed(100.3).reopen(100.36, answer_s=0.01, random_share=0.0) is None
+    assert closed(100.3, 100.33).reopen(100.43, answer_s=0.01, random_share=0.0) is None
 
 
 def test_answers_on_their_way_may_keep_a_bucket_empty():
-    assert closed(100.3, 100.35, 100.39).reopen(100.85, took=0.2, chance=0.0) is None
+    assert closed(100.3, 100.35, 100.39).reopen(100.85, answer_s=0.2, random_share=0.0) is None
 
 
 def test_refused_probes_may_be_chance():
     probes = 100.4, 100.6, 100.9
-    assert closed(100.3, *probes).reopen(101.1, took=0.01, chance=0.2) == pytest.approx(199 / 1.0)
-    assert closed(100.3, *probes).reopen(101.1, took=0.01, chance=0.23) is None
-    assert closed(100.3, *probes[1:]).reopen(101.1, took=0.01, chance=0.1) is None
-    assert closed(100.3, *probes[1:]).reopen(101.1, took=0.01, chance=0.0) == pytest.approx(199 / 1.0)
-    assert closed(100.3, *probes[2:]).reopen(101.1, took=0.01, chance=0.0) is None, "seen too little of chance"
+    assert closed(100.3, *probes).reopen(101.1, answer_s=0.01, random_share=0.2) == pytest.approx(199 / 1.0)
+    assert closed(100.3, *probes).reopen(101.1, answer_s=0.01, random_share=0.23) is None
+    assert closed(100.3, *probes[1:]).reopen(101.1, answer_s=0.01, random_share=0.1) is None
+    assert closed(100.3, *probes[1:]).reopen(101.1, answer_s=0.01, random_share=0.0) == pytest.approx(199 / 1.0)
+    assert closed(100.3, *probes[2:]).reopen(101.1, answer_s=0.01, random_share=0.0) is None, (
+        "seen too little of chance"
+    )
 
 
 def test_a_short_pause_after_long_work_says_nothing():
-    assert closed(109.0, 109.1, 109.2).reopen(109.4, took=0.01, chance=0.0) is None
+    assert closed(109.0, 109.1, 109.2).reopen(109.4, answer_s=0.01, random_share=0.0) is None
 
 
 def test_the_next_window_is_counted_from_its_opening():
     window = closed(100.3, 100.4, 100.6, 100.9)
-    window.reopen(101.1, took=0.01, chance=0.0)
+    window.reopen(101.1, answer_s=0.01, random_share=0.0)
     for _ in range(99):
         window.accept()
     window.skip(30.0)  # nothing was to be sent
@@ -52,7 +54,7 @@ def test_the_next_window_is_counted_from_its_opening():
     window.refuse(131.7)
     window.refuse(131.9)
     window.accept()
-    assert window.reopen(132.1, took=0.01, chance=0.0) == pytest.approx(100 / 0.9)
+    assert window.reopen(132.1, answer_s=0.01, random_share=0.0) == pytest.approx(100 / 0.9)
 
 
 def test_work_before_a_pause_is_not_counted():
@@ -62,4 +64,4 @@ def test_work_before_a_pause_is_not_counted():
     window.refuse(100.7)
     window.refuse(101.0)
     window.accept()
-    assert window.reopen(101.0, took=0.0, chance=0.0) == pytest.approx(40 / 1.0)
+    assert window.reopen(101.0, answer_s=0.0, random_share=0.0) == pytest.approx(40 / 1.0)
