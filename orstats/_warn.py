@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning, *, through: tuple[str, ...] = ()) -> None:
-    """Issue a warning at the first line outside of orstats, and of other packages that called it."""
+    """Issue a warning at the caller's line: the first one outside of orstats and of the packages in `through`."""
     level, frame = 1, sys._getframe()  # noqa: SLF001 - there is no public way
     while frame.f_back is not None and _package(frame.f_globals) in ("orstats", *through):
         level, frame = level + 1, frame.f_back

@@ -3,12 +3,12 @@
 ::
 
     OrstatsError
-    ├── ConfigError (ValueError)       a setting cannot be used: base URL, key, argument
-    │   ├── ColumnError                a column of a frame holds what it cannot hold; carries column and value
+    ├── ConfigError (ValueError)       a setting is invalid: base URL, key, argument
+    │   ├── ColumnError                a column of a frame has an invalid value; carries column and value
     │   └── MissingKeyError            a request needs a key and none is set
     ├── ApiError                       one request failed; carries status, id, body, headers, retryable, retry_after
     │   ├── BadRequestError            400: the API cannot read the id or the query
-    │   ├── AccountError               the key or the account is refused: no other request would succeed
+    │   ├── AccountError               the key or the account is rejected: every other request would fail too
     │   │   ├── AuthenticationError    401
     │   │   └── PaymentRequiredError   402
     │   ├── ForbiddenError             403: this key may not read this
@@ -23,20 +23,19 @@
     │   │   ├── EdgeNetworkTimeoutError    524
     │   │   └── ProviderOverloadedError    529
     │   ├── NetworkError               no complete response: reset, cut short, timed out
-    │   │   ├── NoConnectionError      no connection at all: refused, unknown host name, dead proxy
+    │   │   ├── NoConnectionError      no connection: refused, unknown host name, dead proxy
     │   │   └── NetworkSetupError      certificate, proxy or scheme: every request would fail until a setting changes
-    │   └── BadResponseError           a response that the API does not document for this request
+    │   └── BadResponseError           a response that the API does not document
     │       ├── ConflictError          409
-    │       └── NotApiResponseError    something else answered: a block page, another service, a redirect
-    ├── IncompleteFetchError           fetch(errors="raise") could not get every row; carries the frame
+    │       └── NotApiResponseError    from something else: a block page, another service, a redirect
+    ├── IncompleteFetchError           fetch(errors="raise") did not get every row; carries the frame
     ├── ArchiveError                   the archive cannot be read or written; carries the path
     ├── IdSourceError (ValueError)     a source of ids cannot be read; carries path and line
     ├── ReadError (ValueError)         a file cannot be read as a frame; carries the path
     ├── ExportError                    a file cannot be written; carries the path
     └── MissingExtraError (ImportError)  an optional dependency is not installed
 
-Attributes are for programs; messages are for people and say what happened, to which id, and what to do.
-No message contains a key.
+Programs use the attributes. Messages are for people: what happened, to which id, and what to do. None contains a key.
 """
 
 from __future__ import annotations
@@ -84,23 +83,23 @@ __all__ = [
 
 
 class OrstatsError(Exception):
-    """Base of every error that orstats raises on purpose. Errors travel to other processes with all they carry."""
+    """Base of every error that orstats raises. Errors can be pickled with all their attributes."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own would call the class with the message only, which some classes here refuse.
-        return _again, (type(self), self.args), self.__dict__
+        # Exception's own calls the class with the message only, which lacks the required arguments of some classes.
+        return _rebuild, (type(self), self.args), self.__dict__
 
 
-def _again(kind: type[OrstatsError], args: tuple[Any, ...]) -> OrstatsError:
+def _rebuild(kind: type[OrstatsError], args: tuple[Any, ...]) -> OrstatsError:
     return kind.__new__(kind, *args)
 
 
 class ConfigError(OrstatsError, ValueError):
-    """A setting cannot be used. Raised before any request is sent."""
+    """A setting is invalid. Raised before any request is sent."""
 
 
 class ColumnError(ConfigError):
-    """A column of a frame has a value that is not of its kind. ``column`` and ``value`` say which."""
+    """A column of a frame has an invalid value: ``value`` in ``column``."""
 
     def __init__(self, message: str, *, column: str, value: Any) -> None:
         super().__init__(message)
@@ -109,9 +108,9 @@ class ColumnError(ConfigError):
 
 
 class MissingKeyError(ConfigError):
-    """A request needs an API key and neither the argument nor the environment gives one.
+    """A request needs an API key, and neither the argument nor the environment provides one.
 
-    Not raised while everything asked for is in the archive.
+    Not raised while everything requested is in the archive.
     """
 
 
@@ -123,27 +122,27 @@ class ApiError(OrstatsError):
     message
         What happened, to which id, and what to do.
     status
-        HTTP status of the response (or the code inside the body of a 200); None when there was no response.
+        HTTP status of the response (or the code inside the body of a 200); None if there was no response.
     generation_id
-        The requested id; None for calls that are not about one generation.
+        The requested id; None for requests that are not about one generation.
     retryable
         Whether the same request may succeed later.
     retry_after
-        Seconds the server asked to wait before the next try; None when it named no wait.
+        Seconds the server asked to wait before the next attempt; None if it did not.
     body
-        The response's body, without any key that the server echoed: parsed JSON, else its first 64 KiB as text. None
-        when there was no response.
+        The response's body, without any key in it: parsed JSON, else its first 64 KiB as text. None if there was no
+        response.
     metadata
-        ``error.metadata`` of the body, else its ``openrouter_metadata``; None when there is neither.
+        ``error.metadata`` of the body, else its ``openrouter_metadata``; None if it has neither.
     headers
-        The response's headers, looked up in any case; empty when there was no response.
+        The response's headers, case-insensitive; empty if there was no response.
 
     Attributes
     ----------
     stops_batch
-        Whether every other id is certain to fail in the same way, so that a fetch stops at once.
+        Whether every other id would fail in the same way, so that a fetch stops at once.
     frame
-        The results of the fetch that this error stopped (its other rows are ``not_attempted``); None outside a fetch.
+        The results of the fetch that this error stopped (the other rows are ``not_attempted``); None outside a fetch.
     """
 
     stops_batch: bool = False
@@ -178,11 +177,11 @@ class ApiError(OrstatsError):
 
 
 class BadRequestError(ApiError):
-    """400: the API cannot read the id. Not raised for ids that are merely unknown."""
+    """400: the id is malformed. Unknown ids are a :class:`NotFoundError`."""
 
 
 class AccountError(ApiError):
-    """The key or the account is refused, so every other request would fail too: a fetch stops at once."""
+    """The key or the account is rejected, so every other request would fail too: a fetch stops at once."""
 
     stops_batch = True
 
@@ -196,7 +195,7 @@ class PaymentRequiredError(AccountError):
 
 
 class ForbiddenError(ApiError):
-    """403: the key is good, but may not read this. Says nothing about other ids."""
+    """403: the key is valid, but has no access to this id. Other ids may succeed."""
 
 
 class NotFoundError(ApiError):
@@ -204,15 +203,15 @@ class NotFoundError(ApiError):
 
 
 class RateLimitError(ApiError):
-    """429: too many requests for the account. ``retry_after`` is the wait that the server asked for."""
+    """429: too many requests of the account. ``retry_after`` is the wait that the server asked for."""
 
 
 class ServerError(ApiError):
-    """The vendor or something in front of it failed: 408, 5xx, or a 200 with a server's error inside."""
+    """The vendor or a proxy in front of it failed: 408, 5xx, or a 200 with a server's error inside."""
 
 
 class RequestTimeoutError(ServerError):
-    """408: the API did not finish in its own time. For analytics: request a shorter range."""
+    """408: the API ran into its own time-out. For analytics, request a shorter range."""
 
 
 class InternalServerError(ServerError):
@@ -224,15 +223,15 @@ class BadGatewayError(ServerError):
 
 
 class ServiceUnavailableError(ServerError):
-    """503: the API is overloaded or down. Some proxies also send it as a rate limit."""
+    """503: the API is overloaded or down. Some proxies also enforce rate limits with it."""
 
 
 class GatewayTimeoutError(ServerError):
-    """504: a gateway waited for the API in vain."""
+    """504: a gateway timed out waiting for the API."""
 
 
 class EdgeNetworkTimeoutError(ServerError):
-    """524: the edge network waited for the API in vain."""
+    """524: the edge network timed out waiting for the API."""
 
 
 class ProviderOverloadedError(ServerError):
@@ -240,7 +239,7 @@ class ProviderOverloadedError(ServerError):
 
 
 class NetworkError(ApiError):
-    """There was no complete response: connection refused or reset, body cut short, time-out."""
+    """There was no complete response: connection refused or reset, truncated body, time-out."""
 
 
 class NoConnectionError(NetworkError):
@@ -258,20 +257,20 @@ class BadResponseError(ApiError):
 
 
 class ConflictError(BadResponseError):
-    """409: the request conflicts with an earlier one, such as feedback that was given before."""
+    """409: the request conflicts with an earlier one, such as feedback that was already given."""
 
 
 class NotApiResponseError(BadResponseError):
     """Something other than the API answered: a block page, a login page, another service, a redirect.
 
-    Check the base URL and the network; the key and the id are not to blame.
+    Check the base URL and the network; the key and the id are not the cause.
     """
 
 
 class IncompleteFetchError(OrstatsError):
-    """``fetch(errors="raise")`` tried everything and some rows are still not ``ok``.
+    """``fetch(errors="raise")`` ended with rows that are not ``ok``.
 
-    ``frame`` is the frame that ``errors="coerce"`` would have returned.
+    ``frame`` is what ``errors="coerce"`` would have returned.
     """
 
     def __init__(self, message: str, *, frame: Any) -> None:
@@ -293,7 +292,7 @@ class ArchiveError(OrstatsError):
 
 
 class IdSourceError(OrstatsError, ValueError):
-    """A source of ids cannot be read. ``path`` and ``line`` say where, when that is known."""
+    """A source of ids cannot be read. ``path`` and ``line`` say where, if known."""
 
     def __init__(self, message: str, *, path: str | None = None, line: int | None = None) -> None:
         super().__init__(message)
@@ -302,7 +301,7 @@ class IdSourceError(OrstatsError, ValueError):
 
 
 class IdSourceWarning(UserWarning):
-    """Part of a source of ids was skipped or could not be read, or it holds no id."""
+    """Part of a source of ids was skipped or could not be read, or it contains no id."""
 
 
 class DuplicateIdsWarning(UserWarning):

@@ -8,6 +8,7 @@ answer with HTML or plain text, and a 200 may carry an ``error`` instead of ``da
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,15 +21,15 @@ from urllib3 import HTTPHeaderDict
 
 from orstats import errors
 
-#: The server, or what is in front of it, will never do this.
+#: Server errors that a retry cannot change.
 _NEVER: Final = frozenset({501, 505, 506, 508, 510, 511})
-#: Statuses after which the same request may succeed: 420 and 509 are other spellings of 429, 520 to 530 are the edge
-#: network's own faults, 598 and 599 a proxy's time-outs.
+#: Statuses after which a retry may succeed: 420 and 509 are variants of 429, 520 to 530 are faults of the edge network,
+#: 598 and 599 are time-outs of a proxy.
 RETRYABLE: Final = frozenset({408, 420, 425, 429, *range(500, 600)}) - _NEVER
 
 GENERATION: Final = "/generation"
 CONTENT: Final = "/generation/content"
-#: A `data` object of these paths has one of these fields, or it is something else.
+#: Fields of which a `data` object has at least one, by path.
 _FIELDS: Final[dict[str, tuple[str, ...]]] = {
     GENERATION: (
         *("id", "model", "total_cost", "tokens_prompt", "tokens_completion", "native_tokens_prompt"),
@@ -41,31 +42,31 @@ _FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "/analytics/meta": ("metrics", "dimensions"),
 }
 
-#: Proxies turn 200 into 203, and an answer from a cache into 206. A body that is whole JSON of the right id is whole.
+#: Proxies turn 200 into 203, and a cached response into 206. Complete JSON with the right id is accepted.
 _SUCCESS: Final = frozenset({200, 201, 203, 206})
-_SHAPE_NAMES: Final[dict[type, str]] = {dict: "object", list: "list"}
-_LONGEST_QUOTE: Final = 200
-#: Longer bodies are cut in errors: characters, and levels of JSON.
-_LONGEST_BODY: Final = 1 << 16
-_DEEPEST: Final = 100
-_LONGEST_WHOLE: Final = 20  # digits of what 64 bits hold
+_TYPE_NAMES: Final[dict[type, str]] = {dict: "object", list: "list"}
+_MAX_QUOTE: Final = 200
+#: Errors carry this much of a body: characters, and levels of JSON.
+_MAX_BODY: Final = 1 << 16
+_MAX_DEPTH: Final = 100
+_MAX_DIGITS: Final = 20  # of a 64-bit integer
 _CLOCK_SLACK_S: Final = 2.0
-#: A reset below this is in seconds, above in milliseconds (1e11 ms is the year 1973).
+#: Up to this, ``X-RateLimit-Reset`` is in seconds, above in milliseconds (1e11 ms is the year 1973).
 _SECONDS_OR_MILLIS: Final = 1e11
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 _SECRET = re.compile(r"sk-or-[\w-]+|(?i:bearer)\s+[\w.~+/=-]+")
-#: Half of a character of two ``\u`` escapes; whole ones, and a backslash that is itself escaped, are passed over.
+#: Half of a surrogate pair of ``\u`` escapes; complete pairs and escaped backslashes are skipped.
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
-#: What nginx, Go, Apache and Tomcat say to a plain http request at their https port.
+#: How nginx, Go, Apache and Tomcat answer a plain http request at their https port.
 _HTTPS_PORT = re.compile(
     r"HTTP request was sent to HTTPS|HTTP request to an HTTPS|plain HTTP to an SSL|requires TLS", re.IGNORECASE
 )
 _TITLE = re.compile(r"<(title|h1|message)\b[^>]*>(.*?)</\1", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
-_NOT_JSON: Final = object()
+_INVALID_JSON: Final = object()
 
 
 class _Response(NamedTuple):
@@ -94,7 +95,7 @@ def decode(
     try:
         answer = _parsed(body)
     except orjson.JSONDecodeError:
-        answer = _NOT_JSON
+        answer = _INVALID_JSON
     if status not in _SUCCESS:
         raise _failure(response, answer)
     data = answer.get("data") if isinstance(answer, dict) else None
@@ -107,9 +108,9 @@ def decode(
 
 def _not_data(response: _Response, answer: Any, shape: type[dict[str, Any] | list[Any]]) -> errors.ApiError:
     """Return the error of a success without ``data``."""
-    if answer is _NOT_JSON:
+    if answer is _INVALID_JSON:
         if _is_markup(response):
-            return _not_api(response, answer, retryable=True)  # a challenge or an error page may go away
+            return _not_api(response, answer, retryable=True)  # a challenge or an error page may disappear
         said = "" if response.path == CONTENT else f": {quote(response.body, response.secret)!r}"
         what = f"a body that is not valid JSON{said}" if response.body.strip() else "an empty body"
         return _bad_response(response, f"HTTP {response.status} for {{name}} with {what}.", retryable=True)
@@ -120,17 +121,17 @@ def _not_data(response: _Response, answer: Any, shape: type[dict[str, Any] | lis
         return _failure(response._replace(status=code or response.status), answer)
     if "data" not in answer:
         return _not_api(response, answer)
-    return _bad_response(response, f"HTTP 200 for {{name}} without a `data` {_SHAPE_NAMES[shape]}.")
+    return _bad_response(response, f"HTTP 200 for {{name}} without a `data` {_TYPE_NAMES[shape]}.")
 
 
 def _check_fields(response: _Response, data: dict[str, Any]) -> None:
-    """Refuse another id's record, an empty one, and an object that is something else: kept, it would stay."""
-    asked, fields = response.generation_id, _FIELDS.get(response.path)
+    """Reject another id's record, an empty one, and other objects: in an archive they would stay for good."""
+    requested, fields = response.generation_id, _FIELDS.get(response.path)
     if fields is None:
         return
     if response.path == GENERATION:
         got = data.get("id")
-        if got not in (None, asked) and asked is not None:
+        if requested is not None and got not in (None, requested):
             whose = repr(quote(got, response.secret)) if isinstance(got, str) else "an id that is not text"
             raise _bad_response(response, f"Requested {{name}}, got the record of {whose}: not kept.")
         if not data:
@@ -148,7 +149,7 @@ def _bad_response(response: _Response, text: str, *, retryable: bool = False) ->
 
 
 def _error_body(response: _Response, answer: Any) -> tuple[str | bytes, int | None]:
-    """Return what the body says and its code; proxies answer with HTML or text, which is quoted as it is."""
+    """Return the message and the code of a body; HTML and text of proxies are quoted as they are."""
     error = answer.get("error") if isinstance(answer, dict) else None
     if isinstance(error, str):
         return error, None
@@ -161,55 +162,55 @@ def _error_body(response: _Response, answer: Any) -> tuple[str | bytes, int | No
         code = int(code)
     message = error.get("message")
     if message is not None and not isinstance(message, str):
-        message = response.body  # as it is: Python cannot write out what is nested deep
+        message = response.body  # Python cannot serialize deeply nested JSON
     return message or "", code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
 def _parsed(body: bytes) -> Any:
-    """Read JSON, and what most readers take for it: a byte order mark, NaN, infinities. Half a character is U+FFFD."""
+    """Parse JSON, and what most parsers accept: a byte order mark, NaN, infinities; half a character as U+FFFD."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+        repaired = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
         try:
-            return json.loads(mended.decode("utf-8-sig", "replace"), parse_int=_number)
+            return json.loads(repaired.decode("utf-8-sig", "replace"), parse_int=_number)
         except (ValueError, RecursionError):
             raise error from None
 
 
 def _number(digits: str) -> int | float:
-    """Read a whole number as orjson does: as a float beyond 64 bits."""
-    whole = int(digits) if len(digits) <= _LONGEST_WHOLE else None
-    return whole if whole is not None and -(1 << 63) <= whole < 1 << 64 else float(digits)
+    """Parse an integer as orjson does: as a float beyond 64 bits."""
+    integer = int(digits) if len(digits) <= _MAX_DIGITS else None
+    return integer if integer is not None and -(1 << 63) <= integer < 1 << 64 else float(digits)
 
 
 def _failure(response: _Response, answer: Any) -> errors.ApiError:
     """Return the error of a response that is not a success."""
     status = response.status
-    told = retry_after(response.headers, response.now)
-    asks_to_wait = told is not None and status >= _FIRST_ERROR_STATUS and status not in _KINDS
-    asks_to_wait = asks_to_wait and ("Retry-After" in response.headers or "retry-after-ms" in response.headers)
-    retryable = status in RETRYABLE or asks_to_wait
-    speaks_for_itself = retryable or (_FIRST_SERVER_STATUS <= status != _LOGIN_REQUIRED and not _is_markup(response))
-    if status in _ABOUT_THE_ACCOUNT:  # gateways in front of the API word their own refusals of a key
-        speaks_for_itself = not _is_markup(response)
-    if not (speaks_for_itself or _is_api_error(response, answer)):
+    wait_s = retry_after(response.headers, response.now)
+    names_a_wait = wait_s is not None and status >= _FIRST_ERROR_STATUS and status not in _KINDS
+    names_a_wait = names_a_wait and ("Retry-After" in response.headers or "retry-after-ms" in response.headers)
+    retryable = status in RETRYABLE or names_a_wait
+    is_clear = retryable or (_FIRST_SERVER_STATUS <= status != _LOGIN_REQUIRED and not _is_markup(response))
+    if status in _ABOUT_THE_ACCOUNT:  # gateways word their own errors about keys
+        is_clear = not _is_markup(response)
+    if not (is_clear or _is_api_error(response, answer)):
         return _not_api(response, answer)
     kind, advice = _KINDS.get(status, (errors.BadResponseError, ""))
     if status not in _KINDS and (retryable or status >= _FIRST_SERVER_STATUS):
-        kind = errors.ServerError if status >= _FIRST_SERVER_STATUS or not asks_to_wait else errors.RateLimitError
+        kind = errors.ServerError if status >= _FIRST_SERVER_STATUS or not names_a_wait else errors.RateLimitError
     if response.generation_id is None and status in _ABOUT_AN_ID:
         advice = ""
-    told = told if retryable else None
-    if told is not None and told >= 1:
-        advice = f"Try again in {told:,.0f} s."
+    wait_s = wait_s if retryable else None
+    if wait_s is not None and wait_s >= 1:
+        advice = f"Try again in {wait_s:,.0f} s."
     said = (_is_markup(response) and _title(response)) or quote(_error_body(response, answer)[0], response.secret)
     text = f"HTTP {status} for {_name(response)}{f': {said}' if said else ''}".rstrip(".")
-    return kind(f"{text}. {advice}".rstrip(), retryable=retryable, retry_after=told, **_attributes(response, answer))
+    return kind(f"{text}. {advice}".rstrip(), retryable=retryable, retry_after=wait_s, **_attributes(response, answer))
 
 
 def _not_api(response: _Response, answer: Any, *, retryable: bool = False) -> errors.ApiError:
-    """Return the error of a response that something other than the API sent: what it is, and from whom."""
+    """Return the error of a response from something other than the API: what it is, and of which server."""
     status, headers = response.status, response.headers
     said = quote(response.body, response.secret)
     kind: type[errors.ApiError] = errors.NotApiResponseError
@@ -224,7 +225,7 @@ def _not_api(response: _Response, answer: Any, *, retryable: bool = False) -> er
     elif response.path == CONTENT and said and status < _FIRST_ERROR_STATUS:
         what = "a body without `data`"
     elif said:
-        what = f"{'text' if answer is _NOT_JSON else 'JSON'}: {said!r}"
+        what = f"{'text' if answer is _INVALID_JSON else 'JSON'}: {said!r}"
     else:
         what = "an empty body"
     server = quote(headers.get("Server", ""), response.secret)
@@ -237,9 +238,9 @@ def _not_api(response: _Response, answer: Any, *, retryable: bool = False) -> er
 
 
 def _is_api_error(response: _Response, answer: Any) -> bool:
-    """Whether this is an error as the API writes them. Those of OpenAI's form and of web frameworks differ."""
-    if answer is _NOT_JSON:
-        return response.body.lstrip().startswith(b"{")  # cut short on its way
+    """Whether this is an error in the API's format. OpenAI's and those of web frameworks differ."""
+    if answer is _INVALID_JSON:
+        return response.body.lstrip().startswith(b"{")  # truncated
     error = answer.get("error") if isinstance(answer, dict) else None
     if isinstance(error, str):
         return not answer.keys() & {"status", "path", "timestamp", "statusCode"}
@@ -248,22 +249,22 @@ def _is_api_error(response: _Response, answer: Any) -> bool:
 
 def _is_markup(response: _Response) -> bool:
     is_html = "html" in response.headers.get("Content-Type", "").lower()
-    return is_html or response.body[:_LONGEST_QUOTE].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+    return is_html or response.body[:_MAX_QUOTE].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
 def _title(response: _Response) -> str:
-    found = _TITLE.search(response.body[:_LONGEST_BODY].decode("utf-8", "replace"))
+    found = _TITLE.search(response.body[:_MAX_BODY].decode("utf-8", "replace"))
     return quote(" ".join(unescape(_TAG.sub(" ", found[2])).split()), response.secret) if found else ""
 
 
-def _attributes(response: _Response, answer: Any = _NOT_JSON) -> dict[str, Any]:
-    """Return what every error carries of its response, without the key."""
+def _attributes(response: _Response, answer: Any = _INVALID_JSON) -> dict[str, Any]:
+    """Return the attributes that every error has from its response, without the key."""
     secret, raw = response.secret, response.body
     body: Any
-    if answer is _NOT_JSON or len(raw) > _LONGEST_BODY:
-        body = _redacted(raw[:_LONGEST_BODY].decode("utf-8", "replace"), secret)
-        if secret and len(raw) > _LONGEST_BODY:
-            body = body[: -len(secret)]  # it may end within the key
+    if answer is _INVALID_JSON or len(raw) > _MAX_BODY:
+        body = _redacted(raw[:_MAX_BODY].decode("utf-8", "replace"), secret)
+        if secret and len(raw) > _MAX_BODY:
+            body = body[: -len(secret)]  # it may end inside the key
     else:
         body = _redacted(answer, secret)
     metadata = None
@@ -283,12 +284,12 @@ def _attributes(response: _Response, answer: Any = _NOT_JSON) -> dict[str, Any]:
 
 
 def _redacted(value: Any, secret: str | None, depth: int = 0) -> Any:
-    """Return JSON without keys: neither the one that was sent, nor any other."""
+    """Return JSON without the key that was sent and any other key."""
     if isinstance(value, str):
         return _SECRET.sub("[key]", value.replace(secret, "[key]") if secret else value)
     if not isinstance(value, dict | list):
         return value
-    if depth > _DEEPEST:
+    if depth > _MAX_DEPTH:
         return "…"
     if isinstance(value, list):
         return [_redacted(one, secret, depth + 1) for one in value]
@@ -313,20 +314,20 @@ _KINDS: Final[dict[int, tuple[type[errors.ApiError], str]]] = {
     524: (errors.EdgeNetworkTimeoutError, ""),
     529: (errors.ProviderOverloadedError, ""),
 }
-#: The advice after these is about a generation.
+#: Statuses whose advice is about a generation id.
 _ABOUT_AN_ID: Final = frozenset({400, 403, 404})
 _ABOUT_THE_ACCOUNT: Final = frozenset({401, 402})
 _FIRST_ERROR_STATUS: Final = 400
 _FIRST_SERVER_STATUS: Final = 500
-#: The network wants a login: a captive portal.
+#: A captive portal requires a login.
 _LOGIN_REQUIRED: Final = 511
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that the server asks to wait, or None when it does not say.
+    """Return the seconds that the server asks to wait, or None; 0 for a moment that has passed.
 
-    Reads ``retry-after-ms``, as the vendor's clients do, then ``Retry-After`` (seconds, or an HTTP date), then
-    ``X-RateLimit-Reset`` (epoch milliseconds). A moment that has passed is 0.
+    Reads ``retry-after-ms``, as the vendor's clients do, then ``Retry-After`` (seconds or an HTTP date), then
+    ``X-RateLimit-Reset`` (epoch milliseconds).
 
     Examples
     --------
@@ -337,44 +338,27 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """
     for name, unit in (("retry-after-ms", 1000.0), ("Retry-After", 1.0)):
         with suppress(ValueError):
-            # A header that came twice is joined with a comma: the longer wait is obeyed. Python reads 1_0 as 10.
-            told = _finite(max(map(float, headers.get(name, "").replace("_", "?").split(","))) / unit)
-            if told is not None:
-                return told
-    said = headers.get("Retry-After")
-    if said is not None:
-        moment = http_date(said)
-        if moment is not None:
-            return max(0.0, moment - _their_now(headers, now))
-    reset = headers.get("X-RateLimit-Reset")
-    if reset is not None:
-        try:
-            value = float(reset)
-        except ValueError:
-            return None
-        return _finite((value / 1000.0 if value > _SECONDS_OR_MILLIS else value) - _their_now(headers, now))
-    return None
-
-
-def _their_now(headers: Mapping[str, str], now: float) -> float:
-    """Read the server's clock where ours is off; its ``Date`` has whole seconds, ours is finer."""
-    theirs = server_time(headers)
-    return now if theirs is None or abs(theirs - now) < _CLOCK_SLACK_S else theirs
+            # A repeated header is joined with a comma: the longer wait is obeyed. Python reads 1_0 as 10.
+            seconds = max(map(float, headers.get(name, "").replace("_", "?").split(","))) / unit
+            if math.isfinite(seconds):
+                return max(0.0, seconds)
+    moment = _http_date(headers.get("Retry-After", ""))
+    if moment is None:
+        with suppress(ValueError):
+            reset = float(headers.get("X-RateLimit-Reset", ""))
+            moment = reset / 1000.0 if reset > _SECONDS_OR_MILLIS else reset
+    if moment is None or not math.isfinite(moment):
+        return None
+    theirs = server_time(headers)  # in whole seconds: used only where this machine's clock is wrong
+    return max(0.0, moment - (now if theirs is None or abs(theirs - now) < _CLOCK_SLACK_S else theirs))
 
 
 def server_time(headers: Mapping[str, str]) -> float | None:
-    """Unix seconds by the answer's ``Date`` header, or None."""
-    return http_date(headers.get("Date", ""))
+    """Return the Unix seconds of the ``Date`` header, or None."""
+    return _http_date(headers.get("Date", ""))
 
 
-def http_date(text: str) -> float | None:
-    """Unix seconds of an HTTP date, or None when it is not one.
-
-    Examples
-    --------
-    >>> http_date("Thu, 01 Jan 1970 00:01:00 GMT")
-    60.0
-    """
+def _http_date(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -382,7 +366,7 @@ def http_date(text: str) -> float | None:
 
 
 def quote(text: str | bytes, secret: str | None = None) -> str:
-    r"""Make untrusted text fit for one line of an error: no control characters, no key, not long.
+    r"""Make untrusted text safe for one line of an error: no control characters, no key, shortened.
 
     Examples
     --------
@@ -390,14 +374,9 @@ def quote(text: str | bytes, secret: str | None = None) -> str:
     'bad key [key] second line'
     """
     if isinstance(text, bytes):
-        text = text[:_LONGEST_BODY].decode("utf-8", "replace")
+        text = text[:_MAX_BODY].decode("utf-8", "replace")
     text = _CONTROL.sub(" ", _redacted(text, secret)).strip()
-    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…"
-
-
-def _finite(seconds: float) -> float | None:
-    """Clip a wait at 0; NaN and infinity are no answer."""
-    return max(0.0, seconds) if abs(seconds) < float("inf") else None
+    return text if len(text) <= _MAX_QUOTE else text[: _MAX_QUOTE - 1] + "…"
 
 
 def _name(response: _Response) -> str:
