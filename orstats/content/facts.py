@@ -13,7 +13,7 @@ from orstats.text.format import count, duration, usd
 Section = Literal["Generation", "Cost", "Tokens", "Time", "Providers", "Caller", "IDs", "Other"]
 #: Texts by section and label. Texts may hold untrusted input of any length: sanitize them before showing them.
 Facts = dict[Section, dict[str, str]]
-StatusKind = Literal["good", "odd", "bad"]
+StatusKind = Literal["good", "unusual", "bad"]
 
 _UTC: Final = "%Y-%m-%d %H:%M:%S UTC"
 #: Provider attempts listed; the raw record has all of them.
@@ -67,7 +67,7 @@ def facts(record: Record) -> Facts:
 
 
 def status_label(record: Record) -> tuple[str, StatusKind]:
-    """Return how a generation ended, in a word or two, and whether that is ``good``, ``odd`` or ``bad``.
+    """Return how a generation ended, in a word or two, and whether that is ``good``, ``unusual`` or ``bad``.
 
     Examples
     --------
@@ -75,16 +75,16 @@ def status_label(record: Record) -> tuple[str, StatusKind]:
     (('ok', 'good'), ('not found', 'bad'))
     """
     if record.fetch_status != "ok":
-        return record.fetch_status.replace("_", " "), "odd" if record.fetch_status == "pending" else "bad"
+        return record.fetch_status.replace("_", " "), "unusual" if record.fetch_status == "pending" else "bad"
     if record.cancelled:
-        return "cancelled", "odd"
+        return "cancelled", "unusual"
     reason = record.finish_reason
     if reason == "error" or record.cost_basis == "no_completion":
         return "failed", "bad"
     if not reason:  # only text generations have a reason to stop
-        return ("ended", "odd") if record.api_type in (None, "", "completions") else ("ok", "good")
+        return ("ended", "unusual") if record.api_type in (None, "", "completions") else ("ok", "good")
     label = "ok" if reason == "stop" else reason.replace("_", " ")
-    return label, "good" if reason in ("stop", "tool_calls") else "odd"
+    return label, "good" if reason in ("stop", "tool_calls") else "unusual"
 
 
 def model_name(record: Record) -> str:

@@ -320,10 +320,10 @@ def code(text):
     [
         ({"api_type": "video"}, ("ok", "good")),
         ({"api_type": "embeddings", "finish_reason": ""}, ("ok", "good")),
-        ({"api_type": "completions"}, ("ended", "odd")),
-        ({}, ("ended", "odd")),
+        ({"api_type": "completions"}, ("ended", "unusual")),
+        ({}, ("ended", "unusual")),
         ({"api_type": "completions", "finish_reason": "tool_calls"}, ("tool calls", "good")),
-        ({"api_type": "completions", "finish_reason": "length"}, ("length", "odd")),
+        ({"api_type": "completions", "finish_reason": "length"}, ("length", "unusual")),
         ({"api_type": "video", "finish_reason": "error"}, ("failed", "bad")),
     ],
 )

@@ -192,7 +192,7 @@ def _model(text: str, hidden: str) -> Html:
 
 
 def _status(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return the status in short, with the number of fallbacks, and whether that is ``good``, ``odd`` or ``bad``."""
+    """Return the status in short, the status with the number of fallbacks, and its kind."""
     known: dict[str, Any] = {name: str(row[name]) for name in _STATUS_COLUMNS if row.get(name) is not None}
     if "finish_reason" not in row:
         known["api_type"] = "unknown"  # a DataFrame without the column does not say how generations ended
@@ -201,7 +201,7 @@ def _status(row: Mapping[str, Any]) -> tuple[str, str, str]:
     if not isinstance(number, int | float) or not number > 0:
         return label, label, kind
     fallbacks = plural(int(number), "fallback")
-    return (fallbacks, f"{label}, {fallbacks}", "odd") if kind == "good" else (label, f"{label}, {fallbacks}", kind)
+    return (fallbacks, f"{label}, {fallbacks}", "unusual") if kind == "good" else (label, f"{label}, {fallbacks}", kind)
 
 
 def _number(name: str, value: Any) -> str:

@@ -1,5 +1,5 @@
 /**
- * Copy the texts beside a copy button. The modern clipboard API is not available on plain http and in some frames, so
+ * Copy the texts next to a copy button. The modern clipboard API is not available on plain http and in some frames, so
  * the old command is tried next; if that fails, too, the text is selected for Ctrl-C.
  */
 function copyTexts(button) {
