@@ -1,7 +1,7 @@
 """The command line: ``orstats``. Data goes to standard output or ``-o``, messages and progress to standard error.
 
-Exit codes: 0 success · 1 error · 2 usage error · 3 some ids failed · 130 interrupted (129 and 143: ended by a hang-up
-or by SIGTERM, which keep what was fetched just as Ctrl-C does).
+Exit codes: 0 success · 1 error · 2 usage error · 3 some ids failed · 130 interrupted by Ctrl-C (129 by SIGHUP, 143 by
+SIGTERM). Fetched records are saved in each case. Internal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from orstats.cli.streams import OutputError, protect_streams
 
 
 class Terminated(KeyboardInterrupt):
-    """A signal ended the program; handled like Ctrl-C, with an exit code of its own."""
+    """SIGTERM or SIGHUP, handled like Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -25,15 +25,15 @@ class Terminated(KeyboardInterrupt):
 
 
 def exit_code(interrupt: BaseException | None) -> int:
-    """Return 128 plus the number of the signal behind an interrupt, as shells count."""
+    """Return 128 plus the number of the signal that interrupted the program, as shells do."""
     return 128 + (interrupt.number if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
 def main() -> None:
-    """Run the command that ``sys.argv`` asks for, and exit with its code."""
+    """Run the command in ``sys.argv``, and exit with its code."""
     protect_streams()
-    _ignore_useless_width()
-    _end_on_signals()
+    _drop_invalid_width()
+    _handle_signals()
     try:
         from orstats.cli.app import app
 
@@ -59,7 +59,7 @@ def _run(command: Any) -> Any:
 
 
 def _command(app: Any) -> Any:
-    """Return the command of an app whose ``--help`` does not claim to take a value, as newer versions of typer do."""
+    """Return the command of an app, without the metavar that newer versions of typer show for ``--help``."""
     import typer
 
     command = typer.main.get_command(app)
@@ -72,8 +72,8 @@ def _command(app: Any) -> Any:
     return command
 
 
-def _end_on_signals() -> None:
-    """End on SIGTERM and SIGHUP as on Ctrl-C, unless whoever started the program (nohup) had them ignored."""
+def _handle_signals() -> None:
+    """Handle SIGTERM and SIGHUP like Ctrl-C, unless the parent process (nohup) has set them to be ignored."""
 
     def end(number: int, _frame: FrameType | None) -> NoReturn:
         raise Terminated(number)
@@ -84,8 +84,8 @@ def _end_on_signals() -> None:
             signal.signal(number, end)
 
 
-def _ignore_useless_width() -> None:
-    """Forget a COLUMNS that is no width: some terminals and job runners set it to 0, and nothing would be printed."""
+def _drop_invalid_width() -> None:
+    """Remove an invalid COLUMNS: some terminals and job runners set it to 0, and nothing would be printed."""
     with suppress(ValueError):
         if int(os.environ.get("COLUMNS", "")) > 0:
             return

@@ -101,7 +101,7 @@ class ExcelCommand(typer.core.TyperCommand):
     """A command whose option ``--excel`` may be given without a value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Add the value that was left out."""
+        """Add the omitted value."""
         end = args.index("--") if "--" in args else len(args)
         return super().parse_args(
             ctx, [*("--excel=us" if one == "--excel" else one for one in args[:end]), *args[end:]]

@@ -1,7 +1,7 @@
 """Standard output and standard error that fail in the way scripts expect.
 
-A reader that goes away (``| head``) has seen enough: what is still written goes nowhere, and the exit code tells of the
-work alone. A message that cannot be shown never changes the outcome. Data that cannot be written does.
+When the reader of a pipe has closed it (``| head``), further output is discarded and the exit code is not affected.
+Neither do messages that cannot be shown affect it; data that cannot be written is an error.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def test_signal_that_the_caller_ignores_stays_ignored(spawn):
     process = spawn("--version", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     assert process.wait() == 0
     code = (
-        "import signal; from orstats.cli import _end_on_signals as end; end(); "
+        "import signal; from orstats.cli import _handle_signals; _handle_signals(); "
         "print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)"
     )
     done = subprocess.run(
