@@ -114,7 +114,7 @@ def list_ids(
     with ExitStack() as stack:
         if client is None:
             client = stack.enter_context(Client())
-        store = choose_archive(archive, client)
+        store = choose_archive(archive, client.settings)
         cache = None if store is None else _cache(store, client, wanted)
         return _Lister(client, cache, wanted).run(first, last, refresh=refresh, progress=progress)
 

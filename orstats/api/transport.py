@@ -19,13 +19,11 @@ from urllib.parse import SplitResult, urlsplit
 import urllib3
 from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 
-from orstats.api.config import Secret, Settings
+from orstats.api.config import MAX_CONNECTIONS, Secret, Settings
 from orstats.api.network_errors import NotHttpError, invalid_proxy, network_error, wrong_scheme
 from orstats.api.tls import make_context, speaks_http, speaks_tls
 from orstats.errors import NetworkError, NetworkSetupError, NoConnectionError
 
-#: The most workers; each needs a pooled connection.
-MAX_CONNECTIONS: Final = 256
 _CHUNK_BYTES: Final = 1 << 18
 #: Seconds for the first TLS handshake: a plain http server may never answer one.
 _FIRST_HANDSHAKE_S: Final = 3.0

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orstats.api.client import Client
 from orstats.cli.console import Failure, Interrupted, WrongUsage, print_status
 from orstats.errors import ArchiveError, ConfigError
 from orstats.fetching.arguments import UNARCHIVED, choose_archive
@@ -17,6 +16,8 @@ from orstats.fetching.arguments import UNARCHIVED, choose_archive
 if TYPE_CHECKING:
     import pandas as pd
 
+    from orstats.api.client import Client
+    from orstats.api.config import Settings
     from orstats.archive.archive import Archive
 
 RUN_FETCH: Final = "Run `orstats fetch` to add records."
@@ -143,11 +144,11 @@ def local_time(time: datetime, tz: str) -> str:
     return f"{time.astimezone(clock(tz)):%Y-%m-%d %H:%M}"
 
 
-def resolve_archive(archive: str | None, no_archive: bool, client: Client) -> Archive | None:
+def resolve_archive(archive: str | None, no_archive: bool, settings: Settings) -> Archive | None:
     """Return the archive that the options name, or the default one; None for none."""
     if archive is not None and no_archive:
         raise WrongUsage("--archive and --no-archive are mutually exclusive.")
-    return choose_archive(False if no_archive else archive, client)
+    return choose_archive(False if no_archive else archive, settings)
 
 
 def read_archive(
@@ -184,18 +185,18 @@ def read_archive(
     return frame
 
 
-def read_archive_of_client(
-    client: Client,
+def read_archive_of_host(
+    settings: Settings,
     archive: Archive | None,
     base_url: str | None,
     columns: Collection[str] | None = None,
     *,
     quiet: bool,
 ) -> pd.DataFrame:
-    """Return the archived records of the client's host, or of the only host there is."""
+    """Return the archived records of the host in use, or of the only host there is."""
     from orstats.archive.archive import Archive
 
-    host = client.settings.host
+    host = settings.host
     if archive is None:  # a server on this machine, and no archive named
         return read_archive(Archive(), host, columns, advice=NAME_AN_ARCHIVE)
     if base_url is not None or host in (hosts := archive.hosts()):

@@ -147,7 +147,7 @@ def fetch_contents(
         options = FetchOptions(workers, errors, pending_wait, progress, deadline, cancel)
         if rows not in ("generation", "message"):
             raise ConfigError(f'rows must be "generation" or "message", got {rows!r}.')
-        source = choose_archive(archive, client)
+        source = choose_archive(archive, client.settings)
         if store_content and source is None:
             raise ConfigError("store_content=True needs an archive: pass archive= or set ORSTATS_ARCHIVE.")
         batch = _ContentBatch(ids, client, source if store_content else None, options, rows)

@@ -213,7 +213,7 @@ def _content_loader(client: Client | None, archive: ArchiveChoice) -> Callable[[
     def load(generation: Generation) -> Content:
         with ExitStack() as stack:
             sender = client or stack.enter_context(Client())
-            store = choose_archive(archive, sender)
+            store = choose_archive(archive, sender.settings)
             bodies = {} if store is None else store.read_contents(sender.settings.host, [generation.id])
             if generation.id in bodies:
                 return Content.from_json(generation.id, bodies[generation.id])

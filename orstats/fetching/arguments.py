@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from orstats.api.client import Client
-from orstats.api.config import is_duration
-from orstats.api.transport import MAX_CONNECTIONS
+from orstats.api.config import MAX_CONNECTIONS, Settings, is_duration
 from orstats.errors import ArchiveError, ConfigError
 from orstats.ids.formats import GENERATION_ID_HINT, invalid_id_kind
 
@@ -33,7 +31,7 @@ _COMPACT_FILES: Final = 64
 ArchiveChoice: TypeAlias = "Archive | str | os.PathLike[str] | Literal[False] | None"
 
 
-def choose_archive(archive: ArchiveChoice, client: Client) -> Archive | None:
+def choose_archive(archive: ArchiveChoice, settings: Settings) -> Archive | None:
     """Return the archive to use, or None for none.
 
     Servers on this machine get one only when it is named (as an argument or in ``ORSTATS_ARCHIVE``): simulated
@@ -41,7 +39,7 @@ def choose_archive(archive: ArchiveChoice, client: Client) -> Archive | None:
     """
     if archive is False:
         return None
-    if archive is None and client.settings.is_loopback and not os.environ.get("ORSTATS_ARCHIVE"):
+    if archive is None and settings.is_loopback and not os.environ.get("ORSTATS_ARCHIVE"):
         return None
     from orstats.archive.archive import Archive  # noqa: PLC0415 - loads pyarrow
 

@@ -103,7 +103,7 @@ def fetch(
     with ExitStack() as stack:
         client = client or stack.enter_context(Client())
         options = FetchOptions(workers, errors, pending_wait, progress, deadline, cancel)
-        batch = _RecordBatch(ids, client, choose_archive(archive, client), options)
+        batch = _RecordBatch(ids, client, choose_archive(archive, client.settings), options)
         return batch.run(batch.ids if refresh else batch.read_archive())
 
 

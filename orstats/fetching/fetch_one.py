@@ -27,7 +27,7 @@ def fetch_one(
     if (reason := invalid_id_reason(generation_id)) is not None:
         error = BadRequestError(reason, generation_id=generation_id)
         return full_row({"id": generation_id}, fetch_status="invalid_id", attempts=0, error=reason), error
-    store = choose_archive(archive, client)
+    store = choose_archive(archive, client.settings)
     host = client.settings.host
     if store is not None and (row := store.read_record(host, generation_id)) is not None:
         return full_row(row, fetch_status="ok", attempts=0), None

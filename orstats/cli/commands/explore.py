@@ -61,6 +61,7 @@ def explore(
     from importlib.util import find_spec
 
     from orstats.api.client import Client
+    from orstats.api.config import Settings
     from orstats.cli import inputs
     from orstats.cli.summary import print_summary
     from orstats.errors import MissingExtraError
@@ -68,30 +69,31 @@ def explore(
 
     if find_spec("voila") is None:
         raise MissingExtraError("The explorer in the browser", extra="notebook")
-    with Client(base_url=base_url) as client:
-        store = inputs.resolve_archive(archive, no_archive, client)
-        if ids or ids_from:
-            collected = inputs.collect_ids(ids or [], ids_from or [], column)
+    settings = Settings.resolve(base_url=base_url)
+    store = inputs.resolve_archive(archive, no_archive, settings)
+    if ids or ids_from:
+        collected = inputs.collect_ids(ids or [], ids_from or [], column)
+        with Client(base_url=base_url) as client:
             frame = inputs.fetch_ids(collected, client, store, quiet=quiet)
-        elif no_archive:
-            raise WrongUsage("no ids, and no archive to explore. Pass ids, or --ids-from FILE.")
-        else:
-            frame = inputs.read_archive_of_client(client, store, base_url, quiet=quiet)
-        if not quiet:
-            print_summary(frame, requested=bool(ids or ids_from))
-        with tempfile.TemporaryDirectory(prefix="orstats-explore-") as name:  # mode 0700: costs are private
-            folder = Path(name)
-            rows = folder / "frame.parquet"
-            frame.to_parquet(rows)
-            cell = _CELL.format(
-                directory=str(Path.cwd()),
-                frame=str(rows),
-                base_url=client.settings.base_url,
-                archive=False if store is None else store.path,
-            )
-            page = _Page(folder, port or _free_port(), secrets.token_urlsafe(24))
-            page.write(cell, dark=dark)
-            return _serve(page, plural(len(frame), "generation"), no_browser=no_browser)
+    elif no_archive:
+        raise WrongUsage("no ids, and no archive to explore. Pass ids, or --ids-from FILE.")
+    else:
+        frame = inputs.read_archive_of_host(settings, store, base_url, quiet=quiet)
+    if not quiet:
+        print_summary(frame, requested=bool(ids or ids_from))
+    with tempfile.TemporaryDirectory(prefix="orstats-explore-") as name:  # mode 0700: costs are private
+        folder = Path(name)
+        rows = folder / "frame.parquet"
+        frame.to_parquet(rows)
+        cell = _CELL.format(
+            directory=str(Path.cwd()),
+            frame=str(rows),
+            base_url=settings.base_url,
+            archive=False if store is None else store.path,
+        )
+        page = _Page(folder, port or _free_port(), secrets.token_urlsafe(24))
+        page.write(cell, dark=dark)
+        return _serve(page, plural(len(frame), "generation"), no_browser=no_browser)
 
 
 @dataclass(frozen=True, slots=True)

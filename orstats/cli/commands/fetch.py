@@ -112,7 +112,7 @@ def fetch(
         check_target(output, rows=len(collected))
     started = time.monotonic()
     with Client(base_url=base_url) as client:
-        store = resolve_archive(archive, no_archive, client)
+        store = resolve_archive(archive, no_archive, client.settings)
         try:
             frame = fetch_ids(
                 collected,

@@ -70,7 +70,7 @@ def ids(
     filters = {name: values for name, values in options.items() if values}
     first, last = time_range(since, until, tz)
     with Client(base_url=base_url) as client:
-        store = resolve_archive(archive, no_archive, client)
+        store = resolve_archive(archive, no_archive, client.settings)
         found = list_range(client, first, last, store, filters=filters, refresh=refresh, quiet=quiet)
         hint = _why_empty(client, first, last, filters) if not found and not quiet else None
     if output is None:

@@ -79,7 +79,7 @@ def reconcile(
     if output is not None:
         check_target(output)
     with Client(base_url=base_url) as client:
-        store = resolve_archive(archive, no_archive, client)
+        store = resolve_archive(archive, no_archive, client.settings)
         if ids or ids_from:
             collected = collect_ids(ids or [], ids_from or [], column)
         else:

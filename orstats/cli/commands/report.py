@@ -98,7 +98,7 @@ def report(
 ) -> int:
     from datetime import UTC
 
-    from orstats.api.client import Client
+    from orstats.api.config import Settings
     from orstats.cli import inputs
     from orstats.cli.summary import print_summary
     from orstats.frame.build import UNREADABLE_FILES
@@ -116,21 +116,25 @@ def report(
     dialect = _check_output(output, excel)
     is_page = output is not None and output.lower().endswith(_PAGES)
 
-    with Client(base_url=base_url) as client:
-        store = inputs.resolve_archive(archive, no_archive, client)
-        collected: list[str] | None = None
-        if ids or ids_from:
-            collected = inputs.collect_ids(ids or [], ids_from or [], column)
-        elif first is not None and client.settings.management_key is not None:
-            collected = inputs.list_range(client, first, last or now, store, refresh=refresh, quiet=quiet)
-        elif no_archive or refresh:
+    settings = Settings.resolve(base_url=base_url)
+    store = inputs.resolve_archive(archive, no_archive, settings)
+    is_listed = not ids and not ids_from and first is not None and settings.management_key is not None
+    is_archive = not ids and not ids_from and not is_listed
+    if is_archive:
+        if no_archive or refresh:
             lacking = ", and no archive to report on" if no_archive else " to fetch again"
             raise WrongUsage(f"no ids{lacking}. Pass ids, or --ids-from FILE.")
-        if collected is not None:
+        columns = _page_columns() if is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS, *keys)
+        frame = inputs.read_archive_of_host(settings, store, base_url, columns, quiet=quiet)
+    else:
+        from orstats.api.client import Client
+
+        with Client(base_url=base_url) as client:
+            if first is not None and is_listed:
+                collected = inputs.list_range(client, first, last or now, store, refresh=refresh, quiet=quiet)
+            else:
+                collected = inputs.collect_ids(ids or [], ids_from or [], column)
             frame = inputs.fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
-        else:
-            columns = _page_columns() if is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS, *keys)
-            frame = inputs.read_archive_of_client(client, store, base_url, columns, quiet=quiet)
 
     frame, remarks = _select_range(frame, first, last)
     frame.attrs |= {name: end.isoformat() for name, end in (("since", first), ("until", last)) if end is not None}
@@ -142,7 +146,7 @@ def report(
     if not quiet:
         for remark in remarks:
             print_status(remark)
-        print_summary(frame, requested=collected is not None)
+        print_summary(frame, requested=not is_archive)
     is_incomplete = bool((frame["fetch_status"] != "ok").any()) or bool(frame.attrs.get(UNREADABLE_FILES))
     return SOME_FAILED if is_incomplete else 0
 
@@ -168,10 +172,10 @@ def _check_grouping(keys: list[str], freq: str | None) -> None:
 
 def _check_output(output: str | None, excel: str | None) -> str:
     """Find out whether the file can be written, and return the dialect of its CSV."""
-    from orstats.export.write_csv import check_target
-    from orstats.export.write_report import ENDINGS
-
     if output is not None:
+        from orstats.export.write_csv import check_target
+        from orstats.export.write_report import ENDINGS
+
         check_target(output, endings=(*ENDINGS, *_PAGES))
     elif excel is not None:
         raise WrongUsage("--excel needs a file: -o FILE.csv")
@@ -203,7 +207,6 @@ def _report_costs(
 ) -> list[str]:
     """Print or write the costs of each group; return remarks about them."""
     from orstats.cli.cost_table import cost_columns, group_rest
-    from orstats.export.write_report import write_report
     from orstats.reports.cost_tokens_latency import cost_by
     from orstats.text.format import plural
 
@@ -213,6 +216,8 @@ def _report_costs(
     if output is None:
         remarks = print_table(cost_columns(costs))
     else:
+        from orstats.export.write_report import write_report
+
         write_report(costs, output, dialect=dialect)
         remarks = [f"Written to {output}: {plural(len(costs), 'row')}."]
     if "cost_basis" in keys:

@@ -59,7 +59,7 @@ def show(
     from orstats.text.sanitize import terminal_line
 
     with Client(base_url=base_url) as client:
-        store = resolve_archive(archive, no_archive, client)
+        store = resolve_archive(archive, no_archive, client.settings)
         row, error = fetch_one(generation_id, client=client, archive=store or False, pending_wait=0)
         if error is not None and error.stops_batch:
             raise error
