@@ -8,8 +8,7 @@ from rich.text import Text
 
 from orstats.content.content import Content, StoredAttempt, StoredError, turns
 from orstats.content.facts import no_completion
-from orstats.content.messages import Message
-from orstats.content.parts import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall
+from orstats.content.messages import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
 from orstats.text.format import byte_size
 from orstats.text.sanitize import terminal_line, terminal_text
 

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, get_args
 
 import orjson
 
-from orstats.content.messages import Message, read_messages
-from orstats.content.parts import ImagePart, TextPart, ToolCall, as_text, is_empty
+from orstats.content.dialects import as_text, read_content
+from orstats.content.messages import ImagePart, Message, TextPart, ToolCall
 from orstats.errors import ForbiddenError, NotFoundError
 from orstats.fetching.scheduler import call_ended_at, may_appear
 from orstats.frame import coerce
@@ -31,9 +31,6 @@ CONTENT_STATUSES: Final[tuple[str, ...]] = get_args(ContentStatus)
 
 #: Content is kept for at least three months (vendor's documentation of Input & Output Logging).
 _KEPT_S: Final = 90 * 86_400
-#: Where the input of a call stands, and the instructions beside it.
-_INPUT_KEYS: Final = ("prompt", "messages", "input", "contents", "system", "instructions", "system_instruction")
-_SYSTEM_KEYS: Final = ("system", "instructions", "system_instruction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +136,13 @@ class Content:
         >>> Content.from_wire("gen-2", {"input": {"messages": []}, "output": {"completion": None}}).status
         'zero data retention'
         """
-        given, output = data.get("input"), data.get("output")
-        if "input" not in data and "output" not in data:
-            rest = {name: value for name, value in data.items() if name not in ("id", "error")}
-            given = {name: rest.pop(name) for name in _INPUT_KEYS if name in rest}
-            output = rest
-        prompt, messages = _read_input(given)
+        prompt, messages, output = read_content(data)
         content = cls(
             id=generation_id,
             status="stored",
             prompt=prompt,
             messages=messages,
-            output=_read_output(output),
+            output=output,
             error=_error(data.get("error")),
             raw=(coerce.json_text(dict(data)) or coerce.object_text(data)).encode(),
         )
@@ -269,57 +261,6 @@ def explain_missing(
 
 def _missing(generation_id: str, status: ContentStatus) -> Content:
     return Content(generation_id, status, _REASONS[status])
-
-
-def _read_input(given: object, *, wrapped: bool = False) -> tuple[str | None, tuple[Message, ...]]:
-    """Return the bare prompt, if that is what was sent, and the turns."""
-    if is_empty(given):
-        return None, ()
-    if isinstance(given, str):
-        return coerce.text(given), ()
-    if not isinstance(given, Mapping):
-        return None, read_messages(given, "user")
-    rest = {name: value for name, value in given.items() if name not in _INPUT_KEYS}
-    prompt, lead = given.get("prompt"), [read_messages(given.get(name), "system") for name in _SYSTEM_KEYS]
-    inner = given.get("input")
-    if isinstance(inner, str) and prompt is None:
-        prompt, inner = inner, None
-    listed = prompt if isinstance(prompt, list) else None
-    turns = (
-        *(turn for turns in lead for turn in turns),
-        *(
-            turn
-            for part in (listed, given.get("messages"), inner, given.get("contents"))
-            for turn in _turns(part, wrapped=wrapped)
-        ),
-    )
-    text = None if prompt is None or listed is not None or is_empty(prompt) else as_text(prompt)
-    if text is None and not turns:
-        return None, read_messages(rest, None)
-    return text, turns
-
-
-def _turns(part: object, *, wrapped: bool) -> tuple[Message, ...]:
-    """Read a part of the input; an object may wrap it once more, as ``{"input": {"messages": […]}}`` does."""
-    if wrapped or not isinstance(part, Mapping) or not set(_INPUT_KEYS) & part.keys():
-        return read_messages(part, "user")
-    text, turns = _read_input(part, wrapped=True)
-    return turns if text is None else (Message("user", (TextPart(text),)), *turns)
-
-
-def _read_output(output: object) -> tuple[Message, ...]:
-    """Return the turns of the output. The documented form is an object with ``completion`` and ``reasoning``."""
-    if not isinstance(output, Mapping) or not {"completion", "text"} & output.keys() or is_empty(output):
-        return read_messages(output, "assistant")
-    completion = output.get("completion", output.get("text"))
-    if isinstance(completion, Mapping) and "role" not in completion:
-        completion = as_text(completion)  # structured output
-    rest = {name: value for name, value in output.items() if name not in ("completion", "text")}
-    if isinstance(completion, Mapping):
-        return read_messages([completion, rest], "assistant")
-    if is_empty(completion) and not is_empty(rest):
-        return read_messages(rest, "assistant")
-    return read_messages({"role": "assistant", "content": completion} | rest, "assistant")
 
 
 def _text_or_none(value: object) -> str | None:

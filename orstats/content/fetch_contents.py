@@ -14,8 +14,8 @@ import pandas as pd
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
 from orstats.content.content import Content, explain_missing
-from orstats.content.messages import Message
-from orstats.content.parts import TextPart, ToolCall, as_json
+from orstats.content.dialects import as_json
+from orstats.content.messages import Message, TextPart, ToolCall
 from orstats.errors import ConfigError, ForbiddenError, NotFoundError
 from orstats.fetching.arguments import ArchiveChoice, FetchOptions, choose_archive
 from orstats.fetching.batch import Batch

@@ -11,8 +11,7 @@ import ipywidgets as widgets
 
 from orstats.content.content import Content, turns
 from orstats.content.generation import Generation
-from orstats.content.messages import Message
-from orstats.content.parts import Part, TextPart, UnknownPart, part_text
+from orstats.content.messages import Message, Part, TextPart, UnknownPart, part_text
 from orstats.notebook.html.base import notice, spinner
 from orstats.notebook.html.comparison import difference, records
 from orstats.notebook.widgets import HtmlView, button, failure, in_thread

@@ -10,7 +10,7 @@ from orstats import errors
 from orstats.api.response import decode
 from orstats.content.content import CONTENT_STATUSES, Content, explain_missing
 from orstats.content.fetch_contents import contents_frame
-from orstats.content.parts import AudioPart, FilePart, ImagePart, TextPart, ToolCall, UnknownPart
+from orstats.content.messages import AudioPart, FilePart, ImagePart, TextPart, ToolCall, UnknownPart
 from orstats.frame.build import FetchOutcome
 from orstats.sim import SimServer
 

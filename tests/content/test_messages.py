@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orstats.content.content import Content
-from orstats.content.messages import Message, read_messages
-from orstats.content.parts import AudioPart, FilePart, ImagePart, TextPart, ToolCall, UnknownPart
+from orstats.content.dialects import read_messages
+from orstats.content.messages import AudioPart, FilePart, ImagePart, Message, TextPart, ToolCall, UnknownPart
 
 PNG = "data:image/png;base64,AAAA"
 FIND = ToolCall("call_1", "find", '{"q":1}')

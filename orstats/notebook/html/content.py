@@ -9,8 +9,17 @@ import orjson
 
 from orstats.content.content import ROLES, StoredAttempt, StoredError, Turn
 from orstats.content.html_card import NO_MATH
-from orstats.content.messages import Message, all_text
-from orstats.content.parts import AudioPart, FilePart, ImagePart, Part, ToolCall, UnknownPart, part_text
+from orstats.content.messages import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    ToolCall,
+    UnknownPart,
+    all_text,
+    part_text,
+)
 from orstats.frame import coerce
 from orstats.notebook.html.base import SOURCE, copyable, found, image, media, pre, span
 from orstats.notebook.html.markdown import markdown

@@ -1,0 +1,436 @@
+"""Readers for the dialects in which stored content is written.
+
+Content keeps the dialect of the caller: chat completions (``role`` and ``content``), the Responses API (a list of typed
+items), Anthropic messages (blocks such as ``thinking``, ``tool_use`` and ``tool_result``) or Gemini contents
+(``parts``). Their shapes are documented in the vendors' API references. Nothing here fails on a value: what no dialect
+explains becomes an :class:`~orstats.content.messages.UnknownPart` with its JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from orstats.content.messages import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    TextPart,
+    ToolCall,
+    UnknownPart,
+)
+from orstats.frame import coerce
+
+#: Keys under which the input of a call is sent, and its instructions.
+_INPUT_KEYS: Final = ("prompt", "messages", "input", "contents", "system", "instructions", "system_instruction")
+_SYSTEM_KEYS: Final = ("system", "instructions", "system_instruction")
+#: Keys that make an object a message rather than a part of one.
+_MESSAGE_KEYS: Final = frozenset(
+    [
+        "role",
+        "content",
+        "parts",
+        "tool_calls",
+        "function_call",
+        "refusal",
+        "images",
+        "reasoning",
+        "reasoning_content",
+        "reasoning_details",
+    ]
+)
+#: Keys that describe a message and are not part of its content.
+_ENVELOPE: Final = frozenset(["role", "type", "id", "status", "name", "tool_call_id", "index", "finish_reason"])
+#: Wrappers are followed to this depth; ``{"choices": [{"message": {"content": …}}]}`` is the deepest known.
+_DEEPEST: Final = 4
+#: Keys under which an object wraps a conversation.
+_CONVERSATIONS: Final = ("messages", "input", "contents", "output", "message", "choices", "candidates", "turns")
+_AUDIO_KINDS: Final = frozenset({"input_audio", "output_audio", "audio"})
+_IMAGE_KINDS: Final = frozenset({"image_url", "input_image", "output_image", "image"})
+_FILE_KINDS: Final = frozenset({"file", "input_file", "document", "video_url", "input_video", "video"})
+_ADDRESSES: Final = ("url", "file_data", "file_url", "uri", "fileUri", "file_uri", "file_id", "content")
+
+
+def read_content(data: Mapping[str, Any]) -> tuple[str | None, tuple[Message, ...], tuple[Message, ...]]:
+    """Return the plain prompt, if any, and the turns of the input and the output."""
+    given, output = data.get("input"), data.get("output")
+    if "input" not in data and "output" not in data:
+        output = {name: value for name, value in data.items() if name not in ("id", "error")}
+        given = {name: output.pop(name) for name in _INPUT_KEYS if name in output}
+    prompt, messages = _read_input(given)
+    return prompt, messages, _read_output(output)
+
+
+def _read_input(given: object, *, wrapped: bool = False) -> tuple[str | None, tuple[Message, ...]]:
+    """Return the plain prompt, if one was sent, and the turns."""
+    if is_empty(given):
+        return None, ()
+    if isinstance(given, str):
+        return coerce.text(given), ()
+    if not isinstance(given, Mapping):
+        return None, read_messages(given, "user")
+    prompt, inner = given.get("prompt"), given.get("input")
+    if isinstance(inner, str) and prompt is None:
+        prompt, inner = inner, None
+    listed = prompt if isinstance(prompt, list) else None
+    system = [turn for name in _SYSTEM_KEYS for turn in read_messages(given.get(name), "system")]
+    sides = (listed, given.get("messages"), inner, given.get("contents"))
+    turns = (*system, *(turn for side in sides for turn in _turns(side, wrapped=wrapped)))
+    text = as_text(prompt) if listed is None and not is_empty(prompt) else None
+    if text is None and not turns:
+        return None, read_messages({name: value for name, value in given.items() if name not in _INPUT_KEYS}, None)
+    return text, turns
+
+
+def _turns(side: object, *, wrapped: bool) -> tuple[Message, ...]:
+    """Read one side of the input; an object may wrap it once more, as in ``{"input": {"messages": […]}}``."""
+    if wrapped or not isinstance(side, Mapping) or not set(_INPUT_KEYS) & side.keys():
+        return read_messages(side, "user")
+    text, turns = _read_input(side, wrapped=True)
+    return turns if text is None else (Message("user", (TextPart(text),)), *turns)
+
+
+def _read_output(output: object) -> tuple[Message, ...]:
+    """Return the turns of the output. The documented form is an object with ``completion`` and ``reasoning``."""
+    if not isinstance(output, Mapping) or not {"completion", "text"} & output.keys() or is_empty(output):
+        return read_messages(output, "assistant")
+    completion = output.get("completion", output.get("text"))
+    if isinstance(completion, Mapping) and "role" not in completion:
+        completion = as_text(completion)  # structured output
+    rest = {name: value for name, value in output.items() if name not in ("completion", "text")}
+    if isinstance(completion, Mapping):
+        return read_messages([completion, rest], "assistant")
+    if is_empty(completion) and not is_empty(rest):
+        return read_messages(rest, "assistant")
+    return read_messages({"role": "assistant", "content": completion} | rest, "assistant")
+
+
+def read_messages(value: object, role: str | None) -> tuple[Message, ...]:
+    """Read a conversation, or one side of it.
+
+    Examples
+    --------
+    >>> read_messages([{"type": "function_call", "call_id": "call_1", "name": "find", "arguments": "{}"}], None)
+    (Message(role='assistant', tool_calls=(ToolCall(id='call_1', name='find'),), tool_call_id=None, name=None),)
+    >>> [turn.text for turn in read_messages({"input": ["one", "two"]}, "user")]
+    ['one', 'two']
+    """
+    if is_empty(value):
+        return ()
+    return tuple(_read(value, role, depth=0))
+
+
+def _read(value: object, role: str | None, depth: int) -> Iterator[Message]:
+    if isinstance(value, list):
+        yield from _read_list(value, role, depth)
+    elif not isinstance(value, Mapping):
+        yield Message(role, read_parts(value))
+    elif isinstance(kind := value.get("type"), str) and (item := _item(kind, value)) is not None:
+        yield from item
+    elif isinstance(inner := value.get("content"), Mapping) and {"role", "parts"} & inner.keys():
+        yield from _read(inner, role, depth + 1)
+    elif _MESSAGE_KEYS & value.keys() or isinstance(value.get("audio"), Mapping):
+        yield from _message(value, role)
+    elif depth < _DEEPEST and (nested := [value[key] for key in _CONVERSATIONS if not is_empty(value.get(key))]):
+        for one in nested:
+            yield from _read(one, role, depth + 1)
+    else:
+        yield Message(role, read_parts(dict(value)))
+
+
+def _read_list(items: list[Any], role: str | None, depth: int) -> Iterator[Message]:
+    """Read a list of turns; parts without a role form one turn, as in Anthropic's output."""
+    if items and all(isinstance(one, Mapping) and _is_block(one) for one in items):
+        yield from _message({"content": items}, role)
+    else:
+        for one in items:
+            yield from _read(one, role, depth)
+
+
+def _is_block(item: Mapping[str, Any]) -> bool:
+    """Whether an object is a part of a message (a block of content) rather than a turn or a Responses item."""
+    kind = item.get("type")
+    if not isinstance(kind, str) or "role" in item or _item(kind, item) is not None:
+        return False
+    return "content" not in item or _block_kind(item) == "result"
+
+
+def _message(given: Mapping[str, Any], role: str | None) -> Iterator[Message]:
+    """Read one message. Tool results inside it become turns of their own, as in the other dialects."""
+    kind = given.get("type") if "content" in given else None
+    role = coerce.text(given.get("role")) or (coerce.text(kind) if kind != "message" else None) or role
+    blocks = [(_block_kind(block), block) for block in _listed(given.get("content", given.get("parts")))]
+    results = [_tool_result(block) for kind, block in blocks if kind == "result"]
+    yield from results
+    thoughts = [block for kind, block in blocks if kind == "reasoning"]
+    message = Message(
+        role=role,
+        parts=tuple(_message_parts(given, blocks)),
+        tool_calls=(
+            *read_calls(given.get("tool_calls")),
+            *read_calls(given.get("function_call")),
+            *(read_call(block) for kind, block in blocks if kind == "call"),
+        ),
+        tool_call_id=coerce.text(given.get("tool_call_id")),
+        name=coerce.text(given.get("name")),
+        reasoning=_reasoning(given) or _joined(thoughts) or None,
+    )
+    if message.parts or message.tool_calls or message.reasoning:
+        yield message
+    elif not results:  # sealed reasoning, an unknown shape, or nothing
+        sealed = tuple(part for one in _listed(given.get("reasoning_details")) for part in _sealed(one))
+        rest = {key: one for key, one in given.items() if key not in _ENVELOPE and not is_empty(one)}
+        yield replace(message, parts=sealed or ((UnknownPart(None, as_json(rest)),) if rest else ()))
+
+
+def _message_parts(given: Mapping[str, Any], blocks: list[tuple[str, Any]]) -> Iterator[Part]:
+    for kind, block in blocks:
+        if kind == "part":
+            yield from read_parts([block])
+        elif kind == "reasoning" and not _reasoning_texts(block):
+            yield from _sealed(block)
+    if isinstance(given.get("refusal"), str) and given["refusal"]:
+        yield from read_parts(given["refusal"])
+    yield from read_audio(given.get("audio"))
+    yield from read_images(given.get("images"))
+
+
+def _block_kind(block: object) -> str:
+    """Classify a block of content: the ``result`` of a tool, a ``call``, ``reasoning``, or a ``part``."""
+    if not isinstance(block, Mapping):
+        return "part"
+    kind = coerce.text(block.get("type")) or ""
+    if kind.endswith("tool_result") or "functionResponse" in block or "function_response" in block:
+        return "result"
+    if kind.endswith("tool_use") or "functionCall" in block or (not kind and "function_call" in block):
+        return "call"
+    if kind in ("tool_call", "function_call", "custom_tool_call", "tool-call"):
+        return "call"
+    if "thinking" in kind or kind.startswith("reasoning") or block.get("thought") is True:
+        return "reasoning"
+    return "part"
+
+
+def _tool_result(block: Mapping[str, Any]) -> Message:
+    """Read the result of a tool, as Anthropic and Gemini store it; that of a failed tool is named ``error``."""
+    inner = block.get("functionResponse", block.get("function_response"))
+    if isinstance(inner, Mapping):
+        return Message("tool", read_parts(inner.get("response")), name=coerce.text(inner.get("name")))
+    return Message(
+        "tool",
+        read_parts(block.get("content", block.get("output"))),
+        tool_call_id=coerce.text(block.get("tool_use_id")),
+        name="error" if block.get("is_error") is True else None,
+    )
+
+
+def _item(kind: str, item: Mapping[str, Any]) -> list[Message] | None:
+    """Read an item of the Responses API that is not a message; None for anything else."""
+    call_id = _first_text(item, "call_id", "id")
+    if kind.endswith("_output") and "output" in item:
+        return [Message("tool", read_parts(item["output"]), tool_call_id=call_id)]
+    if kind == "reasoning" and ("summary" in item or "encrypted_content" in item or "content" in item):
+        texts = _reasoning_texts(item)
+        return [Message("assistant", () if texts else tuple(_sealed(item)), reasoning="\n".join(texts) or None)]
+    if kind == "image_generation_call" and isinstance(item.get("result"), str):
+        return [Message("assistant", (ImagePart(f"data:image/png;base64,{item['result']}"),))]
+    if not kind.endswith("_call") or kind == "tool_call" or "role" in item:
+        return None
+    if isinstance(item.get("name"), str):
+        call = read_call(item)
+    else:  # web_search_call, computer_call and other built-in tools
+        details = {key: one for key, one in item.items() if key not in ("type", "id", "call_id", "status")}
+        call = ToolCall(call_id, kind.removesuffix("_call"), as_json(details))
+    turns = [Message("assistant", tool_calls=(call,))]
+    if not is_empty(item.get("output")):  # mcp_call has the result, too
+        turns.append(Message("tool", read_parts(item["output"]), tool_call_id=call_id))
+    return turns
+
+
+def _reasoning(given: Mapping[str, Any]) -> str | None:
+    """Return the reasoning of a message: the plain text if there is one, else the texts of its details."""
+    for key in ("reasoning", "reasoning_content", "thinking"):
+        value = given.get(key)
+        if isinstance(value, str) and value:
+            return coerce.text(value)
+        if value and not isinstance(value, str):
+            return _joined(value) or as_json(value)
+    return _joined(given.get("reasoning_details")) or None
+
+
+def _joined(blocks: object) -> str:
+    return "\n".join(text for one in _listed(blocks) for text in _reasoning_texts(one))
+
+
+def _reasoning_texts(block: object, depth: int = 0) -> list[str]:
+    """Return the readable texts of a reasoning block of any dialect."""
+    if isinstance(block, str):
+        return [coerce.text(block) or ""] if block else []
+    if not isinstance(block, Mapping) or depth > _DEEPEST:
+        return []
+    listed = (one for key in ("thinking", "text", "reasoning", "summary", "content") for one in _listed(block.get(key)))
+    return [text for one in listed for text in _reasoning_texts(one, depth + 1)]
+
+
+def _sealed(block: object) -> list[Part]:
+    """Keep reasoning that only the provider can read (encrypted, redacted) as JSON."""
+    if is_empty(block) or not isinstance(block, Mapping):
+        return []
+    return [UnknownPart(coerce.text(block.get("type")) or "reasoning", as_json(dict(block)))]
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def read_parts(content: object) -> tuple[Part, ...]:
+    """Read the ``content`` of a message: null, a string, one part, or a list of parts of any kind.
+
+    Examples
+    --------
+    >>> read_parts("hello"), read_parts(None)
+    ((TextPart(text='hello'),), ())
+    >>> read_parts([{"type": "text", "text": "look"}, {"type": "hologram"}, 7])
+    (TextPart(text='look'), UnknownPart(kind='hologram'), UnknownPart(kind=None))
+    """
+    return tuple(part for item in _listed(content) for part in _parts(item))
+
+
+def read_images(listed: object) -> tuple[ImagePart, ...]:
+    """Return the images in a list of parts, ignoring anything else."""
+    return tuple(part for part in read_parts(listed) if isinstance(part, ImagePart)) if isinstance(listed, list) else ()
+
+
+def read_call(call: object) -> ToolCall:
+    """Read one tool call of any dialect; a call without a name keeps all of its JSON as arguments.
+
+    Examples
+    --------
+    >>> read_call({"id": "call_1", "function": {"name": "find", "arguments": "{}"}})
+    ToolCall(id='call_1', name='find')
+    >>> read_call({"type": "tool_use", "id": "toolu_1", "name": "find", "input": {"q": 1}}).arguments
+    '{"q":1}'
+    """
+    if not isinstance(call, Mapping):
+        return ToolCall(None, None, as_json(call))
+    call_id = _first_text(call, "call_id", "id")
+    nested = (call.get(name) for name in ("function", "custom", "functionCall", "function_call"))
+    inner: Mapping[str, Any] = next((one for one in nested if isinstance(one, Mapping)), call)
+    name = coerce.text(inner.get("name"))
+    if name is None:
+        return ToolCall(call_id, None, as_json(dict(call)))
+    given = (inner.get(key) for key in ("arguments", "input", "args", "parameters"))
+    return ToolCall(call_id, name, as_text(next((one for one in given if one is not None), "")))
+
+
+def read_calls(calls: object) -> tuple[ToolCall, ...]:
+    """Read ``tool_calls``: a list of calls, a single call, or null."""
+    return () if calls == "" else tuple(map(read_call, _listed(calls)))
+
+
+def as_json(value: object) -> str:
+    """Return any JSON value as JSON text, or a placeholder if it is nested too deeply."""
+    return coerce.json_text(value) or coerce.TOO_DEEP
+
+
+def as_text(value: object) -> str:
+    """Return text unchanged, and any other value as JSON."""
+    text = coerce.text(value)
+    return as_json(value) if text is None else text
+
+
+def _first_text(item: Mapping[str, Any], *keys: str) -> str | None:
+    return next((text for key in keys if (text := coerce.text(item.get(key)))), None)
+
+
+def is_empty(value: object) -> bool:
+    """Whether a value holds nothing but nulls, empty strings and empty containers.
+
+    Examples
+    --------
+    >>> is_empty({"messages": [], "prompt": None}), is_empty({"completion": 0}), is_empty([{"role": "user"}])
+    (True, False, False)
+    """
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, Mapping):
+            pending.extend(one.values())
+        elif isinstance(one, list):
+            pending.extend(one)
+        elif one is not None and one != "":
+            return False
+    return True
+
+
+def _parts(item: object) -> Iterator[Part]:
+    if isinstance(item, str):
+        yield TextPart(coerce.text(item) or "")
+        return
+    if not isinstance(item, Mapping):
+        yield UnknownPart(None, as_json(item))
+        return
+    kind = coerce.text(item.get("type"))
+    words = item.get("text", item.get("refusal"))
+    if isinstance(words, str) and (kind is None or kind == "refusal" or "text" in kind):
+        yield TextPart(coerce.text(words) or "")
+    elif kind in _AUDIO_KINDS:
+        yield from read_audio(item.get(kind) if isinstance(item.get(kind), Mapping) else item)
+    elif kind == "document" and isinstance(source := item.get("source"), Mapping) and source.get("type") == "text":
+        yield TextPart(as_text(source.get("data")))
+    elif (part := _media(kind, item)) is not None:
+        yield part
+    else:
+        yield UnknownPart(kind, as_json(dict(item)))
+
+
+def read_audio(sound: object) -> Iterator[Part]:
+    """Read a recording; its transcript becomes a text part, so that search and comparison find it."""
+    if not isinstance(sound, Mapping):
+        return
+    data = _first_text(sound, "data", "url")
+    transcript = coerce.text(sound.get("transcript"))
+    if data is not None or transcript is not None or "format" in sound:
+        yield AudioPart(coerce.text(sound.get("format")), data)
+        if transcript is not None:
+            yield TextPart(transcript)
+    else:
+        yield UnknownPart("audio", as_json(dict(sound)))
+
+
+def _media(kind: str | None, item: Mapping[str, Any]) -> Part | None:
+    """Read an image or a file; None for anything else, or without data or an address."""
+    inline = item.get("inline_data", item.get("inlineData", item.get("fileData", item.get("file_data"))))
+    if kind is None and isinstance(inline, Mapping):  # Gemini
+        url = _address(inline)
+        is_image = (_first_text(inline, "mime_type", "mimeType") or "").startswith("image/")
+        if url is not None:
+            return ImagePart(url) if is_image else FilePart(None, url)
+    if kind in _IMAGE_KINDS and (url := _address(item.get("image_url"), item.get("source"), item)) is not None:
+        return ImagePart(url)
+    if kind in _FILE_KINDS:
+        inner = item.get(kind)
+        described = inner if isinstance(inner, Mapping) else item
+        name = _first_text(described, "filename", "title")
+        url = _address(inner, item.get("video_url"), described.get("source"), described)
+        if name is not None or url is not None:
+            return FilePart(name or (kind.split("_")[-1] if "video" in kind else None), url)
+    return None
+
+
+def _address(*places: object) -> str | None:
+    """Return the first address or ``data:`` URL among some values: a string, or an object that holds one."""
+    for place in places:
+        if isinstance(place, str):
+            return coerce.text(place)
+        if isinstance(place, Mapping):
+            data = coerce.text(place.get("data"))
+            media_type = next((place[key] for key in ("media_type", "mime_type", "mimeType") if key in place), None)
+            if data is not None and isinstance(media_type, str):
+                return data if data.startswith("data:") else f"data:{media_type};base64,{data}"
+            if (found := _first_text(place, *_ADDRESSES)) is not None:
+                return found
+    return None
