@@ -73,12 +73,12 @@ COST_BASES: Final = (
 USD_DECIMALS: Final = 12
 
 #: The index of every frame.
-ID: Final = _wire("id", "text", "Generation id, as asked for.", nullable=False)
+ID: Final = _wire("id", "text", "Generation id, as requested.", nullable=False)
 
 WIRE: Final[tuple[Field, ...]] = (
     _wire("created_at", "time", "When the generation was requested.", "UTC", nullable=False),
     _wire("model", "text", "Model slug that served the request.", nullable=False),
-    _wire("provider_name", "text", "Provider that answered in the end; missing when none did."),
+    _wire("provider_name", "text", "Provider that answered; missing when none did."),
     _wire(
         "api_type",
         "text",
@@ -93,32 +93,14 @@ WIRE: Final[tuple[Field, ...]] = (
         "The provider's own charge. Part of your cost only for BYOK rows; adding it elsewhere doubles the bill.",
         "USD",
     ),
-    _wire("cache_discount", "number", "What prompt caching took off (or, negative, added to) the charge.", "USD"),
+    _wire(
+        "cache_discount", "number", "Discount for prompt caching; negative where caching added to the charge.", "USD"
+    ),
     _wire("is_byok", "flag", "Whether your own provider key was used (bring your own key).", nullable=False),
-    _wire(
-        "tokens_prompt",
-        "count",
-        "Prompt tokens by the vendor's normalised count; not what is billed.",
-        "tokens",
-    ),
-    _wire(
-        "tokens_completion",
-        "count",
-        "Completion tokens by the normalised count; not what is billed.",
-        "tokens",
-    ),
-    _wire(
-        "native_tokens_prompt",
-        "count",
-        "Prompt tokens by the provider's tokenizer: what is billed.",
-        "tokens",
-    ),
-    _wire(
-        "native_tokens_completion",
-        "count",
-        "Completion tokens by the provider's tokenizer, billed.",
-        "tokens",
-    ),
+    _wire("tokens_prompt", "count", "Prompt tokens by the vendor's normalised count; not what is billed.", "tokens"),
+    _wire("tokens_completion", "count", "Completion tokens by the normalised count; not what is billed.", "tokens"),
+    _wire("native_tokens_prompt", "count", "Prompt tokens by the provider's tokenizer: what is billed.", "tokens"),
+    _wire("native_tokens_completion", "count", "Completion tokens by the provider's tokenizer, billed.", "tokens"),
     _wire(
         "native_tokens_reasoning",
         "count",
@@ -148,21 +130,17 @@ WIRE: Final[tuple[Field, ...]] = (
         "ms",
         source="API reference, conflicting; observed records",
     ),
-    _wire("generation_time", "number", "Time at the provider, the time to first token included.", "ms"),
+    _wire("generation_time", "number", "Time at the provider, including the time to first token.", "ms"),
     _wire("moderation_latency", "number", "Time that moderation took before the request was sent.", "ms"),
-    _wire("streamed", "flag", "Whether the answer was streamed."),
-    _wire("cancelled", "flag", "Whether the caller broke off. A cancelled stream may cost 0 with many tokens."),
+    _wire("streamed", "flag", "Whether the response was streamed."),
+    _wire("cancelled", "flag", "Whether the caller cancelled it. A cancelled stream may cost 0 with many tokens."),
     _wire("finish_reason", "text", "Why it ended, normalised: stop, length, tool_calls, content_filter, error."),
     _wire("native_finish_reason", "text", "Why it ended, in the provider's words."),
-    _wire("provider_responses", "json", "Each provider tried, in order, with its status; see orstats.attempts."),
+    _wire("provider_responses", "json", "Attempts at providers, in order, with their statuses; see orstats.attempts."),
     _wire("service_tier", "text", "Service tier that served the request."),
     _wire("router", "text", "Router that chose the model, e.g. openrouter/auto."),
     _wire("preset_id", "text", "Preset used."),
-    _wire(
-        "response_cache_source_id",
-        "text",
-        "Generation whose stored response was returned instead of a new one.",
-    ),
+    _wire("response_cache_source_id", "text", "Generation whose stored response was returned instead of a new one."),
     _wire("request_id", "text", "Groups the generations of one API request."),
     _wire("session_id", "text", "Groups the generations of one session, as named by the caller."),
     _wire("upstream_id", "text", "The provider's own id of the completion."),
@@ -179,21 +157,17 @@ EXTRA: Final = Field(
     "extra",
     "json",
     "wire",
-    "A JSON object of what has no column: fields not in this table, and values of a wrong type, as sent.",
+    "A JSON object of what has no column: fields not in this table, and values of the wrong type, as sent.",
     source="orstats.fetch",
 )
 
 FETCH: Final[tuple[Field, ...]] = (
-    _fetch("fetch_status", "text", "How the row was had: " + " · ".join(STATUSES) + ".", nullable=False),
-    _fetch("http_status", "count", "Status of the last answer; missing when there was none.", "HTTP status"),
+    _fetch("fetch_status", "text", "Outcome of the fetch: " + " · ".join(STATUSES) + ".", nullable=False),
+    _fetch("http_status", "count", "Status of the last response; missing when there was none.", "HTTP status"),
     _fetch(
-        "attempts",
-        "count",
-        "Requests sent for this row; 0 when it came from the archive.",
-        "requests",
-        nullable=False,
+        "attempts", "count", "Requests sent for this row; 0 when it came from the archive.", "requests", nullable=False
     ),
-    _fetch("error", "text", "Why the row is not ok, in words."),
+    _fetch("error", "text", "Why the row is not ok."),
     _fetch("fetched_at", "time", "When the record was received.", "UTC", nullable=False),
 )
 
@@ -201,19 +175,19 @@ DERIVED: Final[tuple[Field, ...]] = (
     _derived(
         "cost_usd",
         "number",
-        "What it cost you: total_cost, plus upstream_inference_cost only if is_byok. Missing when a part of it is "
-        "unknown, or when is_byok is and the provider charged something. At most 12 decimals.",
+        "Your cost: total_cost, plus upstream_inference_cost only if is_byok. Missing when a part of it is "
+        "unknown, or when is_byok is missing and the provider charged something. At most 12 decimals.",
         "USD",
         "API reference: the upstream cost is part of the true cost only for BYOK",
     ),
     _derived(
         "cost_basis",
         "text",
-        "Who was paid, or why the cost is 0; the first that holds. unknown: cost_usd is missing. byok: your own "
-        "provider key; the cost is the provider's charge plus the fee from credits. credits: a charge. Then, of a "
-        "charge of 0: response_cache: a stored response. cancelled: broken off. no_completion: no completion tokens, "
-        "and a finish_reason of error or (for completions only) none. free: none of these; a price "
-        "of 0, as of models that end in :free.",
+        "Who was paid, or why the cost is 0; the first that applies. unknown: cost_usd is missing. byok: your own "
+        "provider key; the cost is the provider's charge plus the fee from credits. credits: a charge. For a "
+        "charge of 0: response_cache: a stored response. cancelled: by the caller. no_completion: no completion tokens "
+        "and a finish_reason of error or (for completions only) none. free: none of these, but a price "
+        "of 0, as for models that end in :free.",
         "",
         "API reference; zero-completion insurance as the vendor documents it",
         nullable=False,
@@ -221,7 +195,7 @@ DERIVED: Final[tuple[Field, ...]] = (
     _derived(
         "tokens_total",
         "count",
-        "native_tokens_prompt + native_tokens_completion; missing when one is, but embeddings and rerank need no "
+        "native_tokens_prompt + native_tokens_completion; missing when either is, but embeddings and rerank need no "
         "completion.",
         "tokens",
         "sum of what is billed",
@@ -244,7 +218,7 @@ DERIVED: Final[tuple[Field, ...]] = (
     _derived(
         "cache_hit_rate",
         "number",
-        "native_tokens_cached / native_tokens_prompt; missing where the cached are more than the prompt.",
+        "native_tokens_cached / native_tokens_prompt; missing where the cached tokens exceed the prompt.",
         "share 0..1",
         "orstats",
     ),
@@ -261,14 +235,14 @@ DERIVED: Final[tuple[Field, ...]] = (
     _derived(
         "fallback_ms",
         "number",
-        "Milliseconds those attempts took, as far as they say; 0 without fallbacks, missing when none says.",
+        "Total latency of those attempts, where known; 0 without fallbacks, missing when no latency is known.",
         "ms",
         "provider_responses",
     ),
 )
 
-#: All columns in the frame's order: how it was had, what it is and cost, then the rest as sent.
+#: All columns in the frame's order: the outcome, identity and cost, then the rest as sent.
 COLUMNS: Final[tuple[Field, ...]] = (FETCH[0], *WIRE[:3], *DERIVED, *WIRE[3:], EXTRA, *FETCH[1:])
 
-#: By name, the id included.
+#: All fields by name, including the id.
 FIELDS: Final[Mapping[str, Field]] = MappingProxyType({f.name: f for f in (ID, *COLUMNS)})

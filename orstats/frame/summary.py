@@ -1,4 +1,4 @@
-"""The totals of a frame, and how much of what was asked for they cover."""
+"""The totals of a frame, and the requested generations that they cover."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SUMMED_TOKENS: Final = MappingProxyType(
         "native_tokens_cached": "a part of prompt",
     }
 )
-#: What :func:`summary` reads.
+#: The columns that :func:`summary` reads.
 SUMMARY_COLUMNS: Final = (
     *("fetch_status", "attempts", "cost_usd", "total_cost", "upstream_inference_cost", "is_byok"),
     *("model", "provider_name", "created_at", *_SUMMED_TOKENS),
@@ -31,12 +31,12 @@ Row = tuple[str, Any, str, str]
 
 
 def summary(df: pd.DataFrame) -> pd.DataFrame:
-    """Return totals, and how much of what was asked for they cover.
+    """Return the totals of a DataFrame, and the requested generations that they cover.
 
     Parameters
     ----------
-    df
-        A frame of :func:`orstats.fetch`, or rows of one.
+    df : pandas.DataFrame
+        From :func:`orstats.fetch`, or some of its rows.
 
     Returns
     -------
@@ -45,20 +45,20 @@ def summary(df: pd.DataFrame) -> pd.DataFrame:
 
         - coverage, in ids: ``asked``, ``ok``, ``from_archive`` (of the ok ones), ``pending``, ``missing`` (neither ok
           nor pending), then each status that occurs among the missing;
-        - money, in USD: ``cost_usd`` = what is known of charged plus BYOK cost, ``charged_usd`` (to the account's
-          credits), ``byok_fee_usd`` (the part of it that is fees for calls with your own keys), ``byok_usd`` (by
+        - money, in USD: ``cost_usd`` = known charges plus BYOK cost, ``charged_usd`` (to the account's
+          credits), ``byok_fee_usd`` (the part of these that are fees for calls with your own keys), ``byok_usd`` (by
           providers to your own keys), ``mean_cost_usd`` per row of known cost; in ids,
           ``cost_unknown`` (not in ``cost_usd``) and ``cost_zero``; ``byok_share`` of the ok rows;
-        - native tokens, with how many rows do not say;
+        - native tokens, with the number of rows without a count;
         - ``models`` and ``providers``, ``first_created_at`` and ``last_created_at`` (UTC).
 
-        A total of which nothing is known is missing, not 0; that of no ids is 0. Sums of money are
-        what a decimal sum gives, to at most 12 decimals.
+        A total without a known value is missing, not 0; that of no ids is 0. Money is summed as decimals, to at most
+        12 places.
 
     Raises
     ------
     ConfigError
-        `df` lacks a column that it reads.
+        `df` does not have one of these columns.
 
     Examples
     --------
@@ -98,32 +98,16 @@ def _money(ok: pd.DataFrame, asked: int) -> list[Row]:
     byok = equals(ok["is_byok"], value=True)
     unknown, known = int(cost.isna().sum()), int(cost.notna().sum())
     spent = _total(cost, ok, asked)
+    excluded = f"; {unknown} ids with unknown cost excluded" if unknown else ""
+    fee_note = "part of charged_usd: fees for calls with your own keys; cost_basis counts these calls as byok"
+    byok_note = "charged by providers to your own keys, where known; fees not included"
+    mean = round(spent / known, money.RATE_PLACES) if known else pd.NA
     return [
-        (
-            "cost_usd",
-            spent,
-            "USD",
-            "charged plus BYOK" + (f"; {unknown} ids with unknown cost excluded" if unknown else ""),
-        ),
+        ("cost_usd", spent, "USD", f"charged plus BYOK{excluded}"),
         ("charged_usd", _total(ok["total_cost"], ok, asked), "USD", "charged to the account's credits, fees included"),
-        (
-            "byok_fee_usd",
-            money.total(ok.loc[byok, "total_cost"]),
-            "USD",
-            "part of charged_usd: fees for calls with your own keys; cost_basis counts these calls as byok",
-        ),
-        (
-            "byok_usd",
-            _total(ok.loc[byok, "upstream_inference_cost"], ok, asked),
-            "USD",
-            "charged by providers to your own keys, where known; fees not included",
-        ),
-        (
-            "mean_cost_usd",
-            round(spent / known, money.RATE_PLACES) if known else pd.NA,
-            "USD",
-            "per ok row of known cost",
-        ),
+        ("byok_fee_usd", money.total(ok.loc[byok, "total_cost"]), "USD", fee_note),
+        ("byok_usd", _total(ok.loc[byok, "upstream_inference_cost"], ok, asked), "USD", byok_note),
+        ("mean_cost_usd", mean, "USD", "per ok row of known cost"),
         ("cost_unknown", unknown, "ids", "ok, but a part of the cost is unknown"),
         ("cost_zero", int(equals(cost, 0).sum()), "ids", "ok and cost nothing: cost_basis says why"),
         ("byok_share", int(byok.sum()) / len(ok) if len(ok) else pd.NA, "share 0..1", "of the ok rows"),

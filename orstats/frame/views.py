@@ -1,8 +1,7 @@
-"""What to look at first in a frame: its provider attempts, its failures, and what its columns mean."""
+"""Views of a frame: its provider attempts, its failures, and the meaning of its columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -19,41 +18,41 @@ _SOURCE: Final = "API reference, ProviderResponse"
 
 #: The columns of :func:`attempts`, in order.
 ATTEMPT_FIELDS: Final[tuple[Field, ...]] = (
-    Field("attempt", "count", "derived", "Place in the order of attempts, from 1.", "", nullable=False, source=_SOURCE),
-    Field("provider_name", "text", "wire", "Provider tried.", source=_SOURCE),
-    Field("status", "count", "wire", "What the provider answered.", "HTTP status", source=_SOURCE),
-    Field("latency", "number", "wire", "Time this attempt took, as the API says it.", "ms", source=_SOURCE),
+    Field("attempt", "count", "derived", "Number of the attempt, from 1.", "", nullable=False, source=_SOURCE),
+    Field("provider_name", "text", "wire", "Provider of the attempt.", source=_SOURCE),
+    Field("status", "count", "wire", "Status of the response.", "HTTP status", source=_SOURCE),
+    Field("latency", "number", "wire", "Latency of the attempt.", "ms", source=_SOURCE),
     Field("is_byok", "flag", "wire", "Whether your own provider key was used.", source=_SOURCE),
     Field("model_permaslug", "text", "wire", "Exact version of the model.", source=_SOURCE),
     Field("endpoint_id", "text", "wire", "Endpoint of the provider.", source=_SOURCE),
-    Field("upstream_id", "text", "wire", "The provider's own id of this attempt; `id` on the wire.", source=_SOURCE),
-    Field("routed_service_tier", "text", "wire", "Service tier it was sent to.", source=_SOURCE),
-    Field("ok", "flag", "derived", "Whether this attempt gave the answer.", "", nullable=False, source=_SOURCE),
+    Field("upstream_id", "text", "wire", "The provider's own id of the attempt; `id` in the record.", source=_SOURCE),
+    Field("routed_service_tier", "text", "wire", "Service tier of the attempt.", source=_SOURCE),
+    Field("ok", "flag", "derived", "Whether this attempt succeeded.", "", nullable=False, source=_SOURCE),
 )
 
 _FAILURE_COLUMNS: Final = ("fetch_status", "http_status", "attempts", "error")
 
 
 def attempts(df: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each attempt at a provider, in the order tried.
+    """Return one row for each attempt at a provider, in order.
 
     Parameters
     ----------
-    df
-        A frame of :func:`orstats.fetch`, or rows of one.
+    df : pandas.DataFrame
+        From :func:`orstats.fetch`, or some of its rows.
 
     Returns
     -------
     pandas.DataFrame
         Indexed by ``id`` (so it joins with `df`), with the columns of :data:`ATTEMPT_FIELDS`: ``attempt`` counts from
-        1, ``latency`` is in ms, ``ok`` marks the attempt that gave the answer (the first with a status of 200 to
-        299). Ids without a list of attempts have no row. A value of the wrong type is missing; entries that are no
-        objects are passed over. The same dtypes when empty.
+        1, ``latency`` is in ms, ``ok`` marks the successful attempt (the first with a status of 200 to 299). Ids
+        without a list of attempts have no row. A value of the wrong type is missing, and entries that are not objects
+        are skipped. The dtypes are the same when empty.
 
     Raises
     ------
     ConfigError
-        `df` has no ``provider_responses``, or is not indexed by ``id``.
+        `df` has no column ``provider_responses``, or is not indexed by ``id``.
 
     Examples
     --------
@@ -66,43 +65,34 @@ def attempts(df: pd.DataFrame) -> pd.DataFrame:
      {'attempt': 2, 'provider_name': 'B', 'latency': nan, 'ok': True}]
     """
     df = require(df, ("provider_responses",), indexed=True)
-    ids: list[str] = []
-    entries: list[dict[str, Any]] = []
-    places: list[int] = []
-    answered: list[bool] = []
+    rows: list[tuple[str, int, bool, dict[str, Any]]] = []
     for generation_id, written in df["provider_responses"].dropna().items():
         chain = provider_attempts(str(written)) or []
         winner = winning_attempt_index(chain)
-        for at, entry in enumerate(chain):
-            ids.append(str(generation_id))
-            entries.append(entry)
-            places.append(at + 1)
-            answered.append(at == winner)
+        rows += [(str(generation_id), at + 1, at == winner, entry) for at, entry in enumerate(chain)]
+    computed: dict[str, list[Any]] = {
+        "attempt": [number for _, number, _, _ in rows],
+        "ok": [is_ok for _, _, is_ok, _ in rows],
+    }
     columns: dict[str, Any] = {}
     for field in ATTEMPT_FIELDS:
-        values: Sequence[Any]
-        if field.name == "attempt":
-            values = places
-        elif field.name == "ok":
-            values = answered
-        else:
-            sent_as = "id" if field.name == "upstream_id" else field.name
-            values = [entry.get(sent_as) for entry in entries]
+        sent_as = "id" if field.name == "upstream_id" else field.name
+        values = computed.get(field.name) or [entry.get(sent_as) for *_, entry in rows]
         columns[field.name] = pandas_array(field, arrow.column(values, field.kind)[0])
-    index = pd.Index(pandas_array(ID, arrow.column(ids, "text")[0]), name=ID.name)
-    return pd.DataFrame(columns, index=index)
+    ids = arrow.column([generation_id for generation_id, *_ in rows], "text")[0]
+    return pd.DataFrame(columns, index=pd.Index(pandas_array(ID, ids), name=ID.name))
 
 
 def failures(df: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that could not be had, why, and what to do.
+    """Return the rows that could not be fetched, why, and what to do.
 
-    Only failures to fetch the record are here. A generation that itself failed at its provider has a record, and is
-    ``ok``: see ``finish_reason``, ``cancelled``, :func:`attempts` and ``orstats.failures_by``.
+    These are failures to fetch the record. A generation that failed at its provider has a record, and is ``ok``: see
+    ``finish_reason``, ``cancelled``, :func:`attempts` and :func:`orstats.failures_by`.
 
     Parameters
     ----------
-    df
-        A frame of :func:`orstats.fetch`, or rows of one.
+    df : pandas.DataFrame
+        From :func:`orstats.fetch`, or some of its rows.
 
     Returns
     -------
@@ -113,7 +103,7 @@ def failures(df: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ConfigError
-        `df` lacks one of those columns, or is not indexed by ``id``.
+        `df` does not have one of those columns, or is not indexed by ``id``.
 
     Examples
     --------
@@ -132,13 +122,14 @@ def failures(df: pd.DataFrame) -> pd.DataFrame:
 
 
 def field_table() -> pd.DataFrame:
-    """Return the data dictionary: what every column of the frame is.
+    """Return the data dictionary: the meaning of every column of the frame.
 
     Returns
     -------
     pandas.DataFrame
         Indexed by ``name``, in the frame's order with the index ``id`` first: ``dtype``, ``unit``, ``nullable``
-        (whether an ok row may miss it), ``origin`` (``wire``, ``fetch`` or ``derived``), ``meaning``, ``source``.
+        (whether it may be missing in an ok row), ``origin`` (``wire``, ``fetch`` or ``derived``), ``meaning`` and
+        ``source``.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""The reports: cost, tokens, latency and failures, by whatever distinguishes generations, over time if wanted.
+"""Reports of cost, tokens and latency by group and period.
 
-Written once for pandas, Polars, DuckDB and PySpark; each gives the kind of frame that it was given.
+Written once for pandas, Polars, DuckDB and PySpark; each report is the kind of frame that was given.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from orstats.frame.validation import By, listed
 from orstats.reports.aggregation import EVERYTHING, ReportSpec, make_report
 from orstats.reports.backends import finite, non_negative, percentile, ratio, valid_count
 
-#: What :func:`cost_by` reads beside the columns that it groups by, and ``created_at`` where it groups by time.
+#: The columns that :func:`cost_by` reads, besides those to group by and, over time, ``created_at``.
 COST_COLUMNS: Final = (
     "cost_usd",
     "total_cost",
@@ -38,40 +38,42 @@ def _share(name: str) -> nw.Expr:
 
 
 def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = "UTC") -> Any:
-    """Sum what generations cost, dearest group first.
+    """Total cost per group, most expensive first.
 
     Parameters
     ----------
-    frame
+    frame : pandas.DataFrame, Polars frame, DuckDB relation or PySpark DataFrame
         From :func:`orstats.fetch`; or the same columns as a Polars frame (eager or lazy), a DuckDB relation
         (:meth:`orstats.Archive.relation`) or a PySpark DataFrame (:meth:`orstats.Archive.spark`). Rows that are not
-        ``ok`` are left out; the coverage counts them.
-    by
-        One or several columns that make the groups; a missing value is a group, too. None with `freq` for time only.
-    freq
-        ``hour``, ``day``, ``week`` (from Monday) or ``month`` (or h, D, W, M): group by time of creation as well.
-    tz
-        Name of the time zone of these hours, days, weeks and months.
+        ``ok`` are excluded; the coverage counts them.
+    by : str or sequence of str, optional
+        Columns to group by; a missing value is a group, too. None groups by period only.
+    freq : str, optional
+        ``hour``, ``day``, ``week`` (from Monday), ``month``, ``quarter`` or ``year`` (or h, D, W, M, Q, Y): group by
+        creation time as well.
+    tz : str
+        Time zone in which these periods begin.
 
     Returns
     -------
-    The kind of frame that was given
-        In pandas indexed by ``period`` (when there is a `freq`) and `by`, with the coverage in ``.attrs["coverage"]``;
-        in the others these are columns, and :func:`orstats.coverage` tells the coverage. ``period`` is the moment at
-        which the bucket starts; periods come in order, then the dearest groups. The figures:
+    Same kind of frame as `frame`
+        In pandas indexed by ``period`` (with a `freq`) and `by`, with the coverage in ``.attrs["coverage"]``; for other
+        engines these are columns, and :func:`orstats.coverage` returns the coverage. ``period`` is the start of the
+        period; periods are in order, and within each the most expensive groups come first. The metrics:
 
         - ``generations``;
-        - ``cost_usd``, the sum of what is known (missing if nothing is), and its ``share`` of the report's total;
+        - ``cost_usd``, the sum of known costs (missing if none is known), and its ``share`` of the report's total;
         - ``charged_usd`` to credits, ``byok_usd`` by providers to your own keys;
-        - ``cost_unknown``, generations that are not in ``cost_usd``;
-        - ``tokens_total``; ``usd_per_mtok``, over generations of which both are known;
-        - ``mean_usd``, ``p50_usd``, ``p95_usd`` of a generation of known cost;
-        - ``cache_saved_usd``, what prompt caching took off the charge; negative where it added to it.
+        - ``cost_unknown``, generations of unknown cost, excluded from ``cost_usd``;
+        - ``tokens_total``; ``usd_per_mtok``, over generations with known cost and tokens;
+        - ``mean_usd``, ``p50_usd``, ``p95_usd`` of the generations of known cost;
+        - ``cache_saved_usd``, the discount for prompt caching; negative where caching added to the charge.
 
     Raises
     ------
     ConfigError
-        A column is missing (the message lists near names), `freq` or `tz` is unknown, or `frame` is of another kind.
+        A column is missing (the message suggests similar names), `freq` or `tz` is unknown, or `frame` is of another
+        kind.
 
     Examples
     --------
@@ -121,7 +123,7 @@ def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = 
 
 
 def tokens_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = "UTC") -> Any:
-    """Sum native tokens, those that are billed; the vendor's normalised counts are another family and not in it.
+    """Total native tokens per group, which are billed; the vendor's normalised counts are not included.
 
     Parameters
     ----------
@@ -130,16 +132,16 @@ def tokens_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str 
 
     Returns
     -------
-    The kind of frame that was given
+    Same kind of frame as `frame`
         As of :func:`cost_by`, most tokens first:
 
         - ``generations``;
         - ``native_tokens_prompt``, ``native_tokens_completion``, ``native_tokens_reasoning`` (a part of completion),
-          ``native_tokens_cached`` (a part of prompt): sums of what is known, missing if nothing is;
+          ``native_tokens_cached`` (a part of prompt): sums of known counts, missing if none is known;
         - ``tokens_total``, prompt and completion, and its ``share`` of the report's total;
-        - ``tokens_unknown``, generations that are not in ``tokens_total``;
+        - ``tokens_unknown``, generations with unknown tokens, excluded from ``tokens_total``;
         - ``cache_hit_rate``, cached of prompt, and ``reasoning_share``, reasoning of completion: 0 to 1, over
-          generations of which both are known.
+          generations with both counts known.
 
     Raises
     ------
@@ -181,10 +183,10 @@ def tokens_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str 
 
 
 def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = "UTC") -> Any:
-    """Give percentiles of how long generations took and how fast they were; streamed ones apart from others.
+    """Percentiles of latency, generation time and speed per group, streamed generations separately.
 
-    ``latency`` is the time to the first token of a streamed generation and that of the whole response of another, so
-    the two are never mixed: ``streamed`` is always one of the groups. The field table says the doubts.
+    ``latency`` is the time to the first token of a streamed generation, and the time to the complete response of
+    others, so the two are never mixed: ``streamed`` is always one of the groups.
 
     Parameters
     ----------
@@ -193,11 +195,11 @@ def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str
 
     Returns
     -------
-    The kind of frame that was given
-        As of :func:`cost_by`, groups of most generations first: ``generations``, then for ``latency`` and
+    Same kind of frame as `frame`
+        As of :func:`cost_by`, groups with the most generations first: ``generations``, then for ``latency`` and
         ``generation_time`` (ms), ``throughput_tok_s`` and ``decode_tok_s`` (tokens/s) each ``…_n``, the number of
-        generations that have it, and ``…_p50``, ``…_p90``, ``…_p95``, ``…_p99``, linear between the two nearest
-        values. Percentiles are of the value: of speeds the slow ones are below ``…_p50``.
+        generations with a value, and ``…_p50``, ``…_p90``, ``…_p95``, ``…_p99``, interpolated linearly. Percentiles
+        are of the value: slow speeds are below ``…_p50``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a report covers: how many generations were asked for, and of how many of them what is known."""
+"""What a report covers: how many generations were requested, fetched and of known cost."""
 
 from __future__ import annotations
 
@@ -17,29 +17,28 @@ PROVENANCE: Final = "provenance"
 
 
 def coverage(frame: Any) -> dict[str, int | float | None]:
-    """Count what a report of a frame rests on.
+    """Count the generations that a report of a frame covers.
 
-    A report of a pandas frame carries it as ``.attrs["coverage"]``; the frames of other engines have no place for it.
+    A report in pandas has the coverage in ``.attrs["coverage"]``; the frames of other engines have no such place.
 
     Parameters
     ----------
-    frame
-        A frame of :func:`orstats.fetch`, or the same columns in Polars, DuckDB or PySpark. Without ``fetch_status``,
-        as in an archive, every row is ok.
+    frame : pandas.DataFrame, Polars frame, DuckDB relation or PySpark DataFrame
+        From :func:`orstats.fetch`, or with the same columns. Without ``fetch_status``, as in an archive, every row is
+        ok.
 
     Returns
     -------
     dict
         ``asked`` (rows), ``ok``, ``pending`` (not yet available), ``missing`` (neither ok nor pending); of the ok
-        ones ``cost_unknown``, ``byok`` (with your own provider keys) and ``byok_share`` (0 to 1; None when none is
-        ok). Only where there are some: ``unreadable_files``, archive files that could not be read, so that their
-        records are not counted, and ``duplicates``, rows that repeat an id, which sums count twice. Plain numbers:
-        they go into JSON as they are.
+        ones ``cost_unknown``, ``byok`` (with your own provider keys) and ``byok_share`` (0 to 1; None without ok rows).
+        Where there are any: ``unreadable_files``, archive files whose records are missing because they cannot be read,
+        and ``duplicates``, rows that repeat an id, which sums count twice. Plain numbers, ready for JSON.
 
     Raises
     ------
     ConfigError
-        Not such a frame, or a column is missing.
+        `frame` is of another kind, or a column is missing.
 
     Examples
     --------
@@ -53,7 +52,7 @@ def coverage(frame: Any) -> dict[str, int | float | None]:
 
 
 def coverage_of(frame: Frame) -> dict[str, int | float | None]:
-    """Do the same for a wrapped frame."""
+    """Count for a wrapped frame."""
     have = frame.collect_schema().names()
     require_columns(have, ["cost_usd", "is_byok"])
     columns = ["cost_usd", "is_byok", *({"fetch_status"} & set(have))]
@@ -84,10 +83,9 @@ def coverage_of(frame: Frame) -> dict[str, int | float | None]:
 
 
 def provenance(frame: Any) -> dict[str, str]:
-    """Return where the rows of a pandas frame or report come from, and when the first and last were created.
+    """Return the source and time range of a pandas frame or report, and the first and last creation time.
 
-    ``.attrs["source"]`` of a frame tells the source, ``since`` and ``until`` the range that was chosen from it. A
-    report keeps them, and the times, under ``.attrs["provenance"]``.
+    A frame has the source and range in ``.attrs``; a report keeps all of it in ``.attrs["provenance"]``.
     """
     attrs = getattr(frame, "attrs", {})
     if PROVENANCE in attrs:

@@ -1,4 +1,4 @@
-"""What failed: how generations ended, and what their attempts at providers cost in time."""
+"""How generations ended, and which provider attempts failed."""
 
 from __future__ import annotations
 

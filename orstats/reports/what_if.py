@@ -25,36 +25,35 @@ Price = Mapping[str, float] | Sequence[float]
 
 
 def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame:
-    """Price the same native tokens otherwise, beside what was charged.
+    """Compute what the same native tokens would have cost at other prices, next to what they cost.
 
-    It assumes the same number of tokens: another model has another tokenizer and answers at another length. It knows
-    prices per token only: charges for images, audio, web search, requests and writing to a cache are in what was
-    charged and not in what would have been. Reasoning tokens are a part of completion, and priced as such.
+    This assumes the same number of tokens, although another model has another tokenizer and answers at another length.
+    It knows prices per token only: charges for images, audio, web search, requests and cache writes are part of the
+    actual cost, but not of the hypothetical one. Reasoning tokens are completion tokens, and priced as such.
 
     Parameters
     ----------
-    df
-        A frame of :func:`orstats.fetch`, or of the other engines that :func:`orstats.cost_by` takes. Rows that are
-        not ``ok`` are left out.
-    prices
-        For each model as it is named in ``model``, US dollars per million ``prompt``, ``cached`` and ``completion``
-        tokens: a mapping of mappings, of three numbers in this order, or a frame with these columns, indexed by model
-        or with a column ``model``. Without ``cached``, cached tokens cost as much as others of the prompt. To see what
-        another model would have cost, give its prices for the models that were used.
+    df : pandas.DataFrame, Polars frame, DuckDB relation or PySpark DataFrame
+        From :func:`orstats.fetch`, or as for :func:`orstats.cost_by`. Rows that are not ``ok`` are excluded.
+    prices : mapping or pandas.DataFrame
+        For each value of ``model``, US dollars per million ``prompt``, ``cached`` and ``completion`` tokens: a mapping
+        or three numbers in this order; or a DataFrame with these columns, indexed by model or with a column ``model``.
+        Without ``cached``, cached tokens cost as much as other prompt tokens. To see what another model would have
+        cost, pass its prices for the models that were used.
 
     Returns
     -------
     pandas.DataFrame
-        Whatever the engine, indexed by ``model``, the largest savings first, models without a price last:
-        ``generations``; ``cost_usd`` that is known; ``priced``, generations that are compared: of known cost, with
-        tokens (without a number of cached ones none is assumed) and with a price; ``priced_cost_usd``, what these
-        cost; ``what_if_usd``, what they would have cost; ``difference_usd``, the second less the first, negative
-        where it would have been cheaper; ``ratio`` of the two. The coverage is in ``.attrs["coverage"]``.
+        Indexed by ``model``, the largest savings first, models without a price last: ``generations``; ``cost_usd``
+        where known; ``priced``, the generations that are compared: those with a known cost, known tokens (an unknown
+        number of cached tokens counts as none) and a price; ``priced_cost_usd``, what these cost; ``what_if_usd``, what
+        they would have cost; ``difference_usd``, negative where that is cheaper; ``ratio`` of the two. The coverage is
+        in ``.attrs["coverage"]``.
 
     Raises
     ------
     ConfigError
-        A price is missing, negative or no number, no price is of a model in `df`, or a column is missing.
+        A price is missing, negative or not a number, no price is for a model in `df`, or a column is missing.
 
     Examples
     --------
@@ -74,7 +73,7 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
     sums = _sums(ok_rows(cast_frame(wrapped.select(*read), read)))
     if len(sums) and not sums.index.isin(list(table)).any():
         models = ", ".join(sorted(str(model)[:80] for model in sums.index.dropna())[:5])
-        raise ConfigError(f"None of the prices is of a model in the frame, which has: {models}.")
+        raise ConfigError(f"None of the prices is for a model in the DataFrame, which has: {models}.")
     priced = [table.get(model) if isinstance(model, str) else None for model in sums.index]
     columns = {name: [math.nan if price is None else price[name] / _MILLION for price in priced] for name in _PRICES}
     price = pd.DataFrame(columns, index=sums.index, dtype="float64")
@@ -101,7 +100,7 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
 
 
 def _sums(rows: Any) -> pd.DataFrame:
-    """Sum by model: all that are known, and of those generations that can be compared."""
+    """Sum by model: known costs, and the cost and tokens of generations that can be compared."""
     cost, cached = finite("cost_usd"), valid_count("native_tokens_cached")
     prompt, completion = valid_count("native_tokens_prompt"), valid_count("native_tokens_completion")
     columns = rows.select(
@@ -127,13 +126,13 @@ def _sums(rows: Any) -> pd.DataFrame:
 
 
 def _table(prices: Mapping[str, Price] | pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Check the prices and bring them into one form."""
+    """Validate the prices, and return them as mappings."""
     if isinstance(prices, pd.DataFrame):
         frame = prices.set_index("model") if "model" in prices.columns else prices
         if absent := [name for name in ("prompt", "completion") if name not in frame.columns]:
-            raise ConfigError(f"The prices lack the column {absent[0]}: US dollars per million tokens.")
+            raise ConfigError(f"prices must have a column {absent[0]!r}: US dollars per million tokens.")
         if not frame.index.is_unique:
-            raise ConfigError(f"There are two prices for {frame.index[frame.index.duplicated()][0]!r}.")
+            raise ConfigError(f"Several prices for {frame.index[frame.index.duplicated()][0]!r}.")
         given = {name: frame[name].to_list() for name in _PRICES if name in frame.columns}
         rows: Mapping[Any, Price] = {
             model: {name: values[at] for name, values in given.items() if not pd.isna(values[at])}
@@ -147,18 +146,17 @@ def _table(prices: Mapping[str, Price] | pd.DataFrame) -> dict[str, dict[str, fl
 def _price(model: str, price: Price) -> dict[str, float]:
     if not isinstance(price, Mapping):
         if isinstance(price, str) or not isinstance(price, Sequence) or len(price) != len(_PRICES):
-            raise ConfigError(
-                f"The price of {model[:80]!r} is no mapping, and not three numbers: {', '.join(_PRICES)}."
-            )
+            expected = f"a mapping or three numbers ({', '.join(_PRICES)})"
+            raise ConfigError(f"The price of {model[:80]!r} must be {expected}, got {repr(price)[:80]}.")
         price = dict(zip(_PRICES, price, strict=True))
     if unknown := [name for name in price if name not in _PRICES]:
-        raise ConfigError(f"The price of {model[:80]!r} is of {', '.join(_PRICES)} tokens; not of {unknown[0]!r}.")
+        raise ConfigError(f"The price of {model[:80]!r} must be for {', '.join(_PRICES)} tokens, got {unknown[0]!r}.")
     found: dict[str, float] = {}
     for name in _PRICES:
         value = price.get(name, found.get("prompt") if name == "cached" else None)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise ConfigError(
-                f"The price of {model[:80]!r} for {name} tokens is a number of dollars per million; not {value!r:.80}."
+                f"The price of {model[:80]!r} for {name} tokens must be US dollars per million, got {value!r:.80}."
             )
         found[name] = float(value)
     return found

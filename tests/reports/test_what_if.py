@@ -125,7 +125,7 @@ def test_prices_in_every_form(prices):
         ({"b": (1.0, 1.0, 1.0)}, "which has: a"),
         ({}, "None of the prices"),
         (pd.DataFrame({"prompt": [1.0]}, index=["a"]), "completion"),
-        (pd.DataFrame({"prompt": [1.0, 2.0], "completion": [1.0, 1.0]}, index=["a", "a"]), "two prices for 'a'"),
+        (pd.DataFrame({"prompt": [1.0, 2.0], "completion": [1.0, 1.0]}, index=["a", "a"]), "Several prices for 'a'"),
     ],
 )
 def test_prices_that_are_none(prices, message):
