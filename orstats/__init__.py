@@ -1,4 +1,4 @@
-"""orstats: what OpenRouter generations cost, took and said, as a pandas DataFrame.
+"""orstats: cost, latency and content of OpenRouter generations, as a pandas DataFrame.
 
 The public names are listed in ``__all__`` and loaded when first used, so that ``import orstats`` stays light.
 """

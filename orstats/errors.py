@@ -140,7 +140,7 @@ class ApiError(OrstatsError):
     Attributes
     ----------
     stops_batch
-        Whether every other id would fail in the same way, so that a fetch stops at once.
+        Whether every other id would fail in the same way, so that a fetch stops immediately.
     frame
         The results of the fetch that this error stopped (the other rows are ``not_attempted``); None outside a fetch.
     """
@@ -181,7 +181,7 @@ class BadRequestError(ApiError):
 
 
 class AccountError(ApiError):
-    """The key or the account is rejected, so every other request would fail too: a fetch stops at once."""
+    """The key or the account is rejected, so every other request would fail too: a fetch stops immediately."""
 
     stops_batch = True
 
@@ -203,7 +203,7 @@ class NotFoundError(ApiError):
 
 
 class RateLimitError(ApiError):
-    """429: too many requests of the account. ``retry_after`` is the wait that the server asked for."""
+    """429: too many requests of the account. ``retry_after`` is the wait that the server requires."""
 
 
 class ServerError(ApiError):

@@ -34,7 +34,7 @@ class RejectionBaseline:
         return min(0.9, self._refusals / self._answers) if self._answers >= _FEWEST else 0.0
 
     def add(self, refusals: int, answers: int) -> None:
-        """Add answers to requests that were surely sent below the limit."""
+        """Add answers to requests that were certainly sent below the limit."""
         self._answers += answers
         self._refusals += refusals
         while self._answers > _MEMORY:

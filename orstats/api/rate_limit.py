@@ -343,8 +343,8 @@ class AdaptiveRateLimiter:
 class FixedQuota:
     """Admits at most ``number`` requests in any ``seconds``: a published limit. Shared by threads.
 
-    The first ``number`` pass at once, which suits servers that count in windows and those that refill steadily. Other
-    programs may use the same quota, so a refusal holds all threads.
+    The first ``number`` pass immediately, which suits servers that count in windows and those that refill steadily.
+    Other programs may use the same quota, so a refusal holds all threads.
 
     Examples
     --------

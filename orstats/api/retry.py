@@ -1,6 +1,6 @@
 """When to try again and how long to wait: tenacity's strategies, bounded in attempts and in time.
 
-tenacity's defaults (any exception, for ever, without waiting) are all wrong here, so each part is named.
+tenacity's defaults (any exception, without a limit, without waiting) do not suit an API, so each part is set.
 The policy is used in two ways: :meth:`Retry.call` blocks (one request), :meth:`Retry.next_wait` only says how long
 (a fetch of many ids puts the id aside and uses its worker for another).
 """
@@ -55,7 +55,7 @@ class Retry:
         Seconds after which an id is not tried again while there is no connection at all. None: ``max_elapsed``
         holds, except that a single request, such as :func:`orstats.get`, gives up within 10 s.
     on_retry
-        Called before each wait with the error and the seconds of the wait; by several threads at once in a fetch.
+        Called before each wait with the error and the seconds of the wait; concurrently by several threads in a fetch.
 
     Raises
     ------
@@ -116,7 +116,7 @@ class Retry:
         Raises
         ------
         ApiError
-            What the last try ended with; any other error at once.
+            The error of the last attempt; any other error immediately.
         """
         return self._policy.copy(sleep=sleep)(request)
 

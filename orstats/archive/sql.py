@@ -1,6 +1,6 @@
 """The archive as a table of DuckDB or Spark, which read the parts themselves.
 
-This module tells them which parts to read, and excludes records that a newer one replaces.
+This module passes them the parts to read, and excludes records that a newer one replaces.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ _TEXT: Final = pa.string()
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
-    r"""Read a file of generations as a typed DataFrame: one of ours, or the vendor's Activity export.
+    r"""Read a file of generations as a typed DataFrame: one that orstats wrote, or the vendor's Activity export.
 
     Parameters
     ----------
@@ -278,7 +278,7 @@ def _clean(cell: Any) -> str:
 
 
 def _header(cells: Iterable[Any]) -> list[str]:
-    """Return the names in a header; those of a workbook of ours, such as ``Cost (USD)``, as columns are named."""
+    """Return the names in a header; those of an orstats workbook, such as ``Cost (USD)``, as columns are named."""
     names = [_clean(one) for one in cells]
     if not _is_for_people(names):
         return names

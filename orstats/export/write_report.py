@@ -49,9 +49,9 @@ def write_report(report: pd.DataFrame, path: str | os.PathLike[str], *, dialect:
           its periods (``coverage_tz``), here and in the other formats.
         - ``.xlsx``: a workbook for people, with headings such as ``Cost (USD)``, formats, filter and frozen header.
           Below an empty row come the totals of what the filter shows, and what they exclude. Text is text, never a
-          formula, and times are in UTC. The sheet ``coverage`` also tells the source, the time range and when it was
+          formula, and times are in UTC. The sheet ``coverage`` also names the source, the time range and when it was
           written. :func:`orstats.read` reads the workbook of a frame. Needs ``orstats[excel]``.
-        - ``.md``: a table for people, amounts rounded, and the coverage below. Strangers' text is escaped.
+        - ``.md``: a table for people, amounts rounded, and the coverage below. Untrusted text is escaped.
         - ``.json``: an object with ``report``, a list of rows, and ``coverage``.
 
     dialect

@@ -55,7 +55,7 @@ class Batch(ABC):
     @property
     @abstractmethod
     def is_full(self) -> bool:
-        """Whether so many results are in memory that they are stored at once."""
+        """Whether so many results are in memory that they must be stored now."""
 
     @abstractmethod
     def store(self) -> None:

@@ -1,7 +1,7 @@
 """Find ids in other forms: base64, hexadecimal, byte arrays, escaped hyphens, folded lines.
 
 Few logs contain any of these forms, and searching for each takes longer than the search for plain ids. So one pass
-with RE2, which matches all alternatives at once, decides whether a piece of text is worth the search.
+with RE2, which matches all alternatives in one pass, decides whether a piece of text is worth the search.
 """
 
 from __future__ import annotations

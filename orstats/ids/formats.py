@@ -32,7 +32,7 @@ SUFFIXES: Final = (
     *(".feather", ".arrow", ".ods", ".db", ".sqlite", ".sqlite3", ".har", ".eml", ".mbox"),
     *(".txt", ".log", ".out", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".zstd", ".lz4"),
 )
-"""A text that ends like this is taken for the name of a file."""
+"""A text that ends like this is treated as a file name."""
 
 FOREIGN_KINDS: Final = {
     "chatcmpl-": "chatcmpl-… (the provider's own completion id)",

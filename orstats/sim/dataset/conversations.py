@@ -183,7 +183,7 @@ class Conversation:
     kinds: tuple[str, ...]
 
     def prompt_tokens(self, turn: int) -> int:
-        """Count the tokens of the prompt of a turn: everything said before it, and its question."""
+        """Count the tokens of the prompt of a turn: all previous turns and its question."""
         total = tokens_in(self.subject.system) + PER_MESSAGE
         for planned in self.planned_turns[:turn]:
             total += planned.question_tokens + planned.answer_tokens + 2 * PER_MESSAGE

@@ -91,6 +91,6 @@ def prolong(row: dict[str, Any], duration_ms: int) -> None:
 
 
 def refusals(rng: random.Random, model: Model, last: Endpoint | None, count: int) -> list[dict[str, Any]]:
-    """Make ``count`` failed attempts at the model's endpoints, the one that will answer (``last``) left out."""
+    """Make ``count`` failed attempts at the model's endpoints, except the one that will answer (``last``)."""
     others = [endpoint for endpoint in model.endpoints if endpoint is not last] or list(model.endpoints)
     return [refused(rng, model, others[n % len(others)]) for n in range(count)]

@@ -2,7 +2,7 @@
 
 Time is cut into pages of 500 generations. A page is a pure function of (seed, page number): a fixed deck of
 kinds is shuffled over it, so that every page shows the full variety, and conversations lie inside one page,
-their turns seconds or minutes apart and mixed with other traffic. Only the pages asked for are computed.
+their turns seconds or minutes apart and mixed with other traffic. Only the requested pages are computed.
 """
 
 from __future__ import annotations
