@@ -1,4 +1,4 @@
-"""Exceptions of urllib3 as typed errors in plain words; their own texts contain addresses of objects."""
+"""Exceptions of requests and urllib3 as typed errors in plain words; their own texts contain addresses of objects."""
 
 from __future__ import annotations
 
@@ -124,9 +124,8 @@ def _connection_problem(error: Exception, host: str, proxy: str | None) -> tuple
         return NoConnectionError, f"no connection to {host} ({_cause(text)})"
     if _find(error, urllib3.exceptions.ConnectTimeoutError):
         return NoConnectionError, f"no connection to {host} within the time-out"
-    return NetworkError, next((words for kinds, words in _KINDS if isinstance(error, kinds)), None) or _cause(
-        text, error
-    )
+    words = next((words for kind, words in _KINDS if _find(error, kind)), None)
+    return NetworkError, words or _cause(text, error)
 
 
 def _cause(text: str, error: Exception | None = None) -> str:
@@ -144,8 +143,9 @@ _CAUSES: Final = (
     (("EOF occurred", "EOF_WHILE_READING"), "the connection was closed during the TLS handshake"),
     (("reset", "aborted", "closed"), "the connection was closed before the response"),
 )
-_KINDS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
-    ((urllib3.exceptions.TimeoutError, TimeoutError), "no response within the time-out"),
+_KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (urllib3.exceptions.TimeoutError, "no response within the time-out"),
+    (TimeoutError, "no response within the time-out"),
     (urllib3.exceptions.IncompleteRead, "the response was cut short"),
     (urllib3.exceptions.DecodeError, "the response could not be decompressed"),
     (urllib3.exceptions.InvalidHeader, "the response headers contradict each other"),

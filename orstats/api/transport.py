@@ -1,4 +1,4 @@
-"""Requests to one host over urllib3: no retries, redirects, .netrc or cookies, and every response is bounded.
+"""Requests to one host, sent by requests: no retries, redirects, .netrc or cookies, and every response is bounded.
 
 The proxy, the TLS context and the connection pool are the same for every request and are set up once.
 """
@@ -16,7 +16,9 @@ from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 
 from orstats.api.config import MAX_CONNECTIONS, Secret, Settings
@@ -54,7 +56,6 @@ class Transport:
         shared: Transport | None = None,
     ) -> None:
         self._base_url = settings.base_url
-        self._base_path = urlsplit(settings.base_url).path
         self._headers = {**headers, "Accept-Encoding": "gzip"}
         self._timeout = urllib3.Timeout(connect=timeout[0], read=timeout[1])
         self._total_s = sum(timeout)
@@ -66,23 +67,16 @@ class Transport:
         headers = {**self._headers, "Authorization": Secret(f"Bearer {key}")}
         timeout, total_s = self._timeout, self._total_s * timeout_factor
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
             timeout = urllib3.Timeout(connect=timeout.connect_timeout, read=total_s)
+        request = requests.PreparedRequest()  # not of a session, which would let .netrc replace the key
+        request.method, request.url, request.body = "GET" if body is None else "POST", self._base_url + path, body
+        request.headers = headers  # type: ignore[assignment] # a dict is enough
         deadline = self.pool.deadline.at = time.monotonic() + total_s
         try:
-            response = self.pool.connect().urlopen(
-                "GET" if body is None else "POST",
-                self._base_path + path,
-                body,
-                headers,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                timeout=timeout,
-                preload_content=False,
-            )
+            response: Any = self.pool.send(request, stream=True, timeout=timeout)  # type: ignore[arg-type] # urllib3's is accepted
             received = _read(response, limit)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failed = network_error(error, self._base_url, self.pool.proxy)
         else:
             self.pool.has_answered = True
@@ -97,14 +91,15 @@ class Transport:
         self.pool.close()
 
 
-class ConnectionPool:
-    """The connections to one host.
+class ConnectionPool(HTTPAdapter):
+    """The adapter of requests with one pool of connections to one host.
 
     Proxies come from the environment, as requests reads them, except that nothing meant for this machine goes through
     a proxy: the key would be sent to it unencrypted.
     """
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(max_retries=0)
         self._base_url = settings.base_url
         self._address = address = urlsplit(settings.base_url)
         if address.port is None:  # an entry of NO_PROXY may name the default port
@@ -120,7 +115,13 @@ class ConnectionPool:
         self._failures = 0
         self._wrong_scheme: str | None = None
 
-    def connect(self) -> urllib3.HTTPConnectionPool:
+    def get_connection_with_tls_context(
+        self,
+        request: Any,  # noqa: ARG002 - the signature is requests'
+        verify: Any,  # noqa: ARG002 - same
+        proxies: Any = None,  # noqa: ARG002 - same
+        cert: Any = None,  # noqa: ARG002 - same
+    ) -> Any:
         """Return the pool of urllib3, made at the first request."""
         pool = self._pool
         if pool is None:
@@ -136,6 +137,17 @@ class ConnectionPool:
         pool: urllib3.HTTPConnectionPool = manager.connection_from_url(self._base_url)
         pool.ConnectionCls = with_deadline(pool.ConnectionCls, self.deadline, self._handshake_timeout)
         return pool
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Leave the pool's TLS context as it is."""
+
+    def request_url(self, request: Any, proxies: Any) -> str:  # noqa: ARG002 - the signature is requests'
+        """Return what follows the host: https proxies tunnel, and plain http goes through no proxy."""
+        return "/" + str(request.url).split("/", 3)[3]
+
+    def build_response(self, req: Any, resp: Any) -> Any:  # noqa: ARG002 - same
+        """Return urllib3's response: that of requests would make a cookie jar each time."""
+        return resp
 
     def _handshake_timeout(self, timeout: float | None) -> float | None:
         """Wait only shortly for a first handshake; after a response, or a failure, as long as usual."""
@@ -162,6 +174,7 @@ class ConnectionPool:
 
     def close(self) -> None:
         """Close the connections. A later request opens new ones."""
+        super().close()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
