@@ -340,7 +340,7 @@ def test_an_interrupt_at_every_instruction_of_a_function_loses_nothing(function)
 
 @pytest.mark.parametrize("kind", ["429", "503", "reset"])
 @pytest.mark.parametrize("told", [None, 1, 3600])
-def test_a_server_that_gives_nothing_any_more_is_left_in_bounded_time(kind, told):
+def test_server_that_only_fails_is_given_up_in_bounded_time(kind, told):
     ids = [f"gen-1780000000-{number:020d}" for number in range(3000)]
     with World() as world:
         scripts = {one: ([(kind, told)] * 100 if number >= 50 else [], "ok", 0.05) for number, one in enumerate(ids)}
@@ -357,7 +357,7 @@ def test_a_server_that_gives_nothing_any_more_is_left_in_bounded_time(kind, told
 
 
 @pytest.mark.parametrize("told", [None, 0, 1])
-def test_ids_that_are_each_refused_once_do_not_close_the_gate_for_each_other(told):
+def test_ids_refused_once_each_do_not_block_each_other(told):
     ids = [f"gen-1780000000-{number:020d}" for number in range(60)]
     with World() as world:
         scripts = {one: ([("429", told)], "ok", 0.02) for one in ids}
@@ -394,7 +394,7 @@ class Limited(FakeTransport):
 
 @pytest.mark.parametrize(("status", "workers"), [(503, 16), (503, 32), (429, 16)])
 @pytest.mark.parametrize(("rate", "burst"), [(20, 1), (20, 20), (50, 50), (200, 40), (200, 200)])
-def test_rate_limit_without_a_wait_loses_nothing_and_is_used_to_the_full(rate, burst, workers, status):
+def test_rate_limit_without_a_wait_is_fully_used_and_loses_nothing(rate, burst, workers, status):
     ids = [f"gen-1780000000-{number:020d}" for number in range(1000)]
     with World() as world:
         client, wire = account(world, orstats.Retry(), Limited(world, rate, burst, status, 0.005))
@@ -440,7 +440,7 @@ def test_faults_by_chance_do_not_slow_a_fetch_down():
 
 @pytest.mark.parametrize(("workers", "number"), [(1, 40), (4, 40), (16, 400), (16, 5)])
 @pytest.mark.parametrize("status", [403, 404, 200])
-def test_answers_that_are_not_the_apis_stop_the_batch(workers, number, status):
+def test_responses_from_elsewhere_stop_the_batch(workers, number, status):
     ids = [f"gen-1780000000-{number:020d}" for number in range(number)]
     page = Answer(status, {"Content-Type": "text/html"}, b"<html><title>Blocked</title></html>")
     with World() as world:
@@ -457,7 +457,7 @@ def test_answers_that_are_not_the_apis_stop_the_batch(workers, number, status):
     assert set(status) <= {"bad_response", "not_attempted"}
 
 
-def test_setting_that_is_wrong_for_all_stops_the_batch_and_keeps_what_was_fetched():
+def test_wrong_setting_stops_the_batch_and_keeps_fetched_records():
     ids = [f"gen-1780000000-{number:020d}" for number in range(100)]
     with tempfile.TemporaryDirectory(dir=MEMORY) as place, World() as world:
         archive = orstats.Archive(place)
@@ -497,7 +497,7 @@ def test_records_that_appear_after_the_end_of_a_long_call_are_fetched(age, hours
 
 
 @pytest.mark.parametrize("how", ["deadline", "cancel"])
-def test_deadline_and_cancel_keep_what_was_fetched(how):
+def test_deadline_and_cancel_keep_fetched_records(how):
     ids = [f"gen-1780000000-{number:020d}" for number in range(40)]
     with tempfile.TemporaryDirectory(dir=MEMORY) as place, World() as world:
         archive = orstats.Archive(place)

@@ -1,4 +1,4 @@
-"""Content from the wire: typed, never failing, and its absence explained."""
+"""Content from the wire: typed, never failing, and explained when it is missing."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -72,19 +72,19 @@ def test_every_kind_of_part_is_typed():
     assert content.error.previous[0].provider_name == "Google"
 
 
-def test_reprs_show_no_words():
+def test_reprs_show_no_content():
     shown = repr(Content.from_wire("gen-1", WIRE)) + repr(Content.from_wire("gen-1", WIRE).messages)
     assert "Here" not in shown
     assert "look" not in shown
     assert "found" not in shown
 
 
-def test_the_raw_json_reads_back_to_the_same():
+def test_raw_json_reads_back_to_equal_content():
     content = Content.from_wire("gen-1", WIRE)
     assert Content.from_json("gen-1", content.raw) == content
 
 
-def test_a_failed_generation_is_stored_even_without_words():
+def test_failed_generation_without_text_is_stored():
     content = Content.from_wire("gen-1", {"input": {"messages": []}, "output": {}, "error": {"status": 502}})
     assert content.status == "stored"
     assert content.error.status == 502
@@ -108,7 +108,7 @@ JSON = st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(messages=JSON, output=JSON, error=JSON)
-def test_no_value_can_make_it_fail(messages, output, error):
+def test_no_value_makes_from_wire_fail(messages, output, error):
     content = Content.from_wire("gen-1", {"input": {"messages": messages}, "output": output, "error": error})
     assert content.status in CONTENT_STATUSES
     for rows in ("generation", "message"):
@@ -129,7 +129,7 @@ def test_no_value_can_make_it_fail(messages, output, error):
         (errors.NotFoundError(""), None, None, True, False, "not logged"),
     ],
 )
-def test_why_there_is_none(error, age, region, known, recent, status):
+def test_missing_content_is_explained(error, age, region, known, recent, status):
     created = None if age is None else NOW - timedelta(days=age)
     second = int((NOW - timedelta(days=age or 0)).timestamp())
     content = explain_missing(
@@ -144,7 +144,7 @@ def test_why_there_is_none(error, age, region, known, recent, status):
     assert content.reason
 
 
-def test_the_simulators_contents_are_read_whole():
+def test_simulated_contents_are_read_completely():
     with SimServer(300, seed=5) as sim:
         for generation_id in sim.ids:
             if (data := sim.content(generation_id)) is None:
@@ -156,7 +156,7 @@ def test_the_simulators_contents_are_read_whole():
 
 
 @pytest.mark.parametrize("big", ["9" * 400, "-" + "9" * 30, "18446744073709551615"])
-def test_numbers_that_no_reader_holds_do_not_spoil_what_is_stored(big):
+def test_numbers_out_of_range_do_not_break_stored_content(big):
     body = f'{{"data":{{"input":{{"prompt":"2 + 2?"}},"odd":NaN,"big":{big}}}}}'.encode()
     data = decode(200, {}, body, path="/generation/content", generation_id="gen-1", now=0.0)
     stored = Content.from_wire("gen-1", data).raw

@@ -1,4 +1,4 @@
-"""fetch_contents against the simulator: governed, resumable, and private unless told otherwise."""
+"""fetch_contents against the simulator: rate-limited, resumable, and private by default."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ def sim(account):
     return account
 
 
-def test_one_row_per_generation_with_what_was_stored(sim):
+def test_contents_have_one_row_per_generation(sim):
     contents = orstats.fetch_contents(sim.ids, client=sim.client())
     assert list(contents.index) == sim.ids
     assert (contents.fetch_status == "ok").all()
@@ -47,7 +47,7 @@ def test_one_row_per_generation_with_what_was_stored(sim):
             assert row["reason"]
 
 
-def test_the_archives_records_tell_why(sim, tmp_path):
+def test_archived_records_explain_missing_content(sim, tmp_path):
     client = sim.client()
     orstats.fetch(sim.ids, client=client, archive=tmp_path)
     contents = orstats.fetch_contents(sim.ids, client=client, archive=tmp_path)
@@ -57,7 +57,7 @@ def test_the_archives_records_tell_why(sim, tmp_path):
         assert status == words[reason] if reason in words else status in ("not logged", "too old")
 
 
-def test_one_row_per_message(sim):
+def test_contents_have_one_row_per_message(sim):
     stored = [i for i in sim.ids if sim.content_reason(i) == "stored"]
     frame = orstats.fetch_contents(stored, client=sim.client(), rows="message")
     for generation_id in stored:
@@ -72,13 +72,13 @@ def test_one_row_per_message(sim):
 
 
 @pytest.mark.parametrize("rows", ["generation", "message"])
-def test_empty_has_the_same_typed_columns(rows):
+def test_no_contents_have_the_same_typed_columns(rows):
     frame = orstats.fetch_contents([], rows=rows)
     kinds = {name: PANDAS_DTYPE[kind] for name, kind in COLUMNS[rows].items()}
     assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == kinds
 
 
-def test_nothing_is_written_unless_asked_for(sim, tmp_path):
+def test_contents_are_stored_only_on_request(sim, tmp_path):
     client = sim.client()
     orstats.fetch_contents(sim.ids[-20:], client=client, archive=tmp_path)
     assert not list(tmp_path.rglob("*.parquet"))
@@ -92,7 +92,7 @@ def test_nothing_is_written_unless_asked_for(sim, tmp_path):
         orstats.fetch_contents(sim.ids[:1], client=client, store_content=True)
 
 
-def test_a_stop_keeps_what_came_and_the_next_run_asks_for_the_rest(tmp_path, monkeypatch):
+def test_interrupted_fetch_of_contents_resumes(tmp_path, monkeypatch):
     with SimServer(60, seed=2) as sim:
         client = sim.client()
         real, calls = client.ask_content, []
@@ -146,14 +146,14 @@ def test_workers_that_wait_for_the_rate_limiter_send_nothing_after_a_stop(tmp_pa
         assert 0 < len(orstats.Archive(tmp_path).read_contents(client.settings.host, stored)) == answered
 
 
-def test_faults_and_limits_lose_nothing():
+def test_faults_and_rate_limits_lose_no_content():
     faults = Faults(rate=0.3, retry_after_s=0)
     with SimServer(120, faults=faults, rate_limit=RateLimit(400)) as sim:
         contents = orstats.fetch_contents(sim.ids, client=sim.client(retry=QUICK))
     assert (contents.fetch_status == "ok").all()
 
 
-def test_the_management_key_is_tried_once_the_other_is_forbidden():
+def test_management_key_is_used_when_the_other_is_forbidden():
     with SimServer(40, seed=9, until=datetime(2026, 10, 1, tzinfo=UTC)) as other:
         forbidden = orstats.fetch_contents(
             other.ids, client=other.client(api_key=other.plain_key, management_key=None), workers=2
@@ -163,14 +163,14 @@ def test_the_management_key_is_tried_once_the_other_is_forbidden():
     assert "forbidden" not in set(contents["content_status"])
 
 
-def test_a_refused_key_stops_with_the_frame(sim):
+def test_refused_key_stops_with_the_frame(sim):
     with pytest.raises(errors.AuthenticationError) as caught:
         orstats.fetch_contents(sim.ids[:30], client=sim.client(api_key="sk-or-revoked", management_key=None))
     assert list(caught.value.frame.index) == sim.ids[:30]
     assert "not_attempted" in set(caught.value.frame["fetch_status"])
 
 
-def test_errors_raise_only_for_what_was_not_answered(sim):
+def test_errors_raise_only_for_failed_requests(sim):
     unknown = sim.unknown_ids(1, age=3600)
     assert len(orstats.fetch_contents(unknown, client=sim.client(), errors="raise")) == 1
     with pytest.raises(errors.IncompleteFetchError) as caught:
@@ -198,7 +198,7 @@ def test_content_of_a_call_that_ended_long_ago_is_not_retried(sim, tmp_path):
 
 
 @pytest.mark.parametrize("bad", [{"workers": 0}, {"rows": "word"}, {"errors": "ignore"}])
-def test_arguments_that_make_no_sense_are_refused(sim, bad):
+def test_invalid_arguments_are_refused(sim, bad):
     with pytest.raises(errors.ConfigError):
         orstats.fetch_contents(sim.ids[:1], client=sim.client(), **bad)
 

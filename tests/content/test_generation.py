@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 import orstats
 from orstats import errors
+from orstats.api.clock import Clock
 from orstats.frame.schema import COLUMNS
 from orstats.sim import Faults, SimServer
 
@@ -28,7 +30,7 @@ def sim(account):
     return account
 
 
-def test_it_has_every_column_of_the_frame():
+def test_generation_has_every_column_of_the_frame():
     assert {one.name for one in dataclasses.fields(orstats.Generation)} == {"id", *(one.name for one in COLUMNS)}
 
 
@@ -51,7 +53,7 @@ def test_a_row_gives_the_same_values_as_the_frame(sim):
         )
 
 
-def test_get_asks_once_and_content_once_more(sim):
+def test_get_and_content_each_send_one_request(sim):
     generation = orstats.get(sim.ids[-1], client=sim.client())
     assert sim.requests == 1
     assert generation.id in repr(generation)
@@ -97,17 +99,31 @@ def test_each_failure_carries_what_the_server_sent():
     assert caught.value.headers["Content-Type"].startswith("application/json")
 
 
-def test_get_without_a_connection_is_logged_and_given_up_early(caplog, monkeypatch):
-    monkeypatch.setattr("orstats.api.retry._PERSON_WAITS_S", 0.05)
-    client = orstats.Client("k", base_url="http://127.0.0.1:1", retry=orstats.Retry(first_wait=0.02))
+class InstantClock(Clock):
+    """A clock on which sleeping takes no real time."""
+
+    def __init__(self):
+        self.slept = 0.0
+
+    def monotonic(self):
+        return time.monotonic() + self.slept
+
+    def sleep(self, seconds):
+        self.slept += seconds
+
+
+def test_get_without_a_connection_is_logged_and_given_up_early(caplog):
+    clock = InstantClock()
+    client = orstats.Client("k", base_url="http://127.0.0.1:1", _clock=clock)
     with client, pytest.raises(errors.NoConnectionError, match="connection refused"):
         orstats.get("gen-1700000000-AbCdEfGhIjKlMnOpQr", client=client)
-    told = [record for record in caplog.records if record.name == "orstats.retry"]
-    assert told
-    assert all("connection refused" in record.getMessage() for record in told)
+    assert clock.slept < 10
+    messages = [record.getMessage() for record in caplog.records if record.name == "orstats.retry"]
+    assert messages
+    assert all("connection refused" in message for message in messages)
 
 
-def test_what_is_not_one_id_or_one_row_is_refused(sim):
+def test_get_and_from_row_refuse_other_values(sim):
     with pytest.raises(TypeError, match="one id"):
         orstats.get([sim.ids[0]], client=sim.client())
     df = orstats.fetch(sim.ids[:2], client=sim.client())
@@ -127,7 +143,7 @@ def test_a_failed_row_can_be_a_generation(sim):
     assert "not_found" in repr(generation)
 
 
-def test_odd_cells_are_none():
+def test_invalid_cells_are_none():
     row = {
         "id": "gen-1",
         "provider_responses": "no json",
@@ -143,7 +159,7 @@ def test_odd_cells_are_none():
     assert orstats.Generation.from_row({"id": "../?&x=<b>"}).url.endswith("transaction=..%2F%3F%26x%3D%3Cb%3E")
 
 
-def test_its_html_form_needs_neither_the_notebook_room_nor_ipython():
+def test_html_form_needs_neither_the_notebook_folder_nor_ipython():
     code = """
 import sys
 from orstats import Generation

@@ -314,7 +314,7 @@ def test_content_without_its_envelope_is_read():
     ],
     ids=json.dumps,
 )
-def test_only_nulls_and_empties_may_be_zero_data_retention(data):
+def test_only_empty_content_is_zero_data_retention(data):
     content = Content.from_wire("gen-1", data)
     assert content.status == "zero data retention"
     assert "possible reason" in content.reason

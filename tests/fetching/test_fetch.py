@@ -40,7 +40,7 @@ def sim(account):
     return account
 
 
-def test_one_row_per_distinct_id_in_the_order_first_asked(sim):
+def test_fetch_returns_one_row_per_distinct_id_in_order(sim):
     ids = [sim.ids[5], sim.ids[3], sim.ids[5], f" {sim.ids[0]}\n", sim.ids[3]]
     df = orstats.fetch(ids, client=sim.client())
     assert list(df.index) == [sim.ids[5], sim.ids[3], sim.ids[0]]
@@ -50,7 +50,7 @@ def test_one_row_per_distinct_id_in_the_order_first_asked(sim):
     assert {name: str(dtype) for name, dtype in df.dtypes.items()} == {field.name: field.dtype for field in COLUMNS}
 
 
-def test_every_record_arrives_as_it_was_sent(sim):
+def test_fetched_values_equal_the_records(sim):
     df = orstats.fetch(sim.ids, client=sim.client())
     assert (df["fetch_status"] == "ok").all()
     assert (df["http_status"] == 200).all()
@@ -67,13 +67,13 @@ def test_every_record_arrives_as_it_was_sent(sim):
             assert row["cost_usd"] == record["total_cost"]
 
 
-def test_empty_list_is_an_empty_frame_with_all_typed_columns():
+def test_no_ids_give_an_empty_frame_with_all_typed_columns():
     df = orstats.fetch([])
     assert len(df) == 0
     assert {name: str(dtype) for name, dtype in df.dtypes.items()} == {field.name: field.dtype for field in COLUMNS}
 
 
-def test_single_id_as_text_series_generator_and_missing_values(sim):
+def test_ids_may_be_text_a_series_or_a_generator_with_missing_values(sim):
     client = sim.client()
     assert list(orstats.fetch(sim.ids[0], client=client).index) == [sim.ids[0]]
     series = pd.Series([sim.ids[0], None, np.nan, sim.ids[1]])
@@ -85,7 +85,7 @@ def test_single_id_as_text_series_generator_and_missing_values(sim):
     assert list(frame.index) == list(orstats.fetch(frame, client=client).index) == sim.ids[:2]
 
 
-def test_ids_are_cleaned_and_what_is_more_than_an_id_is_explained(sim):
+def test_ids_are_cleaned_and_other_texts_are_explained(sim):
     first, second, third, *_ = sim.ids
     pasted = [f"\u200b{first}\u00a0", f'="{second}",', f"https://openrouter.ai/logs?transaction={third}&tab=raw"]
     frame = orstats.fetch([*pasted, f"{first} {second}", "ids.txt"], client=sim.client())
@@ -101,14 +101,14 @@ def test_a_file_instead_of_ids_is_refused(sim, name):
         orstats.fetch(name, client=sim.client())
 
 
-def test_response_objects_give_their_ids(sim):
+def test_response_objects_are_accepted_as_ids(sim):
     responses = [SimpleNamespace(id=sim.ids[0]), {"id": sim.ids[1]}]
     assert list(orstats.fetch(responses, client=sim.client()).index) == sim.ids[:2]
     assert list(orstats.fetch(responses[0], client=sim.client()).index) == sim.ids[:1]
 
 
 @pytest.mark.parametrize("kind", DEFAULT_KINDS)
-def test_each_transient_fault_is_overcome(kind):
+def test_each_transient_fault_is_retried(kind):
     faults = Faults(rate=1.0, kinds=[kind], retry_after_s=0)
     with SimServer(12, faults=faults) as sim:
         df = orstats.fetch(sim.ids, client=sim.client(retry=QUICK))
@@ -116,7 +116,7 @@ def test_each_transient_fault_is_overcome(kind):
         assert (df["attempts"] == 2).all()
 
 
-def test_nothing_is_lost_when_many_meet_faults():
+def test_no_id_is_lost_to_many_faults():
     faults = Faults(rate=0.3, retry_after_s=0, repeat=2)
     with SimServer(1000, faults=faults) as sim:
         df = orstats.fetch(sim.ids, client=sim.client(retry=QUICK), workers=32)
@@ -142,7 +142,7 @@ def test_nothing_is_lost_when_many_meet_faults():
         ("hang", "network_error", None, 3),
     ],
 )
-def test_fault_that_never_heals_is_one_failed_row_that_says_why(kind, status, http_status, requests):
+def test_permanent_fault_is_one_failed_row_with_the_reason(kind, status, http_status, requests):
     victim = next(i for i in SimServer(20, until=UNTIL).ids if i.startswith("gen-1"))
     bad = Faults(rate=0, always={victim: kind}, retry_after_s=0)
     with SimServer(20, until=UNTIL, faults=bad) as sim:
@@ -159,7 +159,7 @@ def test_fault_that_never_heals_is_one_failed_row_that_says_why(kind, status, ht
         assert (df.drop(index=victim)["fetch_status"] == "ok").all()
 
 
-def test_raise_raises_after_all_was_tried_and_carries_the_frame(sim):
+def test_errors_raise_raises_after_all_requests_with_the_frame(sim):
     ids = [*sim.ids[:5], *sim.unknown_ids(2, age=3600)]
     with pytest.raises(errors.IncompleteFetchError, match="2 of 7 ids are not ok") as caught:
         orstats.fetch(ids, client=sim.client(), errors="raise")
@@ -173,20 +173,20 @@ def test_old_unknown_ids_cost_one_request_each(sim):
     df = orstats.fetch(ids, client=sim.client())
     assert set(df["fetch_status"]) == {"not_found"}
     assert sim.requests == 10
-    assert time.monotonic() - started < 10, "nobody waits for them"
+    assert time.monotonic() - started < 10, "they are not retried"
 
 
-def test_young_ids_are_found_later_and_hold_up_nobody(sim):
+def test_recent_ids_are_found_later_and_do_not_delay_others(sim):
     young = sim.young_ids(8, found_after=1.5)
     df = orstats.fetch([*young, *sim.ids[:200]], client=sim.client(), workers=4)
     assert (df["fetch_status"] == "ok").all()
     first_found = next(i for i, hit in enumerate(sim.stats.log) if hit.id in young and hit.status == 200)
     others = [i for i, hit in enumerate(sim.stats.log) if hit.id not in young]
-    assert max(others) < first_found, "with four workers and eight waiting, the others went first"
+    assert max(others) < first_found, "four workers fetched the others first"
     assert (df.loc[young, "attempts"] > 1).all()
 
 
-def test_young_ids_that_do_not_come_are_pending(sim):
+def test_recent_ids_that_do_not_appear_are_pending(sim):
     ids = sim.unknown_ids(3, age=0)
     df = orstats.fetch(ids, client=sim.client(), pending_wait=0.8)
     assert set(df["fetch_status"]) == {"pending"}
@@ -194,14 +194,14 @@ def test_young_ids_that_do_not_come_are_pending(sim):
     assert set(orstats.fetch(ids, client=sim.client(), pending_wait=0)["fetch_status"]) == {"pending"}
 
 
-def test_ids_of_another_kind_are_named_and_not_asked_for(sim):
+def test_ids_of_another_kind_are_explained_and_not_requested(sim):
     df = orstats.fetch(["chatcmpl-abc", "req-1727282430-aBcDeF", "", sim.ids[0]], client=sim.client())
     assert list(df["fetch_status"]) == ["invalid_id", "invalid_id", "invalid_id", "ok"]
     assert df["error"].iloc[:3].str.contains("generation id").all()
     assert sim.requests == 1
 
 
-def test_odd_ids_are_asked_for_quoted(sim):
+def test_unusual_ids_are_quoted_in_requests(sim):
     odd = ["gen-../../key", "gen-a?b=c&id=d#e", "gen-ünï%41", "gen-" + "x" * 300]
     df = orstats.fetch(odd, client=sim.client())
     assert set(df["fetch_status"]) == {"not_found"}
@@ -227,7 +227,7 @@ def test_wrong_key_stops_after_one_request_a_worker(sim, tmp_path):
     assert set(frame["fetch_status"]) == {"forbidden", "not_attempted"}
 
 
-def test_credits_that_run_out_stop_the_batch_and_keep_what_was_fetched(tmp_path):
+def test_exhausted_credits_stop_the_batch_and_keep_fetched_records(tmp_path):
     with SimServer(400, latency=0.01, until=UNTIL) as sim:
         threading.Timer(0.3, lambda: setattr(sim, "out_of_credits", True)).start()
         with pytest.raises(errors.PaymentRequiredError) as caught:
@@ -242,14 +242,14 @@ def test_credits_that_run_out_stop_the_batch_and_keep_what_was_fetched(tmp_path)
         assert sim.requests == len(sim.ids) - done["ok"]
 
 
-def test_without_a_key_one_sentence_names_the_variable(monkeypatch):
+def test_missing_key_error_names_the_variable(monkeypatch):
     monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
     monkeypatch.delenv("OPENROUTER_MANAGEMENT_KEY", raising=False)
     with pytest.raises(errors.MissingKeyError, match="OPENROUTER_API_KEY"):
         orstats.fetch([OLD], archive=False)
 
 
-def test_settled_records_are_asked_for_once_in_a_lifetime(sim, tmp_path):
+def test_settled_records_are_requested_only_once(sim, tmp_path):
     first = orstats.fetch(sim.ids, client=sim.client(), archive=tmp_path)
     sim.reset_stats()
     keyless = orstats.Client(base_url=sim.base_url)
@@ -260,7 +260,7 @@ def test_settled_records_are_asked_for_once_in_a_lifetime(sim, tmp_path):
     assert (again["attempts"] == 0).all()
 
 
-def test_refresh_asks_again(sim, tmp_path):
+def test_refresh_requests_archived_ids(sim, tmp_path):
     orstats.fetch(sim.ids[:50], client=sim.client(), archive=tmp_path)
     sim.reset_stats()
     df = orstats.fetch(sim.ids[:50], client=sim.client(), archive=tmp_path, refresh=True)
@@ -268,7 +268,7 @@ def test_refresh_asks_again(sim, tmp_path):
     assert (df["attempts"] == 1).all()
 
 
-def test_misses_and_young_records_are_not_kept_as_settled(sim, tmp_path):
+def test_misses_and_recent_records_are_not_archived_as_settled(sim, tmp_path):
     young, unknown = sim.young_ids(2, found_after=0), sim.unknown_ids(2, age=7200)
     orstats.fetch([*young, *unknown], client=sim.client(), archive=tmp_path)
     sim.reset_stats()
@@ -285,7 +285,7 @@ def test_servers_on_this_machine_do_not_write_to_the_default_archive(sim, tmp_pa
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_archive_that_cannot_be_written_costs_no_request(sim, tmp_path):
+def test_unwritable_archive_costs_no_request(sim, tmp_path):
     (tmp_path / "file").write_text("not a directory")
     with pytest.raises(errors.ArchiveError) as caught:
         orstats.fetch(sim.ids, client=sim.client(), archive=tmp_path / "file" / "archive")
@@ -293,7 +293,7 @@ def test_archive_that_cannot_be_written_costs_no_request(sim, tmp_path):
     assert sim.requests == 0
 
 
-def test_archive_that_fails_midway_leaves_what_was_fetched_in_the_error(sim, tmp_path, monkeypatch):
+def test_archive_error_midway_carries_the_fetched_rows(sim, tmp_path, monkeypatch):
     archive = orstats.Archive(tmp_path)
 
     def full(*_):
@@ -316,7 +316,7 @@ def test_many_small_files_are_merged_at_the_end_of_a_fetch(sim, tmp_path):
     assert sim.requests == 0
 
 
-def test_limit_is_learnt_once_and_kept_with_the_client():
+def test_rate_limit_is_learned_once_and_kept_with_the_client():
     limit = RateLimit(300, burst=30, retry_after="seconds")
     with SimServer(900, rate_limit=limit) as sim:
         client = sim.client()
@@ -330,7 +330,7 @@ def test_limit_is_learnt_once_and_kept_with_the_client():
 
 
 @pytest.mark.parametrize("status", [420, 500, 502, 509])
-def test_rate_limit_of_any_transient_status_is_found(status):
+def test_rate_limit_with_any_transient_status_is_detected(status):
     with SimServer(400, rate_limit=RateLimit(100, status=status, retry_after="none")) as sim:
         df = orstats.fetch(sim.ids, client=sim.client())
         assert (df["fetch_status"] == "ok").all()
@@ -357,7 +357,7 @@ def test_no_thread_is_left_behind(sim):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("orstats-worker")]
 
 
-def test_progress_counts_what_matters(sim, tmp_path, capsys):
+def test_progress_counts_done_failed_and_archived_ids(sim, tmp_path, capsys):
     orstats.fetch(sim.ids[:100], client=sim.client(), archive=tmp_path)
     orstats.fetch([*sim.ids[:120], *sim.unknown_ids(1, age=7200)], client=sim.client(), archive=tmp_path, progress=True)
     shown = capsys.readouterr().err
@@ -369,7 +369,7 @@ def test_progress_counts_what_matters(sim, tmp_path, capsys):
 def test_progress_can_be_off(sim, capsys):
     orstats.fetch(sim.ids[:20], client=sim.client(), progress=False)
     orstats.fetch(sim.ids[:20], client=sim.client(), progress=None)
-    assert capsys.readouterr().err == "", "None shows nothing when nobody watches"
+    assert capsys.readouterr().err == "", "None shows nothing without a terminal"
 
 
 INTERRUPTED = """
@@ -385,7 +385,7 @@ INTERRUPTED = """
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_what_was_fetched_survives_an_interrupt(tmp_path, how):
+def test_fetched_records_survive_an_interrupt(tmp_path, how):
     (tmp_path / "job.py").write_text(textwrap.dedent(INTERRUPTED))
     with SimServer(2000, latency=0.01, until=UNTIL) as sim:
         (tmp_path / "ids.txt").write_text("\n".join(sim.ids))
@@ -416,7 +416,7 @@ def test_what_was_fetched_survives_an_interrupt(tmp_path, how):
         assert repeated <= lost_at_most
 
 
-def test_dripping_answer_is_given_up_in_bounded_time():
+def test_dripping_response_is_given_up_in_bounded_time():
     with SimServer(3, faults=Faults(rate=1.0, kinds=["drip"], drip_s=0.05)) as sim:
         started = time.monotonic()
         df = orstats.fetch(sim.ids, client=sim.client(timeout=0.4, retry=QUICK))
@@ -433,7 +433,7 @@ def test_netrc_cannot_replace_the_key_and_proxies_do_not_see_loopback(sim, tmp_p
     assert (df["fetch_status"] == "ok").all()
 
 
-def test_server_that_goes_away_and_comes_back_loses_nothing():
+def test_server_restart_loses_nothing():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -453,7 +453,7 @@ def test_server_that_goes_away_and_comes_back_loses_nothing():
     assert (frames[0]["fetch_status"] == "ok").all()
 
 
-def test_event_set_by_another_thread_ends_a_fetch_of_records_and_of_contents():
+def test_cancel_event_ends_a_fetch_of_records_and_of_contents():
     with SimServer(400, latency=0.05, until=UNTIL) as sim:
         for fetch in (orstats.fetch, orstats.fetch_contents):
             cancel = threading.Event()
@@ -466,7 +466,7 @@ def test_event_set_by_another_thread_ends_a_fetch_of_records_and_of_contents():
             assert df["error"][status == "not_attempted"].str.contains("was cancelled").all()
 
 
-def test_deadline_of_a_server_that_never_answers_is_kept():
+def test_deadline_is_kept_when_the_server_never_responds():
     with SimServer(30, faults=Faults(rate=1.0, kinds=["hang"]), until=UNTIL) as sim:
         df = orstats.fetch(sim.ids, client=sim.client(timeout=60), deadline=0.2)
     assert set(df["fetch_status"]) == {"not_attempted"}
@@ -494,7 +494,7 @@ def test_crash_of_a_worker_is_logged_with_its_traceback(sim, monkeypatch, caplog
     ],
 )
 @pytest.mark.parametrize("fetch", [orstats.fetch, orstats.fetch_contents])
-def test_arguments_that_make_no_sense_are_refused(account, fetch, options):
+def test_invalid_arguments_are_refused(account, fetch, options):
     before = account.requests
     with pytest.raises(errors.ConfigError, match=f"^{next(iter(options))} must be "):
         fetch(account.ids[:1], client=account.client(), **options)
@@ -502,6 +502,6 @@ def test_arguments_that_make_no_sense_are_refused(account, fetch, options):
 
 
 @pytest.mark.parametrize("ids", [None, 5, True, 1.5, object()])
-def test_ids_that_are_not_a_list_are_refused_in_words(ids):
+def test_ids_that_are_not_iterable_are_refused(ids):
     with pytest.raises(TypeError, match="ids must be a list of generation ids, got "):
         orstats.fetch(ids)

@@ -19,17 +19,17 @@ def sent(schedule, now):
     return task
 
 
-def test_every_id_is_handed_out_once_in_order():
+def test_schedule_hands_out_every_id_once_in_order():
     schedule = Schedule(["a", "b", "c"], Retry(), 30)
     tasks = [schedule.take(0.0) for _ in range(3)]
     assert [task.id for task in tasks] == ["a", "b", "c"]
-    assert schedule.take(0.0) == float("inf"), "they may come back"
+    assert schedule.take(0.0) == float("inf"), "they may be rescheduled"
     for _ in tasks:
         schedule.done()
     assert schedule.take(0.0) is None
 
 
-def test_waiting_ids_do_not_keep_untried_ones_waiting_and_come_first_when_due():
+def test_untried_ids_go_before_waiting_ones_until_these_are_due():
     schedule = Schedule(["a", "b", "c"], Retry(), 30)
     first = schedule.take(0.0)
     schedule.reschedule(first, until=5.0)
@@ -40,24 +40,24 @@ def test_waiting_ids_do_not_keep_untried_ones_waiting_and_come_first_when_due():
     assert schedule.left == 0
 
 
-def test_what_becomes_due_goes_before_an_untried_id_that_still_waits_for_its_turn():
+def test_due_task_replaces_an_untried_one_that_waits_for_its_turn():
     schedule = Schedule(["a", "b", "c"], Retry(), 30)
     first, second = sent(schedule, 0.0), schedule.take(0.0)
     schedule.reschedule(first, until=5.0)
     assert schedule.prefer_due_task(second, 4.0) is second
     assert schedule.prefer_due_task(second, 6.0) is first
-    assert schedule.prefer_due_task(first, 6.0) is first, "whoever was tried keeps its turn"
+    assert schedule.prefer_due_task(first, 6.0) is first, "a task that was tried keeps its turn"
     assert schedule.take(6.0) is second
     assert schedule.left == 1
 
 
-def test_with_nothing_untried_the_wait_is_that_of_the_next_due():
+def test_wait_is_until_the_next_due_task():
     schedule = Schedule(["a"], Retry(), 30)
     schedule.reschedule(schedule.take(0.0), until=5.0)
     assert schedule.take(2.0) == pytest.approx(3.0)
 
 
-def test_old_id_that_is_absent_is_not_found_at_once():
+def test_missing_old_id_is_not_found_at_once():
     schedule = Schedule([ID], Retry(), 30)
     assert schedule.classify_failure(sent(schedule, 10.0), ABSENT, 10.0, BORN + 3601) == "not_found"
 
@@ -70,7 +70,7 @@ def test_id_whose_call_may_still_run_is_retried(age):
     assert schedule.classify_failure(task, ABSENT, 40.0, BORN + age + 30) == "pending"
 
 
-def test_young_id_is_looked_for_again_and_then_pending():
+def test_missing_recent_id_is_retried_and_then_pending():
     schedule = Schedule([ID], Retry(attempts=1), 30)
     now, tries = 100.0, 0
     task = sent(schedule, now)
@@ -79,11 +79,11 @@ def test_young_id_is_looked_for_again_and_then_pending():
         now += verdict
         tries += 1
     assert verdict == "pending"
-    assert now == pytest.approx(130.0), "the last look is when the time is over, not before"
+    assert now == pytest.approx(130.0), "the last request is sent when the time is over"
     assert 7 < tries < 14
 
 
-def test_young_id_that_gets_old_while_waiting_is_not_found():
+def test_id_that_is_no_longer_recent_while_waiting_is_not_found():
     schedule = Schedule([ID], Retry(), 3600)
     task = sent(schedule, 0.0)
     assert isinstance(schedule.classify_failure(task, ABSENT, 0.0, BORN + 3590.0), float)
@@ -103,7 +103,7 @@ def test_young_id_that_gets_old_while_waiting_is_not_found():
         "nonsense",
     ],
 )
-def test_id_without_a_possible_time_is_not_waited_for(mistyped):
+def test_id_without_a_plausible_time_is_not_retried(mistyped):
     schedule = Schedule([mistyped], Retry(), 30)
     assert schedule.classify_failure(sent(schedule, 5.0), ABSENT, 5.0, BORN) == "not_found"
 
@@ -114,12 +114,12 @@ def test_known_end_of_the_call_decides_what_may_still_appear():
     assert schedule.classify_failure(sent(schedule, 5.0), ABSENT, 5.0, BORN + 210.0) == "not_found"
 
 
-def test_no_waiting_for_young_ids_when_told_so():
+def test_pending_wait_of_zero_does_not_retry():
     schedule = Schedule([ID], Retry(), 0.0)
     assert schedule.classify_failure(sent(schedule, 5.0), ABSENT, 5.0, BORN + 1) == "pending"
 
 
-def test_absences_do_not_use_up_the_tries_that_faults_have():
+def test_missing_records_do_not_count_as_failed_attempts():
     schedule = Schedule([ID], Retry(attempts=2), 30)
     task = sent(schedule, 1.0)
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""Any mix of answers, ages and bounds, worked off in simulated time: the promises of a fetch hold."""
+"""Any mix of responses, ages and bounds in simulated time keeps the promises of a fetch."""
 
 import math
 
@@ -55,7 +55,9 @@ answers = st.lists(
     latency=st.floats(0.001, 5),
     workers=st.integers(1, 4),
 )
-def test_promises_hold(scripts, attempts, max_elapsed, max_wait, pending_wait, latency, workers):
+def test_every_id_ends_with_one_status_within_its_bounds(
+    scripts, attempts, max_elapsed, max_wait, pending_wait, latency, workers
+):
     ids, plan = [], {}
     for number, (script, age) in enumerate(scripts):
         second = "" if age is None else f"{int(WALL - age)}-"
@@ -71,8 +73,8 @@ def test_promises_hold(scripts, attempts, max_elapsed, max_wait, pending_wait, l
             taken = schedule.take(now)
             if taken is None or isinstance(taken, float):
                 break
-            assert taken.id not in verdicts, "nothing is asked after its verdict"
-            assert now >= not_before.get(taken.id, 0.0) - 1e-9, "nothing is asked before its wait is over"
+            assert taken.id not in verdicts, "no id is requested after its final status"
+            assert now >= not_before.get(taken.id, 0.0) - 1e-9, "no id is requested before its wait is over"
             if not taken.attempts:
                 taken.first_sent = first_sent[taken.id] = now
             untried.discard(taken.id)
@@ -82,7 +84,7 @@ def test_promises_hold(scripts, attempts, max_elapsed, max_wait, pending_wait, l
             if taken is None:
                 break
             assert math.isfinite(taken)
-            assert not untried, "nobody waits while there is something untried"
+            assert not untried, "no worker waits while there are untried ids"
             now += max(taken, 1e-6)
             continue
         now, task = out.pop(0)
@@ -103,14 +105,14 @@ def test_promises_hold(scripts, attempts, max_elapsed, max_wait, pending_wait, l
         if kind == "404":
             assert elapsed + verdict <= pending_wait + 1e-6
         else:
-            assert kind not in ("403", "400", "redirect"), "what is not transient is not tried again"
+            assert kind not in ("403", "400", "redirect"), "permanent failures are not retried"
             assert faults[task.id] < attempts
             assert elapsed + verdict <= max_elapsed + 1e-6
             if told is not None:
                 assert verdict >= min(told, max_wait)
         not_before[task.id] = now + verdict
         schedule.reschedule(task, now + verdict)
-    assert verdicts.keys() == set(ids), "every id has one verdict"
+    assert verdicts.keys() == set(ids), "every id has one final status"
     assert schedule.left == 0
     for (script, age), name in zip(scripts, ids, strict=True):
         if verdicts[name] == "not_found" and age is not None and age >= LONGEST_CALL_S + 1:
