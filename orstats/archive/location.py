@@ -34,8 +34,10 @@ class Location:
     def of(cls, path: str | os.PathLike[str] | None) -> Location:
         """Return the given location, or else that of ORSTATS_ARCHIVE or the platform's user data directory."""
         try:
-            chosen = path if path is not None else os.environ.get("ORSTATS_ARCHIVE") or _default()
-            text = os.fsdecode(chosen)
+            if path is None:
+                default = os.environ.get("ORSTATS_ARCHIVE")
+                path = default or platformdirs.user_data_path("orstats", appauthor=False)
+            text = os.fsdecode(path)
             if not text.strip() or "\0" in text:
                 raise ConfigError(f"archive must be a directory or a URL, got {text!r}.")
             scheme, separator, rest = text.partition("://")
@@ -82,10 +84,6 @@ class Location:
 def user_cache() -> LocalStore:
     """Return the store in the user's cache directory."""
     return LocalStore(str(platformdirs.user_cache_path("orstats", appauthor=False).expanduser()))
-
-
-def _default() -> Path:
-    return platformdirs.user_data_path("orstats", appauthor=False)
 
 
 def _check_path(text: str) -> None:

@@ -8,7 +8,7 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Final, NoReturn, Self, TypeVar
+from typing import IO, Any, Final, NamedTuple, NoReturn, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -293,8 +293,7 @@ def write_part(
     store.write(directory, name, parquet_writer)
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(NamedTuple):
     """The size of a file when it was written, and the CRC-32 of its pages and of its footer, kept in the footer.
 
     Parquet has checksums of pages, which few engines compare, and none of the footer with its names, types and
@@ -312,9 +311,6 @@ class Seal:
         if value is None or len(value) != len(_EMPTY_SEAL):
             return None
         return cls(int(value[:16], 16), int(value[16:24], 16), int(value[24:], 16))
-
-    def __bytes__(self) -> bytes:
-        return f"{self.size:016x}{self.pages:08x}{self.footer:08x}".encode()
 
 
 def seal_of(metadata: Any, size: int) -> Seal | None:
@@ -335,7 +331,7 @@ def _seal(file: IO[bytes]) -> None:
     start = size - len(footer)
     pages = checksum(start, read_at)
     file.seek(start + _seal_offset(footer))
-    file.write(bytes(Seal(size, pages, zlib.crc32(footer))))
+    file.write(f"{size:016x}{pages:08x}{zlib.crc32(footer):08x}".encode())
 
 
 def read_footer(size: int, read_at: ReadAt) -> bytes:
