@@ -31,25 +31,13 @@ logger = logging.getLogger("orstats.ids")
 
 
 class IdCollector:
-    """Collects ids from one or several sources, and warns at the end.
-
-    Attributes
-    ----------
-    ids : dict of str to None
-        The distinct ids in order of first sight.
-    malformed : dict of str to None
-        Id-like tokens in a text that are too long or too short.
-    blanks : int
-        Missing or empty values that were skipped.
-    notes : list of str
-        Other warnings, such as which files were skipped.
-    """
+    """Collects ids from one or several sources, and warns at the end."""
 
     def __init__(self) -> None:
-        self.ids: dict[str, None] = {}
-        self.malformed: dict[str, None] = {}
+        self.ids: dict[str, None] = {}  # in order of first sight
+        self.malformed: dict[str, None] = {}  # id-like tokens in a text that are too long or too short
         self.blanks = 0
-        self.notes: list[str] = []
+        self.notes: list[str] = []  # other warnings, such as which files were skipped
         self._listed: Counter[str] = Counter()
         self._searched: Counter[str] = Counter()
 

@@ -156,22 +156,17 @@ def _naming_broken(source: Source, where: str, what: str = "", advice: str = "")
 
 
 def _decompressed(kind: str, source: Source) -> Iterator[Source]:
-    yield Source(_decompress(kind, source), source.where, outer=source)
-
-
-def _decompress(kind: str, source: Source) -> Iterator[bytes]:
     chunks = _complete_frames(source.chunks) if kind == "zstd" else source.chunks
-    with (
-        _naming_broken(source, source.where, f" {kind}", " Decompress what is left of it, and read that."),
-        _open(kind, as_stream(chunks)) as file,
-    ):
-        yield from _read(file, source, source.where)
+    advice = " Decompress what is left of it, and read that."
+    with _open(kind, as_stream(chunks)) as file:
+        yield Source(_read(file, source, source.where, f" {kind}", advice), source.where, outer=source)
 
 
-def _read(file: IO[bytes], source: Source, where: str) -> Iterator[bytes]:
-    while chunk := file.read(CHUNK):
-        source.count_unpacked(len(chunk), where)
-        yield chunk
+def _read(file: IO[bytes], source: Source, where: str, what: str = "", advice: str = "") -> Iterator[bytes]:
+    with _naming_broken(source, where, what, advice):
+        while chunk := file.read(CHUNK):
+            source.count_unpacked(len(chunk), where)
+            yield chunk
 
 
 def _open(kind: str, stream: BinaryIO) -> Any:
@@ -248,12 +243,7 @@ def _tar_members(source: Source) -> Iterator[Source]:
             if member.isfile() and not _is_hidden(member.name):
                 where = f"{source.where}/{member.name}"
                 content = cast("IO[bytes]", archive.extractfile(member))
-                yield Source(_tar_content(content, source, where), where, outer=source)
-
-
-def _tar_content(content: IO[bytes], source: Source, where: str) -> Iterator[bytes]:
-    with _naming_broken(source, where):
-        yield from _read(content, source, where)
+                yield Source(_read(content, source, where), where, outer=source)
 
 
 def _open_zip(source: Source) -> zipfile.ZipFile:
