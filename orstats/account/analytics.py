@@ -15,6 +15,8 @@ from orstats.api.response import quote
 from orstats.errors import BadResponseError, ConfigError, ServerError
 
 MAX_ROWS: Final = 10_000
+#: Amounts are sent with ten decimals, and are sums of numbers with fewer.
+ROUNDING_USD: Final = 1e-6
 _MAX_FILTERS: Final = 20
 _TOO_SLOW: Final = 408
 #: Milliseconds of the year 9999, the last that datetime can represent.

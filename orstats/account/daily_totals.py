@@ -17,7 +17,7 @@ from typing import Any, Final
 import pandas as pd
 
 from orstats._warn import warn_caller
-from orstats.account.analytics import MAX_ROWS, AnalyticsQuery, count_of, time_of, usd_of
+from orstats.account.analytics import MAX_ROWS, ROUNDING_USD, AnalyticsQuery, count_of, time_of, usd_of
 from orstats.account.time_windows import Window, bisect, contiguous
 from orstats.api.client import Client
 from orstats.errors import BadResponseError, ServerError
@@ -25,8 +25,6 @@ from orstats.errors import BadResponseError, ServerError
 _DAY: Final = timedelta(days=1)
 _ACTIVITY_DAYS: Final = 30
 _LONGEST: Final = timedelta(days=31)
-#: Amounts are sent with ten decimals, and are sums of numbers with fewer.
-_ROUNDING_USD: Final = 1e-6
 _METRICS: Final = ("request_count", "credits_usage", "byok_usage")
 
 _SCHEMA: Final = {"requests": "Int64", "credits_usd": "float64", "byok_usd": "float64", "source": "string"}
@@ -76,7 +74,7 @@ def _take_larger(activity: _Totals, analytics: _Totals) -> None:
             # Analytics may use a title for a model that they do not list by name.
             if "/" in model or not unnamed:
                 activity |= {key: analytics[key] for key in keys}
-        elif all(abs(one.usd - other.usd) < _ROUNDING_USD for one, other in zip(ours, theirs, strict=True)):
+        elif all(abs(one.usd - other.usd) < ROUNDING_USD for one, other in zip(ours, theirs, strict=True)):
             if sum(one.requests for one in theirs) > sum(one.requests for one in ours):  # no provider served some
                 for key, one in zip(keys, theirs, strict=True):
                     activity.setdefault(key, one).requests = one.requests
@@ -90,7 +88,7 @@ def _more(these: list[_Total], those: list[_Total]) -> bool:
     """Compare over all days, because a call that runs past midnight may be counted on either."""
     difference = sum(one.usd for one in these) - sum(one.usd for one in those)
     requests = sum(one.requests for one in these) - sum(one.requests for one in those)
-    return difference > _ROUNDING_USD or (abs(difference) <= _ROUNDING_USD and requests > 0)
+    return difference > ROUNDING_USD or (abs(difference) <= ROUNDING_USD and requests > 0)
 
 
 @dataclass(slots=True)

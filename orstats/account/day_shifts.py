@@ -11,8 +11,7 @@ from typing import Any, Final, cast
 import numpy as np
 import pandas as pd
 
-#: Amounts are sent with ten decimals, and are sums of numbers with fewer.
-ROUNDING_USD: Final = 1e-6
+from orstats.account.analytics import ROUNDING_USD
 
 Key = tuple[pd.Timestamp, str]
 Notes = dict[Key, list[str]]

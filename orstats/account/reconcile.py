@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pandas as pd
 
+from orstats.account.analytics import ROUNDING_USD
 from orstats.account.daily_totals import account_totals
-from orstats.account.day_shifts import ROUNDING_USD, Notes, merge_variants, move_past_midnight
+from orstats.account.day_shifts import Notes, merge_variants, move_past_midnight
 from orstats.account.time_range import Moment, span
 from orstats.api.client import Client
 from orstats.errors import ConfigError
@@ -52,8 +53,6 @@ _SCHEMA: Final = {
     "byok_usd": "float64",
     "source": "string",
 }
-
-_Figures = tuple[pd.Timestamp, int, float, float]
 
 
 def reconcile(
@@ -173,18 +172,14 @@ def _summed(calls: pd.DataFrame) -> pd.DataFrame:
 
 def _renamed(account: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
     """Rename models that the account calls by their titles, where the totals are equal."""
-    unmatched: dict[_Figures, list[str]] = {}
-    for (day, model), own in _rows(ours.loc[~ours.index.isin(account.index)]):
-        unmatched.setdefault(_figures(day, own), []).append(model)
-    titles: dict[_Figures, list[str]] = {}
-    for (day, title), row in _rows(account.loc[~account.index.isin(ours.index)]):
-        if row["source"] == "analytics" and "/" not in title:
-            titles.setdefault(_figures(day, row), []).append(title)
+    titled = account.loc[~account.index.isin(ours.index)]
+    titled = titled.loc[(titled["source"] == "analytics") & ~titled.index.get_level_values("model").str.contains("/")]
+    titles, unmatched = _models_by_totals(titled), _models_by_totals(ours.loc[~ours.index.isin(account.index)])
     names = {
-        (figures[0], title): model
-        for figures, same in titles.items()
-        if len(same) == len(unmatched.get(figures, ()))  # they are interchangeable
-        for title, model in zip(same, unmatched[figures], strict=True)
+        (totals[0], title): model
+        for totals, same in titles.items()
+        if len(same) == len(unmatched.get(totals, ()))  # they are interchangeable
+        for title, model in zip(same, unmatched[totals], strict=True)
     }
     if not names:
         return account
@@ -193,9 +188,12 @@ def _renamed(account: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
     return account.set_axis(index)
 
 
-def _figures(day: pd.Timestamp, row: dict[str, Any]) -> _Figures:
-    credits_usd, byok_usd = (round(float(row[name]), _PLACES - 1) for name in ("credits_usd", "byok_usd"))
-    return day, int(row["requests"]), credits_usd, byok_usd
+def _models_by_totals(rows: pd.DataFrame) -> dict[tuple[Any, ...], list[str]]:
+    models: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for (day, model), row in _rows(rows):
+        amounts = (round(float(row[name]), _PLACES - 1) for name in ("credits_usd", "byok_usd"))
+        models[day, int(row["requests"]), *amounts].append(model)
+    return models
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[tuple[tuple[pd.Timestamp, str], dict[str, Any]]]:
@@ -220,10 +218,10 @@ def _not_fetched(df: pd.DataFrame, start: datetime, end: datetime) -> dict[pd.Ti
 
 
 def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], notes: Notes, tolerance: float) -> pd.DataFrame:
-    for name in ("requests", "unserved", "cost_unknown", "recent", "account_requests"):
-        both[name] = both[name].fillna(0).astype("int64")
-    for name in ("credits_usd", "byok_usd", "account_credits_usd", "account_byok_usd"):
-        both[name] = both[name].fillna(0.0).astype("float64")
+    counts = ["requests", "unserved", "cost_unknown", "recent", "account_requests"]
+    amounts = ["credits_usd", "byok_usd", "account_credits_usd", "account_byok_usd"]
+    both[counts] = both[counts].fillna(0).astype("int64")
+    both[amounts] = both[amounts].fillna(0.0).astype("float64")
     both["usd"] = both["credits_usd"] + both["byok_usd"]
     both["account_usd"] = both["account_credits_usd"] + both["account_byok_usd"]
     both["difference_usd"] = both["account_usd"] - both["usd"]
