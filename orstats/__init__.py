@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orstats.account.list_ids import list_ids
     from orstats.account.reconcile import reconcile
     from orstats.account.recorder import labels, litellm_callback, record, unrecord
+    from orstats.account.usage import usage
     from orstats.api.client import Client
     from orstats.api.retry import Retry
     from orstats.archive.archive import Archive
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from orstats.notebook.card import view
     from orstats.notebook.explorer import explore
     from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
+    from orstats.reports.compare import compare
     from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
     from orstats.reports.coverage import coverage
     from orstats.reports.failures import failures_by
@@ -47,6 +49,7 @@ __all__ = [
     "Retry",
     "attempts",
     "combine",
+    "compare",
     "cost_by",
     "coverage",
     "errors",
@@ -72,6 +75,7 @@ __all__ = [
     "summary",
     "tokens_by",
     "unrecord",
+    "usage",
     "view",
     "what_if",
     "write_csv",
@@ -88,6 +92,7 @@ _HOME: Final = {
     "Retry": "orstats.api.retry",
     "attempts": "orstats.frame.views",
     "combine": "orstats.frame.combine",
+    "compare": "orstats.reports.compare",
     "cost_by": "orstats.reports.cost_tokens_latency",
     "coverage": "orstats.reports.coverage",
     "explore": "orstats.notebook.explorer",
@@ -111,6 +116,7 @@ _HOME: Final = {
     "summary": "orstats.frame.summary",
     "tokens_by": "orstats.reports.cost_tokens_latency",
     "unrecord": "orstats.account.recorder",
+    "usage": "orstats.account.usage",
     "view": "orstats.notebook.card",
     "what_if": "orstats.reports.what_if",
     "write_csv": "orstats.export.write_csv",

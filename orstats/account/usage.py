@@ -1,0 +1,336 @@
+"""``usage``: the account's own figures by key, member, app and other dimensions, without any id."""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from orstats._warn import warn_caller
+from orstats.account.analytics import AnalyticsQuery, Filters, as_filters, count_of, time_of, usd_of
+from orstats.account.time_range import Moment, span
+from orstats.account.time_windows import bisect, cut
+from orstats.api.client import Client
+from orstats.errors import BadResponseError, ConfigError, ServerError
+from orstats.frame.display import ReportFrame
+from orstats.reports.periods import PERIOD, Freq, freq_of, moments, starts
+from orstats.text.time_zones import clock, zone_of
+
+#: The vendor's longest ranges of one query.
+_LONG: Final = timedelta(days=365)
+_RECENT: Final = timedelta(days=31)
+_MAX_DIMENSIONS: Final = 2
+
+#: Names of dimensions here, and in the API where they differ.
+_DIMENSIONS: Final = MappingProxyType(
+    {name: name for name in ("model", "variant", "user", "workspace", "app")} | {"api_key": "api_key_id"}
+)
+_RECENT_DIMENSIONS: Final = frozenset(
+    {"provider", "origin", "country", "finish_reason", "external_user", "context_length_bucket"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric of the API: the column that holds it, its kind, and whether its range is limited to 31 days."""
+
+    column: str
+    kind: Literal["count", "usd", "rate"]
+    recent: bool = False
+
+
+def _spreads(name: str, unit: str) -> dict[str, Metric]:
+    return {f"{at}_{name}": Metric(f"{name}_{at}{unit}", "rate", recent=True) for at in ("avg", "p50", "p90", "p99")}
+
+
+#: Metrics by their names in the API. Token counts of the analytics are native ones, which providers bill.
+METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
+    {
+        "request_count": Metric("generations", "count"),
+        "total_usage": Metric("cost_usd", "usd"),
+        "credits_usage": Metric("charged_usd", "usd"),
+        "byok_usage": Metric("byok_usd", "usd"),
+        "tokens_total": Metric("tokens_total", "count"),
+        "tokens_prompt": Metric("native_tokens_prompt", "count"),
+        "tokens_completion": Metric("native_tokens_completion", "count"),
+        "reasoning_tokens": Metric("native_tokens_reasoning", "count"),
+        "cached_tokens": Metric("native_tokens_cached", "count"),
+        "byok_request_count": Metric("byok_generations", "count"),
+        "response_cached_count": Metric("cached_responses", "count", recent=True),
+        "guardrail_invoked_count": Metric("guardrail_generations", "count", recent=True),
+        "openrouter_usage": Metric("openrouter_usd", "usd", recent=True),
+        "byok_fees": Metric("byok_fee_usd", "usd", recent=True),
+        "usage_upstream": Metric("upstream_usd", "usd"),
+        "usage_cache": Metric("cache_usd", "usd"),
+        "usage_data": Metric("data_discount_usd", "usd"),
+        "usage_web": Metric("web_search_usd", "usd"),
+        "usage_upstream_web": Metric("upstream_web_search_usd", "usd"),
+        "usage_file": Metric("file_usd", "usd"),
+        "usage_upstream_file": Metric("upstream_file_usd", "usd"),
+        "usage_web_fetch": Metric("web_fetch_usd", "usd"),
+        "usage_upstream_web_fetch": Metric("upstream_web_fetch_usd", "usd"),
+        "cache_hit_rate": Metric("cache_hit_rate", "rate"),
+        "response_cached_rate": Metric("cached_response_share", "rate", recent=True),
+        "guardrail_invoked_rate": Metric("guardrail_share", "rate", recent=True),
+        **_spreads("latency", "_ms"),
+        **_spreads("throughput", "_tok_s"),
+    }
+)
+_DEFAULT: Final = ("request_count", "total_usage", "credits_usage", "byok_usage", "tokens_prompt", "tokens_completion")
+
+_Key = tuple[Any, ...]
+_Sums = dict[str, float]
+
+
+def usage(
+    by: str | Sequence[str] | None = "model",
+    *,
+    start: Moment,
+    end: Moment,
+    metrics: Sequence[str] | None = None,
+    freq: str | None = None,
+    tz: str = "UTC",
+    filters: Filters | None = None,
+    client: Client | None = None,
+) -> pd.DataFrame:
+    """Return the account's own figures in a time range, without any id. Needs a management key.
+
+    Which of your keys, members or applications spends, on which models, day by day. A generation's record has none of
+    these; the account's analytics do.
+
+    Parameters
+    ----------
+    by : str or list of str, optional
+        Up to two of ``model``, ``variant``, ``api_key``, ``user``, ``workspace``, ``app``, ``provider``, ``origin``,
+        ``country``, ``finish_reason``, ``external_user`` and ``context_length_bucket``. None for totals only.
+    start, end : datetime, date or str
+        The time range, as for :func:`orstats.list_ids`; `end` is exclusive.
+    metrics : list of str, optional
+        The API's names of metrics, such as ``cached_tokens`` or ``p90_latency`` (``Client.analytics_meta()`` lists
+        them). By default generations, cost and tokens.
+    freq : str, optional
+        ``hour``, ``day``, ``week`` (from Monday), ``month``, ``quarter`` or ``year``, or h, D, W, M, Q, Y: also group
+        by time of creation.
+    tz : str
+        Time zone of the periods, and of dates and words in `start` and `end`.
+    filters : mapping or list of mappings, optional
+        As for :func:`orstats.list_ids`. Keys, users, apps and workspaces are filtered by id, not by name.
+    client : Client, optional
+        By default, a client configured from the environment.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``period`` (with `freq`) and `by`, named as the API names them, the most expensive first. Counts are
+        ``Int64`` and amounts ``float64`` in US dollars: ``generations``, ``cost_usd`` (charged plus BYOK),
+        ``charged_usd``, ``byok_usd``, ``native_tokens_prompt``, ``native_tokens_completion``; other metrics carry
+        their units, too. ``.attrs["requests"]`` is the number of requests that were needed.
+
+    Raises
+    ------
+    ConfigError
+        More than two dimensions, an unknown dimension, metric or period, or an invalid range.
+    ForbiddenError
+        The key is not a management key. The message says where to create one.
+    ApiError
+        A request failed after all retries.
+
+    Warns
+    -----
+    UserWarning
+        Percentiles or rates of a group came in several responses, which cannot be combined (they are missing then);
+        several keys, users, apps or workspaces share one name and are added up; or the API issued a warning.
+
+    Notes
+    -----
+    One request covers 365 days, or 31 for the dimensions from ``provider`` on, for rates and for latencies. Longer
+    ranges and truncated responses are requested in parts and added up. Periods in another time zone than UTC are added
+    up from hours, weeks from days, quarters and years from months.
+
+    Examples
+    --------
+    >>> import orstats
+    >>> with orstats.sim.SimServer(500) as sim:
+    ...     by_key = orstats.usage("api_key", start="7d", end="now", client=sim.client())
+    >>> by_key.index.name, by_key["generations"].dtype.name
+    ('api_key', 'Int64')
+    """
+    dimensions = _dimensions(by)
+    chosen = _metrics(_DEFAULT if metrics is None else metrics)
+    period = None if freq is None else freq_of(freq)
+    zone = zone_of(tz)
+    first, last = span(start, end, tz=tz)
+    with ExitStack() as stack:
+        query = AnalyticsQuery(client or stack.enter_context(Client()), as_filters(filters))
+        table = _Table(query, dimensions, chosen, period, zone)
+        table.read(first, last)
+    return table.frame()
+
+
+class _Table:
+    """The sums so far, by period and group."""
+
+    def __init__(
+        self, query: AnalyticsQuery, dimensions: Sequence[str], metrics: Sequence[str], freq: Freq | None, zone: str
+    ) -> None:
+        self._query = query
+        self._dimensions = list(dimensions)
+        self._metrics = list(metrics)
+        self._freq = freq
+        self._zone = zone
+        self._sums: dict[_Key, _Sums] = defaultdict(dict)
+        self._shared: set[str] = set()
+        self._lost: set[str] = set()  # rates that came more than once for a group
+
+    def read(self, start: datetime, end: datetime) -> None:
+        """Request a range, in as few parts as the API allows."""
+        recent = any(name in _RECENT_DIMENSIONS for name in self._dimensions)
+        recent |= any(METRICS[name].recent for name in self._metrics)
+        for rows in self._responses(start, end, _RECENT if recent else _LONG):
+            self._add(rows)
+        if self._shared:
+            warn_caller(
+                f"Several of the account's {' and '.join(sorted(self._shared))} values share a name; "
+                "their figures are added up."
+            )
+        if self._lost:
+            warn_caller(
+                f"{', '.join(sorted(self._lost))} cannot be combined from several responses and is missing for those "
+                "groups. Request a shorter range, or fewer groups."
+            )
+
+    def _responses(self, start: datetime, end: datetime, longest: timedelta) -> Iterator[list[dict[str, Any]]]:
+        """Yield complete responses, dividing windows whose response is truncated or too slow."""
+        pending = cut(start, end, longest)
+        while pending:
+            window = pending.pop(0)
+            response = self._query.run(
+                window,
+                self._metrics,
+                dimensions=[_DIMENSIONS.get(name, name) for name in self._dimensions],
+                granularity=self._granularity,
+            )
+            if response is not None and not response[1]:
+                yield response[0]
+                continue
+            pieces = bisect(window)
+            if pieces == [window]:
+                raise ServerError(
+                    f"The API does not return all groups of the minute starting {window.start:%Y-%m-%d %H:%M} UTC. "
+                    "Group by fewer dimensions, or pass filters=.",
+                    status=200,
+                    retryable=False,
+                )
+            pending[:0] = pieces
+
+    @property
+    def _granularity(self) -> str | None:
+        """The API's periods are in UTC, it has no quarters and years, and does not say on which day its weeks begin."""
+        if self._freq is None:
+            return None
+        if self._zone != "UTC":
+            return "hour"
+        return {"week": "day", "quarter": "month", "year": "month"}.get(self._freq, self._freq)
+
+    def _add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        seen: set[_Key] = set()
+        for row in rows:
+            at = time_of(row) if self._freq is not None else None
+            if self._freq is not None and at is None:
+                raise BadResponseError("A row of the API's usage has no time.", status=200)
+            key = (at, *(_name(row, _DIMENSIONS.get(name, name)) for name in self._dimensions))
+            if key in seen:
+                self._shared |= {"api_key", "user", "app", "workspace"} & set(self._dimensions)
+            seen.add(key)
+            sums = self._sums[key]
+            for name in self._metrics:
+                value = row.get(name)
+                if METRICS[name].kind == "rate":
+                    self._lost |= {name} if name in sums else set()
+                    sums[name] = np.nan if name in sums or value is None else usd_of(row, name)
+                elif value is not None:
+                    number = count_of(row, name) if METRICS[name].kind == "count" else usd_of(row, name)
+                    sums[name] = sums.get(name, 0) + number
+
+    def frame(self) -> pd.DataFrame:
+        """Return the table, with its periods in the requested time zone."""
+        names = [METRICS[name].column for name in self._metrics]
+        rows = pd.DataFrame([[sums.get(name) for name in self._metrics] for sums in self._sums.values()], columns=names)
+        kinds = {METRICS[name].column: METRICS[name].kind for name in self._metrics}
+        rows = rows.astype({name: "Int64" if kind == "count" else "float64" for name, kind in kinds.items()})
+        keys = list(self._dimensions)
+        for place, name in enumerate(self._dimensions, 1):
+            rows[name] = pd.array([key[place] for key in self._sums], dtype="string")
+        if self._freq is not None:
+            utc = (
+                pd.DatetimeIndex([key[0] for key in self._sums], tz="UTC").tz_localize(None).to_numpy("datetime64[us]")
+            )
+            began = starts(utc, self._freq, self._zone)
+            rows[PERIOD] = pd.DatetimeIndex(moments(began, self._freq, self._zone), tz="UTC").tz_convert(
+                clock(self._zone)
+            )
+            keys = [PERIOD, *keys]
+            rows = self._regrouped(rows, keys, kinds)
+        if keys:
+            rows = rows.set_index(keys)
+        first = names[next((at for at, name in enumerate(self._metrics) if METRICS[name].kind == "usd"), 0)]
+        order = rows.sort_values(first, ascending=False, kind="stable", na_position="last")
+        if self._freq is not None:
+            order = order.sort_index(level=PERIOD, sort_remaining=False, kind="stable")
+        result = ReportFrame(order)
+        result.attrs = {"requests": self._query.requests}
+        if self._freq is not None:
+            result.attrs["coverage"] = {"freq": self._freq, "tz": self._zone}
+        return result
+
+    def _regrouped(self, rows: pd.DataFrame, keys: list[str], kinds: Mapping[str, str]) -> pd.DataFrame:
+        """Add up hours and months to the requested periods; rates of several are missing."""
+        groups = rows.groupby(keys, dropna=False, sort=False)
+        summed = groups[[name for name, kind in kinds.items() if kind != "rate"]].sum(min_count=1)
+        alone = groups.size() == 1
+        for name, kind in kinds.items():
+            if kind == "rate":
+                summed[name] = groups[name].first().where(alone)
+        return summed[list(kinds)].reset_index()
+
+
+def _dimensions(by: str | Sequence[str] | None) -> list[str]:
+    names = [by] if isinstance(by, str) else list(dict.fromkeys(by or ()))
+    known = [*_DIMENSIONS, *sorted(_RECENT_DIMENSIONS)]
+    for name in names:
+        if name not in known:
+            raise _unknown("dimension", name, known)
+    if len(names) > _MAX_DIMENSIONS:
+        raise ConfigError(f"by must be at most two dimensions, got {len(names)}: {', '.join(names)}.")
+    return names
+
+
+def _metrics(metrics: Sequence[str]) -> list[str]:
+    names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
+    if not names:
+        raise ConfigError("metrics must name at least one metric, got none.")
+    for name in names:
+        if name not in METRICS:
+            raise _unknown("metric", name, METRICS)
+    return names
+
+
+def _name(row: Mapping[str, Any], dimension: str) -> str | None:
+    value = row.get(dimension)
+    return None if value is None or value == "" else str(value)
+
+
+def _unknown(thing: str, name: object, known: Iterable[str]) -> ConfigError:
+    near = difflib.get_close_matches(str(name), known, 1, 0.5)
+    return ConfigError(
+        f"Unknown {thing} {str(name)[:80]!r}. "
+        + (f"Did you mean {near[0]!r}?" if near else f"Use one of {', '.join(known)}.")
+    )

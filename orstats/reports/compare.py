@@ -1,0 +1,111 @@
+"""What changed between two periods, and how much of it is volume, mix, size and price."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import narwhals as nw
+import pandas as pd
+
+from orstats.errors import ConfigError
+from orstats.frame.display import ReportFrame
+from orstats.reports.backends import By, columns_of
+from orstats.reports.cost_tokens_latency import cost_by
+
+#: The parts of a change, in the order in which a waterfall shows them.
+PARTS: Final = ("volume_usd", "mix_usd", "size_usd", "price_usd")
+_READ: Final = ("generations", "cost_unknown", "cost_usd", "tokens_total")
+
+
+def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
+    """Split the difference in cost between two DataFrames into volume, mix, size and price, group by group.
+
+    Parameters
+    ----------
+    before, after : DataFrame
+        Two results of :func:`orstats.fetch`, such as last week and this week, or the same columns in Polars, DuckDB or
+        PySpark. Rows that are not ``ok`` and rows with unknown cost are excluded.
+    by : str or list of str
+        Columns to group by; a missing value is a group, too.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by `by`, the largest increase first, for every engine:
+
+        - ``before_usd``, ``after_usd`` and ``change_usd``, the second minus the first; 0 where a group is absent;
+        - ``volume_usd``: the change if every group had grown as the number of all generations did;
+        - ``mix_usd``: the rest of the change in the group's number of generations, at its cost per generation before.
+          A new group is all mix;
+        - ``size_usd``: more or fewer tokens per generation, at the price before;
+        - ``price_usd``: another price per token. Where tokens are unknown before or after, it includes the size;
+        - ``before_generations``, ``after_generations`` with known cost, ``before_tokens``, ``after_tokens``;
+        - ``presence``: ``both``, ``new`` or ``gone``.
+
+        The four parts add up to ``change_usd``. Amounts are in US dollars.
+
+    Raises
+    ------
+    ConfigError
+        A column is missing, `by` is empty, or one of the two is not a supported DataFrame.
+
+    Notes
+    -----
+    A group's cost is *generations x tokens per generation x USD per token*. The factors are changed one after the
+    other in this order, a price-volume-mix analysis as in management accounting.
+
+    Examples
+    --------
+    >>> from orstats.frame.build import build_frame
+    >>> from orstats.frame.arrow import to_table
+    >>> def frame(*costs):
+    ...     ids = [f"gen-{n}" for n in range(len(costs))]
+    ...     records = [{"model": "a", "total_cost": cost, "is_byok": False} for cost in costs]
+    ...     return build_frame(ids, [to_table(ids, records, [0.0] * len(ids))], {})
+    >>> changed = compare(frame(1.0, 1.0), frame(1.0, 1.0, 1.0))
+    >>> changed.loc["a", ["before_usd", "after_usd", "volume_usd", "price_usd"]].to_list()
+    [2.0, 3.0, 1.0, 0.0]
+    """
+    keys = list(dict.fromkeys(columns_of(by)))
+    if not keys:
+        raise ConfigError("by must name at least one column to compare by, got none.")
+    sides = [_totals(frame, keys).add_prefix(name) for name, frame in (("before_", before), ("after_", after))]
+    # Not an outer join: its order and its handling of missing keys differ between versions of pandas.
+    groups = sides[0].index.union(sides[1].index, sort=False)
+    table = pd.concat([side.reindex(groups) for side in sides], axis=1)
+    known = ["before_usd", "before_generations", "after_usd", "after_generations"]
+    table[known] = table[known].fillna(0.0)
+    return _split(table)
+
+
+def _totals(frame: Any, keys: list[str]) -> pd.DataFrame:
+    """Sum cost, generations with known cost and tokens by group, whatever the engine."""
+    report = cost_by(frame, keys)
+    if not isinstance(report, pd.DataFrame):
+        native: Any = nw.from_native(report).lazy().collect("pyarrow").to_native()
+        report = native.to_pandas().set_index(keys)
+    totals = pd.DataFrame(report)[list(_READ)].astype("float64")
+    totals["generations"] -= totals.pop("cost_unknown")
+    return totals.rename(columns={"cost_usd": "usd", "tokens_total": "tokens"})
+
+
+def _split(table: pd.DataFrame) -> pd.DataFrame:
+    n0, n1 = table["before_generations"], table["after_generations"]
+    cost0, cost1 = table["before_usd"], table["after_usd"]
+    growth = n1.sum() / n0.sum() if n0.sum() else 1.0
+    each0, each1 = cost0 / n0.where(n0 > 0), cost1 / n1.where(n1 > 0)
+    volume = cost0 * (growth - 1.0)
+    mix = (each0 * n1 - cost0 * growth).fillna(cost1)
+    size0, size1 = (table[f"{side}_tokens"] / n.where(n > 0) for side, n in (("before", n0), ("after", n1)))
+    size = (n1 * (size1 / size0.where(size0 > 0) - 1.0) * each0).fillna(0.0)
+    change = cost1 - cost0
+    table = table.assign(change_usd=change, volume_usd=volume, mix_usd=mix, size_usd=size)
+    table["price_usd"] = (n1 * (each1 - each0)).fillna(0.0) - size
+    table["presence"] = pd.array(
+        ["both" if a and b else "new" if b else "gone" for a, b in zip(n0, n1, strict=True)], "string"
+    )
+    table["presence"] = table["presence"].mask((n0 == 0) & (n1 == 0))
+    counts = ["before_generations", "after_generations", "before_tokens", "after_tokens"]
+    table[counts] = table[counts].astype("Int64")
+    order = table["change_usd"].sort_values(ascending=False, kind="stable").index
+    return ReportFrame(table.loc[order, ["before_usd", "after_usd", "change_usd", *PARTS, *counts, "presence"]])
