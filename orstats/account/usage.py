@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +20,8 @@ from orstats.account.time_windows import bisect, cut
 from orstats.api.client import Client
 from orstats.errors import BadResponseError, ConfigError, ServerError
 from orstats.frame.display import ReportFrame
-from orstats.reports.periods import PERIOD, Freq, freq_of, moments, starts
+from orstats.reports.periods import PERIOD, Freq, freq_of, period_moments, period_starts
+from orstats.text.suggest import unknown
 from orstats.text.time_zones import clock, zone_of
 
 #: The vendor's longest ranges of one query.
@@ -273,8 +273,8 @@ class _Table:
             utc = (
                 pd.DatetimeIndex([key[0] for key in self._sums], tz="UTC").tz_localize(None).to_numpy("datetime64[us]")
             )
-            began = starts(utc, self._freq, self._zone)
-            rows[PERIOD] = pd.DatetimeIndex(moments(began, self._freq, self._zone), tz="UTC").tz_convert(
+            began = period_starts(utc, self._freq, self._zone)
+            rows[PERIOD] = pd.DatetimeIndex(period_moments(began, self._freq, self._zone), tz="UTC").tz_convert(
                 clock(self._zone)
             )
             keys = [PERIOD, *keys]
@@ -307,7 +307,7 @@ def _dimensions(by: str | Sequence[str] | None) -> list[str]:
     known = [*_DIMENSIONS, *sorted(_RECENT_DIMENSIONS)]
     for name in names:
         if name not in known:
-            raise _unknown("dimension", name, known)
+            raise ConfigError(unknown("dimension", str(name), known, hint=f"Use one of {', '.join(known)}."))
     if len(names) > _MAX_DIMENSIONS:
         raise ConfigError(f"by must be at most two dimensions, got {len(names)}: {', '.join(names)}.")
     return names
@@ -319,18 +319,10 @@ def _metrics(metrics: Sequence[str]) -> list[str]:
         raise ConfigError("metrics must name at least one metric, got none.")
     for name in names:
         if name not in METRICS:
-            raise _unknown("metric", name, METRICS)
+            raise ConfigError(unknown("metric", str(name), METRICS, hint=f"Use one of {', '.join(METRICS)}."))
     return names
 
 
 def _name(row: Mapping[str, Any], dimension: str) -> str | None:
     value = row.get(dimension)
     return None if value is None or value == "" else str(value)
-
-
-def _unknown(thing: str, name: object, known: Iterable[str]) -> ConfigError:
-    near = difflib.get_close_matches(str(name), known, 1, 0.5)
-    return ConfigError(
-        f"Unknown {thing} {str(name)[:80]!r}. "
-        + (f"Did you mean {near[0]!r}?" if near else f"Use one of {', '.join(known)}.")
-    )

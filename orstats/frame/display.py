@@ -75,7 +75,7 @@ class ReportFrame(pd.DataFrame):
         labels, columns = formatted_columns(_shortened(self))
         width = _width()
         out = StringIO()
-        fitted = fit([*labels, *_by_importance(columns)], width)
+        fitted = fit([*labels, *by_importance(columns)], width)
         if len(self):
             console = Console(file=out, width=10 * width, color_system=None, force_jupyter=False, soft_wrap=True)
             console.print(fitted.table)
@@ -155,7 +155,8 @@ def formatted_columns(frame: pd.DataFrame) -> tuple[list[Column], list[Column]]:
     return labels, columns
 
 
-def _by_importance(columns: Sequence[Column]) -> list[Column]:
+def by_importance(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns with the order in which they leave a narrow table."""
     ranks = {name: rank for rank, name in enumerate(_IMPORTANT, 1)}
     return [replace(column, leaves=ranks.get(column.name, len(ranks) + at)) for at, column in enumerate(columns, 1)]
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from orstats.errors import ConfigError
 from orstats.frame.display import ReportFrame
-from orstats.reports.backends import By, columns_of
+from orstats.frame.validation import By, listed
 from orstats.reports.cost_tokens_latency import cost_by
 
 #: The parts of a change, in the order in which a waterfall shows them.
@@ -66,7 +66,7 @@ def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
     >>> changed.loc["a", ["before_usd", "after_usd", "volume_usd", "price_usd"]].to_list()
     [2.0, 3.0, 1.0, 0.0]
     """
-    keys = list(dict.fromkeys(columns_of(by)))
+    keys = list(dict.fromkeys(listed(by)))
     if not keys:
         raise ConfigError("by must name at least one column to compare by, got none.")
     sides = [_totals(frame, keys).add_prefix(name) for name, frame in (("before_", before), ("after_", after))]

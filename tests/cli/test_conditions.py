@@ -51,7 +51,21 @@ DRIVER = """
     given = json.load(sys.stdin)
     print(json.dumps([run(argv, given["closed"], given["devices"]) for argv in given["commands"]]))
 """
-HELPED = ["", "demo", "fetch", "show", "report", "fields", "sim", "ids", "reconcile", "key", "explore", "archive"]
+HELPED = [
+    "",
+    "demo",
+    "fetch",
+    "show",
+    "report",
+    "fields",
+    "sim",
+    "ids",
+    "usage",
+    "reconcile",
+    "key",
+    "explore",
+    "archive",
+]
 HELPED += [f"archive {name}" for name in ("path", "info", "compact", "export", "forget")]
 LOST = "gen-1760000000-AbCdEfGhIjKlMnOpQrSt"
 

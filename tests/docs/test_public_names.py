@@ -24,6 +24,8 @@ failures_by(frame, by="model", *, freq=None, tz="UTC")
 coverage(frame)
 summary(df)
 what_if(df, prices)
+usage(by="model", *, metrics=None, freq=None, tz="UTC", start, end, filters=None, client=None)
+compare(before, after, by="model")
 reconcile(df, *, start, end, client=None)
 plot_cost(df, *, by=None, freq=None, tz="UTC", ax=None)
 plot_latency(df, *, by=None, freq=None, tz="UTC", ax=None)
@@ -62,6 +64,7 @@ COMMANDS = {
     "show": "generation_id --content --json",
     "report": "ids --ids-from --by --freq --tz -o --output --excel",
     "ids": "--since --until",
+    "usage": "--by --since --until --freq --tz -o --output --json",
     "reconcile": "--since --until --ids-from",
     "key": "--json",
     "explore": "ids --ids-from",

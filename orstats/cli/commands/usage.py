@@ -1,0 +1,92 @@
+"""``orstats usage``: which key, member, application or model spends, from the account's own figures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orstats.cli.console import handle_errors, print_status, print_table, write_json
+from orstats.cli.options import (
+    MANAGEMENT_KEY,
+    AsJson,
+    BaseUrl,
+    Quiet,
+    Since,
+    TableFile,
+    TimeZone,
+    Until,
+    epilog,
+)
+
+app = typer.Typer(rich_markup_mode="rich")
+
+
+@app.command(
+    help="Show what the account's keys, members, applications or models cost, without any ids.\n\n"
+    "Groups by up to two of model, variant, api_key, user, workspace, app (365 days per request) and provider, origin, "
+    "country, finish_reason, external_user, context_length_bucket (31 days per request).",
+    epilog=epilog(
+        "orstats usage --by api_key --since 30d",
+        "orstats usage --by api_key,model --since 30d --freq W -o usage.csv",
+        "orstats usage --by user --since 7d --metric request_count --metric total_usage",
+        more=MANAGEMENT_KEY,
+    ),
+)
+@handle_errors
+def usage(
+    since: Since,
+    until: Until = "now",
+    tz: TimeZone = "UTC",
+    by: Annotated[
+        str, typer.Option(metavar="NAMES", help="One or two dimensions, comma-separated; key is short for api_key.")
+    ] = "model",
+    freq: Annotated[
+        str | None,
+        typer.Option(metavar="PERIOD", help="Also group by hour, day, week or month (h, D, W, M).", show_default=False),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A metric of the API, such as cached_tokens. May be given several times. Default: generations, cost "
+            "and tokens.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Show only the N most expensive groups.", show_default=False)
+    ] = 20,
+    output: TableFile = None,
+    as_json: AsJson = False,
+    base_url: BaseUrl = None,
+    quiet: Quiet = False,
+) -> int:
+    from orstats.account.usage import usage as account_usage
+    from orstats.api.client import Client
+    from orstats.cli.inputs import time_range
+    from orstats.export.write_csv import check_target, json_rows, write_csv
+    from orstats.frame.display import by_importance, formatted_columns
+    from orstats.text.format import plural
+
+    first, last = time_range(since, until, tz)
+    names = [{"key": "api_key"}.get(name, name) for name in by.split(",") if name]
+    if output is not None:
+        check_target(output)
+    with Client(base_url=base_url) as client:
+        table = account_usage(names, start=first, end=last, metrics=metric, freq=freq, tz=tz, client=client)
+    if output is not None:
+        write_csv(table, output)
+    if as_json:
+        write_json(list(json_rows(table)))
+    elif output is None:
+        shown = table if freq is not None or top is None else table.head(top)
+        labels, columns = formatted_columns(shown)
+        for remark in print_table([*labels, *by_importance(columns)]):
+            print_status(remark)
+        if len(shown) < len(table):
+            print_status(f"{plural(len(table) - len(shown), 'less expensive group')} omitted (--top).")
+    if not quiet:
+        where = "" if output is None else f"; written to {output}"
+        print_status(f"{plural(len(table), 'row')} from {plural(table.attrs['requests'], 'request')}{where}.")
+    return 0
