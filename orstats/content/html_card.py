@@ -6,10 +6,7 @@ from typing import Final
 
 from orstats.content.facts import Section, facts, model_name
 from orstats.content.record import Record
-from orstats.text.sanitize import Html, html_line
-
-#: MathJax would read text between two dollar signs as a formula.
-NO_MATH: Final = "tex2jax_ignore mathjax_ignore"
+from orstats.text.sanitize import NO_MATH, Html, html_line
 
 #: Exported notebooks are shared, so the caller and the other ids are left to the widget.
 _SECTIONS: Final[tuple[Section, ...]] = ("Generation", "Cost", "Tokens", "Time", "Providers")

@@ -26,7 +26,7 @@ from orstats.text.format import (
     usd_amounts,
     usd_per_mtok,
 )
-from orstats.text.sanitize import display_text
+from orstats.text.sanitize import NO_MATH, display_text
 from orstats.text.time_zones import period_labels
 
 if TYPE_CHECKING:
@@ -111,10 +111,8 @@ class ReportFrame(pd.DataFrame):
             style += ".orstats-labels tbody th{white-space:nowrap}"
         with pd.option_context("display.max_colwidth", None):
             # Without these classes, text between two dollar signs would be shown as mathematics.
-            table = text.to_html(
-                classes=["tex2jax_ignore", "mathjax_ignore", *left], index=bool(labels), escape=True, max_rows=None
-            )
-        notes = "".join(f'<p class="tex2jax_ignore mathjax_ignore">{html.escape(note)}</p>' for note in _notes(self))
+            table = text.to_html(classes=[*NO_MATH.split(), *left], index=bool(labels), escape=True, max_rows=None)
+        notes = "".join(f'<p class="{NO_MATH}">{html.escape(note)}</p>' for note in _notes(self))
         return f"<div><style>{style}</style>{table}{notes}</div>"
 
     def _is_formatted(self) -> bool:

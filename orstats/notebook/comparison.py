@@ -28,9 +28,9 @@ class Comparison(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._loading = threading.Lock()
         self.load_button = button("Load and compare contents", lambda: in_thread(self.load_contents), icon="download")
         self.back_button = button("Back to the card", on_close, icon="arrow-left")
-        self._result = HtmlView()
+        self.result = HtmlView()
         buttons = widgets.HBox([self.back_button, self.load_button])
-        self.children = [buttons, HtmlView(records(first, second)), self._result]
+        self.children = [buttons, HtmlView(records(first, second)), self.result]
 
     def __repr__(self) -> str:
         return f"Comparison({self.generations[0]!r}, {self.generations[1]!r})"
@@ -39,13 +39,13 @@ class Comparison(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         """Load both contents and show their differences, or say why there are none. Never raises."""
         with self._loading:
             self.load_button.disabled = True
-            self._result.value = spinner("Loading both prompts and completions…")
+            self.result.value = spinner("Loading both prompts and completions…")
             try:
                 for generation in self.generations[len(self._contents) :]:
                     self._contents.append(generation.content())
-                self._result.value = _differences(*self._contents)
+                self.result.value = _differences(*self._contents)
             except Exception as error:  # noqa: BLE001 - the cell must survive, and shows the error
-                self._result.value = failure("load and compare the contents", error)
+                self.result.value = failure("load and compare the contents", error)
                 self.load_button.disabled = False
 
 

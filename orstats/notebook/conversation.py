@@ -29,10 +29,10 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
         self._no_completion = no_completion(finish_reason)
         self._turns = turns(content)
         self._opened: set[int] = set()
-        self._bubbles = widgets.VBox()
-        self._position = widgets.Label()
-        self._earlier = button("earlier", lambda: self._turn_page(-1), icon="chevron-left")
-        self._later = button("later", lambda: self._turn_page(1), icon="chevron-right")
+        self.bubbles = widgets.VBox()
+        self.position = widgets.Label()
+        self.earlier = button("earlier", lambda: self._turn_page(-1), icon="chevron-left")
+        self.later = button("later", lambda: self._turn_page(1), icon="chevron-right")
         self.search = widgets.Text(
             placeholder="search in this conversation", layout=widgets.Layout(width="230px"), continuous_update=False
         )
@@ -48,10 +48,10 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
         )
         on_change(self.formatted, lambda _value: self._show())
         tools = widgets.HBox(
-            [self.search, self.formatted, row([self._earlier, self._position, self._later])],
+            [self.search, self.formatted, row([self.earlier, self.position, self.later])],
             layout=widgets.Layout(flex_flow="row wrap", align_items="center", margin="0 0 8px"),
         )
-        self.children = (tools, self._bubbles)
+        self.children = (tools, self.bubbles)
         self._search()
 
     def __repr__(self) -> str:
@@ -85,14 +85,14 @@ class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no type
         if not page:
             no_match = f"Nothing found for “{visible_line(self._query, 60)}”."
             shown.append(HtmlView(notice(no_match if self._query else "No messages are stored.")))
-        replace_children(self._bubbles, shown)
+        replace_children(self.bubbles, shown)
         end = min(self._first + PAGE, len(self._matches))
-        self._earlier.disabled = self._first == 0
-        self._later.disabled = end == len(self._matches)
-        for one in (self._earlier, self._later, self._position):
+        self.earlier.disabled = self._first == 0
+        self.later.disabled = end == len(self._matches)
+        for one in (self.earlier, self.later, self.position):
             one.layout.display = None if len(self._matches) > PAGE or self._query else "none"
         unit = "found" if self._query else "messages"
-        self._position.value = f"{self._first + 1 if end else 0:,} to {end:,} of {len(self._matches):,} {unit}"
+        self.position.value = f"{self._first + 1 if end else 0:,} to {end:,} of {len(self._matches):,} {unit}"
 
     def _bubble(self, number: int, *, images: bool) -> list[widgets.Widget]:
         turn, opened = self._turns[number], number in self._opened

@@ -54,20 +54,20 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._client, self._archive = client, archive
         self._kept: int | None = None
         self.controls = FilterControls(self._model, self._filter)
-        self._message, self._totals, self._chart = HtmlView(), HtmlView(), HtmlView()
-        self._chart.add_class("orstats-grow")
+        self.message, self.totals, self.chart = HtmlView(), HtmlView(), HtmlView()
+        self.chart.add_class("orstats-grow")
         self.previous = button("Previous", lambda: self._step(-1), icon="arrow-up")
         self.next = button("Next", lambda: self._step(1), icon="arrow-down")
         self.keep = button("Keep to compare", self._keep, icon="thumb-tack")
         self.compare = button("Compare", self._compare, icon="columns")
         self.table = TableView(self._model, on_pick=self._open, on_mark=self._set_buttons, on_export=self._export)
-        self._panel = widgets.VBox()
-        right = widgets.VBox([row([self.previous, self.next, self.keep, self.compare]), self._panel])
+        self.panel = widgets.VBox()
+        right = widgets.VBox([row([self.previous, self.next, self.keep, self.compare]), self.panel])
         right.add_class("orstats-right")
         halves = widgets.Box([self.table, right])
         halves.add_class("orstats-halves")
         style_sheet = HtmlView(style("explorer"))
-        self.children = [style_sheet, self.controls, self._message, self._totals, self._chart, halves]
+        self.children = [style_sheet, self.controls, self.message, self.totals, self.chart, halves]
         self._show_card()
         self._filter()
 
@@ -78,7 +78,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         if isinstance(bundle, dict):  # None when there is no front end to show it
-            static = self._totals.value + table(self._model.df.iloc[self.table.positions[:_STATIC_ROWS]])
+            static = self.totals.value + table(self._model.df.iloc[self.table.positions[:_STATIC_ROWS]])
             if len(self.table.positions) > _STATIC_ROWS:
                 static += notice(f"The first {_STATIC_ROWS} rows; run the cell to explore all of them.")
             bundle = bundle | {"text/plain": repr(self), "text/html": static}
@@ -91,11 +91,11 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _filter(self) -> None:
         query, problems = self.controls.query()
-        self._message.value = notice(" ".join(problems), "warn") if problems else ""
+        self.message.value = notice(" ".join(problems), "warn") if problems else ""
         mask = self._model.select(query)
-        self._totals.value = self._figures(mask)
+        self.totals.value = self._figures(mask)
         costs = self._model.cost_over_time(mask, _BARS)
-        self._chart.value = chart(*costs) if costs else ""
+        self.chart.value = chart(*costs) if costs else ""
         self.table.show(mask)
 
     def _figures(self, mask: Mask) -> Html:
@@ -186,16 +186,16 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             path = Path.cwd() / name
             write_csv(self.filtered, path)
         except (OrstatsError, OSError) as error:
-            self._message.value = notice(f"Could not write {name}: {error}", "error")
+            self.message.value = notice(f"Could not write {name}: {error}", "error")
         else:
-            self._message.value = notice(f"{len(self.table.positions):,} rows written to {path}")
+            self.message.value = notice(f"{len(self.table.positions):,} rows written to {path}")
 
     def _show(self, make: Callable[[], widgets.Widget]) -> None:
         try:
             shown = make()
         except Exception as error:  # noqa: BLE001 - the table must stay usable, whatever a record holds
             shown = HtmlView(failure("show this", error))
-        replace_children(self._panel, [shown])
+        replace_children(self.panel, [shown])
 
 
 def explore(df: pd.DataFrame | None = None, *, client: Client | None = None, archive: ArchiveChoice = None) -> Explorer:

@@ -18,6 +18,9 @@ from orstats.text.format import is_present
 #: HTML that is safe to show.
 Html = NewType("Html", str)
 
+#: Classes of elements in which MathJax must not read text between two dollar signs as a formula.
+NO_MATH: Final = "tex2jax_ignore mathjax_ignore"
+
 #: The number of characters shown of a name, an id or another text of one line.
 LINE: Final = 120
 

@@ -187,13 +187,13 @@ def test_reprs_have_no_content(sim):
 
 def test_long_conversations_are_paged_and_open_on_the_completion():
     shown = conversation([{"role": "user", "content": f"ask <{n}>"} for n in range(2_000)], completion="the end")
-    assert len(shown._bubbles.children) == PAGE
-    assert shown._position.value == "1,977 to 2,001 of 2,001 messages"
+    assert len(shown.bubbles.children) == PAGE
+    assert shown.position.value == "1,977 to 2,001 of 2,001 messages"
     assert "the end" in text(shown)
-    assert shown._later.disabled
-    shown._earlier.click()
+    assert shown.later.disabled
+    shown.earlier.click()
     assert "the end" not in text(shown)
-    assert not shown._later.disabled
+    assert not shown.later.disabled
     assert len(text(shown)) < 50_000
 
 
@@ -216,7 +216,7 @@ def test_invalid_key_gives_no_advice_about_organisations(sim):
 def test_search_covers_all_pages():
     shown = conversation([{"role": "user", "content": f"ask {n} Needle" if n == 7 else "hay"} for n in range(300)])
     shown.search.value = "needle"
-    assert len(shown._bubbles.children) == 1
+    assert len(shown.bubbles.children) == 1
     assert "<mark>Needle</mark>" in text(shown)
     shown.search.value = "<nothing>"
     assert "Nothing found for “&lt;nothing&gt;”" in text(shown)
@@ -227,7 +227,7 @@ def test_search_covers_all_pages():
 def test_long_messages_fold_and_open():
     shown = conversation([{"role": "user", "content": "x" * 5_000_000}], completion="done")
     assert len(text(shown)) < 20_000
-    opener = shown._bubbles.children[1]
+    opener = shown.bubbles.children[1]
     assert opener.description == "show 200,000 of 5,000,000 characters"
     opener.click()
     assert 200_000 < len(text(shown)) < 250_000

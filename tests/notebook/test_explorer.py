@@ -36,7 +36,7 @@ def one(df, sim):
 
 
 def shown(explorer):
-    return explorer._panel.children[0]
+    return explorer.panel.children[0]
 
 
 def html_of(widget):
@@ -68,7 +68,7 @@ def test_filtered_has_the_matching_rows_in_the_order_shown(one):
 @pytest.mark.parametrize("typed", ["cheap", "nan", "inf", "1e999"])
 def test_an_invalid_cost_is_reported_and_ignored(one, typed):
     one.controls.cost_min.value = typed
-    assert "is not a number of dollars" in one._message.value
+    assert "is not a number of dollars" in one.message.value
     assert len(one.filtered) == 121
 
 
@@ -183,7 +183,7 @@ def differences(monkeypatch, one, other):
     monkeypatch.setattr(Generation, "content", lambda generation: contents[generation.id])
     comparison = Comparison(*map(Generation, contents), lambda: None)
     comparison.load_contents()
-    return comparison._result.value
+    return comparison.result.value
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_exports_the_filtered_rows(one, df, tmp_path, monkeypatch):
     one.controls.text.value = df.index[4]
     one.table.export_button.click()
     (written,) = tmp_path.glob("*.csv")
-    assert str(written) in one._message.value
+    assert str(written) in one.message.value
     assert pd.read_csv(written)["id"].tolist() == [df.index[4]]
 
 
@@ -239,7 +239,7 @@ def test_a_failed_export_is_reported(one, tmp_path, monkeypatch):
     monkeypatch.chdir(gone)
     gone.rmdir()
     one.table.export_button.click()
-    assert "orstats-error" in one._message.value
+    assert "orstats-error" in one.message.value
 
 
 def test_untrusted_text_is_escaped_everywhere(df):
@@ -355,14 +355,14 @@ def test_an_account_is_never_explored_as_the_simulator(sim, tmp_path, monkeypatc
 
 def test_totals_omit_missing_figures(one, df):
     one.controls.text.value = "nothing has this"
-    assert "of 121 generations" in one._totals.value
-    assert "unknown" not in one._totals.value
-    assert "?" not in one._totals.value
+    assert "of 121 generations" in one.totals.value
+    assert "unknown" not in one.totals.value
+    assert "?" not in one.totals.value
     assert "No generations match the filters." in one.table.html.value
     assert "No generations." in Explorer(df.iloc[:0]).table.html.value
     some = df.head(4).copy()
     some.loc[some.index[0], "cost_usd"] = pd.NA
-    assert "<b>1</b> <span>with unknown cost (excluded)" in Explorer(some)._totals.value
+    assert "<b>1</b> <span>with unknown cost (excluded)" in Explorer(some).totals.value
 
 
 def test_duplicate_and_malformed_ids_can_be_browsed():

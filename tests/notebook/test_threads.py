@@ -6,6 +6,7 @@ import pytest
 
 import orstats
 from orstats.notebook.explorer import explore
+from orstats.notebook.table_model import TableModel
 
 PATIENCE_S = 0.5
 
@@ -19,7 +20,7 @@ def df():
 def test_a_click_and_typing_at_the_same_time_do_not_mix(df, monkeypatch):
     one = explore(df)
     clicked, typed = threading.Event(), threading.Event()
-    real = one._model.positions
+    real = TableModel.positions
 
     def slow(*args, **options):
         if threading.current_thread() is click:  # in the middle of it, after the totals
@@ -27,7 +28,7 @@ def test_a_click_and_typing_at_the_same_time_do_not_mix(df, monkeypatch):
             typed.wait(PATIENCE_S)
         return real(*args, **options)
 
-    monkeypatch.setattr(one._model, "positions", slow)
+    monkeypatch.setattr(TableModel, "positions", slow)
     click = threading.Thread(target=one.controls.clear.click)
 
     def type_it():
@@ -40,7 +41,7 @@ def test_a_click_and_typing_at_the_same_time_do_not_mix(df, monkeypatch):
         thread.start()
     for thread in (click, typing):
         thread.join()
-    assert "<b>0</b> <span>of 60 generations" in one._totals.value
+    assert "<b>0</b> <span>of 60 generations" in one.totals.value
     assert "No generations match the filters." in one.table.html.value
     assert len(one.filtered) == 0
     assert one.next.disabled

@@ -7,12 +7,11 @@ from typing import Final
 
 from orstats.content.facts import MOST_ATTEMPTS, facts, model_name, status_label
 from orstats.content.generation import Generation
-from orstats.content.html_card import NO_MATH
 from orstats.content.record import ProviderAttempt
 from orstats.frame.status import advice_for
 from orstats.notebook.html.base import link, notice, span
 from orstats.text.format import count, duration, usd
-from orstats.text.sanitize import Html, html_line
+from orstats.text.sanitize import NO_MATH, Html, html_line
 
 #: HTTP statuses (invalid key, no credits) whose error message already says what to do.
 _ACCOUNT: Final = (401, 402)

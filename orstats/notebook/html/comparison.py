@@ -9,9 +9,8 @@ from typing import Final
 
 from orstats.content.facts import Section, facts
 from orstats.content.generation import Generation
-from orstats.content.html_card import NO_MATH
 from orstats.notebook.html.base import span
-from orstats.text.sanitize import Html, html_line, visible_text
+from orstats.text.sanitize import NO_MATH, Html, html_line, visible_text
 
 #: The part of a long text that is compared: the time to compare grows with the square of the number of lines.
 MAX_CHARACTERS: Final = 200_000

@@ -8,7 +8,6 @@ from typing import Any, Final
 import orjson
 
 from orstats.content.content import ROLES, StoredAttempt, StoredError, Turn
-from orstats.content.html_card import NO_MATH
 from orstats.content.messages import (
     AudioPart,
     FilePart,
@@ -24,7 +23,7 @@ from orstats.frame import coerce
 from orstats.notebook.html.base import SOURCE, copyable, found, image, media, pre, span
 from orstats.notebook.html.markdown import markdown
 from orstats.text.format import byte_size
-from orstats.text.sanitize import Html, html_line
+from orstats.text.sanitize import NO_MATH, Html, html_line
 
 #: Characters of a message that are shown folded and opened.
 FOLDED: Final = 4_000

@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 
 from orstats.content.facts import status_label
-from orstats.content.html_card import NO_MATH
 from orstats.content.record import Record
 from orstats.notebook.html.base import handler
 from orstats.text.format import count, duration, plural, usd
-from orstats.text.sanitize import Html, html_line, visible_line
+from orstats.text.sanitize import NO_MATH, Html, html_line, visible_line
 
 #: Columns of the table, in order: column of the DataFrame, heading, width in pixels. The model takes the rest.
 #: Numbers have room for all their digits, because a cost that is cut would be read as another one.
