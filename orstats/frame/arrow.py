@@ -1,7 +1,7 @@
 """From JSON records to record tables: typed Arrow columns, which is what the archive keeps.
 
-Pure: no files, no network, no clock, no pandas. A column of the usual types is converted at once, and anything else
-value by value with :mod:`~orstats.frame.coerce`. Both ways agree.
+Pure: no files, no network, no clock, no pandas. A column of the usual types is converted as one array, and any
+other value by value with :mod:`~orstats.frame.coerce`. Both ways agree.
 """
 
 from __future__ import annotations

@@ -280,7 +280,7 @@ def _flag(value: Any) -> bool | None:
 
 
 def decimal_mark(texts: Any) -> DecimalMark | None:
-    """Find the decimal mark of numbers in text; None if nothing tells it.
+    """Find the decimal mark of numbers in text; None if it cannot be determined.
 
     Examples
     --------
@@ -376,7 +376,7 @@ def _local_time(written: str, day_first: bool | None) -> int | None:
 
 
 def _day_first(texts: Sequence[str]) -> bool | None:
-    """Find out whether dates with slashes begin with the day; None if none of them tells."""
+    """Find out whether dates with slashes begin with the day; None if none of them shows it."""
     for one in texts:
         match = _DATE.fullmatch(one.strip())
         if match is not None and match["mark"] != "." and len(match["a"]) <= 2:  # noqa: PLR2004 - not a year

@@ -15,7 +15,7 @@ kind       becomes
 ``json``   a list or an object, as compact JSON text.
 ========== =============================================================================================
 
-``null`` is missing for every kind, and so are NaN and the infinities where a number is wanted.
+``null`` is missing for every kind, and so are NaN and the infinities where a number is expected.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _TIME = re.compile(
 
 
 def text(value: object) -> str | None:
-    r"""Return a string that UTF-8 can hold, or None for what is no string.
+    r"""Return a string that UTF-8 can hold, or None for any other value.
 
     Examples
     --------

@@ -58,7 +58,7 @@ def _shift(units: nw.Expr, places: int) -> nw.Expr:
 
 
 def split_columns(frame: Frame, names: Sequence[str]) -> Frame:
-    """Add both parts of some columns, named as :func:`parts_of` tells."""
+    """Add both parts of some columns, named as by :func:`parts_of`."""
     if not frame.implementation.is_pandas():
         return frame.with_columns(
             **{part: expr for name in names for part, expr in zip(parts_of(name), split(nw.col(name)), strict=True)}

@@ -1,7 +1,7 @@
 """From ``provider_responses`` to one row for each attempt at a provider, for each engine.
 
 The same reading as :func:`orstats.attempts`: the attempt that gave the answer is the first with a status of 200 to
-299; entries that are no objects are passed over.
+299; other entries are skipped.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _attempt_columns(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Table, npt.N
 
 
 def _lists(written: pa.Array) -> pa.Array:
-    """Parse all at once, which is quick; one by one, value by value, where the wire brought something odd."""
+    """Parse all in one pass, which is fast; one by one where a value is malformed."""
     before, after, nothing = (pa.scalar(text, _TEXT) for text in ('{"a":', "}\n", ""))
     lines = pc.binary_join_element_wise(before, written.cast(_TEXT), after, nothing)
     text = lines.buffers()[2].slice(0, pc.sum(pc.binary_length(lines)).as_py())  # lines lie end to end already

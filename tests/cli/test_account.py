@@ -7,11 +7,18 @@ import orstats as library
 from orstats.sim import SimServer
 
 
+@pytest.fixture(scope="module")
+def account():
+    with SimServer(200, seed=3, analytics_per_minute=None) as server:
+        yield server
+
+
 @pytest.fixture
-def managed(online, monkeypatch):
-    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", online.management_key)
-    online._service._analytics_limiter._tokens = 64.0  # one server for all tests
-    return online
+def managed(account, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_BASE_URL", account.base_url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", account.key)
+    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", account.management_key)
+    return account
 
 
 def test_ids_are_listed_one_a_line(managed, orstats):
