@@ -20,6 +20,7 @@ import orjson
 from urllib3 import HTTPHeaderDict
 
 from orstats import errors
+from orstats.text.sanitize import terminal_line
 
 #: Server errors that a retry cannot change.
 _NEVER: Final = frozenset({501, 505, 506, 508, 510, 511})
@@ -54,7 +55,6 @@ _CLOCK_SLACK_S: Final = 2.0
 #: Up to this, ``X-RateLimit-Reset`` is in seconds, above in milliseconds (1e11 ms is the year 1973).
 _SECONDS_OR_MILLIS: Final = 1e11
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 _SECRET = re.compile(r"sk-or-[\w-]+|(?i:bearer)\s+[\w.~+/=-]+")
 #: Half of a surrogate pair of ``\u`` escapes; complete pairs and escaped backslashes are skipped.
 _ESCAPE = re.compile(
@@ -375,8 +375,8 @@ def quote(text: str | bytes, secret: str | None = None) -> str:
     """
     if isinstance(text, bytes):
         text = text[:_MAX_BODY].decode("utf-8", "replace")
-    text = _CONTROL.sub(" ", _redacted(text, secret)).strip()
-    return text if len(text) <= _MAX_QUOTE else text[: _MAX_QUOTE - 1] + "…"
+    line: str = _redacted(terminal_line(text), secret)
+    return line if len(line) <= _MAX_QUOTE else line[: _MAX_QUOTE - 1] + "…"
 
 
 def _name(response: _Response) -> str:

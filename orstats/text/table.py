@@ -1,4 +1,4 @@
-"""Tables for terminals: columns that fit a width, so that no label is broken and the important numbers stay."""
+"""Tables for terminals: columns that fit a width. Less important columns leave before labels are cut too short."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-#: Less important columns leave before an only label, one of several, other text or prose become narrower than this.
+# Least widths: of the only label, of one of several labels, of labels that may be omitted, and of prose.
 _LABEL: Final = 36
 _LABELS: Final = 18
 _TEXT: Final = 20
 _PROSE: Final = 24
-#: Wider lines of prose are hard to read, however wide the terminal is.
+#: Wider lines of prose are hard to read.
 _MOST_PROSE: Final = 100
 _LEAST: Final = 3
 _GAP: Final = 2
-#: Longer names of number columns go on in a second line, where their words end.
+#: Longer column names continue on a second line, after a complete word.
 _HEAD: Final = 12
 _WORDS: Final = re.compile(r"[^_\s]+[_\s]*|[_\s]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of text."""
+    """A column of text. With too little room, the columns with the highest `leaves` are omitted first; 0 is never."""
 
     name: str
     cells: Sequence[str]
@@ -38,7 +38,7 @@ class Column:
 
 
 class Fitted(NamedTuple):
-    """A table that fits, and the names of the columns that it has no room for."""
+    """A table that fits, and the names of the omitted columns."""
 
     table: Table
     omitted: list[str]
@@ -47,8 +47,6 @@ class Fitted(NamedTuple):
 def fit(columns: Sequence[Column], width: int, *, label_style: str = "") -> Fitted:
     """Make a table of as many columns as fit a width.
 
-    Examples
-    --------
     >>> from rich.console import Console
     >>> columns = [Column("model", ["google/gemini-2.5-flash"], "label"), Column("cost", ["$1.50"]),
     ...            Column("tokens", ["5,000"], leaves=1)]
@@ -68,22 +66,17 @@ def fit(columns: Sequence[Column], width: int, *, label_style: str = "") -> Fitt
             break
         shown.remove(leaving)
         omitted.append(leaving.name)
-    room = width - _total([0 if column.kind == "label" else one for column, one in zip(shown, widths, strict=True)])
-    labels = _share_out([_natural(column) for column in shown if column.kind == "label"], room)
-    at = iter(labels)
-    widths = [next(at) if column.kind == "label" else one for column, one in zip(shown, widths, strict=True)]
-    prose = [column.kind == "prose" for column in shown]
-    room = width - _total([0 if is_prose else one for one, is_prose in zip(widths, prose, strict=True)])
-    at = iter(_share_out([_natural(column) for column in shown if column.kind == "prose"], room))
-    widths = [next(at) if is_prose else one for one, is_prose in zip(widths, prose, strict=True)]
+    for kind in ("label", "prose"):  # these share the room that all other columns leave
+        at = [place for place, column in enumerate(shown) if column.kind == kind]
+        room = width - _total([0 if place in at else one for place, one in enumerate(widths)])
+        for place, one in zip(at, _share_out([_natural(shown[place]) for place in at], room), strict=True):
+            widths[place] = one
     return Fitted(_table(shown, widths, label_style), [column.name for column in columns if column.name in omitted])
 
 
 def cut_middle(text: str, width: int) -> str:
-    """Cut a text in the middle to so many cells: names begin alike, and their ends tell them apart.
+    """Cut a text in its middle to a number of terminal cells: names begin alike, and their ends distinguish them.
 
-    Examples
-    --------
     >>> cut_middle("google/gemini-2.5-flash-image", 17), cut_middle("short", 9), cut_middle("東京都港区芝公園", 8)
     ('google/g…sh-image', 'short', '東京…園')
     """

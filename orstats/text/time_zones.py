@@ -1,7 +1,7 @@
-"""Time zones: checked names, and one table of UTC offsets that every engine uses.
+"""Time zones: checked names, and one table of UTC offsets that all backends use.
 
-pandas, Polars, DuckDB, Spark and matplotlib each bring time zone data of their own age. Periods are therefore computed
-from the offsets here, which come from the ``tzdata`` package or from the operating system, whichever is newer.
+pandas, Polars, DuckDB, Spark and matplotlib each use time zone data of a different release. Periods are therefore
+computed from the offsets here: of the ``tzdata`` package or of the operating system, whichever is newer.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Times = npt.NDArray[np.datetime64]
 
 #: Offsets are tabulated for these years; earlier and later times take the nearest offset.
 _YEARS: Final = range(1970, 2101)
-#: No zone has changed its offset twice within so many days since 1970, nor is it known to do so until 2100.
+#: No zone has changed its offset twice within this time since 1970, nor is it planned to until 2100.
 _PROBE: Final = timedelta(days=3)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: Names that are files of a zoneinfo directory, but mean something else on each machine.
+#: Files of a zoneinfo directory that mean something else on each machine.
 _NOT_PORTABLE: Final = re.compile(r"(localtime|posixrules|Factory|(posix|right)/.*)\Z", re.IGNORECASE)
 
 
 class Offsets(NamedTuple):
-    """The UTC offsets of a zone, one after another: when each begins, and what is added to UTC."""
+    """The UTC offsets of a zone in order: when each begins, and what is added to UTC."""
 
     starts: Times
-    """In UTC; the first is the earliest time there is."""
+    """In UTC; the first is the earliest representable time."""
     offsets: npt.NDArray[np.timedelta64]
 
     def at(self, utc: Times) -> npt.NDArray[np.intp]:
@@ -46,22 +46,20 @@ class Offsets(NamedTuple):
         return np.searchsorted(self.starts[1:], utc, side="right")
 
     def local_ends(self) -> Times:
-        """Return the wall-clock time before which each offset but the last is in force."""
+        """Return the wall-clock time at which each offset ends, except the last."""
         ends: Times = np.maximum.accumulate(self.starts[1:] + self.offsets[:-1])
         return ends
 
     def first_moment(self, local: Times) -> Times:
-        """Return the UTC time at which a clock first shows these wall-clock times, or jumps past them."""
+        """Return the UTC time at which a clock first shows a wall-clock time, or jumps past it."""
         place = np.searchsorted(self.local_ends(), local, side="right")
         moments: Times = np.maximum(self.starts[place], local - self.offsets[place])
         return moments
 
 
 def zone_of(tz: str | tzinfo) -> str:
-    """Check the name of a time zone.
+    """Return the name of a time zone, checked.
 
-    Examples
-    --------
     >>> zone_of("Europe/Berlin"), zone_of(UTC)
     ('Europe/Berlin', 'UTC')
     """
@@ -80,7 +78,7 @@ def zone_of(tz: str | tzinfo) -> str:
 
 def _similar(name: str) -> list[str]:
     if hours := re.fullmatch(r"(?:utc|gmt)?([+-])0?(\d{1,2})(?::?00)?", name, re.IGNORECASE):
-        # The signs of these names are reversed: Etc/GMT-2 is two hours east of Greenwich.
+        # The signs of these names are reversed: Etc/GMT-2 is two hours ahead of UTC.
         fixed = f"Etc/GMT{'-' if hours[1] == '+' else '+'}{hours[2]}"
         return [fixed] if fixed in zoneinfo.available_timezones() else []
     names = {one.lower(): one for one in sorted(zoneinfo.available_timezones()) if not _NOT_PORTABLE.match(one)}
@@ -92,8 +90,8 @@ def _similar(name: str) -> list[str]:
 
 @cache
 def clock(name: str) -> zoneinfo.ZoneInfo:
-    """Return a time zone with the newest data at hand."""
-    on_disk = zoneinfo.ZoneInfo(name)  # checks the name, too
+    """Return a time zone with the newest data available."""
+    on_disk = zoneinfo.ZoneInfo(name)  # also checks the name
     if not _package_is_newer():
         return on_disk
     try:
@@ -104,7 +102,7 @@ def clock(name: str) -> zoneinfo.ZoneInfo:
 
 
 class _PackagedZone(zoneinfo.ZoneInfo):
-    """A zone read from the ``tzdata`` package though the operating system has one of that name; can be pickled."""
+    """A zone of the ``tzdata`` package, although the operating system has one of that name. It can be pickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return clock, (self.key,)
@@ -112,7 +110,7 @@ class _PackagedZone(zoneinfo.ZoneInfo):
 
 @cache
 def _package_is_newer() -> bool:
-    """Compare the release of the ``tzdata`` package with that of the operating system, such as 2026a."""
+    """Whether the release of the ``tzdata`` package, such as 2026a, is newer than that of the operating system."""
     try:
         package = resources.files("tzdata").joinpath("zoneinfo", "tzdata.zi")
         with package.open("rb") as file:
@@ -154,10 +152,8 @@ def offsets(name: str) -> Offsets:
 
 
 def offset_text(offset: np.timedelta64) -> str:
-    """Write a UTC offset as ISO 8601 has it.
+    """Write a UTC offset as in ISO 8601.
 
-    Examples
-    --------
     >>> offset_text(np.timedelta64(-210, "m"))
     '-03:30'
     """
@@ -168,8 +164,6 @@ def offset_text(offset: np.timedelta64) -> str:
 def first_moment(local: datetime, name: str) -> datetime:
     """Return the UTC time at which the clock of a zone first shows a wall-clock time, or jumps past it.
 
-    Examples
-    --------
     >>> first_moment(datetime(2026, 3, 8), "America/Havana").isoformat()  # the clock jumps from midnight to one
     '2026-03-08T05:00:00+00:00'
     """
@@ -180,8 +174,6 @@ def first_moment(local: datetime, name: str) -> datetime:
 def period_labels(periods: pd.Series[Any], freq: str) -> list[str | None]:
     """Name periods by their year, quarter, month, day or Monday, or by their hour with its UTC offset.
 
-    Examples
-    --------
     >>> import pandas as pd
     >>> months = pd.Series(pd.DatetimeIndex(["2026-10-01"]).tz_localize("Europe/Lisbon"))
     >>> [period_labels(months, freq)[0] for freq in ("year", "quarter", "month", "day", "hour")]
