@@ -98,7 +98,7 @@ def words(df, **options):
     return " ".join("".join(read(page(df, **options)).text).split())
 
 
-def test_strangers_text_adds_no_element_no_attribute_and_no_link():
+def test_untrusted_text_adds_no_element_attribute_or_link():
     names = ("model", "provider_name", "external_user", "finish_reason", "origin")
     chain = [[{"status": 503, "provider_name": text, "latency": 20}] for text in HOSTILE]
     records = [
@@ -125,7 +125,7 @@ def test_every_element_and_attribute_is_one_of_a_few():
     assert reader.attributes <= ATTRIBUTES
 
 
-def test_nothing_may_run_or_load():
+def test_page_runs_and_loads_nothing():
     text = page(frame([record()]))
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1].replace("&#x27;", "'")
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
@@ -168,13 +168,13 @@ def test_latencies_of_0_have_a_place_on_the_scale(times):
     assert all(0 <= place <= 100 for place in places)
 
 
-def test_unknown_tokens_add_up_to_nothing_that_is_known():
+def test_unknown_tokens_have_an_unknown_total():
     text = words(frame([record(native_tokens_prompt=None), record(1, native_tokens_completion=None)]))
     assert "total$1.0000100.0%2?" in text
     assert re.search(r"Tokensunknownprompt \d+, completion \d+", text)
 
 
-def test_the_card_of_tokens_says_what_the_tables_add_up_to():
+def test_token_card_equals_the_total_of_the_tables():
     text = words(
         frame([record(native_tokens_prompt=7, native_tokens_completion=5), record(1, native_tokens_prompt=None)])
     )
@@ -189,7 +189,7 @@ def test_times_are_the_readers():
     assert "<title>02 Mar 2026: $0.500000</title>" in page(df, tz="Europe/Berlin")
 
 
-def test_too_many_days_are_said():
+def test_longer_periods_replace_too_many_days_with_a_note():
     df = frame([record(created_at="2020-01-01T00:00:00Z"), record()])
     assert "Cost by week in UTC and model (by day there would be too many bars)." in words(df)
 
@@ -211,7 +211,7 @@ def test_many_groups_are_summed_as_other():
     ],
     ids=["empty", "failed", "unknown cost", "zero", "nothing said", "empty record"],
 )
-def test_honest_where_there_is_nothing(df):
+def test_missing_values_show_as_unknown(df):
     text = words(df)
     assert "Coverage" in text
     for nonsense in ("nan", "inf ", "NaT", "<NA>", "None"):
@@ -224,7 +224,7 @@ def test_size_does_not_grow_with_the_rows():
     assert len(page(many)) < 1.2 * len(page(few))
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "report.html"
     write_html(frame([record()]), path, title="November")
     before = path.read_text("utf-8")

@@ -41,7 +41,7 @@ def df():
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet", "a.jsonl", "a.ndjson"])
-def test_what_write_csv_wrote_reads_back_equal(df, name, tmp_path):
+def test_files_of_write_csv_read_back_equal(df, name, tmp_path):
     orstats.write_csv(df, tmp_path / name)
     pd.testing.assert_frame_equal(orstats.read(tmp_path / name), df)
 
@@ -97,7 +97,7 @@ def test_workbook_reads_back_to_the_millisecond(df, tmp_path):
         lambda df, file: pl.from_pandas(df.reset_index()).write_ndjson(file.with_suffix(".jsonl")),
     ],
 )
-def test_what_other_programs_wrote_is_typed(df, write, tmp_path):
+def test_files_of_other_programs_are_typed(df, write, tmp_path):
     write(df, tmp_path / "a")
     [file] = tmp_path.iterdir()
     found = orstats.read(file)

@@ -84,7 +84,7 @@ def test_header_is_bold_filtered_and_frozen_and_columns_are_wide_enough():
         ("App ID", "0"),
     ],
 )
-def test_columns_have_the_format_of_what_they_measure(title, number_format):
+def test_columns_are_formatted_by_what_they_measure(title, number_format):
     change = {"total_cost": 0.00008208, "native_tokens_cached": 5, "generation_time": 100.0, "app_id": 12345}
     assert column_of(book_of(records(change))["generations"], title, 1)[0].number_format == number_format
 
@@ -105,7 +105,7 @@ def test_headings_are_unique_and_keep_the_columns_of_the_user():
     assert {cell.data_type for cell in sheet[1]} == {"s"}
 
 
-def test_totals_follow_the_filter_and_say_what_they_exclude():
+def test_totals_follow_the_filter_and_name_exclusions():
     frame = records({"total_cost": 0.1}, {"total_cost": 0.2}, {"total_cost": None})
     sheet, values = (book_of(frame, data_only=only)["generations"] for only in (False, True))
     assert [cell.value for cell in sheet[6]] == [None] * sheet.max_column
@@ -214,7 +214,7 @@ def test_texts_that_do_not_fit_are_cut_with_a_mark(text, is_cut):
         (pd.array([b"x", None], pd.ArrowDtype(pa.binary())), ["x", None]),
     ],
 )
-def test_values_are_what_excel_can_hold(values, expected):
+def test_values_fit_into_excel_cells(values, expected):
     found = [row[0] for row in book_of(pd.DataFrame({"x": values}))["table"].iter_rows(2, values_only=True)]
     assert found + [None] * (len(expected) - len(found)) == expected
 
@@ -257,7 +257,7 @@ def test_empty_frames_have_a_header():
     assert sheet.max_row == 1
 
 
-def test_a_missing_library_is_told_before_the_work(monkeypatch, tmp_path):
+def test_a_missing_library_is_reported_before_writing(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "xlsxwriter", None)
     with pytest.raises(MissingExtraError, match=r"orstats\[excel\]"):
         check_target(tmp_path / "x.xlsx")

@@ -67,7 +67,7 @@ def test_single_precision_has_no_noise():
     assert column(np.array([0.1, 1e-7], dtype="float32"))[1:] == ["0.1", "0.0000001"]
 
 
-def test_whole_numbers_flags_times_and_missing_values():
+def test_integers_flags_times_and_missing_values():
     frame = pd.DataFrame(
         {
             "count": pd.array([3, None], dtype="Int64"),
@@ -202,7 +202,7 @@ def test_other_endings_are_refused_and_the_known_ones_named(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_places_that_cannot_be_written_are_told_apart(tmp_path):
+def test_unwritable_paths_have_distinct_errors(tmp_path):
     (tmp_path / "dir.csv").mkdir()
     (tmp_path / "file").write_text("")
     for name, word in [
@@ -229,7 +229,7 @@ def test_a_pipe_is_not_replaced_by_a_file(tmp_path):
         write_csv(empty_frame(), tmp_path / "x.csv")
 
 
-def test_check_target_leaves_nothing_behind(tmp_path):
+def test_check_target_leaves_no_file(tmp_path):
     check_target(tmp_path / "x.csv")
     (tmp_path / "old.csv").write_text("old")
     check_target(tmp_path / "old.csv")

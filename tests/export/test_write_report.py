@@ -122,7 +122,7 @@ def test_excel_gets_periods_as_the_readers_clock_and_no_control_characters(tmp_p
     assert model.endswith("characters do not fit]")
 
 
-def test_markdown_is_a_table_without_markup_of_strangers(tmp_path):
+def test_markdown_escapes_untrusted_markup(tmp_path):
     path = tmp_path / "report.md"
     write_report(cost_by(frame(HOSTILE)), path)
     text = path.read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Strangers' text in files and pages is text: no formula, no markup, no script, no link that nobody meant."""
+"""Untrusted text in files and pages stays text: no formula, markup, script or link."""
 
 import csv
 import gzip
@@ -15,7 +15,7 @@ from orstats.frame.build import build_frame
 
 openpyxl = pytest.importorskip("openpyxl")
 
-#: What Excel, LibreOffice, Google Sheets or Numbers take for the beginning of a formula.
+#: Texts that Excel, LibreOffice, Google Sheets or Numbers run as formulas.
 FORMULAS = [
     "=1+1",
     "+1+1",
@@ -80,7 +80,7 @@ def hostile(text):
 
 
 def runs(cell):
-    """Whether a spreadsheet would take a cell for a formula: after what it does not show, one of its signs."""
+    """Whether a spreadsheet would run a cell as a formula: one of its signs after invisible characters."""
     return signed(cell) or cell[:1] in ("\t", "\r", "\n")
 
 
@@ -125,7 +125,7 @@ def test_report_cells_are_never_formulas(text, tmp_path):
 @pytest.mark.parametrize("text", FORMULAS)
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_other_separators_expose_no_formula(text, separator, tmp_path):
-    """Half of Europe's spreadsheets part cells at semicolons: behind a comma, quotes hold nothing together there."""
+    """Many European spreadsheets separate cells by semicolons, where quotes after a comma hold nothing together."""
     hidden = [f"a{end}{text};b" for end in (";", "; ", "\t", "\n", "\r\n")]
     frame = pd.DataFrame({"model": hidden, "user": hidden, hidden[0]: 1.5, "change": -1.5})
     orstats.write_csv(frame, tmp_path / "x.csv")

@@ -23,7 +23,7 @@ NAMED = (
     *("finish_reason", "native_finish_reason", "data_region", "request_id", "upstream_id", "router", "service_tier"),
     *("web_search_engine", "preset_id", "workspace_id"),
 )
-#: Everything but line feeds and tabs that a terminal obeys, and what turns or hides text.
+#: Characters that a terminal obeys, except line feeds and tabs, and those that reorder or hide text.
 ORDERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
