@@ -273,19 +273,14 @@ def _error(value: object) -> StoredError | None:
     if not isinstance(value, Mapping):
         return StoredError(None, _text_or_none(value), None)
     listed = value.get("previous_errors")
-    previous = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
-    return StoredError(
-        status=coerce.count(value.get("status", value.get("code"))),
-        message=_text_or_none(value.get("message")),
-        provider_name=coerce.text(value.get("provider_name")),
-        raw=_text_or_none(value.get("raw")),
-        previous=tuple(
-            StoredAttempt(
-                code=coerce.count(one.get("code", one.get("status"))),
-                message=_text_or_none(one.get("message")),
-                provider_name=coerce.text(one.get("provider_name")),
-                raw=_text_or_none(one.get("raw")),
-            )
-            for one in previous
-        ),
+    previous = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+    attempts = tuple(
+        StoredAttempt(coerce.count(one.get("code", one.get("status"))), *_details(one)) for one in previous
     )
+    return StoredError(coerce.count(value.get("status", value.get("code"))), *_details(value), attempts)
+
+
+def _details(error: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """Return message, provider and raw response of a stored error."""
+    provider = coerce.text(error.get("provider_name"))
+    return _text_or_none(error.get("message")), provider, _text_or_none(error.get("raw"))

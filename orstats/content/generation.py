@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Self
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
@@ -25,8 +25,6 @@ from orstats.ids.formats import log_url
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,9 +62,9 @@ class Generation(Record):
 
         Parameters
         ----------
-        row
+        row : pandas.Series or mapping
             ``df.loc[generation_id]``, or a mapping with ``id`` and any of the columns. Other columns are None.
-        client, archive
+        client, archive : optional
             Used by :meth:`content`, as in :func:`orstats.get`.
 
         Returns
@@ -103,9 +101,9 @@ class Generation(Record):
 
         Parameters
         ----------
-        record
+        record : mapping
             As :meth:`orstats.Client.generation` returns it.
-        client, archive
+        client, archive : optional
             Used by :meth:`content`, as in :func:`orstats.get`.
 
         Returns
@@ -160,11 +158,11 @@ def get(generation_id: str, *, client: Client | None = None, archive: ArchiveCho
 
     Parameters
     ----------
-    generation_id
+    generation_id : str
         The id.
-    client
-        The client for requests. None makes one from the environment.
-    archive
+    client : Client, optional
+        Sends the requests. Default: one made from the environment.
+    archive : Archive, str, os.PathLike or False, optional
         As in :func:`orstats.fetch`: an archived record costs no request.
 
     Returns
@@ -244,7 +242,7 @@ def _cell(field: Field, value: Any) -> Any:
         return coerce.text(value)
     if field.kind == "time":
         microseconds = coerce.time(value)
-        return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+        return None if microseconds is None else coerce.moment(microseconds)
     if field.kind == "flag":
         return bool(value) if type(value).__name__ in ("bool", "bool_") else None
     plain = value.item() if hasattr(value, "item") else value  # a number of NumPy

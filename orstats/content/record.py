@@ -1,4 +1,4 @@
-"""The record of one generation as a frozen, typed object: the frame's columns as attributes."""
+"""The record of one generation as a frozen, typed object: the columns of the DataFrame as attributes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ProviderAttempt:
-    """One provider that was tried.
+    """One attempt at a provider.
 
-    ``status`` is what it answered (None: no answer), ``latency`` is in ms, ``ok`` marks the one that gave the answer.
+    ``status`` is its HTTP status (None: no response), ``latency`` is in ms, and ``ok`` marks the successful one.
     """
 
     provider_name: str | None
@@ -24,10 +24,9 @@ class ProviderAttempt:
 
 @dataclass(frozen=True, repr=False)
 class Record:
-    """Everything that the record of one generation says, with the derived figures.
+    """The columns of one record, the derived ones included.
 
-    Attributes are the columns of the frame, with the same names, meanings and units (:func:`orstats.field_table`);
-    None where the frame has a missing value.
+    Names, meanings and units are those of the DataFrame (:func:`orstats.field_table`); None is a missing value.
     """
 
     id: str
@@ -92,7 +91,7 @@ class Record:
     fetched_at: datetime | None = None
 
     def __repr__(self) -> str:
-        # Escaped, without quotes: a terminal would obey what a stranger put into the name.
+        # Escaped, without quotes: a terminal would run control sequences in an untrusted name.
         what = repr(str(self.model if self.fetch_status == "ok" else self.fetch_status))[1:-1]
         cost = "" if self.cost_usd is None else f", cost_usd={self.cost_usd:.6g}"
         return f"{type(self).__name__}({self.id!r}, {what}{cost})"

@@ -134,6 +134,11 @@ def time(value: object) -> int | None:
     return found if _FIRST <= found <= _LAST else None
 
 
+def moment(microseconds: int) -> datetime:
+    """Return the time of so many microseconds since 1970 UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
 def json_text(value: object, *, sort_keys: bool = False) -> str | None:
     """Return compact JSON, or None for what is nested deeper than Python can follow.
 

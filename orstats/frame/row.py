@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -12,7 +12,6 @@ from orstats.frame import coerce
 from orstats.frame.derive import Inputs, derive
 from orstats.frame.schema import EXTRA, FIELDS, ID, WIRE
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _KNOWN: Final = frozenset({ID.name, *(field.name for field in WIRE)})
 
 
@@ -31,7 +30,7 @@ def record_row(generation_id: str, record: Mapping[str, Any]) -> dict[str, Any]:
         sent = record.get(field.name)
         typed, is_refused = coerce.value(sent, field.kind)
         if field.kind == "time" and typed is not None:
-            typed = _EPOCH + timedelta(microseconds=typed)
+            typed = coerce.moment(typed)
         row[field.name] = typed
         if is_refused:
             extra[field.name] = sent
@@ -50,7 +49,7 @@ def json_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
     Examples
     --------
-    >>> json_row({"created_at": _EPOCH, "extra": '{"colour":"red"}'})
+    >>> json_row({"created_at": coerce.moment(0), "extra": '{"colour":"red"}'})
     {'created_at': '1970-01-01T00:00:00.000000Z', 'extra': {'colour': 'red'}}
     """
     return {name: _json_value(name, value) for name, value in row.items()}
