@@ -23,6 +23,7 @@ from orstats.errors import ConfigError
 from orstats.frame.cast import cast_columns
 from orstats.frame.schema import ID
 from orstats.frame.validation import by_id, require_pandas, warn_duplicates
+from orstats.text.suggest import unknown
 
 Mask = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int64]
@@ -148,7 +149,7 @@ class TableModel:
     def order(self, column: str, *, descending: bool) -> Positions:
         """Return the positions of all rows, sorted by a column; equal values stay in order, missing ones are last."""
         if column not in self.columns:
-            raise ConfigError(f"Unknown column {column!r}.")
+            raise ConfigError(unknown("column", column, self.columns))
         key = (column, descending)
         if key not in self._orders:
             order = "descending" if descending else "ascending"
