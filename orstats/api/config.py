@@ -1,4 +1,4 @@
-"""Where to ask and with which key: arguments over environment, checked once, frozen."""
+"""Base URL, keys and headers: from arguments or the environment, validated once, immutable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_CONNECTIONS: Final = 256
 
 
 class Secret(str):
-    """A key: text to work with, but nothing where values are shown, such as the local variables of a traceback.
+    """A string that is not shown by repr, as in the local variables of a traceback.
 
     Examples
     --------
@@ -31,7 +31,7 @@ class Secret(str):
 
     @classmethod
     def of(cls, text: str | None) -> Secret | None:
-        """Return the text as a secret; None stays None."""
+        """Return a text as a secret, or None."""
         if text is not None and not isinstance(text, str):
             raise ConfigError(f"A key must be text, got {type(text).__name__}.")
         return None if text is None else cls(text)
@@ -39,13 +39,13 @@ class Secret(str):
     def __repr__(self) -> str:
         return "[key]"
 
-    def __getitem__(self, place: SupportsIndex | slice) -> Secret:
-        return Secret(super().__getitem__(place))
+    def __getitem__(self, index: SupportsIndex | slice) -> Secret:
+        return Secret(super().__getitem__(index))
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Base URL and keys. Build it with :meth:`resolve`; the keys are in no repr."""
+    """Base URL and keys. Created by :meth:`resolve`."""
 
     base_url: str
     api_key: str | None = field(default=None, repr=False)
@@ -60,7 +60,7 @@ class Settings:
         *,
         environ: Mapping[str, str] | None = None,
     ) -> Settings:
-        """Take each setting from its argument, else from the environment (`environ`), else the default.
+        """Take each setting from its argument, else from the environment, else the default.
 
         Examples
         --------
@@ -76,22 +76,22 @@ class Settings:
 
     @property
     def host(self) -> str:
-        """Host, with its port when one is given: what the archive calls the dataset."""
+        """Host, with its port if the URL has one: the name of the dataset in an archive."""
         return urlsplit(self.base_url).netloc
 
     @property
     def origin(self) -> tuple[str, str]:
-        """Scheme and host: where connections go."""
+        """Scheme and host."""
         parts = urlsplit(self.base_url)
         return parts.scheme, parts.netloc
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host is this machine, such as the simulator."""
+        """Whether the host is this machine."""
         return is_loopback(urlsplit(self.base_url).hostname or "")
 
     def key(self) -> str:
-        """Return the key for ordinary calls; a management key reads them as well."""
+        """Return the key for ordinary requests, for which a management key is valid too."""
         key = self.api_key or self.management_key
         if key is None:
             raise MissingKeyError(
@@ -101,7 +101,7 @@ class Settings:
 
 
 def is_loopback(hostname: str) -> bool:
-    """Whether ``hostname`` can only mean this machine.
+    """Whether ``hostname`` always means this machine.
 
     Examples
     --------
@@ -117,10 +117,10 @@ def is_loopback(hostname: str) -> bool:
 
 
 def normalise_base_url(url: str) -> str:
-    """Return the URL that paths such as ``/generation`` are put behind.
+    """Return the URL to which paths such as ``/generation`` are appended.
 
-    A URL that does not end in a version gets the vendor's prefix, because both spellings are in use:
-    ``https://openrouter.ai`` and ``https://openrouter.ai/api/v1`` mean the same.
+    A URL that does not end in a version gets the vendor's prefix: ``https://openrouter.ai`` and
+    ``https://openrouter.ai/api/v1`` mean the same.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def _check_url(url: str) -> None:
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, Secret]:
-    """Return additional request headers as they are sent; their values may be secrets of a gateway.
+    """Return valid additional request headers; the values may be secrets of a gateway.
 
     Examples
     --------
@@ -215,10 +215,10 @@ def _checked_key(given: Secret | None, variable: str, environ: Mapping[str, str]
     return key
 
 
-#: Gateways have keys with other punctuation than the API, but no quotes and no signs of an unfilled template.
+#: Keys of gateways contain other punctuation than the API's, but no quotes, spaces or template braces.
 _KEY: Final = re.compile(r"[A-Za-z0-9!#%&*+,./:;=?@^_|~-]+")
 
 
 def is_duration(value: object) -> bool:
-    """Whether a value is a number of seconds, 0 or more, be it infinite."""
+    """Whether a value is a non-negative number of seconds; infinity is one."""
     return isinstance(value, SupportsFloat) and not isinstance(value, bool) and float(value) >= 0

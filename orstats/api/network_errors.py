@@ -19,11 +19,11 @@ E = TypeVar("E", bound=BaseException)
 
 _PROXY_STATUS = re.compile(r"Tunnel connection failed: (\d{3}) ?([^'\")]*)")
 _LOGIN: Final = "Set them in HTTPS_PROXY: http://user:password@host:port"
-#: A proxy that answers CONNECT with one of these may answer differently later.
+#: After these responses to CONNECT, a retry may succeed.
 _PROXY_TRANSIENT: Final = frozenset({408, 425, 429})
-#: The server answered a TLS hello with something else.
+#: The server's response to a TLS hello was not TLS.
 _NOT_TLS = re.compile(r"WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST")
-#: Client and server do not fit together: another attempt would end the same way.
+#: Client and server are incompatible: a retry would fail too.
 _TLS_REFUSED = re.compile(
     r"ALERT_(PROTOCOL_VERSION|HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED|UNKNOWN_CA|ACCESS_DENIED|BAD_CERTIFICATE"
     r"|INSUFFICIENT_SECURITY)|UNRECOGNIZED_NAME|UNSUPPORTED_PROTOCOL|NO_CIPHERS|NO_SHARED|KEY_TOO_SMALL|MD_TOO_WEAK"
@@ -34,11 +34,11 @@ _TLS_ALERT: Final = r"\x15\x03"
 
 
 class NotHttpError(NetworkError):
-    """What came is not HTTP: another service, or a response that was torn on its way."""
+    """The response is not HTTP: from another service, or damaged."""
 
 
 def network_error(error: Exception, base_url: str, proxy: str | None) -> NetworkError:
-    """Return the error to raise; its text is only the reason, without a full stop."""
+    """Return the error to raise; its text is the reason without a full stop."""
     found = _find(error, NetworkError)
     if found is not None:
         return found
@@ -54,7 +54,7 @@ def network_error(error: Exception, base_url: str, proxy: str | None) -> Network
 
 
 def wrong_scheme(host: str, proxy: str | None = None, *, is_tls: bool) -> str:
-    """Say that a server speaks http where the base URL says https, or the reverse; or that a proxy does."""
+    """Return the words for a server, or a proxy, that speaks http where the URL says https, or the reverse."""
     if proxy:
         speaks, use = ("does not speak https", "http") if is_tls else ("speaks https", "https")
         return f"the proxy {_host(proxy)} {speaks}. Use {use}:// in HTTPS_PROXY"
@@ -70,7 +70,7 @@ def _not_http(sent: str, host: str, proxy: str | None) -> str:
 
 
 def _proxy_problem(error: Exception, host: str, proxy: str | None) -> str | None:
-    """Say which setting of the proxy is wrong, if one is: another attempt would end the same way."""
+    """Return which setting of the proxy is wrong, or None. With a wrong setting, a retry would fail too."""
     text = str(error)
     if "SOCKS5 authentication" in text:
         return _proxy_refusal(407, host, proxy)
@@ -81,7 +81,7 @@ def _proxy_problem(error: Exception, host: str, proxy: str | None) -> str | None
 
 
 def _tls_problem(error: Exception, host: str, proxy: str | None) -> str | None:
-    """Say what is wrong with certificates or schemes, if anything is: another attempt would end the same way."""
+    """Return what is wrong with a certificate or scheme, or None. If something is, a retry would fail too."""
     text = str(error)
     via_proxy = _find(error, urllib3.exceptions.ProxyError) is not None
     certificate = _find(error, ssl.SSLCertVerificationError)
@@ -100,7 +100,7 @@ def _tls_problem(error: Exception, host: str, proxy: str | None) -> str | None:
 
 
 def _proxy_refusal(status: int, host: str, proxy: str | None) -> str | None:
-    """Say why a proxy did not connect; None when it may do so later."""
+    """Return why a proxy will not connect, or None if a retry may succeed."""
     if status == 407:  # noqa: PLR2004 - Proxy Authentication Required
         if "@" in (proxy or ""):
             return f"the proxy {_host(proxy)} rejects the user and password in HTTPS_PROXY (407)"
@@ -113,7 +113,7 @@ def _proxy_refusal(status: int, host: str, proxy: str | None) -> str | None:
 
 
 def _connection_problem(error: Exception, host: str, proxy: str | None) -> tuple[type[NetworkError], str]:
-    """Say what happened to a connection; another attempt may succeed."""
+    """Return the error class and words for a failed connection, after which a retry may succeed."""
     text = str(error)
     status = _PROXY_STATUS.search(text)
     if status is not None:
@@ -158,7 +158,7 @@ def _find(error: BaseException | None, kind: type[E]) -> E | None:
 
 
 def _causes(error: Any, seen: set[int]) -> Iterator[BaseException]:
-    """Yield an exception and those that it wraps: urllib3 keeps them as ``reason``, requests as an argument."""
+    """Yield an exception and those that it wraps: as ``reason`` in urllib3, as an argument in requests."""
     if isinstance(error, BaseException) and id(error) not in seen:
         seen.add(id(error))
         yield error
@@ -167,12 +167,12 @@ def _causes(error: Any, seen: set[int]) -> Iterator[BaseException]:
 
 
 def _host(proxy: str | None) -> str:
-    """Name a proxy without its scheme, user and password."""
+    """Return host and port of a proxy."""
     return quote((proxy or "").rpartition("@")[2].rpartition("//")[2])
 
 
 def invalid_proxy(proxy: str) -> str:
-    """Say that the URL of a proxy is invalid, without its user and password."""
+    """Return the words for an invalid URL of a proxy, without its user and password."""
     scheme, colon, _ = proxy.partition("://")
     shown = f"{quote(scheme)}://{_host(proxy)}" if colon else _host(proxy)
     return f"HTTPS_PROXY (or ALL_PROXY) must look like http://host:port, got {shown!r}"

@@ -1,8 +1,7 @@
-"""When to try again and how long to wait: tenacity's strategies, bounded in attempts and in time.
+"""When to retry and how long to wait, with tenacity: bounded in attempts and in time.
 
-tenacity's defaults (any exception, without a limit, without waiting) do not suit an API, so each part is set.
-The policy is used in two ways: :meth:`Retry.call` blocks (one request), :meth:`Retry.next_wait` only says how long
-(a fetch of many ids puts the id aside and uses its worker for another).
+:meth:`Retry.call` waits (one request); :meth:`Retry.next_wait` only returns the wait, so that a fetch of many ids can
+use the worker for another id meanwhile.
 """
 
 from __future__ import annotations
@@ -25,42 +24,42 @@ log = logging.getLogger("orstats.retry")
 
 T = TypeVar("T")
 
-#: At most this much is added to a wait that the server gave, so that the told do not all come back at once.
-_SPREAD_S = 0.1
-#: No wait for one request ends later while there is no connection, seconds: attempts take time as well.
-_PERSON_WAITS_S = 7.5
-#: A person who waits so long, in seconds, is told why.
-_NOTICED_S = 2.0
+#: Seconds. Random part added to a wait that the server asked for, so that clients do not all return at once.
+_JITTER_S = 0.1
+#: Seconds. Without a connection, the waits of a single request end by then; with the attempts it takes 10 s.
+_MAX_OFFLINE_S = 7.5
+#: Seconds. Longer waits of a single request are logged as warnings.
+_NOTICEABLE_S = 2.0
 
 
 @dataclass(frozen=True)
 class Retry:
-    """Bounds and waits for one id. Only errors marked ``retryable`` are tried again.
+    """Retry limits and waits for one id. Only errors with ``retryable`` set are retried.
 
     Parameters
     ----------
     attempts
-        Requests per id at most, the first included. 1 never tries again. In a fetch, refusals by a rate limit do not
-        count while other ids pass; ``max_elapsed`` bounds them.
+        Maximum number of requests per id; 1 disables retries. In a fetch, refusals by a rate limit do not count while
+        other ids succeed; ``max_elapsed`` limits those.
     max_elapsed
-        Seconds from the first request of an id after which it is not tried again; a wait that would end later
-        is not begun.
+        Seconds from the first request of an id after which it is not retried; a wait that would end later is not
+        started.
     first_wait
-        Seconds. The wait before try ``n + 1`` is drawn evenly from half of ``first_wait * 2 ** (n - 1)`` to all of it:
-        by default no id is given up within half a minute. Longer if the server says so.
+        Seconds. The wait after attempt ``n`` is uniformly random between half of ``first_wait * 2 ** (n - 1)`` and all
+        of it, or longer if the server asks for it. With the defaults, no id is given up within half a minute.
     max_wait
-        Seconds; caps the drawn wait. A wait that the server asks for is obeyed in full, or, where it would end after
-        ``max_elapsed``, not begun: the error names it.
+        Seconds; maximum of the random wait. A wait that the server asks for is obeyed in full; if it would end after
+        ``max_elapsed``, the request fails at once, and the error states the wait.
     max_offline
-        Seconds after which an id is not tried again while there is no connection at all. None: ``max_elapsed``
-        holds, except that a single request, such as :func:`orstats.get`, gives up within 10 s.
+        Seconds after which an id is not retried while there is no connection. None: ``max_elapsed`` applies, except
+        that a single request, such as :func:`orstats.get`, gives up within 10 s.
     on_retry
-        Called before each wait with the error and the seconds of the wait; concurrently by several threads in a fetch.
+        Called before each wait with the error and the seconds of the wait; in a fetch, by several threads.
 
     Raises
     ------
     ConfigError
-        ``attempts`` below 1, or a negative time.
+        ``attempts`` is below 1, or a time is negative.
 
     Examples
     --------
@@ -85,52 +84,52 @@ class Retry:
                 raise ConfigError(f"{name} must be a non-negative number of seconds, got {seconds!r}.")
 
     def for_one_request(self) -> Retry:
-        """Return the policy for a request that a person waits for: without a connection it gives up within 10 s.
+        """Return the policy for a single request: without a connection it gives up within 10 s.
 
         Returns
         -------
         Retry
-            The same, with `max_offline` and a log line before each retry where none is set.
+            A copy with defaults for `max_offline` and `on_retry`, which logs each retry.
         """
         return replace(
             self,
-            max_offline=_PERSON_WAITS_S if self.max_offline is None else self.max_offline,
+            max_offline=_MAX_OFFLINE_S if self.max_offline is None else self.max_offline,
             on_retry=self.on_retry or _log_retry,
         )
 
     def call(self, request: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
-        """Call ``request`` until it succeeds, fails for good, or the bounds are reached; then raise its error.
+        """Call ``request`` until it succeeds, fails with another error, or the limits are reached.
 
         Parameters
         ----------
         request
-            Takes nothing; an :class:`~orstats.errors.ApiError` that is ``retryable`` is followed by another try.
+            Called without arguments; a ``retryable`` :class:`~orstats.errors.ApiError` is followed by another call.
         sleep
-            Waits so many seconds; another one in tests.
+            Waits for a number of seconds.
 
         Returns
         -------
         object
-            What ``request`` returned.
+            The result of ``request``.
 
         Raises
         ------
         ApiError
-            The error of the last attempt; any other error immediately.
+            The error of the last attempt.
         """
         return self._policy.copy(sleep=sleep)(request)
 
     def next_wait(self, error: ApiError, *, attempt: int, elapsed: float) -> float | None:
-        """Tell how long to wait after an error, without waiting.
+        """Return how long to wait after an error.
 
         Parameters
         ----------
         error
-            What the last request ended with.
+            The error of the last request.
         attempt
-            How many requests there were, that one included.
+            Number of requests so far.
         elapsed
-            Seconds since the first of them was sent.
+            Seconds since the first request was sent.
 
         Returns
         -------
@@ -146,7 +145,7 @@ class Retry:
         state.upcoming_sleep = self._policy.wait(state)
         if self._is_over(state):
             return None
-        self._tell(state)
+        self._notify(state)
         return state.upcoming_sleep
 
     @cached_property
@@ -155,28 +154,27 @@ class Retry:
             retry=tenacity.retry_if_exception(_is_retryable),
             wait=self._wait,
             stop=self._is_over,
-            before_sleep=self._tell,
+            before_sleep=self._notify,
             reraise=True,
         )
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = _error(state)
-        told = error.retry_after if isinstance(error, ApiError) else None
+        asked = error.retry_after if isinstance(error, ApiError) else None
         half = {"multiplier": self.first_wait / 2, "max": self.max_wait / 2}
-        drawn = float((tenacity.wait_exponential(**half) + tenacity.wait_random_exponential(**half))(state))
-        if told is None or told < drawn:  # who names the same short wait again and again does not know
-            return drawn
-        return told + random.uniform(0, _SPREAD_S)  # noqa: S311 - spreads load, guards nothing
+        backoff = float((tenacity.wait_exponential(**half) + tenacity.wait_random_exponential(**half))(state))
+        if asked is None or asked < backoff:  # a server that always names the same short wait does not know
+            return backoff
+        return asked + random.uniform(0, _JITTER_S)  # noqa: S311 - spreads load, protects nothing
 
     def _is_over(self, state: tenacity.RetryCallState) -> bool:
-        most = self.max_elapsed
+        limit_s = self.max_elapsed
         if self.max_offline is not None and isinstance(_error(state), NoConnectionError):
-            most = min(most, self.max_offline)
-        return (
-            state.attempt_number >= self.attempts or (state.seconds_since_start or 0.0) + state.upcoming_sleep >= most
-        )
+            limit_s = min(limit_s, self.max_offline)
+        ends_s = (state.seconds_since_start or 0.0) + state.upcoming_sleep
+        return state.attempt_number >= self.attempts or ends_s >= limit_s
 
-    def _tell(self, state: tenacity.RetryCallState) -> None:
+    def _notify(self, state: tenacity.RetryCallState) -> None:
         error = _error(state)
         if self.on_retry is not None and isinstance(error, ApiError):
             self.on_retry(error, state.upcoming_sleep)
@@ -187,7 +185,7 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
 
 
 def _log_retry(error: ApiError, wait: float) -> None:
-    level = logging.WARNING if isinstance(error, NoConnectionError) or wait >= _NOTICED_S else logging.INFO
+    level = logging.WARNING if isinstance(error, NoConnectionError) or wait >= _NOTICEABLE_S else logging.INFO
     log.log(level, "%s Trying again in %.1f s.", error, wait)
 
 

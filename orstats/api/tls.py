@@ -1,4 +1,4 @@
-"""Which certificate authorities are trusted, and what is wrong with a certificate, in words."""
+"""Trusted certificate authorities, and the problem with a certificate in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from orstats.errors import NetworkSetupError
 
-#: Where distributions keep their bundle when OpenSSL was built to look elsewhere, as truststore knows them.
+#: Bundles of distributions whose OpenSSL was built to look elsewhere, as in truststore.
 _BUNDLES: Final = (
     "/etc/ssl/cert.pem",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -93,12 +93,12 @@ _REASONS: Final[dict[int, str]] = {
 
 
 def certificate_problem(error: ssl.SSLCertVerificationError) -> str:
-    """Say what is wrong with a certificate and what to do, as the end of a sentence about it."""
+    """Return the problem and what to do, as the end of a sentence about a certificate."""
     return _REASONS.get(error.verify_code) or f"was rejected ({error.verify_message or error.strerror}). {_TRUST}"
 
 
 def speaks_http(host: str, port: int) -> bool:
-    """Whether a server answers a plain http request, which carries no key."""
+    """Whether a server answers a plain http request; it contains no key."""
     with suppress(OSError), socket.create_connection((host, port), _PROBE_S) as connection:
         connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
         return connection.recv(5) == b"HTTP/"
@@ -106,7 +106,7 @@ def speaks_http(host: str, port: int) -> bool:
 
 
 def speaks_tls(host: str, port: int) -> bool:
-    """Whether a server answers a TLS hello, be it with an alert."""
+    """Whether a server answers a TLS hello, with a handshake or an alert."""
     context = create_urllib3_context(cert_reqs=ssl.CERT_NONE)
     try:
         with (

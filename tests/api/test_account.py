@@ -16,7 +16,7 @@ def sim():
         yield server
 
 
-def test_the_account_tells_usage_activity_and_credits(sim):
+def test_account_calls_return_usage_activity_and_credits(sim):
     client = sim.client()
     usage = client.analytics({"metrics": ["request_count", "total_usage"]})
     assert set(usage) == {"data", "metadata"}
@@ -47,7 +47,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_which_key_is_needed_is_said_in_one_sentence(sim, call, monkeypatch):
+def test_error_names_the_required_key_in_one_sentence(sim, call, monkeypatch):
     for name in ("OPENROUTER_API_KEY", "OPENROUTER_MANAGEMENT_KEY"):
         monkeypatch.delenv(name, raising=False)
     needed = r"management key: make one at https://openrouter\.ai/settings/management-keys"
@@ -61,12 +61,12 @@ def test_which_key_is_needed_is_said_in_one_sentence(sim, call, monkeypatch):
     assert call(sim.client(api_key=sim.management_key, management_key="")) is not None
 
 
-def test_a_bad_query_says_what_is_bad(sim):
+def test_invalid_query_names_the_problem(sim):
     with pytest.raises(orstats.errors.BadRequestError, match=r"Unknown metric: profit\.$"):
         sim.client().analytics({"metrics": ["profit"]})
 
 
-def test_analytics_is_tried_again():
+def test_analytics_is_retried():
     faults = Faults(rate=0, per_id={"/analytics/query": ["502", "reset", "408"]})
     with SimServer(10, faults=faults) as server:
         client = server.client(retry=orstats.Retry(first_wait=0))
@@ -74,13 +74,13 @@ def test_analytics_is_tried_again():
         assert server.requests == 4
 
 
-def test_the_two_keys_are_told_apart(sim):
+def test_key_returns_either_key(sim):
     client = sim.client()
     assert client.key()["is_management_key"] is False
     assert client.key(management=True)["is_management_key"] is True
 
 
-def test_a_quota_is_kept_in_any_stretch_of_time():
+def test_quota_holds_in_any_interval():
     clock = ManualClock()
     quota = FixedQuota(64, 60.0, clock)
     sent = []
@@ -96,7 +96,7 @@ def test_a_quota_is_kept_in_any_stretch_of_time():
     assert len(sent) >= 64 * 4
 
 
-def test_a_refusal_holds_everybody_as_long_as_told():
+def test_refusal_holds_all_threads_for_retry_after():
     clock = ManualClock(100.0)
     quota = FixedQuota(10, 60.0, clock)
     sent = quota.admit()
@@ -120,7 +120,7 @@ def test_the_limit_of_64_a_minute_is_kept_from_the_start():
         assert server.stats.refusals == 0
 
 
-def test_an_answer_that_must_be_a_list():
+def test_data_must_have_the_expected_type():
     assert decode(200, {}, b'{"data": [1]}', shape=list, now=0.0) == [1]
     for body, shape in ((b'{"data": {}}', list), (b'{"data": []}', dict)):
         with pytest.raises(BadResponseError, match="without a `data`"):
@@ -138,7 +138,7 @@ def test_analytics_of_another_shape_is_a_bad_response(sim, answer, monkeypatch):
         client.analytics({"metrics": ["request_count"]})
 
 
-def test_activity_whose_rows_are_no_objects_is_a_bad_response(sim, monkeypatch):
+def test_activity_with_rows_that_are_not_objects_is_a_bad_response(sim, monkeypatch):
     client = sim.client()
     monkeypatch.setattr(client, "_request", lambda *_, **__: [{}, [1]])
     with pytest.raises(BadResponseError, match="activity"):

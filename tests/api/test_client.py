@@ -25,7 +25,7 @@ def stored(sim):
     return next(i for i in sim.ids if sim.content(i) is not None)
 
 
-def test_record_and_content_are_what_the_server_has(sim, stored):
+def test_record_and_content_equal_the_servers(sim, stored):
     with sim.client() as client:
         assert client.generation(stored) == sim.record(stored)
         assert client.content(stored) == sim.content(stored)
@@ -73,7 +73,7 @@ def test_unknown_id_is_not_found_with_one_request(sim):
     assert sim.requests == 1
 
 
-def test_faults_are_retried_within_the_bounds():
+def test_faults_are_retried_within_the_limits():
     with SimServer(5, faults=Faults(rate=1.0, kinds=["502"], repeat=1)) as sim:
         with sim.client(retry=Retry(first_wait=0)) as client:
             assert client.generation(sim.ids[0])["id"] == sim.ids[0]
@@ -81,7 +81,7 @@ def test_faults_are_retried_within_the_bounds():
             client.generation(sim.ids[1])
 
 
-def test_settings_come_from_the_environment(sim, monkeypatch):
+def test_settings_are_read_from_the_environment(sim, monkeypatch):
     monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
     monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url.removesuffix("/api/v1"))
     with Client() as client:
@@ -106,12 +106,12 @@ def test_settings_come_from_the_environment(sim, monkeypatch):
         timedelta(seconds=5),
     ],
 )
-def test_timeouts_that_make_no_sense_are_refused(timeout):
+def test_invalid_timeouts_are_rejected(timeout):
     with pytest.raises(errors.ConfigError):
         Client("k", timeout=timeout)
 
 
-def test_very_long_timeout_is_taken(sim):
+def test_very_long_timeout_is_accepted(sim):
     with Client(sim.key, base_url=sim.base_url, timeout=1e12) as client:
         assert client.generation(sim.ids[0])["id"] == sim.ids[0]
 
@@ -125,12 +125,12 @@ def test_very_long_timeout_is_taken(sim):
         {"on_retry": 5},
     ],
 )
-def test_retries_that_make_no_sense_are_refused(options):
+def test_invalid_retries_are_rejected(options):
     with pytest.raises(errors.ConfigError, match=f"^{next(iter(options))} must be "):
         Retry(**options)
 
 
-def test_the_servers_clock_is_kept_when_ours_jumps():
+def test_server_time_is_kept_when_the_local_clock_jumps():
     clock = ManualClock(10.0, wall=1000.0)
     client = Client("sk-or-v1-0", base_url="https://openrouter.ai", _clock=clock)
     assert client.now() == 1000.0, "ours, before the first answer"
@@ -146,7 +146,7 @@ def test_the_servers_clock_is_kept_when_ours_jumps():
 
 
 @pytest.mark.parametrize(("said", "told"), [("0", None), ("-5", None), ("2", 2.0)])
-def test_who_names_no_wait_leaves_it_to_the_governor(monkeypatch, said, told):
+def test_zero_or_negative_retry_after_counts_as_none(monkeypatch, said, told):
     client = Client("sk-or-v1-0", base_url="https://openrouter.ai")
     answer = Answer(429, HTTPHeaderDict({"Retry-After": said}), b"")
     monkeypatch.setattr(client._transport, "send", lambda *_, **__: answer)

@@ -94,6 +94,6 @@ def test_key_must_be_text(bad):
         Client(bad)
 
 
-def test_loopback_is_told_from_lookalikes():
+def test_loopback_is_distinguished_from_lookalikes():
     assert Settings.resolve(base_url="http://127.0.0.2:1", environ={}).is_loopback
     assert not Settings.resolve(base_url="https://localhost.evil.example", environ={}).is_loopback

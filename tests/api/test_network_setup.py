@@ -173,17 +173,17 @@ def test_all_connections_of_a_client_share_one_context(sims, monkeypatch):
     assert len(made) == 1
 
 
-def test_https_at_an_http_port_is_said_although_the_server_never_answers(monkeypatch):
+def test_https_at_an_http_port_is_detected_although_the_server_never_responds(monkeypatch):
     monkeypatch.setattr(transport, "_FIRST_HANDSHAKE_S", 0.2)
     with SimServer(5) as sim:
         assert "does not speak https at this port" in setup_error(sim.base_url.replace("http:", "https:"))
 
 
-def test_http_at_an_https_port_is_said_although_the_server_only_hangs_up(sims):
+def test_http_at_an_https_port_is_detected_although_the_server_only_disconnects(sims):
     assert "Use https:// in the base URL" in setup_error(sims["valid"].base_url.replace("https:", "http:"))
 
 
-def test_tls_alert_in_place_of_a_status_line_is_said_at_the_first_request():
+def test_tls_alert_instead_of_a_status_line_is_detected_at_the_first_request():
     with proxy(b"\x15\x03\x01\x00\x02\x02\x46") as (port, seen):
         assert "Use https:// in the base URL" in setup_error(f"http://127.0.0.1:{port}")
     assert len(seen) == 1
@@ -234,7 +234,7 @@ def proxy(answer):
         ("501 Unsupported method ('CONNECT')", "", "refused to connect to openrouter.ai (501)"),
     ],
 )
-def test_proxy_that_refuses_is_asked_once(monkeypatch, status, login, words):
+def test_refusal_of_a_proxy_is_not_retried(monkeypatch, status, login, words):
     with proxy(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()) as (port, seen):
         monkeypatch.setenv("HTTPS_PROXY", f"http://{login}127.0.0.1:{port}")
         message = setup_error("https://openrouter.ai")
@@ -247,7 +247,7 @@ def test_proxy_that_refuses_is_asked_once(monkeypatch, status, login, words):
 @pytest.mark.parametrize(
     "status", ["429 Too Many Requests", "502 Bad Gateway", "503 Service Unavailable", "504 Timeout"]
 )
-def test_proxy_that_cannot_connect_now_is_tried_again(monkeypatch, status):
+def test_temporary_failure_of_a_proxy_is_retried(monkeypatch, status):
     with proxy(f"HTTP/1.1 {status}\r\n\r\n".encode()) as (port, seen):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         with pytest.raises(NoConnectionError, match=r"the proxy could not connect to openrouter\.ai") as caught:
@@ -267,20 +267,20 @@ def test_proxy_url_that_cannot_be_read_is_named_without_its_password(monkeypatch
     assert "geheim" not in message
 
 
-def test_https_proxy_that_speaks_http_is_said(monkeypatch):
+def test_https_proxy_that_speaks_http_is_detected(monkeypatch):
     with proxy(b"HTTP/1.1 400 Bad Request\r\n\r\n") as (port, _):
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{port}")
         assert f"the proxy 127.0.0.1:{port} does not speak https" in setup_error("https://openrouter.ai")
 
 
 @pytest.mark.parametrize("answer", [b"\x05\xff", b"SSH-2.0-x\r\n"])
-def test_proxy_that_is_not_an_http_proxy_is_said(monkeypatch, answer):
+def test_proxy_that_does_not_speak_http_is_detected(monkeypatch, answer):
     with proxy(answer) as (port, _):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         assert f"the proxy 127.0.0.1:{port} does not speak HTTP" in setup_error("https://openrouter.ai")
 
 
-def test_http_proxy_that_speaks_https_is_said(sims, monkeypatch):
+def test_http_proxy_that_speaks_https_is_detected(sims, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{sims['valid'].port}")
     assert "speaks https. Use https:// in HTTPS_PROXY" in setup_error("https://openrouter.ai")
 
@@ -309,14 +309,14 @@ def test_exempt_host_is_reached_without_the_proxy(monkeypatch, exempt):
         ask("https://openrouter.invalid")
 
 
-def test_certificate_of_a_proxy_is_told_from_that_of_the_host(sims, monkeypatch):
+def test_certificate_error_names_the_proxy_or_the_host(sims, monkeypatch):
     sim = sims["expired"]
     monkeypatch.setenv("HTTPS_PROXY", f"https://localhost:{sim.port}")
     monkeypatch.setenv("SSL_CERT_FILE", str(sim.ca_file))
     assert f"certificate of the proxy localhost:{sim.port} has expired" in setup_error("https://openrouter.ai")
 
 
-def test_socks_without_pysocks_says_what_to_install(monkeypatch):
+def test_socks_without_pysocks_names_the_package_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "socks", None)
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     assert "SOCKS proxies" in setup_error("https://openrouter.ai")
@@ -333,7 +333,7 @@ def test_socks_without_pysocks_says_what_to_install(monkeypatch):
         ("0x05: Connection refused", NoConnectionError, "no connection to openrouter.ai (connection refused)"),
     ],
 )
-def test_socks_failures_are_told_apart(monkeypatch, said, kind, words):
+def test_socks_failures_have_their_own_messages(monkeypatch, said, kind, words):
     """A stand-in for PySocks, which need not be installed; the texts are its."""
 
     class Connection(HTTPSConnection):

@@ -118,7 +118,7 @@ def simulate(
     ("rate", "burst", "number"),
     [(200, 200, 2000), (200, 40, 2000), (200, 20, 2000), (200, 40, 6000), (1000, 100, 6000)],
 )
-def test_unknown_limit_is_used_to_the_full_with_few_refusals(rate, burst, number, told, seed):
+def test_unknown_limit_is_fully_used_with_few_refusals(rate, burst, number, told, seed):
     limiter = Bucket(rate, burst)
     seconds, refused, _ = simulate(limiter, number, told=told, seed=seed)
     assert seconds < 1.06 * limiter.ideal(number)
@@ -127,7 +127,7 @@ def test_unknown_limit_is_used_to_the_full_with_few_refusals(rate, burst, number
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("latency", [0.005, 0.02, 0.05, 0.1])
-def test_slow_answers_cost_more_refusals_but_hardly_time(latency, seed):
+def test_slow_responses_cost_more_refusals_but_little_time(latency, seed):
     limiter = Bucket(200, 40)
     seconds, refused, _ = simulate(limiter, 2000, workers=32, latency=latency, seed=seed)
     assert seconds < 1.08 * limiter.ideal(2000)
@@ -135,7 +135,7 @@ def test_slow_answers_cost_more_refusals_but_hardly_time(latency, seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_refusals_of_a_limit_are_not_taken_for_chance_for_ever(seed):
+def test_refusals_of_a_limit_do_not_count_as_random_permanently(seed):
     # Once the rate is thought too high, refusals just below it look like chance, and chance raises the rate.
     _, first, _ = simulate(Bucket(200, 40), 1000, workers=32, latency=0.02, seed=seed)
     _, all_of_them, _ = simulate(Bucket(200, 40), 6000, workers=32, latency=0.02, seed=seed)
@@ -154,7 +154,7 @@ def test_a_limit_that_changes_is_found_again(before, after, most, seed):
 
 @pytest.mark.parametrize("jitter", [0.0, 0.01, 0.2])
 @pytest.mark.parametrize("workers", [28, 32, 40])
-def test_a_limit_just_below_the_workers_speed_is_not_taken_for_chance(workers, jitter):
+def test_limit_just_below_the_workers_speed_does_not_count_as_random(workers, jitter):
     limiter = Bucket(200, 40)
     seconds, refused, _ = simulate(limiter, 2000, workers=workers, latency=0.12, jitter=jitter)
     assert seconds < 1.2 * limiter.ideal(2000)
@@ -163,7 +163,7 @@ def test_a_limit_just_below_the_workers_speed_is_not_taken_for_chance(workers, j
 
 @pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize("limiter", [Window(200, 1.0), Window(600, 10.0)], ids=["a second", "ten seconds"])
-def test_limits_by_window_are_met_too(limiter, told):
+def test_limit_per_window_is_kept(limiter, told):
     seconds, refused, _ = simulate(limiter, 2000, told=told)
     assert seconds < 1.2 * limiter.ideal(2000)
     assert refused < 0.05 * 2000
@@ -172,7 +172,7 @@ def test_limits_by_window_are_met_too(limiter, told):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize("latency", [0.02, 0.05])
-def test_what_is_on_its_way_when_a_window_is_used_up_is_lost_once_not_in_every_window(latency, told, seed):
+def test_requests_in_flight_at_the_end_of_a_window_are_refused_in_the_first_window_only(latency, told, seed):
     limiter = Window(200, 1.0)
     seconds, refused, _ = simulate(limiter, 2000, workers=32, latency=latency, told=told, seed=seed)
     assert seconds < 1.3 * limiter.ideal(2000)
@@ -187,13 +187,13 @@ def test_slow_limit_is_not_hammered():
 
 
 @pytest.mark.parametrize(("chance", "most"), [(0.03, 6.0), (0.10, 12.0), (0.23, 25.0)])
-def test_refusals_by_chance_do_not_grind_to_a_halt(chance, most):
+def test_random_refusals_do_not_stop_a_fetch(chance, most):
     seconds, _, _ = simulate(Bucket(1e9, 1e9), 2000, chance=chance)
     assert seconds < most
 
 
 @pytest.mark.parametrize(("chance", "usual", "most"), [(0.03, 1.15, 1.5), (0.10, 1.35, 2.2)])
-def test_a_limit_is_used_although_some_refusals_are_chance(chance, usual, most):
+def test_limit_is_used_despite_random_refusals(chance, usual, most):
     times = []
     for seed in range(12):
         limiter = Bucket(200, 40)
@@ -204,13 +204,13 @@ def test_a_limit_is_used_although_some_refusals_are_chance(chance, usual, most):
     assert max(times) < most
 
 
-def test_without_refusals_nothing_is_held_back():
+def test_without_refusals_no_request_waits():
     seconds, refused, sent = simulate(Bucket(1e9, 1e9), 2000, cpu=0.001)
     assert (refused, sent) == (0, 2000)
     assert seconds == pytest.approx(2.0, rel=0.01)
 
 
-def test_what_was_learnt_stays_for_the_next_call():
+def test_learnt_state_is_kept_for_the_next_call():
     clock = ManualClock()
     adaptive = AdaptiveRateLimiter(clock)
     assert adaptive.pace is None
@@ -240,21 +240,21 @@ def test_a_pause_does_not_raise_the_pace():
     assert adaptive.pace == pytest.approx(before, rel=0.01)
 
 
-def test_single_refusals_close_nothing():
+def test_single_refusals_do_not_close_the_limiter():
     adaptive = AdaptiveRateLimiter()
     for sent_at in range(1000):
         (adaptive.refused if sent_at % 20 == 0 else adaptive.accepted)(float(sent_at))
     assert adaptive.pace is None
 
 
-def test_waiting_ends_when_told_to_stop():
+def test_waiting_ends_at_a_stop():
     adaptive = AdaptiveRateLimiter(ManualClock())
     for _ in range(8):
         adaptive.refused(sent_at=0.0)
     assert adaptive.admit(lambda: True) is None
 
 
-def test_a_gate_that_nobody_asked_for_an_hour_says_nothing_of_a_window():
+def test_idle_hour_is_not_measured_as_a_window():
     clock = ManualClock(1000.0)
     adaptive = AdaptiveRateLimiter(clock)
     for _ in range(200):
@@ -288,7 +288,7 @@ def test_limit_that_answers_503_is_found(rate, burst, latency, workers, seed):
 
 
 @pytest.mark.parametrize(("chance", "most"), [(0.03, 1.6), (0.10, 1.8), (0.23, 2.5)])
-def test_503s_by_chance_do_not_collapse_the_pace(chance, most):
+def test_random_503s_do_not_collapse_the_pace(chance, most):
     # Half of the additional time is the wait of the last ids that were refused.
     usual, _, _ = simulate(Bucket(1e9, 1e9), 2500, workers=16, latency=0.02)
     for seed in range(3):

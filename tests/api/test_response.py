@@ -42,7 +42,7 @@ def test_success_gives_the_data_object():
         (b'{"data": {"b": NaN, "a": "\\ud83d"}}', "\ufffd"),
     ],
 )
-def test_what_most_readers_take_for_json_is_read(wire, value):
+def test_json_extensions_of_most_parsers_are_accepted(wire, value):
     assert answer(200, wire, path="/other")["a"] == value
 
 

@@ -27,7 +27,7 @@ def test_nothing_is_given_up_while_a_server_is_away_for_half_a_minute():
 
 
 @pytest.mark.parametrize("told", [0, 0.01, 1])
-def test_who_says_again_and_again_that_it_takes_a_moment_is_not_believed(told):
+def test_short_retry_after_does_not_prevent_backoff(told):
     assert all(waited(transient(told)) >= 30 for _ in range(100))
 
 
@@ -37,7 +37,7 @@ def test_wait_that_the_server_asks_for_is_obeyed_in_full():
     assert 120 <= retry.next_wait(transient(120), attempt=1, elapsed=0) <= 120.1
 
 
-def test_wait_that_is_longer_than_the_patience_is_not_begun():
+def test_wait_longer_than_max_elapsed_is_not_started():
     assert Retry(max_elapsed=300).next_wait(transient(3600), attempt=1, elapsed=0) is None
     assert Retry(max_elapsed=300).next_wait(transient(120), attempt=2, elapsed=200) is None
 
@@ -59,7 +59,7 @@ def test_single_request_without_a_connection_gives_up_within_ten_seconds():
     assert Retry(max_offline=60).for_one_request().max_offline == 60
 
 
-def test_each_retry_is_told_before_its_wait():
+def test_on_retry_is_called_before_each_wait():
     told = []
     retry = Retry(attempts=3, on_retry=lambda error, wait: told.append((str(error), wait)))
     wait = retry.next_wait(transient(), attempt=1, elapsed=0)
@@ -89,17 +89,17 @@ def test_gives_up_after_the_attempts():
     assert Retry(attempts=1).next_wait(transient(), attempt=1, elapsed=0) is None
 
 
-def test_gives_up_rather_than_wait_past_the_time():
+def test_gives_up_instead_of_waiting_past_max_elapsed():
     retry = Retry(attempts=100, max_elapsed=10)
     assert retry.next_wait(transient(5), attempt=1, elapsed=4) is not None
     assert retry.next_wait(transient(5), attempt=1, elapsed=5.5) is None
 
 
-def test_what_is_not_transient_is_not_tried_again():
+def test_permanent_error_is_not_retried():
     assert Retry().next_wait(NotFoundError("HTTP 404", status=404), attempt=1, elapsed=0) is None
 
 
-def test_call_sleeps_between_tries_and_raises_the_last_error():
+def test_call_sleeps_between_attempts_and_raises_the_last_error():
     slept, calls = [], []
 
     def request():
@@ -129,6 +129,6 @@ def test_call_returns_the_first_success_and_does_not_catch_other_errors():
 @pytest.mark.parametrize(
     "bad", [{"attempts": 0}, {"max_elapsed": -1}, {"first_wait": float("nan")}, {"max_wait": -1}, {"max_offline": -1}]
 )
-def test_bounds_that_make_no_sense_are_refused(bad):
+def test_invalid_limits_are_rejected(bad):
     with pytest.raises(ConfigError):
         Retry(**bad)

@@ -103,7 +103,7 @@ def test_every_framing_of_a_body_is_read(answer):
     ],
     ids=["cut", "cut chunked", "no body", "bad gzip", "closed", "no HTTP"],
 )
-def test_no_whole_answer_is_a_retryable_network_error_of_that_id(answer):
+def test_incomplete_response_is_a_retryable_network_error_with_the_id(answer):
     with pytest.raises(NetworkError) as caught:
         ask(answer)
     assert caught.value.retryable
@@ -111,7 +111,7 @@ def test_no_whole_answer_is_a_retryable_network_error_of_that_id(answer):
     assert ID in str(caught.value)
 
 
-def test_second_try_gets_what_the_first_did_not():
+def test_retry_returns_the_record():
     good = head(f"Content-Length: {len(BODY)}", "Connection: close") + BODY
     record, seen = ask(
         b"", head("Content-Length: 3", status="502 Bad Gateway") + b"<h>", good, retry=Retry(first_wait=0)
@@ -120,7 +120,7 @@ def test_second_try_gets_what_the_first_did_not():
     assert len(seen) == 3
 
 
-def test_request_says_who_asks_and_carries_the_key_once():
+def test_request_has_the_user_agent_and_the_key_once():
     _, (request,) = ask(head(f"Content-Length: {len(BODY)}") + BODY)
     assert request.startswith(f"GET /api/v1/generation?id={ID} HTTP/1.1\r\n".encode())
     assert request.lower().count(b"authorization") == 1
@@ -129,7 +129,7 @@ def test_request_says_who_asks_and_carries_the_key_once():
     assert b"cookie" not in request.lower()
 
 
-def test_connection_is_used_again_and_cookies_are_not_kept():
+def test_connection_is_reused_and_cookies_are_not_kept():
     good = head(f"Content-Length: {len(BODY)}", "Set-Cookie: spy=1") + BODY
     with answering(good, good, keep=True) as (url, seen), Client(KEY, base_url=url, timeout=2) as client:
         client.generation(ID)
@@ -147,13 +147,13 @@ def test_redirect_is_not_followed_so_the_key_stays(status):
         assert visitors == []
 
 
-def test_huge_answer_is_not_read_to_its_end():
+def test_huge_response_is_not_read_to_its_end():
     bomb = gzip.compress(b'{"data": "' + b"0" * (64 << 20))
     with pytest.raises(NetworkError, match="longer than 16 MiB"):
         ask(head(f"Content-Length: {len(bomb)}", "Content-Encoding: gzip") + bomb)
 
 
-def test_server_that_accepts_and_never_answers_is_given_up():
+def test_server_that_never_responds_times_out():
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}"
         with (
@@ -200,7 +200,7 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("where", ENDLESS)
-def test_answer_that_drips_for_ever_is_given_up_wherever_it_drips(where):
+def test_endless_slow_response_times_out_in_every_part(where):
     with (
         dripping(ENDLESS[where]) as url,
         Client(KEY, base_url=url, retry=ONCE, timeout=(0.1, 0.2)) as client,
@@ -210,7 +210,7 @@ def test_answer_that_drips_for_ever_is_given_up_wherever_it_drips(where):
     assert caught.value.retryable
 
 
-def test_deadline_of_one_answer_does_not_reach_into_the_next():
+def test_deadline_of_a_response_does_not_affect_the_next():
     good = head(f"Content-Length: {len(BODY)}") + BODY
     with answering(good, good, keep=True) as (url, _), Client(KEY, base_url=url, timeout=1) as client:
         client.generation(ID)
@@ -218,7 +218,7 @@ def test_deadline_of_one_answer_does_not_reach_into_the_next():
         assert client.generation(ID)["total_cost"] == 0.5
 
 
-def test_nobody_listening_is_said_in_words():
+def test_refused_connection_has_a_plain_message():
     with socket.create_server(("127.0.0.1", 0)) as gone:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}"
     with Client(KEY, base_url=url, retry=ONCE) as client, pytest.raises(NetworkError, match="connection refused"):
@@ -271,13 +271,13 @@ def test_refused_connection_leaves_the_key_in_no_variable_of_a_traceback():
 
 # urllib3 leaves the socket of such an answer to the garbage collector.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_answer_that_contradicts_itself_is_said_in_words():
+def test_contradictory_headers_have_a_plain_message():
     with pytest.raises(NetworkError, match="contradict each other"):
         ask(head("Content-Length: 5, 6") + BODY)
     gc.collect()  # urllib3 leaves the socket of such an answer to the garbage collector
 
 
-def test_error_says_nothing_about_the_library_below():
+def test_error_does_not_mention_the_http_library():
     with pytest.raises(ApiError) as caught:
         ask(b"")
     for word in ("urllib3", "0x", "HTTPConnectionPool", "requests."):

@@ -121,7 +121,7 @@ def test_a_server_that_never_answers_well_costs_bounded_time_and_says_why(name):
         assert words in error, error
 
 
-def test_a_server_that_stops_in_mid_run_and_comes_back_gives_what_is_missing(tmp_path):
+def test_restarted_server_provides_the_missing_records(tmp_path):
     """First it stays away for longer than anybody waits, then a second run asks for the rest only."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -164,7 +164,7 @@ class JumpingClock(Clock):
 
 
 @pytest.mark.parametrize("hours", [-30, -2, 2, 30])
-def test_a_clock_that_jumps_changes_no_wait_no_status_and_no_time(hours, tmp_path):
+def test_jump_of_the_clock_affects_no_wait_status_or_time(hours, tmp_path):
     clock = JumpingClock(hours)
     faults = Faults(rate=0.3, kinds=["429", "429-date", "429-reset", "503", "reset"], retry_after_s=0, seed=2)
     with SimServer(200, faults=faults) as sim:

@@ -426,7 +426,7 @@ def test_id_that_is_always_refused_is_given_up_as_early_as_before():
     assert ended < 70
 
 
-def test_faults_by_chance_do_not_slow_a_fetch_down():
+def test_random_faults_do_not_slow_a_fetch_down():
     ids = [f"gen-1780000000-{number:020d}" for number in range(2500)]
     with World(3) as world:
         scripts = {one: ([("503", None)] * (number % 10 == 7), "ok", 0.02) for number, one in enumerate(ids)}

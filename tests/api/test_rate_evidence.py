@@ -16,20 +16,20 @@ def closed(since, *probes):
     return window
 
 
-def test_what_was_accepted_over_the_whole_time_is_the_rate():
+def test_rate_is_what_was_accepted_over_the_window():
     assert closed(100.3, 100.4, 100.6, 100.9).reopen(101.1, answer_s=0.01, random_share=0.0) == pytest.approx(199 / 1.0)
 
 
-def test_a_bucket_that_opens_at_the_next_look_is_no_window():
+def test_bucket_that_reopens_at_the_next_probe_is_not_a_window():
     assert closed(100.3).reopen(100.36, answer_s=0.01, random_share=0.0) is None
     assert closed(100.3, 100.33).reopen(100.43, answer_s=0.01, random_share=0.0) is None
 
 
-def test_answers_on_their_way_may_keep_a_bucket_empty():
+def test_requests_in_flight_may_keep_a_bucket_empty():
     assert closed(100.3, 100.35, 100.39).reopen(100.85, answer_s=0.2, random_share=0.0) is None
 
 
-def test_refused_probes_may_be_chance():
+def test_refused_probes_may_be_random():
     probes = 100.4, 100.6, 100.9
     assert closed(100.3, *probes).reopen(101.1, answer_s=0.01, random_share=0.2) == pytest.approx(199 / 1.0)
     assert closed(100.3, *probes).reopen(101.1, answer_s=0.01, random_share=0.23) is None
@@ -40,7 +40,7 @@ def test_refused_probes_may_be_chance():
     )
 
 
-def test_a_short_pause_after_long_work_says_nothing():
+def test_short_pause_after_long_work_is_not_a_window():
     assert closed(109.0, 109.1, 109.2).reopen(109.4, answer_s=0.01, random_share=0.0) is None
 
 
