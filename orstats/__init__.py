@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
     from orstats.reports.coverage import coverage
     from orstats.reports.failures import failures_by
+    from orstats.reports.sessions import sessions
     from orstats.reports.what_if import what_if
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "read_ids",
     "reconcile",
     "record",
+    "sessions",
     "sim",
     "summary",
     "tokens_by",
@@ -113,6 +115,7 @@ _HOME: Final = {
     "read_ids": "orstats.ids.read",
     "reconcile": "orstats.account.reconcile",
     "record": "orstats.account.recorder",
+    "sessions": "orstats.reports.sessions",
     "summary": "orstats.frame.summary",
     "tokens_by": "orstats.reports.cost_tokens_latency",
     "unrecord": "orstats.account.recorder",
