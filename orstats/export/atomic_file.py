@@ -17,7 +17,7 @@ from orstats.errors import ExportError
 
 
 class Target:
-    """The file to write. A link is followed, so that it is the file behind it that is replaced."""
+    """The file to write. Links are followed, so that the file they point to is replaced."""
 
     def __init__(self, path: str, endings: Sequence[str]) -> None:
         self.path = path
@@ -37,7 +37,7 @@ class Target:
             raise ExportError(f"{path} is not an ordinary file.", path=path)
 
     def check(self) -> None:
-        """Find out whether the file can be written."""
+        """Check that the file can be written."""
         with self._errors():
             temporary = self._real.with_name(f".{self._real.name[:200]}.{secrets.token_hex(4)}.tmp")
             temporary.touch(exist_ok=False)
@@ -46,7 +46,7 @@ class Target:
                 self._real.open("r+b").close()  # fails as well where another program has it open, as Excel on Windows
 
     def replace(self, produce: Callable[[IO[bytes]], Any]) -> None:
-        """Write the file by a function, and put it in the place of the old one."""
+        """Write the file with a function, and replace the old one."""
         self.check()
         with self._errors(), atomic_write(self._real) as file:
             produce(file)

@@ -74,7 +74,7 @@ def cell_texts(column: pd.Series[Any], *, safe: bool, decimal: str = ".") -> pa.
         return pc.replace_substring(_decimals(array), ".", decimal)
     if pa.types.is_timestamp(kind):
         return iso_times(array)
-    return array.cast(_TEXT)  # whole numbers, flags, and columns that are all missing
+    return array.cast(_TEXT)  # integers, flags, and columns without values
 
 
 def safe_text(text: pa.Array) -> pa.Array:

@@ -57,11 +57,11 @@ def table(headers: Sequence[Header], rows: Sequence[Sequence[str]], foot: Sequen
     """Return a table of cells, which are HTML; the first cell of a row is its header."""
 
     def html_row(cells: Sequence[str]) -> str:
-        made = [
+        parts = [
             f'<th scope="row">{cell}</th>' if at == 0 else f"<td{_class(headers[at])}>{cell}</td>"
             for at, cell in enumerate(cells)
         ]
-        return f"<tr>{''.join(made)}</tr>"
+        return f"<tr>{''.join(parts)}</tr>"
 
     head = "".join(f'<th scope="col"{_class(header)}>{escape(header.text)}</th>' for header in headers)
     body = "\n".join(html_row(row) for row in rows)
@@ -81,12 +81,12 @@ def note(text: str) -> str:
 
 def cards(figures: Sequence[tuple[str, str, str]]) -> str:
     """Return headline figures: the label, the figure, and a note about it."""
-    made = [
+    parts = [
         f'<div class="card"><dt>{escape(label)}</dt><dd class="big">{escape(figure)}</dd>'
         f'<dd class="more">{escape(more)}</dd></div>'
         for label, figure, more in figures
     ]
-    return f'<dl class="cards">{"".join(made)}</dl>'
+    return f'<dl class="cards">{"".join(parts)}</dl>'
 
 
 def definitions(entries: Sequence[tuple[str, str]]) -> str:

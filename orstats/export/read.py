@@ -263,7 +263,7 @@ def _share(text: str | None, mark: str) -> str | None:
     try:
         return f"{Decimal(text[:-1].replace(mark, '.')) / 100:f}".replace(".", mark)
     except ArithmeticError:
-        return text  # casting refuses it, and says where it is
+        return text  # casting raises an error that names it
 
 
 def _known(header: Iterable[Any]) -> set[str]:
@@ -297,7 +297,7 @@ def _names(header: Sequence[Any], name: str) -> list[str]:
 
 
 def _unlike(lines: Sequence[str], name: str) -> str:
-    """Say what a text without generations looks like."""
+    """Describe a text without generations."""
     head = next((line for line in lines if line.strip()), "").strip()[:80]
     cells = {_clean(one) for delimiter in _DELIMITERS for one in next(csv.reader([lines[0]], delimiter=delimiter), [])}
     if "generations" in cells:

@@ -74,14 +74,14 @@ def stacked_dollars(over_time: Timeline, about: str) -> str:
 
 
 def _rules(top: float, step: float, inner: float) -> Sequence[str]:
-    made = []
+    lines = []
     for number in range(round(top / step) + 1):
         y = _TOP + inner * (1 - number * step / top)
-        made.append(
+        lines.append(
             f'<line class="rule" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
             f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{usd_tick(number * step, top)}</text>'
         )
-    return made
+    return lines
 
 
 def _scale(largest: float) -> tuple[float, float]:

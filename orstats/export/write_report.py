@@ -1,4 +1,4 @@
-"""Reports as files that carry their coverage: Excel, Markdown and JSON for people, and CSV, Parquet, JSON Lines."""
+"""Reports as files with their coverage: Excel, Markdown and JSON for people; CSV, Parquet and JSON Lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from orstats.text.sanitize import display_text
 ENDINGS: Final = (".csv", ".csv.gz", ".parquet", ".jsonl", ".ndjson", ".xlsx", ".md", ".json")
 
 _JSON: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-# What Markdown, or GitHub's kind of it, would not take for plain text.
+# Characters with a meaning in Markdown or in GitHub's dialect of it.
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]#|~$@!(){}])")
 _ADDRESS: Final = re.compile(r"(?i)(?<=http)(s?):|(?<=www)\.")
 
@@ -36,33 +36,33 @@ def write_report(report: pd.DataFrame, path: str | os.PathLike[str], *, dialect:
 
     Parameters
     ----------
-    report
-        From :func:`orstats.cost_by`, ``tokens_by``, ``latency_by`` or ``failures_by`` of a pandas frame; or any
-        other, such as that of :func:`orstats.fetch`. One without ``.attrs["coverage"]`` is written without it, but
-        for the workbook of a fetched frame.
-    path
+    report : pandas.DataFrame
+        From :func:`orstats.cost_by`, ``tokens_by``, ``latency_by`` or ``failures_by``, or any other, such as from
+        :func:`orstats.fetch`. Without ``.attrs["coverage"]`` the coverage is omitted, except that the workbook of
+        fetched rows computes it.
+    path : str or os.PathLike
         The ending decides:
 
         - ``.csv``, ``.csv.gz``, ``.parquet``, ``.jsonl`` or ``.ndjson``: as :func:`orstats.write_csv`, with the
           coverage in columns ``coverage_asked``, ``coverage_ok`` … at the end, the same in each row. An empty report
-          has one row then, with nothing but its coverage. The coverage of a report over time names the time zone of
-          its periods (``coverage_tz``), here and in the other formats.
-        - ``.xlsx``: a workbook for people, with headings such as ``Cost (USD)``, formats, filter and frozen header.
-          Below an empty row come the totals of what the filter shows, and what they exclude. Text is text, never a
-          formula, and times are in UTC. The sheet ``coverage`` also names the source, the time range and when it was
-          written. :func:`orstats.read` reads the workbook of a frame. Needs ``orstats[excel]``.
-        - ``.md``: a table for people, amounts rounded, and the coverage below. Untrusted text is escaped.
+          then has one row, with only its coverage. The coverage of a report over time includes the time zone of its
+          periods (``coverage_tz``), here and in the other formats.
+        - ``.xlsx``: a workbook with headings such as ``Cost (USD)``, formatted numbers, a filter and a frozen header.
+          Below an empty row are the totals of the filtered rows, with a note on what they exclude. Text stays text,
+          never a formula, and times are in UTC. The sheet ``coverage`` also has the source, the time range and the
+          time of writing. :func:`orstats.read` reads workbooks of fetched rows. Needs ``orstats[excel]``.
+        - ``.md``: a table with formatted numbers, and the coverage below. Untrusted text is escaped.
         - ``.json``: an object with ``report``, a list of rows, and ``coverage``.
 
-    dialect
-        CSV only, as for :func:`orstats.write_csv`: ``"excel"`` or ``"excel-eu"``.
+    dialect : {"plain", "excel", "excel-eu"}
+        CSV only, as for :func:`orstats.write_csv`.
 
     Raises
     ------
     ConfigError
-        Not a pandas frame, or an unknown dialect.
+        Not a pandas DataFrame, or an unknown dialect.
     ExportError
-        Unknown ending, or the file cannot be written; an existing one is then unchanged.
+        Unknown ending, or the file cannot be written; an existing one is left unchanged.
     MissingExtraError
         XlsxWriter is not installed.
 
@@ -134,10 +134,9 @@ def _plain(text: str) -> str:
 def _with_coverage(report: pd.DataFrame, coverage: Mapping[str, Any]) -> pd.DataFrame:
     if not coverage:
         return report
-    whole = report
     if report.empty:
         index = [[None]] * report.index.nlevels
         labels = pd.MultiIndex.from_arrays(index) if report.index.nlevels > 1 else pd.Index(index[0], dtype=object)
-        whole = report.reindex(labels).rename_axis(report.index.names)
+        report = report.reindex(labels).rename_axis(report.index.names)
     numbers = {f"coverage_{name}": math.nan if value is None else value for name, value in coverage.items()}
-    return whole.assign(**numbers)
+    return report.assign(**numbers)

@@ -12,7 +12,7 @@ _MINUTE_MS: Final = 60_000.0
 
 
 def is_present(value: Any) -> bool:
-    """Whether a cell of a frame has a value.
+    """Whether a value is not missing.
 
     >>> is_present(0), is_present(None), is_present(float("nan")), is_present("nan")
     (True, False, False, True)
@@ -43,7 +43,7 @@ def usd(value: Any, places: int | None = None) -> str:
 
 
 def usd_places(total: Any) -> int:
-    """Choose how many digits after the point suit amounts that make up a total.
+    """Return the number of decimals for the amounts that make up a total.
 
     >>> usd_places(12345.6), usd_places(5.2), usd_places(0.012), usd_places(4e-6)
     (2, 4, 6, 9)
@@ -56,7 +56,7 @@ def usd_places(total: Any) -> int:
 
 
 def usd_amounts(values: Iterable[Any], missing: str = "unknown") -> list[str]:
-    """Write the amounts of a column with one number of places, which the largest of them decides.
+    """Write the amounts of a column with the same number of decimals, as suits the largest.
 
     >>> usd_amounts([1.5, 0.25, 4.2e-07, 0, None])
     ['$1.5000', '$0.2500', '<$0.0001', '$0.0000', 'unknown']
@@ -87,10 +87,9 @@ def tokens_per_second(value: Any, missing: str = "?") -> str:
 
 
 def cost_parts(totals: Mapping[Any, Any], places: int) -> str:
-    """Say who charged what, from the values of a summary.
+    """Describe who charged what, from the values of a summary.
 
-    Fees for calls with your own keys are charged to credits, so that this part is larger than the cost of the calls
-    whose ``cost_basis`` is credits.
+    Fees for calls with your own keys are charged to credits, so this part exceeds the cost of calls paid by credits.
 
     >>> cost_parts({"charged_usd": 5.0, "byok_fee_usd": 0.25, "byok_usd": 2.0}, 2)
     '$5.00 from credits ($0.25 of it fees for calls with your own keys), $2.00 charged by providers to your own keys'
@@ -102,7 +101,7 @@ def cost_parts(totals: Mapping[Any, Any], places: int) -> str:
 
 
 def count(value: Any) -> str:
-    """Write a whole number with thousands separated.
+    """Write an integer with thousands separators.
 
     >>> count(1234567), count(None)
     ('1,234,567', '?')
@@ -122,7 +121,7 @@ def tokens(value: Any) -> str:
 
 
 def duration(value: Any) -> str:
-    """Write a time in the unit that reads best, with three digits.
+    """Write milliseconds in the unit that fits, with three digits.
 
     >>> duration(727.4), duration(1812), duration(33_812), duration(125_000), duration(None)
     ('727 ms', '1.81 s', '33.8 s', '2 min 5 s', '?')
@@ -139,7 +138,7 @@ def duration(value: Any) -> str:
 
 
 def durations(values: Iterable[Any], missing: str = "?", *, seconds: bool | None = None) -> list[str]:
-    """Write the times of a column, from milliseconds, in one unit and with one number of places.
+    """Write the milliseconds of a column in one unit, with the same number of decimals.
 
     >>> durations([4, 727.4, None]), durations([4, 1812, 33_812])
     (['4 ms', '727 ms', '?'], ['0.004 s', '1.812 s', '33.812 s'])
@@ -151,7 +150,7 @@ def durations(values: Iterable[Any], missing: str = "?", *, seconds: bool | None
 
 
 def in_seconds(values: Iterable[Any]) -> bool:
-    """Say whether milliseconds are better read as seconds.
+    """Whether some of these milliseconds are better read as seconds.
 
     >>> in_seconds([4, 999]), in_seconds([4, 1000])
     (False, True)
@@ -160,7 +159,7 @@ def in_seconds(values: Iterable[Any]) -> bool:
 
 
 def percent(value: Any) -> str:
-    """Write a share of 0 to 1; nothing when it is missing.
+    """Write a share of 0 to 1; empty when it is missing.
 
     >>> percent(0.3675), percent(0.00004), percent(0.99999), percent(0), percent(None)
     ('36.8%', '<0.1%', '>99.9%', '0%', '')
@@ -169,7 +168,7 @@ def percent(value: Any) -> str:
 
 
 def percents(values: Iterable[Any], missing: str = "?") -> list[str]:
-    """Write the shares of a column; 0 % means nothing, and 100 % all.
+    """Write the shares of a column; 0.0% and 100.0% are exact.
 
     >>> percents([0.3675, 0.00004, 0, 1, None])
     ['36.8%', '<0.1%', '0.0%', '100.0%', '?']
