@@ -37,7 +37,7 @@ _TRUE: Final = frozenset(
     )
 )
 _FALSE: Final = frozenset(("false", "f", "no", "n", "0", "0.0", "falsch", "nein", "faux", "non", "falso", "não"))
-# What programs write where a value is missing.
+# How programs write a missing value.
 _BLANK: Final = frozenset(("", "nan", "na", "n/a", "null", "none", "<na>", "nat", "\\n", "#n/a"))
 _EXPECTED: Final[Mapping[Kind, str]] = MappingProxyType(
     {
@@ -64,7 +64,7 @@ _DATE: Final = re.compile(
     r"(?:,?[T ]+(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?"
     r"\s*(?P<half>[AaPp])?\.?[Mm]?\.?)?"
 )
-# Numbers that stand for times: days since 1899-12-30, as spreadsheets count, then Unix s, ms, us and ns.
+# Numbers that are times: days since 1899-12-30, as in spreadsheets, then Unix s, ms, us and ns.
 _DAYS: Final = (20_000, 80_000)
 _EPOCHS: Final = ((1e8, 1e11, 1e6), (1e11, 1e14, 1e3), (1e14, 1e17, 1.0), (1e17, 1e20, 1e-3))
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -208,7 +208,7 @@ def cast(
 
 
 def _at_once(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray | None:  # noqa: PLR0911 - one for each kind
-    """Cast a whole column that Arrow can cast, or return None."""
+    """Cast a column with Arrow, or return None where it cannot."""
     have, wanted = values.type, arrow.TYPES[kind]
     if pa.types.is_null(have) or have == wanted:
         return values.cast(wanted)
@@ -236,7 +236,7 @@ def _wrong_value(field: Field, value: Any) -> ColumnError:
 
 
 def _reader(field: Field, values: Sequence[Any], decimal: DecimalMark | None) -> Callable[[Any], Any]:
-    """Return the function that reads one value of a column, or gives None."""
+    """Return the function that reads one value of a column; it returns None for invalid values."""
     match field.kind:
         case "text":
             return _text
@@ -257,14 +257,14 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))  # pandas makes floats of whole numbers beside missing ones
+        return str(int(value))  # pandas converts integers to floats where others are missing
     if isinstance(value, int | float | Decimal | np.number):
         return str(value)
     return coerce.text(value) if isinstance(value, str) else coerce.text(str(value))
 
 
 def _plain(value: Any) -> Any:
-    """Make lists of NumPy arrays, as Parquet readers give them."""
+    """Convert NumPy arrays, which Parquet readers return, to lists."""
     if isinstance(value, np.ndarray):
         return [_plain(one) for one in value.tolist()]
     if isinstance(value, dict):
@@ -280,7 +280,7 @@ def _flag(value: Any) -> bool | None:
 
 
 def decimal_mark(texts: Any) -> DecimalMark | None:
-    """Find the decimal mark of numbers in text; None if it cannot be determined.
+    """Find the decimal mark of numbers in text; None if it is ambiguous.
 
     Examples
     --------
@@ -292,7 +292,7 @@ def decimal_mark(texts: Any) -> DecimalMark | None:
         marks: list[DecimalMark] = ["." if mark == "." else "," for mark in written if mark in ".,"]
         if len(set(marks)) > 1:
             return marks[-1]
-        if len(marks) > 1:  # it comes several times: it separates thousands
+        if len(marks) > 1:  # repeated, so it separates thousands
             return "," if marks[0] == "." else "."
         if marks and (not _GROUPED.fullmatch(written) or written.lstrip("+-").startswith("0")):
             return marks[0]
@@ -342,7 +342,7 @@ def _epoch(number: float) -> int | None:
 
 
 def _local_time(written: str, day_first: bool | None) -> int | None:
-    """Read a time as spreadsheets write it in one country or another."""
+    """Read a time in one of the formats of spreadsheets."""
     match = _DATE.fullmatch(written)
     if match is None:
         return None
@@ -376,7 +376,7 @@ def _local_time(written: str, day_first: bool | None) -> int | None:
 
 
 def _day_first(texts: Sequence[str]) -> bool | None:
-    """Find out whether dates with slashes begin with the day; None if none of them shows it."""
+    """Find out whether dates with slashes begin with the day; None if it is ambiguous."""
     for one in texts:
         match = _DATE.fullmatch(one.strip())
         if match is not None and match["mark"] != "." and len(match["a"]) <= 2:  # noqa: PLR2004 - not a year

@@ -1,7 +1,6 @@
 r"""From JSON values to typed values. Pure, and never raises for a value.
 
-Whatever arrives, a value either becomes its declared kind exactly or is refused, so that the caller can keep it
-as it was sent:
+A value either becomes its declared kind exactly or is refused, so that the caller can keep it as it was sent:
 
 ========== =============================================================================================
 kind       becomes
@@ -10,12 +9,12 @@ kind       becomes
 ``count``  an integer of 64 bits: ``3``, ``3.0``, ``"3"``, ``"3.0"``; not ``3.5``, not ``true``.
 ``flag``   ``true`` and ``false`` only; ``1`` and ``"true"`` are not flags.
 ``number`` a finite number or its text (one vendor fixture has ``total_cost`` as a string); not ``true``.
-``time``   ISO 8601 date and time, with an offset or ``Z`` (none: UTC), 0 to 9 fraction digits; what is
-           finer than a microsecond is cut off.
+``time``   ISO 8601 date and time, with an offset or ``Z`` (none: UTC), 0 to 9 fraction digits; finer
+           fractions than microseconds are truncated.
 ``json``   a list or an object, as compact JSON text.
 ========== =============================================================================================
 
-``null`` is missing for every kind, and so are NaN and the infinities where a number is expected.
+``null`` is missing for every kind, and so are NaN and infinity for numbers.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ import orjson
 from orstats.frame.schema import Kind
 from orstats.text.sanitize import valid_text
 
-#: What stands in ``extra`` for a value that no JSON writer can nest so deep.
+#: Replaces in ``extra`` a value that is nested too deep for JSON writers.
 TOO_DEEP: Final = "(nested too deep to keep)"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-# What Python's datetime can hold in UTC: an offset can push a time of the years 1 and 9999 out of them.
+# The range of Python's datetime in UTC, which the offset of a time in the years 1 and 9999 can leave.
 _FIRST: Final = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _LAST: Final = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _INT64: Final = 2**63
 
-# JSON's own grammar, so that "1_000", "٣", " 1" and "nan", which Python would read, are refused.
+# JSON's grammar, so that "1_000", "٣", " 1" and "nan", which Python would read, are refused.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,18}))(?:\.0+)?")
 _TIME = re.compile(
@@ -53,7 +52,7 @@ _TIME = re.compile(
 
 
 def text(value: object) -> str | None:
-    r"""Return a string that UTF-8 can hold, or None for any other value.
+    r"""Return a string that UTF-8 can encode, or None for anything but a string.
 
     Examples
     --------
@@ -66,7 +65,7 @@ def text(value: object) -> str | None:
 
 
 def count(value: object) -> int | None:
-    """Return a whole number of 64 bits, or None.
+    """Return an integer of 64 bits, or None.
 
     Examples
     --------
@@ -84,7 +83,7 @@ def count(value: object) -> int | None:
 
 
 def flag(value: object) -> bool | None:
-    """Return a boolean, or None for everything else.
+    """Return a boolean, or None for anything else.
 
     Examples
     --------
@@ -140,7 +139,7 @@ def moment(microseconds: int) -> datetime:
 
 
 def json_text(value: object, *, sort_keys: bool = False) -> str | None:
-    """Return compact JSON, or None for what is nested deeper than Python can follow.
+    """Return compact JSON, or None for a value that is nested too deep for Python.
 
     Examples
     --------
@@ -175,7 +174,7 @@ def object_text(fields: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Replace what JSON or UTF-8 cannot hold."""
+    """Replace what JSON or UTF-8 cannot encode."""
     if isinstance(value, str):
         return text(value)
     if isinstance(value, float):

@@ -15,11 +15,11 @@ from orstats.frame.validation import by_id, equals, require_pandas
 
 
 def combine(*frames: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Combine frames of overlapping fetches: one row for each id, the newest and best one.
+    """Combine frames of overlapping fetches into one row for each id: the best and newest.
 
-    A row that is ok wins over one that failed, then the one fetched later, then the one of the later frame. A column
-    that the frame of the winning row does not have is filled from the next best row, so that the keys and apps of an
-    Activity export stay beside the records of a fetch.
+    An ok row wins over a failed one, then the one fetched later, then the one in the later frame. A column that the
+    frame of the winning row does not have is filled from the next best row, so that the keys and apps of an Activity
+    export are kept next to the records of a fetch.
 
     Parameters
     ----------

@@ -95,7 +95,7 @@ def _cost(record: Inputs) -> float | None:
 
 
 def _cost_basis(record: Inputs, cost: float | None) -> str:
-    """Say who was paid, or why the cost is 0: the first that holds."""
+    """Say who was paid, or why the cost is 0: the first that applies."""
     if cost is None:
         return "unknown"
     if record.is_byok:

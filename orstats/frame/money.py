@@ -1,6 +1,6 @@
-"""Sums of money as a decimal sum gives them: no binary noise, at most 12 decimals, equal on every engine.
+"""Decimal sums of money: no binary noise, at most 12 decimals, equal on every engine.
 
-An amount is split into whole millionths of a dollar and a whole remainder. Floats add whole numbers exactly and in
+An amount is split into whole millionths of a dollar and an integer remainder. Floats add whole numbers exactly and in
 any order, so a sum depends neither on the engine nor on the order of the rows.
 """
 
@@ -29,13 +29,13 @@ _EXACT: Final = 2.0**53
 
 
 def split(amount: nw.Expr) -> tuple[nw.Expr, nw.Expr]:
-    """Split amounts into whole millionths, and what remains in whole units of 1e-15."""
+    """Split amounts into whole millionths, and the remainder in whole units of 1e-15."""
     micro = (amount * 10.0**_MICRO).round()
     return micro, ((amount - _shift(micro, _MICRO)) * 10.0**_FEMTO).round()
 
 
 def join(micro: nw.Expr, femto: nw.Expr, most: int = PLACES) -> nw.Expr:
-    """Put both parts, or sums of them, together: the float nearest to the decimal, to as many places as it holds."""
+    """Join both parts, or sums of them: the float nearest to the decimal, with as many places as it has."""
     amount = _shift(micro, _MICRO)
     for places in range(_MICRO + 1, most + 1):
         units = micro * 10.0 ** (places - _MICRO) + _shift(femto, _FEMTO - places).round()
@@ -58,7 +58,7 @@ def _shift(units: nw.Expr, places: int) -> nw.Expr:
 
 
 def split_columns(frame: Frame, names: Sequence[str]) -> Frame:
-    """Add both parts of some columns, named as by :func:`parts_of`."""
+    """Add both parts of some columns, named by :func:`parts_of`."""
     if not frame.implementation.is_pandas():
         return frame.with_columns(
             **{part: expr for name in names for part, expr in zip(parts_of(name), split(nw.col(name)), strict=True)}
@@ -71,7 +71,7 @@ def split_columns(frame: Frame, names: Sequence[str]) -> Frame:
 
 
 def join_columns(frame: Frame, names: Sequence[str], most: int = PLACES) -> Frame:
-    """Put the sums of both parts of some columns together, under the columns' own names."""
+    """Join the sums of both parts of some columns, under the columns' own names."""
     pairs = {name: parts_of(name) for name in names}
     if frame.implementation.is_pandas():
         native = frame.to_native()
@@ -87,7 +87,7 @@ def join_columns(frame: Frame, names: Sequence[str], most: int = PLACES) -> Fram
 
 
 def round_columns(frame: Frame, names: Sequence[str], most: int = PLACES) -> Frame:
-    """Round amounts to so many decimals, or to as many as a float of their size holds.
+    """Round amounts to some decimals, or to as many as a float of their size has.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def _floats(column: pd.Series[Any]) -> _Floats:
     return column.to_numpy(dtype="float64", na_value=np.nan)
 
 
-# The same as `split` and `join`; narwhals would evaluate each of their many expressions on pandas anew.
+# The same as `split` and `join` in NumPy, because narwhals evaluates each of their many expressions separately.
 @np.errstate(all="ignore")  # amounts beyond any that are paid become infinite
 def _split_array(amounts: _Floats) -> tuple[_Floats, _Floats]:
     micro = np.round(amounts * 10.0**_MICRO)

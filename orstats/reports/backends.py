@@ -1,7 +1,7 @@
-"""The kinds of frames that reports read, and what they need of each: rows, near names, sums and percentiles.
+"""The engines that reports run on, and what they need of each: rows, sums and percentiles.
 
-Reports are written once, as narwhals expressions. Only what narwhals has no word for, or is much slower at, is
-written here for one engine.
+Reports are written once, as narwhals expressions. Only what narwhals cannot express, or is much slower at, is written
+here for one engine.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from orstats.frame import money
 from orstats.frame.cast import Frame, wrap_native
 from orstats.frame.validation import check_duplicates, check_names, warn_duplicates
 
-#: Counts beyond this are no counts of one generation; sums of them would overflow.
+#: Larger counts cannot be of one generation, and sums of them would overflow.
 _MOST: Final = 10**12
 
 
 def wrap(frame: Any) -> Frame:
-    """Take a frame of any of the engines."""
+    """Wrap a frame of any of the engines."""
     if isinstance(frame, pd.DataFrame) or type(frame).__module__.startswith("pyspark."):
-        check_names(frame.columns)  # columns of the others cannot have the same name
+        check_names(frame.columns)  # the others do not allow repeated names
     wrapped = nw.from_native(frame, pass_through=True)
     if isinstance(wrapped, nw.DataFrame | nw.LazyFrame):
         kind = wrapped.implementation
@@ -35,13 +35,13 @@ def wrap(frame: Any) -> Frame:
             warn_duplicates(wrapped)
             return wrapped
     raise ConfigError(
-        f"A report is made of a pandas or Polars frame, a DuckDB relation or a PySpark DataFrame, not of "
+        f"Reports take a pandas or Polars frame, a DuckDB relation or a PySpark DataFrame, not "
         f"{type(frame).__module__}.{type(frame).__qualname__}."
     )
 
 
 def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
-    """Make columns of the index, and number the rows: to keep a million names takes longer than a report."""
+    """Turn the index into columns, and number the rows: keeping a million ids takes longer than a report."""
     numbered = frame.copy(deep=False)
     numbered.index = pd.RangeIndex(len(frame))
     for level, name in enumerate(frame.index.names):
@@ -51,7 +51,7 @@ def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_plain_names(frame: Frame, names: Sequence[str]) -> tuple[Frame, list[str]]:
-    """Rename columns that Spark would take for fields of a struct; return the frame and the names that they have."""
+    """Rename columns that Spark would read as fields of a struct; return the frame and the columns' new names."""
     plain = list(names)
     if frame.implementation.is_pyspark() or frame.implementation.is_pyspark_connect():
         native: Any = frame.to_native()
@@ -64,7 +64,7 @@ def with_plain_names(frame: Frame, names: Sequence[str]) -> tuple[Frame, list[st
 
 
 def comparable(frame: Frame, name: str) -> nw.Expr:
-    """Return a column to group by: categories as text, so that every engine sorts them alike."""
+    """Return a column to group by: categories as text, so that every engine sorts them the same."""
     dtype = frame.collect_schema()[name]
     if not isinstance(dtype, nw.Categorical | nw.Enum):
         return nw.col(name)
@@ -83,23 +83,23 @@ def finite(name: str) -> nw.Expr:
 
 
 def non_negative(name: str) -> nw.Expr:
-    """Return a column of numbers, missing where they are not finite or below 0."""
+    """Return a column of numbers, missing where they are not finite or negative."""
     values = nw.col(name).cast(nw.Float64)
     return nw.when(values.is_finite() & (values >= 0)).then(values)
 
 
 def valid_count(name: str) -> nw.Expr:
-    """Return a column of counts, missing where they are none: below 0, or beyond a million million."""
+    """Return a column of counts, missing where they are negative or impossibly large."""
     return nw.when((nw.col(name) >= 0) & (nw.col(name) <= _MOST)).then(nw.col(name)).cast(nw.Int64)
 
 
 def as_flag(condition: nw.Expr) -> nw.Expr:
-    """Return 1 where a condition holds, else 0: also where it is not known."""
+    """Return 1 where a condition is true, and 0 where it is false or missing."""
     return condition.fill_null(value=False).cast(nw.Int64)
 
 
 def ratio(part: str | nw.Expr, of: str | nw.Expr, scale: float = 1.0) -> nw.Expr:
-    """Divide; missing where the divisor is missing or not above 0."""
+    """Divide; missing where the divisor is missing or not positive."""
     part, of = (nw.col(one) if isinstance(one, str) else one for one in (part, of))
     return nw.when(of > 0).then(part.cast(nw.Float64) / of.cast(nw.Float64) * scale)
 
@@ -112,7 +112,7 @@ def aggregate(
     percentiles: Mapping[str, Sequence[float]] = MappingProxyType({}),
     usd: Sequence[str] = (),
 ) -> Frame:
-    """Group rows; a missing key is a group, too."""
+    """Group rows and compute their aggregates; a missing key is a group, too."""
     if usd:
         parts = [part for name in usd for part in money.parts_of(name)]
         groups = aggregate(money.split_columns(frame, usd), keys, (*sums, *parts), counts, percentiles)
@@ -151,7 +151,7 @@ def percentile(name: str, at: float) -> str:
 def _pandas(
     frame: Any, keys: list[str], sums: list[str], counted: list[str], percentiles: Mapping[str, Sequence[float]]
 ) -> Frame:
-    """Do the same in pandas: all percentiles of a column by one sort, where narwhals sorts for each."""
+    """Aggregate in pandas: one sort for all percentiles of a column, where narwhals sorts for each."""
     groups = frame.groupby(keys, dropna=False, observed=True, sort=False)
     result = groups.size().rename("rows").to_frame()
     if sums:
@@ -172,7 +172,7 @@ def _duckdb(
     counted: list[str],
     percentiles: Mapping[str, Sequence[float]],
 ) -> Frame:
-    """Do the same in DuckDB, which else keeps the values of a column once for each percentile: gigabytes of them."""
+    """Aggregate in DuckDB, which would otherwise keep the values of a column once for each percentile."""
     relation: Any = frame.to_native()
     schema = frame.collect_schema()
     figures = ['count(*) AS "rows"']

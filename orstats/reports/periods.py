@@ -1,10 +1,9 @@
 """Hours, days, weeks, months, quarters and years on the clock of a time zone, for each engine.
 
-Two steps, because few periods come out of many rows. :func:`add_period` gives each row the wall-clock time at which its
-period starts, and :func:`localize_period` turns these into moments after grouping. Hours are moments from the
-beginning, as one of them comes twice when summer time ends. The offsets are those of
-:mod:`orstats.text.time_zones` in every engine, so neither an engine's own time zone data nor the time zone of its
-session has an influence.
+In two steps, as many rows have few periods: :func:`add_period` gives each row the wall-clock time at which its period
+starts, and :func:`localize_period` converts these to moments after grouping. Hours are moments from the start, as one
+of them occurs twice when summer time ends. Every engine uses the offsets of :mod:`orstats.text.time_zones`, so that
+its own time zone data and the time zone of its session do not matter.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _FREQS: Final[dict[str, Freq]] = {
     "q": "quarter",
     "y": "year",
 }
-#: The column of a report over time that names the hour, day, week, month, quarter or year.
+#: The column of a report over time: the start of the hour, day, week, month, quarter or year.
 PERIOD: Final = "period"
 _CREATED: Final = "created_at"
 _UTC: Final = "orstats_utc_us"
@@ -41,13 +40,13 @@ _LOCAL: Final = "orstats_local_us"
 _HOUR_US: Final = 3_600_000_000
 _DAY_US: Final = 24 * _HOUR_US
 _EPOCH_US: Final = "datetime64[us]"
-#: numpy's weeks start on the day of 1970-01-01, a Thursday.
+#: NumPy's weeks start on Thursdays, the weekday of 1970-01-01.
 _THURSDAY: Final = np.timedelta64(3, "D")
 _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 
 
 def freq_of(freq: str) -> Freq:
-    """Return the kind of period that a word or letter means.
+    """Return the unit that a word or letter stands for.
 
     Examples
     --------
@@ -70,7 +69,7 @@ def period_starts(utc: Times, freq: Freq, zone: str) -> Times:
     place = table.at(utc)
     local = utc + table.offsets[place]
     if freq == "hour":
-        # Where the clock is changed by half an hour, that is where the new offset begins.
+        # Where the clock changes by half an hour, an hour starts with the new offset.
         hours: Times = np.maximum(utc - (local - local.astype("datetime64[h]")), table.starts[place])
         return hours
     found: Any
@@ -91,7 +90,7 @@ def all_periods(started: Times, freq: Freq, zone: str) -> Times:
         return started
     first, last = started.min(), started.max()
     if freq == "hour":
-        # Clocks are changed at quarters of an hour at most.
+        # Clocks change at quarters of an hour at most.
         quarters = np.arange(first, last + np.timedelta64(2, "h"), np.timedelta64(15, "m"))
         hours = np.unique(period_starts(quarters, freq, zone))
         return hours[: np.searchsorted(hours, last) + 2]
@@ -104,9 +103,9 @@ def all_periods(started: Times, freq: Freq, zone: str) -> Times:
 
 
 def period_moments(started: Times, freq: Freq, zone: str) -> Times:
-    """Turn the results of :func:`period_starts` into times in UTC.
+    """Convert the results of :func:`period_starts` to UTC.
 
-    Where midnight is skipped the day starts when the clock jumps, and where it comes twice at the first.
+    Where midnight is skipped, the day starts when the clock jumps; where it occurs twice, at the first.
     """
     return started if freq == "hour" else offsets(zone).first_moment(started)
 
@@ -119,7 +118,9 @@ def add_period(frame: Frame, freq: Freq, zone: str) -> Frame:
     if kind.is_pandas():
         return wrap_native(native.assign(**{PERIOD: period_starts(utc_times(native[_CREATED]), freq, zone)}))
     if kind.is_duckdb() and str(native.types[native.columns.index(_CREATED)]) == "TIMESTAMPTZ_NS":
-        native = native.project(f"* REPLACE (CAST({_CREATED} AS TIMESTAMPTZ) AS {_CREATED})")  # narwhals knows no other
+        native = native.project(
+            f"* REPLACE (CAST({_CREATED} AS TIMESTAMPTZ) AS {_CREATED})"
+        )  # narwhals does not support nanoseconds
         frame = wrap_native(native)
     dtype = frame.collect_schema()[_CREATED]
     if not isinstance(dtype, nw.Datetime) or dtype.time_zone is None:
@@ -147,10 +148,9 @@ def add_period(frame: Frame, freq: Freq, zone: str) -> Frame:
 
 
 def localize_period(frame: Frame, freq: Freq, zone: str) -> Frame:
-    """Turn ``period`` into the moment at which each period starts.
+    """Convert ``period`` to the moment at which each period starts.
 
-    pandas and Polars show it in the given time zone. DuckDB and Spark show that of their connection or session, and
-    mean the same moment.
+    pandas and Polars show it in the given time zone; DuckDB and Spark in that of their connection or session.
     """
     native: Any = frame.to_native()
     kind = frame.implementation
@@ -188,7 +188,7 @@ def utc_times(created: pd.Series[Any]) -> Times:
 
 def _not_aware(dtype: object) -> ConfigError:
     return ConfigError(
-        f"{_CREATED} must be a time with a time zone to report over time, got {dtype}. "
+        f"{_CREATED} must have a time zone for a report over time, got {dtype}. "
         f'In pandas, pd.to_datetime(df["{_CREATED}"], utc=True) converts it.'
     )
 
@@ -209,18 +209,18 @@ def _us(values: npt.NDArray[Any]) -> list[int]:
 
 
 def _hour(into_hour: str, zone: str) -> str:
-    """Return SQL for when an hour starts; a change of the clock by less than an hour begins another one."""
+    """Return SQL for the start of an hour; a change of the clock by less than an hour starts another one."""
     table = offsets(zone)
     steps = _us(np.diff(table.offsets, prepend=table.offsets[:1]))
     first = [
         start if step % _HOUR_US else _us(table.starts)[0] for start, step in zip(_us(table.starts), steps, strict=True)
     ]
     start = f"greatest({_UTC} - {into_hour}, {_case(_UTC, _us(table.starts[1:]), first)})"
-    return f"CASE WHEN {_UTC} IS NOT NULL THEN {start} END"  # DuckDB's greatest() passes over missing values
+    return f"CASE WHEN {_UTC} IS NOT NULL THEN {start} END"  # DuckDB's greatest() ignores missing values
 
 
 def _case(value: str, ends: Sequence[int], results: Sequence[object]) -> str:
-    """Return SQL for the result of the first end that a value is below, or the last one; as a balanced tree."""
+    """Return SQL, a balanced tree, for the result of the first end that exceeds a value, or the last result."""
     if len(set(results)) == 1:
         return str(results[0])
     middle = (len(ends) - 1) // 2

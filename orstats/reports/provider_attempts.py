@@ -1,7 +1,7 @@
-"""From ``provider_responses`` to one row for each attempt at a provider, for each engine.
+"""One row for each attempt at a provider, from ``provider_responses``, for each engine.
 
-The same reading as :func:`orstats.attempts`: the attempt that gave the answer is the first with a status of 200 to
-299; other entries are skipped.
+Read as in :func:`orstats.attempts`: the successful attempt is the first with a status of 200 to 299, and entries that
+are not objects are skipped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from orstats.frame import coerce
 from orstats.frame.cast import Frame, wrap_native
 from orstats.frame.derive import provider_attempts
 
-#: The columns of an attempt; the flags are 0 or 1, ``failed_attempt_ms`` is missing where nothing was lost or said.
+#: The columns of an attempt. Counts are 0 or 1; ``failed_attempt_ms`` is missing for successes and unknown latencies.
 COLUMNS: Final = ("provider", "attempts", "failed_attempts", "fallbacks", "unanswered", "failed_attempt_ms")
 
 _RESPONSES: Final = "provider_responses"
@@ -31,20 +31,37 @@ _PARSE: Final = arrow_json.ParseOptions(
 )
 _TEXT: Final = pa.large_string()
 _SLICE: Final = 65_536
-_SERVED: Final = "between 200 and 299"
+_SUCCESS: Final = "between 200 and 299"
 
 
 def explode_attempts(frame: Frame, keep: Sequence[str]) -> Frame:
-    """Return one row for each attempt, with columns of its generation."""
+    """Return one row for each attempt, with the kept columns of its generation."""
+    failed, last, latency = nw.col("is_failed"), nw.col("is_last"), nw.col("attempt_latency")
+    counts = {
+        "failed_attempts": failed,
+        "fallbacks": failed & ~last,
+        "unanswered": failed & last,
+    }
+    return _read_attempts(frame, keep).select(
+        *keep,
+        nw.col("provider"),
+        nw.lit(1).cast(nw.Int64).alias("attempts"),
+        *(count.cast(nw.Int64).alias(name) for name, count in counts.items()),
+        nw.when(failed & (latency >= 0) & latency.is_finite()).then(latency).alias("failed_attempt_ms"),
+    )
+
+
+def _read_attempts(frame: Frame, keep: Sequence[str]) -> Frame:
+    """Return the kept columns, and ``provider``, ``is_failed``, ``is_last`` and ``attempt_latency`` of each attempt."""
     native: Any = frame.to_native()
     kind = frame.implementation
     if kind.is_duckdb():
         return wrap_native(_duckdb(native, keep))
     if kind.is_pandas():
-        table, places = _attempt_columns(pa.array(native[_RESPONSES].array, from_pandas=True))
+        table, places = _parse(pa.array(native[_RESPONSES].array, from_pandas=True))
         columns = native[list(keep)].take(places).reset_index(drop=True)
-        for name in COLUMNS:
-            columns[name] = table[name].to_pandas(types_mapper=_pandas_types().get)
+        for name in table.column_names:
+            columns[name] = table[name].to_pandas(types_mapper={pa.string(): pd.StringDtype("pyarrow")}.get)
         return wrap_native(columns)
     if kind.is_polars():
         pl = nw.get_native_namespace(frame)
@@ -52,8 +69,7 @@ def explode_attempts(frame: Frame, keep: Sequence[str]) -> Frame:
         if isinstance(frame, nw.DataFrame):
             return wrap_native(_polars(narrow, keep, pl))
         schema = {name: dtype for name, dtype in narrow.collect_schema().items() if name in keep}
-        types = (pl.String, *[pl.Int64] * 4, pl.Float64)
-        schema |= dict(zip(COLUMNS, types, strict=True))
+        schema |= {"provider": pl.String, "is_failed": pl.Boolean, "is_last": pl.Boolean, "attempt_latency": pl.Float64}
         return wrap_native(
             narrow.map_batches(
                 lambda part: _polars(part, keep, pl),
@@ -67,39 +83,35 @@ def explode_attempts(frame: Frame, keep: Sequence[str]) -> Frame:
     return wrap_native(_spark(native, keep))
 
 
-def _attempt_columns(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Table, npt.NDArray[np.int64]]:
-    """Read lists of attempts, written as JSON.
+def _parse(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """Parse lists of attempts, and return the attempts and the row of each.
 
     Examples
     --------
-    >>> table, rows = _attempt_columns(pa.array(['[{"status": 503, "latency": 9}, {"status": 200}]', None]))
-    >>> table["failed_attempts"].to_pylist(), table["failed_attempt_ms"].to_pylist(), rows.tolist()
-    ([1, 0], [9.0, None], [0, 0])
+    >>> table, rows = _parse(pa.array(['[{"status": 503, "latency": 9}, {"status": 200}]', None]))
+    >>> table["is_failed"].to_pylist(), table["attempt_latency"].to_pylist(), rows.tolist()
+    ([True, False], [9.0, None], [0, 0])
     """
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
-    there = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
+    present = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
     written = texts.drop_null()
     lists = [_lists(written.slice(start, _SLICE)) for start in range(0, len(written), _SLICE)]
     chains = pa.chunked_array(lists, pa.list_(_ENTRY)).combine_chunks()
     lengths = pc.fill_null(pc.list_value_length(chains), 0).to_numpy()
-    entries = pc.list_flatten(chains)
-    status, name, latency = (entries.field(at) for at in range(3))
+    status, provider, latency = pc.list_flatten(chains).flatten()
     starts = np.cumsum(lengths) - lengths
     chain = np.repeat(np.arange(len(lengths)), lengths)
     good = pc.fill_null(pc.and_(pc.greater_equal(status, 200), pc.less(status, 300)), False)
-    answers = np.concatenate([[0], np.cumsum(good.to_numpy(zero_copy_only=False))])
-    refused = answers[1:] == answers[starts[chain]]
+    successes = np.concatenate([[0], np.cumsum(good.to_numpy(zero_copy_only=False))])
+    failed = successes[1:] == successes[starts[chain]]
     last = np.arange(len(chain)) == (starts + lengths - 1)[chain]
-    took = latency.to_numpy(zero_copy_only=False)
-    lost = pa.array(took, mask=~(refused & (took >= 0) & np.isfinite(took)))
-    flags = [np.ones(len(chain), np.int64), refused, refused & ~last, refused & last]
-    table = pa.table([name, *(pa.array(flag.astype(np.int64)) for flag in flags), lost], names=list(COLUMNS))
-    return table, there[chain]
+    names = ["provider", "is_failed", "is_last", "attempt_latency"]
+    return pa.table([provider, pa.array(failed), pa.array(last), latency], names=names), present[chain]
 
 
 def _lists(written: pa.Array) -> pa.Array:
-    """Parse all in one pass, which is fast; one by one where a value is malformed."""
+    """Parse all lists in one pass, or, where one is malformed, each with Python."""
     before, after, nothing = (pa.scalar(text, _TEXT) for text in ('{"a":', "}\n", ""))
     lines = pc.binary_join_element_wise(before, written.cast(_TEXT), after, nothing)
     text = lines.buffers()[2].slice(0, pc.sum(pc.binary_length(lines)).as_py())  # lines lie end to end already
@@ -123,12 +135,8 @@ def _chain(written: str) -> list[dict[str, Any]]:
     ]
 
 
-def _pandas_types() -> dict[pa.DataType, Any]:
-    return {pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype("pyarrow")}
-
-
 def _polars(frame: Any, keep: Sequence[str], pl: Any) -> Any:
-    table, places = _attempt_columns(frame[_RESPONSES].to_arrow().cast(pa.large_string()))
+    table, places = _parse(frame[_RESPONSES].to_arrow().cast(pa.large_string()))
     return frame.select(keep)[places].hstack(pl.from_arrow(table).get_columns())
 
 
@@ -143,21 +151,15 @@ def _duckdb(relation: Any, keep: Sequence[str]) -> Any:
         )
         .project(
             f"""{keys}, chain, list_position(list_transform(chain, lambda entry:
-            coalesce(TRY_CAST(entry ->> 'status' AS DOUBLE) {_SERVED}, false)), true) AS winner"""
+            coalesce(TRY_CAST(entry ->> 'status' AS DOUBLE) {_SUCCESS}, false)), true) AS winner"""
         )
         .project(
             f"{keys}, len(chain) AS size, winner, unnest(chain) AS entry, unnest(range(1, len(chain) + 1)) AS place"
         )
         .project(
             f"""{keys}, CASE WHEN json_type(entry, '$.provider_name') = 'VARCHAR'
-            THEN entry ->> 'provider_name' END AS provider, winner IS NULL OR place < winner AS is_refused,
-            place = size AS is_last, TRY_CAST(entry ->> 'latency' AS DOUBLE) AS took"""
-        )
-        .project(
-            f"""{keys}, provider, CAST(1 AS BIGINT) AS attempts, CAST(is_refused AS BIGINT) AS failed_attempts,
-            CAST(is_refused AND NOT is_last AS BIGINT) AS fallbacks,
-            CAST(is_refused AND is_last AS BIGINT) AS unanswered,
-            CASE WHEN is_refused AND took >= 0 AND isfinite(took) THEN took END AS failed_attempt_ms"""
+            THEN entry ->> 'provider_name' END AS provider, winner IS NULL OR place < winner AS is_failed,
+            place = size AS is_last, TRY_CAST(entry ->> 'latency' AS DOUBLE) AS attempt_latency"""
         )
     )
 
@@ -165,8 +167,8 @@ def _duckdb(relation: Any, keep: Sequence[str]) -> Any:
 def _spark(frame: Any, keep: Sequence[str]) -> Any:
     keys = [f"`{name}`" for name in keep]
     entry = "struct<status:string,provider_name:string,latency:string>"
-    good = f"coalesce(try_cast(from_json(text, '{entry}').status as double) {_SERVED}, false)"
-    named = 'text rlike \'"provider_name"\\\\s*:\\\\s*"\''  # a string, and not a number that reads like one
+    good = f"coalesce(try_cast(from_json(text, '{entry}').status as double) {_SUCCESS}, false)"
+    named = 'text rlike \'"provider_name"\\\\s*:\\\\s*"\''  # text, not a number that reads like it
     return (
         frame.selectExpr(*keys, f"filter(from_json({_RESPONSES}, 'array<string>'), text -> text like '{{%') as chain")
         .selectExpr(*keys, "chain", f"array_position(transform(chain, text -> {good}), true) as winner")
@@ -175,17 +177,8 @@ def _spark(frame: Any, keep: Sequence[str]) -> Any:
         .selectExpr(
             *keys,
             f"case when {named} then entry.provider_name end as provider",
-            "winner = 0 or place + 1 < winner as is_refused",
+            "winner = 0 or place + 1 < winner as is_failed",
             "place + 1 = size as is_last",
-            "try_cast(entry.latency as double) as took",
-        )
-        .selectExpr(
-            *keys,
-            "provider",
-            "cast(1 as bigint) as attempts",
-            "cast(is_refused as bigint) as failed_attempts",
-            "cast(is_refused and not is_last as bigint) as fallbacks",
-            "cast(is_refused and is_last as bigint) as unanswered",
-            "case when is_refused and took >= 0 and took < double('infinity') then took end as failed_attempt_ms",
+            "try_cast(entry.latency as double) as attempt_latency",
         )
     )
