@@ -146,6 +146,27 @@ def test_workers_that_wait_for_the_rate_limiter_send_nothing_after_a_stop(tmp_pa
         assert 0 < len(orstats.Archive(tmp_path).read_contents(client.settings.host, stored)) == answered
 
 
+def test_archive_error_midway_carries_the_fetched_contents(sim, tmp_path, monkeypatch):
+    def fail(*_):
+        raise errors.ArchiveError("No space left on device.", path=str(tmp_path))
+
+    monkeypatch.setattr(orstats.Archive, "append_contents", fail)
+    with pytest.raises(errors.ArchiveError) as caught:
+        orstats.fetch_contents(sim.ids, client=sim.client(), archive=tmp_path, store_content=True)
+    frame = caught.value.frame
+    assert list(frame.index) == sim.ids
+    assert (frame["content_status"] == "stored").any()
+
+
+def test_many_files_of_contents_are_merged(sim, tmp_path):
+    stored = [one for one in sim.ids if sim.content_reason(one) == "stored"][:66]
+    archive = orstats.Archive(tmp_path)
+    for one in stored:
+        orstats.fetch_contents([one], client=sim.client(), archive=archive, store_content=True)
+    assert len(list(tmp_path.rglob("part-*.parquet"))) < 64
+    assert len(archive.read_contents(sim.client().settings.host, stored)) == len(stored)
+
+
 def test_faults_and_rate_limits_lose_no_content():
     faults = Faults(rate=0.3, retry_after_s=0)
     with SimServer(120, faults=faults, rate_limit=RateLimit(400)) as sim:
