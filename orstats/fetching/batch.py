@@ -15,7 +15,7 @@ from orstats.errors import ArchiveError, IncompleteFetchError
 from orstats.fetching.arguments import FetchOptions, compact_if_needed, invalid_id_reason
 from orstats.fetching.normalize_ids import normalize_ids
 from orstats.fetching.progress import Progress
-from orstats.fetching.scheduler import Schedule
+from orstats.fetching.scheduler import FailureRules, Schedule
 from orstats.fetching.workers import Loader, Result, WorkerPool
 from orstats.frame.build import FetchOutcome
 
@@ -86,8 +86,8 @@ class Batch(ABC):
         load = self.load()
         if self.archive is not None:
             self.archive.check_writable(self.host)
-        schedule = Schedule(ids, self.client.retry, self.options.pending_wait, self.ended_at)
-        pool = WorkerPool(self.client, schedule, self.options.workers, load)
+        rules = FailureRules(self.client.retry, self.options.pending_wait, self.ended_at)
+        pool = WorkerPool(self.client, Schedule(ids), rules, self.options.workers, load)
         archived = len(self.ids) - len(ids)
         try:
             with Progress(len(self.ids), self.options.progress, self._clock, initial=archived, unit="id") as bar:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orstats.api.client import Client
 from orstats.errors import ApiError, BadRequestError, ConfigError, NotApiResponseError
 from orstats.fetching.arguments import ArchiveChoice, choose_archive, compact_if_needed, invalid_id_reason
-from orstats.fetching.scheduler import Schedule, Task
+from orstats.fetching.scheduler import FailureRules, Task
 from orstats.frame.row import full_row, record_row
 from orstats.frame.status import status_of
 from orstats.ids.formats import API_KEY, clean_id, invalid_id_kind
@@ -41,7 +41,7 @@ def _request(
     generation_id: str, client: Client, store: Archive | None, pending_wait: float
 ) -> tuple[dict[str, Any], ApiError | None]:
     clock = client.clock
-    schedule = Schedule([], client.retry, pending_wait)  # only its rules: there is one task
+    rules = FailureRules(client.retry, pending_wait)
     task = Task(generation_id, first_sent=clock.monotonic())
     while True:
         task.attempts += 1
@@ -49,7 +49,7 @@ def _request(
             record = client.ask_generation(generation_id)
         except ApiError as error:
             is_foreign = isinstance(error, NotApiResponseError) and isinstance(task.error, NotApiResponseError)
-            verdict = schedule.classify_failure(task, error, clock.monotonic(), client.now())
+            verdict = rules.classify(task, error, clock.monotonic(), client.now())
             if isinstance(verdict, float) and not is_foreign:
                 clock.sleep(verdict)
                 continue

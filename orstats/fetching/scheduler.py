@@ -61,16 +61,11 @@ class Task:
 class Schedule:
     """Hands out tasks: due retries first, else the next untried id. Guarded by its caller's lock."""
 
-    def __init__(
-        self, ids: Iterable[str], retry: Retry, pending_wait: float, ended_at: Mapping[str, float] | None = None
-    ) -> None:
+    def __init__(self, ids: Iterable[str]) -> None:
         self._untried = deque(ids)
         self._waiting: list[tuple[float, int, Task]] = []
         self._pushed = 0
         self._active = 0
-        self._retry = retry
-        self._pending_wait = pending_wait
-        self._ended_at = ended_at or {}
 
     @property
     def left(self) -> int:
@@ -114,7 +109,19 @@ class Schedule:
         """Return the tasks that wait for their next request."""
         return [task for _, _, task in self._waiting]
 
-    def classify_failure(
+
+class FailureRules:
+    """What a failed request means for its id: a final status, or another request after a wait.
+
+    ``ended_at`` has the Unix seconds at which calls ended, for ids where this is known.
+    """
+
+    def __init__(self, retry: Retry, pending_wait: float, ended_at: Mapping[str, float] | None = None) -> None:
+        self._retry = retry
+        self._pending_wait = pending_wait
+        self._ended_at = ended_at or {}
+
+    def classify(
         self, task: Task, error: errors.ApiError, now: float, wall: float, *, excused: bool = False
     ) -> str | float:
         """Return the final status of a task whose request failed, or the seconds to wait before its next request."""

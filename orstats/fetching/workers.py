@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from orstats.api.client import Client, is_refusal
 from orstats.errors import ApiError, NotApiResponseError
-from orstats.fetching.scheduler import Schedule, Task
+from orstats.fetching.scheduler import FailureRules, Schedule, Task
 from orstats.frame.status import status_of
 
 log = logging.getLogger("orstats.fetch")
@@ -49,11 +49,12 @@ class WorkerPool:
     It begins with few threads and adds more while all of them wait for the network and few results arrive.
     """
 
-    def __init__(self, client: Client, schedule: Schedule, size: int, load: Loader) -> None:
+    def __init__(self, client: Client, schedule: Schedule, rules: FailureRules, size: int, load: Loader) -> None:
         self._client = client
         self._clock = client.clock
         self._load = load
         self._schedule = schedule
+        self._rules = rules
         self._size = size
         self._changed = self._clock.condition()
         self._stop = threading.Event()
@@ -201,7 +202,7 @@ class WorkerPool:
                 is_refusal(error) and self._last_success_at > task.failed_at and self._client.rate_limiter.is_limiting
             )
             task.failed_at = now
-            verdict = self._schedule.classify_failure(task, error, now, wall, excused=excused)
+            verdict = self._rules.classify(task, error, now, wall, excused=excused)
             if isinstance(verdict, str):
                 self._schedule.done()
                 self._results.append(Result(task, None, wall, verdict, error))

@@ -2,7 +2,7 @@ import pytest
 
 from orstats import errors
 from orstats.api.retry import Retry
-from orstats.fetching.scheduler import Schedule
+from orstats.fetching.scheduler import FailureRules, Schedule
 from orstats.frame.status import status_of
 
 BORN = 1_790_000_000
@@ -20,7 +20,7 @@ def sent(schedule, now):
 
 
 def test_schedule_hands_out_every_id_once_in_order():
-    schedule = Schedule(["a", "b", "c"], Retry(), 30)
+    schedule = Schedule(["a", "b", "c"])
     tasks = [schedule.take(0.0) for _ in range(3)]
     assert [task.id for task in tasks] == ["a", "b", "c"]
     assert schedule.take(0.0) == float("inf"), "they may be rescheduled"
@@ -30,7 +30,7 @@ def test_schedule_hands_out_every_id_once_in_order():
 
 
 def test_untried_ids_go_before_waiting_ones_until_these_are_due():
-    schedule = Schedule(["a", "b", "c"], Retry(), 30)
+    schedule = Schedule(["a", "b", "c"])
     first = schedule.take(0.0)
     schedule.reschedule(first, until=5.0)
     assert schedule.left == 3
@@ -41,7 +41,7 @@ def test_untried_ids_go_before_waiting_ones_until_these_are_due():
 
 
 def test_due_task_replaces_an_untried_one_that_waits_for_its_turn():
-    schedule = Schedule(["a", "b", "c"], Retry(), 30)
+    schedule = Schedule(["a", "b", "c"])
     first, second = sent(schedule, 0.0), schedule.take(0.0)
     schedule.reschedule(first, until=5.0)
     assert schedule.prefer_due_task(second, 4.0) is second
@@ -52,29 +52,29 @@ def test_due_task_replaces_an_untried_one_that_waits_for_its_turn():
 
 
 def test_wait_is_until_the_next_due_task():
-    schedule = Schedule(["a"], Retry(), 30)
+    schedule = Schedule(["a"])
     schedule.reschedule(schedule.take(0.0), until=5.0)
     assert schedule.take(2.0) == pytest.approx(3.0)
 
 
 def test_missing_old_id_is_not_found_at_once():
-    schedule = Schedule([ID], Retry(), 30)
-    assert schedule.classify_failure(sent(schedule, 10.0), ABSENT, 10.0, BORN + 3601) == "not_found"
+    schedule, rules = Schedule([ID]), FailureRules(Retry(), 30)
+    assert rules.classify(sent(schedule, 10.0), ABSENT, 10.0, BORN + 3601) == "not_found"
 
 
 @pytest.mark.parametrize("age", [90, 135, 240, 1800, 3500, -5, -600])
 def test_id_whose_call_may_still_run_is_retried(age):
-    schedule = Schedule([ID], Retry(), 30)
+    schedule, rules = Schedule([ID]), FailureRules(Retry(), 30)
     task = sent(schedule, 10.0)
-    assert isinstance(schedule.classify_failure(task, ABSENT, 10.0, BORN + age), float)
-    assert schedule.classify_failure(task, ABSENT, 40.0, BORN + age + 30) == "pending"
+    assert isinstance(rules.classify(task, ABSENT, 10.0, BORN + age), float)
+    assert rules.classify(task, ABSENT, 40.0, BORN + age + 30) == "pending"
 
 
 def test_missing_recent_id_is_retried_and_then_pending():
-    schedule = Schedule([ID], Retry(attempts=1), 30)
+    schedule, rules = Schedule([ID]), FailureRules(Retry(attempts=1), 30)
     now, tries = 100.0, 0
     task = sent(schedule, now)
-    while not isinstance(verdict := schedule.classify_failure(task, ABSENT, now, BORN + now - 100), str):
+    while not isinstance(verdict := rules.classify(task, ABSENT, now, BORN + now - 100), str):
         assert 0 < verdict <= 5
         now += verdict
         tries += 1
@@ -84,10 +84,10 @@ def test_missing_recent_id_is_retried_and_then_pending():
 
 
 def test_id_that_is_no_longer_recent_while_waiting_is_not_found():
-    schedule = Schedule([ID], Retry(), 3600)
+    schedule, rules = Schedule([ID]), FailureRules(Retry(), 3600)
     task = sent(schedule, 0.0)
-    assert isinstance(schedule.classify_failure(task, ABSENT, 0.0, BORN + 3590.0), float)
-    assert schedule.classify_failure(task, ABSENT, 11.0, BORN + 3601.0) == "not_found"
+    assert isinstance(rules.classify(task, ABSENT, 0.0, BORN + 3590.0), float)
+    assert rules.classify(task, ABSENT, 11.0, BORN + 3601.0) == "not_found"
 
 
 @pytest.mark.parametrize(
@@ -104,28 +104,29 @@ def test_id_that_is_no_longer_recent_while_waiting_is_not_found():
     ],
 )
 def test_id_without_a_plausible_time_is_not_retried(mistyped):
-    schedule = Schedule([mistyped], Retry(), 30)
-    assert schedule.classify_failure(sent(schedule, 5.0), ABSENT, 5.0, BORN) == "not_found"
+    schedule, rules = Schedule([mistyped]), FailureRules(Retry(), 30)
+    assert rules.classify(sent(schedule, 5.0), ABSENT, 5.0, BORN) == "not_found"
 
 
 def test_known_end_of_the_call_decides_what_may_still_appear():
-    schedule = Schedule([ID, "gen-old"], Retry(), 30, ended_at={ID: BORN + 200.0, "gen-old": BORN + 0.0})
-    assert isinstance(schedule.classify_failure(sent(schedule, 5.0), ABSENT, 5.0, BORN + 210.0), float)
-    assert schedule.classify_failure(sent(schedule, 5.0), ABSENT, 5.0, BORN + 210.0) == "not_found"
+    schedule = Schedule([ID, "gen-old"])
+    rules = FailureRules(Retry(), 30, ended_at={ID: BORN + 200.0, "gen-old": BORN + 0.0})
+    assert isinstance(rules.classify(sent(schedule, 5.0), ABSENT, 5.0, BORN + 210.0), float)
+    assert rules.classify(sent(schedule, 5.0), ABSENT, 5.0, BORN + 210.0) == "not_found"
 
 
 def test_pending_wait_of_zero_does_not_retry():
-    schedule = Schedule([ID], Retry(), 0.0)
-    assert schedule.classify_failure(sent(schedule, 5.0), ABSENT, 5.0, BORN + 1) == "pending"
+    schedule, rules = Schedule([ID]), FailureRules(Retry(), 0.0)
+    assert rules.classify(sent(schedule, 5.0), ABSENT, 5.0, BORN + 1) == "pending"
 
 
 def test_missing_records_do_not_count_as_failed_attempts():
-    schedule = Schedule([ID], Retry(attempts=2), 30)
+    schedule, rules = Schedule([ID]), FailureRules(Retry(attempts=2), 30)
     task = sent(schedule, 1.0)
     for _ in range(5):
-        assert isinstance(schedule.classify_failure(task, ABSENT, 1.0, BORN), float)
-    assert isinstance(schedule.classify_failure(task, FAULT, 1.0, BORN), float)
-    assert schedule.classify_failure(task, FAULT, 1.0, BORN) == "server_error"
+        assert isinstance(rules.classify(task, ABSENT, 1.0, BORN), float)
+    assert isinstance(rules.classify(task, FAULT, 1.0, BORN), float)
+    assert rules.classify(task, FAULT, 1.0, BORN) == "server_error"
 
 
 @pytest.mark.parametrize(
@@ -147,12 +148,12 @@ def test_each_error_has_its_status(kind, status):
 
 
 def test_excused_refusals_do_not_use_up_attempts_but_time_bounds_them():
-    schedule = Schedule([ID], Retry(attempts=2, max_elapsed=60), 30)
+    schedule, rules = Schedule([ID]), FailureRules(Retry(attempts=2, max_elapsed=60), 30)
     task, now = sent(schedule, 1.0), 1.0
-    while not isinstance(wait := schedule.classify_failure(task, FAULT, now, BORN, excused=True), str):
+    while not isinstance(wait := rules.classify(task, FAULT, now, BORN, excused=True), str):
         now += max(wait, 1.0)
         task.attempts += 1
     assert wait == "server_error"
     assert 50 < now <= 62
-    schedule = Schedule([ID], Retry(attempts=1), 30)
-    assert schedule.classify_failure(sent(schedule, 1.0), FAULT, 1.0, BORN, excused=True) == "server_error"
+    schedule, rules = Schedule([ID]), FailureRules(Retry(attempts=1), 30)
+    assert rules.classify(sent(schedule, 1.0), FAULT, 1.0, BORN, excused=True) == "server_error"

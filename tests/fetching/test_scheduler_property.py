@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from orstats import errors
 from orstats.api.retry import Retry
-from orstats.fetching.scheduler import LONGEST_CALL_S, Schedule
+from orstats.fetching.scheduler import LONGEST_CALL_S, FailureRules, Schedule
 
 WALL = 1_790_000_000.0
 FINAL = {
@@ -65,7 +65,7 @@ def test_every_id_ends_with_one_status_within_its_bounds(
         ids.append(name)
         plan[name] = script
     retry = Retry(attempts=attempts, max_elapsed=max_elapsed, max_wait=max_wait)
-    schedule = Schedule(ids, retry, pending_wait)
+    schedule, rules = Schedule(ids), FailureRules(retry, pending_wait)
     now, verdicts, out = 0.0, {}, []
     faults, first_sent, not_before, untried = {}, {}, {}, set(ids)
     while True:
@@ -93,7 +93,7 @@ def test_every_id_ends_with_one_status_within_its_bounds(
             verdicts[task.id] = "ok"
             schedule.done()
             continue
-        verdict = schedule.classify_failure(task, error(kind, told), now, WALL + now)
+        verdict = rules.classify(task, error(kind, told), now, WALL + now)
         faults[task.id] = faults.get(task.id, 0) + (kind != "404")
         elapsed = now - first_sent[task.id]
         if isinstance(verdict, str):
