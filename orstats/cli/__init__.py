@@ -1,39 +1,25 @@
 """The command line: ``orstats``. Data goes to standard output or ``-o``, messages and progress to standard error.
 
 Exit codes: 0 success · 1 error · 2 usage error · 3 some ids failed · 130 interrupted by Ctrl-C (129 by SIGHUP, 143 by
-SIGTERM). Fetched records are saved in each case. Internal.
+SIGTERM). Records fetched before that stay in the archive. Internal.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from contextlib import suppress
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
+from orstats.cli.signals import exit_code, handle_signals
 from orstats.cli.streams import OutputError, protect_streams
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP, handled like Ctrl-C."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-
-def exit_code(interrupt: BaseException | None) -> int:
-    """Return 128 plus the number of the signal that interrupted the program, as shells do."""
-    return 128 + (interrupt.number if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
 def main() -> None:
     """Run the command in ``sys.argv``, and exit with its code."""
     protect_streams()
     _drop_invalid_width()
-    _handle_signals()
+    handle_signals()
     try:
         from orstats.cli.app import app
 
@@ -70,18 +56,6 @@ def _command(app: Any) -> Any:
         if (option := one.get_help_option(typer.Context(one))) is not None:
             option.metavar = ""
     return command
-
-
-def _handle_signals() -> None:
-    """Handle SIGTERM and SIGHUP like Ctrl-C, unless the parent process (nohup) has set them to be ignored."""
-
-    def end(number: int, _frame: FrameType | None) -> NoReturn:
-        raise Terminated(number)
-
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, end)
 
 
 def _drop_invalid_width() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TextIO
 
 import typer
 
-from orstats.cli import exit_code
+from orstats.cli.signals import exit_code
 from orstats.cli.streams import OutputError
 from orstats.errors import OrstatsError
 from orstats.text.sanitize import terminal_line, terminal_text

@@ -38,7 +38,7 @@ def test_ids_of_a_model_go_to_a_file(managed, orstats, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ids.txt"]
 
 
-def test_listing_again_takes_what_is_kept(managed, orstats, tmp_path):
+def test_second_listing_uses_the_cache(managed, orstats, tmp_path):
     # until yesterday: an hour that has only just passed may yet change, and is asked for again
     since, until = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}" for days in (30, 1))
     for _ in range(2):
@@ -124,7 +124,7 @@ def test_wrong_usage(orstats, command, args, words):
 
 @pytest.mark.parametrize("command", ["ids", "reconcile"])
 @pytest.mark.usefixtures("online")
-def test_a_plain_key_is_told_which_is_needed(orstats, command):
+def test_ordinary_key_gets_advice_on_the_management_key(orstats, command):
     result = orstats(command, "--since", "3d")
     assert result.exit_code == 1
     assert "make one at https://openrouter.ai/settings/management-keys" in result.stderr

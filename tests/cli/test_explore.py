@@ -43,7 +43,7 @@ def running():
     return lines
 
 
-def test_serves_on_loopback_to_who_has_the_token_and_leaves_nothing(explorer, tmp_path):
+def test_serves_on_localhost_with_a_token_and_leaves_no_files(explorer, tmp_path):
     assert explorer.url.startswith("http://127.0.0.1:")
     address, _, token = explorer.url.partition("?token=")
     assert len(token) >= 32

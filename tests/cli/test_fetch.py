@@ -26,7 +26,7 @@ def rows(text):
     return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
 
-def test_csv_goes_to_standard_output_and_words_to_standard_error(online, orstats):
+def test_csv_goes_to_standard_output_and_status_to_standard_error(online, orstats):
     done = orstats("fetch", *online.ids[:3])
     assert done.exit_code == 0
     assert [row["id"] for row in rows(done.stdout)] == online.ids[:3]
@@ -55,7 +55,7 @@ def test_an_output_file_leaves_standard_output_empty(online, orstats, tmp_path):
     assert json.loads((tmp_path / "x.jsonl").read_text("utf-8").splitlines()[0])["id"] == online.ids[0]
 
 
-def test_failed_ids_keep_their_line_are_told_with_advice_and_give_3(online, orstats):
+def test_failed_ids_keep_their_row_and_get_advice_and_exit_code_3(online, orstats):
     lost = online.unknown_ids(7, age=86_400)
     done = orstats("fetch", online.ids[0], *lost, "chatcmpl-abc123def456")
     assert done.exit_code == 3
@@ -65,24 +65,26 @@ def test_failed_ids_keep_their_line_are_told_with_advice_and_give_3(online, orst
     assert "chatcmpl-abc123def456" in done.stderr
 
 
-def test_parts_are_not_said_to_make_up_a_cost_that_leaves_some_of_them_out():
-    def told(*records):
+def test_cost_parts_include_unknown_costs_and_say_so():
+    def line_of(*records):
         ids = [f"gen-{n}" for n in range(len(records))]
         return cost_line(summary(build_frame(ids, [to_table(ids, records, [0.0] * len(ids))], {}))["value"])
 
     own = {"total_cost": 0.5, "is_byok": True, "upstream_inference_cost": 2.0}
     half = {"total_cost": 0.25, "is_byok": True}
-    assert told(own) == (
+    assert line_of(own) == (
         "Cost $2.5000: $0.5000 from credits ($0.5000 of it fees for calls with your own keys), "
         "$2.0000 charged by providers to your own keys."
     )
-    assert told(own, half) == (
+    assert line_of(own, half) == (
         "Cost $2.5000; 1 generation with unknown cost is excluded. "
         "Charged including these: $0.7500 from credits ($0.7500 of it fees for calls with your own keys), "
         "$2.0000 charged by providers to your own keys."
     )
-    assert "$0.250000 from credits ($0.250000 of it fees for calls with your own keys), unknown charged" in told(half)
-    assert told({"total_cost": 0.5, "is_byok": False}, {"is_byok": False}) == (
+    assert "$0.250000 from credits ($0.250000 of it fees for calls with your own keys), unknown charged" in line_of(
+        half
+    )
+    assert line_of({"total_cost": 0.5, "is_byok": False}, {"is_byok": False}) == (
         "Cost $0.5; 1 generation with unknown cost is excluded."
     )
 
@@ -124,7 +126,7 @@ def test_an_empty_file_gives_a_header(orstats, tmp_path):
         (["gen-1", "--nonsense"], 2, "--nonsense"),
     ],
 )
-def test_errors_are_one_line_before_anything_is_asked(orstats, args, code, word):
+def test_usage_errors_are_one_line_and_send_no_request(orstats, args, code, word):
     done = orstats("fetch", *args)
     assert done.exit_code == code
     assert word in done.stderr
@@ -150,7 +152,7 @@ def test_a_wrong_key_stops_and_leaves_the_old_file(online, orstats, tmp_path, mo
     assert (tmp_path / "x.csv").read_text() == "good"
 
 
-def test_without_credits_what_was_had_is_written(orstats, tmp_path):
+def test_partial_results_are_written_when_credits_run_out(orstats, tmp_path):
     with SimServer(20, seed=4) as sim:
         environment = {"OPENROUTER_BASE_URL": sim.base_url, "OPENROUTER_API_KEY": sim.key}
         assert orstats("fetch", *sim.ids[:5], "--archive", "a", "-q", env=environment).exit_code == 0
@@ -170,7 +172,7 @@ def test_an_archive_that_cannot_be_written_is_an_error(online, orstats, tmp_path
     assert "archive" in done.stderr
 
 
-def test_the_archive_answers_the_second_time_also_without_a_key(online, orstats, monkeypatch):
+def test_second_fetch_is_served_from_the_archive_without_a_key(online, orstats, monkeypatch):
     first = orstats("fetch", *online.ids[:20], "--archive", "a")
     before = online.requests
     monkeypatch.delenv("OPENROUTER_API_KEY")
@@ -185,14 +187,14 @@ def test_the_archive_answers_the_second_time_also_without_a_key(online, orstats,
     assert orstats("fetch", online.ids[0], "--archive", "a", "--no-archive").exit_code == 2
 
 
-def test_refresh_asks_again(online, orstats):
+def test_refresh_requests_again(online, orstats):
     assert orstats("fetch", online.ids[0], "--archive", "a", "-q").exit_code == 0
     before = online.requests
     assert orstats("fetch", online.ids[0], "--archive", "a", "-q", "--refresh").exit_code == 0
     assert online.requests == before + 1
 
 
-def test_formulas_are_neutralised_unless_raw_text_is_asked_for(orstats):
+def test_formulas_are_neutralized_without_raw_text(orstats):
     with SimServer(1000, seed=0) as sim:
         hostile = [one for one in sim.ids if str(sim.record(one)["external_user"]).startswith("=")]
         assert hostile
@@ -203,7 +205,7 @@ def test_formulas_are_neutralised_unless_raw_text_is_asked_for(orstats):
     assert {row["external_user"][:1] for row in raw} == {"="}
 
 
-def test_young_ids_are_pending(online, orstats):
+def test_recent_ids_are_pending(online, orstats):
     (young,) = online.young_ids(1, found_after=3600)
     done = orstats("fetch", young, "--pending-wait", "0")
     assert done.exit_code == 3
@@ -221,7 +223,7 @@ def test_an_id_with_escape_sequences_does_not_reach_the_terminal(orstats):
     assert Archive("unused").hosts() == []
 
 
-def test_an_archive_that_fails_later_gives_what_was_fetched(online, orstats, tmp_path, monkeypatch):
+def test_partial_results_are_written_when_the_archive_fails(online, orstats, tmp_path, monkeypatch):
     def full(self, *_):
         raise ArchiveError(f"Cannot write the archive {self.path}: disk full.", path=self.path)
 
@@ -233,7 +235,7 @@ def test_an_archive_that_fails_later_gives_what_was_fetched(online, orstats, tmp
     assert [row["fetch_status"] for row in rows((tmp_path / "x.csv").read_text("utf-8"))] == ["ok"] * 10
 
 
-def test_several_hosts_in_one_archive_must_be_told_apart(orstats):
+def test_export_of_an_archive_with_several_hosts_needs_one(orstats):
     for seed in (1, 2):
         with SimServer(3, seed=seed) as sim:
             environment = {"OPENROUTER_BASE_URL": sim.base_url, "OPENROUTER_API_KEY": sim.key}
@@ -246,7 +248,7 @@ def test_several_hosts_in_one_archive_must_be_told_apart(orstats):
     assert len(pd.read_csv("x.csv")) == 3
 
 
-def test_most_frequent_error_of_each_status_is_printed_in_the_words_of_the_csv(orstats, monkeypatch):
+def test_most_frequent_error_of_each_status_is_printed_as_in_the_csv(orstats, monkeypatch):
     victims = SimServer(12, seed=3, until=UNTIL).ids[:4]
     faults = Faults(rate=0, always=dict(zip(victims, ["400", "500", "list-200", "list-200"], strict=True)))
     with SimServer(12, seed=3, until=UNTIL, faults=faults) as sim:
@@ -271,7 +273,7 @@ def test_deadline_ends_with_the_code_for_partial_results(orstats, monkeypatch):
     assert "not_attempted" in done.stderr
 
 
-def test_warnings_about_a_source_of_ids_are_printed_once_on_standard_error(online, orstats, tmp_path):
+def test_warnings_about_a_source_of_ids_are_printed_once(online, orstats, tmp_path):
     (tmp_path / "x.csv").write_text(f"id,cost\n{online.ids[0]},1\nNULL,2\n")
     result = orstats("fetch", "--ids-from", "x.csv", "--quiet")
     assert result.exit_code == 0

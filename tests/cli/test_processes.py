@@ -1,4 +1,4 @@
-"""What only a process of its own can show: signals, pipes, full disks, start-up."""
+"""Behaviour that needs a process: signals, pipes, full disks, start-up."""
 
 import os
 import shutil
@@ -45,7 +45,7 @@ def test_interrupted_fetch_keeps_its_records_and_resumes(spawn, orstats, tmp_pat
 
 
 @posix
-def test_ctrl_c_without_an_archive_says_that_nothing_is_kept(spawn, monkeypatch):
+def test_ctrl_c_without_an_archive_says_that_nothing_was_saved(spawn, monkeypatch):
     with SimServer(300, seed=5, latency=0.05) as sim:
         monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
         process = spawn("fetch", *sim.ids, "--base-url", sim.base_url, "--no-archive", "--workers", "2")
@@ -59,7 +59,7 @@ def test_ctrl_c_without_an_archive_says_that_nothing_is_kept(spawn, monkeypatch)
 
 
 @posix
-def test_a_reader_that_has_enough_ends_it_quietly(online, spawn):
+def test_closed_pipe_ends_the_command_silently(online, spawn):
     process = spawn("fetch", *online.ids, "-q")
     process.stdout.readline()
     process.stdout.close()
@@ -69,7 +69,7 @@ def test_a_reader_that_has_enough_ends_it_quietly(online, spawn):
 
 
 @posix
-def test_failed_ids_are_told_by_the_exit_code_also_without_a_reader(online, spawn):
+def test_failed_ids_set_the_exit_code_with_a_closed_pipe(online, spawn):
     ids = [*online.ids, "gen-1760000000-AbCdEfGhIjKlMnOpQrSt"]
     process = spawn("fetch", *ids)
     process.stdout.close()
@@ -83,7 +83,7 @@ def test_signal_that_the_caller_ignores_stays_ignored(spawn):
     process = spawn("--version", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     assert process.wait() == 0
     code = (
-        "import signal; from orstats.cli import _handle_signals; _handle_signals(); "
+        "import signal; from orstats.cli.signals import handle_signals; handle_signals(); "
         "print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)"
     )
     done = subprocess.run(
@@ -139,7 +139,7 @@ def test_the_simulator_serves_until_ctrl_c(spawn, orstats, tmp_path):
     assert "Traceback" not in err
 
 
-def test_a_time_that_is_none_is_wrong_usage(orstats):
+def test_invalid_time_is_a_usage_error(orstats):
     done = orstats("sim", "--until", "soon")
     assert done.exit_code == 2
     assert "--until: Unknown time 'soon'" in done.stderr
@@ -156,6 +156,18 @@ def test_help_loads_nothing_heavy():
     code = f"import sys, orstats.cli.app; print(*{heavy} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(("command", "unneeded"), [("show", "pandas"), ("report", "requests")])
+def test_commands_load_only_what_they_need(online, orstats, command, unneeded):
+    assert orstats("fetch", online.ids[0], "--archive", "a", "-q").exit_code == 0
+    arguments = [command, *([online.ids[0]] if command == "show" else []), "--archive", "a"]
+    code = (
+        f"import sys, contextlib, orstats.cli; sys.argv = ['orstats', *{arguments}]\n"
+        f"with contextlib.suppress(SystemExit): orstats.cli.main()\nsys.exit({unneeded!r} in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -63,7 +63,7 @@ def test_cost_by_sums_what_is_known_and_counts_what_is_not():
     assert report["mean_usd"].to_list()[:2] == [3.0, 1.0]
 
 
-def test_cost_by_several_columns_none_and_an_unknown_one():
+def test_cost_by_several_columns_and_an_unknown_one():
     report = cost_by(frame_of({"model": "a", "total_cost": 0, "is_byok": False}), ["model", "is_byok"])
     assert report.index.names == ["model", "is_byok"]
     assert pd.isna(report["share"].iloc[0])
@@ -72,7 +72,7 @@ def test_cost_by_several_columns_none_and_an_unknown_one():
         cost_by(empty_frame(), "nope")
 
 
-def test_report_of_ids_and_of_the_whole_archive(online, orstats):
+def test_report_of_ids_and_of_the_archive(online, orstats):
     done = orstats("report", *online.ids[:50], "--archive", "a")
     assert done.exit_code == 0
     assert done.stdout.splitlines()[0].split() == ["model", "generations", "cost", "share", "tokens"]
@@ -110,7 +110,7 @@ def test_report_finds_the_only_host_of_an_archive_by_itself(online, orstats, mon
         (["--since", "today", "--until", "yesterday"], 2, "must begin before its end"),
     ],
 )
-def test_reports_that_cannot_be(orstats, args, code, word):
+def test_invalid_report_options_are_errors(orstats, args, code, word):
     done = orstats("report", *args)
     assert done.exit_code == code
     assert word in done.stderr
@@ -129,7 +129,7 @@ def test_report_over_time_fits_a_terminal(online, orstats):
     assert total[0] == total[1]
 
 
-def test_report_since_and_until_by_the_readers_days(online, orstats):
+def test_report_since_and_until_use_days_of_the_time_zone(online, orstats):
     assert orstats("fetch", *online.ids, "--archive", "a", "-q").exit_code == 0
 
     def made(*args):
@@ -149,7 +149,7 @@ def store(*records):
     Archive("a").append("openrouter.ai", to_table(ids, records, [time.time()] * len(ids)))
 
 
-def test_since_and_until_are_words_of_the_readers_zone(orstats):
+def test_since_and_until_use_the_time_zone(orstats):
     now = pd.Timestamp.now("Asia/Tokyo")
     hours = pd.date_range(end=now - pd.Timedelta(minutes=30), periods=72, freq="h")
     store(*({"total_cost": 1.0, "is_byok": False, "created_at": hour.isoformat()} for hour in hours))
@@ -175,7 +175,7 @@ def test_since_and_until_are_words_of_the_readers_zone(orstats):
     assert f"Use --since {yesterday}T00:00+09:00 instead." in said
 
 
-def test_times_and_zones_that_cannot_be_name_their_option(orstats):
+def test_invalid_times_and_zones_name_their_option(orstats):
     for args, words in {
         ("report", "--since", "yesterdy"): "--since: Unknown time 'yesterdy'. Did you mean 'yesterday'?",
         ("report", "--until", "7 days"): "--until: Unknown time '7 days'. Did you mean '7d'?",
@@ -203,7 +203,7 @@ def test_report_files(online, orstats, ending):
     assert Path(f"r{ending}").stat().st_size > 100
 
 
-def test_the_total_of_what_nobody_knows_is_not_0():
+def test_total_of_unknown_tokens_is_not_0():
     console = Console(file=io.StringIO(), width=80)
     console.print(fit(cost_columns(cost_by(frame_of({"model": "a", "total_cost": 2.0, "is_byok": False}))), 80).table)
     assert console.file.getvalue().splitlines()[-1].split() == ["total", "1", "$2.0000", "?"]
@@ -255,7 +255,7 @@ def test_compact_names_what_it_cannot_read(online, orstats, tmp_path):
     assert "1 damaged file" in orstats("archive", "info", "--archive", "a").stderr
 
 
-def test_demo_does_the_whole_job_twice(orstats):
+def test_demo_runs_twice(orstats):
     for _ in range(2):
         done = orstats("demo", "--generations", "60", "--out", "demo")
         assert done.exit_code == 0
@@ -271,7 +271,7 @@ def test_demo_does_the_whole_job_twice(orstats):
     assert orstats("report", *shlex.split(arguments)).exit_code == 0
 
 
-def test_the_front_door(orstats):
+def test_version_help_and_no_arguments(orstats):
     assert orstats("--version").stdout.startswith("orstats ")
     assert orstats().exit_code == 2
     text = orstats("fetch", "--help").stdout
@@ -286,7 +286,7 @@ def commands(group, *path):
 
 
 @pytest.mark.parametrize("path", list(commands(typer.main.get_command(app))), ids=" ".join)
-def test_every_command_explains_itself_in_80_columns(orstats, path):
+def test_help_fits_80_columns(orstats, path):
     done = orstats(*path, "--help")
     assert done.exit_code == 0
     assert "Usage: " + " ".join(("orstats", *path)) in done.stdout

@@ -1,4 +1,4 @@
-"""orstats show: one generation for a person or a program; strangers' text is harmless."""
+"""orstats show: one generation for a person or a program; untrusted text is sanitized."""
 
 import json
 
@@ -48,7 +48,7 @@ def test_the_conversation_is_shown_on_demand(online, orstats):
     assert "── completion" not in orstats("show", one).stdout
 
 
-def test_record_is_shown_although_its_content_fails(online, orstats, monkeypatch):
+def test_record_is_shown_when_its_content_fails(online, orstats, monkeypatch):
     def fail(_generation):
         raise NotApiResponseError("HTTP 403 is not a response of the API.")
 
@@ -82,8 +82,7 @@ def test_a_missing_generation_gives_3_and_advice(online, orstats):
     assert json.loads(done.stdout)["fetch_status"] == "not_found"
 
 
-def test_retries_without_a_connection_are_told_while_a_person_waits(orstats, monkeypatch):
-    monkeypatch.setattr("orstats.api.retry._PERSON_WAITS_S", 0.6)
+def test_retries_without_a_connection_are_printed(orstats, monkeypatch):
     monkeypatch.setenv("OPENROUTER_API_KEY", "k")
     done = orstats("show", "gen-1700000000-AbCdEfGhIjKlMnOpQr", "--base-url", "http://127.0.0.1:1", "--no-archive")
     assert done.exit_code == 3
@@ -108,7 +107,7 @@ def test_missing_content_has_a_reason(orstats, reason, word):
         )
 
 
-def test_a_key_that_may_not_read_content_is_said(online, orstats, monkeypatch):
+def test_key_without_permission_for_content_is_explained(online, orstats, monkeypatch):
     monkeypatch.setenv("OPENROUTER_API_KEY", online.plain_key)
     one = with_content(online, "stored")
     done = orstats("show", one, "--content")

@@ -21,14 +21,14 @@ def start(spawn, *options):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 @pytest.mark.parametrize(
-    ("options", "status", "told"),
+    ("options", "status", "waits"),
     [
         ((), 429, {"retry-after": "10"}),
         (("--retry-after", "120"), 429, {"retry-after": "120"}),
         (("--rate-status", "503", "--retry-after", "none"), 503, {}),
     ],
 )
-def test_sim_refuses_as_its_options_say(spawn, options, status, told):
+def test_sim_rejects_requests_as_its_options_say(spawn, options, status, waits):
     process, url, headers, _ = start(spawn, "--rate", "0.1", *options)
     with urllib3.PoolManager(retries=False, timeout=20) as pool:
         assert pool.request("GET", url, headers=headers).status == 200
@@ -36,7 +36,7 @@ def test_sim_refuses_as_its_options_say(spawn, options, status, told):
     assert refusal.status == status
     assert {
         name: refusal.headers[name] for name in ("retry-after", "retry-after-ms") if name in refusal.headers
-    } == told
+    } == waits
     process.send_signal(signal.SIGINT)
     process.communicate()
     assert process.returncode == 0

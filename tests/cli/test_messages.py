@@ -1,4 +1,4 @@
-"""What commands say: in the words of the shell, with one name for one thing."""
+"""Messages name options of the shell, and tables fit the terminal."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def test_advice_names_options_of_the_command_line(python, shell):
     assert for_shell(python) == shell
 
 
-def test_a_table_without_ids_is_answered_with_the_option(orstats):
+def test_table_without_ids_names_the_option(orstats):
     Path("t.csv").write_text("a,b\n1,2\n")
     done = orstats("fetch", "--ids-from", "t.csv")
     assert done.exit_code == 1
@@ -69,7 +69,7 @@ def test_top_has_a_row_for_the_other_groups_and_a_right_total(online, orstats):
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
-def test_tables_fit_a_terminal_with_whole_lines(online, orstats, monkeypatch, width):
+def test_tables_fit_a_terminal(online, orstats, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
     orstats("fetch", *online.ids, "--archive", "a", "-o", "c.csv")
     for command in (["report", "--by", "model,provider_name,external_user"], ["archive", "info"]):
@@ -80,7 +80,7 @@ def test_tables_fit_a_terminal_with_whole_lines(online, orstats, monkeypatch, wi
     assert sum("$" in line for line in by[1:]) == groups + 1, "each group is one line, with its cost"
 
 
-def test_pipes_get_whole_labels(online, orstats, monkeypatch):
+def test_pipes_get_complete_labels(online, orstats, monkeypatch):
     monkeypatch.delenv("COLUMNS")
     orstats("fetch", *online.ids, "--archive", "a", "-o", "c.csv")
     text = orstats("report", "--archive", "a", "--by", "model,provider_name,external_user").stdout
