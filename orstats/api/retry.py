@@ -24,7 +24,7 @@ log = logging.getLogger("orstats.retry")
 
 T = TypeVar("T")
 
-#: Seconds. Random part added to a wait that the server asked for, so that clients do not all return at once.
+#: Seconds. Random part added to a wait that the server requires, so that clients do not all retry together.
 _JITTER_S = 0.1
 #: Seconds. Without a connection, the waits of a single request end by then; with the attempts it takes 10 s.
 _MAX_OFFLINE_S = 7.5
@@ -49,7 +49,7 @@ class Retry:
         of it, or longer if the server asks for it. With the defaults, no id is given up within half a minute.
     max_wait
         Seconds; maximum of the random wait. A wait that the server asks for is obeyed in full; if it would end after
-        ``max_elapsed``, the request fails at once, and the error states the wait.
+        ``max_elapsed``, the request fails immediately, and the error states the wait.
     max_offline
         Seconds after which an id is not retried while there is no connection. None: ``max_elapsed`` applies, except
         that a single request, such as :func:`orstats.get`, gives up within 10 s.
