@@ -130,19 +130,25 @@ def test_invalid_retries_are_rejected(options):
         Retry(**options)
 
 
-def test_server_time_is_kept_when_the_local_clock_jumps():
+def test_server_time_is_kept_when_the_local_clock_jumps(monkeypatch):
     clock = ManualClock(10.0, wall=1000.0)
     client = Client("sk-or-v1-0", base_url="https://openrouter.ai", _clock=clock)
-    assert client.now() == 1000.0, "ours, before the first answer"
-    client._compare_clocks({"Date": formatdate(8200.0)})
+
+    def respond(headers):
+        answer = Answer(200, HTTPHeaderDict(headers), b'{"data": {"label": "k"}}')
+        monkeypatch.setattr(client._transport, "send", lambda *_, **__: answer)
+        client.key()
+
+    assert client.now() == 1000.0, "of this machine, before the first response"
+    respond({"Date": formatdate(8200.0)})
     assert client.now() == 8200.0
     clock.wall, clock.now = 99_999.0, 12.0
-    assert client.now() == 8202.0, "what ours does is of no interest"
-    client._compare_clocks({})
-    assert client.now() == 8202.0, "an answer without a date says nothing"
+    assert client.now() == 8202.0, "a jump of this machine's clock has no effect"
+    respond({})
+    assert client.now() == 8202.0, "a response without a date has no effect"
     clock.wall = 9000.0
-    client._compare_clocks({"Date": formatdate(9001.0)})
-    assert client.now() == 9000.0, "nearly the same: ours has the finer seconds"
+    respond({"Date": formatdate(9001.0)})
+    assert client.now() == 9000.0, "nearly equal: this machine's clock is more precise"
 
 
 @pytest.mark.parametrize(("said", "told"), [("0", None), ("-5", None), ("2", 2.0)])
