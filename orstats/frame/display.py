@@ -13,6 +13,7 @@ from textwrap import wrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
 from orstats.frame.column_units import Unit, unit
@@ -170,7 +171,7 @@ def _texts(values: pd.Series[Any], *, seconds: bool) -> list[str]:
     if kind == "M":
         return _times(values)
     if kind in "iu":
-        return [count(value) if is_present(value) else _MISSING for value in values]
+        return _counts(values, _MISSING)
     if kind == "f":
         if unit(name) == "ms":
             return durations(values, _MISSING, seconds=seconds)
@@ -180,21 +181,19 @@ def _texts(values: pd.Series[Any], *, seconds: bool) -> list[str]:
 
 def _by_unit(values: pd.Series[Any], units: pd.Series[Any]) -> list[str]:
     """Write values of several units: those of one unit with one number of places."""
-    cells = [_MISSING] * len(values)
-    for name in dict.fromkeys(units):
-        places = [at for at, one in enumerate(units) if one == name]
-        some = values.iloc[places]
-        if name == "USD":
-            texts = usd_amounts(some, _MISSING)
-        elif name == "share 0..1":
-            texts = percents(some, _MISSING)
-        elif name == "UTC":
-            texts = [f"{value:%Y-%m-%d %H:%M:%S}" if is_present(value) else _MISSING for value in some]
-        else:
-            texts = [count(value) if is_present(value) else _MISSING for value in some]
-        for at, text in zip(places, texts, strict=True):
-            cells[at] = text
-    return cells
+    cells = np.full(len(values), _MISSING, dtype=object)
+    for name in units.unique():
+        of_unit = (units == name).to_numpy()
+        cells[of_unit] = _UNIT_WRITERS.get(name, _counts)(values[of_unit], _MISSING)
+    return list(cells)
+
+
+def _counts(values: Iterable[Any], missing: str) -> list[str]:
+    return [count(value) if is_present(value) else missing for value in values]
+
+
+def _moments(values: Iterable[Any], missing: str) -> list[str]:
+    return [f"{value:%Y-%m-%d %H:%M:%S}" if is_present(value) else missing for value in values]
 
 
 def _numbers(values: Iterable[Any], missing: str) -> list[str]:
@@ -212,10 +211,17 @@ _WRITERS: Final[Mapping[Unit, Callable[[Iterable[Any], str], list[str]]]] = Mapp
 )
 
 
+#: How the values of a summary are written, by their units; others are counts.
+_UNIT_WRITERS: Final[Mapping[str, Callable[[Iterable[Any], str], list[str]]]] = MappingProxyType(
+    {"USD": usd_amounts, "share 0..1": percents, "UTC": _moments}
+)
+
+
 def _times(values: pd.Series[Any]) -> list[str]:
     present = values.dropna()
-    form = "%Y-%m-%d" if (present == present.dt.normalize()).all() else "%Y-%m-%d %H:%M:%S"
-    return [f"{value:{form}}" if is_present(value) else _MISSING for value in values]
+    if (present == present.dt.normalize()).all():
+        return [f"{value:%Y-%m-%d}" if is_present(value) else _MISSING for value in values]
+    return _moments(values, _MISSING)
 
 
 def _shortened(frame: pd.DataFrame) -> pd.DataFrame:
