@@ -26,7 +26,7 @@ from orstats.fetching.arguments import ArchiveChoice, choose_archive
 from orstats.fetching.progress import Progress
 from orstats.ids.formats import id_created_at
 
-log = logging.getLogger("orstats.discover")
+log = logging.getLogger("orstats.list_ids")
 
 #: The vendor's limits for requests by generation, and by minute.
 _LONGEST: Final = timedelta(days=31)

@@ -26,7 +26,7 @@ from orstats.archive.archive import Archive
 from orstats.archive.location import user_cache
 from orstats.archive.storage import LocalStore
 
-log = logging.getLogger("orstats.discover")
+log = logging.getLogger("orstats.list_ids")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME: Final = re.compile(r"(\d{15,17})-(\d{15,17})\.gz")
