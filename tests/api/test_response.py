@@ -360,6 +360,10 @@ def test_quoted_text_stays_on_one_short_line():
     assert text.isprintable()
 
 
+def test_quotes_find_keys_that_invisible_characters_split():
+    assert quote("bad sk-or-\u200bv1-abcdef and sk-\x00or-v1-abcdef") == "bad [key] and [key]"
+
+
 @pytest.mark.parametrize(
     ("sent", "read"),
     [

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import tarfile
 import zipfile
 
 import duckdb
@@ -121,7 +122,7 @@ def test_compressed_files_are_read_and_broken_ones_named(df, name, pack, tmp_pat
     assert failed.value.path == str(tmp_path / name)
 
 
-def test_zip_zstd_and_directories_are_read(df, tmp_path):
+def test_zip_zstd_tar_and_directories_are_read(df, tmp_path):
     orstats.write_csv(df, tmp_path / "a.csv")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(tmp_path / "a.csv", "a.csv")
@@ -129,6 +130,9 @@ def test_zip_zstd_and_directories_are_read(df, tmp_path):
     with pa.CompressedOutputStream(str(tmp_path / "a.csv.zst"), "zstd") as file:
         file.write((tmp_path / "a.csv").read_bytes())
     pd.testing.assert_frame_equal(orstats.read(tmp_path / "a.csv.zst"), df)
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "a.csv", "logs/a.csv")
+    pd.testing.assert_frame_equal(orstats.read(tmp_path / "a.tar.gz"), df)
     (tmp_path / "parts" / "day=1").mkdir(parents=True)
     orstats.write_csv(df[:100], tmp_path / "parts" / "1.parquet")
     orstats.write_csv(df[100:], tmp_path / "parts" / "day=1" / "2.parquet")
