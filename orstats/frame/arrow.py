@@ -108,8 +108,8 @@ def usual_times(written: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArr
 def derived_columns(table: pa.Table) -> dict[str, pa.Array]:
     """Compute the derived columns of a table that has the wire's."""
     records = map(Inputs, *(table[name].to_pylist() for name in Inputs._fields))
-    values = list(zip(*map(derive, records), strict=True)) or [()] * len(DERIVED)
-    return {field.name: pa.array(one, TYPES[field.kind]) for field, one in zip(DERIVED, values, strict=True)}
+    rows = list(map(derive, records))
+    return {field.name: pa.array([row[field.name] for row in rows], TYPES[field.kind]) for field in DERIVED}
 
 
 def to_table(ids: Sequence[str], records: Sequence[Mapping[str, Any]], fetched_at: Sequence[float]) -> pa.Table:

@@ -43,37 +43,23 @@ class Inputs(NamedTuple):
     provider_responses: str | None
 
 
-class Derived(NamedTuple):
-    """The derived columns, in the order of :data:`orstats.frame.schema.DERIVED`."""
-
-    cost_usd: float | None
-    cost_basis: str
-    tokens_total: int | None
-    throughput_tok_s: float | None
-    decode_tok_s: float | None
-    cache_hit_rate: float | None
-    usd_per_mtok: float | None
-    fallbacks: int | None
-    fallback_ms: float | None
-
-
-def derive(record: Inputs) -> Derived:
-    """Compute the derived columns of one record."""
+def derive(record: Inputs) -> dict[str, Any]:
+    """Compute the derived columns of one record, in the order of :data:`orstats.frame.schema.DERIVED`."""
     cost = _cost(record)
     total = _tokens_total(record)
     written = record.provider_responses
     fallbacks, fallback_ms = (None, None) if written is None else fallback(provider_attempts(written))
-    return Derived(
-        cost_usd=cost,
-        cost_basis=_cost_basis(record, cost),
-        tokens_total=total,
-        throughput_tok_s=_rate(record.native_tokens_completion, record.generation_time, 1000.0),
-        decode_tok_s=_decode_rate(record),
-        cache_hit_rate=_cache_hit_rate(record),
-        usd_per_mtok=_rate(cost, total, 1e6),
-        fallbacks=fallbacks,
-        fallback_ms=fallback_ms,
-    )
+    return {
+        "cost_usd": cost,
+        "cost_basis": _cost_basis(record, cost),
+        "tokens_total": total,
+        "throughput_tok_s": _rate(record.native_tokens_completion, record.generation_time, 1000.0),
+        "decode_tok_s": _decode_rate(record),
+        "cache_hit_rate": _cache_hit_rate(record),
+        "usd_per_mtok": _rate(cost, total, 1e6),
+        "fallbacks": fallbacks,
+        "fallback_ms": fallback_ms,
+    }
 
 
 def _cost(record: Inputs) -> float | None:

@@ -35,7 +35,7 @@ def record_row(generation_id: str, record: Mapping[str, Any]) -> dict[str, Any]:
         if is_refused:
             extra[field.name] = sent
     row[EXTRA.name] = coerce.object_text(extra) if extra else None
-    return row | derive(Inputs(*(row[name] for name in Inputs._fields)))._asdict()
+    return row | derive(Inputs(*(row[name] for name in Inputs._fields)))
 
 
 def full_row(row: Mapping[str, Any], **fetched: Any) -> dict[str, Any]:
