@@ -35,7 +35,7 @@ def wrap(frame: Any) -> Frame:
             warn_duplicates(wrapped)
             return wrapped
     raise ConfigError(
-        f"Reports take a pandas or Polars frame, a DuckDB relation or a PySpark DataFrame, not "
+        "Reports take a pandas or Polars frame, a DuckDB relation or a PySpark DataFrame, not "
         f"{type(frame).__module__}.{type(frame).__qualname__}."
     )
 
