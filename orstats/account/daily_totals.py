@@ -1,7 +1,7 @@
-"""The account's own totals per UTC day and model, with which the sums of generations should agree.
+"""Request the account's own totals per UTC day and model, which the sums of generations should equal.
 
-Completed days of the last 30 come from ``/activity`` and from ``/analytics/query``. Either may omit a model, so that
-for each model the source with the larger total is used. ``/activity`` also omits requests that no provider served. All
+Completed days of the last 30 come from ``/activity`` and from ``/analytics/query``. Either may omit a model, so for
+each model the source with the larger total is used. ``/activity`` also omits requests that no provider served. All
 other days, and partial days at the ends of a range, come from the analytics only.
 """
 

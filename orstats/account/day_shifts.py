@@ -1,4 +1,4 @@
-"""Calls that the account counts on another day, because they ran past midnight, or under another variant's name."""
+"""Find calls that the account books on another day, past midnight, or under another variant of the model."""
 
 from __future__ import annotations
 

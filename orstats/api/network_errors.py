@@ -1,4 +1,7 @@
-"""Exceptions of requests and urllib3 as typed errors in plain words; their own texts contain addresses of objects."""
+"""Turn exceptions of requests and urllib3 into typed, readable errors.
+
+Their own texts contain addresses of objects.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What refusals are evidence of: a limit, chance, or a quota that starts again with every window of time."""
+"""Decide whether refusals indicate a rate limit, chance, or a quota that resets every time window."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-#: Answers. Fewer say nothing about the share; beyond the memory, old ones lose half their weight.
+#: Responses. Fewer say nothing about the share; beyond the memory, old ones lose half their weight.
 _FEWEST, _MEMORY = 30, 400.0
 #: Standard deviations above the mean that count as more than random. The more often it is tested, the more are needed:
 #: once for each step back, at each refusal, over a few latest answers.

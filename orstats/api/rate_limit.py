@@ -1,10 +1,10 @@
 """When a request may be sent: a limit that is learnt from the responses, and one that is published.
 
 The vendor publishes no limit for ``/generation``, so one limiter learns it for all threads, as TCP learns the capacity
-of a path. Requests pass freely until refusals cluster. Then nothing but single probes is sent until one is accepted; a
+of a path. Requests pass freely until refusals cluster. Then only single probes are sent until one is accepted; a
 pace doubles from a low start until refusals cluster again; and from then on it stays just below the measured rate and
 grows past it to find out whether more is possible. The growth is that of TCP CUBIC (RFC 9438), which the adaptive retry
-mode of botocore also uses. Other than AIMD, a refusal does not halve the pace: between two refusals the server ran out
+mode of botocore also uses. Unlike in AIMD, a refusal does not halve the pace: between two refusals the server ran out
 twice, so *accepted / elapsed* is its rate however it counts, and a step of 2 % below that is enough. Two things disturb
 this measurement, and :mod:`orstats.api.rate_evidence` recognises them: servers that refuse some requests at random, and
 servers that count in windows of time.

@@ -1,4 +1,4 @@
-"""Trusted certificate authorities, and the problem with a certificate in words."""
+"""Find the trusted certificate authorities, and explain certificate errors in plain language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of a fetch, checked with messages that say what is accepted, and the archive that it uses."""
+"""Validate the options of a fetch, and choose the archive that it uses."""
 
 from __future__ import annotations
 

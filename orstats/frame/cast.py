@@ -1,4 +1,4 @@
-"""Cast columns to the kinds of the field table, whatever pandas, a spreadsheet or a database made of them.
+"""Cast columns to the kinds of the field table, whatever types pandas, a spreadsheet or a database gave them.
 
 A DataFrame that was saved and read back has flags as text, counts as floats and times as text or numbers. Reports,
 plots and exports read their columns through this module: unambiguous values are cast, and anything else raises a

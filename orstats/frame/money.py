@@ -1,4 +1,4 @@
-"""Decimal sums of money: no binary noise, at most 12 decimals, equal on every engine.
+"""Sum money exactly, as decimal arithmetic would: no binary noise, at most 12 decimals, equal on every engine.
 
 An amount is split into whole millionths of a dollar and an integer remainder. Floats add whole numbers exactly and in
 any order, so a sum depends neither on the engine nor on the order of the rows.

@@ -1,4 +1,4 @@
-"""The engines that reports run on, and what they need of each: rows, sums and percentiles.
+"""The engines that reports run on: how each groups, adds up and computes percentiles.
 
 Reports are written once, as narwhals expressions. Only what narwhals cannot express, or is much slower at, is written
 here for one engine.

@@ -1,4 +1,4 @@
-"""The one form of the error for an unknown name: what it was, and what it probably should be."""
+"""Build the "Unknown name. Did you mean …?" message that every module uses."""
 
 from __future__ import annotations
 
