@@ -24,7 +24,7 @@ from orstats.archive.archive import Archive
 from orstats.errors import ApiError, BadResponseError, MissingKeyError, ServerError
 from orstats.fetching.arguments import ArchiveChoice, choose_archive
 from orstats.fetching.progress import Progress
-from orstats.ids.formats import id_created_at
+from orstats.ids.id_shapes import id_created_at
 
 log = logging.getLogger("orstats.list_ids")
 

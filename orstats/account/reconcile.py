@@ -17,7 +17,7 @@ from orstats.api.client import Client
 from orstats.errors import ConfigError
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import require
-from orstats.ids.formats import id_created_at
+from orstats.ids.id_shapes import id_created_at
 from orstats.text.format import usd_amounts
 
 #: The account's totals may be delayed by this much.

@@ -20,7 +20,7 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import Retry
 
-from orstats.account.generation_log import GenerationLog, never_raising
+from orstats.account.recorded_ids import GenerationLog, never_raising
 
 HEADER: Final = "X-Generation-Id"
 _BODY_ID: Final = re.compile(rb'(?<!\\)"id"\s*:\s*"(gen[-_][A-Za-z0-9_-]{1,250})"')

@@ -16,7 +16,7 @@ import pandas as pd
 
 from orstats._warn import warn_caller
 from orstats.account import recorded_clients
-from orstats.account.generation_log import GenerationLog, never_raising
+from orstats.account.recorded_ids import GenerationLog, never_raising
 from orstats.errors import IdSourceError
 from orstats.frame.schema import FIELDS
 from orstats.ids.decompression import Source, unpack

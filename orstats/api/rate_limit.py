@@ -6,8 +6,8 @@ pace doubles from a low start until refusals cluster again; and from then on it 
 grows past it to find out whether more is possible. The growth is that of TCP CUBIC (RFC 9438), which the adaptive retry
 mode of botocore also uses. Unlike in AIMD, a refusal does not halve the pace: between two refusals the server ran out
 twice, so *accepted / elapsed* is its rate however it counts, and a step of 2 % below that is enough. Two things disturb
-this measurement, and :mod:`orstats.api.rate_evidence` recognises them: servers that refuse some requests at random, and
-servers that count in windows of time.
+this measurement, and :mod:`orstats.api.refusal_patterns` recognises them: servers that refuse some requests at random,
+and servers that count in windows of time.
 
 ======== ====================================== =========================== ===========================================
 state    pace                                   an accepted request         refusals
@@ -29,7 +29,7 @@ from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
 from orstats.api.clock import SYSTEM_CLOCK, Clock
-from orstats.api.rate_evidence import QuotaWindowDetector, RejectionBaseline
+from orstats.api.refusal_patterns import QuotaWindowDetector, RejectionBaseline
 
 log = logging.getLogger("orstats.rate_limit")
 

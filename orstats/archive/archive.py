@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from orstats._atomic_write import FULL
-from orstats.archive import sql as engines
+from orstats.archive import sql_engines as engines
 from orstats.archive.compaction import Compaction, compact
 from orstats.archive.dataset import CONTENTS, GENERATIONS, Dataset, host_directory, part_name, stored_hosts
 from orstats.archive.location import Location, redact
 from orstats.archive.part import PartSpec, write_part
 from orstats.archive.storage import Store, check_writable
-from orstats.archive.verified import VerifiedParts
+from orstats.archive.verified_parts import VerifiedParts
 from orstats.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Archive:
         host : str
             Host of the API, e.g. ``openrouter.ai``.
         table : pyarrow.Table
-            The columns of :data:`orstats.frame.arrow.RECORD_SCHEMA`. Nothing is stored for an empty table.
+            The columns of :data:`orstats.frame.record_table.RECORD_SCHEMA`. Nothing is stored for an empty table.
 
         Raises
         ------
@@ -114,8 +114,8 @@ class Archive:
         Returns
         -------
         pyarrow.Table
-            The columns of :data:`orstats.frame.arrow.RECORD_SCHEMA`, one row per id, in any order. Columns that an
-            older part does not have are null. Damaged files are skipped with a logged warning.
+            The columns of :data:`orstats.frame.record_table.RECORD_SCHEMA`, one row per id, in any order. Columns that
+            an older part does not have are null. Damaged files are skipped with a logged warning.
         """
         dataset = self._dataset(GENERATIONS, host)
         wanted = None if columns is None else {"id", *columns}
@@ -135,8 +135,8 @@ class Archive:
         Returns
         -------
         dict or None
-            The columns of :data:`orstats.frame.arrow.RECORD_SCHEMA` as Python values. None when the record is not
-            stored or not settled (see :meth:`read`).
+            The columns of :data:`orstats.frame.record_table.RECORD_SCHEMA` as Python values. None when the record is
+            not stored or not settled (see :meth:`read`).
         """
         dataset = self._dataset(GENERATIONS, host)
         with self._translate_os_errors("read", dataset.directory):
@@ -372,8 +372,8 @@ class Archive:
         Returns
         -------
         duckdb.DuckDBPyRelation
-            ``host``, and the columns of :data:`orstats.frame.arrow.RECORD_SCHEMA`. Damaged files are excluded with a
-            logged warning: each file is read to its end once, because DuckDB and Spark do not compare checksums.
+            ``host``, and the columns of :data:`orstats.frame.record_table.RECORD_SCHEMA`. Damaged files are excluded
+            with a logged warning: each file is read to its end once, because DuckDB and Spark do not compare checksums.
 
         Raises
         ------

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from orstats.archive.dataset import Dataset, KeyColumns, RowIndices, RowSelection, part_name, select_newest
 from orstats.archive.part import Part, UnreadablePartError, write_part
 from orstats.archive.storage import current_time, is_refused
-from orstats.archive.verified import VerifiedParts
+from orstats.archive.verified_parts import VerifiedParts
 
 logger = logging.getLogger(__name__)
 

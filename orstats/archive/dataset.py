@@ -27,9 +27,9 @@ import pyarrow.compute as pc
 
 from orstats.archive.part import Part, PartSpec, UnreadablePartError
 from orstats.archive.storage import Entry, Store
-from orstats.archive.verified import VerifiedParts
+from orstats.archive.verified_parts import VerifiedParts
 from orstats.errors import ConfigError
-from orstats.frame.arrow import RECORD_SCHEMA
+from orstats.frame.record_table import RECORD_SCHEMA
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from orstats.archive.dataset import CONTENTS, GENERATIONS, SUFFIX, Dataset, succ
 from orstats.archive.part import PREFIX, Part, UnreadablePartError
 from orstats.archive.storage import Entry
 from orstats.errors import ConfigError
-from orstats.ids.formats import clean_id, id_created_at
+from orstats.ids.id_shapes import clean_id, id_created_at
 
 Mask = npt.NDArray[np.bool_]
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from orstats.archive.dataset import CONTENTS, GENERATIONS, Dataset
 from orstats.archive.part import PartSpec
-from orstats.archive.verified import VerifiedParts
+from orstats.archive.verified_parts import VerifiedParts
 
 _DTYPES: Final = {
     "parts": "Int64",

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from orstats.content.content import Content, StoredAttempt, StoredError, turns
-from orstats.content.facts import no_completion
 from orstats.content.messages import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
+from orstats.content.record_facts import no_completion
 from orstats.text.format import byte_size
 from orstats.text.sanitize import terminal_line, terminal_text
 

@@ -13,8 +13,8 @@ from orstats.content.dialects import as_text, read_content
 from orstats.content.messages import ImagePart, Message, TextPart, ToolCall
 from orstats.errors import ForbiddenError, NotFoundError
 from orstats.fetching.scheduler import call_ended_at, may_appear
-from orstats.frame import coerce
-from orstats.ids.formats import id_created_at
+from orstats.frame import json_values
+from orstats.ids.id_shapes import id_created_at
 
 ContentStatus = Literal[
     "stored",
@@ -144,7 +144,7 @@ class Content:
             messages=messages,
             output=output,
             error=_error(data.get("error")),
-            raw=(coerce.json_text(dict(data)) or coerce.object_text(data)).encode(),
+            raw=(json_values.json_text(dict(data)) or json_values.object_text(data)).encode(),
         )
         if content.prompt is None and not content.messages and not content.output and content.error is None:
             return _missing(generation_id, "zero data retention")
@@ -275,12 +275,12 @@ def _error(value: object) -> StoredError | None:
     listed = value.get("previous_errors")
     previous = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
     attempts = tuple(
-        StoredAttempt(coerce.count(one.get("code", one.get("status"))), *_details(one)) for one in previous
+        StoredAttempt(json_values.count(one.get("code", one.get("status"))), *_details(one)) for one in previous
     )
-    return StoredError(coerce.count(value.get("status", value.get("code"))), *_details(value), attempts)
+    return StoredError(json_values.count(value.get("status", value.get("code"))), *_details(value), attempts)
 
 
 def _details(error: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
     """Return message, provider and raw response of a stored error."""
-    provider = coerce.text(error.get("provider_name"))
+    provider = json_values.text(error.get("provider_name"))
     return _text_or_none(error.get("message")), provider, _text_or_none(error.get("raw"))

@@ -22,7 +22,7 @@ from orstats.content.messages import (
     ToolCall,
     UnknownPart,
 )
-from orstats.frame import coerce
+from orstats.frame import json_values
 
 #: Keys under which the input of a call is sent, and its instructions.
 _INPUT_KEYS: Final = ("prompt", "messages", "input", "contents", "system", "instructions", "system_instruction")
@@ -69,7 +69,7 @@ def _read_input(given: object, *, wrapped: bool = False) -> tuple[str | None, tu
     if is_empty(given):
         return None, ()
     if isinstance(given, str):
-        return coerce.text(given), ()
+        return json_values.text(given), ()
     if not isinstance(given, Mapping):
         return None, read_messages(given, "user")
     prompt, inner = given.get("prompt"), given.get("input")
@@ -161,7 +161,7 @@ def _is_block(item: Mapping[str, Any]) -> bool:
 def _message(given: Mapping[str, Any], role: str | None) -> Iterator[Message]:
     """Read one message. Tool results inside it become turns of their own, as in the other dialects."""
     kind = given.get("type") if "content" in given else None
-    role = coerce.text(given.get("role")) or (coerce.text(kind) if kind != "message" else None) or role
+    role = json_values.text(given.get("role")) or (json_values.text(kind) if kind != "message" else None) or role
     blocks = [(_block_kind(block), block) for block in _listed(given.get("content", given.get("parts")))]
     results = [_tool_result(block) for kind, block in blocks if kind == "result"]
     yield from results
@@ -174,8 +174,8 @@ def _message(given: Mapping[str, Any], role: str | None) -> Iterator[Message]:
             *read_calls(given.get("function_call")),
             *(read_call(block) for kind, block in blocks if kind == "call"),
         ),
-        tool_call_id=coerce.text(given.get("tool_call_id")),
-        name=coerce.text(given.get("name")),
+        tool_call_id=json_values.text(given.get("tool_call_id")),
+        name=json_values.text(given.get("name")),
         reasoning=_reasoning(given) or _joined(thoughts) or None,
     )
     if message.parts or message.tool_calls or message.reasoning:
@@ -202,7 +202,7 @@ def _block_kind(block: object) -> str:
     """Classify a block of content: the ``result`` of a tool, a ``call``, ``reasoning``, or a ``part``."""
     if not isinstance(block, Mapping):
         return "part"
-    kind = coerce.text(block.get("type")) or ""
+    kind = json_values.text(block.get("type")) or ""
     if kind.endswith("tool_result") or "functionResponse" in block or "function_response" in block:
         return "result"
     if kind.endswith("tool_use") or "functionCall" in block or (not kind and "function_call" in block):
@@ -218,11 +218,11 @@ def _tool_result(block: Mapping[str, Any]) -> Message:
     """Read the result of a tool, as Anthropic and Gemini store it; that of a failed tool is named ``error``."""
     inner = block.get("functionResponse", block.get("function_response"))
     if isinstance(inner, Mapping):
-        return Message("tool", read_parts(inner.get("response")), name=coerce.text(inner.get("name")))
+        return Message("tool", read_parts(inner.get("response")), name=json_values.text(inner.get("name")))
     return Message(
         "tool",
         read_parts(block.get("content", block.get("output"))),
-        tool_call_id=coerce.text(block.get("tool_use_id")),
+        tool_call_id=json_values.text(block.get("tool_use_id")),
         name="error" if block.get("is_error") is True else None,
     )
 
@@ -255,7 +255,7 @@ def _reasoning(given: Mapping[str, Any]) -> str | None:
     for key in ("reasoning", "reasoning_content", "thinking"):
         value = given.get(key)
         if isinstance(value, str) and value:
-            return coerce.text(value)
+            return json_values.text(value)
         if value and not isinstance(value, str):
             return _joined(value) or as_json(value)
     return _joined(given.get("reasoning_details")) or None
@@ -268,7 +268,7 @@ def _joined(blocks: object) -> str:
 def _reasoning_texts(block: object, depth: int = 0) -> list[str]:
     """Return the readable texts of a reasoning block of any dialect."""
     if isinstance(block, str):
-        return [coerce.text(block) or ""] if block else []
+        return [json_values.text(block) or ""] if block else []
     if not isinstance(block, Mapping) or depth > _DEEPEST:
         return []
     listed = (one for key in ("thinking", "text", "reasoning", "summary", "content") for one in _listed(block.get(key)))
@@ -279,7 +279,7 @@ def _sealed(block: object) -> list[Part]:
     """Keep reasoning that only the provider can read (encrypted, redacted) as JSON."""
     if is_empty(block) or not isinstance(block, Mapping):
         return []
-    return [UnknownPart(coerce.text(block.get("type")) or "reasoning", as_json(dict(block)))]
+    return [UnknownPart(json_values.text(block.get("type")) or "reasoning", as_json(dict(block)))]
 
 
 def _listed(value: object) -> list[Any]:
@@ -319,7 +319,7 @@ def read_call(call: object) -> ToolCall:
     call_id = _first_text(call, "call_id", "id")
     nested = (call.get(name) for name in ("function", "custom", "functionCall", "function_call"))
     inner: Mapping[str, Any] = next((one for one in nested if isinstance(one, Mapping)), call)
-    name = coerce.text(inner.get("name"))
+    name = json_values.text(inner.get("name"))
     if name is None:
         return ToolCall(call_id, None, as_json(dict(call)))
     given = (inner.get(key) for key in ("arguments", "input", "args", "parameters"))
@@ -333,17 +333,17 @@ def read_calls(calls: object) -> tuple[ToolCall, ...]:
 
 def as_json(value: object) -> str:
     """Return any JSON value as JSON text, or a placeholder if it is nested too deeply."""
-    return coerce.json_text(value) or coerce.TOO_DEEP
+    return json_values.json_text(value) or json_values.TOO_DEEP
 
 
 def as_text(value: object) -> str:
     """Return text unchanged, and any other value as JSON."""
-    text = coerce.text(value)
+    text = json_values.text(value)
     return as_json(value) if text is None else text
 
 
 def _first_text(item: Mapping[str, Any], *keys: str) -> str | None:
-    return next((text for key in keys if (text := coerce.text(item.get(key)))), None)
+    return next((text for key in keys if (text := json_values.text(item.get(key)))), None)
 
 
 def is_empty(value: object) -> bool:
@@ -368,15 +368,15 @@ def is_empty(value: object) -> bool:
 
 def _parts(item: object) -> Iterator[Part]:
     if isinstance(item, str):
-        yield TextPart(coerce.text(item) or "")
+        yield TextPart(json_values.text(item) or "")
         return
     if not isinstance(item, Mapping):
         yield UnknownPart(None, as_json(item))
         return
-    kind = coerce.text(item.get("type"))
+    kind = json_values.text(item.get("type"))
     words = item.get("text", item.get("refusal"))
     if isinstance(words, str) and (kind is None or kind == "refusal" or "text" in kind):
-        yield TextPart(coerce.text(words) or "")
+        yield TextPart(json_values.text(words) or "")
     elif kind in _AUDIO_KINDS:
         yield from read_audio(item.get(kind) if isinstance(item.get(kind), Mapping) else item)
     elif kind == "document" and isinstance(source := item.get("source"), Mapping) and source.get("type") == "text":
@@ -392,9 +392,9 @@ def read_audio(sound: object) -> Iterator[Part]:
     if not isinstance(sound, Mapping):
         return
     data = _first_text(sound, "data", "url")
-    transcript = coerce.text(sound.get("transcript"))
+    transcript = json_values.text(sound.get("transcript"))
     if data is not None or transcript is not None or "format" in sound:
-        yield AudioPart(coerce.text(sound.get("format")), data)
+        yield AudioPart(json_values.text(sound.get("format")), data)
         if transcript is not None:
             yield TextPart(transcript)
     else:
@@ -425,9 +425,9 @@ def _address(*places: object) -> str | None:
     """Return the first address or ``data:`` URL among some values: a string, or an object that holds one."""
     for place in places:
         if isinstance(place, str):
-            return coerce.text(place)
+            return json_values.text(place)
         if isinstance(place, Mapping):
-            data = coerce.text(place.get("data"))
+            data = json_values.text(place.get("data"))
             media_type = next((place[key] for key in ("media_type", "mime_type", "mimeType") if key in place), None)
             if data is not None and isinstance(media_type, str):
                 return data if data.startswith("data:") else f"data:{media_type};base64,{data}"

@@ -17,11 +17,11 @@ from orstats.content.record import ProviderAttempt, Record
 from orstats.errors import ApiError, ConfigError, ForbiddenError, NotFoundError
 from orstats.fetching.arguments import ArchiveChoice, choose_archive
 from orstats.fetching.fetch_one import fetch_one
-from orstats.frame import coerce
+from orstats.frame import json_values
 from orstats.frame.derive import provider_attempts, winning_attempt_index
 from orstats.frame.row import record_row
 from orstats.frame.schema import COLUMNS, ID, Field
-from orstats.ids.formats import log_url
+from orstats.ids.id_shapes import log_url
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,18 +239,18 @@ def _cell(field: Field, value: Any) -> Any:
     if field.kind == "json":
         return _nested(field.name, value)
     if field.kind == "text":
-        return coerce.text(value)
+        return json_values.text(value)
     if field.kind == "time":
-        microseconds = coerce.time(value)
-        return None if microseconds is None else coerce.moment(microseconds)
+        microseconds = json_values.time(value)
+        return None if microseconds is None else json_values.moment(microseconds)
     if field.kind == "flag":
         return bool(value) if type(value).__name__ in ("bool", "bool_") else None
     plain = value.item() if hasattr(value, "item") else value  # a number of NumPy
-    return coerce.count(plain) if field.kind == "count" else coerce.number(plain)
+    return json_values.count(plain) if field.kind == "count" else json_values.number(plain)
 
 
 def _nested(name: str, value: Any) -> Any:
-    text = coerce.json_text(value) if isinstance(value, list | dict) else value
+    text = json_values.json_text(value) if isinstance(value, list | dict) else value
     if not isinstance(text, str):
         return None
     if name == "provider_responses":
@@ -267,10 +267,10 @@ def _attempts(attempts: list[dict[str, Any]]) -> tuple[ProviderAttempt, ...]:
     winner = winning_attempt_index(attempts)
     return tuple(
         ProviderAttempt(
-            provider_name=coerce.text(one.get("provider_name")),
-            status=coerce.count(one.get("status")),
-            latency=coerce.number(one.get("latency")),
-            is_byok=coerce.flag(one.get("is_byok")),
+            provider_name=json_values.text(one.get("provider_name")),
+            status=json_values.count(one.get("status")),
+            latency=json_values.number(one.get("latency")),
+            is_byok=json_values.flag(one.get("is_byok")),
             ok=index == winner,
         )
         for index, one in enumerate(attempts)

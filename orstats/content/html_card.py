@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from orstats.content.facts import Section, facts, model_name
 from orstats.content.record import Record
+from orstats.content.record_facts import Section, facts, model_name
 from orstats.text.sanitize import NO_MATH, Html, html_line
 
 #: Exported notebooks are shared, so the caller and the other ids are left to the widget.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orstats.ids.formats import log_url
+from orstats.ids.id_shapes import log_url
 from orstats.text.format import is_present
 from orstats.text.sanitize import display_text
 

@@ -11,8 +11,8 @@ from typing import Final
 import pandas as pd
 
 from orstats.export import html_sections as sections
-from orstats.export.atomic_file import Target
 from orstats.export.html_elements import escape, name
+from orstats.export.output_file import Target
 from orstats.frame.summary import SUMMARY_COLUMNS
 from orstats.frame.validation import require
 from orstats.reports.chart_data import fetched_rows

@@ -25,7 +25,7 @@ from orstats._warn import warn_caller
 from orstats.errors import ColumnError, IdSourceError, MissingExtraError, ReadError
 from orstats.export.csv_cells import unsafe_text
 from orstats.export.read_columns import ACTIVITY_COLUMNS, GENERATION_COLUMNS, KNOWN_FIELDS, UNNAMED, Table, typed_frame
-from orstats.frame.cast import decimal_mark, values_of
+from orstats.frame.cast_columns import decimal_mark, values_of
 from orstats.frame.column_units import NAMES, heading
 from orstats.frame.schema import ID
 from orstats.frame.validation import warn_duplicates

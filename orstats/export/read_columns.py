@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from orstats._warn import warn_caller
 from orstats.errors import ReadError
-from orstats.frame import arrow
+from orstats.frame import record_table
 from orstats.frame.build import pandas_array
-from orstats.frame.cast import DecimalMark, cast
+from orstats.frame.cast_columns import DecimalMark, cast
 from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field, Kind
 
 #: Columns of the vendor's Activity export, and the fields that they are.
@@ -140,16 +140,16 @@ def _derived(frame: pd.DataFrame) -> pd.DataFrame:
             named = special & plain
             frame.loc[named, "model"] = frame["model"] + ":" + frame["variant"]
     wire = {
-        field.name: pa.array(frame[field.name].array, arrow.TYPES[field.kind], from_pandas=True)
+        field.name: pa.array(frame[field.name].array, record_table.TYPES[field.kind], from_pandas=True)
         if field.name in frame.columns
-        else pa.nulls(rows, arrow.TYPES[field.kind])
+        else pa.nulls(rows, record_table.TYPES[field.kind])
         for field in WIRE
     }
-    made = wire | arrow.derived_columns(pa.table(wire))
+    made = wire | record_table.derived_columns(pa.table(wire))
     complete = {
         field.name: frame[field.name].array
         if field.name in frame.columns
-        else pandas_array(field, made.get(field.name, pa.nulls(rows, arrow.TYPES[field.kind])))
+        else pandas_array(field, made.get(field.name, pa.nulls(rows, record_table.TYPES[field.kind])))
         for field in (ID, *COLUMNS)
         if field.name in frame.columns or field.name != "fetch_status"
     }

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from orstats._warn import warn_caller
 from orstats.errors import ConfigError, ExportError
-from orstats.export.atomic_file import Target
 from orstats.export.csv_cells import arrow_array, cell_texts, iso_times, named_columns, one_value
+from orstats.export.output_file import Target
 from orstats.export.workbook import check_workbook, write_workbook
 from orstats.frame.schema import FIELDS
 from orstats.frame.validation import check_duplicates, require_pandas

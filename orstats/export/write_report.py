@@ -14,7 +14,7 @@ import orjson
 import pandas as pd
 
 from orstats.errors import ConfigError
-from orstats.export.atomic_file import Target
+from orstats.export.output_file import Target
 from orstats.export.write_csv import json_rows, json_text, write_csv
 from orstats.frame.column_units import unit
 from orstats.frame.display import formatted_columns

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from orstats.api.config import MAX_CONNECTIONS, Settings, is_duration
 from orstats.errors import ArchiveError, ConfigError
-from orstats.ids.formats import GENERATION_ID_HINT, invalid_id_kind
+from orstats.ids.id_shapes import GENERATION_ID_HINT, invalid_id_kind
 
 if TYPE_CHECKING:
     from orstats.archive.archive import Archive

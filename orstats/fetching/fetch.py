@@ -17,8 +17,8 @@ from orstats.archive.archive import Archive
 from orstats.fetching.arguments import ArchiveChoice, FetchOptions, choose_archive
 from orstats.fetching.batch import Batch
 from orstats.fetching.workers import Loader, Result
-from orstats.frame.arrow import to_table
 from orstats.frame.build import SOURCE, FetchOutcome, build_frame
+from orstats.frame.record_table import to_table
 
 log = logging.getLogger("orstats.fetch")
 

@@ -11,7 +11,7 @@ from orstats.fetching.arguments import ArchiveChoice, choose_archive, compact_if
 from orstats.fetching.scheduler import FailureRules, Task
 from orstats.frame.row import full_row, record_row
 from orstats.frame.status import status_of
-from orstats.ids.formats import API_KEY, clean_id, invalid_id_kind
+from orstats.ids.id_shapes import API_KEY, clean_id, invalid_id_kind
 
 if TYPE_CHECKING:
     from orstats.archive.archive import Archive
@@ -58,7 +58,7 @@ def _request(
             return full_row({"id": generation_id}, fetch_status=status, **failed), error
         row = record_row(generation_id, record) | {"fetched_at": datetime.fromtimestamp(client.now(), UTC)}
         if store is not None:
-            from orstats.frame.arrow import row_table  # noqa: PLC0415 - loads pyarrow
+            from orstats.frame.record_table import row_table  # noqa: PLC0415 - loads pyarrow
 
             store.append(client.settings.host, row_table(row))
             compact_if_needed(store, client.settings.host)

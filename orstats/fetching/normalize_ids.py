@@ -11,9 +11,9 @@ import pandas as pd
 
 from orstats.errors import ConfigError
 from orstats.ids.collector import NULL_MARKS, has_empty_id, id_of
-from orstats.ids.formats import API_KEY, FILE_NAME, clean_id, invalid_id_kind
+from orstats.ids.id_shapes import API_KEY, FILE_NAME, clean_id, invalid_id_kind
 from orstats.ids.read import read_ids
-from orstats.ids.table_files import is_dataframe
+from orstats.ids.table_readers import is_dataframe
 
 log = logging.getLogger("orstats.fetch")
 

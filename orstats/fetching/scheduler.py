@@ -12,7 +12,7 @@ from typing import Final
 from orstats import errors
 from orstats.api.retry import Retry
 from orstats.frame.status import status_of
-from orstats.ids.formats import id_created_at
+from orstats.ids.id_shapes import id_created_at
 
 #: The second in an id is when its request began, and its record appears after the call ended. Calls of reasoning models
 #: run for minutes, video jobs for 4 minutes and more, agents' calls for up to an hour.

@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orstats.frame import arrow
-from orstats.frame.arrow import RECORD_SCHEMA
+from orstats.frame import record_table
+from orstats.frame.record_table import RECORD_SCHEMA
 from orstats.frame.schema import COLUMNS, FIELDS, ID, Field
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
@@ -49,13 +49,13 @@ def build_frame(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mappin
 
     Examples
     --------
-    >>> from orstats.frame.arrow import to_table
+    >>> from orstats.frame.record_table import to_table
     >>> table = to_table(["gen-2"], [{"total_cost": 0.5, "is_byok": False}], [0.0])
     >>> frame = build_frame(["gen-1", "gen-2"], [table], {"gen-1": FetchOutcome("not_found", 404, 1, "Unknown.")})
     >>> frame[["fetch_status", "attempts", "cost_usd"]].to_dict("list")
     {'fetch_status': ['not_found', 'ok'], 'attempts': [1, 0], 'cost_usd': [nan, 0.5]}
     """
-    requested = arrow.column(ids, "text")[0]
+    requested = record_table.column(ids, "text")[0]
     found = locate_rows(requested, tables)
     fetch = _fetch_columns(requested, pc.is_valid(found), outcomes)
     ok = pc.equal(fetch["fetch_status"], "ok")
@@ -82,7 +82,7 @@ def stored_frame(table: pa.Table) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from orstats.frame.arrow import to_table
+    >>> from orstats.frame.record_table import to_table
     >>> table = to_table(["gen-1"], [{"total_cost": 0.5}], [0.0]).select(["id", "total_cost"])
     >>> stored_frame(table).iloc[0].dropna().to_dict()
     {'fetch_status': 'ok', 'total_cost': 0.5, 'attempts': 0}
@@ -135,7 +135,7 @@ def _fetch_columns(ids: pa.Array, has_record: pa.Array, outcomes: Mapping[str, F
     """Make the columns that say how each row was fetched, all but ``fetched_at``."""
     if not outcomes and not has_record.false_count:
         return _archived_columns(len(ids))
-    place = pc.index_in(ids, value_set=arrow.column(list(outcomes), "text")[0])
+    place = pc.index_in(ids, value_set=record_table.column(list(outcomes), "text")[0])
     known = pc.is_valid(place)
     not_requested = {
         "fetch_status": pc.if_else(has_record, "ok", "not_attempted"),
@@ -146,14 +146,16 @@ def _fetch_columns(ids: pa.Array, has_record: pa.Array, outcomes: Mapping[str, F
     columns = {}
     for name, otherwise in not_requested.items():
         values = list(map(operator.attrgetter(name), outcomes.values()))
-        columns[name] = pc.if_else(known, arrow.column(values, FIELDS[name].kind)[0].take(place), otherwise)
+        columns[name] = pc.if_else(known, record_table.column(values, FIELDS[name].kind)[0].take(place), otherwise)
     return columns
 
 
 def _archived_columns(rows: int) -> dict[str, pa.Array]:
     """Make the columns that say how each row was fetched when all come from the archive."""
     values = {"fetch_status": "ok", "http_status": None, "attempts": 0, "error": None}
-    return {name: pa.repeat(pa.scalar(value, arrow.TYPES[FIELDS[name].kind]), rows) for name, value in values.items()}
+    return {
+        name: pa.repeat(pa.scalar(value, record_table.TYPES[FIELDS[name].kind]), rows) for name, value in values.items()
+    }
 
 
 def frame_from_columns(ids: Column, fields: Sequence[Field], column: Callable[[Field], Column]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from orstats.errors import ConfigError
 from orstats.frame.build import empty_frame
-from orstats.frame.cast import cast_columns
+from orstats.frame.cast_columns import cast_columns
 from orstats.frame.schema import ID
 from orstats.frame.validation import by_id, equals, require_pandas
 

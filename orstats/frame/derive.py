@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from orstats.frame import coerce
+from orstats.frame import json_values
 from orstats.frame.schema import USD_DECIMALS
 
 #: Kinds of call that must have completion tokens; others may have none, and new kinds appear without notice.
@@ -152,7 +152,7 @@ def winning_attempt_index(attempts: Iterable[dict[str, Any]]) -> int | None:
     >>> winning_attempt_index([{"status": 503}, {"status": None}, {"status": 200}])
     2
     """
-    return next((at for at, one in enumerate(attempts) if coerce.count(one.get("status")) in _SUCCESS), None)
+    return next((at for at, one in enumerate(attempts) if json_values.count(one.get("status")) in _SUCCESS), None)
 
 
 def fallback(attempts: list[dict[str, Any]] | None) -> tuple[int | None, float | None]:
@@ -170,6 +170,8 @@ def fallback(attempts: list[dict[str, Any]] | None) -> tuple[int | None, float |
     failed = attempts[: winning_attempt_index(attempts)]
     if not failed:
         return 0, 0.0
-    waits = [wait for wait in (coerce.number(one.get("latency")) for one in failed) if wait is not None and wait >= 0]
+    waits = [
+        wait for wait in (json_values.number(one.get("latency")) for one in failed) if wait is not None and wait >= 0
+    ]
     waited = sum(waits)
     return len(failed), waited if waits and math.isfinite(waited) else None

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from orstats.frame import coerce
+from orstats.frame import json_values
 from orstats.frame.derive import Inputs, derive
 from orstats.frame.schema import EXTRA, FIELDS, ID, WIRE
 
@@ -24,17 +24,17 @@ def record_row(generation_id: str, record: Mapping[str, Any]) -> dict[str, Any]:
     >>> row["id"], row["cost_usd"], row["cost_basis"], row["extra"]
     ('gen-1', 0.25, 'credits', '{"colour":"red"}')
     """
-    row: dict[str, Any] = {ID.name: coerce.text(generation_id)}
+    row: dict[str, Any] = {ID.name: json_values.text(generation_id)}
     extra = {name: value for name, value in record.items() if name not in _KNOWN}
     for field in WIRE:
         sent = record.get(field.name)
-        typed, is_refused = coerce.value(sent, field.kind)
+        typed, is_refused = json_values.value(sent, field.kind)
         if field.kind == "time" and typed is not None:
-            typed = coerce.moment(typed)
+            typed = json_values.moment(typed)
         row[field.name] = typed
         if is_refused:
             extra[field.name] = sent
-    row[EXTRA.name] = coerce.object_text(extra) if extra else None
+    row[EXTRA.name] = json_values.object_text(extra) if extra else None
     return row | derive(Inputs(*(row[name] for name in Inputs._fields)))
 
 
@@ -49,7 +49,7 @@ def json_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
     Examples
     --------
-    >>> json_row({"created_at": coerce.moment(0), "extra": '{"colour":"red"}'})
+    >>> json_row({"created_at": json_values.moment(0), "extra": '{"colour":"red"}'})
     {'created_at': '1970-01-01T00:00:00.000000Z', 'extra': {'colour': 'red'}}
     """
     return {name: _json_value(name, value) for name, value in row.items()}

@@ -63,7 +63,7 @@ def summary(df: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> from orstats.frame.build import build_frame
-    >>> from orstats.frame.arrow import to_table
+    >>> from orstats.frame.record_table import to_table
     >>> record = {"total_cost": 0.25, "is_byok": False, "native_tokens_prompt": 10}
     >>> totals = summary(build_frame(["gen-1", "gen-2"], [to_table(["gen-1"], [record], [0.0])], {}))
     >>> totals.loc[["asked", "ok", "missing", "cost_usd"], ["value", "unit"]].values.tolist()

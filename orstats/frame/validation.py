@@ -10,7 +10,7 @@ import pandas as pd
 
 from orstats._warn import warn_caller
 from orstats.errors import ConfigError, DuplicateIdsWarning
-from orstats.frame.cast import Frame, cast_columns
+from orstats.frame.cast_columns import Frame, cast_columns
 from orstats.frame.schema import ID
 from orstats.text.suggest import unknown
 

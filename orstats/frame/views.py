@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from orstats.frame import arrow
+from orstats.frame import record_table
 from orstats.frame.build import pandas_array
 from orstats.frame.derive import provider_attempts, winning_attempt_index
 from orstats.frame.display import ReportFrame
@@ -57,7 +57,7 @@ def attempts(df: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> from orstats.frame.build import build_frame
-    >>> from orstats.frame.arrow import to_table
+    >>> from orstats.frame.record_table import to_table
     >>> chain = [{"status": 503, "provider_name": "A", "latency": 327}, {"status": 200, "provider_name": "B"}]
     >>> frame = build_frame(["gen-1"], [to_table(["gen-1"], [{"provider_responses": chain}], [0.0])], {})
     >>> attempts(frame)[["attempt", "provider_name", "latency", "ok"]].to_dict("records")
@@ -78,8 +78,8 @@ def attempts(df: pd.DataFrame) -> pd.DataFrame:
     for field in ATTEMPT_FIELDS:
         sent_as = "id" if field.name == "upstream_id" else field.name
         values = computed.get(field.name) or [entry.get(sent_as) for *_, entry in rows]
-        columns[field.name] = pandas_array(field, arrow.column(values, field.kind)[0])
-    ids = arrow.column([generation_id for generation_id, *_ in rows], "text")[0]
+        columns[field.name] = pandas_array(field, record_table.column(values, field.kind)[0])
+    ids = record_table.column([generation_id for generation_id, *_ in rows], "text")[0]
     return pd.DataFrame(columns, index=pd.Index(pandas_array(ID, ids), name=ID.name))
 
 

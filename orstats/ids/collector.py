@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from orstats._warn import warn_caller
 from orstats.errors import IdSourceError, IdSourceWarning
 from orstats.ids.decompression import Source
-from orstats.ids.formats import API_KEY, GENERATION_ID_HINT, clean_id, ids_in, invalid_id_kind, looks_like_id
+from orstats.ids.id_shapes import API_KEY, GENERATION_ID_HINT, clean_id, ids_in, invalid_id_kind, looks_like_id
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, Final
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
 from orstats.ids.decompression import CHUNK, HEAD, as_stream
-from orstats.ids.formats import ID_NAMES, looks_like_id, plain_name
-from orstats.ids.tables import BATCH_ROWS, SAMPLE_ROWS, Table, name_columns, read_table
+from orstats.ids.id_column import BATCH_ROWS, SAMPLE_ROWS, Table, name_columns, read_table
+from orstats.ids.id_shapes import ID_NAMES, looks_like_id, plain_name
 
 _DELIMITERS: Final = ",;\t|"
 _QUOTED = re.compile(r'"[^"]*"')

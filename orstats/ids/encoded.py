@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from orstats.ids.collector import IdCollector
-from orstats.ids.formats import API_KEY, FOREIGN_KINDS, SHAPE
+from orstats.ids.id_shapes import API_KEY, FOREIGN_KINDS, SHAPE
 
 CONTEXT: Final = 1024
 """Maximum length of any form of an id, in bytes."""

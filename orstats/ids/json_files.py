@@ -11,7 +11,7 @@ import orjson
 
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
-from orstats.ids.tables import no_such_column
+from orstats.ids.id_column import no_such_column
 
 _RECORDS_NAMED: Final = 100  # how many records are looked at for the names of an error message
 _DEPTH_NAMED: Final = 6

@@ -12,9 +12,9 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector, id_of
 from orstats.ids.decompression import Source
-from orstats.ids.formats import API_KEY, SUFFIXES, invalid_id_kind, redact
+from orstats.ids.id_shapes import API_KEY, SUFFIXES, invalid_id_kind, redact
 from orstats.ids.sniff import file_chunks, read_path, read_source
-from orstats.ids.table_files import is_dataframe, read_dataframe
+from orstats.ids.table_readers import is_dataframe, read_dataframe
 from orstats.ids.text import search_text
 
 if TYPE_CHECKING:

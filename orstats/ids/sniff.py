@@ -12,10 +12,10 @@ from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
 from orstats.ids.csv_files import read_csv
 from orstats.ids.decompression import CHUNK, Source, as_stream, peek, unpack
-from orstats.ids.formats import SUFFIXES
+from orstats.ids.id_shapes import SUFFIXES
 from orstats.ids.json_files import has_records, read_json, without_labels
 from orstats.ids.sqlite_files import read_sqlite
-from orstats.ids.table_files import read_excel, read_feather, read_parquet
+from orstats.ids.table_readers import read_excel, read_feather, read_parquet
 from orstats.ids.text import read_text, search_text
 
 _PACKED: Final = re.compile(r"(?:\.(?:gz|bz2|xz|lzma|zst|zstd|lz4))+$")

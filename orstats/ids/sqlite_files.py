@@ -11,7 +11,7 @@ from typing import Any, Final
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
 from orstats.ids.decompression import Source
-from orstats.ids.tables import no_such_column
+from orstats.ids.id_column import no_such_column
 from orstats.ids.text import search_text
 
 _LONGEST_CELL: Final = 256 << 20

@@ -15,7 +15,7 @@ import orjson
 
 from orstats.ids.collector import IdCollector
 from orstats.ids.encoded import CONTEXT, RareForms
-from orstats.ids.formats import ID_NAMES, is_generation_id, plain_name
+from orstats.ids.id_shapes import ID_NAMES, is_generation_id, plain_name
 
 # The modern shape is unmistakable, whatever escape or word is next to it; a stripped escape such as u0022 may follow.
 # No letter or digit may precede the other shapes, unless it ends an escape: \n, \x22, \u0022, \042, %22, =3D, #011,

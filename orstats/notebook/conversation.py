@@ -7,8 +7,8 @@ from typing import Final
 import ipywidgets as widgets
 
 from orstats.content.content import Content, turns
-from orstats.content.facts import no_completion
 from orstats.content.messages import all_text
+from orstats.content.record_facts import no_completion
 from orstats.notebook.html.base import notice
 from orstats.notebook.html.content import FOLDED, OPENED, bubble, text_length
 from orstats.notebook.html.markdown import has_markdown

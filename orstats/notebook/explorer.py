@@ -25,7 +25,7 @@ from orstats.notebook.card import Card
 from orstats.notebook.comparison import Comparison
 from orstats.notebook.filter_controls import FilterControls
 from orstats.notebook.html.base import notice, style
-from orstats.notebook.html.table import chart, empty, table, totals
+from orstats.notebook.html.explorer import chart, empty, table, totals
 from orstats.notebook.table import TableView
 from orstats.notebook.table_model import Mask, TableModel
 from orstats.notebook.widgets import HtmlView, button, failure, replace_children, row, serialized

@@ -11,7 +11,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from orstats.notebook.filter_controls import dropdown
-from orstats.notebook.html.table import Sorting, empty, selected_row, table
+from orstats.notebook.html.explorer import Sorting, empty, selected_row, table
 from orstats.notebook.table_model import Mask, Positions, TableModel
 from orstats.notebook.widgets import HtmlView, button, on_change, row
 from orstats.text.sanitize import visible_line

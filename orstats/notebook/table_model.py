@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orstats.errors import ConfigError
-from orstats.frame.cast import cast_columns
+from orstats.frame.cast_columns import cast_columns
 from orstats.frame.schema import ID
 from orstats.frame.validation import by_id, require_pandas, warn_duplicates
 from orstats.text.suggest import unknown

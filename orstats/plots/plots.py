@@ -10,7 +10,7 @@ import pandas as pd
 
 from orstats._warn import warn_caller
 from orstats.frame.validation import require_columns
-from orstats.plots import axes as style
+from orstats.plots import style
 from orstats.reports.chart_data import (
     MOST_BUCKETS,
     TOKEN_PARTS,

@@ -9,17 +9,17 @@ from typing import Any, Final
 import narwhals as nw
 
 from orstats.errors import ConfigError
-from orstats.frame.cast import Frame, cast_frame
+from orstats.frame.cast_columns import Frame, cast_frame
 from orstats.frame.display import ReportFrame
 from orstats.frame.money import RATE_PLACES, round_columns
 from orstats.frame.validation import By, group_keys, ok_rows, require_columns
-from orstats.reports.backends import (
+from orstats.reports.coverage import PROVENANCE, coverage_of, provenance
+from orstats.reports.engines import (
     aggregate,
     comparable,
     with_plain_names,
     wrap,
 )
-from orstats.reports.coverage import PROVENANCE, coverage_of, provenance
 from orstats.reports.periods import PERIOD, Freq, add_period, freq_of, localize_period
 from orstats.text.time_zones import zone_of
 

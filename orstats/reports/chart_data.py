@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from orstats.errors import ConfigError
-from orstats.frame.cast import cast_columns, wrap_native
+from orstats.frame.cast_columns import cast_columns, wrap_native
 from orstats.frame.validation import check_duplicates, group_keys, ok_rows, require_columns, require_pandas
-from orstats.reports.backends import wrap
+from orstats.reports.engines import wrap
 from orstats.reports.periods import Freq, all_periods, freq_of, period_moments, period_starts, utc_times
 from orstats.text.sanitize import display_text
 from orstats.text.time_zones import clock, zone_of

@@ -57,7 +57,7 @@ def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
     Examples
     --------
     >>> from orstats.frame.build import build_frame
-    >>> from orstats.frame.arrow import to_table
+    >>> from orstats.frame.record_table import to_table
     >>> def frame(*costs):
     ...     ids = [f"gen-{n}" for n in range(len(costs))]
     ...     records = [{"model": "a", "total_cost": cost, "is_byok": False} for cost in costs]

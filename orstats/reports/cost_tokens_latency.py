@@ -11,7 +11,7 @@ import narwhals as nw
 
 from orstats.frame.validation import By, listed
 from orstats.reports.aggregation import EVERYTHING, ReportSpec, make_report
-from orstats.reports.backends import finite, non_negative, percentile, ratio, valid_count
+from orstats.reports.engines import finite, non_negative, percentile, ratio, valid_count
 
 #: The columns that :func:`cost_by` reads, besides those to group by and, over time, ``created_at``.
 COST_COLUMNS: Final = (
@@ -151,7 +151,7 @@ def tokens_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str 
     Examples
     --------
     >>> from orstats.frame.build import build_frame
-    >>> from orstats.frame.arrow import to_table
+    >>> from orstats.frame.record_table import to_table
     >>> record = {"model": "a", "native_tokens_prompt": 80, "native_tokens_completion": 20, "native_tokens_cached": 20}
     >>> row = tokens_by(build_frame(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})).loc["a"]
     >>> int(row["tokens_total"]), float(row["cache_hit_rate"])
@@ -209,7 +209,7 @@ def latency_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str
     Examples
     --------
     >>> from orstats.frame.build import build_frame
-    >>> from orstats.frame.arrow import to_table
+    >>> from orstats.frame.record_table import to_table
     >>> records = [{"model": "a", "streamed": True, "latency": ms} for ms in (100, 300)]
     >>> row = latency_by(build_frame(["1", "2"], [to_table(["1", "2"], records, [0.0] * 2)], {})).loc[("a", True)]
     >>> int(row["latency_n"]), float(row["latency_p50"])

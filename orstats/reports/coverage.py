@@ -8,9 +8,9 @@ import narwhals as nw
 import pandas as pd
 
 from orstats.frame.build import SOURCE, UNREADABLE_FILES
-from orstats.frame.cast import Frame, cast_frame
+from orstats.frame.cast_columns import Frame, cast_frame
 from orstats.frame.validation import count_duplicates, ok_rows, require_columns
-from orstats.reports.backends import as_flag, finite, wrap
+from orstats.reports.engines import as_flag, finite, wrap
 
 #: Key of ``attrs`` of a report: where its rows come from.
 PROVENANCE: Final = "provenance"
@@ -43,7 +43,7 @@ def coverage(frame: Any) -> dict[str, int | float | None]:
     Examples
     --------
     >>> from orstats.frame.build import FetchOutcome, build_frame
-    >>> from orstats.frame.arrow import to_table
+    >>> from orstats.frame.record_table import to_table
     >>> table = to_table(["gen-1"], [{"total_cost": 0.5, "is_byok": False}], [0.0])
     >>> coverage(build_frame(["gen-1", "gen-2"], [table], {"gen-2": FetchOutcome("pending", 404, 1, "Not yet.")}))
     {'asked': 2, 'ok': 1, 'pending': 1, 'missing': 0, 'cost_unknown': 0, 'byok': 0, 'byok_share': 0.0}

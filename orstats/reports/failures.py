@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import narwhals as nw
 
-from orstats.frame.cast import Frame
+from orstats.frame.cast_columns import Frame
 from orstats.frame.validation import By
 from orstats.reports.aggregation import Grouped, ReportSpec, finish, group
-from orstats.reports.backends import aggregate, as_flag, finite, ratio, wrap
+from orstats.reports.engines import aggregate, as_flag, finite, ratio, wrap
 from orstats.reports.provider_attempts import COLUMNS, explode_attempts
 
 _REASONS: Final = ("stop", "length", "tool_calls", "content_filter", "error")
@@ -55,7 +55,7 @@ def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: st
     Examples
     --------
     >>> from orstats.frame.build import build_frame
-    >>> from orstats.frame.arrow import to_table
+    >>> from orstats.frame.record_table import to_table
     >>> chain = [{"status": 503, "provider_name": "A", "latency": 327}, {"status": 200, "provider_name": "B"}]
     >>> record = {"provider_name": "B", "provider_responses": chain, "finish_reason": "stop"}
     >>> df = build_frame(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from orstats.errors import ConfigError
-from orstats.frame.cast import Frame, wrap_native
+from orstats.frame.cast_columns import Frame, wrap_native
 from orstats.frame.validation import require_columns
 from orstats.text.suggest import did_you_mean, similar
 from orstats.text.time_zones import Times, clock, offsets

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
-from orstats.frame import coerce
-from orstats.frame.cast import Frame, wrap_native
+from orstats.frame import json_values
+from orstats.frame.cast_columns import Frame, wrap_native
 from orstats.frame.derive import provider_attempts
 
 #: The columns of an attempt. Counts are 0 or 1; ``failed_attempt_ms`` is missing for successes and unknown latencies.
@@ -127,9 +127,9 @@ def _lists(written: pa.Array) -> pa.Array:
 def _chain(written: str) -> list[dict[str, Any]]:
     return [
         {
-            "status": coerce.count(entry.get("status")),
-            "provider_name": coerce.text(entry.get("provider_name")),
-            "latency": coerce.number(entry.get("latency")),
+            "status": json_values.count(entry.get("status")),
+            "provider_name": json_values.text(entry.get("provider_name")),
+            "latency": json_values.number(entry.get("latency")),
         }
         for entry in provider_attempts(written) or []
     ]

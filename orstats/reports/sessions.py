@@ -8,10 +8,10 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from orstats.frame.cast import cast_frame
+from orstats.frame.cast_columns import cast_frame
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import group_keys, ok_rows, require_columns
-from orstats.reports.backends import aggregate, finite, non_negative, valid_count, wrap
+from orstats.reports.engines import aggregate, finite, non_negative, valid_count, wrap
 
 _NEEDED: Final = (
     "created_at",

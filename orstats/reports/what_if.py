@@ -10,12 +10,12 @@ import narwhals as nw
 import pandas as pd
 
 from orstats.errors import ConfigError
-from orstats.frame.cast import cast_frame
+from orstats.frame.cast_columns import cast_frame
 from orstats.frame.display import ReportFrame
 from orstats.frame.money import round_columns
 from orstats.frame.validation import ok_rows, require_columns
-from orstats.reports.backends import aggregate, finite, valid_count, wrap
 from orstats.reports.coverage import PROVENANCE, coverage_of, provenance
+from orstats.reports.engines import aggregate, finite, valid_count, wrap
 
 _PRICES: Final = ("prompt", "cached", "completion")
 _NEEDS: Final = ("model", "cost_usd", "native_tokens_prompt", "native_tokens_completion", "native_tokens_cached")
@@ -58,7 +58,7 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
     Examples
     --------
     >>> from orstats.frame.build import build_frame
-    >>> from orstats.frame.arrow import to_table
+    >>> from orstats.frame.record_table import to_table
     >>> record = {"model": "a", "total_cost": 9.0, "is_byok": False,
     ...           "native_tokens_prompt": 3_000_000, "native_tokens_cached": 1_000_000, "native_tokens_completion": 0}
     >>> df = build_frame(["gen-1"], [to_table(["gen-1"], [record], [0.0])], {})

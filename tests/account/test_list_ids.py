@@ -10,7 +10,7 @@ import pytest
 
 import orstats
 from orstats.account.analytics import as_filters
-from orstats.ids.formats import id_created_at
+from orstats.ids.id_shapes import id_created_at
 from orstats.sim import Faults, SimServer
 
 UNTIL = datetime(2026, 6, 17, 14, 30, tzinfo=UTC)

@@ -27,7 +27,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 import orstats
-from orstats.account.generation_log import GenerationLog
+from orstats.account.recorded_ids import GenerationLog
 from orstats.errors import ConfigError, IdSourceError
 from orstats.frame.build import empty_frame
 
@@ -577,7 +577,7 @@ def test_warning_that_is_an_error_does_not_reach_the_caller(vendor, tmp_path):
 def test_ids_that_can_never_be_written_are_named_at_exit(tmp_path):
     script = f"""
 import os, pathlib, sys
-from orstats.account.generation_log import GenerationLog
+from orstats.account.recorded_ids import GenerationLog
 path = pathlib.Path(sys.argv[1], "day", "ids.jsonl")
 path.parent.mkdir()
 log = GenerationLog(path, {{}})

@@ -1,6 +1,6 @@
 import pytest
 
-from orstats.api.rate_evidence import QuotaWindowDetector
+from orstats.api.refusal_patterns import QuotaWindowDetector
 
 
 def closed(since, *probes):

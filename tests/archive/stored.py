@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from orstats.archive.archive import Archive
-from orstats.frame.arrow import to_table
+from orstats.frame.record_table import to_table
 
 HOST = "openrouter.ai"
 CREATED = 1_760_000_000

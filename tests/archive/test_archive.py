@@ -17,8 +17,8 @@ from orstats.archive.compaction import compact
 from orstats.archive.dataset import Dataset
 from orstats.archive.part import PartSpec
 from orstats.archive.storage import LocalStore
-from orstats.archive.verified import VerifiedParts
-from orstats.frame.arrow import RECORD_SCHEMA, to_table
+from orstats.archive.verified_parts import VerifiedParts
+from orstats.frame.record_table import RECORD_SCHEMA, to_table
 
 
 def test_appended_records_are_read(archive):

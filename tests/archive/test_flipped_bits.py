@@ -14,8 +14,8 @@ from orstats.archive.archive import Archive
 from orstats.archive.dataset import GENERATIONS, Dataset
 from orstats.archive.part import read_footer
 from orstats.archive.storage import LocalStore
-from orstats.archive.verified import VerifiedParts
-from orstats.frame.arrow import to_table
+from orstats.archive.verified_parts import VerifiedParts
+from orstats.frame.record_table import to_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unreadable archive files")
 

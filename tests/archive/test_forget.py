@@ -15,7 +15,7 @@ from stored import HOST, SETTLED, ids_of, parts
 from orstats.archive.archive import Archive
 from orstats.archive.storage import LocalStore
 from orstats.errors import ArchiveError, ConfigError
-from orstats.frame.arrow import to_table
+from orstats.frame.record_table import to_table
 
 
 def add(archive: Archive, *rows: tuple[str, str | None, str | None], at: float = SETTLED, host: str = HOST) -> None:

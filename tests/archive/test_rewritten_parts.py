@@ -13,7 +13,7 @@ from stored import HOST, SETTLED, ids_of, parts, records
 
 from orstats.archive.archive import Archive
 from orstats.archive.dataset import part_name, successor_name
-from orstats.frame.arrow import RECORD_SCHEMA, to_table
+from orstats.frame.record_table import RECORD_SCHEMA, to_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unreadable archive files")
 

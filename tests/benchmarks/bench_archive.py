@@ -17,7 +17,7 @@ import pyarrow as pa
 from bench_frame import record
 
 from orstats.archive.archive import Archive
-from orstats.frame.arrow import to_table
+from orstats.frame.record_table import to_table
 
 HOST = "openrouter.ai"
 BATCH = 4_000

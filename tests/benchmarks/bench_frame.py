@@ -16,9 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orstats.frame.arrow import to_table
 from orstats.frame.build import build_frame
 from orstats.frame.derive import derive
+from orstats.frame.record_table import to_table
 
 SECOND = 1_721_086_399
 PARTS = 10

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from orstats import list_ids
 from orstats.api.rate_limit import FixedQuota
 from orstats.api.retry import Retry
-from orstats.ids.formats import id_created_at
+from orstats.ids.id_shapes import id_created_at
 from orstats.sim import SimServer
 
 _MOST_ROWS = 10_000

@@ -19,8 +19,8 @@ import pyarrow as pa
 from bench_frame import SECOND, peak, record
 
 import orstats
-from orstats.frame.arrow import to_table
 from orstats.frame.build import build_frame
+from orstats.frame.record_table import to_table
 
 DIFFERENT = 20_000
 PART = 1_000_000

@@ -9,7 +9,7 @@ from orstats.content.record import ProviderAttempt
 from orstats.notebook.html.base import notice, spinner, style
 from orstats.notebook.html.card import details, head
 from orstats.notebook.html.content import bubble, stored_error
-from orstats.notebook.html.table import Sorting, selected_row, table
+from orstats.notebook.html.explorer import Sorting, selected_row, table
 
 TEXT = "First *line*\n\n\tthen $5 & <b>more</b>\n"
 # VS Code gives widgets a white ground in every theme, has none of Lab's variables where ipywidgets brings none, allows

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 import orstats
 from orstats.notebook.html.base import style
-from orstats.notebook.html.table import Sorting, table
+from orstats.notebook.html.explorer import Sorting, table
 
 EXPLORE = """
 import orstats

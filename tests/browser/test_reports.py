@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 REPORTS = """
 import orstats, pandas as pd
 from orstats.frame.build import FetchOutcome, build_frame
-from orstats.frame.arrow import to_table
+from orstats.frame.record_table import to_table
 names = ["openai/gpt-4.1", "<img src=x onerror=document.title='run'>$a$ and $b$", "gpt-\\u202egnp"]
 records = [{"model": name, "total_cost": cost, "is_byok": False, "streamed": True, "latency": ms,
             "native_tokens_prompt": 1_000_000, "native_tokens_completion": 5}

@@ -14,8 +14,8 @@ import pytest
 from orstats.archive.archive import Archive
 from orstats.cli.summary import cost_line
 from orstats.errors import ArchiveError
-from orstats.frame.arrow import to_table
 from orstats.frame.build import build_frame
+from orstats.frame.record_table import to_table
 from orstats.frame.summary import summary
 from orstats.sim import Faults, SimServer
 

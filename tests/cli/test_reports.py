@@ -20,8 +20,8 @@ from orstats.archive.archive import Archive
 from orstats.cli.app import app
 from orstats.cli.cost_table import cost_columns
 from orstats.errors import ConfigError
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame
+from orstats.frame.record_table import to_table
 from orstats.reports.cost_tokens_latency import cost_by
 from orstats.text.table import fit
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orstats.content.facts import MOST_ATTEMPTS, facts
 from orstats.content.record import ProviderAttempt, Record
+from orstats.content.record_facts import MOST_ATTEMPTS, facts
 
 
 def test_a_complete_record():

@@ -13,7 +13,7 @@ import orstats
 from orstats import errors
 from orstats.export.write_csv import json_rows
 from orstats.fetching.fetch_one import fetch_one
-from orstats.frame.arrow import row_table, to_table
+from orstats.frame.record_table import row_table, to_table
 from orstats.frame.row import json_row, record_row
 from orstats.sim import Faults, SimServer
 

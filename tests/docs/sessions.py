@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dictionary import README
 
-from orstats.cli.app_log import write_app_log
+from orstats.cli.demo_log import write_app_log
 from orstats.sim import SimServer
 
 #: A command of a session, and what it prints.

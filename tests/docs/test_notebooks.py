@@ -4,7 +4,7 @@ import nbclient
 import nbformat
 import pytest
 
-from orstats.cli.app_log import write_app_log
+from orstats.cli.demo_log import write_app_log
 from orstats.sim import SimServer
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))

@@ -7,8 +7,8 @@ import pytest
 import orstats
 from orstats.errors import ConfigError, ExportError
 from orstats.export.html_page import COLUMNS, page, write_html
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame
+from orstats.frame.record_table import to_table
 from orstats.sim import SimServer
 
 HOSTILE = [

@@ -18,9 +18,9 @@ import orstats
 from orstats.errors import ConfigError, ExportError, MissingExtraError
 from orstats.export.workbook import MAX_ROWS, write_workbook
 from orstats.export.write_csv import check_target
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame
 from orstats.frame.column_units import NAMES, heading
+from orstats.frame.record_table import to_table
 
 RECORD = {
     "model": "m",

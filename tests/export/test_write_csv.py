@@ -17,8 +17,8 @@ import pytest
 
 from orstats.errors import ExportError
 from orstats.export.write_csv import check_target, write_csv
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame
+from orstats.frame.record_table import to_table
 
 FORMULAS = [
     "=1+1",

@@ -8,8 +8,8 @@ from markdown_it import MarkdownIt
 
 from orstats.errors import ExportError, MissingExtraError
 from orstats.export.write_report import ENDINGS, write_report
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame
+from orstats.frame.record_table import to_table
 from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
 from orstats.reports.failures import failures_by
 

@@ -5,8 +5,8 @@ import pytest
 
 import orstats
 from orstats.errors import ConfigError, DuplicateIdsWarning
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame
+from orstats.frame.record_table import to_table
 
 
 def fetched(records, at=0.0, **outcomes):

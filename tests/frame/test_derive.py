@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orstats.frame import schema
-from orstats.frame.arrow import derived_columns, to_table
+from orstats.frame.record_table import derived_columns, to_table
 
 PAID = {
     "model": "openai/gpt-5-mini",

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from orstats.frame.arrow import to_table
 from orstats.frame.build import build_frame
+from orstats.frame.record_table import to_table
 
 
 @pytest.mark.parametrize("encoded", [(True, True), (True, False), (False, True)])

@@ -11,9 +11,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import orstats
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame
 from orstats.frame.display import ReportFrame
+from orstats.frame.record_table import to_table
 from orstats.text.table import Column, cut_middle, fit
 
 LONG = "anthropic/claude-4.5-haiku-20251001"

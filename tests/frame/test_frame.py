@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orstats.frame import arrow, coerce, schema
-from orstats.frame.arrow import RECORD_SCHEMA, to_table
+from orstats.frame import json_values, record_table, schema
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame, to_frame
+from orstats.frame.record_table import RECORD_SCHEMA, to_table
 
 QUICK = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 MANY = settings(max_examples=250, deadline=None, derandomize=True, database=None)
@@ -168,9 +168,9 @@ def test_deep_nesting_passes():
     kept = json.loads(row["extra"])
     assert kept["plain"] == 1
     assert kept["deep"] == deep
-    assert kept["deeper"] == coerce.TOO_DEEP
+    assert kept["deeper"] == json_values.TOO_DEEP
     assert one({"provider_responses": deeper})["extra"] == json.dumps(
-        {"provider_responses": coerce.TOO_DEEP}, separators=(",", ":")
+        {"provider_responses": json_values.TOO_DEEP}, separators=(",", ":")
     )
 
 
@@ -212,20 +212,20 @@ def test_times(written, read):
 
 
 def assert_both_ways_agree(sent, kind):
-    at_once, refused = arrow.column(sent, kind)
-    one_by_one, refused_too = arrow.column([*sent, ODD], kind)
+    at_once, refused = record_table.column(sent, kind)
+    one_by_one, refused_too = record_table.column([*sent, ODD], kind)
     assert at_once.equals(one_by_one.slice(0, len(sent)))
     assert [*refused, len(sent)] == refused_too
 
 
 @QUICK
-@given(st.sampled_from(sorted(arrow.TYPES)), st.lists(values, max_size=4))
+@given(st.sampled_from(sorted(record_table.TYPES)), st.lists(values, max_size=4))
 def test_a_column_at_once_agrees_with_value_by_value(kind, sent):
     assert_both_ways_agree(sent, kind)
 
 
 @MANY
-@given(st.data(), st.sampled_from(sorted(arrow.TYPES)))
+@given(st.data(), st.sampled_from(sorted(record_table.TYPES)))
 def test_usual_columns_at_once_agree_with_value_by_value(data, kind):
     whole = st.integers() | st.sampled_from([2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 10**400])
     usual = {
@@ -275,7 +275,7 @@ def test_no_record_can_break_the_batch_and_nothing_is_lost(sent):
             not_a_number = isinstance(value, float) and not math.isfinite(value)
             if value is None or not_a_number or name == "id":
                 continue
-            assert coerce.text(name) in kept or row.get(name) is not None
+            assert json_values.text(name) in kept or row.get(name) is not None
 
 
 def test_lengths_that_differ_are_refused():
@@ -301,7 +301,9 @@ def test_dtypes_are_declared_whatever_the_rows():
 def test_to_frame_takes_columns_in_any_order():
     rows = {name: [value] for name, value in one(EXAMPLE).items()}
     rows |= {"fetch_status": ["ok"], "http_status": [200], "attempts": [1], "error": [None], "more": [1]}
-    kinds = {field.name: arrow.TYPES[field.kind] for field in (schema.ID, *schema.COLUMNS)} | {"more": pa.int64()}
+    kinds = {field.name: record_table.TYPES[field.kind] for field in (schema.ID, *schema.COLUMNS)} | {
+        "more": pa.int64()
+    }
     shuffled = random.Random(3).sample(sorted(rows), len(rows))
     frame = to_frame(pa.table({name: pa.array(rows[name], kinds[name]) for name in shuffled}))
     assert_typed(frame)

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame, to_frame
+from orstats.frame.record_table import to_table
 from orstats.sim import SimServer
 
 RECORDS, ROWS, PART = 300, 6_000, 2_000

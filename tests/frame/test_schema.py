@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from orstats.frame import schema
-from orstats.frame.arrow import RECORD_SCHEMA
+from orstats.frame.record_table import RECORD_SCHEMA
 from orstats.frame.status import STATUSES
 
 TEXT, COUNT, FLAG, NUMBER = "string", "Int64", "boolean", "float64"

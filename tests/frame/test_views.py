@@ -9,8 +9,8 @@ import orstats
 from orstats.errors import ConfigError
 from orstats.frame import schema, views
 from orstats.frame import summary as totals
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame
+from orstats.frame.record_table import to_table
 from orstats.frame.status import STATUSES
 
 CHAIN = [

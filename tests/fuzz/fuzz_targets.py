@@ -13,8 +13,8 @@ from orstats.account.daily_totals import account_totals
 from orstats.api.response import decode
 from orstats.content.content import Content
 from orstats.content.fetch_contents import contents_frame
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame
+from orstats.frame.record_table import to_table
 
 NOW = 1_790_000_000.0
 STATUSES = [200, 200, 200, 200, 200, 200, 400, 401, 402, 403, 404, 408, 429, 500, 503, 529, 302, 204, 599]

@@ -1,6 +1,6 @@
 import pytest
 
-from orstats.ids.formats import id_created_at, invalid_id_kind, is_generation_id, redact
+from orstats.ids.id_shapes import id_created_at, invalid_id_kind, is_generation_id, redact
 
 MODERN = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 VIDEO = "gen-vid-1790000000-AbCdEfGhIjKlMnOpQrSt"

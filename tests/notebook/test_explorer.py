@@ -10,11 +10,11 @@ import traitlets
 import orstats
 from orstats.content.content import Content
 from orstats.content.generation import Generation
-from orstats.frame.arrow import to_table
+from orstats.frame.record_table import to_table
 from orstats.notebook.comparison import Comparison
 from orstats.notebook.explorer import Explorer, explore
 from orstats.notebook.html.comparison import MAX_LINES, difference, records
-from orstats.notebook.html.table import Sorting, table
+from orstats.notebook.html.explorer import Sorting, table
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

@@ -16,9 +16,9 @@ import pytest
 
 import orstats.notebook
 from orstats.content.content import Content, StoredAttempt, StoredError, turns
-from orstats.content.facts import status_label
 from orstats.content.generation import Generation
 from orstats.content.html_card import static_card
+from orstats.content.record_facts import status_label
 from orstats.notebook.html.base import handler, image, link, pre
 from orstats.notebook.html.card import details, head
 from orstats.notebook.html.content import bubble, raw_json, reasoning, stored_error

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from orstats.errors import ConfigError
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame
+from orstats.frame.record_table import to_table
 from orstats.notebook.table_model import MISSING, Query, TableModel
 
 RECORDS = [

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from orstats.errors import ConfigError, DuplicateIdsWarning, MissingExtraError
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame
-from orstats.plots.axes import COLOURS, OTHER_COLOUR
+from orstats.frame.record_table import to_table
 from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
+from orstats.plots.style import COLOURS, OTHER_COLOUR
 
 mpl.use("Agg")
 PLOTS = (plot_cost, plot_latency, plot_tokens)

@@ -5,8 +5,8 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from functools import cache
 
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame
+from orstats.frame.record_table import to_table
 from orstats.sim import SimServer
 
 

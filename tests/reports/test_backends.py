@@ -21,9 +21,9 @@ from pyarrow import fs
 from recomputed import cost, frame_of, simulated, total
 
 import orstats
-from orstats.archive.duckdb_files import _File
+from orstats.archive.duckdb_filesystem import _File
 from orstats.errors import ArchiveError, ConfigError, MissingExtraError
-from orstats.frame.arrow import to_table
+from orstats.frame.record_table import to_table
 from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
 from orstats.reports.coverage import coverage
 from orstats.reports.failures import failures_by

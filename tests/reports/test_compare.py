@@ -7,8 +7,8 @@ import pytest
 
 import orstats
 from orstats.errors import ConfigError
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame
+from orstats.frame.record_table import to_table
 from orstats.reports.compare import PARTS
 from orstats.sim import SimServer
 

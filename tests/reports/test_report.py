@@ -15,11 +15,11 @@ from recomputed import cost, frame_of, grouped, percentile, simulated, total
 import orstats
 from orstats import errors, summary, what_if, write_csv, write_html, write_report
 from orstats.errors import ConfigError
-from orstats.frame.arrow import to_table
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame
-from orstats.reports.backends import wrap
+from orstats.frame.record_table import to_table
 from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
 from orstats.reports.coverage import coverage
+from orstats.reports.engines import wrap
 from orstats.reports.failures import failures_by
 
 REPORTS = (cost_by, tokens_by, latency_by, failures_by)

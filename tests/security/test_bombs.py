@@ -14,8 +14,8 @@ import pytest
 
 import orstats
 from orstats import errors
-from orstats.frame.arrow import to_table
 from orstats.frame.build import build_frame
+from orstats.frame.record_table import to_table
 
 ID = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 MIB = 1 << 20

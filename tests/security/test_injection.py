@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import orstats
-from orstats.frame.arrow import to_table
 from orstats.frame.build import build_frame
+from orstats.frame.record_table import to_table
 
 openpyxl = pytest.importorskip("openpyxl")
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import orstats
 from orstats.cli.app import app
 from orstats.cli.console import print_status
-from orstats.frame.arrow import to_table
+from orstats.frame.record_table import to_table
 
 HOST = "openrouter.ai"
 BAD = (

@@ -32,8 +32,8 @@ def demo(
     generations: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="Number of generations.")] = 1000,
     out: Annotated[str, typer.Option(metavar="DIR", help="Directory for its files.")] = "orstats-demo",
 ) -> None:
-    from orstats.cli.app_log import write_app_log
     from orstats.cli.cost_table import cost_columns
+    from orstats.cli.demo_log import write_app_log
     from orstats.cli.inputs import fetch_ids
     from orstats.cli.summary import print_summary
     from orstats.export.write_csv import write_csv

@@ -18,7 +18,7 @@ app = typer.Typer(rich_markup_mode="rich")
 def key(as_json: AsJson = False, base_url: BaseUrl = None) -> int:
     from orstats.api.client import MANAGEMENT_KEYS_URL, Client
     from orstats.errors import ForbiddenError
-    from orstats.frame.coerce import number
+    from orstats.frame.json_values import number
     from orstats.text.format import usd
 
     with Client(base_url=base_url) as client:
@@ -45,7 +45,7 @@ def key(as_json: AsJson = False, base_url: BaseUrl = None) -> int:
 
 
 def _describe_key(key: Mapping[str, Any]) -> dict[str, str]:
-    from orstats.frame.coerce import number
+    from orstats.frame.json_values import number
     from orstats.text.format import usd
     from orstats.text.sanitize import terminal_line
 

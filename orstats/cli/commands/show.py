@@ -51,8 +51,8 @@ def show(
     from orstats.api.client import Client
     from orstats.cli.conversation import conversation
     from orstats.cli.inputs import resolve_archive
-    from orstats.content.facts import facts
     from orstats.content.generation import Generation
+    from orstats.content.record_facts import facts
     from orstats.fetching.fetch_one import fetch_one
     from orstats.frame.row import json_row
     from orstats.frame.status import advice_for

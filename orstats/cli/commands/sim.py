@@ -86,7 +86,7 @@ def sim(
     from datetime import UTC, datetime
 
     from orstats.account.time_range import moment
-    from orstats.cli.app_log import write_app_log
+    from orstats.cli.demo_log import write_app_log
     from orstats.errors import ConfigError
     from orstats.sim import SimServer
 

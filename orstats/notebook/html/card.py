@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from orstats.content.facts import MOST_ATTEMPTS, facts, model_name, status_label
 from orstats.content.generation import Generation
 from orstats.content.record import ProviderAttempt
+from orstats.content.record_facts import MOST_ATTEMPTS, facts, model_name, status_label
 from orstats.frame.status import advice_for
 from orstats.notebook.html.base import link, notice, span
 from orstats.text.format import count, duration, usd

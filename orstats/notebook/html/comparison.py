@@ -7,8 +7,8 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from orstats.content.facts import Section, facts
 from orstats.content.generation import Generation
+from orstats.content.record_facts import Section, facts
 from orstats.notebook.html.base import span
 from orstats.text.sanitize import NO_MATH, Html, html_line, visible_text
 

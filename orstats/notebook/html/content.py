@@ -19,7 +19,7 @@ from orstats.content.messages import (
     all_text,
     part_text,
 )
-from orstats.frame import coerce
+from orstats.frame import json_values
 from orstats.notebook.html.base import SOURCE, copyable, found, image, media, pre, span
 from orstats.notebook.html.markdown import markdown
 from orstats.text.format import byte_size
@@ -173,10 +173,10 @@ def _indented(value: Any) -> str:
 def _shortened(value: Any, depth: int = 0) -> Any:
     """Shorten long strings and lists and deep nesting, so that a megabyte in a value does not hide the rest."""
     if isinstance(value, str):
-        text = coerce.text(value) or ""
+        text = json_values.text(value) or ""
         return text if len(text) <= _MAX_STRING else f"{text[:200]}… ({len(text):,} characters)"
     if depth > _MAX_DEPTH:
-        return coerce.TOO_DEEP
+        return json_values.TOO_DEEP
     if isinstance(value, dict):
         return {str(key)[:200]: _shortened(item, depth + 1) for key, item in list(value.items())[:_MAX_KEYS]}
     if isinstance(value, list):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from orstats.errors import IdSourceError, MissingExtraError
 from orstats.ids.collector import IdCollector
 from orstats.ids.decompression import Source
-from orstats.ids.formats import looks_like_id
-from orstats.ids.tables import BATCH_ROWS, SAMPLE_ROWS, SeveralColumnsError, Table, name_columns, read_table
+from orstats.ids.id_column import BATCH_ROWS, SAMPLE_ROWS, SeveralColumnsError, Table, name_columns, read_table
+from orstats.ids.id_shapes import looks_like_id
 from orstats.ids.text import search_text
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector, is_null_mark
-from orstats.ids.formats import ID_NAMES, is_generation_id, looks_like_id, plain_name, redact
+from orstats.ids.id_shapes import ID_NAMES, is_generation_id, looks_like_id, plain_name, redact
 from orstats.ids.text import search_text
 from orstats.text.suggest import similar
 

@@ -20,7 +20,7 @@ from orstats.archive.casts import stored_type
 from orstats.archive.dataset import Dataset
 from orstats.archive.part import Part, PartSpec
 from orstats.archive.storage import LocalStore, Store
-from orstats.archive.verified import VerifiedParts
+from orstats.archive.verified_parts import VerifiedParts
 from orstats.errors import ArchiveError, ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _mount(connection: DuckDBPyConnection, store: Store) -> str:
     if isinstance(store, LocalStore):
         return ""
     try:
-        from orstats.archive.duckdb_files import mount  # noqa: PLC0415 - needs an extra
+        from orstats.archive.duckdb_filesystem import mount  # noqa: PLC0415 - needs an extra
     except ImportError:
         raise MissingExtraError("Reading an archive in an object store by SQL", extra="sql") from None
     return mount(connection, store)

@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from orstats.content.facts import status_label
 from orstats.content.record import Record
+from orstats.content.record_facts import status_label
 from orstats.notebook.html.base import handler
 from orstats.text.format import count, duration, plural, usd
 from orstats.text.sanitize import NO_MATH, Html, html_line, visible_line

@@ -1,7 +1,7 @@
 """From JSON records to record tables: typed Arrow columns, which is what the archive keeps.
 
 Pure: no files, no network, no clock, no pandas. A column of the usual types is converted as one array, and any
-other value by value with :mod:`~orstats.frame.coerce`. Both ways agree.
+other value by value with :mod:`~orstats.frame.json_values`. Both ways agree.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
-from orstats.frame import coerce
+from orstats.frame import json_values
 from orstats.frame.derive import Inputs, derive
 from orstats.frame.schema import DERIVED, EXTRA, FIELDS, ID, WIRE, Kind
 
@@ -73,7 +73,7 @@ def column(values: Sequence[Any], kind: Kind) -> tuple[pa.Array, list[int]]:
         at_once = _at_once(values, kind)
         if at_once is not None:
             return at_once, []
-    typed = [coerce.value(sent, kind) for sent in values]
+    typed = [json_values.value(sent, kind) for sent in values]
     found = [one for one, _ in typed]
     refused = [row for row, (_, is_refused) in enumerate(typed) if is_refused]
     if kind == "time":
@@ -140,7 +140,7 @@ def to_table(ids: Sequence[str], records: Sequence[Mapping[str, Any]], fetched_a
             left.setdefault(row, {})[field.name] = values[row]
     extra: list[str | None] = [None] * len(ids)
     for row, fields in left.items():
-        extra[row] = coerce.object_text(fields)
+        extra[row] = json_values.object_text(fields)
     columns[EXTRA.name] = pa.array(extra, pa.string())
     microseconds = np.rint(np.asarray(fetched_at, dtype=np.float64) * 1e6).astype(np.int64)
     columns["fetched_at"] = pa.array(microseconds).cast(TYPES["time"])

@@ -15,7 +15,7 @@ import pandas as pd
 
 from orstats.errors import ConfigError
 from orstats.frame import money
-from orstats.frame.cast import Frame, wrap_native
+from orstats.frame.cast_columns import Frame, wrap_native
 from orstats.frame.validation import check_duplicates, check_names, warn_duplicates
 
 #: Larger counts cannot be of one generation, and sums of them would overflow.

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from orstats.content.record import ProviderAttempt, Record
-from orstats.frame import coerce
+from orstats.frame import json_values
 from orstats.text.format import count, duration, usd
 
 Section = Literal["Generation", "Cost", "Tokens", "Time", "Providers", "Caller", "IDs", "Other"]
@@ -202,7 +202,7 @@ def _columns(record: Record, names: tuple[str, ...]) -> Iterator[tuple[str, str 
             case None:
                 pass
             case dict() as nested:
-                yield name, coerce.json_text(nested) if nested else None
+                yield name, json_values.json_text(nested) if nested else None
             case datetime() as time:
                 yield name, f"{time:{_UTC}}"
             case value:

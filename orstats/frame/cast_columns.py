@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orstats.errors import ColumnError
-from orstats.frame import arrow, coerce
+from orstats.frame import json_values, record_table
 from orstats.frame.build import pandas_array, pandas_dtype
 from orstats.frame.schema import FIELDS, Field, Kind
 
@@ -182,7 +182,7 @@ def cast(
     >>> cast(["1.234,5", "0,07"], FIELDS["total_cost"]).to_pylist()
     [1234.5, 0.07]
     """
-    wanted = arrow.TYPES[field.kind]
+    wanted = record_table.TYPES[field.kind]
     if isinstance(values, pa.Array):
         values = pa.chunked_array([values])
     if isinstance(values, pa.ChunkedArray):
@@ -209,7 +209,7 @@ def cast(
 
 def _at_once(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray | None:  # noqa: PLR0911 - one for each kind
     """Cast a column with Arrow, or return None where it cannot."""
-    have, wanted = values.type, arrow.TYPES[kind]
+    have, wanted = values.type, record_table.TYPES[kind]
     if pa.types.is_null(have) or have == wanted:
         return values.cast(wanted)
     if kind in ("text", "json"):
@@ -217,7 +217,7 @@ def _at_once(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray | None:  # 
     if kind == "time" and (pa.types.is_timestamp(have) or pa.types.is_date(have)):
         return values.cast(pa.timestamp("us", getattr(have, "tz", None)), safe=False).cast(wanted)
     if kind == "time" and (pa.types.is_string(have) or pa.types.is_large_string(have)):
-        return arrow.usual_times(values)
+        return record_table.usual_times(values)
     if kind == "number" and (pa.types.is_integer(have) or pa.types.is_floating(have) or pa.types.is_decimal(have)):
         numbers = values.cast(wanted, safe=False)
         return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, wanted))
@@ -241,7 +241,7 @@ def _reader(field: Field, values: Sequence[Any], decimal: DecimalMark | None) ->
         case "text":
             return _text
         case "json":
-            return lambda value: value if isinstance(value, str) else coerce.json_text(_plain(value))
+            return lambda value: value if isinstance(value, str) else json_values.json_text(_plain(value))
         case "flag":
             return _flag
         case "time":
@@ -249,7 +249,7 @@ def _reader(field: Field, values: Sequence[Any], decimal: DecimalMark | None) ->
             return lambda value: _time(value, day_first)
     mark = decimal or decimal_mark(value for value in values if isinstance(value, str))
     if field.kind == "count":
-        return lambda value: coerce.count(_number(value, mark))
+        return lambda value: json_values.count(_number(value, mark))
     return lambda value: _number(value, mark)
 
 
@@ -260,7 +260,7 @@ def _text(value: Any) -> str | None:
         return str(int(value))  # pandas converts integers to floats where others are missing
     if isinstance(value, int | float | Decimal | np.number):
         return str(value)
-    return coerce.text(value) if isinstance(value, str) else coerce.text(str(value))
+    return json_values.text(value) if isinstance(value, str) else json_values.text(str(value))
 
 
 def _plain(value: Any) -> Any:
@@ -312,7 +312,7 @@ def _number(value: Any, mark: DecimalMark | None) -> float | None:
         return None  # 1,234 may be a thousand or one
     if mark == ",":
         written = written.replace(".", "").replace(",", ".")
-    return coerce.number(written.replace(",", "").removeprefix("+"))
+    return json_values.number(written.replace(",", "").removeprefix("+"))
 
 
 def _time(value: Any, day_first: bool | None) -> int | None:
@@ -328,10 +328,10 @@ def _time(value: Any, day_first: bool | None) -> int | None:
     if not isinstance(value, str):
         return None
     written = re.sub(r"\s*(UTC|GMT)$", "Z", value.strip(), flags=re.IGNORECASE)
-    found = coerce.time(written)
+    found = json_values.time(written)
     if found is not None:
         return found
-    number = coerce.number(written)
+    number = json_values.number(written)
     return _local_time(written, day_first) if number is None else _epoch(number)
 
 
