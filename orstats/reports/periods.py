@@ -57,7 +57,7 @@ def freq_of(freq: str) -> Freq:
     word = str(freq).lower()
     if (found := words.get(word)) is not None:
         return found
-    hint = did_you_mean(similar(word, _FREQS.values(), most=1, cutoff=0.5))
+    hint = did_you_mean([words[near] for near in similar(word, words, most=1, cutoff=0.5)])
     raise ConfigError(
         f"freq must be hour, day, week, month, quarter or year (or h, D, W, M, Q, Y), got {str(freq)[:80]!r}.{hint}"
     )
