@@ -10,11 +10,20 @@ import pandas as pd
 from orstats.errors import ConfigError
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import By, listed
-from orstats.reports.cost_tokens_latency import cost_by
+from orstats.reports.aggregation import ReportSpec, make_report
+from orstats.reports.engines import finite, valid_count
 
 #: The parts of a change, in the order in which a waterfall shows them.
 PARTS: Final = ("volume_usd", "mix_usd", "size_usd", "price_usd")
-_READ: Final = ("generations", "cost_unknown", "cost_usd", "tokens_total")
+_TOTALS: Final = ReportSpec(
+    required=("cost_usd", "tokens_total", "is_byok"),
+    inputs={"cost": finite("cost_usd"), "count": valid_count("tokens_total")},
+    sums=("count",),
+    usd=("cost",),
+    counts=("cost",),
+    metrics={"usd": nw.col("cost"), "generations": nw.col("cost_n"), "tokens": nw.col("count").cast(nw.Int64)},
+    sort_by="usd",
+)
 
 
 def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
@@ -80,13 +89,11 @@ def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
 
 def _totals(frame: Any, keys: list[str]) -> pd.DataFrame:
     """Sum cost, generations with known cost and tokens by group, whatever the engine."""
-    report = cost_by(frame, keys)
+    report = make_report(frame, _TOTALS, keys, None, "UTC")
     if not isinstance(report, pd.DataFrame):
         native: Any = nw.from_native(report).lazy().collect("pyarrow").to_native()
         report = native.to_pandas().set_index(keys)
-    totals = pd.DataFrame(report)[list(_READ)].astype("float64")
-    totals["generations"] -= totals.pop("cost_unknown")
-    return totals.rename(columns={"cost_usd": "usd", "tokens_total": "tokens"})
+    return pd.DataFrame(report).astype("float64")
 
 
 def _split(table: pd.DataFrame) -> pd.DataFrame:
