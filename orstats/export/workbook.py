@@ -44,7 +44,15 @@ _TIME: Final = "yyyy-mm-dd hh:mm:ss"
 #: The formats of periods that Excel can hold as days; others are text.
 _PERIODS: Final[Mapping[str, str]] = MappingProxyType({"day": "yyyy-mm-dd", "week": "yyyy-mm-dd", "month": "yyyy-mm"})
 _FORMATS: Final[Mapping[Unit, str]] = MappingProxyType(
-    {"USD/Mtok": "$#,##0.000", "share": "0.0 %", "ms": "#,##0", "tokens/s": "#,##0.0", "count": "#,##0", "id": "0"}
+    {
+        "USD/Mtok": "$#,##0.000",
+        "share": "0.0 %",
+        "ms": "#,##0",
+        "tokens/s": "#,##0.0",
+        "times": "#,##0.00",
+        "count": "#,##0",
+        "id": "0",
+    }
 )
 # Without it, LibreOffice shows flags as 1 and 0.
 _FLAG: Final = '"TRUE";"TRUE";"FALSE"'

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from orstats.frame.schema import FIELDS
 
-Unit = Literal["USD", "USD/Mtok", "share", "ms", "tokens/s", "count", "id", ""]
+Unit = Literal["USD", "USD/Mtok", "share", "ms", "tokens/s", "times", "count", "id", ""]
 
 _UNITS: Final[Mapping[str, Unit]] = MappingProxyType(
     {
@@ -28,6 +28,7 @@ _REPORTED: Final[tuple[tuple[re.Pattern[str], Unit], ...]] = (
     (re.compile(r"(.*_)?usd"), "USD"),
     (re.compile(r"(.*_)?(share|rate)|explained"), "share"),
     (re.compile(r".*_tok_s(_p\d+)?"), "tokens/s"),
+    (re.compile(r"x_blended"), "times"),
     (re.compile(r".*_ms(_p\d+)?|(latency|generation_time|moderation_latency)_p\d+"), "ms"),
     (
         re.compile(

@@ -206,6 +206,7 @@ _WRITERS: Final[Mapping[Unit, Callable[[Iterable[Any], str], list[str]]]] = Mapp
         "USD": usd_amounts,
         "share": percents,
         "USD/Mtok": lambda values, missing: [usd_per_mtok(value, missing) for value in values],
+        "times": lambda values, missing: [f"{value:,.2f}x" if is_present(value) else missing for value in values],
         "tokens/s": lambda values, missing: [tokens_per_second(value, missing) for value in values],
     }
 )

@@ -65,7 +65,8 @@ def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = 
         - ``cost_usd``, the sum of known costs (missing if none is known), and its ``share`` of the report's total;
         - ``charged_usd`` to credits, ``byok_usd`` by providers to your own keys;
         - ``cost_unknown``, generations of unknown cost, excluded from ``cost_usd``;
-        - ``tokens_total``; ``usd_per_mtok``, over generations with known cost and tokens;
+        - ``tokens_total``; ``usd_per_mtok``, over generations with known cost and tokens; ``x_blended``, how many times
+          that of the whole report it is, the vendor's own sign of a runaway;
         - ``mean_usd``, ``p50_usd``, ``p95_usd`` of the generations of known cost;
         - ``cache_saved_usd``, the discount for prompt caching; negative where caching added to the charge.
 
@@ -87,6 +88,7 @@ def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = 
     'period'
     """
     byok, cost, tokens = nw.col("is_byok"), nw.col("cost"), nw.col("tokens")
+    blended = ratio(nw.col("rated_usd").sum().over(EVERYTHING), nw.col("rated_tokens").sum().over(EVERYTHING))
     spec = ReportSpec(
         required=COST_COLUMNS,
         inputs={
@@ -112,6 +114,7 @@ def cost_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: str = 
             "cost_unknown": nw.col("rows") - nw.col("cost_n"),
             "tokens_total": nw.col("tokens").cast(nw.Int64),
             "usd_per_mtok": ratio("rated_usd", "rated_tokens", 1e6),
+            "x_blended": ratio(ratio("rated_usd", "rated_tokens"), blended),
             "mean_usd": ratio("cost", "cost_n"),
             "p50_usd": nw.col("cost_p50"),
             "p95_usd": nw.col("cost_p95"),

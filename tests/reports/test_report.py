@@ -21,6 +21,7 @@ from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
 from orstats.reports.coverage import coverage
 from orstats.reports.engines import wrap
 from orstats.reports.failures import failures_by
+from orstats.sim import SimServer
 
 REPORTS = (cost_by, tokens_by, latency_by, failures_by)
 RELATIVE = 1e-9
@@ -105,6 +106,17 @@ def test_dollars_per_token_rest_on_rows_of_which_both_are_known():
     )
     assert report.loc["m", "usd_per_mtok"] == pytest.approx(1e5)
     assert report.loc["m", "tokens_total"] == 1020
+
+
+def test_price_of_a_group_is_compared_with_the_blended_price():
+    with SimServer(1000, seed=3) as sim:
+        df = orstats.fetch(sim.ids, client=sim.client(), archive=False)
+    known = df[df["cost_usd"].notna() & df["tokens_total"].notna()]
+    groups = known.groupby("model")[["cost_usd", "tokens_total"]].sum()
+    blended = known["cost_usd"].sum() / known["tokens_total"].sum()
+    expected = groups["cost_usd"] / groups["tokens_total"].where(groups["tokens_total"] > 0) / blended
+    found = cost_by(df)["x_blended"].dropna()
+    assert found.to_dict() == pytest.approx(expected.dropna().astype(float).to_dict())
 
 
 def test_tokens_are_native_and_add_up(df, records):
