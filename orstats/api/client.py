@@ -268,6 +268,45 @@ class Client:
         answer: dict[str, Any] = self._with_retries(lambda: self._request("/key", key))
         return answer
 
+    def keys(self, *, include_disabled: bool = False) -> list[dict[str, Any]]:
+        """Return all API keys of the account with their limits and usage.
+
+        Parameters
+        ----------
+        include_disabled
+            Also return keys that are disabled.
+
+        Returns
+        -------
+        list of dict
+            ``data`` of ``GET /keys``: ``name``, ``label``, ``hash`` (by which analytics filter), ``limit`` (None: none
+            of its own), ``limit_remaining``, ``usage`` and ``byok_usage`` (total, and of the current day, week and
+            month) in USD, ``last_used_at``, ``disabled`` and more.
+
+        Raises
+        ------
+        ForbiddenError
+            The key is not a management key.
+        ApiError
+            The error of the last attempt.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        while True:
+            page = self._keys_page(len(found), "&include_disabled=true" if include_disabled else "")
+            new = {str(one.get("hash")): one for one in page if str(one.get("hash")) not in found}
+            if not new:  # past the last page, or a server that ignores the offset
+                return list(found.values())
+            found |= new
+
+    def _keys_page(self, offset: int, options: str) -> list[dict[str, Any]]:
+        page: list[dict[str, Any]] = self._managed(
+            lambda key: self._with_retries(
+                lambda: self._request("/keys", key, query=f"offset={offset}{options}", shape=list)
+            )
+        )
+        _check_rows(page, "/keys")
+        return page
+
     def analytics(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """Query the account's analytics. At most 64 requests a minute are sent.
 

@@ -143,3 +143,25 @@ def test_activity_with_rows_that_are_not_objects_is_a_bad_response(sim, monkeypa
     monkeypatch.setattr(client, "_request", lambda *_, **__: [{}, [1]])
     with pytest.raises(BadResponseError, match="activity"):
         client.activity()
+
+
+def test_keys_of_all_pages_are_returned_once():
+    pages = {"0": ["a", "b"], "2": ["c"], "3": []}
+    requests = []
+
+    def respond(*_, query="", **__):
+        requests.append(query)
+        offset = query.partition("offset=")[2].partition("&")[0]
+        return [{"hash": one} for one in pages[offset]]
+
+    client = orstats.Client("sk-or-v1-" + "0" * 64, base_url="http://127.0.0.1:1/api/v1")
+    client._request = respond
+    assert [one["hash"] for one in client.keys(include_disabled=True)] == ["a", "b", "c"]
+    assert all("include_disabled=true" in query for query in requests)
+
+
+def test_keys_of_a_server_without_pages_end():
+    with SimServer(50, seed=1) as sim, sim.client() as client:
+        listed = client.keys()
+        assert len({one["hash"] for one in listed}) == len(listed) > 2
+        assert sum(one["usage"] for one in listed) <= client.credits()["total_usage"] + 1e-6

@@ -204,3 +204,42 @@ def test_awkward_account_is_explained_by_what_it_lists_itself(orstats, monkeypat
             result = orstats("reconcile", "--since", since, "--until", until)
             assert (result.exit_code, result.stdout) == (0, "")
             assert "100 % explained" in result.stderr
+
+
+@pytest.mark.usefixtures("managed")
+def test_keys_are_listed_with_their_usage(orstats, account):
+    listed = account.client().keys()
+    result = orstats("keys")
+    assert result.exit_code == 0
+    assert f"{len(listed)} keys." in result.stderr
+    assert all(one["name"] in result.stdout for one in listed)
+    assert {one["hash"] for one in json.loads(orstats("keys", "--json").stdout)} == {one["hash"] for one in listed}
+
+
+def test_keys_need_a_management_key(online, orstats, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", online.plain_key)
+    result = orstats("keys")
+    assert result.exit_code == 1
+    assert "management key" in " ".join(result.stderr.split())
+
+
+def test_key_shows_the_budget_that_blocks_it(orstats, monkeypatch):
+    with SimServer(300, seed=2, account="awkward") as sim:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
+        monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
+        shown = " ".join(orstats("key").stdout.split())
+        assert "Limit none of its own" in shown
+        assert "Budget 1 workspace:" in shown
+        assert shown.count("(effective)") == 1
+        assert "963 requests left today" in shown
+        warned = orstats("key", "--warn", "0.8")
+        assert warned.exit_code == 3
+        assert "of the budget of the workspace" in " ".join(warned.stderr.split())
+        assert orstats("key", "--warn", "1").exit_code == 0
+
+
+@pytest.mark.parametrize(("left", "code"), [(30.0, 0), (10.0, 3), (-5.0, 3), (None, 0)])
+def test_key_warns_beyond_a_share_of_its_limit(online, orstats, monkeypatch, left, code):  # noqa: ARG001 - the environment
+    monkeypatch.setattr(library.Client, "key", lambda *_, **__: {"label": "k", "limit": 100.0, "limit_remaining": left})
+    monkeypatch.setattr(library.Client, "credits", lambda _: {})
+    assert orstats("key", "--warn", "0.8").exit_code == code

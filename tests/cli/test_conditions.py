@@ -63,6 +63,7 @@ HELPED = [
     "usage",
     "reconcile",
     "key",
+    "keys",
     "explore",
     "archive",
 ]

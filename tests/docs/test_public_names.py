@@ -52,6 +52,7 @@ Client.content(self, generation_id)
 Client.analytics(self, query)
 Client.activity(self)
 Client.key(self)
+Client.keys(self)
 Client.credits(self)
 Generation.content(self)
 Retry()
@@ -67,7 +68,8 @@ COMMANDS = {
     "ids": "--since --until",
     "usage": "--by --since --until --freq --tz -o --output --json",
     "reconcile": "--since --until --ids-from",
-    "key": "--json",
+    "key": "--json --warn",
+    "keys": "--json --disabled",
     "explore": "ids --ids-from",
     "fields": "names",
     "sim": "--port --generations --faults --rate",
