@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -132,7 +132,8 @@ def usage(
         Indexed by ``period`` (with `freq`) and `by`, named as the API names them, the most expensive first. Counts are
         ``Int64`` and amounts ``float64`` in US dollars: ``generations``, ``cost_usd`` (charged plus BYOK),
         ``charged_usd``, ``byok_usd``, ``native_tokens_prompt``, ``native_tokens_completion``; other metrics carry
-        their units, too. ``.attrs["requests"]`` is the number of requests that were needed.
+        their units, too. ``.attrs["requests"]`` is the number of requests that were needed, and ``.attrs["note"]`` says
+        when the first period is incomplete.
 
     Raises
     ------
@@ -163,8 +164,8 @@ def usage(
     >>> by_key.index.name, by_key["generations"].dtype.name
     ('api_key', 'Int64')
     """
-    dimensions = _dimensions(by)
-    chosen = _metrics(_DEFAULT if metrics is None else metrics)
+    dimensions = dimensions_of(by)
+    chosen = metrics_of(metrics)
     period = None if freq is None else freq_of(freq)
     zone = zone_of(tz)
     first, last = span(start, end, tz=tz)
@@ -172,7 +173,10 @@ def usage(
         query = AnalyticsQuery(client or stack.enter_context(Client()), as_filters(filters))
         table = _Table(query, dimensions, chosen, period, zone)
         table.read(first, last)
-    return table.frame()
+    result = table.frame()
+    if period is not None and (note := _incomplete(first, period, zone)) is not None:
+        result.attrs["note"] = note
+    return result
 
 
 class _Table:
@@ -302,7 +306,17 @@ class _Table:
         return summed[list(kinds)].reset_index()
 
 
-def _dimensions(by: str | Sequence[str] | None) -> list[str]:
+def _incomplete(start: datetime, freq: Freq, zone: str) -> str | None:
+    """Say so when the range begins within a period."""
+    utc = np.array([start.astimezone(UTC).replace(tzinfo=None)], "datetime64[us]")
+    began = period_moments(period_starts(utc, freq, zone), freq, zone)
+    if began[0] == utc[0]:
+        return None
+    return f"The first {freq} is incomplete: the range starts at {start.astimezone(clock(zone)):%Y-%m-%d %H:%M}."
+
+
+def dimensions_of(by: str | Sequence[str] | None) -> list[str]:
+    """Return the dimensions to group by, each once."""
     names = [by] if isinstance(by, str) else list(dict.fromkeys(by or ()))
     known = [*_DIMENSIONS, *sorted(_RECENT_DIMENSIONS)]
     for name in names:
@@ -313,8 +327,9 @@ def _dimensions(by: str | Sequence[str] | None) -> list[str]:
     return names
 
 
-def _metrics(metrics: Sequence[str]) -> list[str]:
-    names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
+def metrics_of(metrics: Sequence[str] | None) -> list[str]:
+    """Return the metrics to request, each once; by default generations, cost and tokens."""
+    names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(_DEFAULT if metrics is None else metrics))
     if not names:
         raise ConfigError("metrics must name at least one metric, got none.")
     for name in names:

@@ -50,6 +50,7 @@ _FORMATS: Final[Mapping[Unit, str]] = MappingProxyType(
         "ms": "#,##0",
         "tokens/s": "#,##0.0",
         "times": "#,##0.00",
+        "s": "#,##0.0",
         "count": "#,##0",
         "id": "0",
     }

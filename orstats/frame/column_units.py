@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from orstats.frame.schema import FIELDS
 
-Unit = Literal["USD", "USD/Mtok", "share", "ms", "tokens/s", "times", "count", "id", ""]
+Unit = Literal["USD", "USD/Mtok", "share", "ms", "s", "tokens/s", "times", "count", "id", ""]
 
 _UNITS: Final[Mapping[str, Unit]] = MappingProxyType(
     {
@@ -29,20 +29,21 @@ _REPORTED: Final[tuple[tuple[re.Pattern[str], Unit], ...]] = (
     (re.compile(r"(.*_)?(share|rate)|explained"), "share"),
     (re.compile(r".*_tok_s(_p\d+)?"), "tokens/s"),
     (re.compile(r"x_blended"), "times"),
+    (re.compile(r"(wall|busy)_s"), "s"),
     (re.compile(r".*_ms(_p\d+)?|(latency|generation_time|moderation_latency)_p\d+"), "ms"),
     (
         re.compile(
             r"generations|asked|ok|pending|missing|from_archive|cost_zero|models|providers"
             r"|attempts|fallbacks|unanswered|cancelled|failed|.*_attempts"
-            r"|.*_(n|total|unknown|requests|generations)|finish_(?!reason).*|(native_)?tokens_.*"
+            r"|.*_(n|total|unknown|requests|generations|tokens)|finish_(?!reason).*|(native_)?tokens_.*"
         ),
         "count",
     ),
 )
-_IN_NAME: Final = re.compile(r"_?(usd|ms|tok_s)(?=_p\d+$|_n$|$)")
+_IN_NAME: Final = re.compile(r"_?(usd|ms|tok_s|(?<=wall_)s|(?<=busy_)s)(?=_p\d+$|_n$|$)")
 #: Units that are written in headings.
 _SHOWN: Final[Mapping[Unit, str]] = MappingProxyType(
-    {"USD": "USD", "USD/Mtok": "USD", "ms": "ms", "tokens/s": "tokens/s"}
+    {"USD": "USD", "USD/Mtok": "USD", "ms": "ms", "s": "s", "tokens/s": "tokens/s"}
 )
 _SPELLED: Final[Mapping[str, str]] = MappingProxyType(
     {"id": "ID", "http": "HTTP", "byok": "BYOK", "api": "API", "usd": "USD", "mtok": "Mtok"}

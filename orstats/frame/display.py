@@ -40,6 +40,7 @@ _PROSE: Final = frozenset({"advice", "error", "meaning", "note", "reason", "sour
 #: What people look at reports for: without room for all columns, others leave a printed table before these.
 _IMPORTANT: Final = (
     *("value", "note", "cost_usd", "fetch_status", "advice", "difference_usd", "reason", "meaning", "generations"),
+    *("change_usd", "volume_usd", "mix_usd", "size_usd", "price_usd", "wall_s", "busy_s"),
     *("share", "tokens_total", "account_usd", "usd", "missing", "what_if_usd", "latency_p50", "latency_p95"),
     *("failed", "failed_share", "failed_attempts", "failed_attempt_share", "attempts", "failed_cost_usd"),
 )
@@ -206,6 +207,7 @@ _WRITERS: Final[Mapping[Unit, Callable[[Iterable[Any], str], list[str]]]] = Mapp
         "USD": usd_amounts,
         "share": percents,
         "USD/Mtok": lambda values, missing: [usd_per_mtok(value, missing) for value in values],
+        "s": lambda values, missing: [f"{value:,.1f} s" if is_present(value) else missing for value in values],
         "times": lambda values, missing: [f"{value:,.2f}x" if is_present(value) else missing for value in values],
         "tokens/s": lambda values, missing: [tokens_per_second(value, missing) for value in values],
     }

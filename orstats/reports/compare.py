@@ -8,10 +8,12 @@ import narwhals as nw
 import pandas as pd
 
 from orstats.errors import ConfigError
+from orstats.frame import money
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import By, listed
 from orstats.reports.aggregation import ReportSpec, make_report
 from orstats.reports.engines import finite, valid_count
+from orstats.text.format import usd_amounts
 
 #: The parts of a change, in the order in which a waterfall shows them.
 PARTS: Final = ("volume_usd", "mix_usd", "size_usd", "price_usd")
@@ -47,11 +49,13 @@ def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
         - ``mix_usd``: the rest of the change in the group's number of generations, at its cost per generation before.
           A new group is all mix;
         - ``size_usd``: more or fewer tokens per generation, at the price before;
-        - ``price_usd``: another price per token. Where tokens are unknown before or after, it includes the size;
+        - ``price_usd``: another average price per token, because prices changed or because of other shares of output
+          and cached tokens. Where tokens are unknown before or after, it is the change per generation;
         - ``before_generations``, ``after_generations`` with known cost, ``before_tokens``, ``after_tokens``;
         - ``presence``: ``both``, ``new`` or ``gone``.
 
-        The four parts add up to ``change_usd``. Amounts are in US dollars.
+        The four parts add up to ``change_usd``. Amounts are in US dollars. ``.attrs["note"]`` has the totals as a
+        sentence, which is also shown.
 
     Raises
     ------
@@ -115,4 +119,15 @@ def _split(table: pd.DataFrame) -> pd.DataFrame:
     counts = ["before_generations", "after_generations", "before_tokens", "after_tokens"]
     table[counts] = table[counts].astype("Int64")
     order = table["change_usd"].sort_values(ascending=False, kind="stable").index
-    return ReportFrame(table.loc[order, ["before_usd", "after_usd", "change_usd", *PARTS, *counts, "presence"]])
+    compared = ReportFrame(table.loc[order, ["before_usd", "after_usd", "change_usd", *PARTS, *counts, "presence"]])
+    compared.attrs["note"] = _note(compared)
+    return compared
+
+
+def _note(compared: pd.DataFrame) -> str:
+    """Return the change of all groups together, as a sentence."""
+    names = ["before_usd", "after_usd", "change_usd", *PARTS]
+    before, after, change, *parts = usd_amounts(money.total(compared[name]) for name in names)
+    causes = ", ".join(f"{name.removesuffix('_usd')} {part}" for name, part in zip(PARTS, parts, strict=True))
+    counts = [f"{int(compared[f'{side}_generations'].sum()):,}" for side in ("before", "after")]
+    return f"{before} for {counts[0]} generations before, {after} for {counts[1]} after: {change} ({causes})."

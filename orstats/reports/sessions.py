@@ -8,10 +8,14 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from orstats.errors import ConfigError
+from orstats.frame import money
 from orstats.frame.cast_columns import cast_frame
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import group_keys, ok_rows, require_columns
+from orstats.reports.coverage import PROVENANCE, coverage_of, provenance
 from orstats.reports.engines import aggregate, finite, non_negative, valid_count, wrap
+from orstats.text.format import usd
 
 _NEEDED: Final = (
     "created_at",
@@ -54,10 +58,13 @@ def sessions(df: Any, by: str = "session_id") -> pd.DataFrame:
         - ``failed``, generations that ended with an error, and ``fallbacks``, failed provider attempts that were
           followed by another one.
 
+        ``.attrs["note"]``, which is also shown, says how many generations have no session and what they cost; the
+        coverage is in ``.attrs["coverage"]``.
+
     Raises
     ------
     ConfigError
-        A column is missing, or `df` is not a supported DataFrame.
+        A column is missing, `by` is not one column, or `df` is not a supported DataFrame.
 
     Notes
     -----
@@ -74,7 +81,10 @@ def sessions(df: Any, by: str = "session_id") -> pd.DataFrame:
     (True, 'session_id')
     """
     frame = wrap(df)
-    (key,) = group_keys(frame, by)
+    keys = group_keys(frame, by)
+    if len(keys) != 1:
+        raise ConfigError(f"by must be one column, got {len(keys)}.")
+    (key,) = keys
     require_columns(frame.collect_schema().names(), _NEEDED)
     status = {"fetch_status"} & set(frame.collect_schema().names())
     names = list(dict.fromkeys((key, *_NEEDED, *status)))
@@ -91,7 +101,15 @@ def sessions(df: Any, by: str = "session_id") -> pd.DataFrame:
     if isinstance(rows, nw.LazyFrame):
         rows = rows.collect("pyarrow")
     native: pd.DataFrame = rows.to_pandas() if not rows.implementation.is_pandas() else rows.to_native()
-    return _summed(native[native[_KEY].notna() & native["created_at"].notna()], key)
+    is_known = native[_KEY].notna() & native["created_at"].notna()
+    found = _summed(native[is_known], key)
+    found.attrs = {"coverage": coverage_of(frame), PROVENANCE: provenance(frame.to_native())}
+    if excluded := int((~is_known).sum()):
+        amount = usd(money.total(native.loc[~is_known, "cost_usd"].astype("float64")))
+        found.attrs["note"] = (
+            f"{int(is_known.sum()):,} of {len(native):,} generations; {excluded:,} without {key} ({amount}) excluded."
+        )
+    return found
 
 
 def _summed(rows: pd.DataFrame, name: str) -> pd.DataFrame:

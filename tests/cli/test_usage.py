@@ -23,10 +23,13 @@ def test_keys_are_listed_by_cost(managed, orstats):
     assert f"{len(expected)} rows from 1 request." in done.stderr
 
 
-@pytest.mark.usefixtures("managed")
-def test_top_says_how_many_groups_it_omits(orstats):
-    done = orstats("usage", "--by", "model,provider", "--since", "20d", "--top", "2")
-    assert "less expensive groups omitted (--top)." in done.stderr
+@pytest.mark.parametrize("more", [[], ["--freq", "W"]])
+def test_top_keeps_the_most_expensive_groups(orstats, managed, more):
+    done = orstats("usage", "--by", "user", "--since", "20d", "--top", "2", *more)
+    ranked = orstats_package.usage("user", start="20d", end="now", client=managed.client()).index.fillna("(none)")
+    assert all(name in done.stdout for name in ranked[:2])
+    assert not any(name in done.stdout for name in ranked[2:])
+    assert f"{len(ranked) - 2} less expensive group" in done.stderr
 
 
 @pytest.mark.usefixtures("managed")
@@ -48,13 +51,13 @@ def test_json_has_one_object_per_row(orstats):
     [
         (["--by", "modle"], "Did you mean 'model'?"),
         (["--by", "model,app,user"], "at most two dimensions"),
-        (["--metric", "cost"], "Unknown metric 'cost'"),
+        (["--metric", "cost"], "--metric: Unknown metric 'cost'"),
     ],
 )
 @pytest.mark.usefixtures("managed")
 def test_wrong_names_are_errors(orstats, arguments, words):
     done = orstats("usage", "--since", "7d", *arguments)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert words in " ".join(done.stderr.split())
 
 
@@ -63,3 +66,9 @@ def test_plain_key_is_refused_with_advice(orstats):
     done = orstats("usage", "--since", "7d")
     assert done.exit_code == 1
     assert "management key" in " ".join(done.stderr.split())
+
+
+@pytest.mark.usefixtures("managed")
+def test_incomplete_first_period_is_named(orstats):
+    done = orstats("usage", "--by", "user", "--since", "20d", "--freq", "month")
+    assert "The first month is incomplete" in " ".join(done.stderr.split())

@@ -119,3 +119,15 @@ def test_wrong_arguments_are_named(weeks):
         orstats.compare(*weeks, by=[])
     with pytest.raises(ConfigError, match=r"(?i)did you mean .?model"):
         orstats.compare(*weeks, by="modle")
+
+
+def test_all_groups_together_are_a_sentence(weeks):
+    compared = orstats.compare(*weeks)
+    before, after = (week["cost_usd"].sum() for week in weeks)
+    assert compared.attrs["note"].startswith(f"${before:,.4f} for ")
+    assert f"${after:,.4f} for " in compared.attrs["note"]
+    with pd.option_context("display.width", 140):
+        text = str(compared)
+    assert compared.attrs["note"].split(",")[0] in " ".join(text.split())
+    for part in PARTS:
+        assert part in text.splitlines()[0]

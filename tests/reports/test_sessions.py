@@ -1,5 +1,6 @@
 """What a session cost and where its time went, recomputed by plain loops."""
 
+import re
 from datetime import timedelta
 
 import pandas as pd
@@ -108,6 +109,25 @@ def test_other_engines_give_equal_sessions(df, engine):
     pd.testing.assert_frame_equal(
         pd.DataFrame(theirs).sort_index(), pd.DataFrame(ours).sort_index(), check_dtype=False, check_index_type=False
     )
+
+
+def test_excluded_generations_are_named(df):
+    found = orstats.sessions(df)
+    without = df[df["fetch_status"].eq("ok") & df["session_id"].isna()]
+    assert f"{len(without):,} without session_id ($" in found.attrs["note"]
+    assert f"{len(without):,} without session_id" in str(found)
+    assert found.attrs["coverage"]["ok"] == df["fetch_status"].eq("ok").sum()
+
+
+def test_times_are_shown_as_durations(df):
+    text = str(orstats.sessions(df).head(3))
+    assert re.search(r"wall_s +busy_s", text)
+    assert re.search(r"\d\.\d s", text)
+
+
+def test_several_columns_are_refused(df):
+    with pytest.raises(ConfigError, match="by must be one column, got 2"):
+        orstats.sessions(df, ["session_id", "model"])
 
 
 def test_unknown_column_is_named(df):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orstats.cli.console import handle_errors, print_status, print_table, write_json
+from orstats.cli.console import WrongUsage, handle_errors, print_status, print_table, write_json
 from orstats.cli.options import (
     MANAGEMENT_KEY,
     AsJson,
@@ -18,6 +18,9 @@ from orstats.cli.options import (
     Until,
     epilog,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -43,7 +46,11 @@ def usage(
     ] = "model",
     freq: Annotated[
         str | None,
-        typer.Option(metavar="PERIOD", help="Also group by hour, day, week or month (h, D, W, M).", show_default=False),
+        typer.Option(
+            metavar="PERIOD",
+            help="Also group by hour, day, week, month, quarter or year (h, D, W, M, Q, Y).",
+            show_default=False,
+        ),
     ] = None,
     metric: Annotated[
         list[str] | None,
@@ -62,15 +69,22 @@ def usage(
     base_url: BaseUrl = None,
     quiet: Quiet = False,
 ) -> int:
+    from orstats.account.usage import dimensions_of, metrics_of
     from orstats.account.usage import usage as account_usage
     from orstats.api.client import Client
     from orstats.cli.inputs import time_range
+    from orstats.errors import ConfigError
     from orstats.export.write_csv import check_target, json_rows, write_csv
     from orstats.frame.display import by_importance, formatted_columns
     from orstats.text.format import plural
 
     first, last = time_range(since, until, tz)
     names = [{"key": "api_key"}.get(name, name) for name in by.split(",") if name]
+    for option, check, value in (("--by", dimensions_of, names), ("--metric", metrics_of, metric)):
+        try:
+            check(value)
+        except ConfigError as error:
+            raise WrongUsage(f"{option}: {error}") from error
     if output is not None:
         check_target(output)
     with Client(base_url=base_url) as client:
@@ -80,13 +94,24 @@ def usage(
     if as_json:
         write_json(list(json_rows(table)))
     elif output is None:
-        shown = table if freq is not None or top is None else table.head(top)
+        shown, omitted = _most_expensive(table, names, top)
         labels, columns = formatted_columns(shown)
-        for remark in print_table([*labels, *by_importance(columns)]):
+        remarks = print_table([*labels, *by_importance(columns)])
+        for remark in [*remarks, *([table.attrs["note"]] if "note" in table.attrs else [])]:
             print_status(remark)
-        if len(shown) < len(table):
-            print_status(f"{plural(len(table) - len(shown), 'less expensive group')} omitted (--top).")
+        if omitted:
+            print_status(f"{plural(omitted, 'less expensive group')} omitted (--top).")
     if not quiet:
         where = "" if output is None else f"; written to {output}"
         print_status(f"{plural(len(table), 'row')} from {plural(table.attrs['requests'], 'request')}{where}.")
     return 0
+
+
+def _most_expensive(table: pd.DataFrame, names: list[str], top: int | None) -> tuple[pd.DataFrame, int]:
+    """Keep the most expensive groups, over all periods, and return how many were omitted."""
+    if top is None or not names:
+        return table, 0
+    totals = table["cost_usd" if "cost_usd" in table else table.columns[0]].astype("float64")
+    ranked = totals.groupby(level=names, dropna=False).sum().sort_values(ascending=False, kind="stable").index
+    groups = table.reset_index("period").index if "period" in table.index.names else table.index
+    return table[groups.isin(ranked[:top])], max(0, len(ranked) - top)
