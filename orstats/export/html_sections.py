@@ -47,7 +47,7 @@ _FIELD_TERMS: Final = (
     ("Cost", "cost_usd", "Generations with unknown cost are counted separately, never as 0."),
     ("From credits", "total_cost", ""),
     ("Charged by providers", "upstream_inference_cost", ""),
-    ("Saved by caching", "cache_discount", "Negative where writing to the cache cost more than it saved."),
+    ("Saved by caching", "cache_discount", ""),
     ("Tokens", "tokens_total", "Native tokens, as billed."),
     ("$/Mtok", "usd_per_mtok", "Over the generations for which both are known."),
     ("Latency", "latency", ""),
@@ -73,8 +73,9 @@ def headline(df: pd.DataFrame) -> str:
         parts = f"{unknown} with unknown cost excluded; with their known charges: {parts}"
     ok = fetched_rows(df)
     total = ok["tokens_total"].sum(min_count=1)  # as in the tables below: where both parts are known
+    known = ok[ok["tokens_total"].notna()] if is_present(total) else ok
     saved = ok["cache_discount"].sum(min_count=1)
-    prompt, completion = tokens(totals["native_tokens_prompt"]), tokens(totals["native_tokens_completion"])
+    prompt, completion = (tokens(known[f"native_tokens_{part}"].sum(min_count=1)) for part in ("prompt", "completion"))
     return cards(
         [
             ("Cost", usd(spent, places) if is_present(spent) and spent else usd(spent), parts),

@@ -151,6 +151,14 @@ def report(
     return SOME_FAILED if is_incomplete else 0
 
 
+#: What people look for in records, and the dimension of the account's analytics that has it.
+_ANALYTICS_ONLY: Final = {
+    **dict.fromkeys(("key", "api_key", "api_key_name", "api_key_id"), "api_key"),
+    "member": "user",
+    "country": "country",
+}
+
+
 def _check_grouping(keys: list[str], freq: str | None) -> None:
     from orstats.errors import ConfigError
     from orstats.frame.schema import COLUMNS
@@ -162,6 +170,8 @@ def _check_grouping(keys: list[str], freq: str | None) -> None:
     names = [column.name for column in COLUMNS]
     for key in keys:
         if key not in names:
+            if key in _ANALYTICS_ONLY:
+                raise WrongUsage(f"--by: a record has no {key}. Run `orstats usage --by {_ANALYTICS_ONLY[key]}`.")
             hint = "Run `orstats fields` for the list."
             raise WrongUsage(f"--by: {unknown('column', key, names, hint=hint)}")
     try:
