@@ -113,29 +113,30 @@ def _months_before(local: datetime, months: int) -> datetime:
 
 def _unknown(value: object) -> ConfigError:
     shown = repr(value[:40]) if isinstance(value, str) else str(value)[:40]
-    near = _nearest(value.lower()) if isinstance(value, str) else None
-    if near is None or near == value:
+    near = [one for one in _nearest(value.lower()) if one != value] if isinstance(value, str) else []
+    if not near:
         return ConfigError(
             f"Unknown time {shown}. Use 2026-03-01, 2026-03-01T08:00+01:00, today, yesterday, 7d or 24h."
         )
-    return ConfigError(f"Unknown time {shown}.{did_you_mean([near])}")
+    return ConfigError(f"Unknown time {shown}.{did_you_mean(near)}")
 
 
-def _nearest(text: str) -> str | None:
+def _nearest(text: str) -> list[str]:
     if loose := _LOOSE_AGO.fullmatch(text):
         amount, unit = int(loose[1] or 1), _UNITS.get(loose[2], loose[2])
-        return f"{12 * amount}mo" if unit == "y" else f"{amount}{unit}"
-    day = None
+        return [f"{12 * amount}mo" if unit == "y" else f"{amount}{unit}"]
+    days: list[str | None] = []
     if read := _YEAR_FIRST.fullmatch(text):
-        day = _calendar_day(int(read[1]), int(read[2]), int(read[3] or 1))
+        days = [_calendar_day(int(read[1]), int(read[2]), int(read[3] or 1))]
     elif read := _YEAR_LAST.fullmatch(text):
         first, second = int(read[1]), int(read[3])
-        # Slashes put the month first, unless it is not a month.
-        month, on = (second, first) if read[2] == "." else (first, second)
-        day = _calendar_day(int(read[4]), month, on)
-    if day is None or read is None:
-        return next(iter(similar(text, _WORDS)), None)
-    return day + _time_of_day(read[read.re.groups])
+        # With slashes, some countries put the month first and others the day.
+        orders = [(second, first)] if read[2] == "." else [(first, second), (second, first)]
+        days = [_calendar_day(int(read[4]), month, on) for month, on in orders]
+    found = list(dict.fromkeys(day for day in days if day is not None))
+    if not found or read is None:
+        return similar(text, _WORDS)[:1]
+    return [day + _time_of_day(read[read.re.groups]) for day in found]
 
 
 def _calendar_day(year: int, month: int, day: int) -> str | None:

@@ -165,6 +165,11 @@ def test_an_unknown_time_suggests_the_nearest(text, meant):
     moment(meant, now=NOON)
 
 
+def test_ambiguous_dates_get_both_spellings():
+    with pytest.raises(ConfigError, match=r"Did you mean '2026-01-11' or '2026-11-01'\?"):
+        span("01/11/2026", "now")
+
+
 @pytest.mark.parametrize(
     "value", ["", "soon", "2026-13-01", "7y", "0001-01-01T00:00:00+14:00", None, 7, pd.NaT, np.datetime64("2026-03-01")]
 )
