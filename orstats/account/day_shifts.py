@@ -72,10 +72,17 @@ def move_past_midnight(
         else:
             excluded = unserved.get(here, 0)
             possible = [-gaps[here]]
-        moved = _explaining(own, possible, excluded)
-        if moved is None and by_end == [True, True] and here[0] >= first:
-            # Ids missing from this day can hide the difference here, but not the same cost on the next day.
-            moved = _explaining(own, [gaps[there]], unserved.get(there, 0), tolerance=ROUNDING_USD)
+        moved = None
+        if by_end == [True, True] and here[0] >= first:
+            # Missing ids can make the account's totals larger than ours, but never smaller.
+            sums, leaving = _parts(own), _parts(candidates.get(there, late[:0]))
+            remaining = [(gaps[here] + sums, excluded)]
+            remaining.append((gaps[there] - sums + leaving, unserved.get(there, 0)))
+            is_off = bool(gaps[here][0]) or abs(gaps[here][1:].sum()) > ROUNDING_USD
+            if is_off and all(gap[0] >= -omitted and gap[1:].sum() >= -ROUNDING_USD for gap, omitted in remaining):
+                moved = own
+        if moved is None:
+            moved = _explaining(own, possible, excluded)
         if moved is None:
             continue
         parts = _parts(moved)
