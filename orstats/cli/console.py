@@ -142,7 +142,7 @@ def print_table(columns: Sequence[Column], *, label_style: str = "") -> list[str
     width = stdout_console().width if is_limited else _UNLIMITED
     fitted = fit(columns, width, label_style=label_style)
     Console(highlight=False, width=max(width, _UNLIMITED)).print(fitted.table, soft_wrap=True)
-    return [f"No room for: {', '.join(fitted.omitted)}."] if fitted.omitted else []
+    return [f"Not shown: {', '.join(fitted.omitted)}."] if fitted.omitted else []
 
 
 def print_pairs(pairs: Mapping[str, str]) -> None:

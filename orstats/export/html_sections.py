@@ -54,7 +54,7 @@ _FIELD_TERMS: Final = (
     ("Total time", "generation_time", ""),
 )
 _OTHER_TERMS: Final = (
-    ("p50, p90, p95, p99", "50 %, 90 %, 95 % and 99 % of the generations took at most this long."),
+    ("p50, p90, p95, p99", "50%, 90%, 95% and 99% of the generations took at most this long."),
     ("Failed attempt", "An attempt at a provider that did not give the response. Its time is not in the latency."),
     ("Failed", "Generations that ended with the finish reason error."),
     ("Pending", "Ids too recent to be available; excluded from all figures."),
@@ -92,7 +92,7 @@ def _first_token(df: pd.DataFrame) -> tuple[str, str]:
     times = latency_by(df, None)
     for streamed, row in times.iterrows():
         if is_present(streamed) and bool(streamed) and row["latency_n"]:
-            more = f"95 % within {duration(row['latency_p95'])}; {count(row['latency_n'])} streamed generations"
+            more = f"95% within {duration(row['latency_p95'])}; {count(row['latency_n'])} streamed generations"
             return duration(row["latency_p50"]), more
     return "unknown", "no streamed generations"
 

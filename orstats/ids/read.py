@@ -171,7 +171,7 @@ def _read_named(name: str, found: IdCollector, column: str | None) -> list[str]:
 def _missing(name: str, found: IdCollector, column: str | None) -> IdSourceError:
     if found.foreign:
         return found.only_foreign("the text")
-    advice = "it contains no generation id either" if column is None else "a text needs a header line for column="
+    advice = "as text, it contains no generation id" if column is None else "a text needs a header line for column="
     path = None if invalid_id_kind(name) == API_KEY else name
     return IdSourceError(f"no such file: {redact(name)}; {advice}", path=path)
 

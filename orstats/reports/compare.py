@@ -7,6 +7,7 @@ from typing import Any, Final
 import narwhals as nw
 import pandas as pd
 
+from orstats._warn import warn_caller
 from orstats.errors import ConfigError
 from orstats.frame import money
 from orstats.frame.display import ReportFrame
@@ -62,6 +63,11 @@ def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
     ConfigError
         A column is missing, `by` is empty, or one of the two is not a supported DataFrame.
 
+    Warns
+    -----
+    UserWarning
+        Two pandas DataFrames have ids in common.
+
     Notes
     -----
     A group's cost is *generations x tokens per generation x USD per token*. The factors are changed one after the
@@ -75,13 +81,14 @@ def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
     ...     ids = [f"gen-{n}" for n in range(len(costs))]
     ...     records = [{"model": "a", "total_cost": cost, "is_byok": False} for cost in costs]
     ...     return build_frame(ids, [to_table(ids, records, [0.0] * len(ids))], {})
-    >>> changed = compare(frame(1.0, 1.0), frame(1.0, 1.0, 1.0))
+    >>> changed = compare(frame(1.0, 1.0), frame(1.0, 1.0, 1.0).add_suffix("-later", axis=0))
     >>> changed.loc["a", ["before_usd", "after_usd", "volume_usd", "price_usd"]].to_list()
     [2.0, 3.0, 1.0, 0.0]
     """
     keys = list(dict.fromkeys(listed(by)))
     if not keys:
         raise ConfigError("by must name at least one column to compare by, got none.")
+    _warn_of_shared_ids(before, after)
     sides = [_totals(frame, keys).add_prefix(name) for name, frame in (("before_", before), ("after_", after))]
     # Not an outer join: its order and its handling of missing keys differ between versions of pandas.
     groups = sides[0].index.union(sides[1].index, sort=False)
@@ -89,6 +96,18 @@ def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
     known = ["before_usd", "before_generations", "after_usd", "after_generations"]
     table[known] = table[known].fillna(0.0)
     return _split(table)
+
+
+def _warn_of_shared_ids(before: Any, after: Any) -> None:
+    """Warn when generations are on both sides, where the ids can be compared without a scan."""
+    if (
+        isinstance(before, pd.DataFrame)
+        and isinstance(after, pd.DataFrame)
+        and before.index.name == after.index.name == "id"
+    ):
+        shared = int(before.index.isin(after.index).sum())
+        if shared:
+            warn_caller(f"{shared:,} generations are in both DataFrames and count on both sides.")
 
 
 def _totals(frame: Any, keys: list[str]) -> pd.DataFrame:

@@ -55,15 +55,18 @@ def usd_places(total: Any) -> int:
     return 9
 
 
+_MOST_PLACES: Final = 6
+
+
 def usd_amounts(values: Iterable[Any], missing: str = "unknown") -> list[str]:
-    """Write the amounts of a column with the same number of decimals, as suits the largest.
+    """Write the amounts of a column with the same number of decimals, at most six, as suits the largest.
 
     >>> usd_amounts([1.5, 0.25, 4.2e-07, 0, None])
     ['$1.5000', '$0.2500', '<$0.0001', '$0.0000', 'unknown']
     """
     amounts = list(values)
     largest = max((abs(float(amount)) for amount in amounts if is_present(amount)), default=0.0)
-    places = usd_places(largest) if largest else 2
+    places = min(usd_places(largest), _MOST_PLACES) if largest else 2
     nothing = f"${0:.{places}f}"
     return [(usd(amount, places) if amount else nothing) if is_present(amount) else missing for amount in amounts]
 

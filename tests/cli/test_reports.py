@@ -122,7 +122,7 @@ def test_report_over_time_fits_a_terminal(online, orstats):
     lines = done.stdout.splitlines()
     assert lines[1].split() == ["period", "model", "name", "generations", "cost", "share", "tokens"]
     assert max(map(len, lines)) <= 80
-    assert "No room for: $/Mtok." in done.stderr
+    assert "Not shown: $/Mtok." in done.stderr
     only_time = orstats("report", "--archive", "a", "--freq", "M", "--by", "")
     assert only_time.stdout.splitlines()[0].split()[:2] == ["period", "generations"]
     total = [text.split()[1:3] for text in (lines[-1], only_time.stdout.splitlines()[-1])]

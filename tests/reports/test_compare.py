@@ -12,6 +12,8 @@ from orstats.frame.record_table import to_table
 from orstats.reports.compare import PARTS
 from orstats.sim import SimServer
 
+NUMBERS = itertools.count()
+
 
 def frame(*calls):
     """A DataFrame of calls: model, USD and tokens; a cost of None is unknown, tokens of None are missing."""
@@ -25,7 +27,7 @@ def frame(*calls):
         }
         for model, usd, tokens in calls
     ]
-    ids = [f"gen-{number}" for number in range(len(calls))]
+    ids = [f"gen-{next(NUMBERS)}" for _ in calls]
     return build_frame(ids, [to_table(ids, records, [0.0] * len(ids))], {})
 
 
@@ -110,8 +112,17 @@ def test_empty_sides_are_compared(weeks):
     _, after = weeks
     assert orstats.compare(after.iloc[:0], after)["change_usd"].sum() == pytest.approx(after["cost_usd"].sum())
     assert orstats.compare(after, after.iloc[:0])["presence"].eq("gone").all()
-    failed = build_frame(["gen-1"], [], {"gen-1": FetchOutcome("not_found", 404, 1, "no")})
-    assert orstats.compare(failed, failed).empty
+    failed, other = (
+        build_frame([one], [], {one: FetchOutcome("not_found", 404, 1, "no")}) for one in ("gen-x", "gen-y")
+    )
+    assert orstats.compare(failed, other).empty
+
+
+def test_generations_on_both_sides_are_warned_of(weeks):
+    before, after = weeks
+    with pytest.warns(UserWarning, match=f"{len(after):,} generations are in both DataFrames") as caught:
+        orstats.compare(pd.concat([before, after]), after)
+    assert caught[0].filename == __file__
 
 
 def test_wrong_arguments_are_named(weeks):

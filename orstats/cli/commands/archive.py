@@ -190,7 +190,10 @@ def forget(
     )
     found = delete(dry_run=True)
     print_status(f"Archive: {store.path}")
-    print_status(f"{'Found' if dry_run else 'To be deleted'}: {_counts(found)}.")
+    if found.records or found.contents or dry_run:
+        print_status(f"{'Found' if dry_run else 'To be deleted'}: {_counts(found)}.")
+    else:
+        print_status("Nothing to delete.")
     if found.unattributed:
         print_status(
             f"The contents of {plural(found.unattributed, 'generation')} are kept: this archive has no record of "
@@ -207,7 +210,9 @@ def forget(
         if not yes and not typer.confirm("Delete them? This cannot be undone.", err=True):
             print_status("Nothing was deleted.")
             return FAILED
-    print_status(f"Deleted: {_counts(delete())}.")
+    deleted = delete()
+    if found.records or found.contents:
+        print_status(f"Deleted: {_counts(deleted)}.")
     return 0
 
 

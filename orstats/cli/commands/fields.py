@@ -25,11 +25,12 @@ def fields(
     from orstats.export.write_csv import json_rows, write_csv
     from orstats.frame.views import field_table
     from orstats.text.format import plural
+    from orstats.text.suggest import unknown as unknown_name
     from orstats.text.table import Column
 
     frame = field_table()
     if unknown := [name for name in names or [] if name not in frame.index]:
-        raise WrongUsage(f"unknown column {unknown[0]!r}. Run `orstats fields` for the list.")
+        raise WrongUsage(unknown_name("column", unknown[0], frame.index, hint="Run `orstats fields` for the list."))
     if names:
         frame = frame.loc[names]
     if output is not None:

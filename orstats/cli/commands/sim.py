@@ -79,7 +79,8 @@ def sim(
         ),
     ] = None,
     tls: Annotated[
-        bool, typer.Option("--tls", help="Serve https with a certificate of a private authority. [extra: sim]")
+        bool,
+        typer.Option("--tls", metavar="", help="Serve https with a certificate of a private authority. [extra: sim]"),
     ] = False,
 ) -> int:
     import errno

@@ -75,8 +75,7 @@ def usage(
     from orstats.cli.inputs import time_range
     from orstats.errors import ConfigError
     from orstats.export.write_csv import check_target, json_rows, write_csv
-    from orstats.frame.display import by_importance, formatted_columns
-    from orstats.text.format import plural
+    from orstats.text.format import plural, usd
 
     first, last = time_range(since, until, tz)
     names = [{"key": "api_key"}.get(name, name) for name in by.split(",") if name]
@@ -94,17 +93,27 @@ def usage(
     if as_json:
         write_json(list(json_rows(table)))
     elif output is None:
-        shown, omitted = _most_expensive(table, names, top)
-        labels, columns = formatted_columns(shown)
-        remarks = print_table([*labels, *by_importance(columns)])
-        for remark in [*remarks, *([table.attrs["note"]] if "note" in table.attrs else [])]:
-            print_status(remark)
-        if omitted:
-            print_status(f"{plural(omitted, 'less expensive group')} omitted (--top).")
+        _print_groups(table, names, top)
     if not quiet:
+        if {"cost_usd", "generations"} <= set(table):
+            total = f"{usd(table['cost_usd'].sum())} for {plural(int(table['generations'].sum()), 'generation')}"
+            print_status(f"Total {total}.", "bold")
         where = "" if output is None else f"; written to {output}"
         print_status(f"{plural(len(table), 'row')} from {plural(table.attrs['requests'], 'request')}{where}.")
     return 0
+
+
+def _print_groups(table: pd.DataFrame, names: list[str], top: int | None) -> None:
+    from orstats.frame.display import by_importance, formatted_columns
+    from orstats.text.format import plural
+
+    shown, omitted = _most_expensive(table, names, top)
+    labels, columns = formatted_columns(shown)
+    remarks = print_table([*labels, *by_importance(columns)])
+    remarks += [table.attrs["note"]] if "note" in table.attrs else []
+    remarks += [f"{plural(omitted, 'less expensive group')} omitted (--top)."] if omitted else []
+    for remark in remarks:
+        print_status(remark)
 
 
 def _most_expensive(table: pd.DataFrame, names: list[str], top: int | None) -> tuple[pd.DataFrame, int]:
