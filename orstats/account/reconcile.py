@@ -131,7 +131,10 @@ def reconcile(
     figures = {"requests": "sum", "credits_usd": "sum", "byok_usd": "sum", "source": "first"}
     account = account.groupby(["day", "model"]).agg(figures).add_prefix("account_")
     both = account.join(_summed(calls), how="outer").sort_index()
-    return _compared(both, _not_fetched(df, first, last), notes, tolerance)
+    compared = _compared(both, _not_fetched(df, first, last), notes, tolerance)
+    if not compared.empty and first != first.replace(hour=0, minute=0, second=0, microsecond=0):
+        compared.attrs["note"] += f" The first day is incomplete: the range starts at {first:%Y-%m-%d %H:%M} UTC."
+    return compared
 
 
 def share_explained(compared: pd.DataFrame) -> float:

@@ -162,7 +162,9 @@ def _tokens(record: Record) -> Iterator[tuple[str, str | None]]:
 
 
 def _time(record: Record) -> Iterator[tuple[str, str | None]]:
-    times = ((record.latency, "to the first token"), (record.generation_time, "total"))
+    # Of a response that was not streamed, the latency is that of all of it.
+    latency = "latency" if record.streamed is False else "to the first token"
+    times = ((record.latency, latency), (record.generation_time, "total"))
     yield "duration", ", ".join(f"{duration(ms)} {what}" for ms, what in times if ms is not None)
     if record.throughput_tok_s is not None:
         decode = "" if record.decode_tok_s is None else f", {record.decode_tok_s:,.1f} after the first token"

@@ -75,12 +75,17 @@ def headline(df: pd.DataFrame) -> str:
     total = ok["tokens_total"].sum(min_count=1)  # as in the tables below: where both parts are known
     known = ok[ok["tokens_total"].notna()] if is_present(total) else ok
     saved = ok["cache_discount"].sum(min_count=1)
+    without = f"; {count(len(ok) - len(known))} without a total excluded" if len(known) < len(ok) else ""
     prompt, completion = (tokens(known[f"native_tokens_{part}"].sum(min_count=1)) for part in ("prompt", "completion"))
     return cards(
         [
             ("Cost", usd(spent, places) if is_present(spent) and spent else usd(spent), parts),
             ("Generations", count(totals["ok"]), f"of {count(totals['asked'])} requested"),
-            ("Tokens", tokens(total) if is_present(total) else "unknown", f"prompt {prompt}, completion {completion}"),
+            (
+                "Tokens",
+                tokens(total) if is_present(total) else "unknown",
+                f"prompt {prompt}, completion {completion}{without}",
+            ),
             ("Median time to first token", *_first_token(df)),
             ("Failed generations", *_failed(df)),
             ("Saved by caching", usd(saved), "deducted for cached prompts"),

@@ -426,3 +426,10 @@ def test_range_may_begin_and_end_in_any_zone():
     compared = orstats.reconcile(df, start=start, end=start + timedelta(hours=5), client=account)
     assert compared["usd"].to_list() == [0.25]
     assert compared["agrees"].all()
+
+
+@pytest.mark.parametrize(("start", "is_named"), [(MONDAY, False), (MONDAY + timedelta(hours=5), True)])
+def test_incomplete_first_day_is_named(start, is_named):
+    df = made((MONDAY + NOON, "a/b", 0.5, 1))
+    _, compared = reasons(df, both((MONDAY + NOON, "a/b", 1, 0.5)), start=start)
+    assert ("The first day is incomplete: the range starts at" in compared.attrs["note"]) == is_named

@@ -51,6 +51,9 @@ def test_serves_on_localhost_with_a_token_and_leaves_no_files(explorer, tmp_path
         assert "/login" in answer.url, "without the token there is only a door"
     with urllib.request.urlopen(explorer.url, timeout=60) as answer:
         page = answer.read().decode()
+        policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'self'; "), "the page must load from nowhere else"
+    assert "http" not in policy
     assert "Traceback" not in page
     assert "sk-or" not in page
     (folder,) = tmp_path.glob("orstats-explore-*")

@@ -85,6 +85,16 @@ def test_sim_prints_everything_that_a_second_terminal_needs(spawn, orstats, tmp_
     assert words.rstrip().endswith("-m orstats fetch --ids-from app.log\nSimulator stopped.")
 
 
+def test_sim_on_a_taken_port_leaves_the_files_of_the_other(orstats, online, tmp_path):
+    (tmp_path / "app.log").write_text("the other's\n")
+    (tmp_path / "ids.txt").write_text("the other's\n")
+    files = ("--log-out", tmp_path / "app.log", "--ids-out", tmp_path / "ids.txt")
+    result = orstats("sim", "--port", online.port, *files)
+    assert result.exit_code == 1
+    assert "in use" in result.stderr
+    assert {path.read_text() for path in tmp_path.glob("*.*")} == {"the other's\n"}
+
+
 def test_fetch_from_this_machine_says_that_nothing_is_archived(orstats, online):
     advice = "set ORSTATS_ARCHIVE or pass --archive DIR."
     assert orstats("fetch", online.ids[0], "-o", "x.csv").stderr.count(advice) == 1

@@ -122,3 +122,8 @@ def test_provider_attempts_are_bounded_and_say_when_none_answered():
     assert len(providers) == MOST_ATTEMPTS + 2
     assert providers["more attempts"] == "and 5 more"
     assert providers["failed attempts"] == "35 ms spent on failed attempts; no provider answered"
+
+
+def test_latency_of_an_unstreamed_response_is_not_called_first_token():
+    record = Record("gen-1", streamed=False, latency=23_700.0, generation_time=24_800.0)
+    assert facts(record)["Time"]["duration"] == "23.7 s latency, 24.8 s total"

@@ -96,6 +96,14 @@ def explore(
         return _serve(page, plural(len(frame), "generation"), no_browser=no_browser)
 
 
+#: The page loads from its own server only. JupyterLab's scripts need inline code and eval.
+_CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws://127.0.0.1:{port}; "
+    "frame-ancestors 'self'"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     """The page's files and its URL, whose token keeps everyone else out."""
@@ -133,8 +141,10 @@ class _Page:
         }
         self.notebook.write_text(json.dumps(notebook), "utf-8")
         where = {"ip": _LOOPBACK, "port": self.port, "port_retries": 0}
+        # Voilà's own page asks a content delivery network for a font of icons.
+        headers = {"Content-Security-Policy": _CONTENT_SECURITY_POLICY.format(port=self.port)}
         settings = {
-            "Voila": where | {"token": self.token, "open_browser": False},
+            "Voila": where | {"token": self.token, "open_browser": False, "tornado_settings": {"headers": headers}},
             "VoilaConfiguration": {"theme": "dark" if dark else "light"},
         }
         (self.folder / "voila.json").write_text(json.dumps(settings), "utf-8")

@@ -107,14 +107,15 @@ def sim(
         until=end,
         tls=tls,
     )
-    if ids_out is not None:
-        Path(ids_out).write_text("".join(f"{one}\n" for one in server.ids), "utf-8")
-    if log_out is not None:
-        write_app_log(server, Path(log_out))
     # Each account has an archive of its own: another one has other ids, and their costs must not be added.
     archive = Path("orstats-sim", f"{end:%Y%m%dT%H%M%S}-{generations}-{seed}").absolute()
 
     def greet(running: SimServer) -> None:
+        # Not earlier: the files of a simulator that runs on this port must stay.
+        if ids_out is not None:
+            Path(ids_out).write_text("".join(f"{one}\n" for one in running.ids), "utf-8")
+        if log_out is not None:
+            write_app_log(running, Path(log_out))
         number = f"{generations:,} generation{'' if generations == 1 else 's'}"
         print_status(f"Simulating {number} at {running.base_url} (press Ctrl-C to stop).", "bold green")
         if ids_out is not None:
