@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from orstats.ids.read import read_ids
     from orstats.notebook.card import view
     from orstats.notebook.explorer import explore
+    from orstats.plots.change import plot_change
     from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
     from orstats.reports.compare import compare
     from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
@@ -65,6 +66,7 @@ __all__ = [
     "latency_by",
     "list_ids",
     "litellm_callback",
+    "plot_change",
     "plot_cost",
     "plot_latency",
     "plot_tokens",
@@ -108,6 +110,7 @@ _HOME: Final = {
     "latency_by": "orstats.reports.cost_tokens_latency",
     "list_ids": "orstats.account.list_ids",
     "litellm_callback": "orstats.account.recorder",
+    "plot_change": "orstats.plots.change",
     "plot_cost": "orstats.plots.plots",
     "plot_latency": "orstats.plots.plots",
     "plot_tokens": "orstats.plots.plots",

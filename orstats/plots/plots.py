@@ -112,7 +112,7 @@ def plot_cost(
     places = min(usd_places(total), 6) if total >= 0.01 else None  # noqa: PLR2004 - a cent
     shares = [f" · {percent(value / total)}" if total > 0 and value else "" for value in values]
     texts = [usd(value, places) + share for value, share in zip(values, shares, strict=True)]
-    _write_beside(axes, ranked, texts)
+    style.write_beside(axes, [bar.value for bar in ranked], texts)
     axes.set_xlim(min(0.0, *values, 0.0), (largest or 1.0) * style.room_for(axes, texts))
     return _label_bars(axes, ranked, _COST, columns)
 
@@ -172,7 +172,7 @@ def plot_tokens(
         axes.barh(range(len(ranked)), widths, left=left, height=0.7, color=colour)
         left += widths
     texts = [count_tick(float(f"{bar.value:.3g}")) for bar in ranked]
-    _write_beside(axes, ranked, texts)
+    style.write_beside(axes, [bar.value for bar in ranked], texts)
     axes.set_xlim(0, (max(left) or 1) * style.room_for(axes, texts))
     _label_bars(axes, ranked, _TOKENS, columns)
     style.legend(axes, TOKEN_PARTS, style.COLOURS[: len(TOKEN_PARTS)], below=True)
@@ -310,21 +310,6 @@ def _time_axis(axes: Axes, over_time: Timeline, freq: str, tz: str) -> None:
     style.dates(axes, over_time.starts.tz, offsets=over_time.unit == "hour" and first.utcoffset() != last.utcoffset())
     style.grid(axes, "y")
     style.x_label(axes, f"{over_time.unit} in {tz}")
-
-
-def _write_beside(axes: Axes, bars: Sequence[Bar], texts: Sequence[str]) -> None:
-    """Write a text beside the end of each horizontal bar."""
-    for row, (bar, text) in enumerate(zip(bars, texts, strict=True)):
-        axes.annotate(
-            text,
-            (max(bar.value, 0.0), row),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            color=style.INK,
-            fontsize="small",
-            parse_math=False,
-        )
 
 
 def _label_bars(axes: Axes, bars: Sequence[Bar], measure: _Measure, columns: Sequence[str]) -> Axes:

@@ -39,11 +39,15 @@ _TICK_INCHES, _ROW_INCHES = 0.75, 0.22
 _NARROW_INCHES: Final = 6.0
 _FEW_GROUPS: Final = 4
 _BAR_INCHES: Final = 0.3
+#: Share of the height of a row for its text, and the smallest legible text, in points.
+_TEXT_SHARE: Final = 0.62
+_LEAST_POINTS: Final = 4.0
 #: From the axes down to a legend below them: the height of ticks and axis label.
 _BELOW_INCHES: Final = 0.5
 _LINE_INCHES: Final = 0.17
 #: Height of title, ticks, label and legend in given axes.
 _AROUND_INCHES: Final = 1.0
+_TITLE_INCHES: Final = 0.45
 #: Largest share of the width of axes for the names of rows, or for a legend.
 _NAMES_SHARE: Final = 0.4
 _WIDTH_INCHES: Final = 8.0
@@ -123,9 +127,23 @@ def most_rows(ax: Axes | None, most: int) -> int:
     return max(3, min(most, int((inches - _AROUND_INCHES) / _ROW_INCHES)))
 
 
+def fit_rows(ax: Axes, rows: int) -> None:
+    """Shrink the text of rows that given axes are too low for."""
+    inches = float(_figure(ax).get_figheight()) * float(ax.get_position().height) - _TITLE_INCHES
+    if inches < rows * _ROW_INCHES:
+        points = max(_LEAST_POINTS, inches / rows * 72 * _TEXT_SHARE)
+        for text in (*ax.texts, *ax.get_yticklabels()):
+            text.set_fontsize(min(points, text.get_fontsize()))
+
+
+def is_narrow(ax: Axes | None) -> bool:
+    """Whether given axes have little room for names; new figures have enough."""
+    return ax is not None and width(ax) < _NARROW_INCHES
+
+
 def most_groups(ax: Axes | None, most: int) -> int:
     """Return how many groups fit into a legend, up to ``most``."""
-    return most if ax is None or width(ax) >= _NARROW_INCHES else min(most, _FEW_GROUPS)
+    return min(most, _FEW_GROUPS) if is_narrow(ax) else most
 
 
 def x_label(ax: Axes, text: str) -> None:
@@ -150,6 +168,21 @@ def name_rows(ax: Axes, names: Sequence[str]) -> None:
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.spines["left"].set_visible(False)
+
+
+def write_beside(ax: Axes, ends: Sequence[float], texts: Sequence[str]) -> None:
+    """Write a text to the right of each horizontal bar."""
+    for row, (end, text) in enumerate(zip(ends, texts, strict=True)):
+        ax.annotate(
+            text,
+            (max(end, 0.0), row),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            color=INK,
+            fontsize="small",
+            parse_math=False,
+        )
 
 
 def _below(ax: Axes) -> Any:

@@ -11,10 +11,10 @@ from orstats._warn import warn_caller
 from orstats.errors import ConfigError
 from orstats.frame import money
 from orstats.frame.display import ReportFrame
-from orstats.frame.validation import By, listed
+from orstats.frame.validation import By, equals, listed
 from orstats.reports.aggregation import ReportSpec, make_report
 from orstats.reports.engines import finite, valid_count
-from orstats.text.format import usd_amounts
+from orstats.text.format import plural, usd, usd_change, usd_places
 
 #: The parts of a change, in the order in which a waterfall shows them.
 PARTS: Final = ("volume_usd", "mix_usd", "size_usd", "price_usd")
@@ -55,8 +55,9 @@ def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
         - ``before_generations``, ``after_generations`` with known cost, ``before_tokens``, ``after_tokens``;
         - ``presence``: ``both``, ``new`` or ``gone``.
 
-        The four parts add up to ``change_usd``. Amounts are in US dollars. ``.attrs["note"]`` has the totals as a
-        sentence, which is also shown.
+        The four parts add up to ``change_usd``. Amounts are in US dollars. ``.attrs["note"]``, which is also shown,
+        has the totals: the parts of the groups on both sides, and the entire change of new and of gone groups.
+        :func:`orstats.plot_change` draws them.
 
     Raises
     ------
@@ -143,10 +144,24 @@ def _split(table: pd.DataFrame) -> pd.DataFrame:
     return compared
 
 
+def causes(compared: pd.DataFrame) -> list[tuple[str, float]]:
+    """Return the change by cause: the parts of groups on both sides, and the entire change of new and gone ones."""
+    is_new, is_gone = (equals(compared["presence"], one) for one in ("new", "gone"))
+    stays = compared[~is_new & ~is_gone]
+    found = [(part.removesuffix("_usd"), money.total(stays[part])) for part in PARTS]
+    for name, rows in (("new", compared[is_new]), ("gone", compared[is_gone])):
+        if len(rows):
+            found.append((plural(len(rows), f"{name} group"), money.total(rows["change_usd"])))
+    return found
+
+
 def _note(compared: pd.DataFrame) -> str:
     """Return the change of all groups together, as a sentence."""
-    names = ["before_usd", "after_usd", "change_usd", *PARTS]
-    before, after, change, *parts = usd_amounts(money.total(compared[name]) for name in names)
-    causes = ", ".join(f"{name.removesuffix('_usd')} {part}" for name, part in zip(PARTS, parts, strict=True))
+    found = causes(compared)
+    totals = [money.total(compared[f"{name}_usd"]) for name in ("before", "after", "change")]
+    places = usd_places(max(totals[:2]))
+    before, after = (usd(total, places) for total in totals[:2])
+    parts = ", ".join(f"{name} {usd_change(part, places)}" for name, part in found)
     counts = [f"{int(compared[f'{side}_generations'].sum()):,}" for side in ("before", "after")]
-    return f"{before} for {counts[0]} generations before, {after} for {counts[1]} after: {change} ({causes})."
+    change = usd_change(totals[2], places)
+    return f"{before} for {counts[0]} generations before, {after} for {counts[1]} after: {change} ({parts})."

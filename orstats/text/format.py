@@ -42,6 +42,15 @@ def usd(value: Any, places: int | None = None) -> str:
     return sign + "$" + format(Decimal(f"{size:.5g}"), "f")
 
 
+def usd_change(change: float, places: int | None = None) -> str:
+    """Write the change of an amount, with its sign.
+
+    >>> usd_change(1.5), usd_change(-0.25, 2), usd_change(0)
+    ('+$1.5000', '-$0.25', '$0')
+    """
+    return f"+{usd(change, places)}" if change > 0 else usd(change, places)
+
+
 def usd_places(total: Any) -> int:
     """Return the number of decimals for the amounts that make up a total.
 
@@ -183,6 +192,17 @@ def _percent(share: float) -> str:
     if 0 < share < 0.0005:  # noqa: PLR2004 - what would show as 0.0%
         return "<0.1%"
     return ">99.9%" if 0.9995 <= share < 1 else f"{share:,.1%}"  # noqa: PLR2004 - what would show as 100.0%
+
+
+def percent_change(share: float) -> str:
+    """Write a change as a share of what was before, with its sign.
+
+    >>> percent_change(0.3675), percent_change(-1), percent_change(12.5), percent_change(-0.00004), percent_change(0)
+    ('+36.8%', '-100.0%', '+1,250.0%', '-<0.1%', '0%')
+    """
+    sign = "+" if share > 0 else "-"
+    size = abs(share)
+    return "0%" if not share else f"{sign}<0.1%" if size < 0.0005 else f"{sign}{size:,.1%}"  # noqa: PLR2004 - what would show as 0.0%
 
 
 def byte_size(number: float) -> str:

@@ -28,6 +28,7 @@ usage(by="model", *, metrics=None, freq=None, tz="UTC", start, end, filters=None
 compare(before, after, by="model")
 sessions(df, by="session_id")
 reconcile(df, *, start, end, client=None)
+plot_change(compared, ax=None, *, by="cause")
 plot_cost(df, *, by=None, freq=None, tz="UTC", ax=None)
 plot_latency(df, *, by=None, freq=None, tz="UTC", ax=None)
 plot_tokens(df, *, by=None, freq=None, tz="UTC", ax=None)
