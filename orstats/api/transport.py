@@ -240,7 +240,13 @@ def with_deadline(
         sock.settimeout(handshake_timeout(sock.gettimeout()))
         return sock
 
-    return type(connection.__name__, (connection,), {"response_class": Response, "_new_conn": new_connection})
+    def request(self: Any, *args: Any, **options: Any) -> None:
+        if self.sock is not None:  # kept: there is nothing to connect, and its time-out need not change twice
+            self.timeout = max(self.timeout, self.sock.gettimeout())
+        connection.request(self, *args, **options)  # type: ignore[attr-defined]
+
+    members = {"response_class": Response, "_new_conn": new_connection, "request": request}
+    return type(connection.__name__, (connection,), members)
 
 
 class _TimedReader(io.RawIOBase):
@@ -262,8 +268,7 @@ class _TimedReader(io.RawIOBase):
         usual_s = self._sock.gettimeout()
         if usual_s is None or usual_s > left_s:
             self._sock.settimeout(left_s)
-        count: int | None = self._raw.readinto(buffer)
-        return count
+        return self._sock.recv_into(buffer)
 
     def close(self) -> None:
         self._raw.close()
@@ -276,6 +281,8 @@ def _read(response: Any, limit: int) -> bytes:
     try:
         while len(body) <= limit and (piece := response.read1(_CHUNK_BYTES, decode_content=True)):
             body = body + piece if body else piece
+            if response.closed and len(piece) < _CHUNK_BYTES:
+                break  # complete: another read would cost 2 % of a small response
     except BaseException:
         response.close()  # in the middle of a response, the connection cannot be reused
         raise

@@ -91,6 +91,20 @@ def test_every_framing_of_a_body_is_read(answer):
     assert record["total_cost"] == 0.5
 
 
+@pytest.mark.parametrize("size", [(1 << 18) - 1, 1 << 18, (1 << 18) + 1, 3 << 18])
+@pytest.mark.parametrize("members", [0, 1, 2], ids=["plain", "gzip", "gzip of two members"])
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_body_longer_than_one_read_is_complete(size, members, is_chunked):
+    body = BODY[:-2] + b', "user_agent": "%s"}}' % (b"a" * (size - len(BODY) - 18))
+    sent = {0: [body], 1: [gzip.compress(body)], 2: [gzip.compress(body[:999]), gzip.compress(body[999:])]}[members]
+    lines = ["Content-Encoding: gzip"] if members else []
+    length = f"Content-Length: {sum(map(len, sent))}"
+    answer = head(*lines, "Transfer-Encoding: chunked" if is_chunked else length)
+    record, _ = ask(answer + (chunked(*sent) if is_chunked else b"".join(sent)))
+    assert len(body) == size
+    assert set(record["user_agent"]) == {"a"}
+
+
 @pytest.mark.parametrize(
     "answer",
     [
