@@ -83,6 +83,29 @@ def span(start: Moment, end: Moment, *, now: datetime | None = None, tz: str = "
     return first, min(last, now + _CLOCK_SLACK)
 
 
+def previous(start: datetime, end: datetime, *, tz: str = "UTC") -> datetime:
+    """Return the start of the period of equal length that ends at `start`.
+
+    Days are counted on the clock of the time zone, so a week begins at the same time of day although the clocks change.
+
+    Examples
+    --------
+    >>> start, end = span("2026-03-30", "2026-04-06", tz="Europe/Berlin")
+    >>> previous(start, end, tz="Europe/Berlin").isoformat()
+    '2026-03-22T23:00:00+00:00'
+    >>> previous(end - timedelta(hours=30), end).isoformat()
+    '2026-04-03T10:00:00+00:00'
+    """
+    local_start, local_end = (one.astimezone(clock(tz)).replace(tzinfo=None) for one in (start, end))
+    length = local_end - local_start
+    try:
+        if length % _DAYS["d"]:
+            return start - (end - start)
+        return first_moment(local_start - length, zone_of(tz))
+    except OverflowError:
+        raise ConfigError(f"There is no earlier period as long as {start.date()} to {end.date()}.") from None
+
+
 def _read(text: str, now: datetime, zone: str) -> datetime:
     local = now.astimezone(clock(zone)).replace(tzinfo=None)
     if text.lower() == "now":

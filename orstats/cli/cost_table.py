@@ -23,7 +23,7 @@ def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
     groups = named_columns(shown)[: report.index.nlevels]
     *costs, total_cost = usd_amounts([*shown["cost_usd"], total])
     columns = [
-        Column(terminal_line(name), list(map(_label, cells)), "fixed" if name == PERIOD else "label")
+        Column(terminal_line(name), list(map(label, cells)), "fixed" if name == PERIOD else "label")
         for name, cells in groups
     ]
     columns[0] = replace(columns[0], footer="total")
@@ -41,7 +41,7 @@ def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
     return columns
 
 
-def _label(value: Any) -> str:
+def label(value: Any) -> str:
     if not is_present(value):
         return "(none)"
     return terminal_line(value.isoformat(" ", "minutes") if isinstance(value, pd.Timestamp) else value, 200)

@@ -17,10 +17,12 @@ _EXAMPLES: Final = 5
 _ID_WIDTH: Final = 100
 
 
-def print_summary(frame: pd.DataFrame, seconds: float | None = None, *, requested: bool = True) -> None:
+def print_summary(
+    frame: pd.DataFrame, seconds: float | None = None, *, requested: bool = True, costs: bool = True
+) -> None:
     """Print counts, cost, and for each kind of failure the advice, the most frequent error and some ids.
 
-    Records of an archive were not requested one by one.
+    Records of an archive were not requested one by one. A comparison has costs of its own.
     """
     totals = summary(frame)["value"]
     ids = plural(len(frame), "id") + " requested" if requested else plural(len(frame), "generation") + " in the archive"
@@ -31,7 +33,7 @@ def print_summary(frame: pd.DataFrame, seconds: float | None = None, *, requeste
     parts = [ids, ok, *([f"{failed:,} failed"] if failed else [])]
     took = "" if seconds is None else f" ({seconds:.1f} s)"
     print_status(" · ".join(parts) + took, "bold yellow" if failed else "bold green")
-    if totals["ok"]:
+    if totals["ok"] and costs:
         print_status(cost_line(totals))
     for status, rows in failures(frame).groupby("fetch_status", sort=False):
         advice = terminal_line(rows["advice"].iloc[0])

@@ -11,6 +11,7 @@ from typing import Final
 import pandas as pd
 
 from orstats.export import html_sections as sections
+from orstats.export.html_change import change_section
 from orstats.export.html_elements import escape, name
 from orstats.export.output_file import Target
 from orstats.frame.summary import SUMMARY_COLUMNS
@@ -45,6 +46,7 @@ def write_html(
     title: str | None = None,
     tz: str = "UTC",
     freq: str = "D",
+    compared: pd.DataFrame | None = None,
 ) -> None:
     """Write a report as one HTML page to open, send or print.
 
@@ -66,11 +68,15 @@ def write_html(
     freq : str
         Period of the bars over time: ``h``, ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``. A longer period is
         used where there would be more than 200 bars.
+    compared : pandas.DataFrame, optional
+        From :func:`orstats.compare`, of an earlier period and `df`: adds a section about what changed, with a waterfall
+        and the groups with the largest changes.
 
     Raises
     ------
     ConfigError
-        Not a pandas DataFrame, a column is missing, or `tz` or `freq` is unknown.
+        Not a pandas DataFrame, a column is missing, `tz` or `freq` is unknown, or `compared` is not the result of
+        ``compare``.
     ExportError
         The file cannot be written; an existing one is left unchanged.
 
@@ -86,11 +92,18 @@ def write_html(
     True
     """
     target = Target(os.fspath(path), _ENDINGS)
-    text = page(df, title=title, tz=tz, freq=freq)
+    text = page(df, title=title, tz=tz, freq=freq, compared=compared)
     target.replace(lambda file: file.write(text.encode("utf-8", "replace")))
 
 
-def page(df: pd.DataFrame, *, title: str | None = None, tz: str = "UTC", freq: str = "D") -> str:
+def page(
+    df: pd.DataFrame,
+    *,
+    title: str | None = None,
+    tz: str = "UTC",
+    freq: str = "D",
+    compared: pd.DataFrame | None = None,
+) -> str:
     """Return the text of the page that :func:`write_html` writes."""
     df = require(df, COLUMNS, unique=True)
     freq_of(freq)
@@ -104,6 +117,7 @@ def page(df: pd.DataFrame, *, title: str | None = None, tz: str = "UTC", freq: s
         f"<h1>{name(heading, _LONGEST_TITLE)}</h1>",
         f'<p class="soft">{escape(_about(df, zone))}</p>',
         sections.headline(df),
+        *([] if compared is None else [change_section(compared)]),
         sections.over_time(df, freq, zone),
         sections.cost_table(df, "model", "Cost per model"),
         sections.cost_table(df, "provider_name", "Cost per provider"),

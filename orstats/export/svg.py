@@ -8,13 +8,18 @@ from typing import Final
 
 from orstats.export.html_elements import escape, name
 from orstats.reports.chart_data import Timeline
+from orstats.reports.waterfall import Waterfall
 from orstats.text.format import usd, usd_places, usd_tick
+from orstats.text.sanitize import display_text
 
 #: The number of colours in the style sheet; the last is for all other groups.
 MOST: Final = 7
 _WIDTH, _HEIGHT = 960, 250
 _LEFT, _TOP, _BOTTOM = 64, 10, 26
 _DATE_WIDTH: Final = 90
+#: Of a waterfall: the height of a row, and the room for names and amounts.
+_ROW, _NAMES, _AMOUNTS = 26, 180, 170
+_LONGEST: Final = 28
 
 
 def bar(share: float) -> str:
@@ -71,6 +76,34 @@ def stacked_dollars(over_time: Timeline, about: str) -> str:
         if x <= _WIDTH - _DATE_WIDTH / 2:
             lines.append(f'<text x="{x:.1f}" y="{_HEIGHT - 7}" text-anchor="middle">{labels[at]}</text>')
     return "".join(lines) + "</svg>" + _legend(over_time)
+
+
+def waterfall(found: Waterfall) -> str:
+    """Draw a waterfall: a row for each step, with its name on the left and its amount on the right of its bar."""
+    lowest, highest = found.axis
+    inner = _WIDTH - _NAMES - _AMOUNTS
+
+    def at(amount: float) -> float:
+        return _NAMES + inner * (max(amount, lowest) - lowest) / (highest - lowest)
+
+    height = _ROW * len(found.steps)
+    lines = [f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(found.title)}">']
+    for row, (step, text) in enumerate(zip(found.steps, found.texts(), strict=True)):
+        left, right = sorted((at(step.start), at(step.end)))
+        y, middle = _ROW * row + 3, _ROW * row + _ROW / 2 + 4
+        if row:
+            x = at(found.steps[row - 1].end)
+            lines.append(f'<line class="link" x1="{x:.1f}" x2="{x:.1f}" y1="{y - _ROW / 2:g}" y2="{y + _ROW / 2:g}"/>')
+        colour = "c0" if step.is_total else "c5" if step.change > 0 else "c2"
+        label = escape(display_text(step.name, _LONGEST))
+        lines.append(
+            f'<rect class="{colour}" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="{_ROW - 6}" rx="2"/>'
+            f'<text x="{_NAMES - 8}" y="{middle:g}" text-anchor="end">{label}</text>'
+            f'<text x="{right + 6:.1f}" y="{middle:g}">{escape(text)}</text>'
+        )
+        if step.is_total and lowest > 0:
+            lines.append(f'<text class="break" x="{_NAMES + 4}" y="{middle:g}">//</text>')
+    return "".join(lines) + "</svg>"
 
 
 def _rules(top: float, step: float, inner: float) -> Sequence[str]:

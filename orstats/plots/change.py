@@ -8,7 +8,6 @@ import pandas as pd
 
 from orstats.plots import style
 from orstats.reports.waterfall import By, Waterfall, waterfall
-from orstats.text.format import usd_tick
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,8 +65,7 @@ def plot_change(compared: pd.DataFrame, ax: Axes | None = None, *, by: By = "cau
     style.grid(axes, "x")
     lowest, highest = found.axis
     style.dollar_ticks(axes.xaxis, highest - lowest)
-    begins = f"; the axis begins at {usd_tick(lowest, highest - lowest)}" if lowest > 0 else ""
-    style.x_label(axes, f"cost, USD{begins}")
+    style.x_label(axes, f"cost, USD; {found.axis_note}" if found.axis_note else "cost, USD")
     style.title(axes, found.title)
     if ax is not None:
         style.fit_rows(axes, len(found.steps))

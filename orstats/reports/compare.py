@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from orstats._warn import warn_caller
@@ -18,6 +19,7 @@ from orstats.text.format import plural, usd, usd_change, usd_places
 
 #: The parts of a change, in the order in which a waterfall shows them.
 PARTS: Final = ("volume_usd", "mix_usd", "size_usd", "price_usd")
+_USD: Final = ("before_usd", "after_usd", "change_usd", *PARTS)
 _TOTALS: Final = ReportSpec(
     required=("cost_usd", "tokens_total", "is_byok"),
     inputs={"cost": finite("cost_usd"), "count": valid_count("tokens_total")},
@@ -138,6 +140,8 @@ def _split(table: pd.DataFrame) -> pd.DataFrame:
     table["presence"] = table["presence"].mask((n0 == 0) & (n1 == 0))
     counts = ["before_generations", "after_generations", "before_tokens", "after_tokens"]
     table[counts] = table[counts].astype("Int64")
+    rounded: Any = money.round_columns(nw.from_native(table), ["change_usd", *PARTS]).to_native()
+    table = rounded
     order = table["change_usd"].sort_values(ascending=False, kind="stable").index
     compared = ReportFrame(table.loc[order, ["before_usd", "after_usd", "change_usd", *PARTS, *counts, "presence"]])
     compared.attrs["note"] = _note(compared)
@@ -153,6 +157,23 @@ def causes(compared: pd.DataFrame) -> list[tuple[str, float]]:
         if len(rows):
             found.append((plural(len(rows), f"{name} group"), money.total(rows["change_usd"])))
     return found
+
+
+def fold_changes(compared: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return the groups with the largest changes, and all others added up in a last row."""
+    if len(compared) <= most:
+        return compared
+    order = np.argsort(-compared["change_usd"].abs().to_numpy(), kind="stable")
+    shown, rest = compared.iloc[np.sort(order[:most])], compared.iloc[order[most:]]
+    counts = [name for name in compared.columns if name not in (*_USD, "presence")]
+    sums = {name: [money.total(rest[name])] for name in _USD} | {name: [rest[name].sum(min_count=1)] for name in counts}
+    labels = [[f"other ({plural(len(rest), 'group')})"], *[[""]] * (compared.index.nlevels - 1)]
+    index = pd.MultiIndex.from_arrays(labels) if len(labels) > 1 else pd.Index(labels[0])
+    other = pd.DataFrame(sums, index=index).astype(dict.fromkeys(counts, "Int64")).assign(presence=None)
+    folded = pd.concat([shown, other.astype({"presence": "string"})[list(compared.columns)]])
+    folded.index.names = compared.index.names
+    folded.attrs = dict(compared.attrs)
+    return folded
 
 
 def _note(compared: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ from orstats.errors import ConfigError
 from orstats.frame import money
 from orstats.frame.validation import require_pandas
 from orstats.reports.compare import PARTS, causes
-from orstats.text.format import percent_change, usd, usd_change, usd_places
+from orstats.text.format import percent_change, usd, usd_change, usd_places, usd_tick
 from orstats.text.sanitize import display_text
 
 By = Literal["cause", "group"]
@@ -85,6 +85,12 @@ class Waterfall:
             unit = 10.0 ** math.floor(math.log10(highest - lowest))
             return math.floor((lowest - _BELOW * (highest - lowest)) / unit) * unit, highest
         return min(0.0, lowest), max(0.0, highest)
+
+    @property
+    def axis_note(self) -> str:
+        """Where the axis begins, if not at 0 or below."""
+        lowest, highest = self.axis
+        return f"the axis begins at {usd_tick(lowest, highest - lowest)}" if lowest > 0 else ""
 
     @property
     def _places(self) -> int:

@@ -65,7 +65,7 @@ COMMANDS = {
     "demo": "",
     "fetch": "ids --ids-from --column -o --output --excel --workers --base-url --archive --no-archive --refresh",
     "show": "generation_id --content --json",
-    "report": "ids --ids-from --by --freq --tz -o --output --excel",
+    "report": "ids --ids-from --by --freq --tz --since --until --compare --top -o --output --excel",
     "ids": "--since --until",
     "usage": "--by --since --until --freq --tz -o --output --json",
     "reconcile": "--since --until --ids-from",

@@ -9,6 +9,7 @@ from orstats.errors import ConfigError, ExportError
 from orstats.export.html_page import COLUMNS, page, write_html
 from orstats.frame.build import FetchOutcome, build_frame
 from orstats.frame.record_table import to_table
+from orstats.reports.compare import compare
 from orstats.sim import SimServer
 
 HOSTILE = [
@@ -253,3 +254,62 @@ def test_a_frame_of_only_the_columns_that_are_read_makes_the_same_page():
     with SimServer(300, seed=5) as sim:
         df = orstats.fetch(sim.ids, client=sim.client(), progress=False)
     assert page(df[list(COLUMNS)]) == page(df)
+
+
+def changed(names, **attrs):
+    """A comparison of two periods: the second half of the groups is new, and each costs a dollar more."""
+    before = frame([record(model=name) for name in names[: len(names) // 2]])
+    after = frame(
+        [record(model=name, total_cost=1.5) for name in names], ids=[f"gen-after-{at}" for at in range(len(names))]
+    )
+    compared = compare(before, after)
+    compared.attrs |= attrs
+    return after, compared
+
+
+def test_what_changed_is_drawn_and_listed():
+    ends = {"before_start": "2026-03-01T00:00:00+00:00", "after_start": "2026-03-08T00:00:00+00:00"}
+    ends |= {"after_end": "2026-03-15T00:00:00+00:00", "tz": "UTC"}
+    after, compared = changed([f"m{at}" for at in range(40)], coverage=ends)
+    text = page(after, compared=compared)
+    shown = " ".join("".join(read(text).text).split())
+    assert "Before: 2026-03-01 00:00 to 2026-03-08 00:00. After: 2026-03-08 00:00 to 2026-03-15 00:00." in shown
+    assert "Cost change by cause: $10.0000 to $60.0000, +$50.0000, +500.0%." in shown
+    assert "other (25 groups)" in shown
+    drawing = re.search(r"<figure><svg.*?</svg><figcaption>Cost change", text, re.DOTALL)[0]
+    steps = re.findall(r'text-anchor="end">([^<]+)</text><text [^>]*>([^<]+)<', drawing)
+    assert steps == [
+        ("before", "$10.0000"),
+        ("volume (generations)", "+$10.0000 · +100.0%"),
+        ("mix (between groups)", "-$10.0000 · -100.0%"),
+        ("size (tokens each)", "$0"),
+        ("price (per token)", "+$20.0000 · +200.0%"),
+        ("20 new groups", "+$30.0000 · +300.0%"),
+        ("after", "$60.0000"),
+    ]
+    bars = [
+        (float(x), float(width))
+        for x, width in re.findall(r'<rect class="c\d" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', drawing)
+    ]
+    scale = bars[0][1] / 10
+    assert [width for _, width in bars] == pytest.approx(
+        [10 * scale, 10 * scale, 10 * scale, 0, 20 * scale, 30 * scale, 60 * scale], abs=0.5
+    )
+    assert all(left >= bars[0][0] and left + width <= 960 - 150 for left, width in bars)
+
+
+def test_untrusted_names_of_changed_groups_are_escaped():
+    after, compared = changed(HOSTILE)
+    reader = read(page(after, compared=compared))
+    assert reader.tags <= TAGS
+    assert reader.attributes <= ATTRIBUTES
+    assert "<script>alert(1)</script>" in "".join(reader.text)
+
+
+def test_a_change_without_cost_and_another_table():
+    after, compared = changed(["a", "b"])
+    text = "".join(read(page(after, compared=compared.iloc[:0])).text)
+    assert "What changed\nNothing to show." in text
+    assert "What changed" not in "".join(read(page(after)).text)
+    with pytest.raises(ConfigError, match=r"must be the result of orstats\.compare"):
+        page(after, compared=after)

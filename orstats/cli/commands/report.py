@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -28,7 +30,8 @@ from orstats.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from orstats.reports.periods import Freq
+    from orstats.cli.report_range import Periods, Range
+    from orstats.text import table
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -41,11 +44,13 @@ _PAGES: Final = (".html", ".htm")
     "Reports on the given ids or, without any, on everything in the archive; with [bold]--since[/bold] and a "
     "management key (OPENROUTER_MANAGEMENT_KEY), on every generation of the account in that range, which are listed "
     "and fetched first. The page ([bold]-o x.html[/bold]) also has latency, failures, and the most expensive and "
-    "slowest generations; it needs no [bold]--by[/bold].",
+    "slowest generations; it needs no [bold]--by[/bold]. With [bold]--compare previous[/bold]: what changed since the "
+    "period of equal length just before, and why.",
     epilog=epilog(
         "orstats report",
         "orstats report --by model,provider_name --top 10",
         "orstats report --freq W --by external_user --tz Europe/Lisbon --since 30d",
+        "orstats report --since 7d --compare previous",
         "orstats report --ids-from app.log -o report.html",
         more="For the columns to group by, run: orstats fields.",
     ),
@@ -76,12 +81,22 @@ def report(
     until: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only generations created before TIME.", show_default=False)
     ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="previous",
+            help="Compare with the period of equal length just before --since: the change in cost of each group, split "
+            "into volume, mix, size and price.",
+            show_default=False,
+        ),
+    ] = None,
     top: Annotated[
         int | None,
         typer.Option(
             min=1,
             metavar="N",
-            help="Show the N most expensive groups, and all others in one row.",
+            help="Show the N most expensive groups (with --compare, those with the largest change), and all others in "
+            "one row.",
             show_default=False,
         ),
     ] = None,
@@ -96,59 +111,95 @@ def report(
     refresh: Refresh = False,
     quiet: Quiet = False,
 ) -> int:
-    from datetime import UTC
-
-    from orstats.api.config import Settings
-    from orstats.cli import inputs
+    from orstats.cli.report_range import describe_times, read_range, select_range
     from orstats.cli.summary import print_summary
     from orstats.frame.build import UNREADABLE_FILES
-    from orstats.frame.summary import SUMMARY_COLUMNS
-    from orstats.reports.cost_tokens_latency import COST_COLUMNS
 
     keys = [key.strip() for key in by.split(",") if key.strip()]
     _check_grouping(keys, freq)
-    zone = inputs.zone_option(tz)
-    now = datetime.now(UTC)
-    first = None if since is None else inputs.time_option("--since", since, now=now, tz=zone)
-    last = None if until is None else inputs.time_option("--until", until, now=now, tz=zone)
-    if first is not None and last is not None and first >= last:
-        raise WrongUsage(f"--since {since} --until {until}: the range must begin before its end.")
-    dialect = _check_output(output, excel)
-    is_page = output is not None and output.lower().endswith(_PAGES)
-
-    settings = Settings.resolve(base_url=base_url)
-    store = inputs.resolve_archive(archive, no_archive, settings)
-    is_listed = not ids and not ids_from and first is not None and settings.management_key is not None
-    is_archive = not ids and not ids_from and not is_listed
-    if is_archive:
-        if no_archive or refresh:
-            lacking = ", and no archive to report on" if no_archive else " to fetch again"
-            raise WrongUsage(f"no ids{lacking}. Pass ids, or --ids-from FILE.")
-        columns = _page_columns() if is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS, *keys)
-        frame = inputs.read_archive_of_host(settings, store, base_url, columns, quiet=quiet)
+    form = _Form(output, _check_output(output, excel), freq, top)
+    _check_compare(compare, since, form)
+    span = read_range(since, until, tz, compare=compare is not None)
+    source, frame = _records(
+        ids or [],
+        ids_from or [],
+        column,
+        keys,
+        span,
+        form,
+        base_url=base_url,
+        archive=archive,
+        no_archive=no_archive,
+        refresh=refresh,
+        quiet=quiet,
+    )
+    gaps = span.periods.describe_gaps(frame) if span.periods is not None and source != "account" else []
+    frame, undated = select_range(frame, span)
+    if span.periods is not None:
+        remarks = [*_report_change(frame, keys, span.periods, form), *gaps, *undated]
     else:
-        from orstats.api.client import Client
-
-        with Client(base_url=base_url) as client:
-            if first is not None and is_listed:
-                collected = inputs.list_range(client, first, last or now, store, refresh=refresh, quiet=quiet)
-            else:
-                collected = inputs.collect_ids(ids or [], ids_from or [], column)
-            frame = inputs.fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
-
-    frame, remarks = _select_range(frame, first, last)
-    frame.attrs |= {name: end.isoformat() for name, end in (("since", first), ("until", last)) if end is not None}
-    remarks += _describe_times(first, last, freq, zone)
-    if output is not None and is_page:
-        remarks += _write_page(frame, output, freq, zone)
-    else:
-        remarks += _report_costs(frame, keys, freq, zone, top=top, output=output, dialect=dialect)
+        remarks = [*undated, *describe_times(span, freq)]
+        remarks += _write_page(frame, form, span.zone) if form.is_page else _report_costs(frame, keys, form, span.zone)
     if not quiet:
         for remark in remarks:
             print_status(remark)
-        print_summary(frame, requested=not is_archive)
+        print_summary(frame, requested=source != "archive", costs=span.periods is None)
     is_incomplete = bool((frame["fetch_status"] != "ok").any()) or bool(frame.attrs.get(UNREADABLE_FILES))
     return SOME_FAILED if is_incomplete else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """The form of the report: a table on the terminal, a file, or a page."""
+
+    output: str | None
+    dialect: str
+    freq: str | None
+    top: int | None
+
+    @property
+    def is_page(self) -> bool:
+        return self.output is not None and self.output.lower().endswith(_PAGES)
+
+
+def _records(
+    ids: list[str],
+    ids_from: list[str],
+    column: str | None,
+    keys: list[str],
+    span: Range,
+    form: _Form,
+    *,
+    base_url: str | None,
+    archive: str | None,
+    no_archive: bool,
+    refresh: bool,
+    quiet: bool,
+) -> tuple[Literal["ids", "account", "archive"], pd.DataFrame]:
+    """Return the records to report on, and where they come from."""
+    from orstats.api.client import Client
+    from orstats.api.config import Settings
+    from orstats.cli import inputs
+    from orstats.frame.summary import SUMMARY_COLUMNS
+    from orstats.reports.cost_tokens_latency import COST_COLUMNS
+
+    settings = Settings.resolve(base_url=base_url)
+    store = inputs.resolve_archive(archive, no_archive, settings)
+    is_given = bool(ids or ids_from)
+    if not is_given and (span.start is None or settings.management_key is None):
+        if no_archive or refresh:
+            lacking = ", and no archive to report on" if no_archive else " to fetch again"
+            raise WrongUsage(f"no ids{lacking}. Pass ids, or --ids-from FILE.")
+        columns = (*(_page_columns() if form.is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS)), *keys)
+        return "archive", inputs.read_archive_of_host(settings, store, base_url, columns, quiet=quiet)
+    with Client(base_url=base_url) as client:
+        if is_given or span.start is None:
+            collected = inputs.collect_ids(ids, ids_from, column)
+        else:
+            end = span.end or datetime.now(UTC)
+            collected = inputs.list_range(client, span.start, end, store, refresh=refresh, quiet=quiet)
+        frame = inputs.fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
+    return "ids" if is_given else "account", frame
 
 
 #: What people look for in records, and the dimension of the account's analytics that has it.
@@ -192,92 +243,69 @@ def _check_output(output: str | None, excel: str | None) -> str:
     return dialect_of(excel, output)
 
 
+def _check_compare(compare: str | None, since: str | None, form: _Form) -> None:
+    if compare is None:
+        return
+    if compare != "previous":
+        raise WrongUsage(f"--compare must be previous, got {compare!r}.")
+    if since is None:
+        raise WrongUsage("--compare previous needs --since, where the period to compare begins.")
+    if form.freq is not None and not form.is_page:
+        raise WrongUsage("--compare and --freq are mutually exclusive, except for a page (-o x.html).")
+
+
 def _page_columns() -> tuple[str, ...]:
     from orstats.export.html_page import COLUMNS
 
     return COLUMNS
 
 
-def _write_page(frame: pd.DataFrame, output: str, freq: str | None, zone: str) -> list[str]:
+def _write_page(frame: pd.DataFrame, form: _Form, zone: str, compared: pd.DataFrame | None = None) -> list[str]:
     from orstats.export.html_page import write_html
 
-    write_html(frame, output, tz=zone, freq=freq or "D")
-    return [f"Written to {output}."]
+    assert form.output is not None
+    write_html(frame, form.output, tz=zone, freq=form.freq or "D", compared=compared)
+    return [f"Written to {form.output}."]
 
 
-def _report_costs(
-    frame: pd.DataFrame,
-    keys: list[str],
-    freq: str | None,
-    zone: str,
-    *,
-    top: int | None,
-    output: str | None,
-    dialect: str,
-) -> list[str]:
+def _report_change(frame: pd.DataFrame, keys: list[str], periods: Periods, form: _Form) -> list[str]:
+    """Print or write what changed between two periods; return remarks about it."""
+    from orstats.cli.change_table import change_columns
+    from orstats.reports.compare import compare, fold_changes
+    from orstats.reports.coverage import PROVENANCE, coverage, provenance
+
+    is_before = frame["created_at"] < periods.middle
+    after = frame[~is_before]
+    compared = compare(frame[is_before], after, keys)
+    compared.attrs |= {"coverage": coverage(frame) | periods.coverage(), PROVENANCE: provenance(frame)}
+    remarks = [compared.attrs["note"], *periods.describe()]
+    if form.is_page:
+        return [*remarks, *_write_page(after, form, periods.zone, compared)]
+    if form.top is not None:
+        compared = fold_changes(compared, form.top)
+    return _show(compared, change_columns, form) + remarks
+
+
+def _report_costs(frame: pd.DataFrame, keys: list[str], form: _Form, zone: str) -> list[str]:
     """Print or write the costs of each group; return remarks about them."""
     from orstats.cli.cost_table import cost_columns, group_rest
     from orstats.reports.cost_tokens_latency import cost_by
-    from orstats.text.format import plural
 
-    costs = cost_by(frame, keys or None, freq=freq, tz=zone)
-    if top is not None and keys:
-        costs = group_rest(costs, frame, keys, top, freq=freq, tz=zone)
-    if output is None:
-        remarks = print_table(cost_columns(costs))
-    else:
-        from orstats.export.write_report import write_report
-
-        write_report(costs, output, dialect=dialect)
-        remarks = [f"Written to {output}: {plural(len(costs), 'row')}."]
+    costs = cost_by(frame, keys or None, freq=form.freq, tz=zone)
+    if form.top is not None and keys:
+        costs = group_rest(costs, frame, keys, form.top, freq=form.freq, tz=zone)
+    remarks = _show(costs, cost_columns, form)
     if "cost_basis" in keys:
         remarks.append("cost_basis byok: what providers charged to your own keys, plus the fees for these calls.")
     return remarks
 
 
-def _select_range(
-    frame: pd.DataFrame, since: datetime | None, until: datetime | None
-) -> tuple[pd.DataFrame, list[str]]:
-    """Keep the rows of a time range, and those that are not ok, which say how much of the result is missing."""
+def _show(report: pd.DataFrame, columns: Callable[[pd.DataFrame], list[table.Column]], form: _Form) -> list[str]:
+    """Print a report or write it to a file; return remarks about that."""
+    from orstats.export.write_report import write_report
     from orstats.text.format import plural
 
-    if since is None and until is None:
-        return frame, []
-    created, is_ok = frame["created_at"], frame["fetch_status"] == "ok"
-    is_kept = created.notna()
-    if since is not None:
-        is_kept &= created >= since
-    if until is not None:
-        is_kept &= created < until
-    undated = int((created.isna() & is_ok).sum())
-    remark = f"{plural(undated, 'row')} without created_at excluded: they cannot be assigned to the time range."
-    return frame.loc[is_kept | ~is_ok], [remark] if undated else []
-
-
-def _describe_times(since: datetime | None, until: datetime | None, freq: str | None, zone: str) -> list[str]:
-    """Name the range and the time zone, and say when the first period is incomplete."""
-    from orstats.cli.inputs import local_time
-    from orstats.reports.periods import freq_of
-
-    ends = [f" {word} {local_time(end, zone)}" for word, end in (("from", since), ("to", until)) if end is not None]
-    remarks = [f"Times in {zone}{''.join(ends)}."] if ends or freq is not None else []
-    if since is not None and freq is not None:
-        period = freq_of(freq)
-        start = _start_of_period(since, period, zone)
-        if start < since:
-            complete = start.isoformat(timespec="minutes")
-            remarks.append(
-                f"The first {period} is incomplete: it begins before --since. Use --since {complete} instead."
-            )
-    return remarks
-
-
-def _start_of_period(time: datetime, period: Freq, zone: str) -> datetime:
-    import numpy as np
-    import pandas as pd
-
-    from orstats.reports.periods import period_moments, period_starts
-    from orstats.text.time_zones import clock
-
-    started = period_starts(np.array([time.replace(tzinfo=None)], "datetime64[us]"), period, zone)
-    return pd.DatetimeIndex(period_moments(started, period, zone), tz="UTC").tz_convert(clock(zone))[0].to_pydatetime()
+    if form.output is None:
+        return print_table(columns(report))
+    write_report(report, form.output, dialect=form.dialect)
+    return [f"Written to {form.output}: {plural(len(report), 'row')}."]
