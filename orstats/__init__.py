@@ -13,6 +13,7 @@ from orstats._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from orstats import errors, sim
+    from orstats.account.list_generations import list_generations
     from orstats.account.list_ids import list_ids
     from orstats.account.reconcile import reconcile
     from orstats.account.recorder import labels, litellm_callback, record, unrecord
@@ -64,6 +65,7 @@ __all__ = [
     "get",
     "labels",
     "latency_by",
+    "list_generations",
     "list_ids",
     "litellm_callback",
     "plot_change",
@@ -108,6 +110,7 @@ _HOME: Final = {
     "get": "orstats.content.generation",
     "labels": "orstats.account.recorder",
     "latency_by": "orstats.reports.cost_tokens_latency",
+    "list_generations": "orstats.account.list_generations",
     "list_ids": "orstats.account.list_ids",
     "litellm_callback": "orstats.account.recorder",
     "plot_change": "orstats.plots.change",

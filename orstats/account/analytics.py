@@ -138,6 +138,12 @@ def usd_of(row: Mapping[str, Any], name: str) -> float:
     return float(_number(row, name, float))
 
 
+def name_of(row: Mapping[str, Any], dimension: str) -> str | None:
+    """Return the name that a row has for a dimension; None where the API has none."""
+    value = row.get(dimension)
+    return None if value is None or value == "" else str(value)
+
+
 def _number(row: Mapping[str, Any], name: str, kind: Callable[[Any], Any]) -> Any:
     value = row.get(name)
     try:

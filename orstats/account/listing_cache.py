@@ -1,8 +1,9 @@
-"""Cache listings: the generation ids of time windows whose analytics are complete.
+"""Cache listings: the generations of time windows whose analytics are complete.
 
 Small gzipped text files beside the archive, one per window: ``listings/host=…/<account and filters>/<from>-<to>.gz``,
 with microseconds since 1970 in the name. The first line identifies the file, so that truncated, empty and misplaced
-files are detected. The ids follow, one per line. The files can be deleted at any time.
+files are detected. The generations follow, one per line: an id, or a JSON array of the id and its values. The files can
+be deleted at any time.
 """
 
 from __future__ import annotations
@@ -32,21 +33,29 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME: Final = re.compile(r"(\d{15,17})-(\d{15,17})\.gz")
 
 
+#: Generations by id, each with its values.
+Rows = dict[str, tuple[str | float | None, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The ids of a window, and the account's number of generations in it at that time."""
+    """The generations of a window, and the account's number of generations in it at that time."""
 
-    ids: list[str]
+    rows: Rows
     counted: int
 
 
 class Listings:
-    """The cached windows of one account with the same filters."""
+    """The cached windows of one account with the same filters and the same columns besides the id."""
 
-    def __init__(self, archive: Archive, client: Client, filters: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, archive: Archive, client: Client, filters: list[dict[str, Any]], columns: tuple[str, ...] = ()
+    ) -> None:
         self._store = user_cache() if "://" in archive.path else LocalStore(archive.path)
         key = client.settings.management_key or client.settings.api_key or ""
-        same = hashlib.sha256(key.encode() + b"\0" + orjson.dumps(filters, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        what = [key.encode(), orjson.dumps(filters, option=orjson.OPT_SORT_KEYS), *(name.encode() for name in columns)]
+        same = hashlib.sha256(b"\0".join(what)).hexdigest()
+        self._columns = columns
         self._warned = False
         self._directory = f"listings/host={quote(client.settings.host.lower(), safe='')}/{same[:24]}"
 
@@ -65,22 +74,31 @@ class Listings:
         reason: object = "its content does not match its first line"
         try:
             with self._store.open(path) as file:
-                head, *ids = gzip.decompress(file.read()).decode().split("\n")
+                head, *lines = gzip.decompress(file.read()).decode().split("\n")
             header = orjson.loads(head)
-            if (header["listing"], header["ids"]) == (path, len(ids)):
-                return Listing(ids, int(header["counted"]))
+            if (header["listing"], header["ids"]) == (path, len(lines)):
+                return Listing(dict(map(self._row, lines)), int(header["counted"]))
         except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
             reason = error
         log.warning("The cached listing %s is damaged and is requested again: %s", self._store.full(path), reason)
         return None
 
+    def _row(self, line: str) -> tuple[str, tuple[Any, ...]]:
+        if not self._columns:
+            return line, ()
+        one, *values = orjson.loads(line)
+        if not isinstance(one, str) or len(values) != len(self._columns):
+            raise ValueError("a line does not have the columns of this listing")
+        return one, tuple(values)
+
     def write(self, window: Window, listing: Listing) -> None:
         """Cache the listing of a window, or warn when that is not possible."""
         path = f"{self._directory}/{_name(window)}"
-        header = orjson.dumps({"listing": path, "ids": len(listing.ids), "counted": listing.counted}).decode()
+        header = orjson.dumps({"listing": path, "ids": len(listing.rows), "counted": listing.counted}).decode()
+        lines = (orjson.dumps([one, *values]).decode() if values else one for one, values in listing.rows.items())
 
         def produce(sink: IO[bytes]) -> None:
-            sink.write(gzip.compress("\n".join([header, *listing.ids]).encode(), compresslevel=3))
+            sink.write(gzip.compress("\n".join([header, *lines]).encode(), compresslevel=3))
 
         try:
             self._store.write(self._directory, _name(window), produce)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from orstats._warn import warn_caller
-from orstats.account.analytics import AnalyticsQuery, Filters, as_filters, count_of, time_of, usd_of
+from orstats.account.analytics import AnalyticsQuery, Filters, as_filters, count_of, name_of, time_of, usd_of
 from orstats.account.time_range import Moment, span
 from orstats.account.time_windows import bisect, cut
 from orstats.api.client import Client
@@ -250,7 +250,7 @@ class _Table:
             at = time_of(row) if self._freq is not None else None
             if self._freq is not None and at is None:
                 raise BadResponseError("A row of the API's usage has no time.", status=200)
-            key = (at, *(_name(row, _DIMENSIONS.get(name, name)) for name in self._dimensions))
+            key = (at, *(name_of(row, _DIMENSIONS.get(name, name)) for name in self._dimensions))
             if key in seen:
                 self._shared |= {"api_key", "user", "app", "workspace"} & set(self._dimensions)
             seen.add(key)
@@ -336,8 +336,3 @@ def metrics_of(metrics: Sequence[str] | None) -> list[str]:
         if name not in METRICS:
             raise ConfigError(unknown("metric", str(name), METRICS, hint=f"Use one of {', '.join(METRICS)}."))
     return names
-
-
-def _name(row: Mapping[str, Any], dimension: str) -> str | None:
-    value = row.get(dimension)
-    return None if value is None or value == "" else str(value)

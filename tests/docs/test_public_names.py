@@ -13,6 +13,7 @@ from orstats.cli.app import app
 PYTHON = """
 read_ids(source, *, column=None)
 list_ids(start, end, *, filters=None, client=None)
+list_generations(start, end, *, labels=("api_key", "user", "app"), filters=None, client=None)
 fetch(ids, *, client=None, archive=None, workers=16, refresh=False, errors="coerce", pending_wait=30.0, progress=None)
 get(generation_id, *, client=None, archive=None)
 attempts(df)
