@@ -13,6 +13,7 @@ from orstats._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from orstats import errors, sim
+    from orstats.account.budgets import budgets
     from orstats.account.list_generations import list_generations
     from orstats.account.list_ids import list_ids
     from orstats.account.reconcile import reconcile
@@ -51,6 +52,7 @@ __all__ = [
     "Generation",
     "Retry",
     "attempts",
+    "budgets",
     "combine",
     "compare",
     "cost_by",
@@ -97,6 +99,7 @@ _HOME: Final = {
     "Generation": "orstats.content.generation",
     "Retry": "orstats.api.retry",
     "attempts": "orstats.frame.views",
+    "budgets": "orstats.account.budgets",
     "combine": "orstats.frame.combine",
     "compare": "orstats.reports.compare",
     "cost_by": "orstats.reports.cost_tokens_latency",

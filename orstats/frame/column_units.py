@@ -25,7 +25,7 @@ _UNITS: Final[Mapping[str, Unit]] = MappingProxyType(
 #: Patterns of the names of report columns; the first match decides.
 _REPORTED: Final[tuple[tuple[re.Pattern[str], Unit], ...]] = (
     (re.compile(r".*usd_per_mtok"), "USD/Mtok"),
-    (re.compile(r"(.*_)?usd"), "USD"),
+    (re.compile(r"(.*_)?usd|usd_per_day(_\d+d)?"), "USD"),
     (re.compile(r"(.*_)?(share|rate)|explained"), "share"),
     (re.compile(r".*_tok_s(_p\d+)?"), "tokens/s"),
     (re.compile(r"x_blended"), "times"),
@@ -48,7 +48,7 @@ _SHOWN: Final[Mapping[Unit, str]] = MappingProxyType(
 _SPELLED: Final[Mapping[str, str]] = MappingProxyType(
     {"id": "ID", "http": "HTTP", "byok": "BYOK", "api": "API", "usd": "USD", "mtok": "Mtok"}
 )
-_MEANS: Final = re.compile(r"(mean|p\d+)_.*")
+_MEANS: Final = re.compile(r"(mean|p\d+)_.*|usd_per_day.*")
 
 
 def unit(name: str) -> Unit:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orstats.cli.console import SOME_FAILED, handle_errors, print_pairs, print_status, print_table, write_json
+from orstats.cli.console import (
+    SOME_FAILED,
+    WrongUsage,
+    handle_errors,
+    print_pairs,
+    print_status,
+    print_table,
+    write_json,
+)
 from orstats.cli.options import MANAGEMENT_KEY, AsJson, BaseUrl, epilog
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(rich_markup_mode="rich")
 
 
 @app.command(
-    help="Show the limit, budgets and usage of the key, and, with a management key, the account's credits.",
+    help="Show the limit, budgets and usage of the key, and, with a management key, the account's credits.\n\n"
+    "Also shows what is spent per day, and when each limit is used up at that rate. A management key "
+    "([bold]OPENROUTER_MANAGEMENT_KEY[/bold]) shows spend over the last 7 and 30 days; without one, it is the spend "
+    "since the last reset.",
     epilog=epilog("orstats key", "orstats key --warn 0.8   [dim]# for cron: exit code 3 when 80 % is used[/dim]"),
 )
 @handle_errors
@@ -25,18 +40,21 @@ def key(
             metavar="SHARE",
             min=0,
             max=1,
-            help="End with exit code 3 when more than this share of the key's limit or of a budget is used.",
+            help="End with exit code 3 when more than this share of the key's limit or of a budget is used, or when "
+            "nothing is left.",
             show_default=False,
         ),
     ] = None,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
 ) -> int:
-    from orstats.api.client import MANAGEMENT_KEYS_URL, Client
-    from orstats.errors import ForbiddenError
-    from orstats.frame.json_values import number
-    from orstats.text.format import usd
+    from orstats.account.budgets import KeyOutlook, outlook_frame, outlook_of, outlook_since_reset
+    from orstats.api.client import Client
+    from orstats.cli.key_budgets import describe_credits, describe_key, limits_beyond
+    from orstats.errors import ApiError, ForbiddenError
 
+    if warn is not None and math.isnan(warn):
+        raise WrongUsage("--warn must be a share from 0 to 1, got nan.")
     with Client(base_url=base_url) as client:
         api, management = client.settings.api_key, client.settings.management_key
         keys = [client.key()]
@@ -46,22 +64,35 @@ def key(
             credit: dict[str, Any] | None = client.credits()
         except ForbiddenError:
             credit = None
-    beyond = [] if warn is None else [text for one in keys for text in _beyond(one, warn)]
-    for text in beyond:
-        print_status(text, "bold yellow")
+        now = datetime.fromtimestamp(client.now(), UTC)
+        beyond, unknown = ([], []) if warn is None else limits_beyond(keys, credit, warn, now)
+        for text in (*beyond, *unknown):
+            print_status(text, "bold yellow")
+        try:
+            outlook: KeyOutlook = outlook_of(keys[0], credit, client)
+        except ApiError as error:
+            print_status(f"Spend per day over the last 7 and 30 days is unknown: {error}", "yellow")
+            outlook = outlook_since_reset(keys[0], credit, now)
     code = SOME_FAILED if beyond else 0
     if as_json:
-        write_json({"keys": keys, "credits": credit})
+        write_json({"keys": keys, "credits": credit, "budgets": _records(outlook_frame(outlook))})
         return code
-    for one in keys:
-        print_pairs(_describe_key(one))
-    if credit is None:
-        print_status(f"Credits: visible only to a management key; make one at {MANAGEMENT_KEYS_URL}.")
-    else:
-        bought, used = number(credit.get("total_credits")), number(credit.get("total_usage"))
-        left = usd(bought - used) if bought is not None and used is not None else "unknown"
-        print_pairs({"Credits": f"{left} left: {usd(bought)} bought, {usd(used)} used"})
+    for place, one in enumerate(keys):
+        print_pairs(describe_key(one, outlook if place == 0 else None))
+    if credit is not None:
+        print_pairs(describe_credits(credit, outlook))
+    print_status(outlook.note)
     return code
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows for JSON, with times as text and null for missing values."""
+    plain = frame.reset_index().astype(object)
+    plain = plain.where(plain.notna(), None)
+    return [
+        {str(name): value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+        for row in plain.to_dict("records")
+    ]
 
 
 @app.command(
@@ -117,77 +148,3 @@ def keys(
         f"{plural(len(found), 'key')}. Usage includes BYOK. A budget of the workspace or member may block sooner."
     )
     return 0
-
-
-def _budgets(key: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the budgets that can block the key, the effective one first."""
-    listed = key.get("budgets")
-    budgets = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
-    effective = key.get("effective_budget")
-    return sorted(budgets, key=lambda one: one != effective)
-
-
-def _beyond(key: Mapping[str, Any], warn: float) -> list[str]:
-    """Describe the limits of which more than a share is used."""
-    from orstats.frame.json_values import number
-    from orstats.text.format import usd
-    from orstats.text.sanitize import terminal_line
-
-    limits = [
-        (f"budget of the {_scope(one)}", number(one.get("limit_usd")), number(one.get("remaining_usd")))
-        for one in _budgets(key)
-    ] or [("limit", number(key.get("limit")), number(key.get("limit_remaining")))]
-    label = terminal_line(key.get("label") or "?")
-    return [
-        f"{label}: {1 - left / limit:.0%} of the {name} of {usd(limit)} used, {usd(left)} left."
-        for name, limit, left in limits
-        if limit and left is not None and 1 - left / limit > warn
-    ]
-
-
-def _scope(budget: Mapping[str, Any]) -> str:
-    from orstats.text.sanitize import terminal_line
-
-    return terminal_line(str(budget.get("scope") or "account").replace("_", " "))
-
-
-def _describe_key(key: Mapping[str, Any]) -> dict[str, str]:
-    from orstats.frame.json_values import number
-    from orstats.text.format import usd
-    from orstats.text.sanitize import terminal_line
-
-    def amount(name: str) -> str:
-        return usd(number(key.get(name)))
-
-    def usage(name: str) -> str:
-        return ", ".join(f"{amount(name + period)} {words}" for period, words in _PERIODS.items())
-
-    kind = "a management key" if key.get("is_management_key") else "an ordinary key, not a management key"
-    tier = ", of the free tier" if key.get("is_free_tier") else ""
-    described = {
-        "Key": f"{terminal_line(key.get('label') or '?')}: {kind}{tier}",
-        "Used": usage("usage"),
-    }
-    if any(key.get(f"byok_usage{period}") for period in _PERIODS):
-        counts = "counts" if key.get("include_byok_in_limit") else "does not count"
-        described["BYOK usage"] = f"{usage('byok_usage')}; {counts} towards the limit"
-    budgets = _budgets(key)
-    if key.get("limit") is None:
-        described["Limit"] = "none of its own" if budgets else "none"
-    else:
-        resets = f", resets {terminal_line(key['limit_reset'])}" if key.get("limit_reset") else ""
-        described["Limit"] = f"{amount('limit')}{resets}; {amount('limit_remaining')} left"
-    for place, budget in enumerate(budgets):
-        resets = f", resets {terminal_line(str(budget['resets_at'])[:10])}" if budget.get("resets_at") else ""
-        figures = [usd(number(budget.get(f"{name}_usd"))) for name in ("remaining", "limit", "spend")]
-        described[f"Budget {place + 1}" if len(budgets) > 1 else "Budget"] = (
-            f"{_scope(budget)}: {figures[0]} left of {figures[1]}, {figures[2]} spent{resets}"
-            + (" (effective)" if budget == key.get("effective_budget") else "")
-        )
-    free = key.get("free_model_daily_requests")
-    if isinstance(free, Mapping) and isinstance(free.get("remaining"), int):
-        described["Free models"] = f"{free['remaining']:,} requests left today"
-    return described | {"Expires": terminal_line(key.get("expires_at") or "never")}
-
-
-_PERIODS: Final = {"_daily": "today", "_weekly": "this week", "_monthly": "this month", "": "in total"}
