@@ -257,7 +257,7 @@ class BadResponseError(ApiError):
 
 
 class ConflictError(BadResponseError):
-    """409: the request conflicts with an earlier one, such as feedback that was already given."""
+    """409: the request conflicts with an earlier one: feedback was given for this generation before."""
 
 
 class NotApiResponseError(BadResponseError):

@@ -19,8 +19,9 @@ from requests.structures import CaseInsensitiveDict
 from orstats._version import __version__
 from orstats.api.clock import SYSTEM_CLOCK, Clock
 from orstats.api.config import Secret, Settings, checked_headers, is_duration, normalise_base_url
+from orstats.api.feedback import request_body
 from orstats.api.rate_limit import AdaptiveRateLimiter, FixedQuota, RateLimiter
-from orstats.api.response import CONTENT, GENERATION, decode, quote, server_time
+from orstats.api.response import CONTENT, FEEDBACK, GENERATION, decode, quote, server_time
 from orstats.api.retry import Retry
 from orstats.api.transport import Answer, Transport
 from orstats.errors import (
@@ -28,6 +29,7 @@ from orstats.errors import (
     AuthenticationError,
     BadResponseError,
     ConfigError,
+    ConflictError,
     ForbiddenError,
     MissingKeyError,
     NetworkError,
@@ -60,6 +62,9 @@ _CLOCK_SLACK_S: Final = 2.0
 _NEEDS_MANAGEMENT_KEY: Final = (
     f"This needs a management key: make one at {MANAGEMENT_KEYS_URL} and set OPENROUTER_MANAGEMENT_KEY "
     "(or pass Client(management_key=…))."
+)
+_NEEDS_OWN_MANAGEMENT_KEY: Final = _NEEDS_MANAGEMENT_KEY.replace(
+    "a management key", "a management key of the account that created the generation", 1
 )
 
 
@@ -242,6 +247,64 @@ class Client:
             No key is set.
         """
         return self._with_retries(lambda: self.ask_content(generation_id))
+
+    def feedback(self, generation_id: str, category: str, comment: str | None = None) -> None:
+        """Report a problem of one generation to OpenRouter. This cannot be changed or withdrawn.
+
+        The API accepts feedback once for each generation and refuses it afterwards. A request whose outcome is unknown,
+        as after a time-out, is therefore retried like any other: nothing is recorded twice.
+
+        Parameters
+        ----------
+        generation_id
+            The id of a generation of your account.
+        category
+            ``"latency"``, ``"incoherence"``, ``"incorrect_response"``, ``"formatting"``, ``"billing"``,
+            ``"api_error"`` or ``"other"``.
+        comment
+            Your own words. Empty text is not sent.
+
+        Raises
+        ------
+        ConflictError
+            Feedback was given for this generation before. The message says if that may have been an earlier attempt of
+            this call, whose response was lost.
+        ForbiddenError
+            The key is not a management key, or the generation belongs to another user.
+        NotFoundError
+            The id is unknown or too recent.
+        ApiError
+            The error of the last attempt.
+        ConfigError
+            The category is unknown, or the id or the comment contains an API key; nothing was sent.
+
+        Examples
+        --------
+        >>> import orstats
+        >>> with orstats.sim.SimServer(10) as sim, sim.client() as client:
+        ...     client.feedback(sim.ids[0], "latency", "The first token came after 40 seconds.")
+        ...     client.feedback(sim.ids[0], "latency")
+        Traceback (most recent call last):
+        orstats.errors.ConflictError: HTTP 409 for gen-...: Feedback was already submitted for this generation. ...
+        """
+        body = request_body(generation_id, category, comment)
+        uncertain: ApiError | None = None  # an earlier attempt that may have been recorded
+
+        def post(key: str) -> None:
+            nonlocal uncertain
+            try:
+                self._request(FEEDBACK, key, generation_id, body=body)
+            except ConflictError as error:
+                if uncertain is None:
+                    raise
+                lost = f"An earlier attempt of this call may be the one: its outcome is unknown ({uncertain})."
+                raise error.reworded(f"{error} {lost}") from None
+            except ApiError as error:
+                if error.retryable and not isinstance(error, NoConnectionError | RateLimitError):
+                    uncertain = error
+                raise
+
+        self._managed(lambda key: self._with_retries(lambda: post(key)))
 
     def key(self, *, management: bool = False) -> dict[str, Any]:
         """Return the limits and usage of the key in use.
@@ -564,7 +627,8 @@ class Client:
         try:
             return call(key)
         except ForbiddenError as error:
-            raise error.reworded(f"{error} {_NEEDS_MANAGEMENT_KEY}") from None
+            needed = _NEEDS_MANAGEMENT_KEY if error.generation_id is None else _NEEDS_OWN_MANAGEMENT_KEY
+            raise error.reworded(f"{error} {needed}") from None
         except AuthenticationError as error:
             name = "OPENROUTER_MANAGEMENT_KEY" if self.settings.management_key else "OPENROUTER_API_KEY"
             message = f"HTTP 401: {name} is wrong, disabled or expired. {_NEEDS_MANAGEMENT_KEY}"
@@ -589,7 +653,7 @@ class Client:
         if sent_at is None:
             sent_at = limiter.admit()
         assert sent_at is not None
-        if generation_id is not None:
+        if generation_id is not None and body is None:
             query = f"id={percent_encode(generation_id, safe='', errors='replace')}"
         url = f"{path}?{query}" if query else path
         failure: ApiError | None = None

@@ -30,6 +30,7 @@ RETRYABLE: Final = frozenset({408, 420, 425, 429, *range(500, 600)}) - _NEVER
 
 GENERATION: Final = "/generation"
 CONTENT: Final = "/generation/content"
+FEEDBACK: Final = "/generation/feedback"
 #: Fields of which a `data` object has at least one, by path.
 _FIELDS: Final[dict[str, tuple[str, ...]]] = {
     GENERATION: (
@@ -38,6 +39,7 @@ _FIELDS: Final[dict[str, tuple[str, ...]]] = {
         *("api_type", "upstream_id", "is_byok", "upstream_inference_cost"),
     ),
     CONTENT: ("input", "output", "error"),
+    FEEDBACK: ("success",),
     "/key": ("label", "limit", "limit_remaining", "usage"),
     "/credits": ("total_credits", "total_usage"),
     "/analytics/meta": ("metrics", "dimensions"),
@@ -199,7 +201,7 @@ def _failure(response: _Response, answer: Any) -> errors.ApiError:
     kind, advice = _KINDS.get(status, (errors.BadResponseError, ""))
     if status not in _KINDS and (retryable or status >= _FIRST_SERVER_STATUS):
         kind = errors.ServerError if status >= _FIRST_SERVER_STATUS or not names_a_wait else errors.RateLimitError
-    if response.generation_id is None and status in _ABOUT_AN_ID:
+    if status in _ABOUT_AN_ID and (response.generation_id is None or (response.path, status) in _NOT_ABOUT_THE_ID):
         advice = ""
     wait_s = wait_s if retryable else None
     if wait_s is not None and wait_s >= 1:
@@ -303,7 +305,7 @@ _KINDS: Final[dict[int, tuple[type[errors.ApiError], str]]] = {
     403: (errors.ForbiddenError, "This key may not read it; an organisation admin's or management key may."),
     404: (errors.NotFoundError, "Unknown id, id from another account, or too recent to be available."),
     408: (errors.RequestTimeoutError, ""),
-    409: (errors.ConflictError, ""),
+    409: (errors.ConflictError, "The first one counts; it cannot be changed."),
     420: (errors.RateLimitError, ""),
     429: (errors.RateLimitError, ""),
     500: (errors.InternalServerError, ""),
@@ -316,6 +318,8 @@ _KINDS: Final[dict[int, tuple[type[errors.ApiError], str]]] = {
 }
 #: Statuses whose advice is about a generation id.
 _ABOUT_AN_ID: Final = frozenset({400, 403, 404})
+#: For feedback, a 400 may be about the category or the comment, and a 403 about the kind of the key.
+_NOT_ABOUT_THE_ID: Final = frozenset({(FEEDBACK, 400), (FEEDBACK, 403)})
 _ABOUT_THE_ACCOUNT: Final = frozenset({401, 402})
 _FIRST_ERROR_STATUS: Final = 400
 _FIRST_SERVER_STATUS: Final = 500
