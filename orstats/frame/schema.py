@@ -1,6 +1,6 @@
 """The field table: every column of the frame, declared once.
 
-Parsing, dtypes, the archive's Parquet schema, ``orstats fields``, docs/columns.md and the tests read it.
+Parsing, dtypes, the archive's Parquet schema, ``orstats fields``, docs/reference/columns.md and the tests read it.
 Wire columns keep the names of ``GET /generation``, so the vendor's page is a valid dictionary for them.
 """
 

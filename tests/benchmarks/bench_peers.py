@@ -3,9 +3,9 @@
     python tests/benchmarks/bench_peers.py [--quick] [--readme] [scenario …]
 
 Scenarios: ``0 ms``, ``50 ms``, ``100 ms``, ``limit``, ``reset``, ``faults``, ``warm``. Peers that ask for one id after
-the other get fewer ids where each takes long; rates stay comparable. ``--readme`` writes the table into README.md and
-draws docs/images/peers.png; ``--quick`` asks for a tenth of the ids, to see that everything runs. The server counts
-what was refused. Ratios compare within the run; absolute rates belong to the machine.
+the other get fewer ids where each takes long; rates stay comparable. ``--readme`` writes the table into
+docs/explanation/speed.md and draws docs/images/peers.png; ``--quick`` asks for a tenth of the ids, to see that all
+runs. The server counts what was refused. Ratios compare within the run; absolute rates belong to the machine.
 """
 
 from __future__ import annotations

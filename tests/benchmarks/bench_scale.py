@@ -3,7 +3,7 @@
 Run ``python tests/benchmarks/bench_scale.py [sizes …]`` (default 1,000, 10,000, 100,000 and 1,000,000; the last takes
 some minutes and a few gigabytes). Each size is fetched from a simulator in a process of its own, and again from the
 archive in another one, whose peak memory is printed. The last lines say by how much more than the ids time and memory
-grew: 1.0 is linear. ``--readme`` writes the table into README.md.
+grew: 1.0 is linear. ``--readme`` writes the table into docs/explanation/speed.md.
 """
 
 from __future__ import annotations

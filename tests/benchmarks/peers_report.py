@@ -1,4 +1,4 @@
-"""What bench_peers found, as a table in README.md and a picture."""
+"""What bench_peers found, as a table in docs/explanation/speed.md and a picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench_peers import Compared, Run
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "explanation" / "speed.md"
 PICTURE = ROOT / "docs" / "images" / "peers.png"
 HEADS = (
     "",
@@ -44,9 +44,9 @@ def write(found: dict[str, Compared], stored: dict[str, float]) -> None:
 def into_readme(name: str, text: str) -> None:
     """Put text between the marks of a benchmark."""
     begin, end = f"<!-- {name}: written by tests/benchmarks/bench_{name}.py -->\n", f"<!-- /{name} -->"
-    before, found, rest = README.read_text("utf-8").partition(begin)
-    assert found, f"README.md has no place for {name}"
-    README.write_text(before + begin + text + end + rest.partition(end)[2], "utf-8")
+    before, found, rest = PAGE.read_text("utf-8").partition(begin)
+    assert found, f"{PAGE} has no place for {name}"
+    PAGE.write_text(before + begin + text + end + rest.partition(end)[2], "utf-8")
 
 
 def machine() -> str:

@@ -1,4 +1,7 @@
-"""The data dictionary in docs/columns.md and its extract in the README. Run this file to rewrite both."""
+"""The data dictionary in docs/reference/columns.md and its extract in docs/explanation/numbers.md.
+
+Run this file to rewrite both.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from orstats.frame.schema import COLUMNS, DERIVED, ID
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+#: What a person reads: the README and the pages of the documentation.
+PAGES = [README, *sorted(DOCS.rglob("*.md"))]
 
 
 def whole() -> str:
@@ -31,7 +37,10 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 #: Of each file: the name of the marks, and what stands between them.
-WRITTEN = {README: ("derived", extract), ROOT / "docs" / "columns.md": ("columns", whole)}
+WRITTEN = {
+    DOCS / "explanation" / "numbers.md": ("derived", extract),
+    DOCS / "reference" / "columns.md": ("columns", whole),
+}
 
 
 def split(path: Path) -> tuple[str, str, str]:

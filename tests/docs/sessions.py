@@ -1,4 +1,7 @@
-"""The terminal sessions of the README: what its commands print. ``python tests/docs/sessions.py`` renews them."""
+"""The terminal sessions of the README and the documentation: what their commands print.
+
+``python tests/docs/sessions.py`` renews them.
+"""
 
 import os
 import re
@@ -9,7 +12,7 @@ import textwrap
 from contextlib import contextmanager
 from pathlib import Path
 
-from dictionary import README
+from dictionary import PAGES
 
 from orstats.cli.demo_log import write_app_log
 from orstats.sim import SimServer
@@ -69,7 +72,7 @@ def without_numbers(text):
 
 
 def main():
-    """Renew the sessions of the README."""
+    """Renew the sessions of all pages."""
     with account() as (folder, variables):
         os.environ.update(variables)
 
@@ -79,7 +82,8 @@ def main():
                 return session[0]
             return f"$ {command}\n{shortened(shown, run(command, folder, shown=shown))}"
 
-        README.write_text(SESSION.sub(renew, README.read_text("utf-8")), "utf-8")
+        for page in PAGES:
+            page.write_text(SESSION.sub(renew, page.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import re
 
 import nbformat
 import pytest
-from dictionary import ROOT
+from dictionary import PAGES, ROOT
 
 #: Regular expressions, and what to write instead.
 WORDS = {
@@ -70,8 +70,7 @@ def texts(path):
 
 
 FILES = [
-    ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *PAGES,
     *sorted((ROOT / "notebooks").glob("*.ipynb")),
     *sorted((ROOT / "orstats").rglob("*.py")),
 ]

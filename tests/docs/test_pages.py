@@ -7,42 +7,51 @@ import tomllib
 import pytest
 import sessions
 import typer.main
-from dictionary import README, ROOT, WRITTEN, split
+from dictionary import PAGES, README, ROOT, WRITTEN, split
 
 import orstats
 from orstats.cli.app import app
 from orstats.frame.status import STATUSES
 
-TEXT = README.read_text("utf-8")
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
+#: All pages as one text: where it does not matter on which page something stands.
+EVERYTHING = "\n".join(TEXTS.values())
 
 
 def blocks(languages):
-    """Return the code blocks in some languages: language, code and line."""
-    found = re.finditer(rf"^```({languages})\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
-    return [(block[1], block[2], TEXT.count("\n", 0, block.start()) + 1) for block in found]
+    """Return the code blocks in some languages: language, code, page and line."""
+    pattern = re.compile(rf"^```({languages})\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    return [
+        (block[1], block[2], page, text.count("\n", 0, block.start()) + 1)
+        for page, text in TEXTS.items()
+        for block in pattern.finditer(text)
+    ]
 
 
 def scripts():
-    """Return the Python blocks: each stands alone, with those after it that continue it."""
+    """Return the Python blocks: each stands alone, with those after it on the page that continue it."""
     found = []
-    for language, code, line in blocks("python|py"):
+    for language, code, page, line in blocks("python|py"):
         if language == "python":
-            found.append([f"line {line}", code, ""])
+            found.append([page, line, code, ""])
         elif "OpenAI(" not in code and "SparkSession" not in code and "ids.jsonl" not in code:  # not here
-            found[-1][2] += code
-    return [pytest.param(code, more, id=line) for line, code, more in found]
+            assert found[-1][0] == page, f"{page}:{line}: there is no block before it on the page"
+            found[-1][3] += code
+    return [pytest.param(code, more, id=f"{page}:{line}") for page, line, code, more in found]
 
 
 #: Commands that end on a signal or install packages; the tests of the command line and of the Makefile have them.
 NOT_RUN = ("make ", "pip install", "orstats sim", "orstats explore", "mkdir /shared")
 COMMANDS = [
     pytest.param(line, id=line.partition("  ")[0])
-    for _, code, _ in blocks("bash|sh")
-    for line in code.splitlines()
+    for line in dict.fromkeys(line for _, code, _, _ in blocks("bash|sh") for line in code.splitlines())
     if not line.startswith(NOT_RUN)
 ]
-SESSIONS = [pytest.param(*session.groups(), id=session[1]) for session in sessions.SESSION.finditer(TEXT)]
+SESSIONS = [
+    pytest.param(*session.groups(), id=session[1])
+    for text in TEXTS.values()
+    for session in sessions.SESSION.finditer(text)
+]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +73,10 @@ def account(simulated, tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_readme_is_short():
+    assert len(README.read_text("utf-8").splitlines()) <= 200
+
+
 def test_there_are_examples():
     assert len(scripts()) >= 5
     assert len(COMMANDS) >= 10
@@ -73,14 +86,14 @@ def test_there_are_examples():
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(("block", "more"), scripts())
 def test_examples_run(block, more, capsys):
-    names = {"__name__": "readme"}
-    exec(compile(block, "README.md", "exec"), names)
+    names = {"__name__": "page"}
+    exec(compile(block, "page", "exec"), names)
     printed = capsys.readouterr().out
     assert printed
     assert "Empty DataFrame" not in printed
     assert "Series([]" not in printed
     assert max(map(len, printed.splitlines())) <= 200
-    exec(compile(more, "README.md", "exec"), names)
+    exec(compile(more, "page", "exec"), names)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX shell")
@@ -115,29 +128,29 @@ def test_dictionary_is_the_field_table(path):
 
 
 @pytest.mark.parametrize("name", orstats.__all__)
-def test_every_public_name_is_in_the_readme_and_has_a_docstring_that_says_more(name):
-    assert re.search(rf"\borstats\.{name}\b|`{name}\b", TEXT)
+def test_every_public_name_is_documented_and_has_a_docstring_that_says_more(name):
+    assert re.search(rf"\borstats\.{name}\b|`{name}\b", EVERYTHING)
     assert len((getattr(orstats, name).__doc__ or "").strip()) > 30
 
 
-def test_every_command_is_in_the_readme_and_no_other():
+def test_every_command_is_documented_and_no_other():
     commands = typer.main.get_command(app).commands
-    named = set(re.findall(r"`orstats ([a-z]+)", TEXT))
+    named = set(re.findall(r"`orstats ([a-z]+)", EVERYTHING))
     assert named == set(commands)
 
 
 def test_every_status_is_explained():
     for status in STATUSES:
-        assert f"`{status}`" in TEXT
+        assert f"`{status}`" in TEXTS["docs/reference/failures.md"]
 
 
 def test_extras_are_those_of_the_project():
-    project = tomllib.loads((README.parent / "pyproject.toml").read_text("utf-8"))["project"]
-    named = re.findall(r"^\| `(\w+)` \| ", TEXT.partition("## Install")[2], re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = re.findall(r"^\| `(\w+)` \| ", TEXTS["docs/reference/install.md"], re.MULTILINE)
     assert sorted(named) == sorted(project["optional-dependencies"])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=TEXTS)
 def test_links_point_to_existing_targets(page):
     for target, place in re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", page.read_text("utf-8")):
         if "://" in target:
@@ -163,7 +176,7 @@ def headings(page):
 
 
 def test_files_that_the_architecture_page_names_are_there():
-    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    text = TEXTS["docs/explanation/architecture.md"]
     rooms = [ROOT / "orstats", *(room for room in (ROOT / "orstats").glob("*") if room.is_dir())]
     for name in re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", text):
         assert any((room / name).exists() for room in (ROOT, *rooms)), name
