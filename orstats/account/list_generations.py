@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from orstats.account.analytics import Filters, as_filters
+from orstats.account.key_filter import with_key_ids
 from orstats.account.listing import Contents, Lister, by_time
 from orstats.account.time_range import Moment, span
 from orstats.api.client import Client
@@ -111,8 +112,8 @@ def list_generations(
     rows per request, 64 requests per minute. A month of a million generations takes about 108 requests per label, which
     is under two minutes. For sums only, :func:`orstats.usage` needs a single request.
 
-    Different keys may have the same name; the API does not tell them apart here. Pass ``filters={"api_key_id": hash}``
-    with a ``hash`` from ``Client.keys()`` to list those of one key.
+    Several keys may have the same name. To list the generations of one of them, pass ``filters={"api_key": hash}`` with
+    its ``hash`` in ``Client.keys()``.
 
     Examples
     --------
@@ -133,6 +134,7 @@ def list_generations(
         if client is None:
             client = stack.enter_context(Client())
         store = choose_archive(archive, client.settings)
+        wanted = with_key_ids(wanted, client)
         for label in chosen or (None,):
             columns = {} if label is None else _API_COLUMNS[label]
             dimension = None if label is None else next(iter(columns.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from orstats.account.analytics import Filters, as_filters
+from orstats.account.key_filter import with_key_ids
 from orstats.account.listing import Contents, Lister, by_time
 from orstats.account.time_range import Moment, span
 from orstats.api.client import Client
@@ -35,7 +36,8 @@ def list_ids(
     filters : mapping or list of mappings, optional
         List only matching generations: ``{"model": "openai/gpt-4.1", "external_user": ["ana", "bo"]}``, or a list of
         the vendor's filters (``field``, ``operator``, ``value``). Fields are the dimensions in
-        ``Client.analytics_meta()``.
+        ``Client.analytics_meta()``, and ``api_key`` for the names of keys in ``Client.keys()``, which takes one more
+        request. Members, applications and workspaces are filtered by id, not by name.
     client : Client, optional
         By default, a client configured from the environment.
     archive : Archive, str, os.PathLike or False, optional
@@ -62,7 +64,7 @@ def list_ids(
     MissingKeyError
         No key is set.
     ConfigError
-        The range is inverted or begins in the future, or the filters are invalid.
+        The range is inverted or begins in the future, the filters are invalid, or no API key has the name.
     BadRequestError
         The API does not accept a filter's field or value, which the message names.
     ApiError
@@ -88,6 +90,7 @@ def list_ids(
     with ExitStack() as stack:
         if client is None:
             client = stack.enter_context(Client())
-        lister = Lister(client, choose_archive(archive, client.settings), wanted, Contents())
+        store = choose_archive(archive, client.settings)
+        lister = Lister(client, store, with_key_ids(wanted, client), Contents())
         lister.run(first, last, refresh=refresh, progress=progress)
     return by_time(lister.created_at)

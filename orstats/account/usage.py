@@ -15,6 +15,7 @@ import pandas as pd
 
 from orstats._warn import warn_caller
 from orstats.account.analytics import AnalyticsQuery, Filters, as_filters, count_of, name_of, time_of, usd_of
+from orstats.account.key_filter import with_key_ids
 from orstats.account.time_range import Moment, span
 from orstats.account.time_windows import bisect, cut
 from orstats.api.client import Client
@@ -122,7 +123,7 @@ def usage(
     tz : str
         Time zone of the periods, and of dates and words in `start` and `end`.
     filters : mapping or list of mappings, optional
-        As for :func:`orstats.list_ids`. Keys, users, apps and workspaces are filtered by id, not by name.
+        As for :func:`orstats.list_ids`.
     client : Client, optional
         By default, a client configured from the environment.
 
@@ -169,8 +170,10 @@ def usage(
     period = None if freq is None else freq_of(freq)
     zone = zone_of(tz)
     first, last = span(start, end, tz=tz)
+    wanted = as_filters(filters)
     with ExitStack() as stack:
-        query = AnalyticsQuery(client or stack.enter_context(Client()), as_filters(filters))
+        client = client or stack.enter_context(Client())
+        query = AnalyticsQuery(client, with_key_ids(wanted, client))
         table = _Table(query, dimensions, chosen, period, zone)
         table.read(first, last)
     result = table.frame()

@@ -7,6 +7,7 @@ more than 10,000, and ``truncated`` is true when rows are missing; 64 requests a
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
 import time
@@ -80,6 +81,7 @@ _MOST_DIMENSIONS, _MOST_FILTERS = 2, 20
 _ROWS, _MOST_ROWS = 1_000, 10_000
 _RECENT, _LONG, _MINUTES = timedelta(days=31), timedelta(days=365), timedelta(hours=3)
 _DEFAULT_RANGE = timedelta(days=7)
+_MINUTE_US = 60 * SECOND_US
 # Seconds must be given; timestamps to the minute are rejected.
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
@@ -207,10 +209,10 @@ def run_query(spec: Query, entries: Sequence[Entry], dimensions: dict[str, Dimen
             key = (bucket, *((one.show(entry), one.raw and one.raw(entry)) for one in by))
             groups.setdefault(key, []).append(entry)
     rows = []
-    for (bucket, *_), members in groups.items():
+    for (bucket, *shown), members in groups.items():
         row: dict[str, Any] = {spec.time_key: bucket} if spec.granularity else {}
-        for name, dimension in zip(spec.dimensions, by, strict=True):
-            row[name] = dimension.show(members[0])
+        for name, dimension, (value, _) in zip(spec.dimensions, by, shown, strict=True):
+            row[name] = value
             if dimension.extra is not None:
                 row[dimension.extra[0]] = dimension.extra[1](members[0])
         row |= {name: METRICS[name].make(members) for name in spec.metrics}
@@ -313,7 +315,13 @@ def _text(value: str | float) -> str:
 
 def _bucket(created_us: int, granularity: str) -> str:
     """Return the start of a moment's time bucket; weeks start on Monday."""
-    moment = datetime.fromtimestamp(created_us // SECOND_US, UTC).replace(second=0)
+    return _bucket_of_minute(created_us // _MINUTE_US, granularity)
+
+
+@functools.lru_cache(maxsize=4096)
+def _bucket_of_minute(minute: int, granularity: str) -> str:
+    # Cached, because the generations of a query are in time order.
+    moment = datetime.fromtimestamp(minute * _MINUTE_US // SECOND_US, UTC)
     if granularity != "minute":
         moment = moment.replace(minute=0)
     if granularity in {"day", "week", "month"}:

@@ -38,6 +38,21 @@ def test_ids_of_a_model_go_to_a_file(managed, orstats, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ids.txt"]
 
 
+def test_ids_of_a_key_are_listed_by_its_name(managed, orstats):
+    labels = library.list_generations("30d", "now", labels="api_key", client=managed.client())["api_key"]
+    for names in (["Batch jobs"], ["CI", "Notebooks"]):
+        result = orstats("ids", "--since", "30d", *(part for name in names for part in ("--key", name)))
+        assert result.exit_code == 0
+        assert result.stdout.splitlines() == labels.index[labels.isin(names)].to_list()
+
+
+@pytest.mark.usefixtures("managed")
+def test_unknown_key_is_named_with_similar_ones(orstats):
+    result = orstats("ids", "--since", "30d", "--key", "Batch job")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Unknown API key 'Batch job'. Did you mean 'Batch jobs'?" in " ".join(result.stderr.split())
+
+
 def test_second_listing_uses_the_cache(managed, orstats, tmp_path):
     # until yesterday: an hour that has only just passed may yet change, and is asked for again
     since, until = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}" for days in (30, 1))
@@ -78,6 +93,8 @@ def test_refresh_of_a_report_without_ids_is_wrong_usage(orstats, tmp_path):
             "No usage of openai/gpt-9 in this range. Models found include:",
         ),
         (["--since", "30d", "--user", "nobody"], "No usage of nobody in this range"),
+        (["--since", "30d", "--key", "Old laptop"], "No usage of Old laptop in this range. API keys found include:"),
+        (["--since", "30d", "--key", "9" * 8], "No generation matches all the filters."),
         (["--since", "2020-01-01", "--until", "2020-01-02"], "The account has no generations in this range."),
         (["--since", "2020-01-01", "--until", "2020-01-02", "--model", "x"], "has no generations in this range."),
         (["--since", "1m"], "Recent ones may not be available yet"),

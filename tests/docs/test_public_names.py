@@ -140,7 +140,7 @@ def test_command_has_the_options_of_the_contract(name):
 
 
 def test_no_command_takes_a_key():
-    """It would stay in the shell's history; ``ids --key`` filters by the number of one."""
+    """It would stay in the shell's history; ``ids --key`` filters by the name of one."""
 
     def options(command):
         yield from (option for one in command.params for option in one.opts)

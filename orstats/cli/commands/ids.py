@@ -41,6 +41,7 @@ def _filter(what: str, metavar: str) -> Any:
     epilog=epilog(
         "orstats ids --since yesterday --until today -o ids.txt",
         "orstats ids --since 7d --model openai/gpt-4.1 | orstats fetch --ids-from - -o costs.csv",
+        "orstats ids --since 7d --key 'Batch jobs' -o batch.txt",
         more=MANAGEMENT_KEY,
     ),
 )
@@ -51,7 +52,7 @@ def ids(
     tz: TimeZone = "UTC",
     model: Annotated[list[str] | None, _filter("model", "MODEL")] = None,
     user: Annotated[list[str] | None, _filter("end user, as named by your application (external_user)", "USER")] = None,
-    key: Annotated[list[str] | None, _filter("API key, given by its number or hash (api_key_id)", "KEY")] = None,
+    key: Annotated[list[str] | None, _filter("API key, given by its name or hash; see `orstats keys`", "NAME")] = None,
     output: Annotated[str | None, output_option("Write the ids to a file, one per line.")] = None,
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
@@ -66,7 +67,7 @@ def ids(
     from orstats.cli.inputs import list_range, local_time, resolve_archive, time_range
     from orstats.text.format import plural
 
-    options = {"model": model, "external_user": user, "api_key_id": key}
+    options = {"model": model, "external_user": user, "api_key": key}
     filters = {name: values for name, values in options.items() if values}
     first, last = time_range(since, until, tz)
     with Client(base_url=base_url) as client:
@@ -90,6 +91,7 @@ def ids(
 
 _MAX_RANGE: Final = timedelta(days=31)
 _NAMES_SHOWN: Final = 5
+_PLURALS: Final = {"model": "Models", "external_user": "Users", "api_key": "API keys"}
 _ANALYTICS_DELAY: Final = timedelta(days=1)
 _NOT_YET: Final = "Recent ones may not be available yet: try again later."
 
@@ -97,24 +99,25 @@ _NOT_YET: Final = "Recent ones may not be available yet: try again later."
 def _why_empty(client: Client, since: datetime, until: datetime, filters: Mapping[str, Sequence[str]]) -> str:
     """Name the filter that excludes everything, or say that there are no generations, or none yet."""
     from orstats.account.analytics import AnalyticsQuery
+    from orstats.account.key_filter import FIELD, is_key_id
     from orstats.account.time_windows import Window
     from orstats.text.suggest import similar
 
     window = Window(max(since, until - _MAX_RANGE), until)
     for field, values in (filters or {"model": []}).items():
-        answer = AnalyticsQuery(client, []).run(window, ["request_count"], dimensions=[field])
+        dimension = "api_key_id" if field == FIELD else field
+        answer = AnalyticsQuery(client, []).run(window, ["request_count"], dimensions=[dimension])
         if answer is None:  # too many rows to be added up in time
             continue
-        used = sorted(str(row[field]) for row in answer[0] if row.get(field))
+        used = sorted(str(row[dimension]) for row in answer[0] if row.get(dimension))
         if not used:
             break
-        unknown = [name for name in values if name not in used]
-        if unknown and field != "api_key_id":
+        unknown = [name for name in values if name not in used and not (field == FIELD and is_key_id(name))]
+        if unknown:
             near = similar(unknown[0], used, most=_NAMES_SHOWN, cutoff=0.4) or used[:_NAMES_SHOWN]
-            users_or_models = "Models" if field == "model" else "Users"
-            return f"No usage of {unknown[0]} in this range. {users_or_models} found include: {', '.join(near)}."
+            return f"No usage of {unknown[0]} in this range. {_PLURALS[field]} found include: {', '.join(near)}."
     else:
-        return "No generation matches the filters. An API key is given by its number or hash." if filters else _NOT_YET
+        return "No generation matches all the filters." if filters else _NOT_YET
     if until > datetime.now(UTC) - _ANALYTICS_DELAY:
         return f"The account has no generations in this range. {_NOT_YET}"
     return "The account has no generations in this range."

@@ -73,12 +73,11 @@ class SimulatedAccount:
 
     def identifier(self, index: int) -> str:
         """Return the identifier of generation ``index``."""
-        slot = self._slot(index)
-        return self._codec.encode(index, slot.created_us, slot.kind)
+        return self._codec.encode(index, *self._stamp(index))
 
     def created_us(self, index: int) -> int:
         """Return the moment of generation ``index``, in microseconds since 1970."""
-        return self._slot(index).created_us
+        return self._stamp(index)[0]
 
     def identifiers(self) -> Iterator[str]:
         """Return all identifiers in time order."""
@@ -179,6 +178,12 @@ class SimulatedAccount:
         if moment is None:
             return other.encode(number, 0, "legacy")
         return other.encode(number, microseconds(moment))
+
+    def _stamp(self, index: int) -> tuple[int, str]:
+        if index < self.generations:
+            return self._timeline.stamp(index)
+        slot = self._slot(index)
+        return slot.created_us, slot.kind
 
     def _slot(self, index: int) -> Slot:
         if index < self.generations:
