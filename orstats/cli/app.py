@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from orstats._version import __version__
-from orstats.cli.commands import archive, demo, explore, fetch, fields, ids, key, reconcile, report, show, sim, usage
+from orstats.cli.commands import (
+    archive,
+    demo,
+    explore,
+    feedback,
+    fetch,
+    fields,
+    ids,
+    key,
+    reconcile,
+    report,
+    show,
+    sim,
+    usage,
+)
 from orstats.cli.options import EXIT_CODES, KEYS, epilog
 
 app = typer.Typer(
@@ -24,7 +38,7 @@ app = typer.Typer(
         more=f"{KEYS}\n\n{EXIT_CODES}",
     ),
 )
-for command in (demo, fetch, show, report, fields, sim, ids, usage, reconcile, key, explore):
+for command in (demo, fetch, show, report, fields, sim, ids, usage, reconcile, key, feedback, explore):
     app.add_typer(command.app)
 app.add_typer(archive.app, name="archive")
 

@@ -57,6 +57,7 @@ Client.activity(self)
 Client.key(self)
 Client.keys(self)
 Client.credits(self)
+Client.feedback(self, generation_id, category, comment=None)
 Generation.content(self)
 Retry()
 sim.SimServer(generations=1000, *, seed=0, faults=...)
@@ -73,6 +74,7 @@ COMMANDS = {
     "reconcile": "--since --until --ids-from",
     "key": "--json --warn",
     "keys": "--json --disabled",
+    "feedback": "generation_id --category --comment",
     "explore": "ids --ids-from",
     "fields": "names",
     "sim": "--port --generations --faults --rate",
