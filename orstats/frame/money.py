@@ -130,6 +130,32 @@ def _join_arrays(micro: _Floats, femto: _Floats, most: int) -> _Floats:
     return amounts
 
 
+def rounded(amounts: _Floats, most: int = PLACES) -> _Floats:
+    """Round amounts to some decimals, or to as many as a float of their size has.
+
+    Examples
+    --------
+    >>> rounded(np.array([0.1 + 0.2, np.nan])).tolist()
+    [0.3, nan]
+    """
+    return _join_arrays(*_split_array(amounts), most)
+
+
+def group_totals(amounts: _Floats, groups: npt.NDArray[np.integer[Any]], count: int) -> _Floats:
+    """Add amounts up by the number of each row's group; missing ones are excluded, and a sum of none is missing.
+
+    Examples
+    --------
+    >>> group_totals(np.array([0.1, 0.2, np.nan]), np.array([0, 0, 1]), 2).tolist()
+    [0.3, nan]
+    """
+    known = ~np.isnan(amounts)
+    if not known.all():
+        amounts, groups = amounts[known], groups[known]
+    micro, femto = (np.bincount(groups, part, count).astype("float64") for part in _split_array(amounts))
+    return np.where(np.bincount(groups, minlength=count) > 0, _join_arrays(micro, femto, PLACES), np.nan)
+
+
 def total(amounts: pd.Series[Any]) -> float:
     """Add amounts up; missing ones are excluded.
 

@@ -19,7 +19,7 @@ from orstats.frame.cast_columns import Frame, wrap_native
 from orstats.frame.validation import check_duplicates, check_names, warn_duplicates
 
 #: Larger counts cannot be of one generation, and sums of them would overflow.
-_MOST: Final = 10**12
+MOST_COUNT: Final = 10**12
 
 
 def wrap(frame: Any) -> Frame:
@@ -90,7 +90,7 @@ def non_negative(name: str) -> nw.Expr:
 
 def valid_count(name: str) -> nw.Expr:
     """Return a column of counts, missing where they are negative or impossibly large."""
-    return nw.when((nw.col(name) >= 0) & (nw.col(name) <= _MOST)).then(nw.col(name)).cast(nw.Int64)
+    return nw.when((nw.col(name) >= 0) & (nw.col(name) <= MOST_COUNT)).then(nw.col(name)).cast(nw.Int64)
 
 
 def as_flag(condition: nw.Expr) -> nw.Expr:

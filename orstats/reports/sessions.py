@@ -14,7 +14,8 @@ from orstats.frame.cast_columns import cast_frame
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import group_keys, ok_rows, require_columns
 from orstats.reports.coverage import PROVENANCE, coverage_of, provenance
-from orstats.reports.engines import aggregate, finite, non_negative, valid_count, wrap
+from orstats.reports.engines import wrap
+from orstats.reports.group_sums import count_totals, finite_numbers, valid_counts
 from orstats.text.format import usd
 
 _NEEDED: Final = (
@@ -31,6 +32,12 @@ _NEEDED: Final = (
 )
 _KEY: Final = "key"
 _SECOND_US: Final = 1e6
+#: Longer durations, 30 years, are not of this world, and would overflow.
+_LONGEST_MS: Final = 1e12
+#: Of integers that hold a group and a time.
+_PACKED_BITS: Final = 62
+#: Pairs of a session and a model up to this number are counted in a table of them, which is the fastest.
+_MOST_CELLS: Final = 20_000_000
 
 
 def sessions(df: Any, by: str = "session_id") -> pd.DataFrame:
@@ -88,24 +95,15 @@ def sessions(df: Any, by: str = "session_id") -> pd.DataFrame:
     require_columns(frame.collect_schema().names(), _NEEDED)
     status = {"fetch_status"} & set(frame.collect_schema().names())
     names = list(dict.fromkeys((key, *_NEEDED, *status)))
-    rows: Any = ok_rows(cast_frame(frame.select(*names), names)).select(
-        nw.col(key).alias(_KEY),
-        "created_at",
-        "model",
-        "finish_reason",
-        cost_usd=finite("cost_usd"),
-        latency=non_negative("latency"),
-        generation_time=non_negative("generation_time"),
-        **{name: valid_count(name) for name in _NEEDED if "tokens" in name or name == "fallbacks"},
-    )
+    rows: Any = ok_rows(cast_frame(frame.select(*names), names)).select(nw.col(key).alias(_KEY), *_NEEDED)
     if isinstance(rows, nw.LazyFrame):
         rows = rows.collect("pyarrow")
     native: pd.DataFrame = rows.to_pandas() if not rows.implementation.is_pandas() else rows.to_native()
-    is_known = native[_KEY].notna() & native["created_at"].notna()
-    found = _summed(native[is_known], key)
+    is_known = (native[_KEY].notna() & native["created_at"].notna()).to_numpy()
+    found = _summed(native if is_known.all() else native[is_known], key)
     found.attrs = {"coverage": coverage_of(frame), PROVENANCE: provenance(frame.to_native())}
     if excluded := int((~is_known).sum()):
-        amount = usd(money.total(native.loc[~is_known, "cost_usd"].astype("float64")))
+        amount = usd(money.total(pd.Series(finite_numbers(native["cost_usd"])[~is_known])))
         found.attrs["note"] = (
             f"{int(is_known.sum()):,} of {len(native):,} generations; {excluded:,} without {key} ({amount}) excluded."
         )
@@ -114,56 +112,70 @@ def sessions(df: Any, by: str = "session_id") -> pd.DataFrame:
 
 def _summed(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     codes, keys = pd.factorize(rows[_KEY], sort=True)
+    count = len(keys)
     began = rows["created_at"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]").astype("int64")
-    lasted_ms = rows[["latency", "generation_time"]].astype("float64").max(axis=1).fillna(0.0).to_numpy()
-    first, last, busy = _spans(codes, began, began + (lasted_ms * 1000).astype("int64"), len(keys))
-    cached = rows["native_tokens_cached"].astype("float64")
-    summed = pd.DataFrame(
-        {
-            _KEY: codes,
-            "cost_usd": rows["cost_usd"].astype("float64"),
-            "tokens_total": rows["tokens_total"].astype("Int64"),
-            "cached": cached,
-            "prompt": rows["native_tokens_prompt"].astype("float64").where(cached.notna()),
-            "failed": rows["finish_reason"].astype("string").str.strip().str.lower().eq("error").fillna(value=False),
-            "fallbacks": rows["fallbacks"].astype("Int64"),
-        }
-    )
-    sums = ["tokens_total", "cached", "prompt", "failed", "fallbacks"]
-    summed = summed.astype({"failed": "int64"})
-    groups: Any = aggregate(nw.from_native(summed), [_KEY], sums, ["cost_usd"], usd=["cost_usd"]).to_native()
-    groups = groups.set_index(_KEY).sort_index()
+    lasted_ms = np.fmax(*(finite_numbers(rows[each], least=0.0) for each in ("latency", "generation_time")))
+    lasted_us = np.minimum(np.nan_to_num(lasted_ms), _LONGEST_MS) * 1000
+    first, last, busy = _spans(codes, began, began + lasted_us.astype("int64"), count)
+    cost = finite_numbers(rows["cost_usd"])
+    prompt, cached = (valid_counts(rows[f"native_tokens_{part}"]) for part in ("prompt", "cached"))
+    prompt[np.isnan(cached)] = np.nan
+    cached_sum, prompt_sum = (pd.Series(count_totals(part, codes, count)) for part in (cached, prompt))
+    failed = rows["finish_reason"].astype("string").str.strip().str.lower().eq("error").fillna(value=False)
     result = pd.DataFrame(
         {
-            "generations": groups["rows"].astype("Int64"),
-            "models": rows["model"].groupby(codes).nunique().astype("Int64"),
-            "cost_usd": groups["cost_usd"],
-            "cost_unknown": (groups["rows"] - groups["cost_usd_n"]).astype("Int64"),
+            "generations": pd.array(np.bincount(codes, minlength=count), "Int64"),
+            "models": pd.array(_distinct(codes, pd.factorize(rows["model"])[0], count), "Int64"),
+            "cost_usd": money.group_totals(cost, codes, count),
+            "cost_unknown": pd.array(np.bincount(codes[np.isnan(cost)], minlength=count), "Int64"),
             "first_at": pd.DatetimeIndex(first.astype("datetime64[us]"), tz="UTC"),
             "last_at": pd.DatetimeIndex(last.astype("datetime64[us]"), tz="UTC"),
             "wall_s": (last - first) / _SECOND_US,
             "busy_s": busy / _SECOND_US,
-            "tokens_total": groups["tokens_total"].astype("Int64"),
-            "cache_hit_rate": groups["cached"] / groups["prompt"].where(groups["prompt"] > 0),
-            "failed": groups["failed"].astype("Int64"),
-            "fallbacks": groups["fallbacks"].astype("Int64"),
+            "tokens_total": count_totals(valid_counts(rows["tokens_total"]), codes, count),
+            "cache_hit_rate": (cached_sum / prompt_sum.where(prompt_sum > 0)).astype("float64"),
+            "failed": pd.array(np.bincount(codes[failed.to_numpy(dtype=bool)], minlength=count), "Int64"),
+            "fallbacks": count_totals(valid_counts(rows["fallbacks"]), codes, count),
         }
     )
     result.index = pd.Index(keys, name=name)
     return ReportFrame(result.sort_values("cost_usd", ascending=False, kind="stable", na_position="last"))
 
 
+def _distinct(codes: Any, values: Any, count: int) -> Any:
+    """Count the different values of each group; -1 is a missing value."""
+    codes, values = codes[values >= 0], values[values >= 0]
+    kinds = int(values.max()) + 1 if len(values) else 0
+    if count * kinds <= _MOST_CELLS:
+        seen = np.zeros((count, kinds), dtype=bool)
+        seen[codes, values] = True
+        return seen.sum(axis=1)
+    return np.bincount(np.unique(codes * kinds + values) // kinds, minlength=count)
+
+
 def _spans(codes: Any, began: Any, ended: Any, count: int) -> tuple[Any, Any, Any]:
-    """Return when each session begins and ends, and how long at least one generation was running, in µs."""
-    order = np.lexsort((began, codes))
-    codes, began, ended = codes[order], began[order], ended[order]
-    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]) if len(codes) else np.empty(0, "int64")
-    # The latest end so far within each session: an offset per session keeps one running maximum from crossing over.
-    low = int(began.min()) if len(began) else 0
-    width = (int(ended.max()) - low + 1) if len(ended) else 1
-    reached = np.maximum.accumulate(ended - low + codes * width) + low - codes * width
-    before = np.r_[began[:1], reached[:-1]]
-    before[starts] = began[starts]
-    busy = np.bincount(codes, weights=np.maximum(ended - np.maximum(began, before), 0), minlength=count)
-    last = np.maximum.reduceat(ended, starts) if len(starts) else ended
-    return began[starts], last, busy
+    """Return when each session begins and ends, and how long at least one generation was running, in µs.
+
+    Before a generation begins, nothing runs if as many have ended as have begun. So the idle times are the gaps between
+    the ends and the next beginnings, both in order.
+    """
+    if not len(codes):
+        return began, ended, began
+    begins, ends = _sorted_in_groups(codes, began, count), _sorted_in_groups(codes, ended, count)
+    sizes = np.bincount(codes, minlength=count)
+    lasts = np.cumsum(sizes) - 1
+    firsts = lasts - sizes + 1
+    idle = np.empty_like(begins)
+    np.subtract(begins[1:], ends[:-1], out=idle[:-1])
+    idle[lasts] = 0  # after the last one, no other follows in this session
+    first, last = begins[firsts], ends[lasts]
+    return first, last, last - first - np.add.reduceat(np.maximum(idle, 0, out=idle), firsts)
+
+
+def _sorted_in_groups(codes: Any, values: Any, count: int) -> Any:
+    """Sort integers within each group. One sort of packed integers is many times faster than one of pairs."""
+    low = int(values.min())
+    bits = (int(values.max()) - low).bit_length()
+    if bits + count.bit_length() <= _PACKED_BITS:
+        return (np.sort((codes.astype("int64") << bits) | (values - low)) & ((1 << bits) - 1)) + low
+    return values[np.lexsort((values, codes))]

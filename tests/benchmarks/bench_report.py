@@ -24,6 +24,7 @@ from orstats.frame.record_table import to_table
 
 DIFFERENT = 20_000
 PART = 1_000_000
+LATER = pd.Timedelta(days=400)
 REPORTS = ("cost_by", "tokens_by", "latency_by", "failures_by")
 TIMES = ["latency", "generation_time", "throughput_tok_s", "decode_tok_s"]
 TOKENS = [f"native_tokens_{name}" for name in ("prompt", "completion", "reasoning", "cached")]
@@ -101,6 +102,29 @@ def failures_by_hand(ok: pd.DataFrame) -> pd.DataFrame:
     return report.join(groups.sum()).assign(attempts=groups.size())
 
 
+def sessions_by_hand(ok: pd.DataFrame) -> pd.DataFrame:
+    return ok.groupby("session_id").agg(
+        generations=("cost_usd", "size"),
+        cost_usd=("cost_usd", "sum"),
+        first_at=("created_at", "min"),
+        last_at=("created_at", "max"),
+        tokens_total=("tokens_total", "sum"),
+        models=("model", "nunique"),
+        cached=("native_tokens_cached", "sum"),
+        prompt=("native_tokens_prompt", "sum"),
+    )
+
+
+def compare_by_hand(before: pd.DataFrame, after: pd.DataFrame) -> list[pd.DataFrame]:
+    """Only the sums; dividing them into volume, mix, size and price takes no time."""
+    return [
+        side.groupby("model").agg(
+            generations=("cost_usd", "size"), usd=("cost_usd", "sum"), tokens=("tokens_total", "sum")
+        )
+        for side in (before, after)
+    ]
+
+
 def best(work) -> float:
     took = []
     for _ in range(3):
@@ -119,6 +143,13 @@ def in_pandas(count: int) -> None:
         ours = best(lambda name=name: getattr(orstats, name)(frame))
         hand = best(lambda name=name: globals()[f"{name}_hand"](frame[frame["fetch_status"] == "ok"]))
         print(f"  {name:<32}{ours:9.3f} s{hand:9.3f} s{hand / ours:12.2f}")
+    of_sessions = np.random.default_rng(0).integers(0, max(count // 20, 1), count)
+    frame["session_id"] = pd.array([f"session-{number}" for number in of_sessions], "string")
+    later = frame.set_axis((frame.index + "-later").rename("id")).assign(created_at=frame["created_at"] + LATER)
+    for name, arguments in (("sessions", (frame,)), ("compare", (frame, later))):
+        ours = best(lambda name=name, arguments=arguments: getattr(orstats, name)(*arguments))
+        hand = best(lambda name=name, arguments=arguments: globals()[f"{name}_by_hand"](*arguments))
+        print(f"  {name:<32}{ours:9.3f} s{hand:9.3f} s{hand / ours:12.2f}  (at least 0.5)")
     daily = best(lambda: orstats.cost_by(frame, ["model", "external_user"], freq="day", tz="Europe/Berlin"))
     print(f"  cost_by model and user, daily   {daily:9.3f} s")
 

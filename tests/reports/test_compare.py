@@ -125,6 +125,31 @@ def test_generations_on_both_sides_are_warned_of(weeks):
     assert caught[0].filename == __file__
 
 
+def test_tokens_of_unknown_costs_are_excluded_on_every_engine():
+    before, after = frame(("a", 1.0, 10)), frame(("a", 3.0, 10), ("a", None, 1_000))
+    compared = orstats.compare(before, after)
+    assert compared.loc["a", ["before_tokens", "after_tokens"]].to_list() == [10, 10]
+    assert compared.loc["a", ["size_usd", "price_usd"]].to_list() == [0.0, 2.0]
+    polars = pytest.importorskip("polars")
+    theirs = orstats.compare(*(polars.from_pandas(side.reset_index()) for side in (before, after)))
+    assert theirs.loc["a", ["size_usd", "price_usd"]].to_list() == [0.0, 2.0]
+
+
+def test_only_ids_that_are_shared_are_counted(weeks):
+    before, after = weeks
+    same_times = after.set_axis(after.index + "-copy").rename_axis("id")
+    with pytest.warns(UserWarning, match="^3 generations"):
+        orstats.compare(pd.concat([same_times, after.head(3)]), after)
+    with pytest.warns(UserWarning, match=f"^{len(after):,} generations"):
+        orstats.compare(after, after)
+    numbered = after.set_axis(pd.RangeIndex(len(after), name="id"))
+    with pytest.warns(UserWarning, match="^5 generations"):
+        orstats.compare(numbered.head(5), numbered)
+    untimed = [side.assign(created_at=None) for side in (before, after.head(2))]
+    orstats.compare(*untimed)  # no time, no shared id, no warning
+    orstats.compare(before, same_times)
+
+
 def test_wrong_arguments_are_named(weeks):
     with pytest.raises(ConfigError, match="at least one column"):
         orstats.compare(*weeks, by=[])

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,6 +11,8 @@ import orstats
 from orstats.errors import ConfigError
 from orstats.frame.build import FetchOutcome, build_frame
 from orstats.frame.record_table import to_table
+from orstats.reports.group_sums import count_totals
+from orstats.reports.sessions import _distinct, _sorted_in_groups, _spans
 from orstats.sim import SimServer
 
 
@@ -87,6 +90,54 @@ def test_busy_time_counts_overlaps_once(spans, wall, busy):
     row = orstats.sessions(calls(*spans)).loc["s"]
     assert (row["wall_s"], row["busy_s"]) == (wall, busy)
     assert row["cost_usd"] == pytest.approx(0.1 * len(spans))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("spread", [40, 2**61])  # packed into one integer with the session, and too far apart for it
+def test_busy_time_equals_a_plain_loop_over_any_spans(seed, spread):
+    rng = np.random.default_rng(seed)
+    codes = np.unique(rng.integers(0, 7, 200), return_inverse=True)[1]
+    count = int(codes.max()) + 1
+    began = rng.integers(-spread, spread, 200)
+    ended = began + rng.integers(0, spread // 20, 200) * rng.integers(0, 2, 200)
+    first, last, busy = _spans(codes, began, ended, count)
+    for one in range(count):
+        spans = sorted(zip(began[codes == one].tolist(), ended[codes == one].tolist(), strict=True))
+        total, reached = 0, spans[0][0]
+        for begin, end in spans:
+            total += max(0, end - max(begin, reached))
+            reached = max(reached, end)
+        assert (first[one], last[one], busy[one]) == (spans[0][0], reached, total)
+
+
+def test_times_too_far_apart_to_pack_are_sorted_as_pairs():
+    values, codes = np.array([2**61, 5, -(2**61), 7]), np.array([1, 0, 1, 0])
+    assert _sorted_in_groups(codes, values, 2).tolist() == [5, 7, -(2**61), 2**61]
+    assert _sorted_in_groups(codes, values // 2**30, 2).tolist() == [0, 0, -(2**31), 2**31]
+
+
+def test_models_are_counted_in_a_table_of_pairs_or_without_one(monkeypatch):
+    codes, values = np.array([0, 0, 1, 1, 1]), np.array([3, 3, 0, -1, 2])
+    assert _distinct(codes, values, 3).tolist() == [1, 2, 0]
+    monkeypatch.setattr("orstats.reports.sessions._MOST_CELLS", 0)
+    assert _distinct(codes, values, 3).tolist() == [1, 2, 0]
+    assert _distinct(codes, np.full(5, -1), 3).tolist() == [0, 0, 0]
+
+
+def test_sums_of_large_counts_are_exact():
+    counts = np.array([10**12 - 1] * 20_000 + [1.0])
+    (total,) = count_totals(counts, np.zeros(20_001, dtype=int), 1)
+    assert total == 20_000 * (10**12 - 1) + 1
+
+
+def test_impossible_values_are_missing():
+    df = calls((0, 1), (2, 3))
+    df["cost_usd"] = [float("inf"), 0.5]
+    df["generation_time"] = [1e300, -5.0]
+    df["latency"] = [None, float("nan")]
+    row = orstats.sessions(df).loc["s"]
+    assert (row["cost_usd"], row["cost_unknown"]) == (0.5, 1)
+    assert row["wall_s"] == 1e9
 
 
 def test_sessions_do_not_mix():
