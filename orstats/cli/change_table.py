@@ -7,7 +7,7 @@ from typing import Final
 
 import pandas as pd
 
-from orstats.cli.cost_table import label
+from orstats.cli.cost_table import labels_of
 from orstats.export.csv_cells import named_columns
 from orstats.frame import money
 from orstats.reports.compare import PARTS
@@ -35,7 +35,7 @@ def change_columns(compared: pd.DataFrame) -> list[Column]:
         return Column(name.removesuffix("_usd"), cells, leaves=leaves, footer=usd_change(totals[name], places))
 
     groups = named_columns(compared)[: compared.index.nlevels]
-    columns = [Column(terminal_line(name), list(map(label, cells)), "label") for name, cells in groups]
+    columns = [Column(terminal_line(name), labels_of(name, cells), "label") for name, cells in groups]
     columns[0] = replace(columns[0], footer="total")
     columns += [side("before", 2), side("after", 1), change("change_usd", 0)]
     if compared["presence"].isin(["new", "gone"]).any():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from orstats.cli.report_labels import LABELS
 from orstats.export.csv_cells import named_columns
 from orstats.reports.cost_tokens_latency import cost_by
 from orstats.reports.periods import PERIOD
@@ -23,7 +25,7 @@ def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
     groups = named_columns(shown)[: report.index.nlevels]
     *costs, total_cost = usd_amounts([*shown["cost_usd"], total])
     columns = [
-        Column(terminal_line(name), list(map(label, cells)), "fixed" if name == PERIOD else "label")
+        Column(terminal_line(name), labels_of(name, cells), "fixed" if name == PERIOD else "label")
         for name, cells in groups
     ]
     columns[0] = replace(columns[0], footer="total")
@@ -41,9 +43,13 @@ def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
     return columns
 
 
-def label(value: Any) -> str:
-    if not is_present(value):
-        return "(none)"
+def labels_of(name: str, cells: Iterable[Any]) -> list[str]:
+    """Write the names of the groups of a column. What only the account's analytics know is unknown where missing."""
+    missing = "(unknown)" if name in LABELS else "(none)"
+    return [_label(cell) if is_present(cell) else missing for cell in cells]
+
+
+def _label(value: Any) -> str:
     return terminal_line(value.isoformat(" ", "minutes") if isinstance(value, pd.Timestamp) else value, 200)
 
 
@@ -62,7 +68,7 @@ def group_rest(report: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: 
     period = (
         pd.factorize(report.index.get_level_values(0))[0] if PERIOD in report.index.names else np.zeros(len(report))
     )
-    is_last = report.index.get_level_values(keys[0]) == rest
+    is_last = report.index.get_level_values(keys[0]).isin([rest])  # == would be neither true nor false where missing
     return report.iloc[np.lexsort((np.arange(len(report)), is_last, period))]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -88,7 +89,7 @@ def list_range(
     """List the account's ids of a time range; Ctrl-C becomes a message about what is saved."""
     from orstats.account.list_ids import list_ids
 
-    try:
+    with _resumable(archive):
         return list_ids(
             since,
             until,
@@ -98,6 +99,37 @@ def list_range(
             refresh=refresh,
             progress=False if quiet else None,
         )
+
+
+def list_labels(
+    client: Client,
+    since: datetime,
+    until: datetime,
+    archive: Archive | None,
+    labels: Sequence[str],
+    *,
+    refresh: bool,
+    quiet: bool,
+) -> pd.DataFrame:
+    """List the account's generations of a time range with labels, as :func:`list_range` lists their ids."""
+    from orstats.account.list_generations import list_generations
+
+    with _resumable(archive):
+        return list_generations(
+            since,
+            until,
+            labels=labels,
+            client=client,
+            archive=False if archive is None else archive,
+            refresh=refresh,
+            progress=False if quiet else None,
+        )
+
+
+@contextmanager
+def _resumable(archive: Archive | None) -> Iterator[None]:
+    try:
+        yield
     except KeyboardInterrupt as interrupt:
         if archive is None:
             raise

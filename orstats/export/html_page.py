@@ -34,6 +34,14 @@ COLUMNS: Final = tuple(
         )
     )
 )
+#: Columns of :func:`orstats.list_generations`, where they are joined.
+_LABELS: Final = {
+    "api_key": "Cost per API key",
+    "user": "Cost per member",
+    "app": "Cost per application",
+    "workspace": "Cost per workspace",
+    "country": "Cost per country",
+}
 _ENDINGS: Final = (".html", ".htm")
 _TITLE: Final = "LLM cost report"
 _LONGEST_TITLE: Final = 120
@@ -50,7 +58,8 @@ def write_html(
 ) -> None:
     """Write a report as one HTML page to open, send or print.
 
-    It has headline figures, cost over time and per model, provider and user, latency, failures, the most expensive
+    It has headline figures, cost over time and per model, provider and user (and per API key, member or application,
+    where `df` is joined with :func:`orstats.list_generations`), latency, failures, the most expensive
     and the slowest generations with links to their log pages, the coverage, and what each number means. The page has
     no scripts and loads nothing, and follows the reader's light or dark setting. Its size depends on the number of
     groups, not of rows. It contains ids and the names of models, providers and users, but no prompts or completions.
@@ -124,6 +133,9 @@ def page(
     ]
     if fetched_rows(df)["external_user"].notna().any():
         body.append(sections.cost_table(df, "external_user", "Cost per user"))
+    body += [
+        sections.cost_table(df, label, title, missing="(unknown)") for label, title in _LABELS.items() if label in df
+    ]
     body += [
         sections.latency_table(df),
         sections.failure_table(df),

@@ -342,9 +342,3 @@ def test_report_without_the_excel_extra_costs_no_request(online, orstats, monkey
     assert done.exit_code == 1
     assert "orstats[excel]" in done.stderr
     assert online.requests == before
-
-
-def test_key_of_a_generation_is_looked_up_in_the_usage(orstats):
-    result = orstats("report", "--by", "api_key")
-    assert result.exit_code == 2
-    assert "Run `orstats usage --by api_key`." in " ".join(result.stderr.split())

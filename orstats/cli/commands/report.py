@@ -50,6 +50,7 @@ _PAGES: Final = (".html", ".htm")
         "orstats report",
         "orstats report --by model,provider_name --top 10",
         "orstats report --freq W --by external_user --tz Europe/Lisbon --since 30d",
+        "orstats report --since 7d --by api_key,model",
         "orstats report --since 7d --compare previous",
         "orstats report --ids-from app.log -o report.html",
         more="For the columns to group by, run: orstats fields.",
@@ -60,7 +61,14 @@ def report(
     ids: Ids = None,
     ids_from: IdsFrom = None,
     column: Column = None,
-    by: Annotated[str, typer.Option(metavar="COLUMNS", help="Columns to group by, comma-separated.")] = "model",
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMNS",
+            help="Columns to group by, comma-separated; with --since and a management key also api_key, "
+            "user, app, workspace, country.",
+        ),
+    ] = "model",
     freq: Annotated[
         str | None,
         typer.Option(
@@ -111,12 +119,13 @@ def report(
     refresh: Refresh = False,
     quiet: Quiet = False,
 ) -> int:
+    from orstats.cli.report_labels import describe_labels, labels_in, read_keys
     from orstats.cli.report_range import describe_times, read_range, select_range
     from orstats.cli.summary import print_summary
     from orstats.frame.build import UNREADABLE_FILES
 
-    keys = [key.strip() for key in by.split(",") if key.strip()]
-    _check_grouping(keys, freq)
+    keys = read_keys(by)
+    _check_grouping(keys, freq, since)
     form = _Form(output, _check_output(output, excel), freq, top)
     _check_compare(compare, since, form)
     span = read_range(since, until, tz, compare=compare is not None)
@@ -140,6 +149,7 @@ def report(
     else:
         remarks = [*undated, *describe_times(span, freq)]
         remarks += _write_page(frame, form, span.zone) if form.is_page else _report_costs(frame, keys, form, span.zone)
+    remarks += describe_labels(frame, labels_in(keys))
     if not quiet:
         for remark in remarks:
             print_status(remark)
@@ -180,37 +190,39 @@ def _records(
     from orstats.api.client import Client
     from orstats.api.config import Settings
     from orstats.cli import inputs
+    from orstats.cli.report_labels import add_labels, labels_in
     from orstats.frame.summary import SUMMARY_COLUMNS
     from orstats.reports.cost_tokens_latency import COST_COLUMNS
 
     settings = Settings.resolve(base_url=base_url)
     store = inputs.resolve_archive(archive, no_archive, settings)
     is_given = bool(ids or ids_from)
-    if not is_given and (span.start is None or settings.management_key is None):
+    labels = labels_in(keys)
+    if not is_given and (span.start is None or (settings.management_key is None and not labels)):
         if no_archive or refresh:
             lacking = ", and no archive to report on" if no_archive else " to fetch again"
             raise WrongUsage(f"no ids{lacking}. Pass ids, or --ids-from FILE.")
         columns = (*(_page_columns() if form.is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS)), *keys)
         return "archive", inputs.read_archive_of_host(settings, store, base_url, columns, quiet=quiet)
     with Client(base_url=base_url) as client:
+        listed = None
+        end = span.end or datetime.now(UTC)
+        if span.start is not None and labels:
+            listed = inputs.list_labels(client, span.start, end, store, labels, refresh=refresh, quiet=quiet)
         if is_given or span.start is None:
             collected = inputs.collect_ids(ids, ids_from, column)
+        elif listed is not None:
+            collected = list(listed.index)
         else:
-            end = span.end or datetime.now(UTC)
             collected = inputs.list_range(client, span.start, end, store, refresh=refresh, quiet=quiet)
         frame = inputs.fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
+        if listed is not None:
+            add_labels(frame, listed, labels)
     return "ids" if is_given else "account", frame
 
 
-#: What people look for in records, and the dimension of the account's analytics that has it.
-_ANALYTICS_ONLY: Final = {
-    **dict.fromkeys(("key", "api_key", "api_key_name", "api_key_id"), "api_key"),
-    "member": "user",
-    "country": "country",
-}
-
-
-def _check_grouping(keys: list[str], freq: str | None) -> None:
+def _check_grouping(keys: list[str], freq: str | None, since: str | None) -> None:
+    from orstats.cli.report_labels import LABELS, labels_in
     from orstats.errors import ConfigError
     from orstats.frame.schema import COLUMNS
     from orstats.reports.periods import freq_of
@@ -218,13 +230,17 @@ def _check_grouping(keys: list[str], freq: str | None) -> None:
 
     if not keys and freq is None:
         raise WrongUsage("pass --by COLUMN (such as model) or --freq PERIOD (such as D).")
-    names = [column.name for column in COLUMNS]
+    labels = labels_in(keys)
+    names = [*(column.name for column in COLUMNS), *LABELS]
     for key in keys:
         if key not in names:
-            if key in _ANALYTICS_ONLY:
-                raise WrongUsage(f"--by: a record has no {key}. Run `orstats usage --by {_ANALYTICS_ONLY[key]}`.")
             hint = "Run `orstats fields` for the list."
             raise WrongUsage(f"--by: {unknown('column', key, names, hint=hint)}")
+    if labels and since is None:
+        raise WrongUsage(
+            f"--by {labels[0]} needs --since: a record has no {labels[0]}, and the account's analytics list it for a "
+            f"time range. For sums only, run `orstats usage --by {labels[0]} --since 30d`."
+        )
     try:
         freq is None or freq_of(freq)
     except ConfigError as error:

@@ -1,0 +1,64 @@
+"""Columns of a report that no record has: the API key, the member and the application of each generation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Shorter names, and those that keys have elsewhere.
+_ALIASES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("key", "api_key_name", "api_key_id"), "api_key"),
+    "member": "user",
+    "app_name": "app",
+}
+LABELS: Final[Mapping[str, str]] = {
+    "api_key": "API key",
+    "user": "member",
+    "app": "application",
+    "workspace": "workspace",
+    "country": "country",
+}
+
+
+def read_keys(by: str) -> list[str]:
+    """Read the columns to group by."""
+    return [_ALIASES.get(key, key) for key in map(str.strip, by.split(",")) if key]
+
+
+def labels_in(keys: Sequence[str]) -> list[str]:
+    """Return the columns to group by that the account's analytics have."""
+    return [key for key in keys if key in LABELS]
+
+
+def add_labels(frame: pd.DataFrame, listed: pd.DataFrame, labels: Sequence[str]) -> None:
+    """Add labels to the rows of a frame; missing for generations that the account does not list."""
+    for label in labels:
+        frame[label] = listed[label].reindex(frame.index)
+
+
+def describe_labels(frame: pd.DataFrame, labels: Sequence[str]) -> list[str]:
+    """Say how much of a report has no label, and what a label may be mistaken for."""
+    from orstats.text.format import plural, usd
+
+    is_ok = frame["fetch_status"] == "ok"
+    missing = {label: frame[is_ok & frame[label].isna()] for label in labels}
+    parts = [
+        f"{plural(len(rows), 'generation')} ({usd(rows['cost_usd'].sum())}) of unknown {LABELS[label]}"
+        for label, rows in missing.items()
+        if len(rows)
+    ]
+    remarks = []
+    if parts:
+        remarks.append(
+            f"{'; '.join(parts)}: the account's analytics name none. Some calls have none, such as those in the "
+            "vendor's chat, and recent calls may not be listed yet."
+        )
+    if "user" in labels:
+        remarks.append(
+            "user: the members of your organisation. --by external_user groups by the users that your application "
+            "names."
+        )
+    return remarks
