@@ -45,7 +45,7 @@ def _run(command: Any) -> Any:
 
 
 def _command(app: Any) -> Any:
-    """Return the command of an app, without the metavar that newer versions of typer show for ``--help``."""
+    """Return the command of an app, without the types that newer versions of typer show for arguments and flags."""
     import typer
 
     command = typer.main.get_command(app)
@@ -55,6 +55,8 @@ def _command(app: Any) -> Any:
         pending += getattr(one, "commands", {}).values()
         if (option := one.get_help_option(typer.Context(one))) is not None:
             option.metavar = ""
+        for argument in (param for param in one.params if param.param_type_name == "argument"):
+            argument.display_type_rich = lambda ctx: None  # noqa: ARG005 - typer passes it by name
     return command
 
 

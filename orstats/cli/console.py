@@ -56,6 +56,10 @@ def handle_errors(run: Callable[P, int | None]) -> Callable[P, None]:
         handler = _WarningHandler(logging.WARNING)
         logger = logging.getLogger("orstats")
         logger.addHandler(handler)
+        progress, reporter = logging.getLogger("orstats.progress"), _ProgressHandler(logging.INFO)
+        level = progress.level
+        progress.setLevel(logging.INFO)
+        progress.addHandler(reporter)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("always", UserWarning)
@@ -63,6 +67,8 @@ def handle_errors(run: Callable[P, int | None]) -> Callable[P, None]:
                 code = _run(lambda: run(*args, **kwargs))
         finally:
             logger.removeHandler(handler)
+            progress.removeHandler(reporter)
+            progress.setLevel(level)
         raise typer.Exit(code)
 
     return wrapper
@@ -96,6 +102,13 @@ class _WarningHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         _print_warning(record.getMessage())
+
+
+class _ProgressHandler(logging.Handler):
+    """Prints how far long work is where no progress bar can be shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _print_message(record.getMessage(), "")
 
 
 def _print_warning(text: object) -> None:

@@ -138,9 +138,13 @@ class _Column:
 
 
 def _columns(frame: pd.DataFrame, zone: str | None, freq: str | None) -> list[_Column]:
+    in_report = not _is_fetched(frame)
     named = named_columns(frame)
     names = [name for name, _ in named]
-    headings = [f"Period ({zone})" if name == PERIOD and zone is not None else heading(name) for name in names]
+    headings = [
+        f"Period ({zone})" if name == PERIOD and zone is not None else heading(name, in_report=in_report)
+        for name in names
+    ]
     columns = []
     for (name, values), text in zip(named, headings, strict=True):
         title = text if headings.count(text) == 1 else name
@@ -394,11 +398,14 @@ def _day(name: Any) -> Any:
     return (day - dt.date(1899, 12, 30)).days if day >= _FIRST_DAY else name
 
 
+def _is_fetched(frame: pd.DataFrame) -> bool:
+    return frame.index.name == ID.name and {"fetch_status", "cost_usd", "is_byok"} <= set(frame.columns)
+
+
 def _coverage(frame: pd.DataFrame) -> dict[str, Any]:
     """Return the rows of the sheet ``coverage``, by name."""
     covered: dict[str, Any] = dict(frame.attrs.get("coverage", {}))
-    is_fetched = frame.index.name == ID.name and {"fetch_status", "cost_usd", "is_byok"} <= set(frame.columns)
-    if not covered and is_fetched:
+    if not covered and _is_fetched(frame):
         covered = dict(coverage(frame))
     return {
         **covered,

@@ -134,7 +134,8 @@ class Batch(ABC):
                 self._take(result)
             archived = len(self.ids) - len(self._requested)
             done = len(self.ids) - remaining
-            bar.show(done, ok=self._ok, failed=self._failed, archived=archived, retries=pool.retries)
+            counts = {"ok": self._ok, "failed": self._failed, "archived": archived, "retries": pool.retries}
+            bar.show(done, waiting_for=pool.latest_error, **counts)
             self._save()
             reason = self._stop_reason() if remaining else None
         if reason is not None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from types import TracebackType
 from typing import Any, Final, Self
 
 from orstats.api.clock import SYSTEM_CLOCK, Clock
 
+#: Reports the progress where no bar can be shown, such as in cron jobs, containers and pipes.
+log = logging.getLogger("orstats.progress")
+
 _REFRESH_S: Final = 0.1
+#: Without a bar: the wait for a first result that is reported, and the time between two reports, in seconds.
+_STALLED_S: Final = 1.0
+_REPORT_S: Final = 30.0
 
 
 class Progress:
     """A tqdm bar that is cheap to update. In a notebook it is a widget.
 
-    ``visible`` None shows it when stderr is a terminal or in a notebook; ``options`` are those of tqdm.
+    ``visible`` None shows it when stderr is a terminal or in a notebook; ``options`` are those of tqdm. Where it is not
+    shown, the log ``orstats.progress`` has a line as soon as requests are retried without a result, then every 30 s.
     """
 
     def __init__(self, total: int, visible: bool | None, clock: Clock = SYSTEM_CLOCK, **options: Any) -> None:
@@ -22,6 +30,9 @@ class Progress:
         self._clock = clock
         self._options = options
         self._next = 0.0
+        self._done = -1
+        self._advanced_at = self._reported_at = clock.monotonic()
+        self._has_reported = False
         self._bar: Any = None
 
     def __enter__(self) -> Self:
@@ -36,11 +47,33 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def show(self, done: int, **counts: int | str) -> None:
-        """Update the bar, at most ten times a second, and always at the end; counts of 0 are not shown."""
+    def show(self, done: int, *, waiting_for: object = None, **counts: int | str) -> None:
+        """Update the bar, at most ten times a second, and always at the end; counts of 0 are not shown.
+
+        ``waiting_for`` is the latest error that is retried, for the log.
+        """
         now = self._clock.monotonic()
         if self._bar is None or (now < self._next and done < self._total):
             return
         self._next = now + _REFRESH_S
+        if self._bar.disable:
+            self._report(done, now, waiting_for)
+            return
         self._bar.set_postfix({name: count for name, count in counts.items() if count}, refresh=False)
         self._bar.update(done - self._bar.n)
+
+    def _report(self, done: int, now: float, waiting_for: object) -> None:
+        if done != self._done:
+            self._done, self._advanced_at = done, now
+        is_stalled = waiting_for is not None and now - self._advanced_at >= _STALLED_S
+        is_first = is_stalled and not self._has_reported
+        if done >= self._total or not (is_first or now - self._reported_at >= _REPORT_S):
+            return
+        self._has_reported, self._reported_at = True, now
+        share = (
+            f"{done:,} of {self._total:,} {self._options['unit']}s"
+            if "unit" in self._options
+            else (f"{done / self._total:.0%} of the time range")
+        )
+        waiting = f"; retrying after: {waiting_for}" if is_stalled else ""
+        log.info("%s done%s", share, waiting)

@@ -65,6 +65,7 @@ class WorkerPool:
         self._last_success_at = 0.0
         self._foreign_responses = 0  # consecutive ones
         self.retries = 0
+        self.latest_error: ApiError | None = None  # of a request that is retried
         self.fatal: ApiError | None = None
         self.gave_up = False
 
@@ -208,6 +209,7 @@ class WorkerPool:
                 self._results.append(Result(task, None, wall, verdict, error))
             else:
                 self.retries += 1
+                self.latest_error = error
                 self._schedule.reschedule(task, now + verdict)
                 self._changed.notify()
 

@@ -48,6 +48,15 @@ _SHOWN: Final[Mapping[Unit, str]] = MappingProxyType(
 _SPELLED: Final[Mapping[str, str]] = MappingProxyType(
     {"id": "ID", "http": "HTTP", "byok": "BYOK", "api": "API", "usd": "USD", "mtok": "Mtok"}
 )
+#: Text, flag and time columns of reports. Columns of the user may have such names, too, so only reports spell them.
+_REPORT_COLUMNS: Final = frozenset(
+    {
+        *("figure", "value", "unit", "note", "advice", "agrees", "reason", "source", "presence", "scope", "outlook"),
+        *("first_at", "last_at", "began_at", "runs_out_at", "runs_out_at_30d", "resets_at", "api_key", "user"),
+        *("user_email", "app", "workspace", "requests", "attempt", "status", "model_permaslug", "endpoint_id"),
+        "routed_service_tier",
+    }
+)
 _MEANS: Final = re.compile(r"(mean|p\d+)_.*|usd_per_day.*")
 
 
@@ -72,14 +81,16 @@ def is_additive(name: str) -> bool:
     return name == "share" or (unit(name) in ("USD", "count") and not _MEANS.fullmatch(name))
 
 
-def heading(name: str) -> str:
+def heading(name: str, *, in_report: bool = False) -> str:
     """Return the heading of a column, with its unit; columns of the user keep their names.
 
     >>> heading("cost_usd"), heading("latency"), heading("throughput_tok_s_p50"), heading("app_id"), heading("my_team")
     ('Cost (USD)', 'Latency (ms)', 'Throughput p50 (tokens/s)', 'App ID', 'my_team')
+    >>> heading("first_at", in_report=True), heading("first_at")
+    ('First at', 'first_at')
     """
     measure = unit(name)
-    if not measure and name not in FIELDS and name != "period":
+    if not measure and name not in FIELDS and name != "period" and not (in_report and name in _REPORT_COLUMNS):
         return name
     words = _IN_NAME.sub("", name.replace("usd_per_mtok", "cost_per_mtok")).strip("_").split("_")
     text = " ".join(_SPELLED.get(word, word) for word in words)

@@ -37,6 +37,7 @@ class IdCollector:
         self.ids: dict[str, None] = {}  # in order of first sight
         self.malformed: dict[str, None] = {}  # id-like tokens in a text that are too long or too short
         self.blanks = 0
+        self.sources = self.empty_sources = 0  # files and texts, without archives
         self.notes: list[str] = []  # other warnings, such as which files were skipped
         self._listed: Counter[str] = Counter()
         self._searched: Counter[str] = Counter()
@@ -131,7 +132,8 @@ class IdCollector:
         if self.ids:
             logger.info("%s: %d distinct ids", name, len(self.ids))
         else:
-            _warn(f"{name} contains no id")
+            is_empty = self.sources and self.sources == self.empty_sources
+            _warn(f"{name} is empty" if is_empty else f"{name} contains no id")
         return list(self.ids)
 
 

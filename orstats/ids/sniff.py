@@ -95,6 +95,7 @@ def read_source(source: Source, found: IdCollector, *, column: str | None) -> No
     if members is not None:
         found.read_each(members, lambda member: read_source(member, found, column=column), source.where, source)
         return
+    found.sources += 1
     for magic, reader in _READERS.items():
         if source.head.startswith(magic):
             reader(source, found, column=column)
@@ -113,6 +114,7 @@ def _read_text_file(source: Source, found: IdCollector, column: str | None) -> N
     if _is_binary(head):
         raise IdSourceError(f"{where}: a binary file of unknown format. Supported: {_SUPPORTED}")
     if not head.strip():
+        found.empty_sources += 1
         return
     if suffix in _TABLES:
         read_csv(as_stream(chunks), found, column=column, where=where)

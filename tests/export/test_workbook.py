@@ -337,3 +337,18 @@ def test_csv_saved_from_a_workbook_is_read_without_its_signs(row, delimiter, tmp
     (tmp_path / "x.csv").write_text(f"{delimiter.join(names)}\n{row}\n")
     found = orstats.read(tmp_path / "x.csv").iloc[0]
     assert found[["cost_usd", "cache_hit_rate", "latency", "tokens_total"]].to_list() == [0.00008208, 0.365, 0.5, 1040]
+
+
+def test_columns_of_reports_have_headings_and_those_of_the_user_keep_their_names(tmp_path):
+    with orstats.sim.SimServer(40) as sim:
+        df = orstats.fetch(sim.ids, client=sim.client(), archive=False)
+    half = df["created_at"].median()
+    found = orstats.compare(df[df["created_at"] < half], df[df["created_at"] >= half])
+    for report, name, wanted in (
+        (orstats.sessions(df), "first_at", "First at (UTC)"),
+        (found, "presence", "Presence"),
+        (df.assign(note="mine"), "note", "note"),
+    ):
+        orstats.write_report(report, tmp_path / "x.xlsx")
+        headings = [cell.value for cell in next(openpyxl.load_workbook(tmp_path / "x.xlsx").worksheets[0].iter_rows())]
+        assert wanted in headings, name

@@ -173,7 +173,7 @@ def test_an_empty_file_and_an_empty_directory(here, warned):
     (here / "ids.txt").touch()
     (here / "logs").mkdir()
     assert read_ids("ids.txt") == read_ids("logs") == []
-    assert "ids.txt contains no id" in warned()
+    assert "ids.txt is empty" in warned()
     assert "logs contains no id" in warned()
 
 

@@ -138,7 +138,8 @@ def export(
     epilog=epilog(
         "orstats archive forget --user alice --dry-run",
         "orstats archive forget --before 90d --contents --yes",
-        more="Deletes the generations that match all of the given options.",
+        more="Deletes the generations that match all of the given options. Asks for confirmation in a terminal; "
+        "elsewhere (pipes, cron), it needs --yes.",
     ),
 )
 @handle_errors
@@ -206,7 +207,9 @@ def forget(
         return FAILED if found.unsearched else 0
     if found.records or found.contents:
         if not yes and not sys.stdin.isatty():
-            raise WrongUsage("nothing was deleted: pass --yes to delete without confirmation.")
+            raise WrongUsage(
+                "nothing was deleted: no terminal to ask for confirmation. Pass --yes to delete without it."
+            )
         if not yes and not typer.confirm("Delete them? This cannot be undone.", err=True):
             print_status("Nothing was deleted.")
             return FAILED

@@ -35,6 +35,8 @@ app = typer.Typer(rich_markup_mode="rich")
 _MAX_ROWS: Final = 20
 #: A reason and its explanation in parentheses.
 _EXPLANATION: Final = re.compile(r"([^;()\d,]*[^;()\d, ]) \(([^()]*)\)")
+#: Why ids of a day have no record, which is the same for all models of the day.
+_NOT_FETCHED: Final = re.compile(r"; not fetched on this day: (.*)")
 _LONG_CALL: Final = timedelta(hours=1)
 
 
@@ -120,12 +122,21 @@ def _print_differences(compared: pd.DataFrame) -> None:
             Column("account", usd_amounts(rows["account_usd"])),
             Column("yours", usd_amounts(rows["usd"]), leaves=1),
             Column(
-                "reason", [terminal_line(_EXPLANATION.sub(r"\1", one)) for one in rows["reason"]], "prose", leaves=2
+                "reason",
+                [terminal_line(_EXPLANATION.sub(r"\1", _NOT_FETCHED.sub("", one))) for one in rows["reason"]],
+                "prose",
+                leaves=2,
             ),
         ]
     )
     if len(off) > _MAX_ROWS:
         remarks.append(f"and {len(off) - _MAX_ROWS:,} more; -o writes all of them.")
+    not_fetched = {
+        f"{day:%Y-%m-%d}": found[1]
+        for day, reason in zip(rows["day"], rows["reason"], strict=True)
+        if (found := _NOT_FETCHED.search(reason))
+    }
+    remarks += [f"Not fetched on {day}: {statuses}." for day, statuses in sorted(not_fetched.items())]
     # Written once for all rows, which often have the same reason.
     explained = {one[1].strip(): one[2] for reason in rows["reason"] for one in _EXPLANATION.finditer(reason)}
     for remark in [*remarks, *(f"{reason}: {explanation}" for reason, explanation in explained.items())]:

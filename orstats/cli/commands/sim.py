@@ -64,6 +64,7 @@ def sim(
         bool,
         typer.Option(
             "--awkward",
+            metavar="",
             help="Simulate an account with content in other APIs' formats, calls across midnight and late analytics.",
         ),
     ] = False,

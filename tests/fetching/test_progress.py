@@ -1,0 +1,47 @@
+"""Where no progress bar can be shown, the log says how far a long call is and what it waits for."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from orstats.fetching.progress import Progress
+
+
+class _Clock:
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def _show(bar: Progress, clock: _Clock, seconds: range, done: int, error: str | None) -> None:
+    for second in seconds:
+        clock.now = float(second)
+        bar.show(done, waiting_for=error, retries=3)
+
+
+def test_a_stalled_call_is_reported_at_once_and_then_every_30_seconds(caplog, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    clock = _Clock()
+    with caplog.at_level(logging.INFO, "orstats.progress"), Progress(1500, None, clock, unit="id") as bar:
+        _show(bar, clock, range(1, 65), 1200, "connection refused")
+    assert [record.getMessage() for record in caplog.records] == [
+        "1,200 of 1,500 ids done; retrying after: connection refused"
+    ] * 3
+
+
+def test_a_call_that_advances_is_reported_every_30_seconds_only(caplog, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    clock = _Clock()
+    with caplog.at_level(logging.INFO, "orstats.progress"), Progress(1500, None, clock, unit="id") as bar:
+        for second in range(1, 65):
+            _show(bar, clock, range(second, second + 1), second, "HTTP 429")
+    assert [record.getMessage() for record in caplog.records] == ["30 of 1,500 ids done", "60 of 1,500 ids done"]
+
+
+def test_no_progress_means_no_report(caplog):
+    clock = _Clock()
+    with caplog.at_level(logging.INFO, "orstats.progress"), Progress(1500, False, clock, unit="id") as bar:
+        _show(bar, clock, range(1, 65), 0, "connection refused")
+    assert not caplog.records
