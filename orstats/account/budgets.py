@@ -130,7 +130,7 @@ def outlook_of(key: Mapping[str, Any], credit: Mapping[str, Any] | None, client:
     now = datetime.fromtimestamp(int(client.now()), UTC)
     if credit is None:
         known = outlook_since_reset(key, None, now)
-        hidden = "Only a management key shows the last 7 and 30 days, and the account's credits"
+        hidden = "Only a management key shows spend over the last 7 and 30 days, and the account's credits"
         return replace(known, note=f"{known.note} {hidden}; make one at {MANAGEMENT_KEYS_URL}.")
     spend = _Spend(client, now)
     own = {} if key.get("is_management_key") else _own_filter(key, client)

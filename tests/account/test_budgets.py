@@ -173,7 +173,7 @@ def test_an_ordinary_key_shows_its_spend_since_the_last_reset(account):
     days = (now - now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)) / DAY
     if days > 1:
         assert found.loc["key_limit", "usd_per_day"] == pytest.approx(key["usage_monthly"] / days, rel=1e-3)
-    assert "Only a management key shows the last 7 and 30 days" in found.attrs["note"]
+    assert "Only a management key shows spend over the last 7 and 30 days" in found.attrs["note"]
     assert "make one at https://openrouter.ai/settings/management-keys" in found.attrs["note"]
 
 

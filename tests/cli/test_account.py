@@ -311,7 +311,7 @@ def test_key_forecasts_when_limits_are_used_up(online, orstats, monkeypatch):
     plain = orstats("key")
     text = " ".join(plain.stdout.split())
     assert "before it is used up, at $" in text or "runs out on" in text or "unknown" in text
-    assert "Only a management key shows the last 7 and 30 days, and the account's credits" in plain.stderr
+    assert "Only a management key shows spend over the last 7 and 30 days, and the account's credits" in plain.stderr
     monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", online.management_key)
     managed = orstats("key")
     text = " ".join(managed.stdout.split())
