@@ -12,11 +12,13 @@ and servers that count in windows of time.
 ======== ====================================== =========================== ===========================================
 state    pace                                   an accepted request         refusals
 ======== ====================================== =========================== ===========================================
-free     unlimited                                                          cluster: closed; few, but more: paced
+free     unlimited                                                          cluster, or few, but more: closed
 closed   one probe, at growing intervals        search, or paced if the     the next probe comes later
                                                 rate is known
 search   20/s, doubling; free when very fast    (is counted)                cluster, or more than at first: closed
-paced    98 % of the rate, growing (CUBIC)      (is counted)                cluster: closed; more than random: step back
+paced    98 % of the rate, growing (CUBIC)      (is counted)                cluster: closed, and a rate that no second
+                                                                            estimate confirmed is forgotten; more than
+                                                                            random: step back
 ======== ====================================== =========================== ===========================================
 """
 
@@ -59,6 +61,8 @@ _MAX_WAIT_PER_REQUEST_S: Final = 0.02
 # search
 #: Requests per second at first; seconds for each doubling, if answers are fast; doublings until it counts as unlimited.
 _SEARCH_FROM, _DOUBLING_S, _MAX_DOUBLINGS = 20.0, 0.05, 12.0
+#: Share of the workers' speed to start from instead, if it is more, where that speed was refused only a few times.
+_SEARCH_SHARE: Final = 0.25
 #: Of the time of one answer. Doubling faster than that overshoots by all requests that are on their way.
 _DOUBLING_PER_ANSWER: Final = 2.5
 
@@ -116,6 +120,7 @@ class AdaptiveRateLimiter:
         self._low_answers = self._low_refusals = 0  # of these, while the pace was surely below the limit
         self._probe_gap, self._is_probing = _FIRST_PROBE_S, False
         self._doubling_s = _DOUBLING_S
+        self._search_from = _SEARCH_FROM
         self._rate: float | None = None  # requests per second that the server was seen to accept
         self._is_window_rate = False  # measured over a window
         self._agreeing = 0  # estimates in a row
@@ -210,7 +215,7 @@ class AdaptiveRateLimiter:
             elif self._baseline.is_cluster(self._last(cluster[1]), *cluster):
                 self._close(now, retry_after)
             elif self._state == "free":
-                self._notice_few(now, is_sure=is_sure)
+                self._notice_few(now, retry_after, is_sure=is_sure)
             elif self._state == "search":
                 latest = self._last(_COMPARED)
                 if self._baseline.is_more(sum(latest), len(latest)):
@@ -232,7 +237,7 @@ class AdaptiveRateLimiter:
             return 0.0
         if self._state == "search" or self._rate is None:
             doublings = since / self._doubling_s
-            return None if doublings > _MAX_DOUBLINGS else float(_SEARCH_FROM * 2.0**doublings)
+            return None if doublings > _MAX_DOUBLINGS else float(self._search_from * 2.0**doublings)
         shortest_s = max(_MIN_UNIT_REQUESTS / self._rate, _MIN_UNIT_DOUBLINGS * self._doubling_s)
         units = since / max(shortest_s, min(_UNIT_S, _UNIT_REQUESTS / self._rate))
         if self._agreeing < _ESTIMATES and not self._is_window_rate:
@@ -265,7 +270,7 @@ class AdaptiveRateLimiter:
         self._low_answers = self._low_refusals = 0
         return False
 
-    def _notice_few(self, now: float, *, is_sure: bool) -> None:
+    def _notice_few(self, now: float, retry_after: float | None, *, is_sure: bool) -> None:
         """Look for a limit that refuses only some requests, but more than were refused before."""
         many, of = _FEW if is_sure else _UNSURE_FEW
         latest, before = self._last(of), self._last(_REMEMBERED)[:-of]
@@ -273,15 +278,18 @@ class AdaptiveRateLimiter:
         usual.add(sum(before), len(before))
         if len(latest) < of or (len(before) < of and not is_sure) or not usual.is_cluster(latest, many, of):
             return
-        self._rate = latest.count(False) / max(now - self._latest[-of][0], 1e-3)
-        self._drained_at, self._accepted = now, 0
-        self._change("paced", now)
+        # Not the rate: what the bucket held when it was full is in it.
+        reached = latest.count(False) / max(now - self._latest[-of][0], 1e-3)
+        self._search_from = max(_SEARCH_FROM, _SEARCH_SHARE * reached)
+        self._close(now, retry_after)
 
     def _close(self, now: float, retry_after: float | None) -> None:
         if self._state == "free":
             self._drained_at, self._accepted = now, 0
         else:
             self._estimate(now, is_sure=True)
+            if self._state == "paced" and not (self._agreeing or self._windows.found):
+                self._rate = None  # a rate that nothing confirmed: random refusals lower it, a burst raises it
         self._probe_gap = _FIRST_PROBE_S
         self._change("closed", now)
         self._windows.close(now)

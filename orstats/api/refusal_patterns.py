@@ -71,6 +71,7 @@ class QuotaWindowDetector:
     def __init__(self) -> None:
         self._opened_at = self._closed_at = self._last_refused_at = 0.0
         self._accepted = self._refused_probes = 0
+        self.found = False  # whether any window was recognised
 
     def begin(self, now: float, latest: Sequence[tuple[float, bool]]) -> None:
         """Start with the work that met the limit; ``latest`` are (sent at, refused), oldest first."""
@@ -114,4 +115,5 @@ class QuotaWindowDetector:
             and max(random_share, _MIN_SHARE) ** self._refused_probes < _MAX_PROBABILITY
         )
         self._opened_at, self._accepted = now, 1
+        self.found = self.found or is_window
         return rate if is_window else None

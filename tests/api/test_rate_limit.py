@@ -32,6 +32,13 @@ class Bucket:
         return (number - self.burst) / self.rate
 
 
+class ResettingBucket(Bucket):
+    """A bucket that names the exact moment of the next request, as ``X-RateLimit-Reset`` does."""
+
+    def told(self, _now):
+        return max((1 - self.tokens) / self.rate, 0.001)
+
+
 class Changing:
     """A limit that changes while it is used, as when another program begins or ends using the same account."""
 
@@ -311,3 +318,47 @@ def test_step_back_does_not_send_the_next_request_at_once():
             clock.now += wait
         outcome(clock.now)
     assert adaptive.reserve(clock.now) > 0.0
+
+
+KINDS = {
+    "429 with Retry-After": (Bucket, {}),
+    "429 with reset": (ResettingBucket, {}),
+    "429": (Bucket, {"told": False}),
+    "503": (Bucket, {"told": False, "is_sure": False}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("rate", "burst"), [(50, 50), (200, 40), (200, 200)])
+@pytest.mark.parametrize(("workers", "latency"), [(8, 0.02), (8, 0.1), (32, 0.02), (32, 0.1)])
+def test_refusals_and_time_at_limits_of_all_kinds(kind, rate, burst, workers, latency):
+    server, options = KINDS[kind]
+    shares = []
+    for seed in range(4):
+        limiter = server(rate, burst)
+        seconds, refused, _ = simulate(limiter, 2000, workers=workers, latency=latency, seed=seed, **options)
+        assert seconds < 1.3 * max(limiter.ideal(2000), 2000 * latency / workers)
+        shares.append(refused / 2000)
+    assert max(shares) < 0.08
+    assert statistics.mean(shares) < 0.06
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("burst", [40, 200])
+def test_burst_of_a_full_bucket_is_not_taken_for_the_rate(burst, told):
+    # The 32 requests on their way when the bucket is empty are refused: 1.6 %.
+    for seed in range(16):
+        limiter = Bucket(200, burst)
+        seconds, refused, _ = simulate(limiter, 2000, workers=32, latency=0.02, told=told, seed=seed)
+        assert seconds < 1.08 * limiter.ideal(2000)
+        assert refused < 0.045 * 2000
+
+
+@pytest.mark.parametrize("is_sure", [True, False])
+@pytest.mark.parametrize("limiter", [lambda: Bucket(1e9, 1e9), lambda: Bucket(200, 40)], ids=["unlimited", "limited"])
+def test_many_random_refusals_do_not_collapse_the_rate(limiter, is_sure):
+    for seed in range(16):
+        seconds, _, _ = simulate(
+            limiter(), 2000, workers=16, latency=0.02, chance=0.3, told=False, is_sure=is_sure, seed=seed
+        )
+        assert seconds < 80
