@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench fuzz compat clean
+.PHONY: demo test check docs bench fuzz compat clean
 
 demo: $(VENV)/.demo
 	$(BIN)/orstats demo
@@ -16,6 +16,10 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev
+	$(BIN)/mkdocs build --strict --config-file docs/site/mkdocs.yml
+	@echo "Open build/site/index.html, or, for its search: $(BIN)/python -m http.server -b 127.0.0.1 -d build/site"
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks

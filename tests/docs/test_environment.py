@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 #: Where conda-forge's name differs from the one in pyproject.toml.
 CONDA_NAME = {"matplotlib": "matplotlib-base", "duckdb": "python-duckdb", "tzdata": "python-tzdata"}
 #: Extras that environment.yml leaves to those who need them.
-LEFT_OUT = {"spark", "dev"}
+LEFT_OUT = {"spark", "docs", "dev"}
 
 
 def name_and_bound(requirement):

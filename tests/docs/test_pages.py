@@ -160,13 +160,14 @@ def test_links_point_to_existing_targets(page):
         assert not place or place in headings(file), place
 
 
-def test_every_notebook_and_picture_is_shown():
+def test_every_page_notebook_and_picture_is_linked():
     named = {
         (page.parent / target).resolve()
         for page in PAGES
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
     }
-    assert {*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "docs").rglob("*.*")} - {README} <= named
+    pictures = (ROOT / "docs" / "images").glob("*")
+    assert {*(ROOT / "notebooks").glob("*.ipynb"), *pictures, *PAGES} - {README, ROOT / "docs" / "index.md"} <= named
 
 
 def headings(page):
