@@ -28,12 +28,22 @@ LINE: Final = 120
 CONTROLS: Final = "\x00-\x08\x0b-\x1f\x7f-\x9f"
 # Break lines or reorder the text around them (bidirectional embeddings, overrides and isolates).
 _REORDERING: Final = "\u2028-\u202e\u2066-\u2069"
-# Show as nothing, so that two names look the same. Direction marks are among them, which longer Persian or Hebrew
-# texts need; joiners are not, because emoji need them.
-_INVISIBLE: Final = "\xad\u061c\u180e\u200b\u200e\u200f\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"
+# Show as nothing, and can therefore hide text: format characters (category Cf) and fillers. Joiners are omitted,
+# because words and emoji need them, and so are the Arabic, Syriac and Kaithi signs of this category, which are visible.
+_INVISIBLE: Final = (
+    "\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+)
+# Direction marks and soft hyphens show as nothing, too, but longer texts need them.
+_MARKS: Final = "\xad\u061c\u200e\u200f"
+# One selector chooses the variant of a character; further ones have no effect and can hide text.
+_SELECTORS: Final = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
+# The flags of England, Scotland and Wales and their like: a black flag followed by tags.
+_FLAG: Final = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f"
+_EXTRA_SELECTOR: Final = f"(?<=[{_SELECTORS}])[{_SELECTORS}]"
 
-_IN_TEXT: Final = re.compile(f"[{CONTROLS}{_REORDERING}]")
-_IN_LINE: Final = re.compile(f"[{CONTROLS}{_REORDERING}{_INVISIBLE}]")
+_IN_TEXT: Final = re.compile(f"{_FLAG}|{_EXTRA_SELECTOR}|[{CONTROLS}{_REORDERING}{_INVISIBLE}]")
+_IN_LINE: Final = re.compile(f"{_FLAG}|{_EXTRA_SELECTOR}|[{CONTROLS}{_REORDERING}{_INVISIBLE}{_MARKS}]")
 _LINE_BREAK: Final = re.compile("[\n\u2028\u2029]")
 # Complete sequences that a terminal obeys (CSI, OSC and its kin, two-character ones), so that no "[31m" is left.
 _TERMINAL_SEQUENCE: Final = re.compile(
@@ -57,7 +67,7 @@ def valid_text(text: str) -> str:
 
 
 def visible_text(value: object) -> str:
-    r"""Return plain text with control characters and direction overrides written as code points. Not escaped.
+    r"""Return plain text with control, invisible and reordering characters written as code points. Not escaped.
 
     >>> visible_text("a\x00b\r\n\u202ec")
     'a[U+0000]b\n[U+202E]c'
@@ -110,7 +120,7 @@ def terminal_text(value: object) -> str:
     >>> terminal_text("\x1b[31mred\x1b[0m\tand\rblue\x07")
     'red and\nblue'
     """
-    return _IN_LINE.sub("", _TERMINAL_SEQUENCE.sub("", _unix_lines(value).replace("\t", " ")))
+    return _IN_LINE.sub(_flag_only, _TERMINAL_SEQUENCE.sub("", _unix_lines(value).replace("\t", " ")))
 
 
 def terminal_line(value: object, width: int | None = None) -> str:
@@ -128,4 +138,8 @@ def _unix_lines(value: object) -> str:
 
 
 def _code_point(match: re.Match[str]) -> str:
-    return f"[U+{ord(match[0]):04X}]"
+    return _flag_only(match) or f"[U+{ord(match[0]):04X}]"
+
+
+def _flag_only(match: re.Match[str]) -> str:
+    return match[0] if len(match[0]) > 1 else ""

@@ -81,6 +81,7 @@ def harmless(html):
                 "alt",
                 "type",
                 "hidden",
+                "value",
             }
             assert name in allowed or (tag == "button" and name == "onclick"), (tag, name)
             if name == "onclick":
@@ -148,7 +149,7 @@ def test_hostile_records_are_harmless(text):
 def test_markdown_is_formatted_and_images_are_links():
     html = markdown("**b** `c`\n\n| a |\n|---|\n| 1 |\n\n![pic](https://e.example/p.png)")
     assert "<strong>b</strong>" in html
-    assert "<td>1</td>" in html
+    assert '<td dir="auto">1</td>' in html
     assert '<a href="https://e.example/p.png"' in html
     assert "image: pic" in html
     assert "<img" not in html
@@ -157,7 +158,24 @@ def test_markdown_is_formatted_and_images_are_links():
 def test_line_breaks_in_markdown_are_kept():
     html = markdown("Name: Ann\nAge: 3\n\n- one\n- two")
     assert re.search(r"Name: Ann<br>\s*Age: 3", html)
-    assert html.count("<li>") == 2
+    assert html.count("<li ") == 2
+
+
+def test_each_block_of_markdown_has_its_own_direction():
+    html = markdown("# Heading\n\n\u05e9\u05dc\u05d5\u05dd\n\n- one\n\n> two")
+    assert set(re.findall(r"<(h1|p|ul|li|blockquote)(?: dir=\"(\w+)\")", html)) >= {("h1", "auto"), ("p", "auto")}
+    assert '<div class="orstats-markdown">' in html
+    assert not re.search(r"<(h1|p|ul|li|blockquote)>", html)
+
+
+def test_markdown_keeps_what_formatting_would_lose():
+    shown = markdown(r"so \(a_1*b*c\) and \[x\], $$p \\ q$$, \[left and \*star\*").split("<pre")[0]
+    assert r"so \(a_1*b*c\) and \[x\], $$p \\ q$$, \[left and *star*" in shown
+    assert "[^1]: the footnote" in markdown("text[^1]\n\n[^1]: the footnote")
+    assert "[r]: http" in markdown("[r]: http://ok.example/").replace('<a href="', "")
+    assert 'value="1986"' in markdown("10. ten\n1986. a year").replace(' dir="auto"', "")
+    assert "<small>python</small>" in markdown("```python\nx = 1\n```")
+    harmless(markdown("7) a\n\n```<script>\nx\n```"))
 
 
 def test_without_the_extra_markdown_is_preformatted(monkeypatch):
@@ -191,6 +209,7 @@ def url(body, kind="image/png"):
     return f"data:{kind};base64,{base64.b64encode(body).decode()}"
 
 
+AVIF = b"\0\0\0\x18ftypavif" + b"\0" * 30 + b"\0\0\0\x14ispe\0\0\0\0\0\0\0\x02\0\0\0\x03"
 JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08\x00\x02\x00\x03" + b"\0" * 20
 
 
@@ -203,11 +222,21 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08\x00\x02\x00\x03" + b"\0"
         (b"RIFF\0\0\0\0WEBPVP8X" + b"\0" * 20, "webp"),
         (b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0/" + b"\0" * 8, "webp"),
         (b"RIFF\0\0\0\0WEBPVP8 " + b"\0" * 20, "webp"),
+        (AVIF, "avif"),
     ],
 )
 def test_valid_images_are_shown_with_their_real_type(body, kind):
     assert checked_image(url(body, "image/whatever")) == url(body, f"image/{kind}")
     assert f'src="data:image/{kind};base64,' in image(url(body, "text/html"))
+
+
+def test_base64_without_padding_or_of_the_url_alphabet_is_read():
+    body = png() + b"\xfb\xff"
+    given = url(body).rstrip("=")
+    assert len(given) < len(url(body))
+    assert checked_image(given) == url(body)
+    head, _, text = given.partition(",")
+    assert checked_image(f"{head},{text.translate(str.maketrans('+/', '-_'))}") == url(body)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +249,8 @@ def test_valid_images_are_shown_with_their_real_type(body, kind):
         ("data:", "not a base64"),
         (url(png()[:18]), "damaged"),
         (url(JPEG[:6]), "damaged"),
+        (url(AVIF[:20]), "damaged"),
+        (url(AVIF[:-2]), "damaged"),
         (url(png(50_000, 50_000)), "too large to draw"),
         ("data:image/png;base64," + "A" * (MAX_BYTES * 2), "too large to show"),
         ("data:image/png;base64," + "A" * 27_000_000, "20.2 MB, too large"),

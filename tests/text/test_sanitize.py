@@ -1,6 +1,7 @@
 """Untrusted text: what each function makes of each kind of dangerous character."""
 
 import re
+import unicodedata
 
 import pyarrow as pa
 import pytest
@@ -37,10 +38,10 @@ CHARACTERS = [
     ("\u202e", "[U+202E]", "[U+202E]", "", "\u202e"),
     ("\u2066", "[U+2066]", "[U+2066]", "", "\u2066"),
     ("\xad", "\xad", "[U+00AD]", "", "\xad"),
-    ("\u200b", "\u200b", "[U+200B]", "", "\u200b"),
+    ("\u200b", "[U+200B]", "[U+200B]", "", "\u200b"),
     ("\u200f", "\u200f", "[U+200F]", "", "\u200f"),
-    ("\u2060", "\u2060", "[U+2060]", "", "\u2060"),
-    ("\ufeff", "\ufeff", "[U+FEFF]", "", "\ufeff"),
+    ("\u2060", "[U+2060]", "[U+2060]", "", "\u2060"),
+    ("\ufeff", "[U+FEFF]", "[U+FEFF]", "", "\ufeff"),
     ("\u200d", "\u200d", "\u200d", "\u200d", "\u200d"),
     ("\u200c", "\u200c", "\u200c", "\u200c", "\u200c"),
     ("é", "é", "é", "é", "é"),
@@ -106,3 +107,28 @@ def test_display_text_names_missing_and_empty_values(value, shown):
 
 def test_the_end_of_a_long_name_stays_visible():
     assert re.fullmatch("vendor/x+…x+-preview", display_text(f"vendor/{'x' * 500}-preview", 40))
+
+
+def test_invisible_characters_are_all_format_characters_that_show_as_nothing():
+    visible = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x13430, 0x13440)}
+    needed = {0xAD, 0x200C, 0x200D, 0x200E, 0x200F, 0x61C}
+    formats = {n for n in range(0x110000) if unicodedata.category(chr(n)) == "Cf"} - visible - needed
+    assert formats
+    assert {n for n in formats if visible_text(f"a{chr(n)}b") != f"a[U+{n:04X}]b"} == set()
+    assert {n for n in formats if visible_line(f"a{chr(n)}b") != f"a[U+{n:04X}]b"} == set()
+    assert {n for n in visible | needed if visible_text(f"a{chr(n)}b") != f"a{chr(n)}b"} == set()
+
+
+def test_joiners_variation_selectors_and_flags_keep_working():
+    scotland = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
+    for text in (scotland, "👩‍👧", "❤️", "می‌خواهم", "🇩🇪", "葛\U000e0100"):
+        assert visible_text(text) == visible_line(text) == text
+        assert terminal_line(text) == text
+
+
+def test_text_hidden_in_tags_and_selectors_is_shown():
+    hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "rm -rf")
+    assert visible_text(f"hi{hidden}") == "hi" + "".join(f"[U+E00{ord(letter):02X}]" for letter in "rm -rf")
+    assert visible_text("a\ufe0f\ufe01\ufe02") == "a\ufe0f[U+FE01][U+FE02]"
+    assert "\U000e0072" not in visible_text(f"\U0001f3f4{hidden}")
+    assert terminal_line(f"hi{hidden}") == "hi"

@@ -1,8 +1,8 @@
 """Whether a data URL is a small raster image: bytes in, a verdict out.
 
-An image is shown only if it is base64 of PNG, JPEG, GIF or WebP by its first bytes, whatever its declared type, and
-small enough to send and to draw: an image of 50,000 x 50,000 pixels fits in a few kilobytes and takes ten gigabytes to
-draw.
+An image is shown only if it is base64 of PNG, JPEG, GIF, WebP or AVIF by its first bytes, whatever its declared type,
+and small enough to send and to draw: an image of 50,000 x 50,000 pixels fits in a few kilobytes and takes ten gigabytes
+to draw.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ MAX_PIXELS: Final = 50_000_000
 
 _DATA_URL: Final = re.compile(r"data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w=-]+)*?;base64,", re.ASCII | re.IGNORECASE)
 _HEADER_LENGTH: Final = 200
+#: Where an AVIF file has its properties.
+_AVIF_HEAD: Final = 1 << 16
+_STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
 # Start-of-frame markers (ISO/IEC 10918-1), which are followed by height and width.
 _JPEG_FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
@@ -31,7 +34,7 @@ def checked_image(url: str) -> str:
     --------
     >>> checked_image("data:image/png;base64,AAAA")
     Traceback (most recent call last):
-    ValueError: not a PNG, JPEG, GIF or WebP
+    ValueError: not a PNG, JPEG, GIF, WebP or AVIF
     """
     head = _DATA_URL.match(url[:_HEADER_LENGTH])
     if head is None:
@@ -40,7 +43,7 @@ def checked_image(url: str) -> str:
     if size > MAX_BYTES:
         raise ValueError(f"{byte_size(size)}, too large to show here")
     try:
-        body = base64.b64decode("".join(url[head.end() :].split()), validate=True)
+        body = _decoded("".join(url[head.end() :].split()))
     except ValueError:
         raise ValueError("invalid base64") from None
     kind = _kind(body)
@@ -55,6 +58,12 @@ def checked_image(url: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(body).decode('ascii')}"
 
 
+def _decoded(text: str) -> bytes:
+    """Decode base64 of either alphabet, with or without padding."""
+    text = text.rstrip("=").translate(_STANDARD_ALPHABET)
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+
+
 def _kind(body: bytes) -> str:
     if body.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
@@ -64,13 +73,17 @@ def _kind(body: bytes) -> str:
         return "jpeg"
     if body.startswith(b"RIFF") and body[8:12] == b"WEBP":
         return "webp"
-    raise ValueError("not a PNG, JPEG, GIF or WebP")
+    if body[4:12] in (b"ftypavif", b"ftypavis"):
+        return "avif"
+    raise ValueError("not a PNG, JPEG, GIF, WebP or AVIF")
 
 
 def _pixels(kind: str, body: bytes) -> int | None:
     """Return width times height, or None where the image does not say."""
     if kind == "jpeg":
         return _jpeg_pixels(body)
+    if kind == "avif":
+        return _avif_pixels(body)
     chunk = body[12:16]
     if kind == "png":
         width, height = struct.unpack_from(">II", body, 16)
@@ -101,3 +114,10 @@ def _jpeg_pixels(body: bytes) -> int | None:
             return int(height * width)
         place += 2 + int(struct.unpack_from(">H", body, place + 2)[0])
     return None
+
+
+def _avif_pixels(body: bytes) -> int | None:
+    """Return the pixels of the largest image in the file: each has an ``ispe`` box (ISO/IEC 23008-12)."""
+    places = [match.end() for match in re.finditer(b"ispe", body[:_AVIF_HEAD])]
+    sizes = [struct.unpack_from(">II", body, place + 4) for place in places]  # after version and flags
+    return max((int(width * height) for width, height in sizes), default=None)
