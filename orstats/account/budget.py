@@ -29,6 +29,8 @@ class Rate:
 
     usd_per_day: float
     over: str
+    days: int | None = None
+    """The length of time in days, where it was requested."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,14 @@ from orstats.account.time_windows import Window
 from orstats.api.client import MANAGEMENT_KEYS_URL, Client
 from orstats.errors import ForbiddenError
 from orstats.frame.display import ReportFrame
-from orstats.frame.json_values import number
+from orstats.frame.json_values import moment, number, time
 from orstats.text.format import usd
 
 #: The lengths of time over which spend per day is measured.
 DAYS: Final = (7, 30)
 _DAY: Final = timedelta(days=1)
+#: Budgets that only the key itself spends.
+_OF_THE_KEY: Final = frozenset({"key_limit", "api_key", "workspace_default_key"})
 _METRICS: Final = ("credits_usage", "byok_usage")
 _SCHEMA: Final = {
     "left_usd": "float64",
@@ -91,7 +93,8 @@ def budgets(*, client: Client | None = None) -> pd.DataFrame:
         - ``spent_usd`` since the last reset;
         - ``usd_per_day_7d`` and ``usd_per_day_30d``, over the last 7 and 30 days, missing without a management key: of
           the key, member, workspace or account whose spend counts towards the limit, with BYOK where the limit
-          includes it. ``runs_out_at_30d`` is the forecast at the latter.
+          includes it. For a key that is newer, over the time since its creation, a day at least.
+          ``runs_out_at_30d`` is the forecast at the latter.
 
         ``.attrs["note"]``, which is also shown, says which limit is used up first, or what only a management key shows.
 
@@ -132,8 +135,10 @@ def outlook_of(key: Mapping[str, Any], credit: Mapping[str, Any] | None, client:
         known = outlook_since_reset(key, None, now)
         hidden = "Only a management key shows spend over the last 7 and 30 days, and the account's credits"
         return replace(known, note=f"{known.note} {hidden}; make one at {MANAGEMENT_KEYS_URL}.")
-    spend = _Spend(client, now)
-    own = {} if key.get("is_management_key") else _own_filter(key, client)
+    is_management = bool(key.get("is_management_key"))
+    listed = None if is_management else _listed(key, client)
+    own = {} if is_management else None if listed is None else {"api_key_id": str(listed["hash"])}
+    spend = _Spend(client, now, own, None if listed is None else time(listed.get("created_at")))
     limits = []
     for budget in _budgets(key, credit, now):
         which = _filter(budget, key, own)
@@ -161,23 +166,31 @@ def _budgets(key: Mapping[str, Any], credit: Mapping[str, Any] | None, now: date
 class _Spend:
     """Spend per day of parts of the account, each requested once."""
 
-    def __init__(self, client: Client, now: datetime) -> None:
+    def __init__(self, client: Client, now: datetime, own: Mapping[str, str] | None, created_us: int | None) -> None:
         self._client = client
         self._now = now
+        self._own = own
+        self._created = None if created_us is None else moment(created_us)
         self._found: dict[tuple[tuple[str, str], ...], list[tuple[float, float] | None]] = {}
 
     def rates(self, which: Mapping[str, str], *, byok: bool) -> tuple[Rate, ...]:
-        """Return the rates of the last 7 and 30 days; none where the API takes too long."""
+        """Return the rates of the last 7 and 30 days, for a newer key since its creation; none that takes too long."""
         place = tuple(sorted(which.items()))
         if place not in self._found:
             filters = [{"field": field, "operator": "eq", "value": value} for field, value in which.items()]
             query = AnalyticsQuery(self._client, filters)
             self._found[place] = [self._sums(query, days) for days in DAYS]
-        return tuple(
-            Rate((sums[0] + (sums[1] if byok else 0.0)) / days, f"over the last {days} days")
-            for days, sums in zip(DAYS, self._found[place], strict=True)
-            if sums is not None
-        )
+        created = self._created if which == self._own else None
+        found = []
+        for days, sums in zip(DAYS, self._found[place], strict=True):
+            if sums is not None:
+                usd_spent = sums[0] + (sums[1] if byok else 0.0)
+                if created is not None and self._now - created < days * _DAY:
+                    elapsed = max((self._now - created) / _DAY, 1.0)
+                    found.append(Rate(usd_spent / elapsed, f"since the key was created on {created:%Y-%m-%d}", days))
+                else:
+                    found.append(Rate(usd_spent / days, f"over the last {days} days", days))
+        return tuple(found)
 
     def _sums(self, query: AnalyticsQuery, days: int) -> tuple[float, float] | None:
         response = query.run(Window(self._now - days * _DAY, self._now), _METRICS)
@@ -187,24 +200,25 @@ class _Spend:
         return credits_usd, byok_usd
 
 
-def _own_filter(key: Mapping[str, Any], client: Client) -> dict[str, str] | None:
-    """Return the filter for a key's own generations; None when it is not, or not alone, among the account's keys."""
+def _listed(key: Mapping[str, Any], client: Client) -> Mapping[str, Any] | None:
+    """Return the key as the account lists it; None when it does not, or lists several with that label."""
     same = [one for one in client.keys(include_disabled=True) if one.get("label") == key.get("label")]
-    return {"api_key_id": str(same[0]["hash"])} if len(same) == 1 and same[0].get("hash") else None
+    return same[0] if len(same) == 1 and same[0].get("hash") else None
 
 
 def _filter(budget: Budget, key: Mapping[str, Any], own: dict[str, str] | None) -> dict[str, str] | None:
     """Return the filter for the generations that count towards a budget; None where it is unknown."""
     if budget.scope == CREDITS:
         return {}
+    if budget.scope in _OF_THE_KEY:
+        return own
     fields: dict[str, str | None] = {}
     if budget.scope in {"workspace", "workspace_default_member"}:
         fields["workspace"] = key.get("workspace_id")
     if budget.scope in {"member", "workspace_default_member"}:
         fields["user"] = key.get("creator_user_id")
-    if not fields:
-        return own
-    return {name: value for name, value in fields.items() if value} if all(fields.values()) else None
+    is_known = bool(fields) and all(fields.values())
+    return {name: value for name, value in fields.items() if value} if is_known else None
 
 
 def _since_reset(key: Mapping[str, Any], budget: Budget, now: datetime) -> tuple[Rate, ...]:
@@ -212,8 +226,7 @@ def _since_reset(key: Mapping[str, Any], budget: Budget, now: datetime) -> tuple
     rate = budget.own_rate(now)
     if rate is not None:
         return (rate,)
-    is_own = budget.scope in {"key_limit", "api_key", "workspace_default_key"}
-    return _own_rate(key, now, byok=budget.counts_byok) if is_own else ()
+    return _own_rate(key, now, byok=budget.counts_byok) if budget.scope in _OF_THE_KEY else ()
 
 
 def _own_rate(key: Mapping[str, Any], now: datetime, *, byok: bool) -> tuple[Rate, ...]:
@@ -259,7 +272,7 @@ def outlook_frame(outlook: KeyOutlook) -> pd.DataFrame:
     rows = []
     for limit in outlook.limits:
         budget, forecasts = limit.budget, limit.forecasts
-        measured = {rate.over: rate.usd_per_day for rate in limit.rates}
+        measured = {rate.days: rate.usd_per_day for rate in limit.rates}
         rows.append(
             {
                 "limit_usd": budget.limit,
@@ -270,7 +283,7 @@ def outlook_frame(outlook: KeyOutlook) -> pd.DataFrame:
                 "usd_per_day": limit.rates[0].usd_per_day if limit.rates else None,
                 "outlook": forecasts[0].outlook,
                 "runs_out_at": forecasts[0].at,
-                **{f"usd_per_day_{days}d": measured.get(f"over the last {days} days") for days in DAYS},
+                **{f"usd_per_day_{days}d": measured.get(days) for days in DAYS},
                 "runs_out_at_30d": forecasts[1].at if len(forecasts) > 1 else None,
             }
         )

@@ -98,10 +98,11 @@ def describe_outlook(limit: Limit) -> str:
         return "unknown: the API does not say what is left"
     if not limit.rates:
         return "unknown: its spend per day is unknown"
-    clauses: dict[str, list[str]] = {}
+    clauses: dict[str, dict[str, None]] = {}  # without repetitions
     for rate, forecast in zip(limit.rates, limit.forecasts, strict=True):
         on = "" if forecast.at is None else f"on {_date(forecast.at, limit.now)} "
-        clauses.setdefault(_opening(limit, forecast), []).append(f"{on}at {_short(rate.usd_per_day)} a day {rate.over}")
+        clause = f"{on}at {_short(rate.usd_per_day)} a day {rate.over}"
+        clauses.setdefault(_opening(limit, forecast), {})[clause] = None
     return "; ".join(f"{opening} {' or '.join(ends)}" for opening, ends in clauses.items()) + _overspent(limit)
 
 
@@ -137,7 +138,8 @@ def _describe_spend(key: Mapping[str, Any], rates: Sequence[Rate]) -> str:
     if not rates:
         return "unknown"
     of = " by the account" if key.get("is_management_key") else ""
-    return ", ".join(f"{_short(rate.usd_per_day)} {rate.over}" for rate in rates) + f"{of}, BYOK included"
+    found = dict.fromkeys(f"{_short(rate.usd_per_day)} {rate.over}" for rate in rates)
+    return f"{', '.join(found)}{of}, BYOK included"
 
 
 def _short(amount: float) -> str:

@@ -48,6 +48,16 @@ class Periods:
         ends = {"before_start": start, "before_end": middle, "after_start": middle, "after_end": end}
         return ends | {"tz": self.zone}
 
+    def is_before(self, frame: pd.DataFrame) -> pd.Series[bool]:
+        """Whether each row is in the first period; rows without a record are placed by the time in their id."""
+        from orstats.ids.id_shapes import id_created_at
+
+        is_before = frame["created_at"] < self.middle
+        for one in frame.index[frame["created_at"].isna()]:
+            second = id_created_at(str(one))
+            is_before[one] = second is not None and second < self.middle.timestamp()
+        return is_before
+
     def describe_gaps(self, frame: pd.DataFrame) -> list[str]:
         """Say where the records at hand do not reach to the ends of both periods."""
         created = frame["created_at"].dropna()

@@ -197,6 +197,30 @@ def test_a_key_that_the_account_does_not_list_is_not_mistaken_for_another(accoun
     assert [rate.over[:6] for rate in outlook.spend] in (["since "], [])
 
 
+def test_a_new_key_is_measured_since_its_creation(account, monkeypatch):
+    client = orstats.Client(account.plain_key, management_key=account.management_key, base_url=account.base_url)
+    usual = orstats.budgets(client=client).loc["key_limit"]
+    listed, now = client.keys(), datetime.fromtimestamp(int(client.now()), UTC)
+    for days, elapsed in ((10, (7, 10)), (2, (2, 2)), (0.1, (1, 1))):
+        made = (now - days * DAY).isoformat()
+        dated = [one | {"created_at": made} for one in listed]
+        monkeypatch.setattr(orstats.Client, "keys", lambda *_, dated=dated, **__: dated)
+        found = orstats.budgets(client=client)
+        for window, real in zip((7, 30), elapsed, strict=True):
+            expected = usual[f"usd_per_day_{window}d"] * window / real
+            assert found.loc["key_limit", f"usd_per_day_{window}d"] == pytest.approx(expected, rel=1e-3)
+        assert found.loc["credits", "usd_per_day_7d"] > 0, "the account is older"
+
+
+def test_a_budget_of_an_unknown_scope_is_not_blamed_on_the_key(account):
+    client = account.client()
+    team = {"scope": "team", "limit_usd": 10, "spend_usd": 1, "remaining_usd": 9}
+    outlook = outlook_of(client.key() | {"budgets": [team]}, client.credits(), client)
+    (limit,) = (one for one in outlook.limits if one.budget.scope == "team")
+    assert limit.rates == ()
+    assert limit.forecasts[0].outlook == "unknown"
+
+
 def test_times_and_amounts_have_types(account):
     found = orstats.budgets(client=account.client())
     assert found["resets_at"].dtype == found["runs_out_at"].dtype == "datetime64[us, UTC]"

@@ -139,6 +139,21 @@ def test_records_at_hand_that_do_not_cover_both_periods_are_mentioned(managed, o
     assert "The newest record is from" in archived.stderr
 
 
+def test_ids_that_failed_count_in_the_period_of_their_time(managed, orstats, monkeypatch):
+    monkeypatch.delenv("OPENROUTER_MANAGEMENT_KEY")
+    monkeypatch.setenv("OPENROUTER_API_KEY", managed.key)
+    recent = [one for one in managed.ids if managed.record(one)["created_at"] >= midnight(13).isoformat()]
+    lost = [f"gen-{int(midnight(days).timestamp())}-AbCdEfGhIjKlMnOpQrS{days}" for days in (9, 9, 8, 2)]
+    lost += ["gen-3bhGkxlo4XFrqiabUM7NDtwDzWwG"]
+    result = orstats("report", *recent, *lost, "--since", "7d", "--compare", "previous", "--no-archive", "-o", "x.html")
+    assert result.exit_code == 3
+    assert "not_found 4:" in result.stderr
+    rows = [
+        re.sub("<[^>]+>", " ", row).split() for row in re.findall("<tr>.*?</tr>", Path("x.html").read_text("utf-8"))
+    ]
+    assert ["not", "found", "2"] in [row[:3] for row in rows]  # the one of this week, and the one without a time
+
+
 @pytest.mark.parametrize(
     ("options", "word"),
     [

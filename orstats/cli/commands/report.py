@@ -290,7 +290,7 @@ def _report_change(frame: pd.DataFrame, keys: list[str], periods: Periods, form:
     from orstats.reports.compare import compare, fold_changes
     from orstats.reports.coverage import PROVENANCE, coverage, provenance
 
-    is_before = frame["created_at"] < periods.middle
+    is_before = periods.is_before(frame)
     after = frame[~is_before]
     compared = compare(frame[is_before], after, keys)
     compared.attrs |= {"coverage": coverage(frame) | periods.coverage(), PROVENANCE: provenance(frame)}
