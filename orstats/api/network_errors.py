@@ -60,7 +60,7 @@ def wrong_scheme(host: str, proxy: str | None = None, *, is_tls: bool) -> str:
     """Return the words for a server, or a proxy, that speaks http where the URL says https, or the reverse."""
     if proxy:
         speaks, use = ("does not speak https", "http") if is_tls else ("speaks https", "https")
-        return f"the proxy {_host(proxy)} {speaks}. Use {use}:// in HTTPS_PROXY"
+        return f"the proxy {proxy_host(proxy)} {speaks}. Use {use}:// in HTTPS_PROXY"
     if is_tls:
         return f"{host} does not speak https at this port. Check the scheme (http or https) and port of the base URL"
     return f"{host} speaks https at this port. Use https:// in the base URL"
@@ -68,7 +68,8 @@ def wrong_scheme(host: str, proxy: str | None = None, *, is_tls: bool) -> str:
 
 def _not_http(sent: str, host: str, proxy: str | None) -> str:
     if proxy:
-        return f"the proxy {_host(proxy)} does not speak HTTP (it sent {sent!r}). Check scheme and port in HTTPS_PROXY"
+        name = proxy_host(proxy)
+        return f"the proxy {name} does not speak HTTP (it sent {sent!r}). Check scheme and port in HTTPS_PROXY"
     return f"{host} does not speak HTTP at this port (it sent {sent!r}). Check the port of the base URL"
 
 
@@ -89,7 +90,7 @@ def _tls_problem(error: Exception, host: str, proxy: str | None) -> str | None:
     via_proxy = _find(error, urllib3.exceptions.ProxyError) is not None
     certificate = _find(error, ssl.SSLCertVerificationError)
     if certificate is not None:
-        whose = f"the proxy {_host(proxy)}" if via_proxy else host
+        whose = f"the proxy {proxy_host(proxy)}" if via_proxy else host
         return f"the TLS certificate of {whose} {certificate_problem(certificate)}"
     if _NOT_TLS.search(text):
         return wrong_scheme(host, proxy if via_proxy else None, is_tls=True)
@@ -97,7 +98,7 @@ def _tls_problem(error: Exception, host: str, proxy: str | None) -> str | None:
         return wrong_scheme(host, proxy, is_tls=False)
     refused = _find(error, ssl.SSLError)
     if refused is not None and refused.reason and _TLS_REFUSED.search(refused.reason):
-        whose = f"The proxy {_host(proxy)}" if via_proxy else host
+        whose = f"The proxy {proxy_host(proxy)}" if via_proxy else host
         return f"{whose} refused the TLS connection ({refused.reason.lower().replace('_', ' ')})"
     return None
 
@@ -106,12 +107,12 @@ def _proxy_refusal(status: int, host: str, proxy: str | None) -> str | None:
     """Return why a proxy will not connect, or None if a retry may succeed."""
     if status == 407:  # noqa: PLR2004 - Proxy Authentication Required
         if "@" in (proxy or ""):
-            return f"the proxy {_host(proxy)} rejects the user and password in HTTPS_PROXY (407)"
-        return f"the proxy {_host(proxy)} asks for a user and password (407). {_LOGIN}"
+            return f"the proxy {proxy_host(proxy)} rejects the user and password in HTTPS_PROXY (407)"
+        return f"the proxy {proxy_host(proxy)} asks for a user and password (407). {_LOGIN}"
     if status == 403:  # noqa: PLR2004 - Forbidden
         return f"the proxy forbids the host {host} (403). Ask its administrator, or set NO_PROXY to connect directly"
     if status == 501 or (300 <= status < 500 and status not in _PROXY_TRANSIENT):  # noqa: PLR2004 - CONNECT is unknown or refused
-        return f"the proxy {_host(proxy)} refused to connect to {host} ({status}). Check HTTPS_PROXY"
+        return f"the proxy {proxy_host(proxy)} refused to connect to {host} ({status}). Check HTTPS_PROXY"
     return None
 
 
@@ -122,7 +123,7 @@ def _connection_problem(error: Exception, host: str, proxy: str | None) -> tuple
     if status is not None:
         return NoConnectionError, f"the proxy could not connect to {host} ({status[1]})"
     if _find(error, urllib3.exceptions.ProxyError) or ("[Errno" in text and (proxy or "").startswith("socks")):
-        return NoConnectionError, f"the proxy {_host(proxy)} could not be reached ({_cause(text)})"
+        return NoConnectionError, f"the proxy {proxy_host(proxy)} could not be reached ({_cause(text)})"
     if _find(error, urllib3.exceptions.NewConnectionError):  # NameResolutionError is one
         return NoConnectionError, f"no connection to {host} ({_cause(text)})"
     if _find(error, urllib3.exceptions.ConnectTimeoutError):
@@ -169,13 +170,13 @@ def _causes(error: Any, seen: set[int]) -> Iterator[BaseException]:
             yield from _causes(inner, seen)
 
 
-def _host(proxy: str | None) -> str:
-    """Return host and port of a proxy."""
+def proxy_host(proxy: str | None) -> str:
+    """Return host and port of a proxy, without its user and password."""
     return quote((proxy or "").rpartition("@")[2].rpartition("//")[2])
 
 
 def invalid_proxy(proxy: str) -> str:
     """Return the words for an invalid URL of a proxy, without its user and password."""
     scheme, colon, _ = proxy.partition("://")
-    shown = f"{quote(scheme)}://{_host(proxy)}" if colon else _host(proxy)
+    shown = f"{quote(scheme)}://{proxy_host(proxy)}" if colon else proxy_host(proxy)
     return f"HTTPS_PROXY (or ALL_PROXY) must look like http://host:port, got {shown!r}"

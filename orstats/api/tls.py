@@ -8,6 +8,7 @@ import socket
 import ssl
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -38,24 +39,58 @@ class _Socket(ssl.SSLSocket):
             super().settimeout(value)
 
 
+@dataclass(frozen=True, slots=True)
+class TrustSource:
+    """Where the trusted certificate authorities come from."""
+
+    #: The environment variable that names the bundle, or None.
+    variable: str | None
+    #: A PEM file, or a directory if the variable names one; None without any.
+    bundle: str | None
+    #: A directory of certificates that is read, too.
+    directory: str
+    #: Whether the operating system verifies certificates itself (macOS and Windows, through truststore).
+    is_system_api: bool = False
+
+    def __str__(self) -> str:
+        if self.is_system_api:
+            return "the operating system's trust store (truststore)"
+        if self.variable is not None:
+            return f"{self.bundle} (from {self.variable})"
+        if self.bundle == DEFAULT_CA_BUNDLE_PATH:
+            return f"{self.bundle} (certifi: this machine has no bundle of its own)"
+        return f"{self.bundle or self.directory} (this machine's)"
+
+
+def trust_source() -> TrustSource:
+    """Return where the trusted authorities come from: a variable, else the operating system, else certifi."""
+    given = os.environ.get("SSL_CERT_DIR")
+    variable = next((name for name in _BUNDLE_VARIABLES if os.environ.get(name)), None)
+    paths = ssl.get_default_verify_paths()
+    directory = given or paths.openssl_capath
+    if variable is not None:
+        return TrustSource(variable, os.environ[variable], directory)
+    if sys.platform in ("darwin", "win32") and not given:
+        return TrustSource(None, None, directory, is_system_api=True)
+    bundle = next((path for path in (paths.openssl_cafile, *_BUNDLES) if Path(path).is_file()), None)
+    if bundle is None and not _has_certificates(directory):
+        bundle = DEFAULT_CA_BUNDLE_PATH
+    return TrustSource(None, bundle, directory)
+
+
 def make_context() -> ssl.SSLContext:
     """Return a TLS context for all connections of a client; loading the authorities takes some 40 ms."""
-    directory = os.environ.get("SSL_CERT_DIR")
-    variable = next((name for name in _BUNDLE_VARIABLES if os.environ.get(name)), None)
-    if variable is None and sys.platform in ("darwin", "win32") and not directory:
+    trust = trust_source()
+    if trust.is_system_api:
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context, paths = create_urllib3_context(), ssl.get_default_verify_paths()
+    context = create_urllib3_context()
     context.sslsocket_class = _Socket
-    directory = directory or paths.openssl_capath
-    if variable is not None:
-        _load(context, os.environ[variable], variable)
-        if variable == "SSL_CERT_FILE":
-            context.load_verify_locations(capath=directory)
+    if trust.variable is not None:
+        _load(context, trust.bundle or "", trust.variable)
+        if trust.variable == "SSL_CERT_FILE":
+            context.load_verify_locations(capath=trust.directory)
     else:  # truststore would load the bundle again for each connection, and do one handshake at a time
-        bundle = next((path for path in (paths.openssl_cafile, *_BUNDLES) if Path(path).is_file()), None)
-        if bundle is None and not _has_certificates(directory):
-            bundle = DEFAULT_CA_BUNDLE_PATH
-        context.load_verify_locations(bundle, directory)
+        context.load_verify_locations(trust.bundle, trust.directory)
     return context
 
 

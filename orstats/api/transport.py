@@ -158,7 +158,7 @@ class ConnectionPool(HTTPAdapter):
         """Find out whether a server or proxy that never sent a response speaks something else than its URL says."""
         if self.has_answered or not error.retryable:
             return error
-        peer = _split_proxy(self.proxy) if self.proxy else self._address
+        peer = split_proxy(self.proxy) if self.proxy else self._address
         is_tls = peer.scheme == "https"
         if isinstance(error, NoConnectionError) and not (self.proxy and is_tls):
             return error
@@ -180,13 +180,14 @@ class ConnectionPool(HTTPAdapter):
             pool.close()
 
 
-def _split_proxy(proxy: str) -> SplitResult:
+def split_proxy(proxy: str) -> SplitResult:
+    """Return the parts of a proxy's URL, which may lack its scheme."""
     return urlsplit(proxy if "://" in proxy else f"http://{proxy}")
 
 
 def _proxy_manager(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
     try:
-        parts = _split_proxy(proxy)
+        parts = split_proxy(proxy)
         scheme = parts.scheme if parts.hostname and parts.port != 0 else ""
     except ValueError:
         raise NetworkSetupError(invalid_proxy(proxy)) from None

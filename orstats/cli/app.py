@@ -10,6 +10,7 @@ from orstats._version import __version__
 from orstats.cli.commands import (
     archive,
     demo,
+    doctor,
     explore,
     feedback,
     fetch,
@@ -38,7 +39,7 @@ app = typer.Typer(
         more=f"{KEYS}\n\n{EXIT_CODES}",
     ),
 )
-for command in (demo, fetch, show, report, fields, sim, ids, usage, reconcile, key, feedback, explore):
+for command in (demo, fetch, show, report, fields, sim, ids, usage, reconcile, key, feedback, explore, doctor):
     app.add_typer(command.app)
 app.add_typer(archive.app, name="archive")
 

@@ -76,6 +76,7 @@ COMMANDS = {
     "keys": "--json --disabled",
     "feedback": "generation_id --category --comment",
     "explore": "ids --ids-from",
+    "doctor": "--offline --base-url --archive",
     "fields": "names",
     "sim": "--port --generations --faults --rate",
     "archive path": "--archive",

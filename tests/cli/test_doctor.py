@@ -1,0 +1,114 @@
+"""``orstats doctor``: a report that helps, ends with the right code and shows no secret."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orstats._version import __version__
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch):
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def test_report_of_a_working_setup(orstats, online, tmp_path, monkeypatch):
+    monkeypatch.setenv("ORSTATS_ARCHIVE", str(tmp_path / "archive"))
+    before = online.requests
+    done = orstats("doctor")
+    assert done.exit_code == 0, done.output
+    assert "All checks passed." in done.stderr
+    text = " ".join(done.stdout.split())
+    for words in (
+        f"orstats {__version__}",
+        "pandas ",
+        "urllib3 ",
+        "OPENROUTER_API_KEY is set",
+        "OPENROUTER_MANAGEMENT_KEY is not set",
+        "(OPENROUTER_BASE_URL)",
+        "(ORSTATS_ARCHIVE): not created yet, can be",
+        "bypass proxies",
+        "the key is accepted",
+        "agrees with the server's",
+    ):
+        assert words in text
+    assert online.key[:12] not in done.output
+    assert online.requests > before
+    assert not (tmp_path / "archive").exists()
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_offline_sends_nothing(orstats, online):
+    before = online.requests
+    done = orstats("doctor", "--offline")
+    assert done.exit_code == 0
+    assert "not tested (--offline)" in done.stdout
+    assert online.requests == before
+
+
+def test_failed_connection_is_exit_code_1(orstats):
+    done = orstats("doctor", "--base-url", "https://api.invalid")
+    assert done.exit_code == 1
+    assert "api.invalid could not be resolved" in " ".join(done.stdout.split())
+    assert "Failed: DNS." in done.stderr
+
+
+def test_invalid_setting_is_reported_with_the_versions(orstats, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", '"sk-or-v1-0123"')
+    done = orstats("doctor")
+    assert done.exit_code == 1
+    assert "orstats " in done.stdout
+    assert "contains an invalid character" in " ".join(done.stdout.split())
+    assert "0123" not in done.output
+
+
+def test_ca_bundle_that_is_missing_fails_with_its_variable(orstats, monkeypatch, tmp_path):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    done = orstats("doctor", "--offline")
+    assert done.exit_code == 1
+    assert "REQUESTS_CA_BUNDLE must name a CA bundle" in " ".join(done.stdout.split())
+
+
+@pytest.mark.usefixtures("online")
+def test_home_directory_is_not_shown(orstats, monkeypatch, tmp_path):
+    home = tmp_path / "home" / "alice"
+    home.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(Path, "home", classmethod(lambda _: home))
+    done = orstats("doctor", "--offline", "--archive", home / "archive")
+    assert "~/archive" in done.stdout.replace(os.sep, "/")
+    assert "alice" not in done.output
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="modes do not bind this user")
+@pytest.mark.usefixtures("online")
+def test_archive_that_cannot_be_written_fails(orstats, tmp_path, missing):
+    folder = tmp_path / "archive"
+    folder.mkdir(mode=0o500)
+    done = orstats("doctor", "--offline", "--archive", folder / "new" if missing else folder)
+    folder.chmod(0o700)
+    assert done.exit_code == 1
+    assert "Failed: archive." in done.stderr
+
+
+@pytest.mark.usefixtures("online")
+def test_archive_in_the_way_of_a_file_fails(orstats, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("not a directory", "utf-8")
+    done = orstats("doctor", "--offline", "--archive", file)
+    assert done.exit_code == 1
+    assert "Failed: archive." in done.stderr
+
+
+@pytest.mark.usefixtures("online")
+def test_existing_archive_is_tried_and_left_as_it_was(orstats, tmp_path):
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    done = orstats("doctor", "--offline", "--archive", folder)
+    assert done.exit_code == 0, done.output
+    assert ": writable" in done.stdout
+    assert not [path for path in folder.rglob("*") if path.is_file()]
