@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orstats.content.fetch_contents import fetch_contents
     from orstats.content.generation import Generation, get
     from orstats.export.html_page import write_html
+    from orstats.export.join import join
     from orstats.export.read import read
     from orstats.export.write_csv import write_csv
     from orstats.export.write_report import write_report
@@ -65,6 +66,7 @@ __all__ = [
     "fetch_contents",
     "field_table",
     "get",
+    "join",
     "labels",
     "latency_by",
     "list_generations",
@@ -111,6 +113,7 @@ _HOME: Final = {
     "fetch_contents": "orstats.content.fetch_contents",
     "field_table": "orstats.frame.views",
     "get": "orstats.content.generation",
+    "join": "orstats.export.join",
     "labels": "orstats.account.recorder",
     "latency_by": "orstats.reports.cost_tokens_latency",
     "list_generations": "orstats.account.list_generations",

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from orstats.cli.console import Failure, Interrupted, WrongUsage, print_status
 from orstats.errors import ArchiveError, ConfigError
@@ -47,6 +47,41 @@ def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None = N
     if not found:
         raise NoIdsFound(f"no ids found in {', '.join('standard input' if name == '-' else name for name in files)}.")
     return list(found)
+
+
+class UserTable(NamedTuple):
+    """The user's own table, to which the results of a fetch are added."""
+
+    where: str
+    rows: pd.DataFrame
+    ids: Sequence[str | None]
+
+    def distinct_ids(self) -> list[str]:
+        """Return the ids to fetch."""
+        if not any(self.ids):
+            raise Failure(f"{self.where}: no row has a generation id.")
+        return list(dict.fromkeys(one for one in self.ids if one is not None))
+
+    def joined(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Add the cost, tokens, latency and status of each row's generation."""
+        from orstats.export.join import join_ids
+
+        return join_ids(self.rows, self.ids, frame, self.where)
+
+
+def user_table(ids: Sequence[str] | None, files: Sequence[str] | None, column: str | None) -> UserTable:
+    """Read the table of ``--ids-from`` for ``--join``."""
+    from orstats.export.user_table import read_user_stream, read_user_table, row_ids
+
+    if ids or files is None or len(files) != 1:
+        raise WrongUsage("--join needs one table: pass its file with --ids-from, and no other ids.")
+    name = files[0]
+    if name == "-":
+        where = "standard input"
+        rows = read_user_stream(sys.stdin.buffer, where, column=column)
+    else:
+        where, rows = name, read_user_table(name, column=column)
+    return UserTable(where, rows, row_ids(rows, where, column=column).ids)
 
 
 def fetch_ids(

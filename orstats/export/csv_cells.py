@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ _FORMULA: Final = rf"\A('*(?:[\p{{Z}}\p{{C}}]*{_SIGN}|[\t\r\n]))"
 _INNER_FORMULA: Final = rf"([;\t\n][\p{{Z}}\p{{C}}]*)('*{_SIGN})"
 # Quotes also distinguish an empty text from a missing one.
 _NEEDS_QUOTES: Final = r'\A\z|[",;\t\r\n]|\A[\s\x{a0}]|[\s\x{a0}]\z'
+#: Numbers as a table of text has them: a spreadsheet reads them as numbers, not as formulas.
+_NUMBER: Final = r"\A[+-]? ?[$\x{20ac}\x{a3}]?[0-9][0-9.,' \x{a0}\x{202f}]*([eE][+-]?[0-9]+)? ?[%$\x{20ac}\x{a3}]?\z"
 _TEXT: Final = pa.large_string()
 
 
@@ -55,21 +58,25 @@ def named_columns(frame: pd.DataFrame) -> list[tuple[str, pd.Series[Any]]]:
     ]
 
 
-def cell_texts(column: pd.Series[Any], *, safe: bool, decimal: str = ".") -> pa.Array:
+def cell_texts(column: pd.Series[Any], *, safe: bool, decimal: str = ".", of_user: bool = False) -> pa.Array:
     """Return the cells of a column as CSV text, quoted where needed; null where a value is missing.
+
+    In a column of the user's own table, text such as ``-1,5`` is a number, not a formula.
 
     >>> cell_texts(pd.Series([4.2e-07, 5.0, None]), safe=True).to_pylist()
     ['0.00000042', '5', None]
     >>> cell_texts(pd.Series(["=1+1", "a,b"]), safe=True).to_pylist()
     ["'=1+1", '"a,b"']
+    >>> cell_texts(pd.Series(["-1,5", "-A1"]), safe=True, of_user=True).to_pylist()
+    ['"-1,5"', "'-A1"]
     """
+    protect = (_safe_but_numbers if of_user else safe_text) if safe else _unchanged
     array = arrow_array(column)
     kind = None if array is None else array.type
     if array is None or kind is None:
-        return _quoted(_mixed(column, safe=safe, decimal=decimal))
+        return _quoted(_mixed(column, protect=protect, decimal=decimal))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        text = array.cast(_TEXT)
-        return _quoted(safe_text(text) if safe else text)
+        return _quoted(protect(array.cast(_TEXT)))
     if pa.types.is_floating(kind):
         return pc.replace_substring(_decimals(array), ".", decimal)
     if pa.types.is_timestamp(kind):
@@ -88,6 +95,15 @@ def safe_text(text: pa.Array) -> pa.Array:
     text = pc.replace_substring_regex(text, f"[{CONTROLS}]", "")
     text = pc.replace_substring_regex(text, _INNER_FORMULA, r"\1'\2")
     return pc.replace_substring_regex(text, _FORMULA, r"'\1")
+
+
+def _safe_but_numbers(text: pa.Array) -> pa.Array:
+    is_number = pc.fill_null(pc.match_substring_regex(text, _NUMBER), False)
+    return pc.if_else(is_number, text, safe_text(text))
+
+
+def _unchanged(text: pa.Array) -> pa.Array:
+    return text
 
 
 def unsafe_text(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -166,13 +182,13 @@ def _quoted(text: pa.Array) -> pa.Array:
     return pc.if_else(needs, pc.binary_join_element_wise(quote, inside, quote, nothing), text)
 
 
-def _mixed(column: pd.Series[Any], *, safe: bool, decimal: str) -> pa.Array:
+def _mixed(column: pd.Series[Any], *, protect: Callable[[pa.Array], pa.Array], decimal: str) -> pa.Array:
     """Write values of several kinds one by one. Negative numbers stay numbers."""
     missing = column.isna().to_list()
     cells = [None if gone else one_value(value) for gone, value in zip(missing, column.to_list(), strict=True)]
     text = pa.array([None if cell is None else cell[0] for cell in cells], _TEXT)
     is_number = pa.array([cell is not None and cell[1] for cell in cells], pa.bool_())
-    return pc.if_else(is_number, pc.replace_substring(text, ".", decimal), safe_text(text) if safe else text)
+    return pc.if_else(is_number, pc.replace_substring(text, ".", decimal), protect(text))
 
 
 def one_value(value: Any) -> tuple[str, bool]:

@@ -19,6 +19,7 @@ from orstats._warn import warn_caller
 from orstats.errors import ExportError, MissingExtraError
 from orstats.export.csv_cells import arrow_array, iso_times, named_columns, one_value
 from orstats.frame import money
+from orstats.frame.build import USER_COLUMNS
 from orstats.frame.column_units import Unit, heading, is_additive, unit
 from orstats.frame.schema import FIELDS, ID
 from orstats.reports.coverage import coverage, provenance
@@ -140,14 +141,19 @@ class _Column:
 def _columns(frame: pd.DataFrame, zone: str | None, freq: str | None) -> list[_Column]:
     in_report = not _is_fetched(frame)
     named = named_columns(frame)
-    names = [name for name, _ in named]
+    own = frame.attrs.get(USER_COLUMNS, ())
+    names = ["" if name in own else name for name, _ in named]
     headings = [
-        f"Period ({zone})" if name == PERIOD and zone is not None else heading(name, in_report=in_report)
-        for name in names
+        title
+        if title in own
+        else f"Period ({zone})"
+        if title == PERIOD and zone is not None
+        else heading(title, in_report=in_report)
+        for title, _ in named
     ]
     columns = []
-    for (name, values), text in zip(named, headings, strict=True):
-        title = text if headings.count(text) == 1 else name
+    for name, (label, values), text in zip(names, named, headings, strict=True):
+        title = text if headings.count(text) == 1 else label
         period_format = _PERIODS.get(str(freq)) if name == PERIOD else None
         number_format = period_format or _number_format(name, values)
         numbers = values.dropna() if _is_number(values) and is_additive(name) else values[:0]

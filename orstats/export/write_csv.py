@@ -6,6 +6,7 @@ A file is written under a temporary name and then renamed, so a full disk or a c
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from orstats.errors import ConfigError, ExportError
 from orstats.export.csv_cells import arrow_array, cell_texts, iso_times, named_columns, one_value
 from orstats.export.output_file import Target
 from orstats.export.workbook import check_workbook, write_workbook
+from orstats.frame.build import USER_COLUMNS
 from orstats.frame.schema import FIELDS
 from orstats.frame.validation import check_duplicates, require_pandas
 from orstats.reports.periods import PERIOD
@@ -120,7 +122,7 @@ def write_csv(
     elif target.ending == ".parquet":
         target.replace(lambda file: _write_parquet(_with_zone(frame), file, target.path))
     else:
-        target.replace(lambda file: _write_json(_with_zone(frame), file))
+        target.replace(lambda file: _write_json(_with_zone(frame), file, target.path))
 
 
 def _with_zone(frame: pd.DataFrame) -> pd.DataFrame:
@@ -179,6 +181,7 @@ def _csv_blocks(frame: pd.DataFrame, form: _Dialect, *, safe: bool) -> Iterator[
     columns = named_columns(_with_zone(frame))
     if not columns:
         return
+    own = frame.attrs.get(USER_COLUMNS, ())
     if form.mark:
         _warn_of_digits(columns)
     names = cell_texts(pd.Series([name for name, _ in columns], dtype=object), safe=safe)
@@ -189,7 +192,8 @@ def _csv_blocks(frame: pd.DataFrame, form: _Dialect, *, safe: bool) -> Iterator[
     missing = '""' if len(columns) == 1 else ""
     for start in range(0, len(frame), _SLICE):
         cells = [
-            cell_texts(column.iloc[start : start + _SLICE], safe=safe, decimal=form.decimal) for _, column in columns
+            cell_texts(column.iloc[start : start + _SLICE], safe=safe, decimal=form.decimal, of_user=name in own)
+            for name, column in columns
         ]
         cells = [pc.fill_null(column, missing) for column in cells]
         lines = pc.binary_join_element_wise(*cells, separator)
@@ -218,14 +222,29 @@ def json_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield each row as JSON Lines has it: missing is None, times are text, JSON columns are nested."""
     columns = named_columns(frame)
     names = [name for name, _ in columns]
+    own = frame.attrs.get(USER_COLUMNS, ())
     for start in range(0, len(frame), _SLICE):
-        values = [_json_values(name, column.iloc[start : start + _SLICE]) for name, column in columns]
+        values = [
+            _json_values("" if name in own else name, column.iloc[start : start + _SLICE]) for name, column in columns
+        ]
         for row in zip(*values, strict=True):
             yield dict(zip(names, row, strict=True))
 
 
-def _write_json(frame: pd.DataFrame, file: IO[bytes]) -> None:
-    file.writelines(orjson.dumps(row, default=json_text, option=_JSON) for row in json_rows(frame))
+def _write_json(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
+    names = [name for name, _ in named_columns(frame)]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ExportError(f"{path}: two columns are named {twice!r}; rename one, or write .csv.", path=path)
+    file.writelines(map(_json_line, json_rows(frame)))
+
+
+def _json_line(row: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(row, default=json_text, option=_JSON)
+    except TypeError:  # integers of more than 64 bits
+        return (
+            json.dumps(row, default=json_text, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
+        )
 
 
 _JSON: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY

@@ -124,6 +124,12 @@ def check_duplicates(df: pd.DataFrame) -> pd.DataFrame:
     return checked
 
 
+def mark_unique(df: pd.DataFrame) -> pd.DataFrame:
+    """Mark a DataFrame whose rows may repeat an id, but whose amounts may be added up."""
+    df.attrs = df.attrs | {_DUPLICATES: 0}
+    return df
+
+
 def warn_duplicates(frame: pd.DataFrame | Frame) -> None:
     """Warn, at the caller's line, if several rows of generations have the same id: sums count them twice."""
     names = frame.columns if isinstance(frame, pd.DataFrame) else frame.collect_schema().names()

@@ -76,7 +76,7 @@ class _Lines:
 def _read_table(lines: _Lines, found: IdCollector, *, column: str | None, where: str) -> None:
     """Read one table, up to the next header."""
     start = lines.pending[:HEAD].decode("utf-8", "replace")
-    delimiter = _delimiter(start)
+    delimiter = delimiter_of(start)
     reader = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
     rows: list[list[str]] = []
     ends: list[int] = []  # the line where each row ends
@@ -117,7 +117,7 @@ def _read_table(lines: _Lines, found: IdCollector, *, column: str | None, where:
     read_table(Table(where, names, below, batches), found, column=column)
 
 
-def _delimiter(text: str) -> str:
+def delimiter_of(text: str) -> str:
     """Choose the delimiter that stands equally often in most lines."""
     lines = [line for line in _QUOTED.sub("", text).split("\n")[:SAMPLE_ROWS] if line.strip()]
 

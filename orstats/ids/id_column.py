@@ -47,7 +47,7 @@ def read_table(table: Table, found: IdCollector, *, column: str | None) -> None:
     """Add the ids of the column that the user named, or of the one that contains ids."""
     place = _pick_column(table, column)
     if place is None:
-        _search_columns(table, found)
+        _add_searched_column(table, found)
         return
     for batch in table.batches([place]):
         values = found.texts(batch[place])
@@ -97,7 +97,18 @@ class _SearchedColumn:
         return cells
 
 
-def _search_columns(table: Table, found: IdCollector) -> None:
+class _Search(NamedTuple):
+    """What a search of all cells found."""
+
+    columns: list[_SearchedColumn]
+    place: int | None
+    """The column that contains ids."""
+    named: int | None
+    """A column with the name of an id column, and its values."""
+    named_values: list[str]
+
+
+def _search_columns(table: Table) -> _Search:
     """Search all cells for ids, because the first rows do not tell which column contains them."""
     plain = [plain_name(name) for name in table.names]
     named = next((plain.index(name) for name in ID_NAMES if name in plain), None)
@@ -112,16 +123,35 @@ def _search_columns(table: Table, found: IdCollector) -> None:
     place = _choose(table, [at for at, one in enumerate(columns) if one.whole])
     if place is None:
         place = _choose(table, [at for at, one in enumerate(columns) if one.inside.ids])
-    if place is None:
-        _add_named_column(table, named, named_values, found)
+    return _Search(columns, place, named, named_values)
+
+
+def _add_searched_column(table: Table, found: IdCollector) -> None:
+    """Add the ids of the column that a search of all cells finds."""
+    search = _search_columns(table)
+    if search.place is None:
+        _add_named_column(table, search.named, search.named_values, found)
         return
-    chosen = columns[place]
+    chosen = search.columns[search.place]
     found.add_listed(chosen.whole)
     found.ids.update(chosen.inside.ids)
     found.blanks += chosen.blanks
     if chosen.whole and chosen.others:
-        name = redact(table.names[place])
+        name = redact(table.names[search.place])
         found.notes.append(f"{table.where}: {chosen.others} other values in column {name} skipped")
+
+
+def find_id_column(table: Table, *, column: str | None) -> int:
+    """Return the place of the column from which :func:`read_table` takes the ids, or raise its error."""
+    place = _pick_column(table, column)
+    if place is not None:
+        return place
+    search = _search_columns(table)
+    if search.place is not None:
+        return search.place
+    _add_named_column(table, search.named, search.named_values, IdCollector())  # raises if they cannot be ids
+    assert search.named is not None
+    return search.named
 
 
 def _add_named_column(table: Table, place: int | None, values: list[str], found: IdCollector) -> None:
@@ -158,6 +188,11 @@ def _plausible(values: Iterable[str], table: Table, place: int, found: IdCollect
             yield value
     if skipped:
         found.notes.append(f"{table.where}: {skipped} numbers, times or UUIDs in column {redact(name)} skipped")
+
+
+def is_other_value(text: str) -> bool:
+    """Tell whether a cell is a number, time or UUID, and so certainly not a generation id."""
+    return _NOT_AN_ID.fullmatch(text.strip()) is not None and not is_generation_id(text)
 
 
 def name_columns(

@@ -27,6 +27,7 @@ def account():
     """Run the simulator as ``orstats sim --log-out app.log`` does; give a directory with the log, and the variables."""
     with SimServer(1000) as sim, tempfile.TemporaryDirectory() as folder:
         write_app_log(sim, Path(folder) / "app.log")
+        write_runs(sim, Path(folder) / "runs.csv")
         yield (
             Path(folder),
             {
@@ -40,6 +41,13 @@ def account():
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             },
         )
+
+
+def write_runs(sim, path):
+    """Write the table of a user of the API, as a European spreadsheet saves it: one id twice, one row without."""
+    ids = [sim.ids[-20], sim.ids[-12], sim.ids[-20], "", sim.ids[-4]]
+    rows = [f"{at:04d};{'AB'[at % 2]};{at},5;{one}" for at, one in enumerate(ids, start=1)]
+    path.write_text("\n".join(["run;customer;score;generation_id", *rows]) + "\n")
 
 
 def run(command, folder, *, shown=""):

@@ -46,7 +46,7 @@ app = typer.Typer(rich_markup_mode="rich")
         "orstats fetch --ids-from app.log -o costs.csv",
         "orstats fetch --ids-from orders.xlsx --column generation_id -o costs.parquet",
         "grep checkout app.log | orstats fetch --ids-from - > costs.csv",
-        "orstats fetch --ids-from app.log -o costs.xlsx",
+        "orstats fetch --ids-from runs.csv --join -o runs-with-costs.csv",
         more=f"{KEYS}\n\n{EXIT_CODES}",
     ),
 )
@@ -55,6 +55,15 @@ def fetch(
     ids: Ids = None,
     ids_from: IdsFrom = None,
     column: Column = None,
+    join: Annotated[
+        bool,
+        typer.Option(
+            "--join",
+            metavar="",
+            help="Write the rows and columns of the table in --ids-from (.csv, .xlsx, .jsonl, .parquet) with cost, "
+            "tokens, latency and status added. An id in several rows is charged once.",
+        ),
+    ] = False,
     output: TableFile = None,
     excel: Excel = None,
     workers: Annotated[
@@ -86,7 +95,7 @@ def fetch(
     quiet: Quiet = False,
 ) -> int:
     from orstats.api.client import Client
-    from orstats.cli.inputs import NAME_AN_ARCHIVE, NoIdsFound, collect_ids, fetch_ids, resolve_archive
+    from orstats.cli.inputs import NAME_AN_ARCHIVE, NoIdsFound, collect_ids, fetch_ids, resolve_archive, user_table
     from orstats.cli.summary import print_summary
     from orstats.errors import ApiError, ArchiveError
     from orstats.export.write_csv import check_target, write_csv
@@ -99,17 +108,20 @@ def fetch(
     if output is not None:
         check_target(output)
 
+    table = user_table(ids, ids_from, column) if join else None
+
     def write(frame: pd.DataFrame) -> None:
         target = data_stream() if output is None else output
-        write_csv(frame, target, spreadsheet_safe=not raw_text, dialect=dialect)
+        written = frame if table is None else table.joined(frame)
+        write_csv(written, target, spreadsheet_safe=not raw_text, dialect=dialect)
 
     try:
-        collected = collect_ids(ids or [], ids_from or [], column)
+        collected = table.distinct_ids() if table is not None else collect_ids(ids or [], ids_from or [], column)
     except NoIdsFound as error:
         write(empty_frame())
         raise NoIdsFound(f"{error} Only the header row was written.") from None
     if output is not None:
-        check_target(output, rows=len(collected))
+        check_target(output, rows=len(collected) if table is None else len(table.rows))
     started = time.monotonic()
     with Client(base_url=base_url) as client:
         store = resolve_archive(archive, no_archive, client.settings)
@@ -131,7 +143,8 @@ def fetch(
     if not quiet:
         print_summary(frame, time.monotonic() - started)
         if output is not None:
-            print_status(f"Written to {output}: {plural(len(frame), 'row')}.")
+            rows = len(frame) if table is None else len(table.rows)
+            print_status(f"Written to {output}: {plural(rows, 'row')}.")
         if store is None and not no_archive:
             print_status(f"Not archived. {NAME_AN_ARCHIVE}")
     return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0

@@ -1,0 +1,305 @@
+"""Read a table of the user with every row and value unchanged, and find the generation id of each row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orstats._warn import warn_caller
+from orstats.errors import IdSourceError, IdSourceWarning, MissingExtraError
+from orstats.ids.collector import is_null_mark
+from orstats.ids.csv_files import delimiter_of
+from orstats.ids.decompression import CHUNK, HEAD, Source, unpack
+from orstats.ids.id_column import SAMPLE_ROWS, Table, cell_text, find_id_column, is_other_value, name_columns
+from orstats.ids.id_shapes import GENERATION_ID_HINT, ids_in, invalid_id_kind, looks_like_id
+from orstats.ids.sniff import as_utf8
+
+_OTHER: Final = "a number, time or UUID"
+_FORMATS: Final = ".csv, .xlsx, .jsonl, .json or .parquet"
+
+
+class RowIds(NamedTuple):
+    """The generation id of each row of a table, where it has one."""
+
+    ids: list[str | None]
+    column: str
+    without: int
+    """Rows whose cell is empty."""
+    ambiguous: int
+    """Rows whose cell contains several ids."""
+
+
+def read_user_table(path: str | os.PathLike[str], *, column: str | None = None) -> pd.DataFrame:
+    """Read a file: text stays text, numbers and times keep their type, missing cells are missing.
+
+    Of a workbook, the sheet with ids is read. CSV may have another delimiter, a title above its header, a byte-order
+    mark or another encoding, as for :func:`orstats.read_ids`.
+    """
+    name = os.path.expanduser(os.fspath(path))  # noqa: PTH111 - Path's own raises for a name that starts with ~
+    try:
+        with open(name, "rb") as file, Source(iter(lambda: file.read(CHUNK), b""), name, path=name) as source:  # noqa: PTH123 - as above
+            return _read(source, column)
+    except IdSourceError as error:
+        error.path = error.path or name
+        raise
+    except FileNotFoundError as error:
+        raise IdSourceError(f"{name}: no such file", path=name) from error
+    except OSError as error:
+        raise IdSourceError(f"{name}: cannot be read: {error.strerror or error}", path=name) from error
+
+
+def read_user_stream(stream: Any, where: str, *, column: str | None = None) -> pd.DataFrame:
+    """Read an open binary file, such as standard input."""
+    with Source(iter(lambda: stream.read(CHUNK), b""), where) as source:
+        return _read(source, column)
+
+
+def _read(source: Source, column: str | None) -> pd.DataFrame:
+    where = source.where
+    if not source.head.strip():
+        raise IdSourceError(f"{where}: the file is empty")
+    if source.head.startswith(b"PAR1"):
+        return _read_parquet(source)
+    members = unpack(source)
+    if members is not None:
+        frames = [_read(member, column) for member in members]
+        if len(frames) != 1:
+            raise IdSourceError(f"{where}: {len(frames)} files in an archive; extract the one to join")
+        return frames[0]
+    if source.head.startswith(b"PK\x03\x04"):
+        return _read_workbook(source, column)
+    if Path(where).suffix.lower() in (".parquet", ".xlsx", ".feather", ".db", ".sqlite", ".ods", ".xls"):
+        raise IdSourceError(f"{where}: not a table that can be joined; it must be {_FORMATS}")
+    text = _decoded(b"".join(source.chunks), where)
+    return _read_json(text, where) if text.lstrip()[:1] in ("{", "[") else _read_csv(text, where, column)
+
+
+def _decoded(data: bytes, where: str) -> str:
+    data = b"".join(as_utf8(iter([data])))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        message = f"{where}: not UTF-8; read as Windows-1252. Save it as CSV UTF-8 if names look wrong."
+        warn_caller(message, IdSourceWarning)
+        return data.decode("cp1252", "replace")
+
+
+def _read_csv(text: str, where: str, column: str | None) -> pd.DataFrame:
+    start = text.lstrip("\r\n")[:HEAD]
+    delimiter = delimiter_of(start)
+    reader = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
+    rows: list[list[str]] = []
+    ends: list[int] = []  # the line where each row ends
+    for row in islice(reader, SAMPLE_ROWS):
+        rows.append(row)
+        ends.append(reader.line_num)
+    names, _, header = name_columns(rows, column=column)
+    body = text.lstrip("\r\n")
+    if header:
+        body = "".join(body.splitlines(keepends=True)[ends[header - 1] :])
+    width = max(len(names), *map(len, rows[header or 0 :]))
+    try:
+        frame = pd.read_csv(
+            io.StringIO(body),
+            sep=delimiter,
+            header=None,  # also for files that have one: pandas must not rename or infer anything
+            names=range(width),
+            index_col=False,
+            dtype=str,
+            na_filter=False,
+        )
+    except pd.errors.ParserError as error:
+        raise IdSourceError(f"{where}: broken delimited text: {error}") from error
+    if header is not None:
+        titles = [names[place] if place < len(names) else "" for place in range(width)]
+        stripped = frame.iloc[:, 0].str.strip() == cell_text(titles[0])
+        candidates = frame.index[stripped]
+        repeated = [row for row in candidates if [cell_text(cell) for cell in frame.loc[row]] == titles]
+        frame = frame.drop(index=repeated)
+        if len(repeated) > 1:
+            warn_caller(f"{where}: {len(repeated) - 1} repeated header lines skipped", IdSourceWarning)
+    if not len(frame):
+        raise IdSourceError(f"{where}: a header without rows")
+    extra = [place for place in range(len(names), width) if (frame[place] != "").any()]
+    frame = frame.loc[:, [*range(len(names)), *extra]].astype(object)
+    frame = frame.where(frame != "", None)
+    frame.columns = pd.Index([*names, *(f"column_{place + 1}" for place in extra)], dtype=object)
+    return frame.reset_index(drop=True)
+
+
+def _read_json(text: str, where: str) -> pd.DataFrame:
+    """Read a list of objects, or one object per line; integers of any size keep their digits."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError:
+        content = list(_json_lines(text, where))
+    rows = content if isinstance(content, list) else [content]
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise IdSourceError(f"{where}: not a list of JSON objects")
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: _objects([row.get(name) for row in rows]) for name in names}
+    return pd.DataFrame(columns, copy=False)
+
+
+def _json_lines(text: str, where: str) -> Iterator[Any]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise IdSourceError(f"{where}, line {number}: not valid JSON ({error.msg})", line=number) from error
+
+
+def _objects(values: list[Any]) -> pd.Series[Any]:
+    return pd.Series(values, dtype=object)
+
+
+def _read_parquet(source: Source) -> pd.DataFrame:
+    try:
+        table = pq.ParquetFile(source.file).read()
+    except (pa.ArrowException, OSError) as error:
+        raise IdSourceError(f"{source.where}: not a readable Parquet file: {error}") from error
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)  # pandas' own types lose large integers
+    return frame
+
+
+def _read_workbook(source: Source, column: str | None) -> pd.DataFrame:
+    try:
+        from openpyxl import load_workbook  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtraError("Reading .xlsx", extra="excel") from error
+    where = source.where
+    with zipfile.ZipFile(source.file) as archive:
+        source.count_unpacked(sum(member.file_size for member in archive.infolist()), where)
+    try:
+        book = load_workbook(source.file, read_only=True, data_only=True)
+        sheets = {}
+        for sheet in book.worksheets:
+            sheet.reset_dimensions()  # some writers store a wrong size
+            sheets[sheet.title] = list(sheet.iter_rows(values_only=True))
+    except Exception as error:  # openpyxl raises whatever a broken file leads to: KeyError, ParseError …
+        raise IdSourceError(f"{where}: not a readable .xlsx workbook: {error}") from error
+    has_totals = sheets.keys() >= {"coverage"}  # an orstats workbook, with totals below an empty row
+    filled = {title: rows for title, cells in sheets.items() if (rows := list(_table_rows(cells, has_totals)))}
+    with_ids = [title for title, rows in filled.items() if any(looks_like_id(cell) for row in rows for cell in row)]
+    if len(with_ids) > 1:
+        raise IdSourceError(f"{where}: several sheets have ids ({', '.join(with_ids)}); save one of them as a file")
+    title = next(iter(with_ids or filled), None)
+    if title is None:
+        raise IdSourceError(f"{where}: the workbook is empty")
+    return _sheet_frame(filled[title], column)
+
+
+def _table_rows(rows: Iterable[tuple[Any, ...]], has_totals: bool) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows that are not empty, up to the totals."""
+    for row in rows:
+        if any(cell is not None for cell in row):
+            yield row
+        elif has_totals:
+            return
+
+
+def _sheet_frame(rows: Sequence[tuple[Any, ...]], column: str | None) -> pd.DataFrame:
+    names, _, header = name_columns(rows[:SAMPLE_ROWS], column=column)
+    below = rows[0 if header is None else header + 1 :]
+    width = max(len(names), *(len(row) for row in below)) if below else len(names)
+    cells = [[row[place] if place < len(row) else None for row in below] for place in range(width)]
+    titles = [names[place] if place < len(names) else "" for place in range(width)]
+    kept = [place for place in range(width) if titles[place] or any(cell is not None for cell in cells[place])]
+    frame = pd.concat([_typed(cells[place]) for place in kept], axis=1)
+    frame.columns = pd.Index([titles[place] or f"column_{place + 1}" for place in kept], dtype=object)
+    return frame
+
+
+def _typed(values: list[Any]) -> pd.Series[Any]:
+    """Return cells as objects, or as times if all are: only those are written as times."""
+    series = _objects(values)
+    present = series.dropna()
+    if len(present) and all(isinstance(value, pd.Timestamp | _DATETIME) for value in present):
+        return series.astype("datetime64[us]")
+    return series
+
+
+_DATETIME: Final = type(pd.Timestamp(0).to_pydatetime())
+
+
+def row_ids(frame: pd.DataFrame, where: str, *, column: str | None) -> RowIds:
+    """Find the column of the ids as :func:`orstats.read_ids` does, and take the id of each row from it."""
+    names, series = _searched_columns(frame)
+    if column is not None and column not in names:
+        head, _, path = column.partition(".")
+        if path and head in names:  # a field inside of JSON
+            values = series[names.index(head)].tolist()
+            names, series = [*names, column], [*series, _objects([_field(value, path) for value in values])]
+    table = Table(
+        where,
+        names,
+        list(zip(*(one.head(SAMPLE_ROWS).tolist() for one in series), strict=True)),
+        lambda places: iter([{place: series[place].tolist() for place in places}]),
+        [one.dtype if one.dtype.kind in "biufcmM" else None for one in series],
+    )
+    place = find_id_column(table, column=column)
+    return _ids_of(series[place].tolist(), names[place], where)
+
+
+def _searched_columns(frame: pd.DataFrame) -> tuple[list[str], list[pd.Series[Any]]]:
+    """Return the columns, those of an index last that is named or holds ids."""
+    names = [str(name) for name in frame.columns]
+    series = [frame.iloc[:, place] for place in range(len(names))]
+    for level in range(frame.index.nlevels):
+        values, name = pd.Series(frame.index.get_level_values(level)), frame.index.names[level]
+        if name is not None or any(map(looks_like_id, values.head(SAMPLE_ROWS))):
+            names.append("index" if name is None else str(name))
+            series.append(values)
+    return names, series
+
+
+def _field(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _ids_of(values: Iterable[Any], column: str, where: str) -> RowIds:
+    ids: list[str | None] = []
+    without = ambiguous = 0
+    kinds: dict[str, int] = {}
+    for value in values:
+        text = "" if value is pd.NA else cell_text(value)
+        if not text or is_null_mark(text):
+            without += 1
+            ids.append(None)
+            continue
+        found = set(ids_in(text))
+        if len(found) > 1:
+            ambiguous += 1
+            ids.append(None)
+            continue
+        (one,) = found
+        kind = invalid_id_kind(one) or (_OTHER if is_other_value(one) else None)
+        if kind is not None:
+            kinds[kind] = kinds.get(kind, 0) + 1
+        ids.append(one if kind is None else None)
+    if kinds:
+        listed = "; ".join(f"{count:,} x {kind}" for kind, count in kinds.items())
+        warn_caller(
+            f"{where}: column {column!r} has values that are not generation ids: {listed}. {GENERATION_ID_HINT}",
+            IdSourceWarning,
+        )
+    if ambiguous:
+        warn_caller(
+            f"{where}: {ambiguous:,} cells of column {column!r} contain several ids, and are not joined",
+            IdSourceWarning,
+        )
+    return RowIds(ids, column, without, ambiguous)
