@@ -183,7 +183,7 @@ def _key_data(state: AccountState, own: ApiKey | None, entries: Sequence[Entry])
         # The key itself has no limit.
         used = sum(entry.usage for entry in entries if entry.workspace == own.workspace)
         budgets.append(_budget(state.now, "member", spent["usage_monthly"], 10_000))
-        budgets.append(_budget(state.now, "workspace", round(used, 10), round(used, 2)))
+        budgets.append(_budget(state.now, "workspace", round(used, 10), round(used, 2), resets=False))
     creator = state.keys.admin.creator if own is None else own.creator
     return {
         "label": label_of(state.keys.management if own is None else own.secret),
@@ -208,7 +208,7 @@ def _key_data(state: AccountState, own: ApiKey | None, entries: Sequence[Entry])
     }
 
 
-def _budget(now: datetime, scope: str, spent: float, limit: float) -> dict[str, Any]:
+def _budget(now: datetime, scope: str, spent: float, limit: float, *, resets: bool = True) -> dict[str, Any]:
     turn = (now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)
     return {
         "scope": scope,
@@ -217,8 +217,8 @@ def _budget(now: datetime, scope: str, spent: float, limit: float) -> dict[str, 
         "limit_usd": limit,
         "spend_usd": spent,
         "remaining_usd": round(limit - spent, 6),
-        "reset_interval": "monthly",
-        "resets_at": turn.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "reset_interval": "monthly" if resets else None,
+        "resets_at": turn.strftime("%Y-%m-%dT%H:%M:%S.000Z") if resets else None,
         "include_byok": False,
     }
 
