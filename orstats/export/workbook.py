@@ -61,8 +61,11 @@ _FLAG: Final = '"TRUE";"TRUE";"FALSE"'
 _MOST_PLACES: Final = 10
 _WIDTHS: Final = (8, 50)
 _FILTER_BUTTON: Final = 4
-#: Sheets with at most this many columns are printed one page wide.
-_PRINTED_COLUMNS: Final = 25
+#: Sheets of at most this width, in characters, can be read when they are printed one page wide.
+_PRINTED_WIDTH: Final = 320
+#: Without the indent, a text touches the number in the cell before it.
+_LEFT: Final[Mapping[str, Any]] = MappingProxyType({"align": "left", "indent": 1})
+_RIGHT: Final[Mapping[str, Any]] = MappingProxyType({"align": "right"})
 
 _MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -175,7 +178,7 @@ def _is_number(values: pd.Series[Any]) -> bool:
 
 def _number_format(name: str, values: pd.Series[Any]) -> str:
     if isinstance(values.dtype, pd.DatetimeTZDtype) or values.dtype.kind == "M":
-        return _TIME
+        return _PERIODS.get(name, _TIME)
     if not _is_number(values):
         return "General"
     measure = unit(name)
@@ -215,7 +218,7 @@ def _width(title: str, values: pd.Series[Any], number_format: str, total: float 
         longest = len(f"{largest:,.0f}") + (len(decimals) + 1 if decimals else 0) + 2
     elif pa.types.is_timestamp(array.type):
         longest = len(_TIME)
-    return float(np.clip(max(longest + 1, len(title) + _FILTER_BUTTON), least, most))
+    return float(np.clip(max(longest + 2, len(title) + _FILTER_BUTTON), least, most))
 
 
 class _Sheet:
@@ -226,8 +229,9 @@ class _Sheet:
         self._book = book
         self._formats: dict[tuple[Any, ...], Any] = {}
         self.texts_cut = 0
-        self._flag = self._format(num_format=_FLAG)
-        self._text = self._format(quote_prefix=True)  # or a spreadsheet would run it once the cell is edited
+        self._flag = self._format(num_format=_FLAG, **_LEFT)
+        # Without the prefix, a spreadsheet would run the text once the cell is edited.
+        self._text = self._format(quote_prefix=True, **_LEFT)
 
     def _format(self, **properties: Any) -> Any:
         key = tuple(properties.items())
@@ -244,16 +248,18 @@ class _Sheet:
         if columns:
             sheet.autofilter(0, 0, rows, len(columns) - 1)
         sheet.repeat_rows(0)
-        if len(columns) <= _PRINTED_COLUMNS:
-            sheet.set_landscape()
+        sheet.set_landscape()
+        if sum(column.width for column in columns) <= _PRINTED_WIDTH:
             sheet.fit_to_pages(1, 0)
+        else:
+            sheet.repeat_columns(0)
         header = {"bold": True, "bottom": 1, "bg_color": "#F2F2F2", "quote_prefix": True}
         for place, column in enumerate(columns):
-            style = self._format(**header, align=_alignment(column.number_format))
+            style = self._format(**header, **_alignment(column.number_format))
             self._put(0, place, self._fitting(column.heading), style)
         formats = [
             [
-                self._format(num_format=one, align=_alignment(one))
+                self._format(num_format=one, **(_RIGHT if column.row_formats else _alignment(one)))
                 for one in column.row_formats or [column.number_format]
             ]
             for column in columns
@@ -273,15 +279,17 @@ class _Sheet:
             self._sheet.set_column(place, place, width)
         self._sheet.set_landscape()
         self._sheet.fit_to_pages(1, 0)
+        top = {"valign": "top"}  # as the source may need several lines
         for row, (name, value) in enumerate(covered.items()):
-            self._put(row, 0, self._fitting(name), self._format(bold=True, quote_prefix=True))
+            self._put(row, 0, self._fitting(name), self._format(bold=True, quote_prefix=True, **top))
             if isinstance(value, pd.Timestamp):
                 (cell,) = _serials(pa.array([value]))
-                self._put(row, 1, cell, self._format(num_format=_TIME, align="left"))
+                self._put(row, 1, cell, self._format(num_format=_TIME, **_LEFT, **top))
             elif (cell := _value(value)) is not None:
                 shown = "0.0 %" if name == "byok_share" else "#,##0"
-                self._put(row, 1, self._fitting(cell), self._format(num_format=shown, align="left"))
-            self._put(row, 2, _MEANINGS.get(name, ""), self._text)
+                is_text = {"quote_prefix": True, "text_wrap": True} if isinstance(cell, str) else {"num_format": shown}
+                self._put(row, 1, self._fitting(cell), self._format(**is_text, **_LEFT, **top))
+            self._put(row, 2, _MEANINGS.get(name, ""), self._format(quote_prefix=True, **_LEFT, **top))
 
     def _write_totals(self, columns: list[_Column], rows: int, note: str) -> None:
         """Sum what the filter shows, below an empty row, which keeps the totals out of sorting and filtering."""
@@ -291,7 +299,7 @@ class _Sheet:
             at for at, column in enumerate(columns) if column.total is None and column.heading != heading(ID.name)
         ]
         if labels:
-            self._put(rows + 2, labels[0], "Total", self._format(bold=True, top=1, quote_prefix=True))
+            self._put(rows + 2, labels[0], "Total", self._format(bold=True, top=1, quote_prefix=True, **_LEFT))
         for place, column in enumerate(columns):
             style = self._format(bold=True, top=1, num_format=column.number_format)
             if column.total is not None:
@@ -301,7 +309,7 @@ class _Sheet:
             elif place not in labels[:1]:
                 self._sheet.write_blank(rows + 2, place, None, style)
         if labels and note:
-            self._put(rows + 3, labels[0], note, self._format(italic=True, quote_prefix=True))
+            self._put(rows + 3, labels[0], note, self._format(italic=True, quote_prefix=True, **_LEFT))
 
     def _cells(self, column: _Column, start: int) -> list[Any]:
         """Return a slice of a column as text, numbers, flags and None."""
@@ -366,8 +374,8 @@ class _Sheet:
             self._sheet.write_number(row, place, value, style)
 
 
-def _alignment(number_format: str) -> str:
-    return "left" if number_format == "General" or number_format.startswith("yyyy") else "right"
+def _alignment(number_format: str) -> Mapping[str, Any]:
+    return _LEFT if number_format == "General" or number_format.startswith("yyyy") else _RIGHT
 
 
 def _value(value: Any) -> Any:

@@ -33,7 +33,7 @@ _REPORTED: Final[tuple[tuple[re.Pattern[str], Unit], ...]] = (
     (re.compile(r".*_ms(_p\d+)?|(latency|generation_time|moderation_latency)_p\d+"), "ms"),
     (
         re.compile(
-            r"generations|asked|ok|pending|missing|from_archive|cost_zero|models|providers"
+            r"generations|requests|asked|ok|pending|missing|from_archive|cost_zero|models|providers"
             r"|attempts|fallbacks|unanswered|cancelled|failed|.*_attempts"
             r"|.*_(n|total|unknown|requests|generations|tokens)|finish_(?!reason).*|(native_)?tokens_.*"
         ),
@@ -51,10 +51,39 @@ _SPELLED: Final[Mapping[str, str]] = MappingProxyType(
 #: Text, flag and time columns of reports. Columns of the user may have such names, too, so only reports spell them.
 _REPORT_COLUMNS: Final = frozenset(
     {
-        *("figure", "value", "unit", "note", "advice", "agrees", "reason", "source", "presence", "scope", "outlook"),
+        *(
+            "day",
+            "figure",
+            "value",
+            "unit",
+            "note",
+            "advice",
+            "agrees",
+            "reason",
+            "source",
+            "presence",
+            "scope",
+            "outlook",
+        ),
         *("first_at", "last_at", "began_at", "runs_out_at", "runs_out_at_30d", "resets_at", "api_key", "user"),
-        *("user_email", "app", "workspace", "requests", "attempt", "status", "model_permaslug", "endpoint_id"),
+        *("user_email", "app", "workspace", "attempt", "status", "model_permaslug", "endpoint_id"),
         "routed_service_tier",
+    }
+)
+#: Columns of reports whose names say too little without the rest of the report.
+_TITLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "usd": "Cost",
+        "account_usd": "Account cost",
+        "mean_usd": "Mean cost",
+        "p50_usd": "Cost p50",
+        "p95_usd": "Cost p95",
+        "x_blended": "Price vs. average",
+        "failed_attempt_ms": "Failed attempts",
+        "usd_per_day": "Spent per day",
+        "usd_per_day_7d": "Spent per day, last 7 days",
+        "usd_per_day_30d": "Spent per day, last 30 days",
+        "runs_out_at_30d": "Runs out at, by last 30 days",
     }
 )
 _MEANS: Final = re.compile(r"(mean|p\d+)_.*|usd_per_day.*")
@@ -93,7 +122,7 @@ def heading(name: str, *, in_report: bool = False) -> str:
     if not measure and name not in FIELDS and name != "period" and not (in_report and name in _REPORT_COLUMNS):
         return name
     words = _IN_NAME.sub("", name.replace("usd_per_mtok", "cost_per_mtok")).strip("_").split("_")
-    text = " ".join(_SPELLED.get(word, word) for word in words)
+    text = _TITLES.get(name) or " ".join(_SPELLED.get(word, word) for word in words)
     field = FIELDS.get(name)
     shown = "UTC" if field is not None and field.kind == "time" else _SHOWN.get(measure, "")
     return text[:1].upper() + text[1:] + (f" ({shown})" if shown else "")

@@ -321,10 +321,15 @@ def test_headings_of_report_columns():
         "throughput_tok_s_n",
         "byok_usd",
         "failed_attempt_ms",
+        "usd",
+        "account_usd",
+        "usd_per_day_7d",
+        "x_blended",
     ]
     assert [heading(name) for name in named] == [
-        *("Generations", "Cost per Mtok (USD)", "P50 (USD)", "Latency p95 (ms)", "Throughput n", "BYOK (USD)"),
-        "Failed attempt (ms)",
+        *("Generations", "Cost per Mtok (USD)", "Cost p50 (USD)", "Latency p95 (ms)", "Throughput n", "BYOK (USD)"),
+        *("Failed attempts (ms)", "Cost (USD)", "Account cost (USD)", "Spent per day, last 7 days (USD)"),
+        "Price vs. average",
     ]
 
 
@@ -352,3 +357,21 @@ def test_columns_of_reports_have_headings_and_those_of_the_user_keep_their_names
         orstats.write_report(report, tmp_path / "x.xlsx")
         headings = [cell.value for cell in next(openpyxl.load_workbook(tmp_path / "x.xlsx").worksheets[0].iter_rows())]
         assert wanted in headings, name
+
+
+def test_days_have_no_time_and_text_keeps_a_distance_from_the_number_before_it(tmp_path):
+    days = pd.DataFrame({"day": pd.to_datetime(["2026-03-01"]).tz_localize("UTC"), "usd": [1.5], "reason": ["x"]})
+    orstats.write_report(days, tmp_path / "x.xlsx")
+    heads, cells = list(openpyxl.load_workbook(tmp_path / "x.xlsx").worksheets[0].iter_rows(max_row=2))
+    assert [cell.value for cell in heads] == ["Day (UTC)", "Cost (USD)", "Reason"]
+    assert [cell.number_format for cell in cells] == ["yyyy-mm-dd", "$#,##0.00", "General"]
+    assert [cell.alignment.indent for cell in (*heads, *cells)] == [1, 0, 1, 1, 0, 1]
+
+
+@pytest.mark.parametrize(("columns", "is_one_page_wide"), [(5, True), (30, False)])
+def test_prints_are_one_page_wide_where_that_can_be_read(columns, is_one_page_wide, tmp_path):
+    orstats.write_report(pd.DataFrame({f"a_longer_name_{at}": [1] for at in range(columns)}), tmp_path / "x.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "x.xlsx").worksheets[0]
+    assert sheet.page_setup.orientation == "landscape"
+    assert bool(sheet.sheet_properties.pageSetUpPr and sheet.sheet_properties.pageSetUpPr.fitToPage) is is_one_page_wide
+    assert (sheet.print_title_cols == "$A:$A") is not is_one_page_wide
