@@ -90,11 +90,11 @@ def previous(start: datetime, end: datetime, *, tz: str = "UTC") -> datetime:
 
     Examples
     --------
-    >>> start, end = span("2026-03-30", "2026-04-06", tz="Europe/Berlin")
+    >>> start, end = span("2024-04-01", "2024-04-08", tz="Europe/Berlin")
     >>> previous(start, end, tz="Europe/Berlin").isoformat()
-    '2026-03-22T23:00:00+00:00'
+    '2024-03-24T23:00:00+00:00'
     >>> previous(end - timedelta(hours=30), end).isoformat()
-    '2026-04-03T10:00:00+00:00'
+    '2024-04-05T10:00:00+00:00'
     """
     local_start, local_end = (one.astimezone(clock(tz)).replace(tzinfo=None) for one in (start, end))
     length = local_end - local_start

@@ -106,12 +106,12 @@ def test_columns_to_group_by_and_every_kind_of_file(managed, orstats):  # noqa: 
 
 def test_weeks_begin_at_the_same_time_of_day_although_the_clocks_change(managed, orstats):  # noqa: ARG001 - the environment
     result = orstats(
-        *("report", "--since", "2026-03-30", "--until", "2026-04-06", "--tz", "Europe/Berlin"),
+        *("report", "--since", "2024-04-01", "--until", "2024-04-08", "--tz", "Europe/Berlin"),
         *("--compare", "previous", "--archive", "a", "-o", "x.json"),
     )
     ends = json.loads(Path("x.json").read_bytes())["coverage"]
-    assert ends["before_start"] == "2026-03-23T00:00:00+01:00"
-    assert ends["after_end"] == "2026-04-06T00:00:00+02:00"
+    assert ends["before_start"] == "2024-03-25T00:00:00+01:00"
+    assert ends["after_end"] == "2024-04-08T00:00:00+02:00"
     assert "Times in Europe/Berlin." in result.stderr
 
 
