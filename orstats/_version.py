@@ -1,3 +1,3 @@
 """The version, written here: a zipapp or a copied folder has no package metadata to ask."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -39,6 +39,7 @@ from orstats.errors import (
     ServerError,
     ServiceUnavailableError,
 )
+from orstats.text.fact_sheet import fact_sheet
 
 T = TypeVar("T")
 
@@ -186,6 +187,15 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client(base_url={self.settings.base_url!r})"
+
+    def _repr_html_(self) -> str:
+        """Describe the client for a notebook: whether keys are set, never what they are."""
+        keys = {"key": self.settings.api_key, "management key": self.settings.management_key}
+        facts = {name: ["not set" if key is None else "set"] for name, key in keys.items()}
+        pace = self.rate_limiter.pace
+        known = "paused after refusals" if not pace else f"{pace:,.1f} requests per second, learnt from refusals"
+        facts["rate limit"] = ["none met so far" if pace is None else known]
+        return fact_sheet("Client", self.settings.base_url, facts)
 
     def __enter__(self) -> Self:
         return self

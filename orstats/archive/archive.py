@@ -20,6 +20,8 @@ from orstats.archive.part import PartSpec, write_part
 from orstats.archive.storage import Store, check_writable
 from orstats.archive.verified_parts import VerifiedParts
 from orstats.errors import ArchiveError, ConfigError
+from orstats.text.fact_sheet import fact_sheet
+from orstats.text.format import byte_size, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +65,21 @@ class Archive:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
+
+    def _repr_html_(self) -> str:
+        """Describe local files by their names and sizes only; an object store is not accessed."""
+        if self._location.scheme:
+            return fact_sheet("Archive", self.path, {})
+        try:
+            listings = [(one.host, one.list_parts().entries.values()) for one in self._datasets(GENERATIONS, None)]
+        except OSError as error:
+            return fact_sheet("Archive", self.path, {"cannot be read": [error.strerror or str(error)]})
+        facts = {
+            host: [f"{plural(len(files), 'file')} of records, {byte_size(sum(file.size for file in files))}"]
+            for host, files in listings
+            if files
+        }
+        return fact_sheet("Archive", self.path, facts or {"records": ["none yet"]})
 
     @property
     def path(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from orstats.cli.signals import exit_code, handle_signals
 from orstats.cli.streams import OutputError, protect_streams
@@ -55,9 +55,15 @@ def _command(app: Any) -> Any:
         pending += getattr(one, "commands", {}).values()
         if (option := one.get_help_option(typer.Context(one))) is not None:
             option.metavar = ""
+        for option in (param for param in one.params if param.name in _COMPLETION):
+            option.metavar = ""
         for argument in (param for param in one.params if param.param_type_name == "argument"):
             argument.display_type_rich = lambda ctx: None  # noqa: ARG005 - typer passes it by name
     return command
+
+
+#: Options that typer adds for shell completion.
+_COMPLETION: Final = ("install_completion", "show_completion")
 
 
 def _drop_invalid_width() -> None:

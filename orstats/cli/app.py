@@ -27,7 +27,6 @@ from orstats.cli.options import EXIT_CODES, KEYS, epilog
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Cost, latency and content of OpenRouter generations, from a list of ids to a CSV.",

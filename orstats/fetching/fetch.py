@@ -6,12 +6,14 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, Literal
 
 import pandas as pd
 import pyarrow as pa
 
+from orstats._version import __version__
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
 from orstats.fetching.arguments import ArchiveChoice, FetchOptions, choose_archive
@@ -78,7 +80,9 @@ def fetch(
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``id``, with the columns and dtypes of :func:`orstats.field_table`, also when empty.
+        Indexed by ``id``, with the columns and dtypes of :func:`orstats.field_table`, also when empty. ``.attrs`` has
+        the texts ``"source"`` (host and archive), ``"host"``, ``"orstats_version"`` and ``"fetched_at"`` (UTC), which
+        pandas keeps in filtered and sorted copies and drops where DataFrames are combined.
 
     Raises
     ------
@@ -161,6 +165,8 @@ class _RecordBatch(Batch):
     def frame(self) -> pd.DataFrame:
         frame = build_frame(self.ids, self._take_tables(), self.outcomes)
         frame.attrs[SOURCE] = self.host + ("" if self.archive is None else f", archive {self.archive.path}")
+        fetched_at = datetime.fromtimestamp(self.client.now(), UTC).isoformat(timespec="seconds")
+        frame.attrs |= {"host": self.host, "orstats_version": __version__, "fetched_at": fetched_at}
         return frame
 
     def _take_tables(self) -> list[pa.Table]:

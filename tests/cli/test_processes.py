@@ -192,3 +192,23 @@ def test_zipapp_and_copied_folder_work_without_package_metadata(online, tmp_path
         assert out == f"orstats {orstats_package.__version__}\n"
         subprocess.run([*command, "fetch", online.ids[0], "-q", "-o", "x.csv"], check=True)
         subprocess.run([*command, "report", online.ids[0], "-q", "-o", "x.html"], check=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="bash")
+def test_shell_completion_completes_commands_and_options(spawn):
+    def completed(words):
+        environment = os.environ | {
+            "_ORSTATS_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split(" ")) - 1),
+        }
+        done = spawn(env=environment)
+        return done.communicate(timeout=60)[0].split()
+
+    assert completed("orstats rec") == ["reconcile"]
+    assert "--ids-from" in completed("orstats fetch --i")
+
+
+def test_completion_script_is_shown_for_the_shell(spawn):
+    done = spawn("--show-completion", "bash")
+    assert "_ORSTATS_COMPLETE" in done.communicate(timeout=60)[0]
