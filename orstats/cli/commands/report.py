@@ -187,7 +187,6 @@ def _records(
     quiet: bool,
 ) -> tuple[Literal["ids", "account", "archive"], pd.DataFrame]:
     """Return the records to report on, and where they come from."""
-    from orstats.api.client import Client
     from orstats.api.config import Settings
     from orstats.cli import inputs
     from orstats.cli.report_labels import add_labels, labels_in
@@ -204,6 +203,8 @@ def _records(
             raise WrongUsage(f"no ids{lacking}. Pass ids, or --ids-from FILE.")
         columns = (*(_page_columns() if form.is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS)), *keys)
         return "archive", inputs.read_archive_of_host(settings, store, base_url, columns, quiet=quiet)
+    from orstats.api.client import Client  # reports on the archive load no HTTP library
+
     with Client(base_url=base_url) as client:
         listed = None
         end = span.end or datetime.now(UTC)
