@@ -217,8 +217,12 @@ def legend(ax: Axes, names: Sequence[str], colours: Sequence[str], *, below: boo
 
 
 def colours(count: int, *, folded: bool) -> list[str]:
-    """Return a colour for each group; the last is that of all other groups if some are folded."""
-    chosen = [COLOURS[at % len(COLOURS)] for at in range(count)]
+    """Return a colour for each group; the last is that of all other groups if some are folded.
+
+    >>> len(set(colours(7, folded=False)))
+    7
+    """
+    chosen = [*COLOURS, OTHER_COLOUR][:count]
     if folded:
         chosen[-1] = OTHER_COLOUR
     return chosen

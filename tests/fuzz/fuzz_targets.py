@@ -132,7 +132,7 @@ class _Account(orstats.Client):
 
 
 def read_account(_, data):
-    """What list_ids and reconcile make of an answer about the account."""
+    """What list_ids, list_generations and reconcile make of an answer about the account."""
     now = datetime.now(UTC)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -143,6 +143,11 @@ def read_account(_, data):
                 with contextlib.suppress(errors.OrstatsError):
                     listed = orstats.list_ids(start, end, client=_Account(data), archive=False, progress=False)
                     assert all(isinstance(one, str) for one in listed)
+                with contextlib.suppress(errors.OrstatsError):
+                    options = {"client": _Account(data), "archive": False, "progress": False}
+                    labelled = orstats.list_generations(start, end, **options)
+                    assert labelled.index.is_unique
+                    assert labelled["account_usd"].dtype == "float64"
 
 
 def _nothing(_, data):
