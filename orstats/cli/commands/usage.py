@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -103,13 +104,24 @@ def usage(
     return 0
 
 
+#: Shorter names of the columns that are shown by default, as in a report.
+_HEADINGS: Final = {
+    "cost_usd": "cost",
+    "charged_usd": "charged",
+    "byok_usd": "BYOK",
+    "native_tokens_prompt": "prompt tokens",
+    "native_tokens_completion": "completion tokens",
+}
+
+
 def _print_groups(table: pd.DataFrame, names: list[str], top: int | None) -> None:
     from orstats.frame.display import by_importance, formatted_columns
     from orstats.text.format import plural
 
     shown, omitted = _most_expensive(table, names, top)
     labels, columns = formatted_columns(shown)
-    remarks = print_table([*labels, *by_importance(columns)])
+    columns = [replace(column, name=_HEADINGS.get(column.name, column.name)) for column in by_importance(columns)]
+    remarks = print_table([*labels, *columns])
     remarks += [table.attrs["note"]] if "note" in table.attrs else []
     remarks += [f"{plural(omitted, 'less expensive group')} omitted (--top)."] if omitted else []
     for remark in remarks:
