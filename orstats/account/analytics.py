@@ -12,6 +12,7 @@ from orstats._warn import warn_caller
 from orstats.account.time_windows import Window
 from orstats.api.client import Client
 from orstats.api.response import quote
+from orstats.api.retry import Retry
 from orstats.errors import BadResponseError, ConfigError, ServerError
 
 MAX_ROWS: Final = 10_000
@@ -28,13 +29,17 @@ Filters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class AnalyticsQuery:
-    """Queries one account's analytics, counts the requests and issues each of the vendor's warnings once."""
+    """Queries one account's analytics, counts the requests and issues each of the vendor's warnings once.
 
-    def __init__(self, client: Client, filters: list[dict[str, Any]]) -> None:
+    By default, it retries like a single request: soon without a connection, and longer waits are logged as warnings.
+    """
+
+    def __init__(self, client: Client, filters: list[dict[str, Any]], retry: Retry | None = None) -> None:
         self.requests = 0
         #: Time of the oldest response from the vendor's cache so far.
         self.cached_at: datetime | None = None
         self._client = client
+        self._retry = client.retry.for_one_request() if retry is None else retry
         self._filters = filters
         self._warned: set[str] = set()
 
@@ -49,7 +54,7 @@ class AnalyticsQuery:
             "limit": MAX_ROWS,
             **{name: value for name, value in options.items() if value},
         }
-        response = self._client.retry.call(lambda: self._once(query))
+        response = self._retry.call(lambda: self._once(query))
         if response is None:
             return None
         rows, metadata = response.get("data"), response.get("metadata") or {}

@@ -58,12 +58,15 @@ class Lister:
         self._client = client
         self._contents = contents
         self._cache = None if archive is None else _cache(archive, client, filters, contents.columns)
-        self._query = AnalyticsQuery(client, filters)
+        retry = replace(client.retry.for_one_request(), on_retry=self._retried)
+        self._query = AnalyticsQuery(client, filters, retry)
         self.rows: Rows = {}
         #: Seconds since 1970, by id; for an id without a time, the start of its window.
         self.created_at: dict[str, float] = {}
         self._written: dict[Window, Listing] = {}
         self._max_rows = 0  # of a truncated response; 0 until there is one
+        self._bar: Progress | None = None
+        self._done = timedelta()
 
     @property
     def requests(self) -> int:
@@ -73,17 +76,27 @@ class Lister:
     def run(self, start: datetime, end: datetime, *, refresh: bool, progress: bool | None) -> None:
         """Take windows from the cache and request the others."""
         cached = {} if self._cache is None or refresh else self._cache.listings(start, end)
-        grown = self._grown(cached)
-        covered = [window for window in cached if not any(run.start <= window.start < run.end for run in grown)]
         # The bar shows the share of the time range, because the number of ids is not known.
-        done, form = timedelta(), "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-        with Progress((end - start) // _SECOND, progress, bar_format=form) as bar:
+        form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+        with Progress((end - start) // _SECOND, progress, bar_format=form) as self._bar:
+            grown = self._grown(cached)
+            covered = [window for window in cached if not any(run.start <= window.start < run.end for run in grown)]
             for window in self._finished(start, end, covered, cached):
-                done += window.length
-                counts = {"ids": f"{len(self.rows):,}", "requests": f"{self.requests:,}"}
-                bar.show(done // _SECOND, by=self._contents.dimension or "", **counts)
+                self._done += window.length
+                self._show()
         self._check_counts(grown)
         self._warn_if_cached(end)
+
+    def _show(self, error: ApiError | None = None, wait: float = 0.0) -> None:
+        if self._bar is not None:
+            counts = {"ids": f"{len(self.rows):,}", "requests": f"{self.requests:,}"}
+            by = self._contents.dimension or ""
+            self._bar.show(self._done // _SECOND, waiting_for=error, wait=wait, by=by, **counts)
+
+    def _retried(self, error: ApiError, wait: float) -> None:
+        self._show(error, wait)
+        if self._client.retry.on_retry is not None:
+            self._client.retry.on_retry(error, wait)
 
     def _finished(
         self, start: datetime, end: datetime, covered: Sequence[Window], cached: Mapping[Window, Listing]

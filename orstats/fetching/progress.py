@@ -30,7 +30,7 @@ class Progress:
         self._clock = clock
         self._options = options
         self._next = 0.0
-        self._done = -1
+        self._done = 0
         self._advanced_at = self._reported_at = clock.monotonic()
         self._has_reported = False
         self._bar: Any = None
@@ -47,29 +47,29 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def show(self, done: int, *, waiting_for: object = None, **counts: int | str) -> None:
+    def show(self, done: int, *, waiting_for: object = None, wait: float = 0.0, **counts: int | str) -> None:
         """Update the bar, at most ten times a second, and always at the end; counts of 0 are not shown.
 
-        ``waiting_for`` is the latest error that is retried, for the log.
+        ``waiting_for`` is the latest error that is retried, for the log; ``wait`` the seconds until the next call.
         """
         now = self._clock.monotonic()
-        if self._bar is None or (now < self._next and done < self._total):
+        if self._bar is None or (now + wait < self._next and done < self._total):
             return
         self._next = now + _REFRESH_S
         if self._bar.disable:
-            self._report(done, now, waiting_for)
+            self._report(done, now, wait, waiting_for)
             return
         self._bar.set_postfix({name: count for name, count in counts.items() if count}, refresh=False)
         self._bar.update(done - self._bar.n)
 
-    def _report(self, done: int, now: float, waiting_for: object) -> None:
+    def _report(self, done: int, now: float, wait: float, waiting_for: object) -> None:
         if done != self._done:
             self._done, self._advanced_at = done, now
-        is_stalled = waiting_for is not None and now - self._advanced_at >= _STALLED_S
+        is_stalled = waiting_for is not None and now + wait - self._advanced_at >= _STALLED_S
         is_first = is_stalled and not self._has_reported
-        if done >= self._total or not (is_first or now - self._reported_at >= _REPORT_S):
+        if done >= self._total or not (is_first or now + wait - self._reported_at >= _REPORT_S):
             return
-        self._has_reported, self._reported_at = True, now
+        self._has_reported, self._reported_at = True, now + wait
         share = (
             f"{done:,} of {self._total:,} {self._options['unit']}s"
             if "unit" in self._options

@@ -1,5 +1,6 @@
 import gzip
 import json
+import logging
 import resource
 import threading
 from datetime import UTC, datetime, timedelta
@@ -130,6 +131,18 @@ def test_faults_are_retried():
     with SimServer(300, until=UNTIL, faults=faults) as server:
         client = server.client(retry=orstats.Retry(first_wait=0))
         assert set(orstats.list_ids(START, UNTIL, client=client)) == expected(server)
+
+
+def test_a_retried_request_is_reported_where_no_bar_is_shown(monkeypatch, caplog):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    waits = []
+    retry = orstats.Retry(attempts=2, first_wait=2, on_retry=lambda *call: waits.append(call))
+    client = orstats.Client("key", management_key="key", base_url="http://127.0.0.1:9/api/v1", retry=retry)
+    with caplog.at_level(logging.INFO, "orstats.progress"), client, pytest.raises(orstats.errors.ApiError):
+        orstats.list_ids(START, UNTIL, client=client)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "orstats.progress"]
+    assert line.startswith("0% of the time range done; retrying after: ")
+    assert len(waits) == 1
 
 
 def test_a_minute_that_always_times_out_is_an_error():

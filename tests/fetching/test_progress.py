@@ -40,6 +40,17 @@ def test_a_call_that_advances_is_reported_every_30_seconds_only(caplog, monkeypa
     assert [record.getMessage() for record in caplog.records] == ["30 of 1,500 ids done", "60 of 1,500 ids done"]
 
 
+def test_the_wait_that_begins_counts(caplog, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    clock = _Clock()
+    with caplog.at_level(logging.INFO, "orstats.progress"), Progress(1500, None, clock) as bar:
+        bar.show(0, waiting_for="HTTP 503", wait=0.5)
+        bar.show(0, waiting_for="HTTP 429", wait=45)
+        clock.now = 45.0
+        bar.show(0, waiting_for="HTTP 429", wait=10)
+    assert [record.getMessage() for record in caplog.records] == ["0% of the time range done; retrying after: HTTP 429"]
+
+
 def test_no_progress_means_no_report(caplog):
     clock = _Clock()
     with caplog.at_level(logging.INFO, "orstats.progress"), Progress(1500, False, clock, unit="id") as bar:
