@@ -143,6 +143,7 @@ def list_labels(
     archive: Archive | None,
     labels: Sequence[str],
     *,
+    filters: Mapping[str, Any] | None = None,
     refresh: bool,
     quiet: bool,
 ) -> pd.DataFrame:
@@ -154,6 +155,7 @@ def list_labels(
             since,
             until,
             labels=labels,
+            filters=filters,
             client=client,
             archive=False if archive is None else archive,
             refresh=refresh,

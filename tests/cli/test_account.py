@@ -47,6 +47,39 @@ def test_ids_of_a_key_are_listed_by_its_name(managed, orstats):
         assert result.stdout.splitlines() == labels.index[labels.isin(names)].to_list()
 
 
+def test_labelled_ids_are_a_table_that_fetch_joins(managed, orstats):
+    model = "google/gemini-2.5-flash"
+    result = orstats("ids", "--since", "30d", "--labels", "key,user", "--model", model, "-o", "k.csv")
+    assert result.exit_code == 0
+    table = pd.read_csv("k.csv", index_col="id")
+    options = {"filters": {"model": model}, "client": managed.client()}
+    expected = library.list_generations("30d", "now", labels=["api_key", "user"], **options)
+    assert list(table) == ["api_key", "user", "user_email", "began_at", "account_usd"]
+    assert table["api_key"].fillna("").to_dict() == expected["api_key"].fillna("").to_dict()
+    assert f"Written to k.csv: {len(expected)} rows." in result.stderr
+    assert orstats("fetch", "--ids-from", "k.csv", "--join", "-o", "c.csv", "--no-archive").exit_code == 0
+    joined = pd.read_csv("c.csv", index_col="id")
+    assert joined["cost_usd"].to_list() == pytest.approx(joined["account_usd"].to_list(), abs=1e-9)
+    printed = orstats("ids", "--since", "30d", "--labels", "app", "-q").stdout.splitlines()
+    assert printed[0] == "id,app,began_at,account_usd"
+    assert len(printed) == 1 + len(library.list_ids("30d", "now", client=managed.client()))
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--labels", "api_kye"], "--labels: Unknown label 'api_kye'. Did you mean 'api_key'?"),
+        (["--labels", "app", "-o", "x.txt"], "x.txt"),
+    ],
+)
+def test_wrong_labels_are_named_before_anything_is_sent(managed, orstats, args, words):
+    managed.reset_stats()
+    result = orstats("ids", "--since", "30d", *args)
+    assert result.exit_code in (1, 2)
+    assert words in " ".join(result.stderr.split())
+    assert managed.requests == 0
+
+
 @pytest.mark.usefixtures("managed")
 def test_unknown_key_is_named_with_similar_ones(orstats):
     result = orstats("ids", "--since", "30d", "--key", "Batch job")

@@ -70,7 +70,7 @@ COMMANDS = {
     "fetch": "ids --ids-from --column -o --output --excel --workers --base-url --archive --no-archive --refresh",
     "show": "generation_id --content --json",
     "report": "ids --ids-from --by --freq --tz --since --until --compare --top -o --output --excel",
-    "ids": "--since --until",
+    "ids": "--since --until --model --user --key --labels -o --output",
     "usage": "--by --since --until --freq --tz -o --output --json",
     "reconcile": "--since --until --ids-from",
     "key": "--json --warn",

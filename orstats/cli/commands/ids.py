@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from orstats.cli.console import data_stream, handle_errors, print_status
+from orstats.cli.console import WrongUsage, data_stream, handle_errors, print_status
 from orstats.cli.options import (
     MANAGEMENT_KEY,
     ArchiveDir,
@@ -24,6 +24,8 @@ from orstats.cli.options import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from orstats.api.client import Client
 
 app = typer.Typer(rich_markup_mode="rich")
@@ -42,6 +44,7 @@ def _filter(what: str, metavar: str) -> Any:
         "orstats ids --since yesterday --until today -o ids.txt",
         "orstats ids --since 7d --model openai/gpt-4.1 | orstats fetch --ids-from - -o costs.csv",
         "orstats ids --since 7d --key 'Batch jobs' -o batch.txt",
+        "orstats ids --since 7d --labels api_key,user -o keys.csv",
         more=MANAGEMENT_KEY,
     ),
 )
@@ -53,6 +56,15 @@ def ids(
     model: Annotated[list[str] | None, _filter("model", "MODEL")] = None,
     user: Annotated[list[str] | None, _filter("end user, as named by your application (external_user)", "USER")] = None,
     key: Annotated[list[str] | None, _filter("API key, given by its name or hash; see `orstats keys`", "NAME")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Write a table of the ids with their api_key, user, app, workspace or country (comma-separated) and "
+            "cost: CSV, or by the ending of the file also .xlsx, .parquet, .jsonl.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[str | None, output_option("Write the ids to a file, one per line.")] = None,
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
@@ -62,31 +74,61 @@ def ids(
     ] = False,
     quiet: Quiet = False,
 ) -> int:
-    from orstats._atomic_write import atomic_write
     from orstats.api.client import Client
-    from orstats.cli.inputs import list_range, local_time, resolve_archive, time_range
+    from orstats.cli.inputs import list_labels, list_range, local_time, resolve_archive, time_range
     from orstats.text.format import plural
 
     options = {"model": model, "external_user": user, "api_key": key}
     filters = {name: values for name, values in options.items() if values}
     first, last = time_range(since, until, tz)
+    names = None if labels is None else _check_labels(labels, output)
     with Client(base_url=base_url) as client:
         store = resolve_archive(archive, no_archive, client.settings)
-        found = list_range(client, first, last, store, filters=filters, refresh=refresh, quiet=quiet)
-        hint = _why_empty(client, first, last, filters) if not found and not quiet else None
-    if output is None:
+        found: list[str] | pd.DataFrame
+        if names is None:
+            found = list_range(client, first, last, store, filters=filters, refresh=refresh, quiet=quiet)
+        else:
+            found = list_labels(client, first, last, store, names, filters=filters, refresh=refresh, quiet=quiet)
+        hint = _why_empty(client, first, last, filters) if not len(found) and not quiet else None
+    _write(found, output)
+    if not quiet:
+        ends = f"{local_time(first, tz)} to {local_time(last, tz)} ({tz})"
+        print_status(f"{plural(len(found), 'id')} from {ends}.", "bold green" if len(found) else "bold yellow")
+        if hint is not None:
+            print_status(hint)
+        if output is not None:
+            print_status(f"Written to {output}: {plural(len(found), 'line' if names is None else 'row')}.")
+    return 0
+
+
+def _check_labels(labels: str, output: str | None) -> list[str]:
+    """Read the names of labels, and find out whether the table can be written."""
+    from orstats.account.list_generations import labels_of
+    from orstats.cli.report_labels import read_keys
+    from orstats.errors import ConfigError
+    from orstats.export.write_csv import check_target
+
+    try:
+        names = labels_of(read_keys(labels))
+    except ConfigError as error:
+        raise WrongUsage(f"--labels: {error}") from None
+    if output is not None:
+        check_target(output)
+    return names
+
+
+def _write(found: list[str] | pd.DataFrame, output: str | None) -> None:
+    """Write a line for each id, or a table."""
+    from orstats._atomic_write import atomic_write
+    from orstats.export.write_csv import write_csv
+
+    if not isinstance(found, list):
+        write_csv(found, data_stream() if output is None else output)
+    elif output is None:
         data_stream().writelines(f"{one}\n" for one in found)
     else:
         with atomic_write(Path(output)) as file:  # a scheduled job may read it at any time
             file.writelines(f"{one}\n".encode() for one in found)
-    if not quiet:
-        ends = f"{local_time(first, tz)} to {local_time(last, tz)} ({tz})"
-        print_status(f"{plural(len(found), 'id')} from {ends}.", "bold green" if found else "bold yellow")
-        if hint is not None:
-            print_status(hint)
-        if output is not None:
-            print_status(f"Written to {output}: {plural(len(found), 'line')}.")
-    return 0
 
 
 _MAX_RANGE: Final = timedelta(days=31)
