@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from orstats.account.activity_export import compare_export
 from orstats.account.analytics import ROUNDING_USD
 from orstats.account.daily_totals import account_totals
 from orstats.account.day_shifts import Notes, merge_variants, move_past_midnight
@@ -58,13 +60,16 @@ _SCHEMA: Final = {
 def reconcile(
     df: pd.DataFrame,
     *,
-    start: Moment,
-    end: Moment,
+    start: Moment | None = None,
+    end: Moment | None = None,
     client: Client | None = None,
     tolerance: float = 0.001,
     tz: str = "UTC",
+    activity: str | os.PathLike[str] | pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Compare the totals of a DataFrame with the account's own. Needs a management key.
+    """Compare the totals of a DataFrame with the account's own, or each generation with the Activity export.
+
+    The totals need a management key; a comparison with an export needs neither a key nor a network.
 
     Completed days of the last 30 are compared with ``/activity`` or the account's analytics, whichever has the larger
     total of a model; others and partial days with the analytics. Days are UTC days. A call that ran past midnight
@@ -75,18 +80,29 @@ def reconcile(
     df : pandas.DataFrame
         From :func:`orstats.fetch`. Rows outside the range are excluded.
     start, end : datetime, date or str
-        The time range, as for :func:`orstats.list_ids`.
+        The time range, as for :func:`orstats.list_ids`. Required without `activity`.
     client : Client, optional
         By default, a client configured from the environment.
     tolerance : float
         Relative difference from the account's amount up to which a row still agrees.
     tz : str
         Time zone of `start` and `end`, as for :func:`orstats.list_ids`. The days compared are the account's, in UTC.
+    activity : str, os.PathLike or pandas.DataFrame, optional
+        The CSV that the vendor's Activity page exports, or what :func:`orstats.read` returns for it.
 
     Returns
     -------
     pandas.DataFrame
-        Index ``day`` (UTC) and ``model``.
+        With `activity`: one row for each generation that does not agree, the largest difference first; none if all
+        do. Index ``id``.
+
+        - ``difference``: ``missing_in_df``, ``not_fetched`` (the id is there, its record is not),
+          ``missing_in_export``, ``cost_differs`` or ``cost_unknown``, and its ``reason``;
+        - ``created_at`` and ``model``;
+        - ``export_usd``, ``usd`` (yours) and ``difference_usd``, the export's less yours, with a missing cost as 0;
+        - in ``.attrs["totals"]`` the amounts and numbers of all generations, and in ``.attrs["note"]`` a sentence.
+
+        Otherwise: index ``day`` (UTC) and ``model``.
 
         - ``account_requests``, ``requests`` (yours), and ``missing``, their difference.
         - ``account_usd``, ``usd`` (yours: credits, and the providers' charges for your own keys), and
@@ -103,8 +119,10 @@ def reconcile(
     ------
     ForbiddenError
         The key is not a management key.
+    ReadError
+        The export cannot be read.
     ConfigError
-        The range is inverted or begins in the future, or the DataFrame is not from :func:`orstats.fetch`.
+        The range is missing, inverted or begins in the future, or the DataFrame is not from :func:`orstats.fetch`.
     ApiError
         A request failed after all retries.
 
@@ -119,6 +137,10 @@ def reconcile(
     """
     if not tolerance >= 0:
         raise ConfigError(f"tolerance must be a non-negative number, got {tolerance}.")
+    if activity is not None:
+        return compare_export(df, activity, start=start, end=end, tolerance=tolerance, tz=tz)
+    if start is None or end is None:
+        raise ConfigError("reconcile needs start= and end=, or activity= (the CSV of the Activity page).")
     df = require(df, _NEEDED, unique=True)
     first, last = span(start, end, tz=tz)
     calls = _calls(df, first, last)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from orstats._warn import warn_caller
 from orstats.errors import ReadError
 from orstats.frame import record_table
-from orstats.frame.build import pandas_array
+from orstats.frame.build import ABSENT_COLUMNS, pandas_array
 from orstats.frame.cast_columns import DecimalMark, cast
 from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field, Kind
 
@@ -94,7 +94,11 @@ def typed_frame(table: Table, name: str) -> pd.DataFrame:
         frame = frame.loc[~without]
         if lost:
             warn_caller(f"{name}: {lost:,} rows without an id skipped.")
-    return frame.set_index(ID.name)
+    frame = frame.set_index(ID.name)
+    if is_export:
+        absent = [one.name for one in COLUMNS if one.name not in columns and frame[one.name].isna().all()]
+        frame.attrs[ABSENT_COLUMNS] = absent if len(frame) else []
+    return frame
 
 
 def _without_index(columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 SOURCE: Final = "source"
 #: Key of ``DataFrame.attrs``: archive files that could not be read, so that their records are missing.
 UNREADABLE_FILES: Final = "unreadable_files"
+#: Key of ``DataFrame.attrs``: columns of the field table that the file did not have, so that nothing is known of them.
+ABSENT_COLUMNS: Final = "absent_columns"
 #: Key of ``DataFrame.attrs``: names of the user's own columns, which exports leave as they are.
 USER_COLUMNS: Final = "user_columns"
 

@@ -13,7 +13,7 @@ from orstats.frame.cast_columns import Frame, cast_frame
 from orstats.frame.display import ReportFrame
 from orstats.frame.money import RATE_PLACES, round_columns
 from orstats.frame.validation import By, group_keys, ok_rows, require_columns
-from orstats.reports.coverage import PROVENANCE, coverage_of, provenance
+from orstats.reports.coverage import PROVENANCE, absent_note, coverage_of, provenance
 from orstats.reports.engines import (
     aggregate,
     comparable,
@@ -111,5 +111,8 @@ def finish(frame: Frame, groups: Frame, grouped: Grouped, spec: ReportSpec) -> A
     dtypes = {name: "Int64" if result.schema[name].is_integer() else "float64" for name in spec.metrics}
     native: Any = ReportFrame(result.to_native().astype(dtypes).set_index(list(grouped.names)))
     over_time = {} if grouped.period is None else dict(zip(("freq", "tz"), grouped.period, strict=True))
-    native.attrs = {"coverage": coverage_of(frame) | over_time, PROVENANCE: provenance(frame.to_native())}
+    given = frame.to_native()
+    native.attrs = {"coverage": coverage_of(frame) | over_time, PROVENANCE: provenance(given)}
+    if note := absent_note(given, spec.required):
+        native.attrs["note"] = note
     return native

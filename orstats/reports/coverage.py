@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import narwhals as nw
 import pandas as pd
 
-from orstats.frame.build import SOURCE, UNREADABLE_FILES
+from orstats.frame.build import ABSENT_COLUMNS, SOURCE, UNREADABLE_FILES
 from orstats.frame.cast_columns import Frame, cast_frame
 from orstats.frame.validation import count_duplicates, ok_rows, require_columns
 from orstats.reports.engines import as_flag, finite, wrap
@@ -96,6 +97,13 @@ def provenance(frame: Any) -> dict[str, str]:
         for name, moment in (("first_created_at", created.min()), ("last_created_at", created.max())):
             found[name] = moment.tz_convert("UTC").isoformat()
     return found
+
+
+def absent_note(frame: Any, columns: Sequence[str]) -> str:
+    """Say which columns an Activity export does not have; nothing for other frames."""
+    absent = getattr(frame, "attrs", {}).get(ABSENT_COLUMNS, ())
+    names = ", ".join(name for name in columns if name in absent)
+    return f"The Activity export does not have {names}: what needs them is missing, or 0." if names else ""
 
 
 def _sums(frame: Frame, **figures: nw.Expr) -> dict[str, int]:

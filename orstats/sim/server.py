@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import importlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from orstats.sim.activity_export import write_export
 from orstats.sim.certificates import CertificateKind
 from orstats.sim.dataset.account import ContentReason, SimulatedAccount
 from orstats.sim.faults import Faults
@@ -280,6 +281,28 @@ class SimServer:
             If the account has no such generation.
         """
         return self._account.content(self._index(generation_id))
+
+    def activity_export(self, ids: Iterable[str] | None = None) -> str:
+        """Return the CSV that the vendor's Activity page would export.
+
+        Parameters
+        ----------
+        ids
+            Only these generations; None for all.
+
+        Returns
+        -------
+        str
+            One row for each generation, newest first, with its ``api_key_name`` and ``app_name``.
+
+        Raises
+        ------
+        KeyError
+            The account has no such generation.
+        """
+        state = self._service.state
+        indices = range(self._account.generations) if ids is None else [self._index(one) for one in ids]
+        return write_export(self._account, state.keys_by_app, indices)
 
     def content_format(self, generation_id: str) -> str:
         """Return in which API's format the content of a generation is stored.

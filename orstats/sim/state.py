@@ -31,7 +31,7 @@ class AccountState:
     def __init__(self, account: SimulatedAccount, *, lag: float, clock: Callable[[], float] | None) -> None:
         self.account = account
         self.keys = keys_of(account.seed, awkward=account.awkward)
-        self._keys_by_app = {(app.app_id, app.origin): key for key in self.keys.listed for app in key.apps}
+        self.keys_by_app = {(app.app_id, app.origin): key for key in self.keys.listed for app in key.apps}
         self.out_of_credits = False
         self.rated: set[str] = set()
         self.record_body = functools.lru_cache(maxsize=_READY)(self._record_body)
@@ -93,7 +93,7 @@ class AccountState:
         if self._ledger is None:
             if self._reading is None:
                 self._reading = asyncio.ensure_future(
-                    asyncio.to_thread(read_ledger, self.account, self._keys_by_app, self._stopping)
+                    asyncio.to_thread(read_ledger, self.account, self.keys_by_app, self._stopping)
                 )
             # Shielded: a client that disconnects must not cancel the reading for the others.
             self._ledger = await asyncio.shield(self._reading)
@@ -105,7 +105,7 @@ class AccountState:
         added = [index for index, found_at in self._found_at.items() if found_at <= now]
         if not added:
             return entries
-        more = [read_entry(self.account, self._keys_by_app, index) for index in added]
+        more = [read_entry(self.account, self.keys_by_app, index) for index in added]
         return sorted([*entries, *more], key=lambda entry: entry.created_us)
 
     def _record_body(self, index: int) -> bytes:

@@ -27,6 +27,7 @@ def account():
     """Run the simulator as ``orstats sim --log-out app.log`` does; give a directory with the log, and the variables."""
     with SimServer(1000) as sim, tempfile.TemporaryDirectory() as folder:
         write_app_log(sim, Path(folder) / "app.log")
+        Path(folder, "activity.csv").write_text(sim.activity_export(), "utf-8")
         write_runs(sim, Path(folder) / "runs.csv")
         yield (
             Path(folder),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orstats.cli.console import SOME_FAILED, handle_errors, print_status, print_table, write_json
+from orstats.cli.console import SOME_FAILED, WrongUsage, handle_errors, print_status, print_table, write_json
 from orstats.cli.options import (
     MANAGEMENT_KEY,
     ArchiveDir,
@@ -20,7 +20,6 @@ from orstats.cli.options import (
     NoArchive,
     Quiet,
     Refresh,
-    Since,
     TableFile,
     TimeZone,
     Until,
@@ -43,21 +42,39 @@ _LONG_CALL: Final = timedelta(hours=1)
 @app.command(
     help="Compare what your ids cost with the account's own totals, per day and model.\n\n"
     "Compares the given ids or, without any, every generation listed for the account in the range. Shows the days and "
-    "models that do not agree, and why. Exit code 3 when more than the tolerance is unexplained.",
+    "models that do not agree, and why. With [bold]--activity[/bold], compares each generation with the export of the "
+    "Activity page. Exit code 3 when more than the tolerance is unexplained.",
     epilog=epilog(
         "orstats reconcile --since yesterday --until today",
         "orstats reconcile --ids-from app.log --since 2026-03-01 --until 2026-04-01 -o differences.csv",
+        "orstats reconcile --activity activity.csv -o differences.csv",
         more=MANAGEMENT_KEY,
     ),
 )
 @handle_errors
 def reconcile(
-    since: Since,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Start of the range: 2026-03-01, yesterday, today, 7d, 24h. Required without --activity.",
+            show_default=False,
+        ),
+    ] = None,
     ids: Ids = None,
     until: Until = "now",
     tz: TimeZone = "UTC",
     ids_from: IdsFrom = None,
     column: Column = None,
+    activity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Compare each generation with the CSV that the Activity page exports: without ids, all archived "
+            "records. Needs no key and no network for what is archived.",
+            show_default=False,
+        ),
+    ] = None,
     tolerance: Annotated[
         float,
         typer.Option(metavar="SHARE", min=0, max=1, help="Share of the account's cost that may stay unexplained."),
@@ -71,38 +88,104 @@ def reconcile(
     quiet: Quiet = False,
 ) -> int:
     from orstats.account.reconcile import reconcile as compare
-    from orstats.account.reconcile import share_explained
     from orstats.api.client import Client
-    from orstats.cli.inputs import collect_ids, fetch_ids, list_range, resolve_archive, time_range
+    from orstats.cli.inputs import (
+        collect_ids,
+        fetch_ids,
+        list_range,
+        read_archive_of_host,
+        resolve_archive,
+        time_range,
+    )
     from orstats.export.write_csv import check_target, json_rows, write_csv
     from orstats.text.format import plural
 
-    first, last = time_range(since, until, tz)
     if output is not None:
         check_target(output)
+    if since is None and activity is None:
+        raise WrongUsage("--since is missing: the start of the range, such as 7d; or pass --activity FILE.")
+    first, last = (None, None) if since is None else time_range(since, until, tz)
     with Client(base_url=base_url) as client:
         store = resolve_archive(archive, no_archive, client.settings)
         if ids or ids_from:
             collected = collect_ids(ids or [], ids_from or [], column)
+            frame = fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
+        elif first is None or last is None or activity is not None:
+            frame = read_archive_of_host(client.settings, store, base_url, quiet=quiet)
         else:
             # A call that began before midnight and ended after it may be counted on the first day.
             begin = first - _LONG_CALL if first.time() == time() else first
             collected = list_range(client, begin, last, store, refresh=refresh, quiet=quiet)
-        frame = fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
-        compared = compare(frame, start=first, end=last, client=client, tolerance=tolerance)
+            frame = fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
+        compared = compare(frame, start=first, end=last, client=client, tolerance=tolerance, activity=activity)
     if output is not None:
         write_csv(compared, output)
     if as_json:
         write_json(list(json_rows(compared)))
-    elif not compared["agrees"].all():
+    show = _show_totals if activity is None else _show_generations
+    is_beyond = show(compared, tolerance, table=not as_json, quiet=quiet)
+    if output is not None and not quiet:
+        print_status(f"Written to {output}: {plural(len(compared), 'row')}.")
+    return SOME_FAILED if is_beyond else 0
+
+
+def _show_totals(compared: pd.DataFrame, tolerance: float, *, table: bool, quiet: bool) -> bool:
+    """Print totals that do not agree, and the verdict; return whether it is beyond the tolerance."""
+    from orstats.account.reconcile import share_explained
+
+    if table and not compared["agrees"].all():
         _print_differences(compared)
     share = share_explained(compared)
     is_beyond = 1.0 - share > tolerance
     if not quiet or is_beyond:
         _print_verdict(compared, share, tolerance)
-    if output is not None and not quiet:
-        print_status(f"Written to {output}: {plural(len(compared), 'row')}.")
-    return SOME_FAILED if is_beyond else 0
+    return is_beyond
+
+
+def _show_generations(compared: pd.DataFrame, tolerance: float, *, table: bool, quiet: bool) -> bool:
+    """Print generations that do not agree with an export, and the verdict, as for totals."""
+    from orstats.account.activity_export import share_explained
+
+    if table and len(compared):
+        _print_generations(compared)
+    share = share_explained(compared)
+    is_beyond = 1.0 - share > tolerance
+    if not quiet or is_beyond:
+        style = "bold yellow" if len(compared) else "bold green"
+        print_status(f"{compared.attrs['note']} {_percent(share):g} % explained.", style)
+    return is_beyond
+
+
+def _percent(share: float) -> float:
+    return int(share * 10_000 + 1e-6) / 100  # rounded down: 100 % means everything
+
+
+def _print_generations(compared: pd.DataFrame) -> None:
+    """Print the generations that do not agree with the Activity export, and what their differences mean."""
+    from orstats.text.format import usd_amounts
+    from orstats.text.sanitize import terminal_line
+    from orstats.text.table import Column
+
+    rows = compared.head(_MAX_ROWS).reset_index()
+
+    def amounts(name: str) -> list[str]:
+        shown = zip(usd_amounts(rows[name]), rows[name].isna(), strict=True)
+        return ["" if is_missing else amount for amount, is_missing in shown]
+
+    remarks = print_table(
+        [
+            Column("id", [terminal_line(one) for one in rows["id"]], "label"),
+            Column("difference", [one.replace("_", " ") for one in rows["difference"]], "fixed"),
+            Column("export", amounts("export_usd"), leaves=2),
+            Column("yours", amounts("usd"), leaves=1),
+        ]
+    )
+    if len(compared) > _MAX_ROWS:
+        remarks.append(f"and {len(compared) - _MAX_ROWS:,} more; -o writes all of them.")
+    reasons = compared.drop_duplicates("difference")
+    explained = zip(reasons["difference"].str.replace("_", " "), reasons["reason"], strict=True)
+    for remark in [*remarks, *(f"{name}: {reason}." for name, reason in explained)]:
+        print_status(remark)
 
 
 def _print_differences(compared: pd.DataFrame) -> None:
@@ -152,10 +235,9 @@ def _print_verdict(compared: pd.DataFrame, share: float, tolerance: float) -> No
     account, yours = float(compared["account_usd"].sum()), float(compared["usd"].sum())
     places = usd_places(account)
     off = int((~compared["agrees"]).sum())
-    percent = int(share * 10_000 + 1e-6) / 100  # rounded down: 100 % means everything
     print_status(
         f"Account {usd(account, places)} for {plural(int(compared['account_requests'].sum()), 'request')} · "
-        f"yours {usd(yours, places)} for {count(compared['requests'].sum())} · {percent:g} % explained",
+        f"yours {usd(yours, places)} for {count(compared['requests'].sum())} · {_percent(share):g} % explained",
         "bold yellow" if off else "bold green",
     )
     if off:

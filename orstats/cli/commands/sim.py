@@ -79,6 +79,12 @@ def sim(
             show_default=False,
         ),
     ] = None,
+    activity_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Write the CSV that the web page's Activity would export.", show_default=False
+        ),
+    ] = None,
     tls: Annotated[
         bool,
         typer.Option("--tls", metavar="", help="Serve https with a certificate of a private authority. [extra: sim]"),
@@ -88,7 +94,6 @@ def sim(
     from datetime import UTC, datetime
 
     from orstats.account.time_range import moment
-    from orstats.cli.demo_log import write_app_log
     from orstats.errors import ConfigError
     from orstats.sim import SimServer
 
@@ -113,16 +118,11 @@ def sim(
 
     def greet(running: SimServer) -> None:
         # Not earlier: the files of a simulator that runs on this port must stay.
-        if ids_out is not None:
-            Path(ids_out).write_text("".join(f"{one}\n" for one in running.ids), "utf-8")
-        if log_out is not None:
-            write_app_log(running, Path(log_out))
+        written = _write_files(running, ids_out, log_out, activity_out)
         number = f"{generations:,} generation{'' if generations == 1 else 's'}"
         print_status(f"Simulating {number} at {running.base_url} (press Ctrl-C to stop).", "bold green")
-        if ids_out is not None:
-            print_status(f"Their ids are in {ids_out}.")
-        if log_out is not None:
-            print_status(f"The log of an application that made them is in {log_out}.")
+        for text in written:
+            print_status(text)
         print_status("In another terminal:")
         out = data_stream()
         out.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in _variables(running, archive).items())
@@ -139,6 +139,23 @@ def sim(
         raise Failure(f"port {port} is in use; choose another with --port, or --port 0 for a free one.") from None
     print_status("Simulator stopped.")
     return 0
+
+
+def _write_files(server: SimServer, ids: str | None, log: str | None, activity: str | None) -> list[str]:
+    """Write the files that the options name, and say what is in them."""
+    from orstats.cli.demo_log import write_app_log
+
+    written = []
+    if ids is not None:
+        Path(ids).write_text("".join(f"{one}\n" for one in server.ids), "utf-8")
+        written.append(f"Their ids are in {ids}.")
+    if log is not None:
+        write_app_log(server, Path(log))
+        written.append(f"The log of an application that made them is in {log}.")
+    if activity is not None:
+        Path(activity).write_text(server.activity_export(), "utf-8")
+        written.append(f"Their Activity export is in {activity}.")
+    return written
 
 
 def _variables(server: SimServer, archive: Path) -> dict[str, str]:
