@@ -3,13 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs bench fuzz compat clean
+.PHONY: demo test test-fast coverage check docs bench fuzz compat clean
 
 demo: $(VENV)/.demo
 	$(BIN)/orstats demo
 
 test: $(VENV)/.dev check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+test-fast: $(VENV)/.dev
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not live and not slow'
+
+# Lines and branches of orstats/, also in subprocesses; fails below the share in pyproject.toml.
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,7 +1,6 @@
 import gzip
 import json
 import logging
-import resource
 import threading
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -254,6 +253,7 @@ def test_cache_that_cannot_be_read_is_reported_and_the_listing_continues(sim, tm
 
 
 def test_cache_that_cannot_be_written_is_reported_and_the_listing_continues(sim, tmp_path):
+    resource = pytest.importorskip("resource")  # limits of POSIX systems
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))

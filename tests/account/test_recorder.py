@@ -8,7 +8,6 @@ import logging
 import lzma
 import multiprocessing
 import pickle
-import resource
 import shutil
 import subprocess
 import sys
@@ -593,6 +592,7 @@ print("kept")
 
 def test_full_disk_does_not_spoil_the_next_line(path):
     log = GenerationLog(path, {})
+    resource = pytest.importorskip("resource")  # limits of POSIX systems
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))

@@ -15,6 +15,8 @@ README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 #: What a person reads: the README and the pages of the documentation.
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
+#: Read by contributors; their blocks are not run.
+POLICIES = sorted((ROOT / ".github").glob("*.md"))
 
 
 def whole() -> str:

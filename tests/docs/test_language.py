@@ -5,7 +5,7 @@ import re
 
 import nbformat
 import pytest
-from dictionary import PAGES, ROOT
+from dictionary import PAGES, POLICIES, ROOT
 
 #: Regular expressions, and what to write instead.
 WORDS = {
@@ -71,6 +71,7 @@ def texts(path):
 
 FILES = [
     *PAGES,
+    *POLICIES,
     *sorted((ROOT / "notebooks").glob("*.ipynb")),
     *sorted((ROOT / "orstats").rglob("*.py")),
 ]

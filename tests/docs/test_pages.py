@@ -11,6 +11,8 @@ from dictionary import PAGES, README, ROOT, WRITTEN, split
 
 import orstats
 from orstats.cli.app import app
+from orstats.cli.console import FAILED, SOME_FAILED, USAGE
+from orstats.cli.options import EXIT_CODES
 from orstats.frame.status import STATUSES
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
@@ -142,6 +144,22 @@ def test_every_command_is_documented_and_no_other():
 def test_every_status_is_explained():
     for status in STATUSES:
         assert f"`{status}`" in TEXTS["docs/reference/failures.md"]
+
+
+def test_every_environment_variable_is_documented():
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "orstats").rglob("*.py"))
+    names = set(re.findall(r"\b(?:OPENROUTER|ORSTATS|SSL_CERT|REQUESTS_CA|CURL_CA|HTTPS_PROXY|ALL_PROXY)\w*", sources))
+    names -= {"OPENROUTER", "SSL_CERT"}
+    documented = set(re.findall(r"`([A-Z_]+)`", TEXTS["docs/reference/environment.md"]))
+    assert len(names) >= 8
+    assert names <= documented
+
+
+def test_exit_codes_are_those_of_the_command_line():
+    named = set(re.findall(r"`(\d+)`", TEXTS["docs/reference/exit-codes.md"]))
+    said = re.findall(r"(\d+) [a-z]", EXIT_CODES)
+    assert set(said) <= named
+    assert {str(code) for code in (FAILED, USAGE, SOME_FAILED)} < named
 
 
 def test_extras_are_those_of_the_project():

@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import os
-import resource
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -262,7 +261,7 @@ except ExportError as error:
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "jsonl"])
 def test_no_room_leaves_the_old_file(tmp_path, ending):
-    assert resource.RLIMIT_FSIZE is not None
+    pytest.importorskip("resource")  # limits of POSIX systems
     target = tmp_path / f"x.{ending}"
     target.write_text("old")
     done = subprocess.run([sys.executable, "-c", FULL, str(target)], capture_output=True, text=True, check=True)

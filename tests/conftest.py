@@ -1,0 +1,30 @@
+"""Markers: by folder, by what a test needs, and for modules whose tests start other programs or take seconds."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+BY_FOLDER = {"browser": ("browser", "slow"), "chaos": ("chaos", "slow")}
+#: Modules whose tests are slow as a rule: processes, notebooks, engines, commands of the documentation.
+SLOW = {
+    "archive/test_archive_processes.py",
+    "cli/test_explore.py",
+    "cli/test_processes.py",
+    "docs/test_notebooks.py",
+    "reports/test_backends.py",
+}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not item.path.is_relative_to(HERE):
+            continue  # an example of a docstring
+        path = item.path.relative_to(HERE)
+        names = set(BY_FOLDER.get(path.parts[0], ()))
+        if path.as_posix() in SLOW:
+            names.add("slow")
+        if any("spark" in name for name in (*item.fixturenames, item.name)):
+            names |= {"spark", "slow"}
+        for name in names:
+            item.add_marker(getattr(pytest.mark, name))
