@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,24 +16,32 @@ import traitlets
 from orstats.api.client import Client
 from orstats.api.config import Settings
 from orstats.archive.archive import Archive
+from orstats.content.content import turns
 from orstats.content.generation import Generation
-from orstats.errors import ArchiveError, ConfigError, OrstatsError
+from orstats.content.messages import all_text
+from orstats.content.record_facts import facts
+from orstats.errors import ArchiveError, ConfigError
 from orstats.export.write_csv import write_csv
-from orstats.fetching.arguments import UNARCHIVED, ArchiveChoice
+from orstats.fetching.arguments import UNARCHIVED, ArchiveChoice, choose_archive
 from orstats.frame.build import build_frame
 from orstats.notebook.card import Card
 from orstats.notebook.comparison import Comparison
-from orstats.notebook.filter_controls import FilterControls
+from orstats.notebook.downloads import file_name
 from orstats.notebook.html.base import notice, style
-from orstats.notebook.html.explorer import chart, empty, table, totals
+from orstats.notebook.html.explorer import empty, table, totals
+from orstats.notebook.stored_texts import StoredTexts
 from orstats.notebook.table import TableView
 from orstats.notebook.table_model import Mask, TableModel
-from orstats.notebook.widgets import HtmlView, button, failure, replace_children, row, serialized
-from orstats.text.format import count, duration, usd
-from orstats.text.sanitize import Html, visible_line
+from orstats.notebook.widgets import HtmlView, close_all, failure, failure_text, in_thread, replace_children, serialized
+from orstats.text.format import plural
+from orstats.text.sanitize import visible_text
+from orstats.text.time_zones import zone_of
 
-_BARS: Final = 60
 _STATIC_ROWS: Final = 10
+_HEIGHT_PX: Final = 700
+_HEIGHTS: Final = (200, 5000)
+#: Of a message in hosts that cannot show the card.
+_MOST_CHARACTERS: Final = 20_000
 
 
 class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -47,29 +55,33 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     selected = traitlets.Unicode(None, allow_none=True)
 
-    def __init__(self, df: pd.DataFrame, *, client: Client | None = None, archive: ArchiveChoice = None) -> None:
+    def __init__(
+        self,
+        df: pd.DataFrame,
+        *,
+        client: Client | None = None,
+        archive: ArchiveChoice = None,
+        tz: str | tzinfo = "UTC",
+        height: int = _HEIGHT_PX,
+    ) -> None:
+        zone = zone_of(tz)
+        if isinstance(height, bool) or not isinstance(height, int) or not _HEIGHTS[0] <= height <= _HEIGHTS[1]:
+            raise ConfigError(f"height must be {_HEIGHTS[0]} to {_HEIGHTS[1]:,} pixels, got {height!r}.")
+        model = TableModel(df)
         super().__init__()
         self.add_class("orstats-explorer")
-        self._model = TableModel(df)
-        self._client, self._archive = client, archive
-        self._kept: int | None = None
-        self.controls = FilterControls(self._model, self._filter)
-        self.message, self.totals, self.chart = HtmlView(), HtmlView(), HtmlView()
-        self.chart.add_class("orstats-grow")
-        self.previous = button("Previous", lambda: self._step(-1), icon="arrow-up")
-        self.next = button("Next", lambda: self._step(1), icon="arrow-down")
-        self.keep = button("Keep to compare", self._keep, icon="thumb-tack")
-        self.compare = button("Compare", self._compare, icon="columns")
-        self.table = TableView(self._model, on_pick=self._open, on_mark=self._set_buttons, on_export=self._export)
+        self._model = model
+        self._client, self._archive, self._zone = client, archive, zone
+        self._texts: StoredTexts | None = None
+        self._reading = False
+        self._alone = False
+        self.table = TableView(self._model, self, zone=zone, height=height, has_archive=archive is not False)
         self.panel = widgets.VBox()
-        right = widgets.VBox([row([self.previous, self.next, self.keep, self.compare]), self.panel])
-        right.add_class("orstats-right")
-        halves = widgets.Box([self.table, right])
+        self.panel.add_class("orstats-right")
+        halves = widgets.Box([self.table, self.panel])
         halves.add_class("orstats-halves")
-        style_sheet = HtmlView(style("explorer"))
-        self.children = [style_sheet, self.controls, self.message, self.totals, self.chart, halves]
+        self.children = [HtmlView(style("explorer")), halves]
         self._show_card()
-        self._filter()
 
     def __repr__(self) -> str:
         chosen = "none selected" if self.selected is None else f"selected {self.selected!r}"
@@ -78,40 +90,36 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         if isinstance(bundle, dict):  # None when there is no front end to show it
-            static = self.totals.value + table(self._model.df.iloc[self.table.positions[:_STATIC_ROWS]])
+            figures = totals(self.table.summary["figures"])
+            static = figures + table(self.filtered.iloc[:_STATIC_ROWS], self._zone)
             if len(self.table.positions) > _STATIC_ROWS:
                 static += notice(f"The first {_STATIC_ROWS} rows; run the cell to explore all of them.")
             bundle = bundle | {"text/plain": repr(self), "text/html": static}
         return bundle
 
+    def _display_(self) -> TableView:
+        """Show only the table in marimo, which has no other widgets of Jupyter; the table also shows the facts."""
+        self._alone = True
+        self._show_card()
+        return self.table
+
     @property
     def filtered(self) -> pd.DataFrame:
         """The rows that match the filters, in the order shown: a new DataFrame, indexed by id."""
-        return self._model.df.iloc[self.table.positions]
+        return self.table.filtered
 
-    def _filter(self) -> None:
-        query, problems = self.controls.query()
-        self.message.value = notice(" ".join(problems), "warn") if problems else ""
-        mask = self._model.select(query)
-        self.totals.value = self._figures(mask)
-        costs = self._model.cost_over_time(mask, _BARS)
-        self.chart.value = chart(*costs) if costs else ""
-        self.table.show(mask)
+    def close(self) -> None:
+        """Remove the explorer from the notebook, and free what it holds in the kernel and in the browser."""
+        if self.comm is None:  # closed before
+            return
+        close_all(tuple(self.children))
+        self.layout.close()
+        super().close()
+        self._model = self.table.release()
+        self._texts = None
 
-    def _figures(self, mask: Mask) -> Html:
-        sums = self._model.totals(mask)
-        figures = [(f"{sums.rows:,}", f"of {len(self._model):,} generations")]
-        if sums.cost_usd is not None:
-            figures.append((usd(sums.cost_usd), "cost"))
-        if sums.cost_unknown > 0:
-            figures.append((f"{sums.cost_unknown:,}", "with unknown cost (excluded)"))
-        if sums.tokens is not None:
-            figures.append((count(sums.tokens), "tokens"))
-        if sums.median_ms is not None:
-            figures.append((duration(sums.median_ms), "median time"))
-        if sums.not_ok:
-            figures.append((f"{sums.not_ok:,}", "not ok"))
-        return totals(figures)
+    def __del__(self) -> None:
+        widgets.Widget.close(self)  # nothing else is certain to exist when the interpreter ends
 
     @traitlets.validate("selected")
     def _validate_selected(self, proposal: Any) -> Any:
@@ -133,7 +141,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         found = np.flatnonzero(np.asarray(self._model.df.index == wanted, dtype=np.bool_))
         return int(found[0]) if len(found) else None
 
-    def _open(self, position: int) -> None:
+    def open_row(self, position: int) -> None:
+        """Open the card of a row, by its position in the DataFrame."""
         identifier = self._model.df.index[position]
         self.table.selected = position
         if not isinstance(identifier, str) or identifier == self.selected:  # a row without an id, or another of it
@@ -141,54 +150,99 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         else:
             self.selected = identifier
 
-    def _step(self, step: int) -> None:
-        """Open the previous or next of the filtered rows, on any page."""
-        position = self.table.neighbour(step)
-        if position is not None:
-            self._open(position)
+    def load_content(self) -> None:
+        """Load prompt and completion of the open card."""
+        card = self.panel.children[0]
+        if self._alone and self.table.selected is not None:
+            generation = self._generation(self.table.selected)
+            self._show_detail(generation, loading=True)
+            in_thread(lambda: self._load_detail(generation))
+        elif isinstance(card, Card):
+            in_thread(card.load_content)
+
+    def compare_rows(self, kept: int, selected: int) -> None:
+        """Compare two rows, by their positions in the DataFrame."""
+        self._show(lambda: Comparison(self._generation(kept), self._generation(selected), self._show_card))
+
+    def save_rows(self) -> str:
+        """Write the filtered rows to a CSV file in the working directory, and return its path.
+
+        Raises
+        ------
+        ExportError
+            The file cannot be written.
+        """
+        path = Path.cwd() / file_name("csv")
+        write_csv(self.filtered, path)
+        return str(path)
+
+    def stored_texts(self, text: str) -> Mask | None:
+        """Return the rows whose stored prompt or completion has a text; None until they are read, in a thread."""
+        if self._texts is None and not self._reading:
+            self._reading = True
+            self.table.tell("note", "Reading the stored prompts and completions…")
+            in_thread(self._read_texts)
+        return None if self._texts is None else self._texts.contain(text)
+
+    def _read_texts(self) -> None:
+        try:
+            settings = self._client.settings if self._client is not None else Settings.resolve(None, None, None)
+            store = choose_archive(self._archive, settings)
+            hosts = [] if store is None else store.hosts()
+            host = hosts[0] if self._client is None and len(hosts) == 1 else settings.host
+            ids = [str(one) for one in self._model.df.index]
+            self._texts = StoredTexts(store, host, ids) if store is not None else None
+            self._apply_texts()
+        except Exception as error:  # noqa: BLE001 - shown, as nobody waits for this thread
+            self.table.tell("error", failure_text("read the stored texts", error))
+        finally:
+            self._reading = False
+
+    @serialized
+    def _apply_texts(self) -> None:
+        texts = self._texts
+        if texts is None or not texts.stored:
+            how = "Pass store_content=True to orstats.fetch_contents()."
+            note = f"No prompts or completions of these generations are stored. {how}"
+        elif texts.complete:
+            note = f"Stored prompts and completions of {plural(texts.stored, 'generation')} are searched, too."
+        else:
+            note = f"Only the first {texts.stored:,} stored prompts and completions are searched; there are too many."
+        self.table.tell("note", note)
+        self.table.apply(self.table.inputs)
 
     def _select(self, position: int | None) -> None:
         self.table.mark(position)
         self._show_card()
 
-    def _set_buttons(self) -> None:
-        rank, selected, rows = self.table.rank(), self.table.selected, len(self.table.positions)
-        self.previous.disabled = rank is None or rank == 0
-        self.next.disabled = not rows or rank == rows - 1
-        self.keep.disabled = selected is None
-        self.compare.disabled = selected is None or self._kept in (None, selected)
-
     def _show_card(self) -> None:
         selected = self.table.selected
         if selected is None:
             self._show(lambda: HtmlView(empty("Select a row to see its card.")))
+        elif self._alone:
+            self._show_detail(self._generation(selected))
         else:
             self._show(lambda: Card(self._generation(selected)))
 
     def _generation(self, position: int) -> Generation:
         return Generation.from_row(self._model.df.iloc[position], client=self._client, archive=self._archive)
 
-    def _keep(self) -> None:
-        self._kept = self.table.selected
-        kept = "" if self._kept is None else visible_line(self._model.df.index[self._kept], 40)
-        self.compare.tooltip = f"Compare the selected generation with {kept}"
-        self.keep.description = f"Kept …{kept[-6:]}"
-        self._set_buttons()
+    def _show_detail(self, generation: Generation, **loaded: Any) -> None:
+        sections = [(title, list(pairs.items())) for title, pairs in facts(generation).items()]
+        shown: dict[str, Any] = {"title": visible_text(generation.id), "sections": sections}
+        self.table.detail = shown | {"turns": [], "problem": "", "loading": False, "loaded": False} | loaded
 
-    def _compare(self) -> None:
-        kept, selected = self._kept, self.table.selected
-        if kept is not None and selected is not None:
-            self._show(lambda: Comparison(self._generation(kept), self._generation(selected), self._show_card))
-
-    def _export(self) -> None:
-        name = f"orstats-filtered-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.csv"
+    def _load_detail(self, generation: Generation) -> None:
         try:
-            path = Path.cwd() / name
-            write_csv(self.filtered, path)
-        except (OrstatsError, OSError) as error:
-            self.message.value = notice(f"Could not write {name}: {error}", "error")
-        else:
-            self.message.value = notice(f"{len(self.table.positions):,} rows written to {path}")
+            content = generation.content()
+            texts = [(turn.title, all_text(turn.message)) for turn in turns(content)]
+            if content.reasoning:
+                texts.append(("reasoning", content.reasoning))
+            shown = [(title, visible_text(text[:_MOST_CHARACTERS])) for title, text in texts]
+            problem = "" if content.status == "stored" else f"No content: {content.status}. {content.reason}"
+            self._show_detail(generation, turns=shown, loaded=True, problem=problem)
+        except Exception as error:  # noqa: BLE001 - shown, as nobody waits for this thread
+            self._show_detail(generation, problem=failure_text("load the content", error))
 
     def _show(self, make: Callable[[], widgets.Widget]) -> None:
         try:
@@ -198,12 +252,19 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         replace_children(self.panel, [shown])
 
 
-def explore(df: pd.DataFrame | None = None, *, client: Client | None = None, archive: ArchiveChoice = None) -> Explorer:
+def explore(
+    df: pd.DataFrame | None = None,
+    *,
+    client: Client | None = None,
+    archive: ArchiveChoice = None,
+    tz: str | tzinfo = "UTC",
+    height: int = _HEIGHT_PX,
+) -> Explorer:
     """Explore generations in a notebook: filter, sort and page through them, open one, compare two.
 
     Filtering, sorting and paging happen in Python, and only one page is sent to the browser, so 100,000 rows open as
     fast as 100. Click a row, or press the arrow keys in the table, to see its card; Enter loads its prompt and
-    completion.
+    completion, and ``?`` lists the other keys. The browser remembers the chosen columns for each notebook.
 
     Parameters
     ----------
@@ -213,6 +274,10 @@ def explore(df: pd.DataFrame | None = None, *, client: Client | None = None, arc
         The client that loads prompts and completions. Default: one made from the environment when it is needed.
     archive : Archive, str, os.PathLike or False, optional
         Where records and contents are kept, as in :func:`orstats.fetch`.
+    tz : str or tzinfo
+        The time zone in which times are shown and typed, such as ``"Europe/Berlin"``.
+    height : int
+        Height in pixels, 200 to 5,000. Table and card have this height side by side, and each scrolls by itself.
 
     Returns
     -------
@@ -222,7 +287,7 @@ def explore(df: pd.DataFrame | None = None, *, client: Client | None = None, arc
     Raises
     ------
     ConfigError
-        ``df`` is not a DataFrame with ids.
+        ``df`` is not a DataFrame with ids, or an unknown time zone or height.
     ArchiveError
         Without ``df``: the archive is empty, or has several hosts and none of them is the client's.
 
@@ -235,7 +300,8 @@ def explore(df: pd.DataFrame | None = None, *, client: Client | None = None, arc
     >>> explorer, len(explorer.filtered)
     (Explorer(60 of 60 generations, selected 'gen-...'), 60)
     """
-    return Explorer(_from_archive(client, archive) if df is None else df, client=client, archive=archive)
+    frame = _from_archive(client, archive) if df is None else df
+    return Explorer(frame, client=client, archive=archive, tz=tz, height=height)
 
 
 def _from_archive(client: Client | None, archive: ArchiveChoice) -> pd.DataFrame:

@@ -23,13 +23,14 @@ from orstats.errors import ConfigError
 from orstats.frame.cast_columns import cast_columns
 from orstats.frame.schema import ID
 from orstats.frame.validation import by_id, require_pandas, warn_duplicates
+from orstats.notebook.table_page import STATUS, STATUS_COLUMNS, plain, status_cell
 from orstats.text.suggest import unknown
 
 Mask = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int64]
 
 #: Columns that the free text is searched in.
-SEARCHED: Final = (ID.name, "request_id", "upstream_id", "session_id", "external_user")
+SEARCHED: Final = (ID.name, "request_id", "upstream_id", "session_id", "external_user", "model")
 #: Columns that are computed with.
 _COMPUTED: Final = (
     *("fetch_status", "created_at", "cost_usd", "tokens_total", "generation_time", "fallbacks"),
@@ -94,14 +95,22 @@ class TableModel:
 
     @property
     def columns(self) -> list[str]:
-        """The id and the DataFrame's columns, which rows can be sorted by."""
-        return [ID.name, *(str(name) for name in self.df.columns)]
+        """The id, the status and the DataFrame's columns, which can be shown and sorted by."""
+        names = [str(name) for name in self.df.columns]
+        has_status = "fetch_status" in names and STATUS not in names
+        return [ID.name, *([STATUS] if has_status else []), *names]
 
-    def select(self, query: Query) -> Mask:
-        """Return which rows match a query."""
+    @property
+    def newest(self) -> datetime | None:
+        """The latest time of creation (UTC); None without any."""
+        known = self._created[~np.isnat(self._created)]
+        return pd.Timestamp(known.max()).tz_localize("UTC").to_pydatetime() if len(known) else None
+
+    def select(self, query: Query, also: Mask | None = None) -> Mask:
+        """Return which rows match a query. Rows of `also` need not have its text."""
         mask = np.ones(len(self.df), dtype=np.bool_)
         if text := query.text.strip():
-            mask &= self._contains(text)
+            mask &= self._contains(text) if also is None else self._contains(text) | also
         for name, wanted in (("model", query.model), ("provider_name", query.provider)):
             if wanted is not None:
                 mask &= self._equal(name, wanted)
@@ -202,6 +211,8 @@ class TableModel:
     def _to_arrow(self, name: str) -> Any:
         if name == ID.name:
             values: Any = self.df.index.to_series()
+        elif name == STATUS and STATUS in self.columns and STATUS not in self.df.columns:
+            return self._status_texts()
         elif name in self.df.columns:
             values = self.df[name]
         else:
@@ -215,6 +226,18 @@ class TableModel:
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+    def _status_texts(self) -> Any:
+        """Return the text of each row in the column of statuses: few rows differ in the columns that it comes from."""
+        names = [name for name in STATUS_COLUMNS if name in self.df.columns]
+        codes = np.zeros(len(self.df), dtype=np.int64)
+        for name in names:
+            found, values = pd.factorize(self.df[name].astype("string"))  # -1 for a missing value
+            codes = pd.factorize(codes * (len(values) + 1) + found + 1)[0]
+        _, first, place = np.unique(codes, return_index=True, return_inverse=True)
+        rows = zip(*(self.df[name].iloc[first] for name in names), strict=True)
+        texts = [status_cell(dict(zip(names, map(plain, row), strict=True)))[0] for row in rows]
+        return pa.array(texts, pa.string()).take(pa.array(place))
 
     def _text(self, name: str) -> Any:
         column = self._values(name)

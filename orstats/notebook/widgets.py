@@ -64,11 +64,16 @@ def in_thread(work: Callable[[], object]) -> None:
 
 
 def failure(what: str, error: Exception) -> Html:
-    """Return a notice about a failure, which must not break the cell. Unexpected ones are logged with their trace."""
+    """Return a notice about a failure, which must not break the cell."""
+    return notice(failure_text(what, error), "error")
+
+
+def failure_text(what: str, error: Exception) -> str:
+    """Describe a failure. Unexpected ones are logged with their trace."""
     if isinstance(error, OrstatsError):
-        return notice(f"Could not {what}: {error}", "error")
+        return f"Could not {what}: {error}"
     log.error("could not %s", what, exc_info=error)
-    return notice(f"Could not {what}: {type(error).__name__}. The log of orstats.notebook has the details.", "error")
+    return f"Could not {what}: {type(error).__name__}. The log of orstats.notebook has the details."
 
 
 def row(shown: list[widgets.Widget]) -> widgets.Box:

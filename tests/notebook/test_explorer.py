@@ -1,5 +1,5 @@
+import io
 import json
-import re
 import time
 
 import ipywidgets as widgets
@@ -14,7 +14,7 @@ from orstats.frame.record_table import to_table
 from orstats.notebook.comparison import Comparison
 from orstats.notebook.explorer import Explorer, explore
 from orstats.notebook.html.comparison import MAX_LINES, difference, records
-from orstats.notebook.html.explorer import Sorting, table
+from orstats.notebook.html.explorer import table
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -39,6 +39,26 @@ def shown(explorer):
     return explorer.panel.children[0]
 
 
+def press(explorer, kind, **message):
+    """Send a message as the browser does."""
+    explorer.table.receive({"type": kind, **message})
+
+
+def fill_in(explorer, **inputs):
+    """Type into the filters; lists by the text of their option."""
+    for name, options in (("model", "models"), ("provider", "providers"), ("status", "statuses")):
+        if name in inputs:
+            texts = [text.rpartition(" (")[0] for text in explorer.table.options[options]]
+            inputs[name] = str(texts.index(inputs[name]))
+    press(explorer, "filter", inputs=inputs)
+
+
+def texts(explorer, column):
+    """Return what the cells of a column show."""
+    place = [one["name"] for one in explorer.table.page["columns"]].index(column)
+    return [row["cells"][place][0] for row in explorer.table.page["rows"]]
+
+
 def html_of(widget):
     own = widget.value if isinstance(widget, widgets.HTML) else ""
     return own + "".join(html_of(child) for child in getattr(widget, "children", ()))
@@ -49,38 +69,103 @@ def test_opens_with_the_newest_first_and_nothing_selected(one, df):
     assert len(one.filtered) == 121
     assert one.filtered["created_at"].dropna().is_monotonic_decreasing
     assert list(one.filtered.columns) == list(df.columns)
-    assert one.table.html.value.count("data-row=") == 25
+    assert texts(one, "id") == one.filtered.index[:25].tolist()
 
 
 def test_filtered_has_the_matching_rows_in_the_order_shown(one):
-    one.controls.status.value = "not ok"
+    fill_in(one, status="not ok")
     assert one.filtered["fetch_status"].tolist() == ["not_found"]
-    one.controls.clear.click()
+    press(one, "clear")
     assert len(one.filtered) == 121
-    one.controls.cost_min.value = "$0.001"
-    one.table.sort_by.value = "cost_usd"
+    fill_in(one, cost_min="$0.001")
+    press(one, "sort", column="cost_usd")
     assert one.filtered["cost_usd"].is_monotonic_decreasing
     assert one.filtered["cost_usd"].min() >= 0.001
-    one.table.descending.value = False
+    press(one, "sort", column="cost_usd")
     assert one.filtered["cost_usd"].is_monotonic_increasing
 
 
-@pytest.mark.parametrize("typed", ["cheap", "nan", "inf", "1e999"])
+@pytest.mark.parametrize("typed", ["cheap", "nan", "inf", "1e999", "1,000"])
 def test_an_invalid_cost_is_reported_and_ignored(one, typed):
-    one.controls.cost_min.value = typed
-    assert "is not a number of dollars" in one.message.value
+    fill_in(one, cost_min=typed)
+    assert one.table.message["kind"] == "warn"
+    assert typed in one.table.message["text"]
     assert len(one.filtered) == 121
+    fill_in(one, cost_min="0,000001")
+    assert one.table.message["text"] == ""
+
+
+def test_no_match_names_the_conditions(one):
+    fill_in(one, text="nothing has this", cost_max="0,5", since="2026-01-31 09:00")
+    assert one.table.page["rows"] == []
+    assert one.table.page["empty"] == [
+        "No generations match the filters:",
+        "text “nothing has this”",
+        "cost to $0.5",
+        "created from 2026-01-31 09:00 (UTC)",
+    ]
 
 
 def test_pages_stop_at_both_ends(one):
-    one.table.back.click()
-    assert one.table.range.value == "1 to 25 of 121"
-    for _ in range(9):
-        one.table.forward.click()
-    assert one.table.range.value == "101 to 121 of 121"
-    assert one.table.forward.disabled
-    one.table.page_size.value = 100
-    assert one.table.range.value == "1 to 100 of 121"
+    press(one, "page", to=-1)
+    assert one.table.page["range"] == "1 to 25 of 121"
+    press(one, "page", to=9)
+    assert one.table.page["range"] == "101 to 121 of 121"
+    assert one.table.page["last"]
+    press(one, "size", rows=100)
+    assert one.table.page["range"] == "101 to 121 of 121"
+    press(one, "size", rows=25)
+    press(one, "page", to=1)
+    press(one, "size", rows=50)
+    assert one.table.page["range"] == "1 to 50 of 121"
+
+
+def test_times_are_shown_and_typed_in_the_chosen_zone(df, sim):
+    here, there = explore(df, client=sim.client()), explore(df, client=sim.client(), tz="Asia/Tokyo")
+    newest = here.filtered["created_at"].iloc[0]
+    assert texts(here, "created_at")[0] == f"{newest:%Y-%m-%d %H:%M}"
+    local = newest + pd.Timedelta(hours=9)
+    assert texts(there, "created_at")[0] == f"{local:%Y-%m-%d %H:%M}"
+    assert there.table.page["columns"][0]["label"] == "Time (Tokyo)"
+    assert "Asia/Tokyo" in there.table.page["columns"][0]["title"]
+    fill_in(there, since=f"{local:%Y-%m-%d %H:%M}")
+    assert there.filtered.index[0] == here.filtered.index[0]
+    assert there.filtered["created_at"].min() >= newest.floor("min")
+    starts = dict(there.table.options["ranges"])
+    assert starts["7 d"] == f"{local - pd.Timedelta(days=7):%Y-%m-%d %H:%M}"
+
+
+@pytest.mark.parametrize("wrong", [{"tz": "Mars/Base"}, {"height": 10}, {"height": 9.5}, {"height": True}])
+def test_an_unknown_zone_or_height_is_rejected(df, wrong):
+    with pytest.raises(orstats.errors.ConfigError):
+        explore(df, **wrong)
+
+
+def test_numbers_of_a_column_have_one_unit_and_as_many_decimals(one):
+    press(one, "sort", column="cost_usd")
+    costs = texts(one, "cost_usd")
+    assert len({cost.partition(".")[2].__len__() for cost in costs if cost != "-"}) == 1
+    assert all(took == "-" or took.endswith(" s") for took in texts(one, "generation_time"))
+    press(one, "sort", column="status")
+    assert one.table.page["descending"]
+    assert one.filtered["fetch_status"].tolist() != []
+
+
+def test_columns_can_be_chosen(one, df):
+    press(one, "columns", names=["id", "latency", "is_byok", "latency", "no such column"])
+    assert [column["name"] for column in one.table.page["columns"]] == ["id", "latency", "is_byok"]
+    assert one.table.page["chosen"]
+    first = df.loc[one.filtered.index[0]]
+    assert texts(one, "is_byok")[0] == ("yes" if first["is_byok"] else "no")
+    press(one, "columns", names=list(one.table.options["columns"]))
+    for column in one.table.options["columns"]:
+        press(one, "sort", column=column)
+        assert one.table.message["text"] == "", column
+        assert len(one.filtered) == 121
+    sent = json.dumps([one.table.page, one.table.summary, one.table.options])
+    assert len(sent) < 250_000
+    press(one, "columns", names=[])
+    assert not one.table.page["chosen"]
 
 
 def test_cards_send_no_request_and_one_for_their_content(one, df, sim):
@@ -88,7 +173,7 @@ def test_cards_send_no_request_and_one_for_their_content(one, df, sim):
     one.selected = df.index[5]
     assert shown(one).generation.id == df.index[5]
     for _ in range(3):
-        one.next.click()
+        press(one, "next")
     assert sim.requests == before
     shown(one).load_content()
     assert sim.requests == before + 1
@@ -99,28 +184,38 @@ def test_next_crosses_pages_and_stops_at_the_end(one):
     seen = []
     one.observe(lambda change: seen.append(change["new"]), "selected")
     for _ in range(len(order) + 2):
-        one.next.click()
+        press(one, "next")
     assert seen == order
-    assert one.table.range.value == "101 to 121 of 121"
-    assert one.next.disabled
-    one.previous.click()
+    assert one.table.page["range"] == "101 to 121 of 121"
+    assert not one.table.marks["has_next"]
+    press(one, "previous")
     assert one.selected == order[-2]
 
 
-def test_picking_a_row_selects_it_and_marks_it_without_sending_the_table(one):
-    before = one.table.html.value
-    one.table.pick.index = 3
+def test_opening_a_row_selects_it_and_marks_it_without_sending_the_table(one):
+    before = one.table.page
+    press(one, "open", key=before["rows"][2]["key"])
     assert one.selected == one.filtered.index[2]
-    assert "nth-child(3)" in one.table.mark_style.value
-    assert one.table.html.value is before
+    assert one.table.marks["selected"] == before["rows"][2]["key"]
+    assert one.table.page is before
+    for wrong in (-1, 121, None, "1"):
+        press(one, "open", key=wrong)
+        assert one.selected == one.filtered.index[2]
+
+
+def test_a_message_that_is_not_understood_is_reported(one):
+    press(one, "explode", view="v", sequence=3)
+    assert one.table.message["kind"] == "error"
+    assert one.table.done == {"view": "v", "sequence": 3}
+    assert len(one.filtered) == 121
 
 
 def test_the_selection_survives_a_filter_that_hides_it(one, df):
     one.selected = df.index[0]
-    one.controls.text.value = df.index[1]
+    fill_in(one, text=df.index[1])
     assert one.selected == df.index[0]
-    assert one.table.mark_style.value == ""
-    one.next.click()
+    assert one.table.marks["selected"] not in [row["key"] for row in one.table.page["rows"]]
+    press(one, "next")
     assert one.selected == df.index[1]
 
 
@@ -134,12 +229,12 @@ def test_compares_the_kept_generation_with_the_selected(one, sim):
     stored = [i for i in sim.ids if sim.content_reason(i) == "stored"][:2]
     assert len(stored) == 2
     one.selected = stored[0]
-    assert one.compare.disabled
-    one.keep.click()
-    assert one.compare.disabled
+    assert not one.table.marks["can_compare"]
+    press(one, "keep")
+    assert not one.table.marks["can_compare"]
     one.selected = stored[1]
     before = sim.requests
-    one.compare.click()
+    press(one, "compare")
     comparison = shown(one)
     assert isinstance(comparison, Comparison)
     assert [generation.id for generation in comparison.generations] == stored
@@ -213,33 +308,81 @@ def test_a_failure_while_browsing_is_shown_and_the_table_stays_usable(df):
         client = orstats.Client("k", base_url=server.base_url, retry=orstats.Retry(attempts=1))
     one = explore(df, client=client)
     one.selected = df.index[0]
-    one.keep.click()
-    one.next.click()
+    press(one, "keep")
+    press(one, "next")
     one.selected = df.index[7]
-    one.compare.click()
+    press(one, "compare")
     shown(one).load_contents()
     assert "Could not load and compare the contents" in html_of(shown(one))
     assert not shown(one).load_button.disabled
-    one.controls.text.value = df.index[9]
+    fill_in(one, text=df.index[9])
     assert one.filtered.index.tolist() == [df.index[9]]
 
 
-def test_exports_the_filtered_rows(one, df, tmp_path, monkeypatch):
+def test_saves_the_filtered_rows_in_the_working_directory(one, df, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    one.controls.text.value = df.index[4]
-    one.table.export_button.click()
+    fill_in(one, text=df.index[4])
+    press(one, "save")
     (written,) = tmp_path.glob("*.csv")
-    assert str(written) in one.message.value
+    assert str(written) in one.table.message["text"]
     assert pd.read_csv(written)["id"].tolist() == [df.index[4]]
 
 
-def test_a_failed_export_is_reported(one, tmp_path, monkeypatch):
+def test_a_failed_save_is_reported(one, tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    one.table.export_button.click()
-    assert "orstats-error" in one.message.value
+    press(one, "save")
+    assert one.table.message["kind"] == "error"
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Collect the messages to the browser, and work in this thread."""
+    messages = []
+    monkeypatch.setattr("orstats.notebook.table.in_thread", lambda work: work())
+    monkeypatch.setattr(
+        "orstats.notebook.table.TableView.send", lambda _self, content, buffers: messages.append((content, buffers))
+    )
+    return messages
+
+
+@pytest.mark.parametrize(("kind", "read"), [("csv", pd.read_csv), ("xlsx", pd.read_excel)])
+def test_downloads_the_filtered_rows(one, sent, monkeypatch, kind, read):
+    monkeypatch.setattr("orstats.notebook.downloads._PART_BYTES", 1000)
+    fill_in(one, cost_min="0.001")
+    press(one, "download", format=kind, view="v")
+    heads = [content for content, _ in sent]
+    assert {head["view"] for head in heads} == {"v"}
+    assert [head["part"] for head in heads] == list(range(heads[0]["parts"]))
+    assert heads[0]["name"].endswith(f".{kind}")
+    table = read(io.BytesIO(b"".join(buffers[0] for _, buffers in sent)))
+    ids = table["id" if "id" in table else table.columns[0]].tolist()
+    assert [one for one in ids if str(one).startswith("gen-")] == one.filtered.index.tolist()
+
+
+def test_a_failed_download_is_reported(one, sent):
+    press(one, "download", format="pdf", view="v")
+    assert one.table.message["kind"] == "error"
+    assert sent == []
+
+
+def test_stored_texts_are_searched_when_this_is_chosen(sim, df, tmp_path, monkeypatch):
+    monkeypatch.setattr("orstats.notebook.explorer.in_thread", lambda work: work())
+    client = sim.client()
+    stored = next(i for i in sim.ids if sim.content_reason(i) == "stored")
+    one = explore(df, client=client, archive=tmp_path)
+    fill_in(one, text="gen-", contents=True)
+    assert "No prompts or completions" in one.table.message["text"]
+    orstats.fetch_contents([stored], client=client, archive=tmp_path, store_content=True)
+    text = orstats.get(stored, client=client, archive=tmp_path).content().completion[:40]
+    one = explore(df, client=client, archive=tmp_path)
+    fill_in(one, text=text)
+    assert stored not in one.filtered.index
+    fill_in(one, text=text.upper(), contents=True)
+    assert one.filtered.index.tolist() == [stored]
+    assert "of 1 generation" in one.table.message["text"]
 
 
 def test_untrusted_text_is_escaped_everywhere(df):
@@ -250,34 +393,17 @@ def test_untrusted_text_is_escaped_everywhere(df):
     evil.index = pd.Index([f"{EVIL}{n}" for n in range(3)], name="id")
     evil = evil.rename(columns={"router": EVIL})
     one = explore(evil)
-    one.table.sort_by.value = EVIL
-    one.next.click()
-    one.keep.click()
-    one.next.click()
-    one.compare.click()
+    press(one, "columns", names=["id", EVIL, "model"])
+    press(one, "sort", column=EVIL)
+    assert EVIL in texts(one, "model")
+    press(one, "next")
+    press(one, "keep")
+    press(one, "next")
+    press(one, "compare")
     html = html_of(one) + table(evil)
     assert "&lt;script&gt;" in html
     assert "<script" not in html
     assert "<img" not in html
-
-
-@pytest.mark.parametrize(
-    ("model", "vendor", "name", "ending"),
-    [
-        ("openai/gpt-4.1-mini-2025-04-14", "openai/", "gpt-4.1-mini-2025-04-14", ""),
-        ("google/gemini-2.5-flash-image", "google/", "gemini-2.5-flash", "-image"),
-        ("deepseek/deepseek-chat-v3.1:free", "deepseek/", "deepseek-chat-v3.1", ":free"),
-        ("no-vendor", "", "no-vendor", ""),
-        ("a/", "", "a/", ""),
-        ("<b>/&:<i>", "&lt;b&gt;/", "&amp;", ":&lt;i&gt;"),
-    ],
-)
-def test_a_model_is_split_where_it_may_be_cut(df, model, vendor, name, ending):
-    html = table(df.head(1).assign(model=model), Sorting("id", False, {}))
-    cell = html.split('<span class="orstats-cut"')[1].split("</bdi>")[0]
-    assert re.sub("<[^>]*>", "|", f"<{cell}").replace("||", "|").strip("|") == "|".join(
-        part for part in (vendor, name, ending) if part
-    )
 
 
 def test_the_difference_of_two_texts_is_escaped_and_bounded():
@@ -315,7 +441,7 @@ def test_an_exported_notebook_shows_a_table(one, monkeypatch):
     monkeypatch.setattr(widgets.VBox, "_repr_mimebundle_", lambda _self, **_options: {"text/plain": "VBox(…)"})
     bundle = one._repr_mimebundle_()
     assert bundle["text/plain"] == repr(one)
-    assert bundle["text/html"].count("<tr data-row") == 10
+    assert bundle["text/html"].count("<tr>") == 11
     assert f"<bdi>{one.filtered.index[0]}</bdi>" in bundle["text/html"]
     assert "The first 10 rows" in bundle["text/html"]
     assert "onclick" not in bundle["text/html"]
@@ -354,22 +480,50 @@ def test_an_account_is_never_explored_as_the_simulator(sim, tmp_path, monkeypatc
 
 
 def test_totals_omit_missing_figures(one, df):
-    one.controls.text.value = "nothing has this"
-    assert "of 121 generations" in one.totals.value
-    assert "unknown" not in one.totals.value
-    assert "?" not in one.totals.value
-    assert "No generations match the filters." in one.table.html.value
-    assert "No generations." in Explorer(df.iloc[:0]).table.html.value
+    fill_in(one, text="nothing has this")
+    assert one.table.summary["figures"] == [("0", "of 121 generations")]
+    assert one.table.summary["chart"] is None
+    assert Explorer(df.iloc[:0]).table.page["empty"] == ["The DataFrame has no generations."]
     some = df.head(4).copy()
     some.loc[some.index[0], "cost_usd"] = pd.NA
-    assert "<b>1</b> <span>with unknown cost (excluded)" in Explorer(some).totals.value
+    assert ("1", "with unknown cost (excluded)") in Explorer(some).table.summary["figures"]
 
 
 def test_duplicate_and_malformed_ids_can_be_browsed():
     one = Explorer(pd.DataFrame({"id": ["a", "b", "a"], "x": [1, 2, 3]}))
     for _ in range(3):
-        one.next.click()
+        press(one, "next")
     assert one.table.selected == 2
     one = Explorer(pd.DataFrame({"x": [1]}, index=pd.Index([7], name="id")))
-    one.next.click()
+    press(one, "next")
     assert "orstats-error" in html_of(shown(one))
+
+
+def test_closing_leaves_no_widget_and_no_rows(df, sim):
+    before = set(widgets.Widget.get_manager_state()["state"])
+    one = explore(df, client=sim.client())
+    fill_in(one, status="ok")
+    press(one, "next")
+    press(one, "keep")
+    press(one, "next")
+    press(one, "compare")
+    assert isinstance(shown(one), Comparison)
+    one.close()
+    one.close()
+    assert set(widgets.Widget.get_manager_state()["state"]) == before
+    assert len(one.filtered) == 0
+    assert repr(one) == f"Explorer(0 of 0 generations, selected {one.selected!r})"
+
+
+def test_a_host_without_other_widgets_shows_facts_and_messages_in_the_table(df, sim, monkeypatch):
+    monkeypatch.setattr("orstats.notebook.explorer.in_thread", lambda work: work())
+    one = explore(df, client=sim.client())
+    assert one._display_() is one.table
+    stored = next(i for i in sim.ids if sim.content_reason(i) == "stored")
+    one.selected = stored
+    assert one.table.detail["title"] == stored
+    assert {"Generation", "Cost"} <= {title for title, _ in one.table.detail["sections"]}
+    assert one.table.detail["turns"] == []
+    press(one, "load")
+    assert one.table.detail["loaded"]
+    assert orstats.get(stored, client=sim.client()).content().completion in [t for _, t in one.table.detail["turns"]]

@@ -389,7 +389,8 @@ def test_static_files_are_well_formed():
 def test_style_sheets_and_html_use_the_same_classes():
     sheets = "".join(path.read_text("utf-8") for path in STATIC.glob("*.css"))
     folders = (STATIC.parent, STATIC.parents[1] / "content")
-    modules = "".join(path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py"))
+    kinds = [path for folder in folders for kind in ("*.py", "*.js") for path in folder.rglob(kind)]
+    modules = "".join(path.read_text("utf-8") for path in kinds)
     styled = set(re.findall(r"\.orstats-([a-z]+)", sheets))
     assert len(styled) > 50
     assert {name for name in styled if f"orstats-{name}" not in modules and f'"{name}"' not in modules} == set()
