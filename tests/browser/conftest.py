@@ -32,7 +32,7 @@ FLAGS = (
 #: A host that only the hostile payloads name; all requests to it reach the listener.
 BEACON = "beacon.test"
 #: How long a page may take, even on a busy machine: a limit for broken pages, not a measure of speed.
-PATIENCE_MS = 20_000
+PATIENCE_MS = 90_000
 
 
 @pytest.fixture(scope="session")
