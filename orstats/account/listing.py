@@ -63,6 +63,7 @@ class Lister:
         self.rows: Rows = {}
         #: Seconds since 1970, by id; for an id without a time, the start of its window.
         self.created_at: dict[str, float] = {}
+        self._texts: dict[str, str] = {}  # of a million rows, most have one of a few names
         self._written: dict[Window, Listing] = {}
         self._max_rows = 0  # of a truncated response; 0 until there is one
         self._bar: Progress | None = None
@@ -244,7 +245,8 @@ class Lister:
         """Return an amount, or a name; None where the API has none."""
         if name in self._contents.metrics:
             return None if row.get(name) is None else usd_of(row, name)
-        return name_of(row, name)
+        text = name_of(row, name)
+        return text if text is None else self._texts.setdefault(text, text)
 
     def _is_settled(self, window: Window) -> bool:
         now = self._now()
