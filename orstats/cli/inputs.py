@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orstats.api.client import Client
     from orstats.api.config import Settings
     from orstats.archive.archive import Archive
+    from orstats.export.user_table import RowIds
 
 RUN_FETCH: Final = "Run `orstats fetch` to add records."
 NAME_AN_ARCHIVE: Final = f"{UNARCHIVED} --archive DIR."
@@ -54,19 +55,19 @@ class UserTable(NamedTuple):
 
     where: str
     rows: pd.DataFrame
-    ids: Sequence[str | None]
+    found: RowIds
 
     def distinct_ids(self) -> list[str]:
         """Return the ids to fetch."""
-        if not any(self.ids):
+        if not any(self.found.ids):
             raise Failure(f"{self.where}: no row has a generation id.")
-        return list(dict.fromkeys(one for one in self.ids if one is not None))
+        return list(dict.fromkeys(one for one in self.found.ids if one is not None))
 
     def joined(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Add the cost, tokens, latency and status of each row's generation."""
         from orstats.export.join import join_ids
 
-        return join_ids(self.rows, self.ids, frame, self.where)
+        return join_ids(self.rows, self.found, frame, self.where)
 
 
 def user_table(ids: Sequence[str] | None, files: Sequence[str] | None, column: str | None) -> UserTable:
@@ -81,7 +82,7 @@ def user_table(ids: Sequence[str] | None, files: Sequence[str] | None, column: s
         rows = read_user_stream(sys.stdin.buffer, where, column=column)
     else:
         where, rows = name, read_user_table(name, column=column)
-    return UserTable(where, rows, row_ids(rows, where, column=column).ids)
+    return UserTable(where, rows, row_ids(rows, where, column=column))
 
 
 def fetch_ids(

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from orstats._warn import warn_caller
 from orstats.errors import ConfigError, DuplicateIdsWarning, IdSourceWarning
-from orstats.export.user_table import read_user_table, row_ids
+from orstats.export.user_table import RowIds, read_user_table, row_ids
 from orstats.frame.build import SOURCE, USER_COLUMNS
 from orstats.frame.cast_columns import cast_columns
 from orstats.frame.column_units import is_additive
@@ -65,7 +65,8 @@ def join(table: Any, df: pd.DataFrame, column: str | None = None, *, columns: Se
         A generation whose id occurs in several rows is charged once: amounts and counts, such as ``cost_usd`` and
         tokens, are on its first row only, so that their sum over the table is right. The other rows have them missing,
         ``cost_basis`` is ``"repeated"`` there, and everything else is repeated. Rows without an id, and those whose id
-        `df` does not have, have missing values in all added columns.
+        `df` does not have, have missing values in all added columns. Where a cell has something else, such as
+        ``chatcmpl-…`` or several ids, ``fetch_status`` is ``invalid_id`` and ``error`` says what it is.
 
         If your table has a column of the same name, yours is kept, and the added one is called ``openrouter_…``, such
         as ``openrouter_cost_usd``.
@@ -103,12 +104,12 @@ def join(table: Any, df: pd.DataFrame, column: str | None = None, *, columns: Se
     else:
         raise ConfigError(f"table must be a DataFrame or the name of a file, got {type(table).__name__}.")
     if isinstance(table, pd.DataFrame):
-        return join_ids(table, row_ids(table, where, column=column).ids, df, where, columns)
+        return join_ids(table, row_ids(table, where, column=column), df, where, columns)
     native = table.collect() if hasattr(table, "collect") else table
     if not nw.dependencies.is_polars_dataframe(native):
         raise ConfigError(f"table must be a DataFrame of pandas or Polars, or a file, got {type(table).__name__}.")
     own = pa.RecordBatchReader.from_stream(native).read_all().to_pandas(types_mapper=pd.ArrowDtype)
-    joined = join_ids(own, row_ids(own, where, column=column).ids, df, where, columns)
+    joined = join_ids(own, row_ids(own, where, column=column), df, where, columns)
     added = pa.Table.from_pandas(joined.iloc[:, own.shape[1] :], preserve_index=False)
     frames = [nw.from_native(native), nw.from_arrow(added, backend="polars")]
     return nw.concat(frames, how="horizontal").to_native()
@@ -116,13 +117,13 @@ def join(table: Any, df: pd.DataFrame, column: str | None = None, *, columns: Se
 
 def join_ids(
     table: pd.DataFrame,
-    ids: Sequence[str | None],
+    rows: RowIds,
     df: pd.DataFrame,
     where: str,
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Join by the id of each row of a table."""
-    records = _records(df, columns)
+    records, ids = _records(df, columns), rows.ids
     is_known = pd.Series([one is not None for one in ids])
     places = records.index.get_indexer(pd.Index([one if one is not None else "" for one in ids], dtype=object))
     is_repeated = (pd.Series(list(ids), dtype=object).duplicated() & is_known).to_numpy()
@@ -134,6 +135,9 @@ def join_ids(
             values = values.mask(is_repeated)
         elif name == "cost_basis":
             values = values.mask(is_repeated & (places >= 0), REPEATED)
+        elif name in ("fetch_status", "error") and rows.invalid:
+            places_of = list(rows.invalid)
+            values.iloc[places_of] = "invalid_id" if name == "fetch_status" else list(rows.invalid.values())
         added[_free_name(name, {*taken, *added})] = values
     joined = pd.concat([table, pd.DataFrame(added, index=table.index)], axis=1)
     joined.attrs = {USER_COLUMNS: [str(name) for name in (*table.index.names, *table.columns)]}

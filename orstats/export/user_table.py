@@ -7,6 +7,7 @@ import io
 import json
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -22,9 +23,10 @@ from orstats.ids.collector import is_null_mark
 from orstats.ids.csv_files import delimiter_of
 from orstats.ids.decompression import CHUNK, HEAD, Source, unpack
 from orstats.ids.id_column import SAMPLE_ROWS, Table, cell_text, find_id_column, is_other_value, name_columns
-from orstats.ids.id_shapes import GENERATION_ID_HINT, ids_in, invalid_id_kind, looks_like_id
+from orstats.ids.id_shapes import GENERATION_ID_HINT, ids_in, invalid_id_kind, looks_like_id, redact
 from orstats.ids.sniff import as_utf8
 
+_SEVERAL: Final = "a text with several ids"
 _OTHER: Final = "a number, time or UUID"
 _FORMATS: Final = ".csv, .xlsx, .jsonl, .json or .parquet"
 
@@ -33,11 +35,8 @@ class RowIds(NamedTuple):
     """The generation id of each row of a table, where it has one."""
 
     ids: list[str | None]
-    column: str
-    without: int
-    """Rows whose cell is empty."""
-    ambiguous: int
-    """Rows whose cell contains several ids."""
+    invalid: dict[int, str]
+    """What the cell of a row contains instead of an id."""
 
 
 def read_user_table(path: str | os.PathLike[str], *, column: str | None = None) -> pd.DataFrame:
@@ -273,33 +272,23 @@ def _field(value: Any, path: str) -> Any:
 
 def _ids_of(values: Iterable[Any], column: str, where: str) -> RowIds:
     ids: list[str | None] = []
-    without = ambiguous = 0
-    kinds: dict[str, int] = {}
-    for value in values:
+    invalid: dict[int, str] = {}
+    for row, value in enumerate(values):
         text = "" if value is pd.NA else cell_text(value)
-        if not text or is_null_mark(text):
-            without += 1
-            ids.append(None)
-            continue
-        found = set(ids_in(text))
-        if len(found) > 1:
-            ambiguous += 1
-            ids.append(None)
-            continue
-        (one,) = found
-        kind = invalid_id_kind(one) or (_OTHER if is_other_value(one) else None)
-        if kind is not None:
-            kinds[kind] = kinds.get(kind, 0) + 1
-        ids.append(one if kind is None else None)
-    if kinds:
-        listed = "; ".join(f"{count:,} x {kind}" for kind, count in kinds.items())
+        ids.append(None)
+        if text and not is_null_mark(text):
+            found = set(ids_in(text))
+            one = found.pop()
+            kind = invalid_id_kind(one) or (_OTHER if is_other_value(one) else None)
+            if found or kind is not None:
+                invalid[row] = _SEVERAL if found else str(kind)
+            else:
+                ids[row] = one
+    if invalid:
+        kinds = Counter(invalid.values())
+        listed = "; ".join(f"{count:,} x {kind}" for kind, count in kinds.most_common())
         warn_caller(
-            f"{where}: column {column!r} has values that are not generation ids: {listed}. {GENERATION_ID_HINT}",
+            f"{where}: column {redact(column)} has values that are not generation ids: {listed}. {GENERATION_ID_HINT}",
             IdSourceWarning,
         )
-    if ambiguous:
-        warn_caller(
-            f"{where}: {ambiguous:,} cells of column {column!r} contain several ids, and are not joined",
-            IdSourceWarning,
-        )
-    return RowIds(ids, column, without, ambiguous)
+    return RowIds(ids, invalid)

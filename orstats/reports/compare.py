@@ -16,6 +16,7 @@ from orstats.frame import money
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import By, equals, listed
 from orstats.reports.aggregation import Grouped, ReportSpec, group
+from orstats.reports.coverage import absent_note
 from orstats.reports.engines import aggregate, finite, valid_count, wrap
 from orstats.reports.group_sums import Floats, count_totals, finite_numbers, valid_counts
 from orstats.text.format import plural, usd, usd_change, usd_places
@@ -99,7 +100,10 @@ def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
     _warn_of_shared_ids(before, after)
     # Not an outer join: its order and its handling of missing keys differ between versions of pandas.
     groups = sides[0].index.union(sides[1].index, sort=False)
-    return _split(groups, *(side.reindex(groups).to_numpy().T for side in sides))
+    compared = _split(groups, *(side.reindex(groups).to_numpy().T for side in sides))
+    if note := absent_note(before, _TOTALS.required) or absent_note(after, _TOTALS.required):
+        compared.attrs["note"] += f" {note}"
+    return compared
 
 
 def _warn_of_shared_ids(before: Any, after: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import narwhals as nw
@@ -99,11 +99,17 @@ def provenance(frame: Any) -> dict[str, str]:
     return found
 
 
+def absent_columns(frame: Any) -> Collection[str]:
+    """Return the columns of the field table that an Activity export does not have; none for other frames."""
+    found: Collection[str] = getattr(frame, "attrs", {}).get(ABSENT_COLUMNS, ())
+    return found
+
+
 def absent_note(frame: Any, columns: Sequence[str]) -> str:
-    """Say which columns an Activity export does not have; nothing for other frames."""
-    absent = getattr(frame, "attrs", {}).get(ABSENT_COLUMNS, ())
+    """Say which of the columns that a report needs an Activity export does not have."""
+    absent = absent_columns(frame)
     names = ", ".join(name for name in columns if name in absent)
-    return f"The Activity export does not have {names}: what needs them is missing, or 0." if names else ""
+    return f"The Activity export does not have {names}: figures that need them are missing." if names else ""
 
 
 def _sums(frame: Frame, **figures: nw.Expr) -> dict[str, int]:

@@ -11,6 +11,7 @@ import narwhals as nw
 from orstats.frame.cast_columns import Frame
 from orstats.frame.validation import By
 from orstats.reports.aggregation import Grouped, ReportSpec, finish, group
+from orstats.reports.coverage import absent_columns
 from orstats.reports.engines import aggregate, as_flag, finite, ratio, wrap
 from orstats.reports.provider_attempts import COLUMNS, explode_attempts
 
@@ -83,7 +84,13 @@ def failures_by(frame: Any, by: By = "model", *, freq: str | None = None, tz: st
     # Generations and attempts are summed one below the other: a provider may have only one of them.
     parts: list[Any] = [_count_ends(grouped), _count_attempts(grouped)]
     groups = aggregate(nw.concat(parts, how="vertical"), grouped.keys, spec.sums, usd=spec.usd)
-    return finish(wrapped, groups, grouped, spec)
+    report = finish(wrapped, groups, grouped, spec)
+    absent = absent_columns(frame)
+    unknown = [*_ATTEMPTS, "failed_attempt_share"] if "provider_responses" in absent else []
+    unknown += ["cancelled"] if "cancelled" in absent else []
+    for name in unknown:
+        report[name] = report[name].where(report[name].isna())
+    return report
 
 
 def _count_ends(grouped: Grouped) -> Frame:

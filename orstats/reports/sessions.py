@@ -13,7 +13,7 @@ from orstats.frame import money
 from orstats.frame.cast_columns import cast_frame
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import group_keys, ok_rows, require_columns
-from orstats.reports.coverage import PROVENANCE, absent_note, coverage_of, provenance
+from orstats.reports.coverage import PROVENANCE, absent_columns, absent_note, coverage_of, provenance
 from orstats.reports.engines import wrap
 from orstats.reports.group_sums import count_totals, finite_numbers, valid_counts
 from orstats.text.format import usd
@@ -102,6 +102,8 @@ def sessions(df: Any, by: str = "session_id") -> pd.DataFrame:
     is_known = (native[_KEY].notna() & native["created_at"].notna()).to_numpy()
     found = _summed(native if is_known.all() else native[is_known], key)
     found.attrs = {"coverage": coverage_of(frame), PROVENANCE: provenance(frame.to_native())}
+    if "fallbacks" in absent_columns(frame.to_native()):
+        found["fallbacks"] = pd.Series(pd.NA, found.index, dtype="Int64")
     note = absent_note(frame.to_native(), _NEEDED)
     if excluded := int((~is_known).sum()):
         amount = usd(money.total(pd.Series(finite_numbers(native["cost_usd"])[~is_known])))

@@ -166,7 +166,14 @@ def test_reports_say_what_an_export_lacks(export, df):
     assert orstats.tokens_by(read)["tokens_total"].isna().all()
     assert "provider_responses" in orstats.failures_by(read).attrs["note"]
     assert "does not have" in str(orstats.cost_by(read, "app_name"))
+    failures = orstats.failures_by(read)
+    for name in ("attempts", "failed_attempts", "fallbacks", "failed_attempt_ms", "failed_attempt_share"):
+        assert failures[name].isna().all(), name
+        assert orstats.failures_by(df)[name].notna().any()
+    assert failures["generations"].sum() == 400
     assert "does not have" in orstats.sessions(read, "app_name").attrs["note"]
+    assert orstats.sessions(read, "app_name")["fallbacks"].isna().all()
+    assert "does not have tokens_total" in orstats.compare(read[:100], read[100:], "app_name").attrs["note"]
     assert "note" not in orstats.cost_by(df).attrs
     assert "throughput_tok_s" in orstats.latency_by(read).attrs["note"]
 

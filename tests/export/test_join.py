@@ -207,11 +207,14 @@ def test_rows_without_an_id_stay(sim, df):
     texts = "\n".join(str(one.message) for one in warned)
     assert "5 of 7 rows without a generation id" in texts
     assert "1 x chatcmpl-" in texts
-    assert "1 cells of column 'gen' contain several ids" in texts
+    assert "1 x a text with several ids" in texts
     assert "1 row with an id that df does not have" in texts
     assert joined["run"].tolist() == list(range(7))
     assert joined["cost_usd"].notna().tolist() == [number == 1 for number in range(7)]
-    assert joined["fetch_status"].notna().tolist() == [number == 1 for number in range(7)]
+    status = [None if pd.isna(one) else one for one in joined["fetch_status"]]
+    assert status == [None, "ok", None, None, "invalid_id", "invalid_id", None]
+    assert joined["error"].iloc[4].startswith("chatcmpl-")
+    assert joined["error"].iloc[5] == "a text with several ids"
 
 
 def test_links_json_and_pasted_ids_are_found(sim, df):
