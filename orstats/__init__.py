@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from orstats.ids.read import read_ids
     from orstats.notebook.card import view
     from orstats.notebook.explorer import explore
+    from orstats.notebook.view_session import view_session
     from orstats.plots.change import plot_change
     from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
     from orstats.reports.compare import compare
@@ -87,6 +88,7 @@ __all__ = [
     "unrecord",
     "usage",
     "view",
+    "view_session",
     "what_if",
     "write_csv",
     "write_html",
@@ -133,6 +135,7 @@ _HOME: Final = {
     "unrecord": "orstats.account.recorder",
     "usage": "orstats.account.usage",
     "view": "orstats.notebook.card",
+    "view_session": "orstats.notebook.view_session",
     "what_if": "orstats.reports.what_if",
     "write_csv": "orstats.export.write_csv",
     "write_html": "orstats.export.html_page",

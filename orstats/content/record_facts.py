@@ -162,8 +162,7 @@ def _tokens(record: Record) -> Iterator[tuple[str, str | None]]:
 
 
 def _time(record: Record) -> Iterator[tuple[str, str | None]]:
-    # Of a response that was not streamed, the latency is that of all of it.
-    latency = "latency" if record.streamed is False else "to the first token"
+    latency = "to the first token" if record.streamed else "latency"
     times = ((record.latency, latency), (record.generation_time, "total"))
     yield "duration", ", ".join(f"{duration(ms)} {what}" for ms, what in times if ms is not None)
     if record.throughput_tok_s is not None:

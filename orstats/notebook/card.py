@@ -1,36 +1,54 @@
-"""The card of one generation: its record, then tabs. Content is loaded on request, and failures are shown in it."""
+"""The card of one generation: facts, completion, conversation. Content is loaded on request, failures are shown."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-import ipywidgets as widgets
 import orjson
 
 from orstats.api.client import Client
+from orstats.api.config import Settings
+from orstats.api.feedback import CATEGORIES
 from orstats.content.content import Content
 from orstats.content.generation import Generation, get_or_failed
 from orstats.content.html_card import static_card
-from orstats.errors import OrstatsError
+from orstats.errors import ConfigError, ConflictError, OrstatsError
 from orstats.fetching.arguments import ArchiveChoice
 from orstats.notebook.conversation import Conversation
-from orstats.notebook.html.base import notice, spinner, style
+from orstats.notebook.html.base import action, notice, spinner
 from orstats.notebook.html.card import details, head
-from orstats.notebook.html.content import raw_json, reasoning, stored_error
-from orstats.notebook.widgets import HtmlView, button, close_all, failure, in_thread, replace_children
+from orstats.notebook.html.content import (
+    feedback_form,
+    folded,
+    jumps,
+    raw_json,
+    reasoning,
+    section,
+    stored_error,
+)
+from orstats.notebook.pane import Pane
+from orstats.notebook.session import Session
+from orstats.notebook.widgets import failure, in_thread
 from orstats.text.sanitize import Html
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+#: Contents that may become available: in a minute, or with another key.
+_MAY_CHANGE: Final = ("not yet", "forbidden")
+
+
+class Card(Pane):
     """One generation as a widget. Creating it sends no request; its button loads the content, once.
 
     Where widgets are not kept (exported notebooks, repository pages), its static form is shown: the record without any
-    content. Neither its repr nor that of its parts has content. Saving the state of widgets in a notebook (nbclient
-    does unless ``store_widget_state=False``, JupyterLab only if its setting is on) saves loaded content, too.
+    content. Its repr has no content. Saving the state of widgets in a notebook (nbclient does unless
+    ``store_widget_state=False``, JupyterLab only if its setting is on) saves loaded content, too.
 
     Attributes
     ----------
@@ -40,98 +58,239 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         The loaded content; None before.
     """
 
-    def __init__(self, generation: Generation) -> None:
+    def __init__(
+        self,
+        generation: Generation,
+        *,
+        client: Client | None = None,
+        archive: ArchiveChoice = None,
+        frame: pd.DataFrame | None = None,
+        session: Session | None = None,
+    ) -> None:
         super().__init__()
-        self.add_class("orstats-card")
+        self._client, self._archive, self._frame = client, archive, frame
+        self._session = session
+        self._session_problem = Html("")
+        self._loading = threading.Lock()
+        self._attempt: _Attempt | None = None
+        self._open(generation)
+
+    def _open(self, generation: Generation) -> None:
+        self._abandon()
         self.generation = generation
         self.content: Content | None = None
-        self._loading = threading.Lock()
-        self._content_box = widgets.VBox()
-        self.tabs = widgets.Tab()
-        self.children = [HtmlView(style("card")), HtmlView(head(generation))]
-        if generation.fetch_status == "ok":
-            self.children = [*self.children, self.tabs]
-            self._offer_loading()
-            self._set_tabs([("Conversation", self._content_box)], {})
+        self._conversation: Conversation | None = None
+        self._feedback = Html("")
+        self._offer_loading()
 
     def __repr__(self) -> str:
         return f"Card({self.generation!r})"
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
-        if isinstance(bundle, dict):  # None when there is no front end to show it
-            bundle = bundle | {"text/plain": repr(self), "text/html": static_card(self.generation)}
-        return bundle
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        if data is None:  # there is no front end to show it
+            return bundle
+        return data | {"text/plain": repr(self), "text/html": self._static()}, metadata
+
+    def _static(self) -> Html:
+        return static_card(self.generation) if self._session is None else self._session.static()
+
+    def receive(self, action: str, message: Mapping[str, Any]) -> None:
+        """Do what a button of the card asks for."""
+        value = str(message.get("value", ""))
+        if action in ("session", "open", "list"):
+            self._move(action, value)
+        elif action == "load":
+            in_thread(self.load_content)
+        elif action == "cancel":
+            self.cancel()
+        elif action == "feedback":
+            comment = str(message.get("comment") or "")
+            in_thread(lambda: self._give_feedback(value, comment))
+        elif self._conversation is not None and action in ("search", "page", "fold", "format"):
+            if action == "page":
+                self._conversation.turn_page(-1 if value == "-1" else 1)
+            else:
+                getattr(self._conversation, action)(value)
+            self._refresh()
+
+    def _move(self, action: str, value: str) -> None:
+        """Show the session of the generation, another generation of it, or another page of its list."""
+        if action == "session":
+            self._show_session()
+        elif self._session is not None and action == "open" and value.isdecimal():
+            generation = self._session.select(int(value))
+            if generation is not None:
+                self._open(generation)
+        elif self._session is not None and action == "list":
+            self._session.turn_page(-1 if value == "-1" else 1)
+            self._refresh()
+
+    def _show_session(self) -> None:
+        if self._frame is None or self.generation.session_id is None:
+            return
+        try:
+            session = Session(self._frame, self.generation.session_id, client=self._client, archive=self._archive)
+            session.find(self.generation.id)
+        except Exception as error:  # noqa: BLE001 - the cell must survive, and shows the error
+            self._session_problem = failure("show the session", error)
+        else:
+            self._session = session
+        self._refresh()
 
     def load_content(self) -> None:
         """Load the content and show it, or say why there is none. Never raises; does nothing once it is loaded."""
         with self._loading:
             if self.content is not None:
                 return
-            self._show(spinner("Loading stored prompt and completion…"))
+            generation = self.generation
+            attempt = self._attempt = _Attempt(lambda shown: self._show_attempt(attempt, shown))
             try:
-                with _Retries(lambda message: self._show(notice(message, "warn"))):
-                    content = self.generation.content()
-                if self.comm is not None:  # nobody would close widgets of a card that was closed meanwhile
-                    self._show_content(content)
+                with attempt:
+                    content = generation.content()
+            except _CancelledError:
+                return
             except Exception as error:  # noqa: BLE001 - the cell must survive, and shows the error
-                self._offer_loading(failure("load the content", error))
-            else:
+                if self._attempt is attempt:
+                    self._attempt = None
+                    self._offer_loading(failure("load the content", error))
+                return
+            if self._attempt is attempt:
                 self.content = content
+                self._attempt = None
+                if self.comm is not None:  # not closed meanwhile
+                    self._show_content(content)
 
-    def _show(self, html: Html) -> None:
-        replace_children(self._content_box, [HtmlView(html)])
+    def cancel(self) -> None:
+        """Stop waiting for the content. A request that is under way is not repeated, and its result is ignored."""
+        if self._abandon():
+            self._offer_loading(notice("Cancelled."))
+
+    def _abandon(self) -> bool:
+        """Ignore the result of the attempt that is under way, and say whether there was one."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.cancelled = True
+        return attempt is not None
+
+    def _show_attempt(self, attempt: _Attempt, shown: Html) -> None:
+        if self._attempt is attempt:
+            self._status = Html(f"{shown}{action('cancel', 'Cancel')}")
+            self._refresh()
 
     def _offer_loading(self, reason: Html | None = None) -> None:
         """Show the button that loads the content, after the reason why the last attempt had none."""
-        label, icon = ("Load prompt and completion", "download") if reason is None else ("Try again", "refresh")
-        self.load_button = button(label, lambda: in_thread(self.load_content), icon=icon)
-        replace_children(self._content_box, [*([HtmlView(reason)] if reason else []), self.load_button])
+        label = "Load prompt and completion" if reason is None else "Try again"
+        self._status = Html(f"{reason or ''}{action('load', label)}")
+        self._refresh()
 
     def _show_content(self, content: Content) -> None:
-        if content.status != "stored":
-            reason = notice(f"No content: {content.status}. {content.reason}", "warn")
-            if content.status in ("not yet", "forbidden"):  # may change: in a minute, or with another key
-                self._offer_loading(reason)
-            else:
-                self._show(reason)
+        if content.status == "stored":
+            self._status = Html("")
+            self._conversation = Conversation(content, self.generation.finish_reason)
+            self._refresh()
             return
-        tabs: list[tuple[str, widgets.Widget]] = [("Conversation", self._content_box)]
-        if content.reasoning:
-            tabs.append(("Reasoning", HtmlView(reasoning(content.reasoning))))
-        if content.error is not None:
-            tabs.append(("Error", HtmlView(stored_error(content.error))))
-        replace_children(self._content_box, [Conversation(content, self.generation.finish_reason)])
-        self._set_tabs(tabs, {"content": orjson.loads(content.raw)})
+        reason = notice(f"No content: {content.status}. {content.reason}", "warn")
+        if content.status in _MAY_CHANGE:
+            self.content = None
+            self._offer_loading(reason)
+        else:
+            self._status = reason
+            self._refresh()
 
-    def _set_tabs(self, tabs: list[tuple[str, widgets.Widget]], stored: dict[str, Any]) -> None:
-        raw = {"record": dataclasses.asdict(self.generation)} | stored
-        tabs = [*tabs, ("Caller and ids", HtmlView(details(self.generation))), ("Raw JSON", HtmlView(raw_json(raw)))]
-        before = tuple(child for child in self.tabs.children if child is not self._content_box)
-        self.tabs.children = [widget for _, widget in tabs]
-        self.tabs.titles = [title for title, _ in tabs]
-        self.tabs.selected_index = 0
-        close_all(before)
+    def _refresh(self) -> None:
+        self.show(self._all_parts())
+
+    def _all_parts(self) -> dict[str, Html]:
+        generation, conversation = self.generation, self._conversation
+        parts = {} if self._session is None else self._session.parts()
+        parts["head"] = head(generation)
+        if self._session is None and self._frame is not None and generation.session_id is not None:
+            parts["session link"] = Html(f"{action('session', 'Show its session')}{self._session_problem}")
+        if generation.fetch_status != "ok":
+            return parts
+        stored: dict[str, Any] = {}
+        texts: dict[str, Html] = {}
+        if conversation is not None and self.content is not None:
+            stored = {"content": orjson.loads(self.content.raw)}
+            if self.content.error is not None:
+                texts["error"] = section("Error", stored_error(self.content.error))
+            texts |= conversation.completion()
+            if self.content.reasoning:
+                texts["reasoning"] = folded("Reasoning", reasoning(self.content.reasoning))
+            texts |= conversation.messages()
+        targets: list[tuple[str, str]] = [
+            (name, name) for name in ("completion", "reasoning", "error") if name in texts
+        ]
+        if conversation is not None and (prompt := conversation.last_prompt):
+            targets.insert(0, ("prompt", prompt))
+        raw = {"record": dataclasses.asdict(generation)} | stored
+        parts |= {"jumps": jumps(targets), "status": self._status} | texts
+        parts["details"] = folded("Caller and ids", details(generation))
+        parts["raw"] = folded("Raw JSON", raw_json(raw))
+        if self._can_give_feedback():
+            parts["feedback"] = folded("Report a problem to OpenRouter", feedback_form(CATEGORIES))
+            parts["feedback result"] = self._feedback
+        return parts
+
+    def _can_give_feedback(self) -> bool:
+        try:
+            settings = Settings.resolve(None, None, None) if self._client is None else self._client.settings
+        except ConfigError:  # the environment has an invalid key: loading says so
+            return False
+        return settings.management_key is not None
+
+    def _give_feedback(self, category: str, comment: str) -> None:
+        self._feedback = spinner("Sending…", elapsed_s=0.0)
+        self._refresh()
+        try:
+            if self._client is None:
+                with Client() as client:
+                    client.feedback(self.generation.id, category, comment or None)
+            else:
+                self._client.feedback(self.generation.id, category, comment or None)
+        except ConflictError:
+            self._feedback = notice("Feedback was given for this generation before; nothing was changed.", "warn")
+        except Exception as error:  # noqa: BLE001 - the cell must survive, and shows the error
+            self._feedback = failure("send the feedback", error)
+        else:
+            self._feedback = notice("Feedback sent. Thank you.")
+        self._refresh()
 
 
-class _Retries(logging.Handler):
-    """Reports the retries of this thread's requests."""
+class _CancelledError(Exception):
+    """The reader cancelled, so no further attempt is made."""
 
-    def __init__(self, report: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
+
+class _Attempt(logging.Handler):
+    """Reports the retries of this thread's requests, and ends them once it is cancelled."""
+
+    def __init__(self, report: Callable[[Html], None]) -> None:
+        super().__init__(logging.INFO)
+        self.cancelled = False
         self._report = report
-        self._thread = threading.get_ident()
+        self._failed = 0
+        self._started = time.monotonic()
         self._logger = logging.getLogger("orstats.retry")
 
     def __enter__(self) -> None:
+        self._thread = threading.get_ident()
         self._logger.addHandler(self)
+        self._report(spinner("Loading stored prompt and completion…", elapsed_s=0.0))
 
     def __exit__(self, *_: object) -> None:
         self._logger.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            self._report(record.getMessage())
+        if record.thread != self._thread:
+            return
+        if self.cancelled:
+            raise _CancelledError  # to the code that would wait and try again
+        self._failed += 1
+        reason = notice(f"Attempt {self._failed} failed: {record.getMessage()}", "warn")
+        waiting = spinner(f"Attempt {self._failed + 1} follows…", elapsed_s=time.monotonic() - self._started)
+        self._report(Html(reason + waiting))
 
 
 def view(generation_id: str, *, client: Client | None = None, archive: ArchiveChoice = None) -> Card:
@@ -166,4 +325,4 @@ def view(generation_id: str, *, client: Client | None = None, archive: ArchiveCh
         generation, _ = get_or_failed(generation_id, client=client, archive=archive)
     except OrstatsError as error:  # before a request: no key, an unreadable archive
         generation = Generation(str(generation_id), fetch_status="not_attempted", error=str(error))
-    return Card(generation)
+    return Card(generation, client=client)

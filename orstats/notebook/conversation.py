@@ -1,106 +1,107 @@
-"""The conversation of one generation: pages of bubbles, search, and long messages that open on demand."""
+"""The conversation of one generation: the completion first, then pages of messages, with search and folding."""
 
 from __future__ import annotations
 
 from typing import Final
 
-import ipywidgets as widgets
-
-from orstats.content.content import Content, turns
+from orstats.content.content import Content, Turn, turns
 from orstats.content.messages import all_text
 from orstats.content.record_facts import no_completion
-from orstats.notebook.html.base import notice
-from orstats.notebook.html.content import FOLDED, OPENED, bubble, text_length
+from orstats.notebook.html.base import action, notice
+from orstats.notebook.html.content import bubble, search_box, section
 from orstats.notebook.html.markdown import has_markdown
-from orstats.notebook.widgets import HtmlView, button, on_change, replace_children, row
-from orstats.text.sanitize import visible_line
+from orstats.text.sanitize import Html, visible_line
 
-#: Bubbles on one page.
+#: Messages on one page.
 PAGE: Final = 25
+#: A completion is what one came for: up to this length it is not folded.
+_COMPLETION_SHOWN: Final = 20_000
 #: Characters of HTML on one page after which images are only named.
 _IMAGE_BUDGET: Final = 8_000_000
 
 
-class Conversation(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """Messages and completion as bubbles, `PAGE` at a time; opens on the last page, which has the completion."""
+class Conversation:
+    """Completion and messages as parts of a pane. Opens on the last page of messages, which has the latest prompt."""
 
     def __init__(self, content: Content, finish_reason: str | None = None) -> None:
-        super().__init__()
         self._no_completion = no_completion(finish_reason)
         self._turns = turns(content)
-        self._opened: set[int] = set()
-        self.bubbles = widgets.VBox()
-        self.position = widgets.Label()
-        self.earlier = button("earlier", lambda: self._turn_page(-1), icon="chevron-left")
-        self.later = button("later", lambda: self._turn_page(1), icon="chevron-right")
-        self.search = widgets.Text(
-            placeholder="search in this conversation", layout=widgets.Layout(width="230px"), continuous_update=False
-        )
-        on_change(self.search, lambda _value: self._search())
-        can_format = has_markdown()
-        self.formatted = widgets.Checkbox(
-            value=can_format,
-            disabled=not can_format,
-            description="Markdown",
-            tooltip="Format Markdown" if can_format else 'Formatting needs an extra: pip install "orstats[markdown]"',
-            indent=False,
-            layout=widgets.Layout(width="max-content"),
-        )
-        on_change(self.formatted, lambda _value: self._show())
-        tools = widgets.HBox(
-            [self.search, self.formatted, row([self.earlier, self.position, self.later])],
-            layout=widgets.Layout(flex_flow="row wrap", align_items="center", margin="0 0 8px"),
-        )
-        self.children = (tools, self.bubbles)
-        self._search()
+        self._messages = [n for n, turn in enumerate(self._turns) if not turn.is_output]
+        self._opened = {n for n, turn in enumerate(self._turns) if turn.is_output and _is_short(turn)}
+        self._formatted: set[int] = set()
+        self.search("")
 
-    def __repr__(self) -> str:
-        return f"Conversation({len(self._turns):,} messages)"
+    def search(self, query: str) -> None:
+        """Show only messages that have a text; all of them without one."""
+        self._query = query.strip()
+        wanted = self._query.lower()
+        numbers = range(len(self._turns)) if wanted else self._messages
+        self._matches = [n for n in numbers if not wanted or wanted in all_text(self._turns[n].message).lower()]
+        self._first = 0 if wanted else max(0, len(self._matches) - PAGE)
 
-    def _search(self) -> None:
-        self._query = self.search.value.strip()
-        query = self._query.lower()
-        self._matches = [n for n, one in enumerate(self._turns) if not query or query in all_text(one.message).lower()]
-        self._first = 0 if query else max(0, len(self._matches) - PAGE)
-        self._show()
+    def turn_page(self, pages: int) -> None:
+        """Show earlier or later messages."""
+        self._first = min(max(0, self._first + pages * PAGE), max(0, len(self._matches) - 1))
 
-    def _turn_page(self, pages: int) -> None:
-        self._first = max(0, self._first + pages * PAGE)
-        self._show()
+    def fold(self, name: str) -> None:
+        """Fold a message, or open it."""
+        self._opened ^= self._numbers(name)
 
-    def _toggle(self, number: int) -> None:
-        self._opened ^= {number}
-        self._show()
+    def format(self, name: str) -> None:
+        """Show a message formatted, or as typed."""
+        self._formatted ^= self._numbers(name)
 
-    def _show(self) -> None:
+    def completion(self) -> dict[str, Html]:
+        """Return the completion as parts, by name. A search has it among what it found."""
+        if self._query:
+            return {}
+        outputs = [n for n, turn in enumerate(self._turns) if turn.is_output]
+        heading = section("Completion", Html("" if outputs else notice(self._no_completion)))
+        return {"completion": heading} | self._bubbles(outputs)
+
+    def messages(self) -> dict[str, Html]:
+        """Return search field and messages as parts, by name."""
+        head = {"conversation": section("Conversation", search_box()), "position": self._position()}
+        return head | self._bubbles(self._matches[self._first : self._first + PAGE])
+
+    @property
+    def last_prompt(self) -> str | None:
+        """The name of the part with the latest message that was sent, if it is shown."""
         page = self._matches[self._first : self._first + PAGE]
-        shown: list[widgets.Widget] = []
-        sent = 0
-        for number in page:
-            made = self._bubble(number, images=sent < _IMAGE_BUDGET)
-            sent += len(made[0].value)
-            shown += made
-        if page and page[-1] == len(self._turns) - 1 and not self._turns[-1].is_output:
-            shown.append(HtmlView(notice(self._no_completion)))
-        if not page:
-            no_match = f"Nothing found for “{visible_line(self._query, 60)}”."
-            shown.append(HtmlView(notice(no_match if self._query else "No messages are stored.")))
-        replace_children(self.bubbles, shown)
-        end = min(self._first + PAGE, len(self._matches))
-        self.earlier.disabled = self._first == 0
-        self.later.disabled = end == len(self._matches)
-        for one in (self.earlier, self.later, self.position):
-            one.layout.display = None if len(self._matches) > PAGE or self._query else "none"
-        unit = "found" if self._query else "messages"
-        self.position.value = f"{self._first + 1 if end else 0:,} to {end:,} of {len(self._matches):,} {unit}"
+        return next((f"message {n}" for n in reversed(page) if not self._turns[n].is_output), None)
 
-    def _bubble(self, number: int, *, images: bool) -> list[widgets.Widget]:
-        turn, opened = self._turns[number], number in self._opened
-        html = bubble(turn, opened=opened, as_markdown=self.formatted.value, query=self._query, images=images)
-        length = text_length(turn.message)
-        if self._query or length <= FOLDED:
-            return [HtmlView(html)]
-        label = f"show all {length:,} characters"
-        if length > OPENED:
-            label = f"show {OPENED:,} of {length:,} characters"
-        return [HtmlView(html), button("show less" if opened else label, lambda: self._toggle(number))]
+    def _position(self) -> Html:
+        if not self._matches:
+            no_match = f"Nothing found for “{visible_line(self._query, 60)}”."
+            return notice(no_match if self._query else "No messages are stored.")
+        end = min(self._first + PAGE, len(self._matches))
+        if len(self._matches) <= PAGE and not self._query:
+            return Html("")
+        unit = "found" if self._query else "messages"
+        earlier = action("page", "earlier", "-1") if self._first else ""
+        later = action("page", "later", "1") if end < len(self._matches) else ""
+        return Html(f"{earlier} {self._first + 1:,} to {end:,} of {len(self._matches):,} {unit} {later}")
+
+    def _bubbles(self, numbers: list[int]) -> dict[str, Html]:
+        made: dict[str, Html] = {}
+        sent = 0
+        can_format = has_markdown()
+        for number in numbers:
+            html = bubble(
+                self._turns[number],
+                str(number),
+                opened=number in self._opened,
+                as_markdown=number in self._formatted if can_format else None,
+                query=self._query,
+                images=sent < _IMAGE_BUDGET,
+            )
+            sent += len(html)
+            made[f"message {number}"] = html
+        return made
+
+    def _numbers(self, name: str) -> set[int]:
+        return {int(name)} if name.isdecimal() and int(name) < len(self._turns) else set()
+
+
+def _is_short(turn: Turn) -> bool:
+    return len(all_text(turn.message)) <= _COMPLETION_SHOWN

@@ -222,7 +222,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         elif self._alone:
             self._show_detail(self._generation(selected))
         else:
-            self._show(lambda: Card(self._generation(selected)))
+            self._show(lambda: self._card(self._generation(selected)))
+
+    def _card(self, generation: Generation) -> Card:
+        return Card(generation, client=self._client, archive=self._archive, frame=self._model.df)
 
     def _generation(self, position: int) -> Generation:
         return Generation.from_row(self._model.df.iloc[position], client=self._client, archive=self._archive)

@@ -42,7 +42,6 @@ def test_content_is_loaded_searched_and_copied(page, anywhere, sim, pictures, re
 
     word = re.search(r"\w{6,}", completion).group()
     card.get_by_placeholder("search in this conversation").fill(word)
-    page.keyboard.press("Enter")
     expect(card.locator("mark").first).to_have_text(re.compile(word, re.IGNORECASE))
     card.get_by_text("Raw JSON", exact=True).click()
     expect(card.get_by_text('"fetch_status"').first).to_be_visible()

@@ -92,9 +92,10 @@ def test_untrusted_text_neither_runs_nor_loads_anything(page, front_end, account
         expect(card.locator(".orstats-bubble").first).to_be_visible()
         for opener in card.get_by_role("button", name="show all").all():
             opener.click()
-        for tab in card.locator(".lm-TabBar-tab").all():
-            tab.click()
-        card.locator(".lm-TabBar-tab", has_text="Raw JSON").click()  # the tabs may have been replaced meanwhile
+        for switch in card.get_by_role("button", name="formatted").all():
+            switch.click()
+        for title in card.locator("summary").all():
+            title.click()
         card.locator(".orstats-copy:visible").first.click()
     pictures(page, "hostile")
     explorer.get_by_role("button", name="Keep to compare").click()

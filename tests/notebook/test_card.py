@@ -6,13 +6,13 @@ import socket
 import sys
 import threading
 
+import ipywidgets as widgets
 import pytest
 
 import orstats
 from orstats.content.generation import Generation
 from orstats.notebook.card import Card, view
 from orstats.notebook.conversation import PAGE, Conversation
-from orstats.notebook.widgets import HtmlView
 from orstats.sim import Faults, SimServer
 
 QUICK = orstats.Retry(attempts=1)
@@ -35,21 +35,33 @@ def first(sim, reason):
     return next(i for i in sim.ids if sim.content_reason(i) == reason)
 
 
-def texts(widget):
-    found = [widget.value] if isinstance(widget, HtmlView) else []
-    for child in getattr(widget, "children", ()):
-        found += texts(child)
-    return found
+def text(card):
+    return "\n".join(card.parts.values())
 
 
-def text(widget):
-    return "\n".join(texts(widget))
+def press(card, action, value="", **more):
+    card._handle_custom_msg({"action": action, "value": value, **more}, [])
 
 
-def conversation(messages, **output):
-    return Conversation(
-        orstats.Content.from_wire("gen-1", {"input": {"messages": messages}, "output": output, "error": None})
-    )
+def wait_for_threads():
+    for thread in [thread for thread in threading.enumerate() if thread.name == "orstats-content"]:
+        thread.join()
+
+
+class Talk:
+    """A conversation and its parts as text."""
+
+    def __init__(self, messages, **output):
+        wire = {"input": {"messages": messages}, "output": output, "error": None}
+        self.conversation = Conversation(orstats.Content.from_wire("gen-1", wire))
+
+    @property
+    def parts(self):
+        return self.conversation.completion() | self.conversation.messages()
+
+    @property
+    def bubbles(self):
+        return [html for name, html in self.parts.items() if name.startswith("message ")]
 
 
 def test_card_of_a_row_sends_no_request_and_one_for_its_content(sim):
@@ -64,8 +76,8 @@ def test_card_of_a_row_sends_no_request_and_one_for_its_content(sim):
     made.load_content()
     assert sim.requests == 1
     assert made.content.status == "stored"
-    assert "Conversation" in made.tabs.titles
-    assert "Raw JSON" in made.tabs.titles
+    assert list(made.parts)[:4] == ["head", "jumps", "status", "completion"]
+    assert "Raw JSON" in text(made)
 
 
 def test_view_shows_the_record_and_loads_content_by_its_button(sim):
@@ -74,14 +86,9 @@ def test_view_shows_the_record_and_loads_content_by_its_button(sim):
     assert sim.requests == 1
     assert generation_id in text(made)
     assert made.content is None
-    made.load_button.click()
-    for thread in loading_threads():
-        thread.join()
+    press(made, "load")
+    wait_for_threads()
     assert made.content.status == "stored"
-
-
-def loading_threads():
-    return [thread for thread in threading.enumerate() if thread.name == "orstats-content"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,7 @@ def test_forbidden_content_names_the_key_and_can_be_retried(sim):
     made = view(first(sim, "stored"), client=sim.client(api_key=sim.plain_key, management_key=None))
     made.load_content()
     assert "OPENROUTER_MANAGEMENT_KEY" in text(made)
-    assert made.load_button.description == "Try again"
+    assert ">Try again</button>" in text(made)
 
 
 def test_failures_are_shown_as_a_card(sim, monkeypatch):
@@ -121,7 +128,7 @@ def test_failures_are_shown_as_a_card(sim, monkeypatch):
     for status, made in cards.items():
         assert made.generation.fetch_status == status
         assert made.generation.error
-        assert not hasattr(made, "load_button")
+        assert 'data-action="load"' not in text(made)
         assert "orstats-error" in text(made)
 
 
@@ -141,21 +148,100 @@ def test_api_going_down_and_key_being_revoked_are_shown():
     assert made.content is None
     assert "Could not load the content" in text(made)
     assert generation_id in text(made)
-    assert made.load_button.description == "Try again"
+    assert ">Try again</button>" in text(made)
 
 
 def test_retries_are_shown(sim):
     made = Card(Generation.from_row({"id": first(sim, "stored"), "fetch_status": "ok"}, client=offline_client()))
     shown = []
-    made.tabs.children[0].observe(lambda _change: shown.append(text(made.tabs.children[0])), "children")
+    made.observe(lambda _change: shown.append(text(made)), "parts")
     made.load_content()
-    assert any("connection refused" in html and "Trying again in" in html for html in shown)
+    assert "Loading stored prompt and completion" in shown[0]
+    assert 'data-action="cancel"' in shown[0]
+    assert any("Attempt 1 failed: " in html and "connection refused" in html for html in shown)
+    assert any("Trying again in" in html and "Attempt 2 follows" in html for html in shown)
     assert "connection refused" in text(made)
 
 
-def offline_client():
-    retry = orstats.Retry(attempts=2, first_wait=0.01)
+def offline_client(attempts=2):
+    retry = orstats.Retry(attempts=attempts, first_wait=0.01)
     return orstats.Client("k", base_url="http://127.0.0.1:1", retry=retry)
+
+
+def test_loading_can_be_cancelled():
+    made = Card(Generation.from_row({"id": "gen-1"}, client=offline_client(attempts=50)))
+    sent = []
+
+    def cancel(_change):
+        sent.append(1)
+        if "Attempt 1 failed" in text(made):
+            press(made, "cancel")
+
+    made.observe(cancel, "parts")
+    made.load_content()
+    assert "Cancelled." in text(made)
+    assert ">Try again</button>" in text(made)
+    assert "Attempt 2" not in text(made)
+    assert made.content is None
+    assert len(sent) < 6  # the retries ended, too
+
+
+def test_content_that_arrives_after_a_cancel_is_ignored(sim, monkeypatch):
+    client = sim.client()
+    made = view(first(sim, "stored"), client=client)
+    wire = sim.content(made.generation.id)
+    monkeypatch.setattr(client, "content", lambda _id: press(made, "cancel") or wire)
+    made.load_content()
+    assert made.content is None
+    assert "Cancelled." in text(made)
+    monkeypatch.undo()
+    made.load_content()
+    assert made.content.status == "stored"
+
+
+def test_feedback_is_sent_only_by_its_button_and_once(sim):
+    made = view(sim.ids[0], client=sim.client())
+    assert "Report a problem to OpenRouter" in text(made)
+    made.load_content()
+    before = sim.requests
+    press(made, "feedback", "latency", comment="slow")
+    wait_for_threads()
+    assert "Feedback sent" in text(made)
+    press(made, "feedback", "other", comment="")
+    wait_for_threads()
+    assert "given for this generation before" in text(made)
+    assert sim.requests == before + 2
+
+
+def test_feedback_needs_a_management_key(sim, monkeypatch):
+    monkeypatch.delenv("OPENROUTER_MANAGEMENT_KEY", raising=False)
+    made = view(sim.ids[0], client=sim.client(api_key=sim.plain_key, management_key=None))
+    assert made.generation.fetch_status == "ok"
+    assert "Report a problem" not in text(made)
+
+
+def test_unknown_messages_from_the_browser_do_nothing(sim):
+    made = view(first(sim, "stored"), client=sim.client())
+    made.load_content()
+    before = made.parts
+    for action, value in (("fold", "x"), ("fold", "99999"), ("format", ""), ("nothing", "1"), ("_refresh", "")):
+        press(made, action, value)
+    made._handle_custom_msg("no mapping", [])
+    made._handle_custom_msg({"action": 7}, [])
+    assert made.parts == before
+
+
+def test_closing_a_card_frees_it(sim):
+    def alive():
+        return set(widgets.Widget.get_manager_state()["state"])
+
+    before = alive()
+    made = view(first(sim, "stored"), client=sim.client())
+    made.load_content()
+    assert len(alive()) > len(before)
+    made.close()
+    assert made.parts == {}
+    assert alive() == before
 
 
 def test_an_unexpected_failure_stays_in_the_card(sim, monkeypatch, caplog):
@@ -166,7 +252,7 @@ def test_an_unexpected_failure_stays_in_the_card(sim, monkeypatch, caplog):
     assert "ZeroDivisionError" in text(made)
     assert "division by zero" not in text(made)
     assert any("division by zero" in (one.exc_text or "") for one in caplog.records)
-    assert made.load_button.description == "Try again"
+    assert ">Try again</button>" in text(made)
 
 
 def test_reprs_have_no_content(sim):
@@ -176,34 +262,44 @@ def test_reprs_have_no_content(sim):
     secret = sim.content(generation_id)["output"]["completion"]
     secret = (secret or sim.content(generation_id)["input"]["messages"][0]["content"])[:12]
     assert secret in text(made).replace("&#x27;", "'")
-    for one in (made, made.generation, made.content, *made.children, made.tabs):
+    for one in (made, made.generation, made.content):
         assert secret not in repr(one)
-    bundle = made._repr_mimebundle_()
+    bundle, _ = made._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert generation_id in bundle["text/html"]
     assert secret not in str(bundle)
     assert secret not in made.generation._repr_html_()
 
 
-def test_long_conversations_are_paged_and_open_on_the_completion():
-    shown = conversation([{"role": "user", "content": f"ask <{n}>"} for n in range(2_000)], completion="the end")
-    assert len(shown.bubbles.children) == PAGE
-    assert shown.position.value == "1,977 to 2,001 of 2,001 messages"
-    assert "the end" in text(shown)
-    assert shown.later.disabled
-    shown.earlier.click()
-    assert "the end" not in text(shown)
-    assert not shown.later.disabled
-    assert len(text(shown)) < 50_000
+def test_long_conversations_are_paged_and_open_on_the_last_prompt():
+    talk = Talk([{"role": "user", "content": f"ask <{n}>"} for n in range(2_000)], completion="the end")
+    assert len(talk.bubbles) == PAGE + 1
+    assert "1,976 to 2,000 of 2,000 messages" in talk.parts["position"]
+    assert "the end" in talk.bubbles[0]
+    assert talk.conversation.last_prompt == "message 1999"
+    assert "later" not in talk.parts["position"]
+    talk.conversation.turn_page(-1)
+    assert "1,951 to 1,975" in talk.parts["position"]
+    assert "later" in talk.parts["position"]
+    assert len(text(talk)) < 50_000
 
 
-def test_without_the_markdown_extra_text_is_preformatted(monkeypatch):
+def test_text_is_shown_as_typed_until_formatting_is_switched_on():
+    diff = "- old **line**\n+ new line"
+    talk = Talk([{"role": "user", "content": diff}])
+    assert diff in text(talk)
+    talk.conversation.format("0")
+    assert "<li" in text(talk)
+    assert 'aria-pressed="true"' in text(talk)
+    talk.conversation.format("0")
+    assert "<li" not in text(talk)
+
+
+def test_without_the_markdown_extra_there_is_no_switch(monkeypatch):
     monkeypatch.setitem(sys.modules, "nh3", None)
-    shown = conversation([{"role": "user", "content": "**bold** <b>"}])
-    assert "**bold** &lt;b&gt;" in text(shown)
-    assert "<strong>" not in text(shown)
-    assert shown.formatted.disabled
-    assert "orstats[markdown]" in shown.formatted.tooltip
+    talk = Talk([{"role": "user", "content": "**bold** <b>"}])
+    assert "**bold** &lt;b&gt;" in text(talk)
+    assert ">formatted</button>" not in text(talk)
 
 
 def test_invalid_key_gives_no_advice_about_organisations(sim):
@@ -214,32 +310,42 @@ def test_invalid_key_gives_no_advice_about_organisations(sim):
 
 
 def test_search_covers_all_pages():
-    shown = conversation([{"role": "user", "content": f"ask {n} Needle" if n == 7 else "hay"} for n in range(300)])
-    shown.search.value = "needle"
-    assert len(shown.bubbles.children) == 1
-    assert "<mark>Needle</mark>" in text(shown)
-    shown.search.value = "<nothing>"
-    assert "Nothing found for “&lt;nothing&gt;”" in text(shown)
-    shown.search.value = ""
-    assert "No completion is stored" in text(shown)
+    talk = Talk([{"role": "user", "content": f"ask {n} Needle" if n == 7 else "hay"} for n in range(300)])
+    talk.conversation.search("needle")
+    assert len(talk.bubbles) == 1
+    assert "<mark>Needle</mark>" in text(talk)
+    talk.conversation.search("<nothing>")
+    assert "Nothing found for “&lt;nothing&gt;”" in text(talk)
+    talk.conversation.search("")
+    assert "No completion is stored" in text(talk)
 
 
 def test_long_messages_fold_and_open():
-    shown = conversation([{"role": "user", "content": "x" * 5_000_000}], completion="done")
-    assert len(text(shown)) < 20_000
-    opener = shown.bubbles.children[1]
-    assert opener.description == "show 200,000 of 5,000,000 characters"
-    opener.click()
-    assert 200_000 < len(text(shown)) < 250_000
-    assert "the first 200,000 of 5,000,000" in text(shown)
+    talk = Talk([{"role": "user", "content": "x" * 5_000_000}], completion="done")
+    assert len(text(talk)) < 20_000
+    assert "show 200,000 of 5,000,000 characters" in text(talk)
+    talk.conversation.fold("0")
+    assert 200_000 < len(text(talk)) < 250_000
+    assert "the first 200,000 of 5,000,000" in text(talk)
+    assert ">show less</button>" in text(talk)
+
+
+def test_messages_of_many_lines_fold_to_twenty():
+    talk = Talk([{"role": "user", "content": "\n".join(f"line {n}." for n in range(90))}], completion="a\n" * 60)
+    assert "line 19." in text(talk)
+    assert "line 20." not in text(talk)
+    assert "show all 90 lines" in text(talk)
+    assert "show less" in talk.bubbles[0]  # the completion is what one came for
+    talk.conversation.fold("0")
+    assert "line 89." in text(talk)
 
 
 def test_a_page_of_images_stays_small():
     gif = "R0lGODlhAgACAAAA" + "AAAA" * 400_000
     part = {"type": "image_url", "image_url": {"url": f"data:image/gif;base64,{gif}"}}
-    shown = conversation([{"role": "user", "content": [part] * 10}] * 20)
-    assert len(text(shown)) < 20_000_000
-    assert "not shown: too many on this page" in text(shown)
+    talk = Talk([{"role": "user", "content": [part] * 10}] * 20)
+    assert len(text(talk)) < 20_000_000
+    assert "not shown: too many on this page" in text(talk)
 
 
 @pytest.mark.parametrize(

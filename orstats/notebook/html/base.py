@@ -35,15 +35,6 @@ def style(sheet: Literal["card", "explorer"]) -> Html:
     return Html(f"<style>{static_file('theme.css')}{static_file(f'{sheet}.css')}</style>")
 
 
-@functools.cache
-def handler(script: Literal["copy", "table"]) -> Html:
-    """Return the function that a script declares, called, as the value of an event attribute.
-
-    Scripts in the HTML of a widget are not run by Jupyter, event attributes are. The value is a constant.
-    """
-    return Html(html.escape(f"({static_file(f'{script}.js')})(this, event)"))
-
-
 def span(value: object, css_class: str, width: int = LINE) -> Html:
     """Return one line of text with its own writing direction."""
     return Html(f'<bdi class="{html.escape(css_class)}">{html_line(value, width)}</bdi>')
@@ -106,20 +97,33 @@ def media(kind: str, description: str) -> Html:
 
 def notice(text: str, kind: Literal["note", "warn", "error"] = "note") -> Html:
     """Return a message in a box."""
-    return Html(f'<div class="orstats-notice orstats-{kind}">{html.escape(visible_text(text)[:1000])}</div>')
+    role = ' role="alert"' if kind == "error" else ""
+    return Html(f'<div class="orstats-notice orstats-{kind}"{role}>{html.escape(visible_text(text)[:1000])}</div>')
 
 
-def spinner(text: str) -> Html:
-    """Return a turning wheel and what is being loaded."""
-    return Html(f'<div class="orstats-wait"><span class="orstats-wheel"></span>{html_line(text)}</div>')
+def spinner(text: str, *, elapsed_s: float | None = None) -> Html:
+    """Return a turning wheel and what is being loaded; in a pane, with the seconds since it began."""
+    clock = "" if elapsed_s is None else f' <span class="orstats-clock" data-value="{elapsed_s:.1f}"></span>'
+    wheel = '<span class="orstats-wheel"></span>'
+    return Html(f'<div class="orstats-wait" role="status">{wheel}{html_line(text, 400)}{clock}</div>')
+
+
+def action(name: str, label: str, value: str = "", *, pressed: bool | None = None, about: str = "") -> Html:
+    """Return a button of a pane. `about` completes its label for those who only hear it."""
+    state = "" if pressed is None else f' aria-pressed="{str(pressed).lower()}"'
+    name_for = f' aria-label="{html_line(label)}: {html_line(about)}"' if about else ""
+    return Html(
+        f'<button type="button" class="orstats-do" data-action="{html.escape(name)}" '
+        f'data-value="{html.escape(value)}"{state}{name_for}>{html_line(label)}</button>'
+    )
 
 
 def copyable(content: Html, *, complete: bool = True) -> Html:
     """Return HTML with a button that copies the texts in it: those of :func:`pre` and :func:`source`."""
     label, title = ("copy", "Copy the text") if complete else ("copy part", "Copy the part that is shown")
     return Html(
-        f'<div class="orstats-box"><button type="button" class="orstats-copy" title="{title}" '
-        f'onclick="{handler("copy")}">{label}</button>{content}</div>'
+        f'<div class="orstats-box"><button type="button" class="orstats-copy" title="{title}" data-action="copy">'
+        f"{label}</button>{content}</div>"
     )
 
 

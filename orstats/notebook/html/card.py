@@ -77,31 +77,32 @@ def _tokens(generation: Generation, known: Mapping[str, str]) -> str:
         return _box("Tokens", "", "", known)
     cached, reasoning = generation.native_tokens_cached or 0, generation.native_tokens_reasoning or 0
     shares = [
-        ("prompt", "blue", max(0, (prompt or 0) - cached)),
-        ("cached", "grey", cached),
-        ("completion", "green", max(0, (completion or 0) - reasoning)),
-        ("reasoning", "violet", reasoning),
+        ("prompt, not cached" if cached else "prompt", "blue", max(0, (prompt or 0) - cached)),
+        ("prompt, cached", "grey", cached),
+        ("completion, text" if reasoning else "completion", "green", max(0, (completion or 0) - reasoning)),
+        ("completion, reasoning", "violet", reasoning),
     ]
     bar = _bar((colour, number) for _, colour, number in shares)
     legend = _legend((name, colour, count(number)) for name, colour, number in shares if number)
-    return _box(
-        "Tokens, as billed", count(generation.tokens_total), bar + legend, known, omit=("tokens", "normalized tokens")
-    )
+    shown = ("tokens", "normalized tokens") if not (cached or reasoning) else ("normalized tokens",)
+    return _box("Tokens, as billed", count(generation.tokens_total), bar + legend, known, omit=shown)
 
 
 def _time(generation: Generation, known: Mapping[str, str]) -> str:
     latency, total = generation.latency, generation.generation_time
     if latency is None and total is None:
         return ""
-    first = max(0.0, latency or 0.0)
-    shares = [
-        ("moderation", "grey", max(0.0, generation.moderation_latency or 0.0)),
-        ("to first token", "amber", first),
-        ("generation", "green", max(0.0, (total or 0.0) - first)),
-    ]
+    moderation = ("moderation", "grey", max(0.0, generation.moderation_latency or 0.0))
+    if generation.streamed and latency is not None:
+        first = max(0.0, latency)
+        parts = [("to first token", "amber", first), ("generation", "green", max(0.0, (total or 0.0) - first))]
+    else:  # without a stream, the first token arrives with the last one
+        total = max(0.0, total or 0.0, latency or 0.0)
+        parts = [("response", "green", total)]
+    shares = [moderation, *parts]
     bar = _bar((colour, ms) for _, colour, ms in shares)
     legend = _legend((name, colour, duration(ms)) for name, colour, ms in shares if ms)
-    note = {"note": "Not streamed: the first token is the whole response."} if generation.streamed is False else {}
+    note = {"note": "Not streamed: there is no time to the first token."} if generation.streamed is False else {}
     figure = duration(latency if total is None else total)
     return _box("Time at the provider", figure, bar + legend, {**known, **note}, omit=("duration", "moderation"))
 
@@ -122,10 +123,9 @@ def _waterfall(attempts: Sequence[ProviderAttempt]) -> Iterator[str]:
     for one, took in zip(attempts, times, strict=True):
         kind, colour = ("good", "green") if one.ok else ("bad", "red")
         status = "no answer" if one.status is None else str(one.status)
-        place = f"left:{100 * start / total:.2f}%;width:{100 * took / total:.2f}%"
         yield span(one.provider_name or "unknown", "orstats-name", 40)
         yield f'<b class="orstats-{kind}">{html_line(status)}{" · your key" if one.is_byok else ""}</b>'
-        yield f'<div class="orstats-track"><i class="orstats-{colour}" style="{place}"></i></div>'
+        yield _drawn("orstats-track", [(colour, 100 * start / total, max(1.0, 100 * took / total))])
         yield f'<span class="orstats-num">{html_line(duration(one.latency))}</span>'
         start += took
 
@@ -133,8 +133,22 @@ def _waterfall(attempts: Sequence[ProviderAttempt]) -> Iterator[str]:
 def _bar(shares: Iterable[tuple[str, float]]) -> str:
     shown = [(colour, number) for colour, number in shares if number]
     total = sum(number for _, number in shown) or 1.0
-    pieces = (f'<i class="orstats-{colour}" style="width:{100 * number / total:.2f}%"></i>' for colour, number in shown)
-    return f'<div class="orstats-bar">{"".join(pieces)}</div>'
+    pieces, start = [], 0.0
+    for colour, number in shown:
+        pieces.append((colour, 100 * start / total, 100 * number / total))
+        start += number
+    return _drawn("orstats-bar", pieces)
+
+
+def _drawn(css_class: str, pieces: Iterable[tuple[str, float, float]]) -> str:
+    """Draw pieces of a bar by colour, start and width in percent. A strict security policy blocks inline styles."""
+    rectangles = "".join(
+        f'<rect class="orstats-{colour}" x="{start:.2f}" width="{width:.2f}" height="1"/>'
+        for colour, start, width in pieces
+    )
+    return (
+        f'<svg class="{css_class}" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">{rectangles}</svg>'
+    )
 
 
 def _legend(entries: Iterable[tuple[str, str, str]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
@@ -20,13 +21,14 @@ from orstats.content.messages import (
     part_text,
 )
 from orstats.frame import json_values
-from orstats.notebook.html.base import SOURCE, copyable, found, image, media, pre, span
+from orstats.notebook.html.base import SOURCE, action, copyable, found, image, media, pre, span
 from orstats.notebook.html.markdown import markdown
 from orstats.text.format import byte_size
 from orstats.text.sanitize import NO_MATH, Html, html_line
 
-#: Characters of a message that are shown folded and opened.
-FOLDED: Final = 4_000
+#: Characters and lines of a message that are shown folded, and characters that are shown opened.
+FOLDED: Final = 2_000
+FOLDED_LINES: Final = 20
 OPENED: Final = 200_000
 #: Parts and calls of one message that are shown, and images on one page.
 _MAX_PARTS: Final = 40
@@ -45,24 +47,98 @@ def text_length(message: Message) -> int:
     return calls + sum(len(part_text(part)) for part in message.parts)
 
 
-def bubble(turn: Turn, *, opened: bool = False, as_markdown: bool = True, query: str = "", images: bool = True) -> Html:
-    """Return one turn: its first :data:`FOLDED` characters or, opened, :data:`OPENED`; with a query, its places."""
+def is_long(message: Message) -> bool:
+    """Whether a message is folded at first."""
+    return text_length(message) > FOLDED or _lines(message) > FOLDED_LINES
+
+
+def bubble(
+    turn: Turn,
+    name: str = "",
+    *,
+    opened: bool = False,
+    as_markdown: bool | None = False,
+    query: str = "",
+    images: bool = True,
+) -> Html:
+    """Return one turn: its first :data:`FOLDED_LINES` lines or, opened, all of it; with a query, its places in it.
+
+    `name` is the value of its buttons. Text is shown as typed, or with `as_markdown` formatted; None omits this switch.
+    """
     title = f'<div class="orstats-role">{html_line(turn.title, 160)}</div>'
     if query:
         inside = Html(title + found(all_text(turn.message)[: OPENED * 50], query))
     else:
-        limit = OPENED if opened else FOLDED
-        inside = Html(title + _message(turn.message, limit, as_markdown=as_markdown, images=images))
+        limit, lines = (OPENED, OPENED) if opened else (FOLDED, FOLDED_LINES)
+        formatted = bool(as_markdown)
+        shown = _message(turn.message, limit, lines, as_markdown=formatted, images=images)
+        title = f'<div class="orstats-top">{title}{_switches(turn, name, opened=opened, as_markdown=as_markdown)}</div>'
+        inside = Html(title + shown)
         if SOURCE in inside:
-            inside = copyable(inside, complete=_is_complete(turn.message, limit))
+            inside = copyable(inside, complete=_is_complete(turn.message, limit, lines))
     role = turn.message.role if turn.message.role in ROLES else "other"
     final = " orstats-final" if turn.is_output else ""
     return Html(f'<div class="orstats-bubble orstats-{role}{final} {NO_MATH}">{inside}</div>')
 
 
+def _switches(turn: Turn, name: str, *, opened: bool, as_markdown: bool | None) -> str:
+    switches = []
+    if is_long(turn.message):
+        length, lines = text_length(turn.message), _lines(turn.message)
+        label = f"show all {lines:,} lines" if lines > FOLDED_LINES else f"show all {length:,} characters"
+        if length > OPENED:
+            label = f"show {OPENED:,} of {length:,} characters"
+        switches.append(action("fold", "show less" if opened else label, name, about=turn.title))
+    if as_markdown is not None and turn.message.has_text and turn.message.role != "tool":
+        switches.append(action("format", "formatted", name, pressed=as_markdown, about=turn.title))
+    return "".join(switches)
+
+
+def _lines(message: Message) -> int:
+    texts = [*map(part_text, message.parts), *(call.arguments for call in message.tool_calls)]
+    return sum(text.count("\n") + 1 for text in texts if text)
+
+
 def reasoning(text: str) -> Html:
     """Return the reasoning, preformatted and bounded."""
     return _scrollable(text, OPENED)
+
+
+def section(title: str, inside: Html) -> Html:
+    """Return a part of the card under a heading."""
+    return Html(f"<h3>{html_line(title)}</h3>{inside}")
+
+
+def folded(title: str, inside: Html) -> Html:
+    """Return a part of the card that opens by a click on its title, without any script."""
+    return Html(f"<details><summary>{html_line(title)}</summary>{inside}</details>")
+
+
+def jumps(targets: Iterable[tuple[str, str]]) -> Html:
+    """Return links to parts of the card: their titles and names."""
+    links = "".join(action("jump", title, name) for title, name in targets)
+    return Html(f'<nav class="orstats-jumps" aria-label="Parts of this card">{links}</nav>' if links else "")
+
+
+def search_box() -> Html:
+    """Return the search field of the conversation."""
+    return Html(
+        '<input type="search" class="orstats-search" data-action="search" data-value="" '
+        'aria-label="Search in this conversation" placeholder="search in this conversation">'
+    )
+
+
+def feedback_form(categories: Iterable[str]) -> Html:
+    """Return the form that reports a problem to the vendor."""
+    options = "".join(
+        f'<option value="{html_line(one)}">{html_line(one.replace("_", " "))}</option>' for one in categories
+    )
+    return Html(
+        '<div class="orstats-form"><label>Category <select>'
+        f'{options}</select></label><label>Comment (optional) <textarea rows="2"></textarea></label>'
+        f"{action('feedback', 'Send to OpenRouter')}"
+        "<small>This can be sent once for each generation, and not be withdrawn.</small></div>"
+    )
 
 
 def stored_error(error: StoredError) -> Html:
@@ -77,9 +153,10 @@ def raw_json(value: Any) -> Html:
     return _scrollable(_indented(value), _MAX_JSON)
 
 
-def _message(message: Message, limit: int, *, as_markdown: bool, images: bool) -> str:
+def _message(message: Message, limit: int, lines: int, *, as_markdown: bool, images: bool) -> str:
     pieces: list[str] = []
     left, images_left = limit, _MAX_IMAGES if images else 0
+    is_cut = False
     parts, calls = message.parts[:_MAX_PARTS], message.tool_calls[:_MAX_PARTS]
     if message.reasoning:
         pieces.append(f"<small>reasoning</small>{_cut_pre(message.reasoning, FOLDED)}")
@@ -87,37 +164,50 @@ def _message(message: Message, limit: int, *, as_markdown: bool, images: bool) -
         if isinstance(part, ImagePart):
             pieces.append(image(part.url) if images_left > 0 else media("Image", "not shown: too many on this page"))
             images_left -= 1
-        elif left > 0:
-            pieces.append(_part(part, left, as_markdown=as_markdown and message.role != "tool"))
-            left -= len(part_text(part))
-    pieces += [_call(call, max(500, left)) for call in calls]
+            continue
+        text = part_text(part)
+        shown = _head(text, left, lines)
+        is_cut |= len(shown) < len(text)
+        if shown or not text:
+            pieces.append(_part(part, shown, as_markdown=as_markdown and message.role != "tool"))
+            left, lines = left - len(shown), lines - shown.count("\n") - 1
+    pieces += [_call(call, _head(_pretty(call.arguments), max(500, left), max(5, lines))) for call in calls]
     more = len(message.parts) + len(message.tool_calls) - len(parts) - len(calls)
     if more:
         pieces.append(f"<small>and {more:,} more parts</small>")
     if not pieces:
         pieces.append("<small>(no text)</small>")
-    return "".join(pieces) + _cut_note(sum(len(part_text(part)) for part in parts), limit)
+    total = sum(len(part_text(part)) for part in parts)
+    return "".join(pieces) + (_cut_note(total, limit) or ("<small>…</small>" if is_cut else ""))
 
 
-def _is_complete(message: Message, limit: int) -> bool:
-    """Whether all text of a message is shown, unchanged, within `limit` characters."""
+def _head(text: str, limit: int, lines: int) -> str:
+    """Return the first lines of a text, within `limit` characters."""
+    shown = text[: max(0, limit)]
+    if lines <= 0:
+        return ""
+    return "\n".join(shown.split("\n", lines)[:lines]) if lines < len(shown) else shown
+
+
+def _is_complete(message: Message, limit: int, lines: int) -> bool:
+    """Whether all text of a message is shown, unchanged, within `limit` characters and `lines` lines."""
     return (
         max(len(message.parts), len(message.tool_calls)) <= _MAX_PARTS
         and all(len(call.arguments) <= _MAX_STRING for call in message.tool_calls)
         and text_length(message) <= limit
+        and _lines(message) <= lines
         and len(message.reasoning or "") <= FOLDED
     )
 
 
-def _part(part: Part, limit: int, *, as_markdown: bool) -> Html:
+def _part(part: Part, shown: str, *, as_markdown: bool) -> Html:
     if isinstance(part, AudioPart):
         return media("Audio", f"{part.format or 'unknown format'}, {_data_size(part.data)}")
     if isinstance(part, FilePart):
         return media("File", f"{part.filename or 'unnamed'}, {_data_size(part.data)}")
-    text = part_text(part)
     if isinstance(part, UnknownPart):
-        return Html(media("Part", part.kind or "unknown kind") + pre(text, limit))
-    return markdown(text[:limit]) if as_markdown else pre(text, limit)
+        return Html(media("Part", part.kind or "unknown kind") + pre(shown))
+    return markdown(shown) if as_markdown else pre(shown)
 
 
 def _data_size(data: str | None) -> str:
@@ -128,10 +218,11 @@ def _data_size(data: str | None) -> str:
     return byte_size((len(data) - data[:200].find(",") - 1) * 3 / 4)
 
 
-def _call(call: ToolCall, limit: int) -> str:
+def _call(call: ToolCall, shown: str) -> str:
     name = span(call.name or "unnamed", "orstats-mono")
     reference = f" <small>{html_line(call.id, 60)}</small>" if call.id else ""
-    return f'<div class="orstats-call">→ calls {name}{reference}{_cut_pre(_pretty(call.arguments), limit)}</div>'
+    cut = "<small>…</small>" if len(shown) < len(_pretty(call.arguments)) else ""
+    return f'<div class="orstats-call">→ calls {name}{reference}{pre(shown)}{cut}</div>'
 
 
 def _one_error(title: str, status: int | None, error: StoredError | StoredAttempt) -> str:
