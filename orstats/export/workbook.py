@@ -139,6 +139,7 @@ class _Column:
     total: float | None
     is_period: bool
     row_formats: list[str] | None
+    of_user: bool
 
 
 def _columns(frame: pd.DataFrame, zone: str | None, freq: str | None) -> list[_Column]:
@@ -168,7 +169,9 @@ def _columns(frame: pd.DataFrame, zone: str | None, freq: str | None) -> list[_C
         if name == "value" and names[0] == "figure":
             figures = zip(named[0][1], values, strict=True)
             row_formats = [_number_format(label, pd.Series([value])) for label, value in figures]
-        columns.append(_Column(title, values, number_format, width, total, period_format is not None, row_formats))
+        columns.append(
+            _Column(title, values, number_format, width, total, period_format is not None, row_formats, label in own)
+        )
     return columns
 
 
@@ -320,7 +323,11 @@ class _Sheet:
         array = arrow_array(values)
         if array is None:
             missing = values.isna().to_list()
-            cells = [None if gone else _value(value) for gone, value in zip(missing, values.to_list(), strict=True)]
+            keep = _is_local_time if column.of_user else _is_never
+            cells = [
+                None if gone else value if keep(value) else _value(value)
+                for gone, value in zip(missing, values.to_list(), strict=True)
+            ]
             for place, one in enumerate((column.row_formats or [])[start : start + _SLICE]):
                 if one == _TIME and cells[place] is not None:
                     (cells[place],) = _serials(pa.array([values.iloc[place]]))
@@ -370,8 +377,19 @@ class _Sheet:
             self._sheet.write_string(row, place, value, style if style.quote_prefix else self._text)
         elif kind is bool:
             self._sheet.write_boolean(row, place, value, self._flag)
+        elif isinstance(value, dt.datetime):
+            self._put(row, place, _serials(pa.array([value]))[0], self._format(num_format=_TIME, align="left"))
         else:
             self._sheet.write_number(row, place, value, style)
+
+
+def _is_local_time(value: Any) -> bool:
+    """Tell whether a cell of the user's own column is a time, as workbooks have them, among other values."""
+    return isinstance(value, dt.datetime) and value.tzinfo is None
+
+
+def _is_never(_: Any) -> bool:
+    return False
 
 
 def _alignment(number_format: str) -> Mapping[str, Any]:

@@ -144,6 +144,16 @@ def test_workbook_keeps_text_numbers_and_times(sim, df, tmp_path):
     assert cells[1][cells[0].index("Cost (USD)")] == pytest.approx(df["cost_usd"].iloc[0], abs=1e-15)
 
 
+def test_workbook_keeps_times_beside_text(sim, df, tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["When", "ID"], [NOON, sim.ids[0]], ["n/a", sim.ids[1]], [7, sim.ids[2]]):
+        book.active.append(row)
+    book.save(tmp_path / "runs.xlsx")
+    orstats.write_csv(orstats.join(tmp_path / "runs.xlsx", df), tmp_path / "out.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").worksheets[0]
+    assert [row[0] for row in sheet.iter_rows(min_row=2, max_row=4, values_only=True)] == [NOON, "n/a", 7]
+
+
 def test_dataframe_keeps_index_dtypes_and_objects(sim, df):
     table = pd.DataFrame(
         {"n": np.array([1, 2], "int8"), "what": [object(), {1, 2}], "gen": sim.ids[:2]},
