@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nbclient
 import nbformat
@@ -69,12 +70,20 @@ def executed(path: Path) -> Iterator[tuple[str, str | bytes]]:
         )
         client.execute(env=environment | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"})
     for cell in notebook.cells:  # progress bars and the bare repr of widgets are of no use on a page
-        cell.outputs = [output for output in cell.get("outputs", []) if output.get("name") != "stderr"]
+        cell.outputs = [output for output in cell.get("outputs", []) if not is_progress(output)]
         if cell.cell_type != "code":
             del cell["outputs"]
     text, resources = MarkdownExporter().from_notebook_node(notebook, {"output_files_dir": f"{path.stem}_files"})
     yield f"{path.stem}.md", text
     yield from resources["outputs"].items()
+
+
+def is_progress(output: Any) -> bool:
+    """Return whether an output is messages on standard error, or a widget that says nothing without a kernel."""
+    data = output.get("data", {})
+    return output.get("name") == "stderr" or (
+        "application/vnd.jupyter.widget-view+json" in data and "text/html" not in data
+    )
 
 
 def api_page() -> str:
@@ -97,7 +106,7 @@ def api_page() -> str:
 def help_page() -> str:
     """Return a page with the --help text of every command."""
     parts = ["# All commands and options\n\nAs `orstats COMMAND --help` prints them.\n"]
-    environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
+    environment = os.environ | {"COLUMNS": "90", "NO_COLOR": "1"}
 
     def add(words: list[str], command: object) -> None:
         done = subprocess.run(
