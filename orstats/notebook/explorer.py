@@ -162,6 +162,9 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def compare_rows(self, kept: int, selected: int) -> None:
         """Compare two rows, by their positions in the DataFrame."""
+        if self._alone:
+            self.table.tell("warn", "Comparisons are not shown here. Use JupyterLab, Notebook or orstats explore.")
+            return
         self._show(lambda: Comparison(self._generation(kept), self._generation(selected), self._show_card))
 
     def save_rows(self) -> str:

@@ -128,6 +128,17 @@ def serving(arguments, folder, port, ready):
             server.wait()
 
 
+@pytest.fixture
+def serve():
+    """Return :func:`serving`, for tests of other servers."""
+    return serving
+
+
+@pytest.fixture
+def port():
+    return free_port()
+
+
 def write_notebook(path, *cells):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}

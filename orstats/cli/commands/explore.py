@@ -96,9 +96,9 @@ def explore(
         return _serve(page, plural(len(frame), "generation"), no_browser=no_browser)
 
 
-#: The page loads from its own server only. JupyterLab's scripts need inline code and eval.
+#: The page loads from its own server only. JupyterLab's scripts need inline code and eval, and anywidget's a blob.
 _CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws://127.0.0.1:{port}; "
     "frame-ancestors 'self'"
 )

@@ -7,17 +7,17 @@ export function showDetail(place, detail, send) {
   place.hidden = !detail.title;
   if (!detail.title) return place.replaceChildren();
   const facts = detail.sections.flatMap(([title, pairs]) => [
-    element("h4", {}, title),
+    element("h3", {}, title),
     element("dl", { class: "orstats-facts" },
       ...pairs.flatMap(([label, text]) => [element("dt", {}, label), element("dd", {}, text)])),
   ]);
   const turns = detail.turns.flatMap(([title, text]) => [
-    element("h4", {}, title), element("pre", { class: "orstats-text", dir: "auto", tabindex: "0" }, text),
+    element("h3", {}, title), element("pre", { class: "orstats-text", dir: "auto", tabindex: "0" }, text),
   ]);
   const load = button(detail.loading ? "Loading…" : "Load prompt and completion", () => send({ type: "load" }));
   load.disabled = detail.loading;
   place.replaceChildren(
-    element("h3", {}, detail.title),
+    element("h2", {}, detail.title),
     ...(detail.problem ? [element("div", { class: "orstats-message orstats-warn" }, detail.problem)] : []),
     ...(detail.loaded ? turns : [load]),
     ...facts);

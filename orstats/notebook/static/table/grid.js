@@ -17,7 +17,7 @@ export function makeGrid({ send, select, number }) {
     element("thead", { role: "rowgroup" }, head), body);
   const empty = element("div", { class: "orstats-none", hidden: true });
   const root = element("div", {
-    class: "orstats-scroll", tabindex: "0", role: "grid", "aria-label": "Generations", "aria-readonly": "true",
+    class: "orstats-scroll", tabindex: "0", role: "grid", "aria-label": "Generations",
     onclick: (event) => {
       const row = event.target.closest("tbody tr");
       if (row) select([...body.rows].indexOf(row), true);
@@ -39,7 +39,10 @@ export function makeGrid({ send, select, number }) {
     if (page.empty.length > 1) {
       empty.append(button("Clear all filters", () => send({ type: "clear" })));
     }
-    root.setAttribute("aria-rowcount", page.total + 1);
+    // A grid must have rows.
+    root.setAttribute("role", page.rows.length ? "grid" : "region");
+    if (page.rows.length) root.setAttribute("aria-rowcount", page.total + 1);
+    else root.removeAttribute("aria-rowcount");
     root.scrollTop = 0;
     fit();
     if (focused) root.focus({ preventScroll: true });

@@ -1,0 +1,164 @@
+"""The explorer's browser module by itself: a strict Content-Security-Policy, untrusted text, keys, accessibility."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import expect
+from table_host import TableHost
+from test_hostile import MARKUP
+
+import orstats
+from orstats.notebook.explorer import Explorer
+
+STATIC = Path(orstats.__file__).parent / "notebook" / "static" / "table"
+#: Where `npm install --no-save axe-core` in the repository puts it.
+AXE = Path(os.environ.get("ORSTATS_AXE") or Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js")
+
+
+@pytest.fixture(scope="module")
+def df(sim):
+    return orstats.fetch([*sim.ids[:60], sim.unknown_ids(1, age=9_000)[0]], client=sim.client(), progress=False)
+
+
+@pytest.fixture
+def explorer(df):
+    one = Explorer(df)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def host(page, explorer):
+    return TableHost(page, explorer.table)
+
+
+def rows(host):
+    return host.page.locator(".orstats-grid tbody tr")
+
+
+def test_everything_works_under_a_strict_policy(host, explorer):
+    page = host.page
+    expect(rows(host)).to_have_count(25)
+    rows(host).nth(2).click()
+    expect(rows(host).nth(2)).to_have_attribute("aria-selected", "true")
+    assert explorer.selected == explorer.filtered.index[2]
+    page.get_by_role("searchbox").press_sequentially(explorer.filtered.index[4][-8:])
+    expect(rows(host)).to_have_count(1)
+    assert sum(one["type"] == "filter" for one in host.received) == 1, "typing is sent once, after a pause"
+    page.get_by_role("button", name="Clear", exact=True).click()
+    page.get_by_role("button", name="7 d", exact=True).click()
+    expect(page.get_by_placeholder("YYYY-MM-DD HH:MM").first).to_have_value(explorer.table.options["ranges"][1][1])
+    assert 0 < len(explorer.filtered) < 61
+    page.get_by_text("Columns", exact=False).first.click()
+    page.get_by_role("checkbox", name="latency", exact=True).check()
+    expect(page.locator("th[data-column=latency]")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("checkbox", name="latency", exact=True)).to_be_hidden()
+    assert host.errors == []
+
+
+def test_chosen_columns_are_remembered_for_the_notebook(page, df):
+    first = TableHost(page, Explorer(df).table)
+    page.get_by_text("Columns", exact=False).first.click()
+    page.get_by_role("checkbox", name="app_id", exact=True).check()
+    expect(page.locator("th[data-column=app_id]")).to_be_visible()
+    first.table.receive({"type": "columns", "names": []})  # as an explorer that was made again
+    page.reload()
+    expect(page.locator("th[data-column=app_id]")).to_be_visible()
+
+
+def test_keys_select_rows_faster_than_python_answers(host, explorer):
+    host.page.get_by_role("grid").focus()
+    for key in ("ArrowDown", "ArrowDown", "c", "ArrowDown", "ArrowDown", "Enter"):
+        host.page.keyboard.press(key)
+    expect(rows(host).nth(3)).to_have_attribute("aria-selected", "true")
+    expect(rows(host).nth(1)).to_have_class(re.compile("orstats-kept"))
+    assert explorer.selected == explorer.filtered.index[3]
+    assert host.received[-1]["type"] == "load"
+
+
+def test_a_kernel_that_does_not_answer_is_reported(page, df):
+    page.clock.install()
+    TableHost(page, Explorer(df).table)
+    page.evaluate("window.silent = true")
+    page.get_by_role("button", name="Next page").click()
+    page.clock.fast_forward(400)
+    expect(page.locator(".orstats-master")).to_have_attribute("aria-busy", "true")
+    page.clock.fast_forward(16_000)
+    expect(page.get_by_text("The kernel does not respond")).to_be_visible()
+
+
+def test_untrusted_text_stays_text(page, df, beacon):
+    beacon.requested.clear()
+    evil = df.head(3).copy()
+    for name in evil.columns:
+        if str(evil[name].dtype) == "string" and name != "fetch_status":
+            evil[name] = pd.array([MARKUP] * 3, dtype="string[pyarrow]")
+    evil.index = pd.Index([f"{MARKUP}{n}" for n in range(3)], name="id")
+    evil = evil.rename(columns={"router": MARKUP})
+    explorer = Explorer(evil)
+    explorer._display_()  # so that the module shows the facts, too
+    host = TableHost(page, explorer.table)
+    explorer.table.receive({"type": "columns", "names": explorer.table.options["columns"]})
+    host.refresh()
+    rows(host).nth(1).click()
+    expect(page.locator(".orstats-detail h2")).to_contain_text("<script>")
+    page.get_by_role("searchbox").fill(MARKUP[:40] + "nothing")
+    expect(page.get_by_text("No generations match")).to_be_visible()
+    assert page.evaluate("window.pwned") is None
+    inside = page.locator(".orstats-master")
+    assert inside.locator("script, img, iframe, link, style, a, object, [style*=url]").count() == 0
+    assert page.locator("#escaped").count() == 0
+    assert beacon.requested == []
+
+
+def test_leaving_the_page_stops_listening(host):
+    host.page.evaluate("window.dispose()")
+    assert host.page.evaluate("window.handlerCount()") == 0
+
+
+@pytest.mark.parametrize("width", [1200, 840, 620, 420])
+def test_it_fits_its_place(page, explorer, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    TableHost(page, explorer.table)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for column in ("model", "status", "cost_usd", *(("provider_name",) if width > 600 else ())):
+        expect(page.locator(f"th[data-column={column}]")).to_be_in_viewport(ratio=0.9)
+    cut = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+    assert page.locator("td.orstats-num:visible").evaluate_all(cut) == []
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm install --no-save axe-core")
+@pytest.mark.parametrize(("width", "dark"), [(1000, False), (420, True)])
+def test_axe_finds_nothing(page, explorer, width, dark):
+    page.set_viewport_size({"width": width, "height": 900})
+    explorer._display_()
+    explorer.selected = explorer.filtered.index[2]
+    explorer.table.receive({"type": "keep"})
+    host = TableHost(page, explorer.table, dark=dark)
+    page.keyboard.press("Tab")
+    page.get_by_role("grid").focus()
+    page.keyboard.press("?")
+    page.evaluate(AXE.read_text("utf-8"))
+    for state in ("open", "empty"):
+        if state == "empty":
+            page.get_by_role("searchbox").fill("nothing has this")
+            expect(page.get_by_text("No generations match")).to_be_visible()
+        found = page.evaluate("async () => (await axe.run()).violations.map(v => [v.id, v.impact, v.nodes[0].html])")
+        assert [one for one in found if one[1] in ("serious", "critical")] == [], (state, found)
+    assert host.errors == []
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+@pytest.mark.parametrize("path", sorted(STATIC.glob("*.js")), ids=lambda path: path.name)
+def test_each_file_is_a_valid_module(path):
+    checked = subprocess.run(
+        ["node", "--input-type=module", "--check"], input=path.read_bytes(), capture_output=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr.decode()
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", path.read_text("utf-8"))
