@@ -53,3 +53,5 @@ def test_range_limits_the_export(orstats):
     done = orstats("reconcile", "--activity", "activity.csv", "--since", "2020-01-01", "--until", "2020-02-01")
     assert done.exit_code == 0
     assert "Export $0 for 0 generations" in done.stderr
+    early = orstats("reconcile", "--activity", "activity.csv", "--until", "2020-02-01")
+    assert "Export $0 for 0 generations" in early.stderr

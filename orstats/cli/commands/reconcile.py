@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -48,7 +48,7 @@ _LONG_CALL: Final = timedelta(hours=1)
         "orstats reconcile --since yesterday --until today",
         "orstats reconcile --ids-from app.log --since 2026-03-01 --until 2026-04-01 -o differences.csv",
         "orstats reconcile --activity activity.csv -o differences.csv",
-        more=MANAGEMENT_KEY,
+        more=f"{MANAGEMENT_KEY} (not for --activity)",
     ),
 )
 @handle_errors
@@ -104,13 +104,13 @@ def reconcile(
         check_target(output)
     if since is None and activity is None:
         raise WrongUsage("--since is missing: the start of the range, such as 7d; or pass --activity FILE.")
-    first, last = (None, None) if since is None else time_range(since, until, tz)
+    first, last = _range_of_export(until, tz) if since is None else time_range(since, until, tz)
     with Client(base_url=base_url) as client:
         store = resolve_archive(archive, no_archive, client.settings)
         if ids or ids_from:
             collected = collect_ids(ids or [], ids_from or [], column)
             frame = fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
-        elif first is None or last is None or activity is not None:
+        elif activity is not None or first is None or last is None:
             frame = read_archive_of_host(client.settings, store, base_url, quiet=quiet)
         else:
             # A call that began before midnight and ended after it may be counted on the first day.
@@ -127,6 +127,13 @@ def reconcile(
     if output is not None and not quiet:
         print_status(f"Written to {output}: {plural(len(compared), 'row')}.")
     return SOME_FAILED if is_beyond else 0
+
+
+def _range_of_export(until: str, tz: str) -> tuple[None, datetime | None]:
+    """Return the range without ``--since``: everything up to ``--until``, if that is given."""
+    from orstats.cli.inputs import time_option
+
+    return None, None if until == "now" else time_option("--until", until, now=datetime.now(UTC), tz=tz)
 
 
 def _show_totals(compared: pd.DataFrame, tolerance: float, *, table: bool, quiet: bool) -> bool:
