@@ -68,7 +68,7 @@ def write_books(sim: SimServer) -> None:
     state, account = sim._service.state, sim._account
     first = account._timeline.legacy
     stamps = list(account._timeline.stamps())
-    read = [read_entry(account, state._keys_by_app, index) for index, *_ in stamps[: first + _READ]]
+    read = [read_entry(account, state.keys_by_app, index) for index, *_ in stamps[: first + _READ]]
     pool = read[first:]
     copied = (
         replace(pool[index % len(pool)], index=index, created_us=created_us)
