@@ -32,7 +32,17 @@ from orstats.notebook.html.explorer import empty, table, totals
 from orstats.notebook.stored_texts import StoredTexts
 from orstats.notebook.table import TableView
 from orstats.notebook.table_model import Mask, TableModel
-from orstats.notebook.widgets import HtmlView, close_all, failure, failure_text, in_thread, replace_children, serialized
+from orstats.notebook.widgets import (
+    HtmlView,
+    close_all,
+    close_replaced,
+    failure,
+    failure_text,
+    in_thread,
+    replace_children,
+    running_cell,
+    serialized,
+)
 from orstats.text.format import plural
 from orstats.text.sanitize import visible_text
 from orstats.text.time_zones import zone_of
@@ -68,6 +78,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         if isinstance(height, bool) or not isinstance(height, int) or not _HEIGHTS[0] <= height <= _HEIGHTS[1]:
             raise ConfigError(f"height must be {_HEIGHTS[0]} to {_HEIGHTS[1]:,} pixels, got {height!r}.")
         model = TableModel(df)
+        self._cell = running_cell()
+        close_replaced(Explorer, self._cell)
         super().__init__()
         self.add_class("orstats-explorer")
         self._model = model

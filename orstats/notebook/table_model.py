@@ -31,6 +31,8 @@ Positions = npt.NDArray[np.int64]
 
 #: Columns that the free text is searched in.
 SEARCHED: Final = (ID.name, "request_id", "upstream_id", "session_id", "external_user", "model")
+#: Those of them that have another value in each row.
+_UNIQUE: Final = frozenset({ID.name, "request_id", "upstream_id"})
 #: Columns that are computed with.
 _COMPUTED: Final = (
     *("fetch_status", "created_at", "cost_usd", "tokens_total", "generation_time", "fallbacks"),
@@ -88,6 +90,7 @@ class TableModel:
         # Joins can make columns of the same name; the first is used.
         self.df = df if df.columns.is_unique else df.loc[:, ~df.columns.duplicated()]
         self._arrow: dict[str, Any] = {}
+        self._dictionaries: dict[str, Any] = {}
         self._orders: dict[tuple[str, bool], Positions] = {}
 
     def __len__(self) -> int:
@@ -232,8 +235,8 @@ class TableModel:
         names = [name for name in STATUS_COLUMNS if name in self.df.columns]
         codes = np.zeros(len(self.df), dtype=np.int64)
         for name in names:
-            found, values = pd.factorize(self.df[name].astype("string"))  # -1 for a missing value
-            codes = pd.factorize(codes * (len(values) + 1) + found + 1)[0]
+            found = self._text(name).dictionary_encode(null_encoding="encode")
+            codes = codes * len(found.dictionary) + np.asarray(found.indices, dtype=np.int64)
         _, first, place = np.unique(codes, return_index=True, return_inverse=True)
         rows = zip(*(self.df[name].iloc[first] for name in names), strict=True)
         texts = [status_cell(dict(zip(names, map(plain, row), strict=True)))[0] for row in rows]
@@ -244,11 +247,22 @@ class TableModel:
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         return column if is_text else column.cast(pa.string())
 
+    def _rows_with(self, name: str, text: str) -> Mask:
+        """Return the rows whose value has a text, ignoring case. Of models and users each distinct one is read once."""
+        if name in _UNIQUE:
+            return _mask(pc.match_substring(self._text(name), text, ignore_case=True))
+        if name not in self._dictionaries:
+            self._dictionaries[name] = self._text(name).dictionary_encode()
+        column = self._dictionaries[name]
+        matches = _mask(pc.match_substring(column.dictionary, text, ignore_case=True))
+        found: Mask = np.append(matches, False)[column.indices.fill_null(len(matches))]
+        return found
+
     def _contains(self, text: str) -> Mask:
         found = np.zeros(len(self.df), dtype=np.bool_)
         for name in SEARCHED:
             if name in self.columns:
-                found |= _mask(pc.match_substring(self._text(name), text, ignore_case=True))
+                found |= self._rows_with(name, text)
         return found
 
     def _equal(self, name: str, wanted: str | Missing) -> Mask:

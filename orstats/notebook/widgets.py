@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar
 
 import ipywidgets as widgets
+from IPython.core.getipython import get_ipython
+from ipywidgets.widgets.widget import _instances
 
 from orstats.errors import OrstatsError
 from orstats.notebook.html.base import notice
@@ -96,3 +98,22 @@ def close_all(shown: tuple[widgets.Widget, ...]) -> None:
         for part in (one.layout, getattr(one, "style", None)):  # widgets of their own, used by nothing else
             if part is not None:
                 part.close()
+
+
+def running_cell() -> tuple[str, int] | None:
+    """Return the id of the notebook's cell that runs and the number of this run; None outside notebooks."""
+    shell = get_ipython()
+    if shell is None or not hasattr(shell, "get_parent"):
+        return None
+    identifier = (shell.get_parent() or {}).get("metadata", {}).get("cellId")
+    return (identifier, shell.execution_count) if isinstance(identifier, str) else None
+
+
+def close_replaced(kind: type[widgets.Widget], cell: tuple[str, int] | None) -> None:
+    """Close the widgets of earlier runs of a cell: their output is gone, but ipywidgets would keep them."""
+    if cell is None:
+        return
+    for one in list(_instances.values()):
+        earlier = getattr(one, "_cell", None)
+        if isinstance(one, kind) and earlier is not None and earlier[0] == cell[0] and earlier[1] != cell[1]:
+            one.close()

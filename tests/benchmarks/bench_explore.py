@@ -52,18 +52,23 @@ def measure(rows):
     made = []
     timed("open", lambda: made.append(explore(df)))
     one = made[0]
-    timed("next page", one.table.forward.click)
-    timed("text in ids, users, sessions", lambda: setattr(one.controls.text, "value", "platform"))
-    timed("clear", one.controls.clear.click)
-    timed("one model", lambda: setattr(one.controls.model, "index", 1))
-    timed("cost from", lambda: setattr(one.controls.cost_min, "value", "0.001"))
-    timed("clear", one.controls.clear.click)
-    timed("sort by cost", lambda: setattr(one.table.sort_by, "value", "cost_usd"))
-    timed("the other way", lambda: setattr(one.table.descending, "value", False))
-    timed("sort by user (text)", lambda: setattr(one.table.sort_by, "value", "external_user"))
-    timed("100 rows a page", lambda: setattr(one.table.page_size, "value", 100))
-    timed("select the next", one.next.click)
-    timed("select the next", one.next.click)
+    press = one.table.receive
+
+    def fill_in(**inputs):
+        press({"type": "filter", "inputs": inputs})
+
+    timed("next page", lambda: press({"type": "page", "to": 1}))
+    timed("text in ids, users, sessions, models", lambda: fill_in(text="platform"))
+    timed("clear", lambda: press({"type": "clear"}))
+    timed("one model", lambda: fill_in(model="0"))
+    timed("cost from", lambda: fill_in(cost_min="0.001"))
+    timed("clear", lambda: press({"type": "clear"}))
+    for name, column in (("cost", "cost_usd"), ("cost, the other way", "cost_usd"), ("user (text)", "external_user")):
+        timed(f"sort by {name}", lambda column=column: press({"type": "sort", "column": column}))
+    timed("sort by status", lambda: press({"type": "sort", "column": "status"}))
+    timed("100 rows a page", lambda: press({"type": "size", "rows": 100}))
+    timed("select the next", lambda: press({"type": "next"}))
+    timed("select the next", lambda: press({"type": "next"}))
 
 
 def watched(sizes):

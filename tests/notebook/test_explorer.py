@@ -15,6 +15,7 @@ from orstats.notebook.comparison import Comparison
 from orstats.notebook.explorer import Explorer, explore
 from orstats.notebook.html.comparison import MAX_LINES, difference, records
 from orstats.notebook.html.explorer import table
+from orstats.notebook.widgets import running_cell
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -527,3 +528,21 @@ def test_a_host_without_other_widgets_shows_facts_and_messages_in_the_table(df, 
     press(one, "load")
     assert one.table.detail["loaded"]
     assert orstats.get(stored, client=sim.client()).content().completion in [t for _, t in one.table.detail["turns"]]
+
+
+def test_running_a_cell_again_closes_its_earlier_explorers(df, monkeypatch):
+    cell = ["cell-1", 1]
+    monkeypatch.setattr("orstats.notebook.explorer.running_cell", lambda: tuple(cell))
+    first, second = Explorer(df), Explorer(df)  # two in one cell
+    cell[0] = "cell-2"
+    other = Explorer(df)
+    cell[:] = "cell-1", 2
+    again = Explorer(df)
+    assert [one.comm is None for one in (first, second, other, again)] == [True, True, False, False]
+
+
+def test_outside_a_notebook_nothing_is_closed(df):
+    assert running_cell() is None
+    first = Explorer(df)
+    Explorer(df)
+    assert first.comm is not None
