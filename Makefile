@@ -14,7 +14,7 @@ test: $(VENV)/.dev check
 test-fast: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not live and not slow'
 
-# Lines and branches of orstats/, also in subprocesses; fails below the share in pyproject.toml.
+# Lines and branches of orstats/, also in subprocesses.
 coverage: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 

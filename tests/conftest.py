@@ -6,13 +6,17 @@ import pytest
 
 HERE = Path(__file__).parent
 BY_FOLDER = {"browser": ("browser", "slow"), "chaos": ("chaos", "slow")}
-#: Modules whose tests are slow as a rule: processes, notebooks, engines, commands of the documentation.
+#: Modules whose tests are slow: processes, notebooks, engines, commands of the documentation, simulated hours.
 SLOW = {
+    "api/test_rate_limit.py",
     "archive/test_archive_processes.py",
     "cli/test_explore.py",
     "cli/test_processes.py",
     "docs/test_notebooks.py",
+    "docs/test_pages.py",
+    "packaging/test_distributions.py",
     "reports/test_backends.py",
+    "security/test_injection.py",
 }
 
 
