@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from orstats.ids.id_shapes import id_created_at
 from orstats.sim import SimServer
 
 #: Ids in the log that the account does not have.
@@ -27,9 +28,12 @@ def write_app_log(server: SimServer, path: Path) -> int:
 
 def _lines(server: SimServer, unknown: Sequence[str]) -> Iterator[str]:
     rng = random.Random(7)  # noqa: S311 - makes up a log
-    for number, generation_id in enumerate(server.ids):
+    broken = [(_created_at(one), one) for one in unknown]
+    for generation_id in server.ids:
         record = server.record(generation_id)
         at = datetime.fromisoformat(record["created_at"])
+        while broken and broken[0][0] <= at:
+            yield _broken(*broken.pop(0))
         if rng.random() < 0.2:  # noqa: PLR2004
             yield f"{_stamp(at)} DEBUG http.pool     connection reused pool=llm idle={rng.randrange(1, 90)}s\n"
         if rng.random() < 0.05:  # noqa: PLR2004
@@ -40,8 +44,15 @@ def _lines(server: SimServer, unknown: Sequence[str]) -> Iterator[str]:
         yield f'{done} INFO  llm.client    completion model="{model}" generation={generation_id} ms={took:.0f}\n'
         if rng.random() < 0.1:  # noqa: PLR2004
             yield f'{done} INFO  audit         {{"event": "answer_shown", "generation_id": "{generation_id}"}}\n'
-        if number < len(unknown):
-            yield f"{done} ERROR llm.client    stream broke off generation={unknown[number]}\n"
+    yield from (_broken(*one) for one in broken)
+
+
+def _created_at(generation_id: str) -> datetime:
+    return datetime.fromtimestamp(id_created_at(generation_id) or 0, UTC)
+
+
+def _broken(at: datetime, generation_id: str) -> str:
+    return f"{_stamp(at)} ERROR llm.client    stream broke off generation={generation_id}\n"
 
 
 def _stamp(moment: datetime) -> str:

@@ -75,7 +75,7 @@ def headline(df: pd.DataFrame) -> str:
     total = ok["tokens_total"].sum(min_count=1)  # as in the tables below: where both parts are known
     known = ok[ok["tokens_total"].notna()] if is_present(total) else ok
     saved = ok["cache_discount"].sum(min_count=1)
-    without = f"; {count(len(ok) - len(known))} without a total excluded" if len(known) < len(ok) else ""
+    without = f"; {plural(len(ok) - len(known), 'generation')} without a total excluded" if len(known) < len(ok) else ""
     prompt, completion = (tokens(known[f"native_tokens_{part}"].sum(min_count=1)) for part in ("prompt", "completion"))
     return cards(
         [

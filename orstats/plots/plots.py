@@ -127,7 +127,7 @@ def plot_tokens(
     Parameters
     ----------
     df : pandas.DataFrame
-        From :func:`orstats.fetch`. Rows that are not ``ok`` are excluded.
+        From :func:`orstats.fetch`. Rows that are not ``ok``, or without ``tokens_total``, are excluded.
     by : str or sequence of str, optional
         Columns to group by; ``model`` by default. Over time, bars are stacked by the parts, or by the groups if `by`
         is given.

@@ -170,8 +170,9 @@ def latency_distributions(
 
 
 def token_parts(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return native tokens in parts that add up, one row for each row and part: ``part`` and ``tokens``."""
-    require_columns(list(rows.columns), ["created_at", *_TOKEN_COLUMNS])
+    """Return the parts of ``tokens_total`` where it is known, one row for each row and part: ``part``, ``tokens``."""
+    require_columns(list(rows.columns), ["created_at", "tokens_total", *_TOKEN_COLUMNS])
+    rows = rows.loc[rows["tokens_total"].notna()]
     prompt, completion, cached, reasoning = (rows[name].astype("Float64") for name in _TOKEN_COLUMNS)
     cached = cached.fillna(prompt * 0.0).clip(upper=prompt)  # missing where the prompt is
     reasoning = reasoning.fillna(completion * 0.0).clip(upper=completion)

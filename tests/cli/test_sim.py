@@ -3,12 +3,15 @@
 import shlex
 import signal
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import urllib3
 
 from orstats.cli.console import command_prefix
+from orstats.cli.demo_log import write_app_log
+from orstats.sim import SimServer
 
 
 def start(spawn, *options):
@@ -83,6 +86,18 @@ def test_sim_prints_everything_that_a_second_terminal_needs(spawn, orstats, tmp_
     process.send_signal(signal.SIGINT)
     _, words = process.communicate()
     assert words.rstrip().endswith("-m orstats fetch --ids-from app.log\nSimulator stopped.")
+
+
+def test_lines_of_the_log_are_as_old_as_their_ids(tmp_path):
+    with SimServer(200, seed=4) as sim:
+        write_app_log(sim, tmp_path / "app.log")
+    lines = (tmp_path / "app.log").read_text().splitlines()
+    broken = [line for line in lines if "stream broke off" in line]
+    assert len(broken) == 2
+    for line in broken:
+        at = datetime.fromisoformat(line.split(" ", 1)[0])
+        assert f"gen-{at.timestamp():.0f}-" in line
+        assert lines.index(line) > len(lines) / 2
 
 
 def test_sim_on_a_taken_port_leaves_the_files_of_the_other(orstats, online, tmp_path):

@@ -165,6 +165,14 @@ def test_unknown_tokens_are_not_drawn_as_0(freq):
     assert [text.get_text() for text in axes.texts] == ["No generations to show"]
 
 
+@pytest.mark.parametrize("options", [{}, {"freq": "M"}, {"by": "model", "freq": "M"}])
+def test_titles_have_the_total_of_the_reports(options):
+    # A prompt whose completion is unknown is in no total.
+    df = frame(["a", "b"], native_tokens_completion=[50, None])
+    assert df["tokens_total"].sum() == 150
+    assert draw(plot_tokens(df, **options)).get_title(loc="left").endswith(": 150")
+
+
 def test_latency_tells_streamed_from_others_on_a_log_axis():
     axes = draw(plot_latency(frame(["a"] * 10)))
     assert axes.get_xscale() == "log"
