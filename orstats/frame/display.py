@@ -105,9 +105,11 @@ class ReportFrame(pd.DataFrame):
         left = [f"orstats-left-{len(columns) - at}" for at, column in enumerate(columns) if column.kind != "number"]
         style = "".join(
             f".{name} :is(td,thead tr:first-child th):nth-last-child({name.rpartition('-')[2]})"
-            "{text-align:left!important}"
+            "{text-align:left!important;white-space:normal}"
             for name in left
         )
+        style += ".orstats-report td{white-space:nowrap}"  # or narrow screens would break times and "12.3 s"
+        left = [*left, "orstats-report"]
         if all(len(cell) <= _LABEL_IN_ONE_LINE for column in labels for cell in column.cells):
             left = [*left, "orstats-labels"]
             style += ".orstats-labels tbody th{white-space:nowrap}"
