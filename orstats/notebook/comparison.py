@@ -13,7 +13,7 @@ from orstats.content.content import Content, turns
 from orstats.content.generation import Generation
 from orstats.content.messages import Message, Part, TextPart, UnknownPart, part_text
 from orstats.notebook.html.base import notice, spinner
-from orstats.notebook.html.comparison import difference, records
+from orstats.notebook.html.comparison import difference, figures, records
 from orstats.notebook.widgets import HtmlView, button, failure, in_thread
 from orstats.text.sanitize import Html
 
@@ -30,7 +30,7 @@ class Comparison(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.back_button = button("Back to the card", on_close, icon="arrow-left")
         self.result = HtmlView()
         buttons = widgets.HBox([self.back_button, self.load_button])
-        self.children = [buttons, HtmlView(records(first, second)), self.result]
+        self.children = [buttons, HtmlView(Html(figures(first, second) + records(first, second))), self.result]
 
     def __repr__(self) -> str:
         return f"Comparison({self.generations[0]!r}, {self.generations[1]!r})"

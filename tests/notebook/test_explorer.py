@@ -421,7 +421,7 @@ def test_the_difference_of_two_texts_is_escaped_and_bounded():
 def test_differences_of_records_are_bold():
     html = records(Generation("a", model="m/x", cost_usd=1.0), Generation("b", model="m/x", cost_usd=2.0))
     assert '<tr><th>model</th><td dir="auto">m/x</td><td dir="auto">m/x</td></tr>' in html
-    assert '<tr class="orstats-differs"><th>cost</th>' in html
+    assert '<tr class="orstats-differs"><th>≠ cost</th>' in html
 
 
 def test_missing_contents_are_explained(monkeypatch):

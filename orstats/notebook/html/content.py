@@ -235,7 +235,9 @@ def _one_error(title: str, status: int | None, error: StoredError | StoredAttemp
 
 
 def _scrollable(text: str, limit: int) -> Html:
-    inside = Html(f'<div class="orstats-tall">{pre(text, limit)}</div>{_cut_note(len(text), limit)}')
+    inside = Html(
+        f'<div class="orstats-tall" tabindex="0" role="region" aria-label="Text">{pre(text, limit)}</div>{_cut_note(len(text), limit)}'
+    )
     return copyable(inside, complete=len(text) <= limit)
 
 
