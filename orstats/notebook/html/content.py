@@ -235,9 +235,8 @@ def _one_error(title: str, status: int | None, error: StoredError | StoredAttemp
 
 
 def _scrollable(text: str, limit: int) -> Html:
-    inside = Html(
-        f'<div class="orstats-tall" tabindex="0" role="region" aria-label="Text">{pre(text, limit)}</div>{_cut_note(len(text), limit)}'
-    )
+    region = 'tabindex="0" role="region" aria-label="Text"'
+    inside = Html(f'<div class="orstats-tall" {region}>{pre(text, limit)}</div>{_cut_note(len(text), limit)}')
     return copyable(inside, complete=len(text) <= limit)
 
 

@@ -110,13 +110,13 @@ def session_table(
         values = (
             button if buttons else name,
             f"+{html_line(duration(began))}",
-            waited,
-            f"<bdi>{model_name}</bdi>",
             html_line(duration(took)),
             html_line(cost),
+            waited,
+            f"<bdi>{model_name}</bdi>",
         )
         cells.append(f"<tr>{''.join(f'<td>{value}</td>' for value in values)}</tr>")
-    heads = "".join(f"<th>{name}</th>" for name in ("no.", "began", "idle before", "model", "time", "cost"))
+    heads = "".join(f"<th>{name}</th>" for name in ("no.", "began", "time", "cost", "idle before", "model"))
     return Html(
         f'<div class="orstats-list {NO_MATH}" tabindex="0" role="region" aria-label="Generations of the session">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(cells)}</tbody></table></div>"
