@@ -1,6 +1,7 @@
 """Untrusted text in every place that shows some: nothing of it runs, loads anything or breaks the page."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -84,7 +85,8 @@ def test_untrusted_text_neither_runs_nor_loads_anything(page, front_end, account
     card = explorer.locator(".orstats-card")
     for number in range(4):
         rows.nth(number).click()
-        expect(card.locator(".orstats-id")).to_have_text(rows.nth(number).locator("td").last.get_attribute("title"))
+        identifier = rows.nth(number).locator("td").last.get_attribute("title")  # longer than the card shows it
+        expect(card.locator(".orstats-id")).to_have_text(re.compile(f"^{re.escape(identifier[:100])}"))
         if "server error" in rows.nth(number).inner_text():
             expect(card.locator(".orstats-notice")).to_be_visible()
             continue
