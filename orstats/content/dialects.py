@@ -44,8 +44,8 @@ _MESSAGE_KEYS: Final = frozenset(
 )
 #: Keys that describe a message and are not part of its content.
 _ENVELOPE: Final = frozenset(["role", "type", "id", "status", "name", "tool_call_id", "index", "finish_reason"])
-#: Wrappers are followed to this depth; ``{"choices": [{"message": {"content": …}}]}`` is the deepest known.
-_DEEPEST: Final = 4
+#: Wrappers and lists are followed to this depth; ``{"choices": [{"message": {"content": …}}]}`` is the deepest known.
+_DEEPEST: Final = 8
 #: Keys under which an object wraps a conversation.
 _CONVERSATIONS: Final = ("messages", "input", "contents", "output", "message", "choices", "candidates", "turns")
 _AUDIO_KINDS: Final = frozenset({"input_audio", "output_audio", "audio"})
@@ -124,9 +124,9 @@ def read_messages(value: object, role: str | None) -> tuple[Message, ...]:
 
 
 def _read(value: object, role: str | None, depth: int) -> Iterator[Message]:
-    if isinstance(value, list):
-        yield from _read_list(value, role, depth)
-    elif not isinstance(value, Mapping):
+    if isinstance(value, list) and depth < _DEEPEST:
+        yield from _read_list(value, role, depth + 1)
+    elif not isinstance(value, Mapping) or depth > _DEEPEST:
         yield Message(role, read_parts(value))
     elif isinstance(kind := value.get("type"), str) and (item := _item(kind, value)) is not None:
         yield from item

@@ -32,12 +32,13 @@ from orstats.notebook.html.content import (
     stored_error,
 )
 from orstats.notebook.pane import Pane
-from orstats.notebook.session import Session
 from orstats.notebook.widgets import failure, in_thread
 from orstats.text.sanitize import Html
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from orstats.notebook.session import Session
 
 #: Contents that may become available: in a minute, or with another key.
 _MAY_CHANGE: Final = ("not yet", "forbidden")
@@ -130,6 +131,8 @@ class Card(Pane):
     def _show_session(self) -> None:
         if self._frame is None or self.generation.session_id is None:
             return
+        from orstats.notebook.session import Session  # noqa: PLC0415 - loads pandas
+
         try:
             session = Session(self._frame, self.generation.session_id, client=self._client, archive=self._archive)
             session.find(self.generation.id)

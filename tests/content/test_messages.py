@@ -352,3 +352,23 @@ def test_no_stored_value_makes_reading_fail(given_input, output):
     for turn in (*content.messages, *content.output):
         text = "".join([turn.text, turn.reasoning or "", *(call.arguments for call in turn.tool_calls)])
         assert text.encode().decode() == text
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda inner: [inner],
+        lambda inner: {"content": {"role": "user", "content": inner}},
+        lambda inner: {"role": "user", "content": inner},
+        lambda inner: {"messages": [inner]},
+        lambda inner: {"type": "tool_result", "content": [inner]},
+        lambda inner: {"type": "reasoning", "summary": [inner]},
+    ],
+    ids=["lists", "content", "message", "messages", "tool results", "reasoning"],
+)
+def test_content_nested_without_end_is_kept_as_json_or_named_as_too_deep(wrap):
+    nested: object = "innermost"
+    for _ in range(1000):
+        nested = wrap(nested)
+    (message,) = read_messages(nested, "user")
+    assert message.parts or message.reasoning
