@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -91,6 +91,40 @@ class Generation(Record):
         values = {field.name: _cell(field, cells[field.name]) for field in COLUMNS if field.name in cells}
         made = cls(generation_id, **{name: value for name, value in values.items() if value is not None})
         object.__setattr__(made, "_load_content", _content_loader(client, archive))
+        return made
+
+    def in_zone(self, tz: str) -> Self:
+        """Return the same generation with its times in a time zone, whose name the cards show.
+
+        Parameters
+        ----------
+        tz : str
+            The name of a time zone, such as ``"Europe/Berlin"``.
+
+        Returns
+        -------
+        Generation
+            The same moments, shown as clocks there show them.
+
+        Examples
+        --------
+        >>> from datetime import UTC
+        >>> one = Generation("gen-1", created_at=datetime(2026, 3, 1, 9, tzinfo=UTC))
+        >>> one.in_zone("Asia/Tokyo").created_at.isoformat()
+        '2026-03-01T18:00:00+09:00'
+        """
+        from orstats.text.time_zones import clock  # noqa: PLC0415 - loads pandas
+
+        zone = clock(tz)
+        found: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
+        times: dict[str, Any] = {
+            name: value.astimezone(zone)
+            for name, value in found.items()
+            if isinstance(value, datetime) and value.tzinfo is not None
+        }
+        made = replace(self, **times)
+        if "_load_content" in self.__dict__:
+            object.__setattr__(made, "_load_content", self.__dict__["_load_content"])
         return made
 
     @classmethod

@@ -15,7 +15,7 @@ Section = Literal["Generation", "Cost", "Tokens", "Time", "Providers", "Caller",
 Facts = dict[Section, dict[str, str]]
 StatusKind = Literal["good", "unusual", "bad"]
 
-_UTC: Final = "%Y-%m-%d %H:%M:%S UTC"
+_TIME: Final = "%Y-%m-%d %H:%M:%S"
 #: Provider attempts listed; the raw record has all of them.
 MOST_ATTEMPTS: Final = 30
 
@@ -112,7 +112,7 @@ def no_completion(finish_reason: str | None) -> str:
 def _generation(record: Record) -> Iterator[tuple[str, str | None]]:
     yield "model", model_name(record)
     yield "provider", f"served by {record.provider_name}" if record.provider_name else None
-    yield "time", f"{record.created_at:{_UTC}}" if record.created_at else "unknown time"
+    yield "time", _moment(record.created_at) if record.created_at else "unknown time"
     streamed = {True: "streamed", False: "not streamed", None: ""}[record.streamed]
     region = f"region {record.data_region}" if record.data_region else ""
     yield "request", " · ".join(word for word in (record.api_type, streamed, region) if word)
@@ -197,6 +197,12 @@ def _attempt(attempt: ProviderAttempt) -> str:
     return " · ".join(words)
 
 
+def _moment(time: datetime) -> str:
+    """Write a time with its time zone."""
+    zone = getattr(time.tzinfo, "key", "UTC")
+    return f"{time:{_TIME}} UTC" if zone == "UTC" else f"{time:{_TIME}} {time.isoformat()[-6:]} ({zone})"
+
+
 def _columns(record: Record, names: tuple[str, ...]) -> Iterator[tuple[str, str | None]]:
     for name in names:
         match getattr(record, name):
@@ -205,6 +211,6 @@ def _columns(record: Record, names: tuple[str, ...]) -> Iterator[tuple[str, str 
             case dict() as nested:
                 yield name, json_values.json_text(nested) if nested else None
             case datetime() as time:
-                yield name, f"{time:{_UTC}}"
+                yield name, _moment(time)
             case value:
                 yield name, str(value)

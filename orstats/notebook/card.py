@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -296,7 +297,9 @@ class _Attempt(logging.Handler):
         self._report(Html(reason + waiting))
 
 
-def view(generation_id: str, *, client: Client | None = None, archive: ArchiveChoice = None) -> Card:
+def view(
+    generation_id: str, *, client: Client | None = None, archive: ArchiveChoice = None, tz: str | tzinfo = "UTC"
+) -> Card:
     """Show one generation as a card, in a notebook.
 
     The record is loaded immediately, prompt and completion only when the card's button is pressed. Failures (an unknown
@@ -310,6 +313,8 @@ def view(generation_id: str, *, client: Client | None = None, archive: ArchiveCh
         The client for all requests. Default: one made from the environment.
     archive : Archive, str, os.PathLike or False, optional
         Where settled records are kept, as in :func:`orstats.fetch`.
+    tz : str or tzinfo
+        The time zone in which times are shown, such as ``"Europe/Berlin"``.
 
     Returns
     -------
@@ -324,8 +329,13 @@ def view(generation_id: str, *, client: Client | None = None, archive: ArchiveCh
     >>> card.generation.fetch_status
     'not_found'
     """
+    zone = "UTC"
+    if tz != zone:
+        from orstats.text.time_zones import zone_of  # noqa: PLC0415 - loads pandas
+
+        zone = zone_of(tz)
     try:
         generation, _ = get_or_failed(generation_id, client=client, archive=archive)
     except OrstatsError as error:  # before a request: no key, an unreadable archive
         generation = Generation(str(generation_id), fetch_status="not_attempted", error=str(error))
-    return Card(generation, client=client)
+    return Card(generation if zone == "UTC" else generation.in_zone(zone), client=client)

@@ -243,7 +243,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return Card(generation, client=self._client, archive=self._archive, frame=self._model.df)
 
     def _generation(self, position: int) -> Generation:
-        return Generation.from_row(self._model.df.iloc[position], client=self._client, archive=self._archive)
+        row = self._model.df.iloc[position]
+        return Generation.from_row(row, client=self._client, archive=self._archive).in_zone(self._zone)
 
     def _show_detail(self, generation: Generation, **loaded: Any) -> None:
         sections = [(title, list(pairs.items())) for title, pairs in facts(generation).items()]

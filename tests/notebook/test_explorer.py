@@ -546,3 +546,15 @@ def test_outside_a_notebook_nothing_is_closed(df):
     first = Explorer(df)
     Explorer(df)
     assert first.comm is not None
+
+
+def test_cards_show_times_in_the_chosen_zone(df, sim):
+    one = explore(df, client=sim.client(), tz="Asia/Tokyo")
+    press(one, "next")
+    local = one.filtered["created_at"].iloc[0] + pd.Timedelta(hours=9)
+    shown_time = f"{local:%Y-%m-%d %H:%M:%S} +09:00 (Asia/Tokyo)"
+    assert shown_time in json.dumps(shown(one).get_state(), default=str)
+    card = orstats.view(one.selected, client=sim.client(), archive=False, tz="Asia/Tokyo")
+    assert shown_time in json.dumps(card.get_state(), default=str)
+    with pytest.raises(orstats.errors.ConfigError):
+        orstats.view(one.selected, client=sim.client(), archive=False, tz="Mars/Base")

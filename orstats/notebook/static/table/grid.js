@@ -87,7 +87,9 @@ export function makeGrid({ send, select, number }) {
     const least = () => [...visible].reduce((sum, column) => sum + column.least, 0);
     if (room && !shown.chosen) {
       const optional = columns.filter((one) => one.rank && one.name !== shown.sort).sort((a, b) => b.rank - a.rank);
-      while (least() > room && optional.length) visible.delete(optional.shift());
+      // The last two go where a model would be cut, the others only where it would be unreadable.
+      const wide = () => optional.length && (optional[0].rank > 4 ? needed() : least()) > room;
+      while (wide()) visible.delete(optional.shift());
     }
     hidden = columns.length - visible.size;
     table.style.minWidth = `${shown.chosen ? needed() : Math.min(least(), Math.max(room, LEAST_PX))}px`;
