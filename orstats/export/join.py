@@ -125,12 +125,13 @@ def join_ids(
     """Join by the id of each row of a table."""
     records, ids = _records(df, columns), rows.ids
     is_known = pd.Series([one is not None for one in ids])
-    places = records.index.get_indexer(pd.Index([one if one is not None else "" for one in ids], dtype=object))
+    wanted = pd.Index([one if one is not None else "" for one in ids], dtype=object)
+    places = records.index.get_indexer(wanted)
     is_repeated = (pd.Series(list(ids), dtype=object).duplicated() & is_known).to_numpy()
     taken = {str(name) for name in (*table.columns, *table.index.names)}
     added: dict[str, Any] = {}
     for name in records.columns:
-        values = pd.Series(pd.api.extensions.take(records[name].array, places, allow_fill=True), index=table.index)
+        values = records[name].reindex(wanted).set_axis(table.index)
         if is_additive(name):
             values = values.mask(is_repeated)
         elif name == "cost_basis":
