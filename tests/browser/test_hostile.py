@@ -101,7 +101,7 @@ def test_untrusted_text_neither_runs_nor_loads_anything(page, front_end, account
         card.locator(".orstats-copy:visible").first.click()
     pictures(page, "hostile")
     explorer.get_by_role("button", name="Keep to compare").click()
-    explorer.get_by_role("button", name="Previous").click()
+    explorer.get_by_role("button", name="↑ Previous").click()
     explorer.get_by_role("button", name="Compare").last.click()
     explorer.get_by_role("button", name="Load and compare contents").click()
     expect(explorer.locator("pre.orstats-diff").first).to_be_visible()
