@@ -187,7 +187,7 @@ def test_all_agrees_when_all_is_fetched(orstats, tmp_path):
     result = orstats("reconcile", "--since", "30d", "--archive", tmp_path / "archive", "-o", tmp_path / "all.csv")
     assert result.exit_code == 0
     assert result.stdout == ""
-    assert "100 % explained" in result.stderr
+    assert "100% explained" in result.stderr
     assert (tmp_path / "all.csv").read_text().startswith("day,model,account_requests,requests,missing")
 
 
@@ -254,7 +254,7 @@ def test_awkward_account_is_explained_by_what_it_lists_itself(orstats, monkeypat
             since, until = (f"{datetime.now(UTC) - timedelta(days=n):%Y-%m-%d}" for n in (days + 1, 1))
             result = orstats("reconcile", "--since", since, "--until", until)
             assert (result.exit_code, result.stdout) == (0, "")
-            assert "100 % explained" in result.stderr
+            assert "100% explained" in result.stderr
 
 
 @pytest.mark.usefixtures("managed")

@@ -36,7 +36,7 @@ def test_ids_of_a_file_and_json(orstats, archived, tmp_path):
     (tmp_path / "all.csv").write_text(archived.activity_export(archived.ids[:-3]), "utf-8")
     done = orstats("reconcile", "--activity", "all.csv", "--ids-from", "ids.txt", "--json")
     assert (done.exit_code, json.loads(done.stdout)) == (0, [])
-    assert "every generation agrees. 100 % explained." in done.stderr
+    assert "every generation agrees. 100% explained." in done.stderr
     quiet = orstats("reconcile", "--activity", "all.csv", "-q")
     assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
 

@@ -30,7 +30,7 @@ app = typer.Typer(rich_markup_mode="rich")
     "Also shows what is spent per day, and when each limit is used up at that rate. A management key "
     "([bold]OPENROUTER_MANAGEMENT_KEY[/bold]) shows spend over the last 7 and 30 days; without one, it is the spend "
     "since the last reset.",
-    epilog=epilog("orstats key", "orstats key --warn 0.8   [dim]# for cron: exit code 3 when 80 % is used[/dim]"),
+    epilog=epilog("orstats key", "orstats key --warn 0.8   [dim]# for cron: exit code 3 when 80% is used[/dim]"),
 )
 @handle_errors
 def key(

@@ -159,12 +159,12 @@ def _show_generations(compared: pd.DataFrame, tolerance: float, *, table: bool, 
     is_beyond = 1.0 - share > tolerance
     if not quiet or is_beyond:
         style = "bold yellow" if len(compared) else "bold green"
-        print_status(f"{compared.attrs['note']} {_percent(share):g} % explained.", style)
+        print_status(f"{compared.attrs['note']} {_percent(share):g}% explained.", style)
     return is_beyond
 
 
 def _percent(share: float) -> float:
-    return int(share * 10_000 + 1e-6) / 100  # rounded down: 100 % means everything
+    return int(share * 10_000 + 1e-6) / 100  # rounded down: 100% means everything
 
 
 def _print_generations(compared: pd.DataFrame) -> None:
@@ -244,7 +244,7 @@ def _print_verdict(compared: pd.DataFrame, share: float, tolerance: float) -> No
     off = int((~compared["agrees"]).sum())
     print_status(
         f"Account {usd(account, places)} for {plural(int(compared['account_requests'].sum()), 'request')} · "
-        f"yours {usd(yours, places)} for {count(compared['requests'].sum())} · {_percent(share):g} % explained",
+        f"yours {usd(yours, places)} for {count(compared['requests'].sum())} · {_percent(share):g}% explained",
         "bold yellow" if off else "bold green",
     )
     if off:
