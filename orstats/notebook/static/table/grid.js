@@ -17,7 +17,7 @@ export function makeGrid({ send, select, number }) {
     element("thead", { role: "rowgroup" }, head), body);
   const empty = element("div", { class: "orstats-none", hidden: true });
   const root = element("div", {
-    class: "orstats-scroll", tabindex: "0", role: "grid", "aria-label": "Generations",
+    class: "orstats-scroll", tabindex: "0", role: "grid", "data-lm-suppress-shortcuts": "true", "aria-label": "Generations",
     onclick: (event) => {
       const row = event.target.closest("tbody tr");
       if (row) select([...body.rows].indexOf(row), true);
