@@ -58,7 +58,7 @@ class Lister:
         self._client = client
         self._contents = contents
         self._cache = None if archive is None else _cache(archive, client, filters, contents.columns)
-        retry = replace(client.retry.for_one_request(), on_retry=self._retried)
+        retry = replace(client.retry, on_retry=self._retried)
         self._query = AnalyticsQuery(client, filters, retry)
         self.rows: Rows = {}
         #: Seconds since 1970, by id; for an id without a time, the start of its window.
