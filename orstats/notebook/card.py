@@ -338,4 +338,5 @@ def view(
         generation, _ = get_or_failed(generation_id, client=client, archive=archive)
     except OrstatsError as error:  # before a request: no key, an unreadable archive
         generation = Generation(str(generation_id), fetch_status="not_attempted", error=str(error))
-    return Card(generation if zone == "UTC" else generation.in_zone(zone), client=client)
+    card = Card(generation if zone == "UTC" else generation.in_zone(zone), client=client)
+    return card.for_running_cell()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import anywidget
 import traitlets
 
 from orstats.notebook.html.base import static_file
-from orstats.notebook.widgets import serialized
+from orstats.notebook.widgets import close_replaced, running_cell, serialized
 from orstats.text.sanitize import Html
 
 
@@ -23,6 +23,7 @@ class Pane(anywidget.AnyWidget):
     _css = static_file("theme.css") + static_file("card.css")
 
     parts = traitlets.Dict().tag(sync=True)
+    _cell: tuple[str, int] | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,6 +36,12 @@ class Pane(anywidget.AnyWidget):
     def show(self, parts: Mapping[str, Html]) -> None:
         """Replace all parts."""
         self.parts = dict(parts)
+
+    def for_running_cell(self) -> Self:
+        """Close the panes that earlier runs of the cell made, as the next run will close this one."""
+        self._cell = running_cell()
+        close_replaced(Pane, self._cell)
+        return self
 
     def close(self) -> None:
         """Remove the widget from the page and its parts from memory."""

@@ -71,4 +71,4 @@ def view_session(
     first = session.select(0)
     if first is None:  # a session has at least one generation
         raise ConfigError(f"The session {session_id!r} is empty.")
-    return Card(first, client=client, archive=archive, frame=df, session=session)
+    return Card(first, client=client, archive=archive, frame=df, session=session).for_running_cell()

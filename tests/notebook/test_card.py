@@ -11,6 +11,7 @@ import pytest
 
 import orstats
 from orstats.content.generation import Generation
+from orstats.notebook import pane
 from orstats.notebook.card import Card, view
 from orstats.notebook.conversation import PAGE, Conversation
 from orstats.sim import Faults, SimServer
@@ -390,3 +391,12 @@ def test_faults_are_retried():
     with SimServer(20, faults=Faults(rate=1.0, kinds=["500"], retry_after_s=0)) as sim:
         made = view(sim.ids[0], client=sim.client(retry=orstats.Retry(first_wait=0.01)))
         assert made.generation.fetch_status == "ok"
+
+
+def test_running_a_cell_again_closes_its_earlier_cards(sim, monkeypatch):
+    cell = ["cell-1", 1]
+    monkeypatch.setattr(pane, "running_cell", lambda: tuple(cell))
+    first = [orstats.view(one, client=sim.client(), archive=False) for one in sim.ids[:2]]
+    cell[:] = "cell-1", 2
+    again = orstats.view(sim.ids[0], client=sim.client(), archive=False)
+    assert [card.comm is None for card in (*first, again)] == [True, True, False]
