@@ -2,6 +2,7 @@ import builtins
 import io
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,7 +30,7 @@ HOSTILE = [
 @pytest.fixture(autouse=True)
 def close():
     yield
-    mpl.pyplot.close("all")
+    plt.close("all")
 
 
 def frame(models, **columns):
@@ -113,7 +114,7 @@ def boxes(axes):
 @pytest.mark.parametrize("plot", PLOTS)
 def test_neighbouring_plots_never_overlap(plot, freq, size):
     df = frame([f"a-vendor-with-a-long-name/model-{at}-instruct-preview" for at in range(20)], streamed=[True] * 20)
-    figure, (left, right) = mpl.pyplot.subplots(1, 2, figsize=size)
+    figure, (left, right) = plt.subplots(1, 2, figsize=size)
     for axes in (left, right):
         plot(df, by="model", freq=freq, ax=axes)
     (one, _), (two, _) = boxes(left), boxes(right)
@@ -228,12 +229,12 @@ def test_wrong_arguments_name_what_is_near(plot):
 @pytest.mark.parametrize("plot", PLOTS)
 def test_settings_and_given_axes_stay_as_they_are(plot):
     before = dict(mpl.rcParams)
-    figure, axes = mpl.pyplot.subplots()
+    figure, axes = plt.subplots()
     assert plot(frame(["a", "b"]), ax=axes) is axes
     assert dict(mpl.rcParams) == before
     assert figure.patch.get_alpha() is None
     assert plot(frame(["a"])).figure.patch.get_alpha() == 0.0
-    assert len(mpl.pyplot.get_fignums()) == 2
+    assert len(plt.get_fignums()) == 2
 
 
 def test_text_reads_on_white_and_on_black():
