@@ -19,6 +19,7 @@ from orstats.cli.commands import (
     key,
     reconcile,
     report,
+    sessions,
     show,
     sim,
     usage,
@@ -38,7 +39,22 @@ app = typer.Typer(
         more=f"{KEYS}\n\n{EXIT_CODES}",
     ),
 )
-for command in (demo, fetch, show, report, fields, sim, ids, usage, reconcile, key, feedback, explore, doctor):
+for command in (
+    demo,
+    fetch,
+    show,
+    report,
+    sessions,
+    fields,
+    sim,
+    ids,
+    usage,
+    reconcile,
+    key,
+    feedback,
+    explore,
+    doctor,
+):
     app.add_typer(command.app)
 app.add_typer(archive.app, name="archive")
 

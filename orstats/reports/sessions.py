@@ -18,7 +18,8 @@ from orstats.reports.engines import wrap
 from orstats.reports.group_sums import count_totals, finite_numbers, valid_counts
 from orstats.text.format import usd
 
-_NEEDED: Final = (
+#: The columns that :func:`sessions` reads, beside the one that it groups by.
+COLUMNS: Final = (
     "created_at",
     "model",
     "cost_usd",
@@ -92,10 +93,10 @@ def sessions(df: Any, by: str = "session_id") -> pd.DataFrame:
     if len(keys) != 1:
         raise ConfigError(f"by must be one column, got {len(keys)}.")
     (key,) = keys
-    require_columns(frame.collect_schema().names(), _NEEDED)
+    require_columns(frame.collect_schema().names(), COLUMNS)
     status = {"fetch_status"} & set(frame.collect_schema().names())
-    names = list(dict.fromkeys((key, *_NEEDED, *status)))
-    rows: Any = ok_rows(cast_frame(frame.select(*names), names)).select(nw.col(key).alias(_KEY), *_NEEDED)
+    names = list(dict.fromkeys((key, *COLUMNS, *status)))
+    rows: Any = ok_rows(cast_frame(frame.select(*names), names)).select(nw.col(key).alias(_KEY), *COLUMNS)
     if isinstance(rows, nw.LazyFrame):
         rows = rows.collect("pyarrow")
     native: pd.DataFrame = rows.to_pandas() if not rows.implementation.is_pandas() else rows.to_native()
@@ -104,7 +105,7 @@ def sessions(df: Any, by: str = "session_id") -> pd.DataFrame:
     found.attrs = {"coverage": coverage_of(frame), PROVENANCE: provenance(frame.to_native())}
     if "fallbacks" in absent_columns(frame.to_native()):
         found["fallbacks"] = pd.Series(pd.NA, found.index, dtype="Int64")
-    note = absent_note(frame.to_native(), _NEEDED)
+    note = absent_note(frame.to_native(), COLUMNS)
     if excluded := int((~is_known).sum()):
         amount = usd(money.total(pd.Series(finite_numbers(native["cost_usd"])[~is_known])))
         counts = f"{int(is_known.sum()):,} of {len(native):,} generations"

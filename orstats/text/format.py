@@ -135,8 +135,8 @@ def tokens(value: Any) -> str:
 def duration(value: Any) -> str:
     """Write milliseconds in the unit that fits, with three digits.
 
-    >>> duration(727.4), duration(1812), duration(33_812), duration(125_000), duration(None)
-    ('727 ms', '1.81 s', '33.8 s', '2 min 5 s', '?')
+    >>> duration(727.4), duration(1812), duration(33_812), duration(125_000), duration(1e7), duration(None)
+    ('727 ms', '1.81 s', '33.8 s', '2 min 5 s', '2 h 47 min', '?')
     """
     if not is_present(value):
         return "?"
@@ -145,8 +145,11 @@ def duration(value: Any) -> str:
         return f"{value:.0f} ms"
     if size < _MINUTE_MS - 50:  # what would show as 60.0 s
         return f"{value / _SECOND_MS:.{2 if size < 9_995 else 1}f} s"  # noqa: PLR2004 - what shows as 9.99 s
-    minutes, seconds = divmod(round(size / _SECOND_MS), 60)
-    return f"{'-' if value < 0 else ''}{minutes:,} min {seconds} s"
+    sign, (minutes, seconds) = "-" if value < 0 else "", divmod(round(size / _SECOND_MS), 60)
+    if minutes < 60:  # noqa: PLR2004 - of an hour
+        return f"{sign}{minutes} min {seconds} s"
+    hours, minutes = divmod(round(size / _MINUTE_MS), 60)
+    return f"{sign}{hours:,} h {minutes} min"
 
 
 def durations(values: Iterable[Any], missing: str = "?", *, seconds: bool | None = None) -> list[str]:

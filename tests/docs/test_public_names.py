@@ -71,6 +71,7 @@ COMMANDS = {
     "fetch": "ids --ids-from --column -o --output --excel --workers --base-url --archive --no-archive --refresh",
     "show": "generation_id --content --json",
     "report": "ids --ids-from --by --freq --tz --since --until --compare --top -o --output --excel",
+    "sessions": "ids --ids-from --by --tz --since --until --top -o --output --excel",
     "ids": "--since --until --model --user --key --labels -o --output",
     "usage": "--by --since --until --freq --tz -o --output --json",
     "reconcile": "--since --until --ids-from",

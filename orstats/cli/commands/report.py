@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -30,7 +29,7 @@ from orstats.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from orstats.cli.report_range import Periods, Range
+    from orstats.cli.report_range import Periods
     from orstats.text import table
 
 app = typer.Typer(rich_markup_mode="rich")
@@ -121,27 +120,21 @@ def report(
 ) -> int:
     from orstats.cli.report_labels import describe_labels, labels_in, read_keys
     from orstats.cli.report_range import describe_times, read_range, select_range
+    from orstats.cli.report_records import Selection, is_complete, read_records
     from orstats.cli.summary import print_summary
-    from orstats.frame.build import UNREADABLE_FILES
+    from orstats.frame.summary import SUMMARY_COLUMNS
+    from orstats.reports.cost_tokens_latency import COST_COLUMNS
 
     keys = read_keys(by)
     _check_grouping(keys, freq, since)
     form = _Form(output, _check_output(output, excel), freq, top)
     _check_compare(compare, since, form)
     span = read_range(since, until, tz, compare=compare is not None)
-    source, frame = _records(
-        ids or [],
-        ids_from or [],
-        column,
-        keys,
-        span,
-        form,
-        base_url=base_url,
-        archive=archive,
-        no_archive=no_archive,
-        refresh=refresh,
-        quiet=quiet,
+    selected = Selection(
+        ids or [], ids_from or [], column, base_url, archive, no_archive=no_archive, refresh=refresh, quiet=quiet
     )
+    columns = (*(_page_columns() if form.is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS)), *keys)
+    source, frame = read_records(selected, span, columns, labels_in(keys))
     gaps = span.periods.describe_gaps(frame) if span.periods is not None and source != "account" else []
     frame, undated = select_range(frame, span)
     if span.periods is not None:
@@ -154,8 +147,7 @@ def report(
         for remark in remarks:
             print_status(remark)
         print_summary(frame, requested=source != "archive", costs=span.periods is None)
-    is_incomplete = bool((frame["fetch_status"] != "ok").any()) or bool(frame.attrs.get(UNREADABLE_FILES))
-    return SOME_FAILED if is_incomplete else 0
+    return 0 if is_complete(frame) else SOME_FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,56 +162,6 @@ class _Form:
     @property
     def is_page(self) -> bool:
         return self.output is not None and self.output.lower().endswith(_PAGES)
-
-
-def _records(
-    ids: list[str],
-    ids_from: list[str],
-    column: str | None,
-    keys: list[str],
-    span: Range,
-    form: _Form,
-    *,
-    base_url: str | None,
-    archive: str | None,
-    no_archive: bool,
-    refresh: bool,
-    quiet: bool,
-) -> tuple[Literal["ids", "account", "archive"], pd.DataFrame]:
-    """Return the records to report on, and where they come from."""
-    from orstats.api.config import Settings
-    from orstats.cli import inputs
-    from orstats.cli.report_labels import add_labels, labels_in
-    from orstats.frame.summary import SUMMARY_COLUMNS
-    from orstats.reports.cost_tokens_latency import COST_COLUMNS
-
-    settings = Settings.resolve(base_url=base_url)
-    store = inputs.resolve_archive(archive, no_archive, settings)
-    is_given = bool(ids or ids_from)
-    labels = labels_in(keys)
-    if not is_given and (span.start is None or (settings.management_key is None and not labels)):
-        if no_archive or refresh:
-            lacking = ", and no archive to report on" if no_archive else " to fetch again"
-            raise WrongUsage(f"no ids{lacking}. Pass ids, or --ids-from FILE.")
-        columns = (*(_page_columns() if form.is_page else (*SUMMARY_COLUMNS, *COST_COLUMNS)), *keys)
-        return "archive", inputs.read_archive_of_host(settings, store, base_url, columns, quiet=quiet)
-    from orstats.api.client import Client  # reports on the archive load no HTTP library
-
-    with Client(base_url=base_url) as client:
-        listed = None
-        end = span.end or datetime.now(UTC)
-        if span.start is not None and labels:
-            listed = inputs.list_labels(client, span.start, end, store, labels, refresh=refresh, quiet=quiet)
-        if is_given or span.start is None:
-            collected = inputs.collect_ids(ids, ids_from, column)
-        elif listed is not None:
-            collected = list(listed.index)
-        else:
-            collected = inputs.list_range(client, span.start, end, store, refresh=refresh, quiet=quiet)
-        frame = inputs.fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
-        if listed is not None:
-            add_labels(frame, listed, labels)
-    return "ids" if is_given else "account", frame
 
 
 def _check_grouping(keys: list[str], freq: str | None, since: str | None) -> None:

@@ -1,0 +1,146 @@
+"""``orstats sessions``: what each session cost, how long it took, and what failed in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orstats.cli.console import SOME_FAILED, WrongUsage, handle_errors, print_status, print_table
+from orstats.cli.options import (
+    ArchiveDir,
+    BaseUrl,
+    Column,
+    Excel,
+    ExcelCommand,
+    Ids,
+    IdsFrom,
+    NoArchive,
+    Quiet,
+    Refresh,
+    TimeZone,
+    dialect_of,
+    epilog,
+    output_option,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from orstats.text import table
+
+app = typer.Typer(rich_markup_mode="rich")
+
+
+@app.command(
+    cls=ExcelCommand,
+    help="Report what each session cost, how long it took, and what failed in it.\n\n"
+    "Reports on the given ids or, without any, on everything in the archive; with [bold]--since[/bold] and a "
+    "management key (OPENROUTER_MANAGEMENT_KEY), on every generation of the account in that range.\n\n"
+    "[bold]wall[/bold] is the time from the first start to the last end, [bold]busy[/bold] the part of it in which a "
+    "generation was running.",
+    epilog=epilog(
+        "orstats sessions --top 10",
+        "orstats sessions --since 7d",
+        "orstats sessions --by request_id --ids-from app.log -o requests.csv",
+        more="In a notebook, orstats.view_session(df, SESSION) shows where the time of one session went.",
+    ),
+)
+@handle_errors
+def sessions(
+    ids: Ids = None,
+    ids_from: IdsFrom = None,
+    column: Column = None,
+    by: Annotated[
+        str, typer.Option(metavar="COLUMN", help="What a session is: session_id, request_id, external_user.")
+    ] = "session_id",
+    tz: TimeZone = "UTC",
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Only generations created at or after TIME: 2026-03-01, today, 7d, 3mo.",
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only generations created before TIME.", show_default=False)
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Show only the N most expensive sessions.", show_default=False),
+    ] = None,
+    output: Annotated[
+        str | None, output_option("Write a file: .csv, .csv.gz, .xlsx, .md, .json, .parquet, .jsonl.")
+    ] = None,
+    excel: Excel = None,
+    base_url: BaseUrl = None,
+    archive: ArchiveDir = None,
+    no_archive: NoArchive = False,
+    refresh: Refresh = False,
+    quiet: Quiet = False,
+) -> int:
+    from orstats.cli.report_range import describe_times, read_range, select_range
+    from orstats.cli.report_records import Selection, is_complete, read_records
+    from orstats.cli.summary import print_summary
+    from orstats.export.write_csv import check_target
+    from orstats.export.write_report import ENDINGS, write_report
+    from orstats.frame.schema import COLUMNS
+    from orstats.frame.summary import SUMMARY_COLUMNS
+    from orstats.reports.sessions import COLUMNS as NEEDED
+    from orstats.reports.sessions import sessions as sum_up
+    from orstats.text.format import plural
+    from orstats.text.suggest import unknown
+
+    names = [one.name for one in COLUMNS]
+    if by not in names:
+        raise WrongUsage(f"--by: {unknown('column', by, names, hint='Run `orstats fields` for the list.')}")
+    if output is not None:
+        check_target(output, endings=ENDINGS)
+    elif excel is not None:
+        raise WrongUsage("--excel needs a file: -o FILE.csv")
+    dialect, span = dialect_of(excel, output), read_range(since, until, tz, compare=False)
+    selected = Selection(
+        ids or [], ids_from or [], column, base_url, archive, no_archive=no_archive, refresh=refresh, quiet=quiet
+    )
+    source, frame = read_records(selected, span, (*SUMMARY_COLUMNS, *NEEDED, by))
+    frame, undated = select_range(frame, span)
+    found = sum_up(frame, by)
+    shown = found if top is None else found.head(top)
+    if output is None:
+        remarks = print_table(_columns(shown))
+    else:
+        write_report(shown, output, dialect=dialect)
+        remarks = [f"Written to {output}: {plural(len(shown), 'row')}."]
+    if len(shown) < len(found):
+        remarks.append(f"{plural(len(found) - len(shown), 'less expensive session')} omitted (--top).")
+    remarks += [*([found.attrs["note"]] if "note" in found.attrs else []), *undated, *describe_times(span, None)]
+    if not quiet:
+        for remark in remarks:
+            print_status(remark)
+        print_summary(frame, requested=source != "archive")
+    return 0 if is_complete(frame) else SOME_FAILED
+
+
+def _columns(found: pd.DataFrame) -> list[table.Column]:
+    from orstats.text.format import count, duration, tokens, usd_amounts
+    from orstats.text.sanitize import terminal_line
+    from orstats.text.table import Column
+
+    def counts(name: str, leaves: int) -> Column:
+        return Column(name, [count(number) for number in found[name]], leaves=leaves)
+
+    columns = [
+        Column(str(found.index.name), [terminal_line(str(name)) for name in found.index], "label"),
+        counts("generations", 1),
+        Column("cost", usd_amounts(found["cost_usd"])),
+        Column("wall", list(map(duration, found["wall_s"] * 1000)), leaves=2),
+        Column("busy", list(map(duration, found["busy_s"] * 1000)), leaves=3),
+        counts("failed", 4),
+        Column("tokens", [tokens(number) for number in found["tokens_total"]], leaves=5),
+        counts("fallbacks", 6),
+        counts("models", 7),
+    ]
+    if found["cost_unknown"].any():
+        columns.append(counts("cost_unknown", 0))
+    return columns

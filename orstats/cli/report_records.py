@@ -1,0 +1,76 @@
+"""The records that a report is about: of given ids, of a time range of the account, or all of the archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from orstats.cli.console import WrongUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from orstats.cli.report_range import Range
+
+Source = Literal["ids", "account", "archive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the options of a command select, and where it is kept."""
+
+    ids: list[str]
+    ids_from: list[str]
+    column: str | None
+    base_url: str | None
+    archive: str | None
+    no_archive: bool
+    refresh: bool
+    quiet: bool
+
+
+def read_records(
+    selected: Selection, span: Range, columns: Sequence[str], labels: Sequence[str] = ()
+) -> tuple[Source, pd.DataFrame]:
+    """Return the records to report on, and where they come from. The archive is read in the given columns only."""
+    from orstats.api.config import Settings
+    from orstats.cli import inputs
+
+    settings = Settings.resolve(base_url=selected.base_url)
+    store = inputs.resolve_archive(selected.archive, selected.no_archive, settings)
+    is_given = bool(selected.ids or selected.ids_from)
+    quiet, refresh = selected.quiet, selected.refresh
+    if not is_given and (span.start is None or (settings.management_key is None and not labels)):
+        if selected.no_archive or refresh:
+            lacking = ", and no archive to report on" if selected.no_archive else " to fetch again"
+            raise WrongUsage(f"no ids{lacking}. Pass ids, or --ids-from FILE.")
+        return "archive", inputs.read_archive_of_host(settings, store, selected.base_url, columns, quiet=quiet)
+    from orstats.api.client import Client  # reports on the archive load no HTTP library
+
+    with Client(base_url=selected.base_url) as client:
+        listed = None
+        end = span.end or datetime.now(UTC)
+        if span.start is not None and labels:
+            listed = inputs.list_labels(client, span.start, end, store, labels, refresh=refresh, quiet=quiet)
+        if is_given or span.start is None:
+            collected = inputs.collect_ids(selected.ids, selected.ids_from, selected.column)
+        elif listed is not None:
+            collected = list(listed.index)
+        else:
+            collected = inputs.list_range(client, span.start, end, store, refresh=refresh, quiet=quiet)
+        frame = inputs.fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
+        if listed is not None:
+            from orstats.cli.report_labels import add_labels
+
+            add_labels(frame, listed, labels)
+    return "ids" if is_given else "account", frame
+
+
+def is_complete(frame: pd.DataFrame) -> bool:
+    """Whether every id is ok, and every file of the archive could be read."""
+    from orstats.frame.build import UNREADABLE_FILES
+
+    return not (frame["fetch_status"] != "ok").any() and not frame.attrs.get(UNREADABLE_FILES)
