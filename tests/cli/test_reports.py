@@ -100,6 +100,7 @@ def test_report_finds_the_only_host_of_an_archive_by_itself(online, orstats, mon
     [
         (["--by", "nope"], 2, "Unknown column 'nope'"),
         (["--by", ","], 2, "--by"),
+        (["--by", "", "--freq", "D", "--top", "3"], 2, "--top needs --by COLUMN"),
         (["--no-archive"], 2, "no ids"),
         (["--archive", "empty"], 1, "is empty"),
         (["gen-1", "-o", "x.doc"], 1, ".html"),
@@ -114,6 +115,13 @@ def test_invalid_report_options_are_errors(orstats, args, code, word):
     done = orstats("report", *args)
     assert done.exit_code == code
     assert word in done.stderr
+
+
+def test_page_names_options_that_do_not_change_it(online, orstats):
+    options = ["--archive", "a", "-o", "x.html"]
+    done = orstats("report", *online.ids, *options, "--by", "session_id,model", "--top", "2")
+    assert "The page has its own tables. Ignored: --by session_id, --top 2." in done.stderr
+    assert "Ignored" not in orstats("report", *options, "--by", "provider_name,model").stderr
 
 
 def test_report_over_time_fits_a_terminal(online, orstats):

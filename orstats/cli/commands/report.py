@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode="rich")
 
 _PAGES: Final = (".html", ".htm")
+#: Columns by which a page always groups, whatever --by is.
+_PAGE_TABLES: Final = ("model", "provider_name", "external_user")
 
 
 @app.command(
@@ -127,6 +129,8 @@ def report(
 
     keys = read_keys(by)
     _check_grouping(keys, freq, since)
+    if top is not None and not keys:
+        raise WrongUsage("--top needs --by COLUMN: it shows the most expensive groups.")
     form = _Form(output, _check_output(output, excel), freq, top)
     _check_compare(compare, since, form)
     span = read_range(since, until, tz, compare=compare is not None)
@@ -142,6 +146,7 @@ def report(
     else:
         remarks = [*undated, *describe_times(span, freq)]
         remarks += _write_page(frame, form, span.zone) if form.is_page else _report_costs(frame, keys, form, span.zone)
+    remarks += _not_on_page(keys, form, is_comparison=span.periods is not None) if form.is_page else []
     remarks += describe_labels(frame, labels_in(keys))
     if not quiet:
         for remark in remarks:
@@ -225,6 +230,15 @@ def _write_page(frame: pd.DataFrame, form: _Form, zone: str, compared: pd.DataFr
     assert form.output is not None
     write_html(frame, form.output, tz=zone, freq=form.freq or "D", compared=compared)
     return [f"Written to {form.output}."]
+
+
+def _not_on_page(keys: list[str], form: _Form, *, is_comparison: bool) -> list[str]:
+    """Name the options that do not change a page, which has tables of its own."""
+    from orstats.cli.report_labels import LABELS
+
+    missing = [] if is_comparison else [key for key in keys if key not in {*_PAGE_TABLES, *LABELS}]
+    ignored = [f"--by {','.join(missing)}"] * bool(missing) + [f"--top {form.top}"] * (form.top is not None)
+    return [f"The page has its own tables. Ignored: {', '.join(ignored)}."] if ignored else []
 
 
 def _report_change(frame: pd.DataFrame, keys: list[str], periods: Periods, form: _Form) -> list[str]:
