@@ -326,7 +326,7 @@ def dimensions_of(by: str | Sequence[str] | None) -> list[str]:
         if name not in known:
             raise ConfigError(unknown("dimension", str(name), known, hint=f"Use one of {', '.join(known)}."))
     if len(names) > _MAX_DIMENSIONS:
-        raise ConfigError(f"by must be at most two dimensions, got {len(names)}: {', '.join(names)}.")
+        raise ConfigError(f"Pass at most two dimensions, got {len(names)}: {', '.join(names)}.")
     return names
 
 

@@ -50,7 +50,7 @@ def test_json_has_one_object_per_row(orstats):
     ("arguments", "words"),
     [
         (["--by", "modle"], "Did you mean 'model'?"),
-        (["--by", "model,app,user"], "at most two dimensions"),
+        (["--by", "model,app,user"], "--by: Pass at most two dimensions"),
         (["--metric", "cost"], "--metric: Unknown metric 'cost'"),
     ],
 )

@@ -63,7 +63,7 @@ def usage(
         ),
     ] = None,
     top: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Show only the N most expensive groups.", show_default=False)
+        int, typer.Option(metavar="N", min=1, help="Show only the N most expensive groups; -o and --json have all.")
     ] = 20,
     output: TableFile = None,
     as_json: AsJson = False,
@@ -114,7 +114,7 @@ _HEADINGS: Final = {
 }
 
 
-def _print_groups(table: pd.DataFrame, names: list[str], top: int | None) -> None:
+def _print_groups(table: pd.DataFrame, names: list[str], top: int) -> None:
     from orstats.frame.display import by_importance, formatted_columns
     from orstats.text.format import plural
 
@@ -123,14 +123,14 @@ def _print_groups(table: pd.DataFrame, names: list[str], top: int | None) -> Non
     columns = [replace(column, name=_HEADINGS.get(column.name, column.name)) for column in by_importance(columns)]
     remarks = print_table([*labels, *columns])
     remarks += [table.attrs["note"]] if "note" in table.attrs else []
-    remarks += [f"{plural(omitted, 'less expensive group')} omitted (--top)."] if omitted else []
+    remarks += [f"{plural(omitted, 'less expensive group')} omitted (--top {top})."] if omitted else []
     for remark in remarks:
         print_status(remark)
 
 
-def _most_expensive(table: pd.DataFrame, names: list[str], top: int | None) -> tuple[pd.DataFrame, int]:
+def _most_expensive(table: pd.DataFrame, names: list[str], top: int) -> tuple[pd.DataFrame, int]:
     """Keep the most expensive groups, over all periods, and return how many were omitted."""
-    if top is None or not names:
+    if not names:
         return table, 0
     totals = table["cost_usd" if "cost_usd" in table else table.columns[0]].astype("float64")
     ranked = totals.groupby(level=names, dropna=False).sum().sort_values(ascending=False, kind="stable").index
