@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,7 +40,8 @@ def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None = N
     for one in ids:
         # os.path: an id may be too long for a file's name
         if not one.startswith(("gen-", "gen_")) and (one == "-" or os.path.exists(one)):  # noqa: PTH110
-            raise WrongUsage(f"{one} is a file, not an id; use --ids-from {one}")
+            kind = "folder" if os.path.isdir(one) else "file"  # noqa: PTH112
+            raise WrongUsage(f"{one!r} is a {kind}, not an id. Use --ids-from {shlex.quote(one)}.")
     found = dict.fromkeys(ids)
     if "-" in files and sys.stdin.isatty():
         print_status("Reading ids from the terminal. End with Ctrl-D on an empty line.")
