@@ -265,6 +265,8 @@ def test_keys_are_listed_with_their_usage(orstats, account):
     assert f"{len(listed)} keys." in result.stderr
     assert all(one["name"] in result.stdout for one in listed)
     assert {one["hash"] for one in json.loads(orstats("keys", "--json").stdout)} == {one["hash"] for one in listed}
+    assert "disabled" not in result.stdout
+    assert "Old laptop (disabled)" in orstats("keys", "--disabled").stdout
 
 
 def test_keys_need_a_management_key(online, orstats, monkeypatch):

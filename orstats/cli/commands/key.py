@@ -111,6 +111,9 @@ def keys(
     from orstats.text.sanitize import terminal_line
     from orstats.text.table import Column
 
+    def named(one: dict[str, Any]) -> str:
+        return terminal_line(one.get("name") or "?") + (" (disabled)" if one.get("disabled") else "")
+
     with Client(base_url=base_url) as client:
         found = client.keys(include_disabled=disabled)
     found.sort(key=lambda one: -(number(one.get("usage_monthly")) or 0.0))
@@ -124,7 +127,7 @@ def keys(
 
     for remark in print_table(
         [
-            Column("name", [terminal_line(one.get("name") or "?") for one in found], "label"),
+            Column("name", [named(one) for one in found], "label"),
             Column("key", [terminal_line(one.get("label") or "?") for one in found], "label", leaves=5),
             Column("today", amounts("usage_daily"), leaves=3),
             Column("this week", amounts("usage_weekly"), leaves=4),
