@@ -16,7 +16,10 @@ KEYS: Final = (
 MANAGEMENT_KEY: Final = (
     "Needs a management key in [bold]OPENROUTER_MANAGEMENT_KEY[/bold]: openrouter.ai/settings/management-keys"
 )
-EXIT_CODES: Final = "Exit codes: 0 success · 1 error · 2 usage error · 3 some ids failed · 130 interrupted."
+EXIT_CODES: Final = (
+    "Exit codes: 0 success · 1 error · 2 usage error · 3 some ids failed, totals differ or a limit is nearly used · "
+    "130 interrupted."
+)
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Generation ids (gen-…).", show_default=False)]
 IdsFrom = Annotated[
