@@ -83,6 +83,14 @@ class TableHost:
             self.table.receive(message)
         return self.state()
 
+    def until(self, holds):
+        """Wait until something holds in Python: the module shows a choice before Python knows of it."""
+        for _ in range(4500):
+            if holds():
+                return True
+            self.page.wait_for_timeout(20)
+        return False
+
     def refresh(self):
         """Show what changed in Python without a message of the module."""
         self.page.evaluate("text => window.takeFromPython(text)", self.state())
