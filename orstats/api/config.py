@@ -129,7 +129,7 @@ def normalise_base_url(url: str) -> str:
     """
     if not isinstance(url, str):
         raise ConfigError(f"The base URL must be text, got {type(url).__name__}.")
-    if len(url.split()) > 1:
+    if " " in url.strip():
         raise ConfigError("The base URL must not contain spaces.")
     try:
         parts = urlsplit(url.strip())

@@ -67,7 +67,9 @@ HELPED = [
     "reconcile",
     "key",
     "keys",
+    "feedback",
     "explore",
+    "doctor",
     "archive",
 ]
 HELPED += [f"archive {name}" for name in ("path", "info", "compact", "export", "forget")]
