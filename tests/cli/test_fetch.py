@@ -100,7 +100,7 @@ def test_a_file_given_as_an_id_is_pointed_out(orstats, tmp_path):
     (tmp_path / "ids.txt").write_text("")
     done = orstats("fetch", "ids.txt")
     assert done.exit_code == 2
-    assert "use --ids-from ids.txt" in done.stderr
+    assert "Use --ids-from ids.txt" in done.stderr
 
 
 def test_an_empty_file_gives_a_header(orstats, tmp_path):
