@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from orstats.export.user_table import RowIds
 
 RUN_FETCH: Final = "Run `orstats fetch` to add records."
+FETCH_OR_LIST: Final = (
+    f"{RUN_FETCH} With a management key in OPENROUTER_MANAGEMENT_KEY, --since lists and fetches the account's."
+)
 NAME_AN_ARCHIVE: Final = f"{UNARCHIVED} --archive DIR."
 
 
@@ -263,6 +266,7 @@ def read_archive_of_host(
     base_url: str | None,
     columns: Collection[str] | None = None,
     *,
+    advice: str = RUN_FETCH,
     quiet: bool,
 ) -> pd.DataFrame:
     """Return the archived records of the host in use, or of the only host there is."""
@@ -272,8 +276,8 @@ def read_archive_of_host(
     if archive is None:  # a server on this machine, and no archive named
         return read_archive(Archive(), host, columns, advice=NAME_AN_ARCHIVE)
     if base_url is not None or host in (hosts := archive.hosts()):
-        return read_archive(archive, host, columns)
-    frame = read_archive(archive, None, columns)
+        return read_archive(archive, host, columns, advice=advice)
+    frame = read_archive(archive, None, columns, advice=advice)
     if not quiet:
         print_status(f"These are records of {hosts[0]}, the only host in the archive.")
     return frame

@@ -47,7 +47,10 @@ def read_records(
         if selected.no_archive or refresh:
             lacking = ", and no archive to report on" if selected.no_archive else " to fetch again"
             raise WrongUsage(f"no ids{lacking}. Pass ids, or --ids-from FILE.")
-        return "archive", inputs.read_archive_of_host(settings, store, selected.base_url, columns, quiet=quiet)
+        advice = inputs.RUN_FETCH if span.start is None else inputs.FETCH_OR_LIST
+        return "archive", inputs.read_archive_of_host(
+            settings, store, selected.base_url, columns, advice=advice, quiet=quiet
+        )
     from orstats.api.client import Client  # reports on the archive load no HTTP library
 
     with Client(base_url=selected.base_url) as client:

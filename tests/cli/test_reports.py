@@ -103,6 +103,7 @@ def test_report_finds_the_only_host_of_an_archive_by_itself(online, orstats, mon
         (["--by", "", "--freq", "D", "--top", "3"], 2, "--top needs --by COLUMN"),
         (["--no-archive"], 2, "no ids"),
         (["--archive", "empty"], 1, "is empty"),
+        (["--archive", "empty", "--since", "7d"], 1, "OPENROUTER_MANAGEMENT_KEY"),
         (["gen-1", "-o", "x.doc"], 1, ".html"),
         (["--by", "modle"], 2, "Did you mean 'model'"),
         (["--freq", "fortnight"], 2, "hour, day"),
