@@ -21,6 +21,7 @@ from orstats.reports.chart_data import (
     latency_distributions,
     latency_over_time,
     ranking,
+    report_rows,
     rows_by,
     timeline,
     token_parts,
@@ -62,10 +63,11 @@ def plot_cost(
     Parameters
     ----------
     df : pandas.DataFrame
-        From :func:`orstats.fetch`. Rows that are not ``ok`` or of unknown cost are excluded.
+        From :func:`orstats.fetch`; rows that are not ``ok`` or of unknown cost are excluded. Or a report with costs,
+        such as that of :func:`orstats.usage`: it is drawn in its own groups, periods and time zone.
     by : str or sequence of str, optional
-        Columns to group by; ``model`` by default. Beyond a dozen groups (seven over time) the smallest are shown
-        together as other.
+        Columns to group by; ``model`` by default, or the groups of a report. Beyond a dozen groups (seven over time)
+        the smallest are shown together as other.
     freq : str, optional
         ``h``, ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``: one bar for each hour, day, week and so on. Where
         there would be more than 1,000 bars, longer periods are drawn with a warning. None ranks the groups over the
@@ -95,8 +97,11 @@ def plot_cost(
     >>> plot_cost(df, by="provider_name").get_xlabel()
     'cost, USD'
     """
-    rows, columns = rows_by(df, by)
     zone_of(tz)
+    if (report := report_rows(df, by, freq, tz)) is not None:
+        rows, columns, freq, tz = report
+    else:
+        rows, columns = rows_by(df, by)
     if freq is not None:
         most = style.most_groups(ax, _MOST_STACKED)
         bars = timeline(rows, columns, "cost_usd", freq=freq, tz=tz, most=most)

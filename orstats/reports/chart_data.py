@@ -12,10 +12,18 @@ import pandas as pd
 
 from orstats.errors import ConfigError
 from orstats.frame.cast_columns import cast_columns, wrap_native
-from orstats.frame.validation import check_duplicates, group_keys, ok_rows, require_columns, require_pandas
+from orstats.frame.validation import (
+    check_duplicates,
+    group_keys,
+    listed,
+    ok_rows,
+    require_columns,
+    require_pandas,
+)
 from orstats.reports.engines import wrap
-from orstats.reports.periods import Freq, all_periods, freq_of, period_moments, period_starts, utc_times
+from orstats.reports.periods import PERIOD, Freq, all_periods, freq_of, period_moments, period_starts, utc_times
 from orstats.text.sanitize import display_text
+from orstats.text.suggest import unknown
 from orstats.text.time_zones import clock, zone_of
 
 By = str | Sequence[str]
@@ -85,6 +93,33 @@ def rows_by(df: pd.DataFrame, by: By | None) -> tuple[pd.DataFrame, list[str]]:
     if not columns:
         raise ConfigError("by must name a column, got an empty list.")
     return fetched_rows(frame.to_native()), columns
+
+
+def report_rows(
+    df: pd.DataFrame, by: By | None, freq: str | None, tz: str
+) -> tuple[pd.DataFrame, list[str], str | None, str] | None:
+    """Return the groups of a report, such as of ``orstats.usage``, as rows, with its columns, periods and time zone.
+
+    None for a DataFrame of generations.
+    """
+    require_pandas(df)
+    names = [str(name) for name in df.index.names if name is not None]
+    if not names or "cost_usd" not in df.columns or {"created_at", "fetch_status"} & set(df.columns):
+        return None
+    groups = [name for name in names if name != PERIOD]
+    columns = groups if by is None else list(dict.fromkeys(listed(by)))
+    for name in columns:
+        if name not in groups:
+            raise ConfigError(unknown("group", name, groups, hint=f"The report is grouped by {', '.join(names)}."))
+    made = df.attrs.get("coverage", {})
+    if PERIOD not in names:
+        if freq is not None:
+            raise ConfigError("The report has no periods: pass freq to the function that made it.")
+        return df.reset_index(), columns, None, tz
+    rows = df.reset_index().rename(columns={PERIOD: "created_at"})
+    if not columns:
+        rows, columns = rows.assign(total="total"), ["total"]
+    return rows, columns, freq or made.get("freq", "day"), made.get("tz", tz)
 
 
 def fetched_rows(df: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 import builtins
 import io
+from datetime import UTC, datetime, timedelta
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -7,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import orstats
 from orstats.errors import ConfigError, DuplicateIdsWarning, MissingExtraError
 from orstats.frame.build import FetchOutcome, build_frame
 from orstats.frame.record_table import to_table
 from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
 from orstats.plots.style import COLOURS, OTHER_COLOUR
+from orstats.sim import SimServer
 
 mpl.use("Agg")
 PLOTS = (plot_cost, plot_latency, plot_tokens)
@@ -267,3 +270,24 @@ def test_index_may_repeat():
     df = frame(["a", "b"])
     with pytest.warns(DuplicateIdsWarning, match="2 rows repeat"):
         draw(plot_latency(pd.concat([df, df])))
+
+
+@pytest.mark.parametrize("freq", [None, "W"])
+def test_cost_of_a_usage_report_is_drawn_in_its_groups_and_periods(freq):
+    until = datetime.now(UTC)
+    with SimServer(300) as sim:
+        report = orstats.usage("api_key", freq=freq, start=until - timedelta(days=40), end=until, client=sim.client())
+    axes = orstats.plot_cost(report)
+    heights = [bar.get_height() if freq else bar.get_width() for bar in axes.patches]
+    assert sum(heights) == pytest.approx(report["cost_usd"].sum())
+    assert orstats.plot_cost(report, by="api_key").get_title() == axes.get_title()
+    with pytest.raises(ConfigError, match="Did you mean 'api_key'"):
+        orstats.plot_cost(report, by="api_keys")
+
+
+def test_report_without_periods_says_how_to_get_them():
+    with SimServer(50) as sim:
+        report = orstats.cost_by(orstats.fetch(sim.ids, client=sim.client(), archive=False))
+    assert len(orstats.plot_cost(report).patches) > 1
+    with pytest.raises(ConfigError, match="no periods"):
+        orstats.plot_cost(report, freq="D")
