@@ -1,4 +1,4 @@
-"""orstats sessions: sums recomputed from the simulator's own records, and what cannot be asked for."""
+"""orstats sessions: sums recomputed from the simulator's own records, and wrong options."""
 
 import math
 from datetime import datetime
@@ -60,10 +60,10 @@ def test_top_keeps_the_most_expensive_and_says_how_many_are_omitted(online, orst
     expected = sessions_of(map(online.record, online.ids))
     done = orstats("sessions", *online.ids, "--top", "2", "--no-archive")
     assert f"{len(expected) - 2} less expensive sessions omitted (--top)." in done.stderr
-    dearest = max(expected, key=lambda name: expected[name][1].expected)
+    most_expensive = max(expected, key=lambda name: expected[name][1].expected)
     lines = done.stdout.splitlines()
     assert len(lines) == 3
-    assert lines[1].startswith(dearest)
+    assert lines[1].startswith(most_expensive)
 
 
 def test_range_of_the_account_is_listed_and_fetched(online, orstats):

@@ -214,3 +214,16 @@ def test_files_of_the_command_line_tools(tmp_path, tool, suffix):
     (tmp_path / "app.log").write_bytes(LOG)
     subprocess.run([tool, "-q", "app.log"], cwd=tmp_path, check=True)
     assert read_ids(tmp_path / f"app.log.{suffix}") == [A, B]
+
+
+def test_unsupported_method_of_a_zip_file_is_not_called_broken(tmp_path):
+    path = tmp_path / "log.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("app.log", "gen-1790000000-AbCdEfGhIjKlMnOpQrSt\n" * 20)
+    deflate64, raw = 9, bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):  # the method, in both headers
+        raw[raw.index(mark) + offset] = deflate64
+    path.write_bytes(raw)
+    with pytest.raises(IdSourceError, match=r"cannot be unpacked: .* not supported; extract it first") as caught:
+        read_ids(path)
+    assert "broken" not in str(caught.value)
