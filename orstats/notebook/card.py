@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 #: Contents that may become available: in a minute, or with another key.
 _MAY_CHANGE: Final = ("not yet", "forbidden")
+_SESSION_LINK: Final = action("session", "Show its session")
 
 
 class Card(Pane):
@@ -68,18 +69,19 @@ class Card(Pane):
         archive: ArchiveChoice = None,
         frame: pd.DataFrame | None = None,
         session: Session | None = None,
+        zone: str = "UTC",
     ) -> None:
         super().__init__()
-        self._client, self._archive, self._frame = client, archive, frame
+        self._client, self._archive, self._frame, self._zone = client, archive, frame, zone
         self._session = session
-        self._session_problem = Html("")
+        self._session_link = _SESSION_LINK
         self._loading = threading.Lock()
         self._attempt: _Attempt | None = None
         self._open(generation)
 
     def _open(self, generation: Generation) -> None:
         self._abandon()
-        self.generation = generation
+        self.generation = generation if self._zone == "UTC" else generation.in_zone(self._zone)
         self.content: Content | None = None
         self._conversation: Conversation | None = None
         self._feedback = Html("")
@@ -130,18 +132,35 @@ class Card(Pane):
             self._refresh()
 
     def _show_session(self) -> None:
-        if self._frame is None or self.generation.session_id is None:
+        """Show the session of the generation: its rows in the DataFrame or, without one, in the archive."""
+        session_id, frame = self.generation.session_id, self._frame
+        if session_id is None:
             return
+        if frame is not None:
+            self._open_session(session_id, lambda: frame)
+            return
+        self._session_link = spinner("Reading the archive…", elapsed_s=0.0)
+        self._refresh()
+
+        def rows() -> pd.DataFrame:
+            from orstats.notebook.archived import rows_of_session  # noqa: PLC0415 - loads pandas
+
+            return rows_of_session(session_id, self._client, self._archive)
+
+        in_thread(lambda: self._open_session(session_id, rows, "Only generations in the archive are shown."))
+
+    def _open_session(self, session_id: str, rows: Callable[[], pd.DataFrame], note: str = "") -> None:
         from orstats.notebook.session import Session  # noqa: PLC0415 - loads pandas
 
         try:
-            session = Session(self._frame, self.generation.session_id, client=self._client, archive=self._archive)
+            session = Session(rows(), session_id, client=self._client, archive=self._archive, note=note)
             session.find(self.generation.id)
         except Exception as error:  # noqa: BLE001 - the cell must survive, and shows the error
-            self._session_problem = failure("show the session", error)
+            self._session_link = Html(_SESSION_LINK + failure("show the session", error))
         else:
             self._session = session
-        self._refresh()
+        if self.comm is not None:  # not closed meanwhile
+            self._refresh()
 
     def load_content(self) -> None:
         """Load the content and show it, or say why there is none. Never raises; does nothing once it is loaded."""
@@ -210,8 +229,9 @@ class Card(Pane):
         generation, conversation = self.generation, self._conversation
         parts = {} if self._session is None else self._session.parts()
         parts["head"] = head(generation)
-        if self._session is None and self._frame is not None and generation.session_id is not None:
-            parts["session link"] = Html(f"{action('session', 'Show its session')}{self._session_problem}")
+        shown = None if self._session is None else self._session.session_id
+        if generation.session_id is not None and generation.session_id != shown:
+            parts["session link"] = self._session_link
         if generation.fetch_status != "ok":
             return parts
         stored: dict[str, Any] = {}
@@ -312,7 +332,8 @@ def view(
     client : Client, optional
         The client for all requests. Default: one made from the environment.
     archive : Archive, str, os.PathLike or False, optional
-        Where settled records are kept, as in :func:`orstats.fetch`.
+        Where settled records are kept, as in :func:`orstats.fetch`. *Show its session* reads the session's records
+        from it.
     tz : str or tzinfo
         The time zone in which times are shown, such as ``"Europe/Berlin"``.
 
@@ -338,5 +359,5 @@ def view(
         generation, _ = get_or_failed(generation_id, client=client, archive=archive)
     except OrstatsError as error:  # before a request: no key, an unreadable archive
         generation = Generation(str(generation_id), fetch_status="not_attempted", error=str(error))
-    card = Card(generation if zone == "UTC" else generation.in_zone(zone), client=client)
+    card = Card(generation, client=client, archive=archive, zone=zone)
     return card.for_running_cell()

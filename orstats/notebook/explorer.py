@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import tzinfo
 from pathlib import Path
@@ -14,16 +13,14 @@ import pandas as pd
 import traitlets
 
 from orstats.api.client import Client
-from orstats.api.config import Settings
-from orstats.archive.archive import Archive
 from orstats.content.content import turns
 from orstats.content.generation import Generation
 from orstats.content.messages import all_text
 from orstats.content.record_facts import facts
-from orstats.errors import ArchiveError, ConfigError
+from orstats.errors import ConfigError
 from orstats.export.write_csv import write_csv
-from orstats.fetching.arguments import UNARCHIVED, ArchiveChoice, choose_archive
-from orstats.frame.build import build_frame
+from orstats.fetching.arguments import ArchiveChoice
+from orstats.notebook.archived import all_rows, archive_and_host
 from orstats.notebook.card import Card
 from orstats.notebook.comparison import Comparison
 from orstats.notebook.downloads import file_name
@@ -201,10 +198,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _read_texts(self) -> None:
         try:
-            settings = self._client.settings if self._client is not None else Settings.resolve(None, None, None)
-            store = choose_archive(self._archive, settings)
-            hosts = [] if store is None else store.hosts()
-            host = hosts[0] if self._client is None and len(hosts) == 1 else settings.host
+            store, host = archive_and_host(self._client, self._archive)
             ids = [str(one) for one in self._model.df.index]
             self._texts = StoredTexts(store, host, ids) if store is not None else None
             self._apply_texts()
@@ -240,7 +234,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._show(lambda: self._card(self._generation(selected)))
 
     def _card(self, generation: Generation) -> Card:
-        return Card(generation, client=self._client, archive=self._archive, frame=self._model.df)
+        return Card(generation, client=self._client, archive=self._archive, frame=self._model.df, zone=self._zone)
 
     def _generation(self, position: int) -> Generation:
         row = self._model.df.iloc[position]
@@ -319,26 +313,5 @@ def explore(
     >>> explorer, len(explorer.filtered)
     (Explorer(60 of 60 generations, selected 'gen-...'), 60)
     """
-    frame = _from_archive(client, archive) if df is None else df
+    frame = all_rows(client, archive) if df is None else df
     return Explorer(frame, client=client, archive=archive, tz=tz, height=height)
-
-
-def _from_archive(client: Client | None, archive: ArchiveChoice) -> pd.DataFrame:
-    """Return all records of the client's host or, without a client, of the archive's only host, newest first."""
-    if archive is False:
-        raise ConfigError("explore() needs a DataFrame or an archive; pass one of them.")
-    store = archive if isinstance(archive, Archive) else Archive(archive)
-    hosts = store.hosts()
-    settings = client.settings if client is not None else Settings.resolve(None, None, None)
-    unnamed = archive is None and settings.is_loopback and not os.environ.get("ORSTATS_ARCHIVE")
-    advice = f"{UNARCHIVED} archive=." if unnamed else "Run orstats.fetch to add records."
-    if not hosts:
-        raise ArchiveError(f"The archive {store.path} is empty. {advice}", path=store.path)
-    host = settings.host
-    if host not in hosts:
-        if client is not None or unnamed or len(hosts) > 1:
-            available = f"Available hosts: {', '.join(hosts)}. {advice}"
-            raise ArchiveError(f"The archive {store.path} has no records of {host}. {available}", path=store.path)
-        host = hosts[0]
-    records = store.read(host, settled_only=False).sort_by([("created_at", "descending"), ("id", "ascending")])
-    return build_frame(records["id"].to_pylist(), [records], {})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orstats.api.client import Client
 from orstats.content.generation import Generation
 from orstats.fetching.arguments import ArchiveChoice
-from orstats.notebook.html.base import action
+from orstats.notebook.html.base import action, notice
 from orstats.notebook.html.timeline import session_head, session_table, timeline_picture
 from orstats.reports.session_timeline import session_rows, timeline
 from orstats.reports.sessions import sessions
@@ -32,17 +32,19 @@ class Session:
         by: str = "session_id",
         client: Client | None = None,
         archive: ArchiveChoice = None,
+        note: str = "",
     ) -> None:
         self._rows = session_rows(df, session_id, by)
         self._times = timeline(self._rows)
         self._client, self._archive = client, archive
-        self.id = session_id
+        #: None where the generations have something else in common, such as their ``external_user``.
+        self.session_id = session_id if by == "session_id" else None
         self.selected: int | None = None
         self._first = 0
         summed = sessions(self._rows, by).loc[session_id]
         figures: dict[str, Any] = {str(name): summed[name] for name in summed.index}
         figures["failed_ms"] = float(self._times["failed_ms"].sum())
-        self._head = session_head(session_id, figures)
+        self._head = Html(session_head(session_id, figures) + (notice(note) if note else ""))
         self._picture = timeline_picture(self._rows, self._times)
 
     def __len__(self) -> int:

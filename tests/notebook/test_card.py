@@ -77,7 +77,7 @@ def test_card_of_a_row_sends_no_request_and_one_for_its_content(sim):
     made.load_content()
     assert sim.requests == 1
     assert made.content.status == "stored"
-    assert list(made.parts)[:4] == ["head", "jumps", "status", "completion"]
+    assert list(made.parts)[:5] == ["head", "session link", "jumps", "status", "completion"]
     assert "Raw JSON" in text(made)
 
 

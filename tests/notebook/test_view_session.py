@@ -1,6 +1,7 @@
 """The view of a session: its timeline, its list, and the card of one generation."""
 
 import re
+import threading
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -33,6 +34,11 @@ def long_session(df, count=2_000):
     gaps = np.random.default_rng(1).exponential(3.0, count)
     times = pd.to_datetime(np.cumsum(gaps), unit="s", origin="2026-11-01", utc=True)
     return some.assign(created_at=times.astype("datetime64[us, UTC]"), session_id="long")
+
+
+def wait_for_threads():
+    for thread in [thread for thread in threading.enumerate() if thread.name == "orstats-content"]:
+        thread.join()
 
 
 def press(card, action, value=""):
@@ -114,6 +120,45 @@ def test_a_card_leads_to_its_session(df):
     broken = Card(orstats.Generation.from_row(row, archive=False), frame=df.drop(columns="latency"))
     press(broken, "session")
     assert "Could not show the session" in broken.parts["session link"]
+
+
+def test_a_card_without_a_dataframe_finds_its_session_in_the_archive(tmp_path):
+    with SimServer(900, seed=8) as sim:
+        client = sim.client()
+        df = orstats.fetch(sim.ids, client=client, archive=tmp_path)
+        session = orstats.sessions(df)["generations"].idxmax()
+        rows = df[df["session_id"] == session].sort_values("created_at")
+        before = sim.requests
+        card = orstats.view(rows.index[2], client=client, archive=tmp_path, tz="Asia/Tokyo")
+        press(card, "session")
+        wait_for_threads()
+        assert sim.requests == before
+        assert f"<b>{len(rows)}</b> generations" in card.parts["session"]
+        assert "Only generations in the archive" in card.parts["session"]
+        assert "session link" not in card.parts
+        press(card, "open", "1")
+        assert card.generation.id == rows.index[1]
+        assert "Asia/Tokyo" in card.parts["head"]
+
+        lonely = orstats.view(rows.index[2], client=client, archive=False)
+        nothing = Card(lonely.generation, client=client, archive=tmp_path / "empty")
+        for one, reason in ((lonely, "No archive is in use"), (nothing, "has nothing of this session")):
+            press(one, "session")
+            wait_for_threads()
+            assert reason in one.parts["session link"]
+            assert "Show its session" in one.parts["session link"], "it may be fetched meanwhile"
+
+
+def test_a_generation_of_a_user_leads_to_its_session(df):
+    row = df[df["session_id"].notna() & df["external_user"].notna()].iloc[0]
+    card = orstats.view_session(df, row["external_user"], by="external_user", archive=False)
+    numbers = card._session._rows.index.get_loc(row.name)
+    press(card, "open", str(numbers))
+    assert "Show its session" in card.parts["session link"]
+    press(card, "session")
+    assert row["session_id"] in card.parts["session"]
+    assert card.generation.id == row.name
+    assert "session link" not in card.parts
 
 
 def test_exported_notebooks_show_the_timeline(shown):
