@@ -20,7 +20,8 @@ from orstats.text.table import Column
 
 def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
     """Return the columns of the table, with the first `most` groups; the last line is the total of all."""
-    total = report["cost_usd"].sum(min_count=1)
+    least = min(len(report), 1)  # nothing costs $0; only unknown amounts add up to an unknown one
+    total = report["cost_usd"].sum(min_count=least)
     shown = report.head(len(report) if most is None else most)
     groups = named_columns(shown)[: report.index.nlevels]
     *costs, total_cost = usd_amounts([*shown["cost_usd"], total])
@@ -29,7 +30,7 @@ def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
         for name, cells in groups
     ]
     columns[0] = replace(columns[0], footer="total")
-    generations, total_tokens = report["generations"].sum(), report["tokens_total"].sum(min_count=1)
+    generations, total_tokens = report["generations"].sum(), report["tokens_total"].sum(min_count=least)
     columns += [
         Column("generations", list(map(count, shown["generations"])), leaves=1, footer=count(generations)),
         Column("cost", costs, footer=total_cost),

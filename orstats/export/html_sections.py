@@ -72,11 +72,12 @@ def headline(df: pd.DataFrame) -> str:
         unknown = plural(int(totals["cost_unknown"]), "generation")
         parts = f"{unknown} with unknown cost excluded; with their known charges: {parts}"
     ok = fetched_rows(df)
-    total = ok["tokens_total"].sum(min_count=1)  # as in the tables below: where both parts are known
+    least = min(len(ok), 1)  # without a generation, the sums are 0, not unknown
+    total = ok["tokens_total"].sum(min_count=least)  # as in the tables below: where both parts are known
     known = ok[ok["tokens_total"].notna()] if is_present(total) else ok
     saved = ok["cache_discount"].sum(min_count=1)
     without = f"; {plural(len(ok) - len(known), 'generation')} without a total excluded" if len(known) < len(ok) else ""
-    prompt, completion = (tokens(known[f"native_tokens_{part}"].sum(min_count=1)) for part in ("prompt", "completion"))
+    prompt, completion = (tokens(known[f"native_tokens_{part}"].sum(min_count=least)) for part in ("prompt", "completion"))
     return cards(
         [
             ("Cost", usd(spent, places) if is_present(spent) and spent else usd(spent), parts),

@@ -218,6 +218,11 @@ def test_total_of_unknown_tokens_is_not_0():
     assert console.file.getvalue().splitlines()[-1].split() == ["total", "1", "$2.0000", "?"]
 
 
+def test_nothing_at_all_costs_nothing():
+    columns = cost_columns(cost_by(frame_of({"model": "a"}).iloc[:0]))
+    assert {column.name: column.footer for column in columns}.items() >= {"cost": "$0.00", "tokens": "0"}.items()
+
+
 def test_failed_ids_give_3_in_a_report(online, orstats):
     done = orstats("report", online.ids[0], *online.unknown_ids(1, age=86_400))
     assert done.exit_code == 3
