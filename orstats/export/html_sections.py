@@ -77,7 +77,9 @@ def headline(df: pd.DataFrame) -> str:
     known = ok[ok["tokens_total"].notna()] if is_present(total) else ok
     saved = ok["cache_discount"].sum(min_count=1)
     without = f"; {plural(len(ok) - len(known), 'generation')} without a total excluded" if len(known) < len(ok) else ""
-    prompt, completion = (tokens(known[f"native_tokens_{part}"].sum(min_count=least)) for part in ("prompt", "completion"))
+    prompt, completion = (
+        tokens(known[f"native_tokens_{part}"].sum(min_count=least)) for part in ("prompt", "completion")
+    )
     return cards(
         [
             ("Cost", usd(spent, places) if is_present(spent) and spent else usd(spent), parts),
