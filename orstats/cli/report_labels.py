@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from orstats.frame.column_units import group_name
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -15,11 +17,7 @@ _ALIASES: Final[Mapping[str, str]] = {
     "app_name": "app",
 }
 LABELS: Final[Mapping[str, str]] = {
-    "api_key": "API key",
-    "user": "member",
-    "app": "application",
-    "workspace": "workspace",
-    "country": "country",
+    name: group_name(name) for name in ("api_key", "user", "app", "workspace", "country")
 }
 
 

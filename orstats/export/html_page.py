@@ -14,6 +14,7 @@ from orstats.export import html_sections as sections
 from orstats.export.html_change import change_section
 from orstats.export.html_elements import escape, name
 from orstats.export.output_file import Target
+from orstats.frame.column_units import group_name
 from orstats.frame.summary import SUMMARY_COLUMNS
 from orstats.frame.validation import require
 from orstats.reports.chart_data import fetched_rows
@@ -35,13 +36,7 @@ COLUMNS: Final = tuple(
     )
 )
 #: Columns of :func:`orstats.list_generations`, where they are joined.
-_LABELS: Final = {
-    "api_key": "Cost per API key",
-    "user": "Cost per member",
-    "app": "Cost per application",
-    "workspace": "Cost per workspace",
-    "country": "Cost per country",
-}
+_LABELS: Final = ("api_key", "user", "app", "workspace", "country")
 _ENDINGS: Final = (".html", ".htm")
 _TITLE: Final = "LLM cost report"
 _LONGEST_TITLE: Final = 120
@@ -134,7 +129,9 @@ def page(
     if fetched_rows(df)["external_user"].notna().any():
         body.append(sections.cost_table(df, "external_user", "Cost per user"))
     body += [
-        sections.cost_table(df, label, title, missing="(unknown)") for label, title in _LABELS.items() if label in df
+        sections.cost_table(df, label, f"Cost per {group_name(label)}", missing="(unknown)")
+        for label in _LABELS
+        if label in df
     ]
     body += [
         sections.latency_table(df),

@@ -128,5 +128,37 @@ def heading(name: str, *, in_report: bool = False) -> str:
     return text[:1].upper() + text[1:] + (f" ({shown})" if shown else "")
 
 
+#: What people call the groups of a column, where its name says something else.
+_GROUPS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "provider_name": "provider",
+        "external_user": "user",
+        "is_byok": "BYOK",
+        "api_key": "API key",
+        "user": "member",
+        "user_email": "member's address",
+        "app": "application",
+        "workspace": "workspace",
+        "country": "country",
+    }
+)
+
+
+def group_name(name: str) -> str:
+    """Return the name of the groups of a column within a sentence; columns of the user keep their names.
+
+    >>> group_name("provider_name"), group_name("is_byok"), group_name("finish_reason"), group_name("my_team")
+    ('provider', 'BYOK', 'finish reason', 'my_team')
+    """
+    if name in _GROUPS:
+        return _GROUPS[name]
+    text = heading(name, in_report=True)
+    if text == name:
+        return name
+    text = text.rpartition(" (")[0] or text
+    first = text.split(" ", 1)[0]
+    return text if first.isupper() else text[:1].lower() + text[1:]
+
+
 #: The columns of the field table by their headings.
 NAMES: Final[Mapping[str, str]] = MappingProxyType({heading(name): name for name in FIELDS})

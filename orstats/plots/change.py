@@ -53,7 +53,7 @@ def plot_change(compared: pd.DataFrame, ax: Axes | None = None, *, by: By = "cau
     >>> middle = df["created_at"].median()
     >>> compared = orstats.compare(df[df["created_at"] <= middle], df[df["created_at"] > middle])
     >>> plot_change(compared).get_xlabel()
-    'cost, USD'
+    'Cost (USD)'
     """
     most = style.most_rows(ax, _MOST_ROWS) - 2  # the rows of both costs
     found = waterfall(compared, by, max(most, 1), explain=not style.is_narrow(ax))
@@ -65,7 +65,7 @@ def plot_change(compared: pd.DataFrame, ax: Axes | None = None, *, by: By = "cau
     style.grid(axes, "x")
     lowest, highest = found.axis
     style.dollar_ticks(axes.xaxis, highest - lowest)
-    style.x_label(axes, f"cost, USD; {found.axis_note}" if found.axis_note else "cost, USD")
+    style.x_label(axes, f"Cost (USD); {found.axis_note}" if found.axis_note else "Cost (USD)")
     style.title(axes, found.title)
     if ax is not None:
         style.fit_rows(axes, len(found.steps))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from orstats._warn import warn_caller
+from orstats.frame.column_units import group_name
 from orstats.frame.validation import require_columns
 from orstats.plots import style
 from orstats.reports.chart_data import (
@@ -39,6 +40,8 @@ _MOST_STACKED: Final = len(style.COLOURS) + 1
 _MOST_LINES: Final = len(style.COLOURS)
 #: Bars over time have gaps between them up to this number; beyond it they would fade.
 _WITH_GAPS: Final = 120
+#: The height of a legend below horizontal bars, in bars.
+_LEGEND_ROWS: Final = 1.5
 _STREAMED, _COMPLETE = style.COLOURS[0], style.COLOURS[1]
 
 
@@ -51,8 +54,8 @@ class _Measure(NamedTuple):
     total: Callable[[float], str]
 
 
-_COST: Final = _Measure("Cost", "cost, USD", style.dollar_ticks, lambda amount: usd(amount, usd_places(amount)))
-_TOKENS: Final = _Measure("Tokens", "native tokens", style.count_ticks, tokens)
+_COST: Final = _Measure("Cost", "Cost (USD)", style.dollar_ticks, lambda amount: usd(amount, usd_places(amount)))
+_TOKENS: Final = _Measure("Native tokens", "Native tokens", style.count_ticks, tokens)
 
 
 def plot_cost(
@@ -95,7 +98,7 @@ def plot_cost(
     >>> with orstats.sim.SimServer(50) as sim:
     ...     df = orstats.fetch(sim.ids, client=sim.client())
     >>> plot_cost(df, by="provider_name").get_xlabel()
-    'cost, USD'
+    'Cost (USD)'
     """
     zone_of(tz)
     if (report := report_rows(df, by, freq, tz)) is not None:
@@ -157,7 +160,7 @@ def plot_tokens(
     >>> with orstats.sim.SimServer(50) as sim:
     ...     df = orstats.fetch(sim.ids, client=sim.client())
     >>> plot_tokens(df, freq="W").get_ylabel()
-    'native tokens'
+    'Native tokens'
     """
     rows, columns = rows_by(df, by)
     zone_of(tz)
@@ -169,7 +172,7 @@ def plot_tokens(
     parts = token_parts(rows, columns)
     most = style.most_rows(ax, _MOST_ROWS)
     ranked = ranking(parts, columns, "tokens", most)
-    axes = style.new_axes(ax, rows=len(ranked))
+    axes = style.new_axes(ax, rows=len(ranked) + _LEGEND_ROWS)
     if not ranked:
         return style.empty(axes)
     left = np.zeros(len(ranked))
@@ -220,7 +223,7 @@ def plot_latency(
     >>> with orstats.sim.SimServer(50) as sim:
     ...     df = orstats.fetch(sim.ids, client=sim.client())
     >>> plot_latency(df, by="provider_name").get_xlabel()
-    'latency: dot at 50 %, thick line to 90 %, thin to 99 %'
+    'Latency: dot at the median, thick line to p90, thin line to p99'
     """
     rows, columns = rows_by(df, by)
     zone_of(tz)
@@ -228,24 +231,26 @@ def plot_latency(
     rows = rows.loc[rows["latency"].gt(0).fillna(value=False).astype(bool)]  # a logarithmic axis has no 0
     if freq is None:
         groups, omitted = latency_distributions(rows, columns, style.most_rows(ax, _MOST_ROWS))
-        axes = style.new_axes(ax, rows=len(groups) * 1.3)
+        axes = style.new_axes(ax, rows=len(groups) * 1.3 + _LEGEND_ROWS)
         if not groups:
             return style.empty(axes)
         _draw_distributions(axes, groups)
-        more = f" (the {len(groups)} with the most rows)" if omitted else ""
-        style.title(axes, f"Latency by {' and '.join(columns)}{more}")
+        more = f" (the {len(groups)} with the most generations)" if omitted else ""
+        style.title(axes, f"Latency by {_names(columns)}{more}")
         return axes
     streamed = rows.loc[rows["streamed"].fillna(value=False).astype(bool)]
     most = style.most_groups(ax, _MOST_LINES)
-    source, what = (rows, "all answers") if streamed.empty else (streamed, "first token, streamed")
+    source, what = (rows, "complete response") if streamed.empty else (streamed, "first token")
     lines = latency_over_time(source, None if by is None else columns, freq=freq, tz=tz, most=most)
     axes = style.new_axes(ax)
     if lines is None:
         return style.empty(axes)
     _draw_lines(axes, lines)
     _time_axis(axes, lines, freq, tz)
-    of_what = "" if by is None else f", median by {' and '.join(columns)}"
-    style.title(axes, f"Latency by {lines.unit}{of_what} ({what})")
+    which = "not streamed" if streamed.empty else "streamed"
+    what_of = f"Latency per {lines.unit}" if by is None else f"Median latency per {lines.unit} by {_names(columns)}"
+    style.title(axes, f"{what_of} ({which} generations)")
+    axes.set_ylabel(f"Time to {what}", color=style.INK)
     return axes
 
 
@@ -259,16 +264,23 @@ def _stacked_over_time(
     colours = style.colours(len(bars.names), folded=bool(bars.folded))
     starts = bars.starts.to_pydatetime()
     widths = (bars.ends - bars.starts).to_pytimedelta() * (0.9 if len(starts) <= _WITH_GAPS else 1.0)
-    bottom = np.zeros(len(starts))
+    top, low = np.zeros(len(starts)), np.zeros(len(starts))
     for heights, colour in zip(bars.amounts, colours, strict=True):
+        bottom = np.where(heights < 0, low, top)
         axes.bar(starts, heights, width=widths, bottom=bottom, align="edge", color=colour, linewidth=0)
-        bottom += heights
+        top += np.maximum(heights, 0)
+        low += np.minimum(heights, 0)
+    if low.any():
+        axes.axhline(0, color=style.INK, linewidth=0.8)
+    elif not top.any():
+        axes.set_ylim(0, 1)
     _time_axis(axes, bars, freq, tz)
     style.legend(axes, bars.names, colours)
-    measure.set_ticks(axes.yaxis, float(bottom.max()))
+    measure.set_ticks(axes.yaxis, float(max(top.max(), -low.min())))
     axes.set_ylabel(measure.label, color=style.INK)
     total = measure.total(float(bars.amounts.sum()))
-    style.title(axes, f"{measure.name} by {bars.unit} and {' and '.join(columns)}: {total}")
+    by_what = "part" if columns == ["part"] else _names(columns)
+    style.title(axes, f"{measure.name} per {bars.unit} by {by_what}: {total}")
     return axes
 
 
@@ -278,9 +290,7 @@ def _draw_lines(axes: Axes, lines: Timeline) -> None:
     middles = (lines.starts + (lines.ends - lines.starts) / 2).to_pydatetime()
     for amounts, colour in zip(lines.amounts, colours, strict=True):
         axes.plot(middles, amounts, color=colour, linewidth=1.6, marker="o", markersize=3)
-    axes.set_yscale("log")
     style.log_milliseconds(axes.yaxis, float(np.nanmin(lines.amounts)), float(np.nanmax(lines.amounts)))
-    axes.set_ylabel("latency", color=style.INK)
     style.legend(axes, lines.names, colours)
 
 
@@ -294,14 +304,15 @@ def _draw_distributions(axes: Axes, groups: Sequence[Sequence[LatencyDistributio
             axes.plot([middle, highest], [row + offset] * 2, color=colour, linewidth=1.2)
             axes.plot([middle, high], [row + offset] * 2, color=colour, linewidth=4, solid_capstyle="butt")
             axes.plot([middle], [row + offset], color=colour, marker="o" if one.streamed else "s", markersize=6)
-    axes.set_xscale("log")
     smallest, largest = min(one.percentiles[0] for one in every), max(one.percentiles[-1] for one in every)
-    axes.set_xlim(smallest / 1.3, largest * 1.3)
     style.log_milliseconds(axes.xaxis, smallest, largest)
     style.name_rows(axes, [f"{group[0].name} ({count(sum(one.count for one in group))})" for group in groups])
     style.grid(axes, "x")
-    style.x_label(axes, "latency: dot at 50 %, thick line to 90 %, thin to 99 %")
-    kinds = {True: ("streamed: first token", _STREAMED), False: ("other: complete response", _COMPLETE)}
+    style.x_label(axes, "Latency: dot at the median, thick line to p90, thin line to p99")
+    kinds = {
+        True: ("Streamed: first token", _STREAMED),
+        False: ("Not streamed: complete response", _COMPLETE),
+    }
     shown = [kinds[flag] for flag in (True, False) if any(one.streamed == flag for one in every)]
     style.legend(axes, [name for name, _ in shown], [colour for _, colour in shown], below=True)
 
@@ -314,7 +325,7 @@ def _time_axis(axes: Axes, over_time: Timeline, freq: str, tz: str) -> None:
     axes.set_xlim(first.to_pydatetime(), last.to_pydatetime())  # type: ignore[arg-type] # matplotlib converts times
     style.dates(axes, over_time.starts.tz, offsets=over_time.unit == "hour" and first.utcoffset() != last.utcoffset())
     style.grid(axes, "y")
-    style.x_label(axes, f"{over_time.unit} in {tz}")
+    style.x_label(axes, f"{'Week from Monday' if over_time.unit == 'week' else over_time.unit.capitalize()} ({tz})")
 
 
 def _label_bars(axes: Axes, bars: Sequence[Bar], measure: _Measure, columns: Sequence[str]) -> Axes:
@@ -324,5 +335,9 @@ def _label_bars(axes: Axes, bars: Sequence[Bar], measure: _Measure, columns: Seq
     style.name_rows(axes, [bar.name for bar in bars])
     style.grid(axes, "x")
     style.x_label(axes, measure.label)
-    style.title(axes, f"{measure.name} by {' and '.join(columns)}: {measure.total(sum(values))}")
+    style.title(axes, f"{measure.name} by {_names(columns)}: {measure.total(sum(values))}")
     return axes
+
+
+def _names(columns: Sequence[str]) -> str:
+    return " and ".join(map(group_name, columns))

@@ -51,6 +51,26 @@ _TITLE_INCHES: Final = 0.45
 #: Largest share of the width of axes for the names of rows, or for a legend.
 _NAMES_SHARE: Final = 0.4
 _WIDTH_INCHES: Final = 8.0
+#: How far a logarithmic axis goes beyond its data, as a factor, and the fewest ticks that show its scale.
+_LOG_MARGIN: Final = 1.3
+_FEWEST_TICKS: Final = 3
+_MINUTE_MS: Final = 60_000
+#: Milliseconds at the ticks of a logarithmic axis: of a wide range, of most ranges, and of a narrow one.
+_DECADES: Final = (0.1, 1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 36_000_000)
+_STEPS: Final = (
+    *(step * 10.0**power for power in range(-3, 5) for step in (1, 2, 5) if step * 10**power < _MINUTE_MS),
+    *(_MINUTE_MS * minutes for minutes in (1, 2, 5, 10, 30, 60, 120, 300, 600, 1440)),
+)
+_SMALL_STEPS: Final = (
+    *(
+        step * 10.0**power
+        for power in range(-3, 5)
+        for step in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+        if step * 10**power < _MINUTE_MS
+    ),
+    *(_MINUTE_MS * minutes for minutes in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50)),
+    *(60 * _MINUTE_MS * hours for hours in (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 24)),
+)
 
 
 def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
@@ -252,13 +272,16 @@ def _number_ticks(axis: Any, write: Callable[[float], str], *, integer: bool = F
 
 
 def log_milliseconds(axis: Any, smallest: float, largest: float) -> None:
-    """Format a logarithmic axis of milliseconds in common units: 200 ms, 1 s, 5 s, 1 min."""
+    """Scale an axis of milliseconds logarithmically, and write it in common units: 200 ms, 1 s, 5 s, 1 min."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator  # noqa: PLC0415 - an extra
 
-    few = [1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000]
-    many = sorted({step * 10.0**power for power in range(8) for step in (1, 2, 5)} | {60_000.0, 600_000.0})
+    low, high = smallest / _LOG_MARGIN, largest * _LOG_MARGIN
+    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    (axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim)(low, high)
     wide = largest / smallest > 1_000  # noqa: PLR2004 - three decades hold 1, 2, 5 without crowding
-    ticks = [tick for tick in (few if wide else many) if smallest / 1.5 <= tick <= largest * 1.5]
+    ticks = [tick for tick in (_DECADES if wide else _STEPS) if low <= tick <= high]
+    if len(ticks) < _FEWEST_TICKS:
+        ticks = [tick for tick in _SMALL_STEPS if low <= tick <= high]
     if axis.axis_name == "x":
         ticks = ticks[:: -(-len(ticks) // few_ticks(axis.axes))]
     axis.set_major_locator(FixedLocator(ticks or [smallest]))

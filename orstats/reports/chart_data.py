@@ -38,7 +38,7 @@ PERCENTILES: Final = (0.5, 0.9, 0.95, 0.99)
 MOST_BUCKETS: Final = 1_000
 
 #: The parts of native tokens, in the order of a stack.
-TOKEN_PARTS: Final = ("prompt, not cached", "prompt, cached", "completion", "reasoning")
+TOKEN_PARTS: Final = ("Prompt, not cached", "Prompt, cached", "Completion, other", "Completion, reasoning")
 
 _TOKEN_COLUMNS: Final = tuple(f"native_tokens_{part}" for part in ("prompt", "completion", "cached", "reasoning"))
 _LONGER: Final[dict[Freq, tuple[np.timedelta64, Freq]]] = {
@@ -172,7 +172,7 @@ def latency_over_time(
     values = pd.Series(known["latency"].to_numpy(dtype="float64"))
     if columns is None:
         table = values.groupby(periods.of_rows).quantile(np.array(PERCENTILES)).unstack()  # noqa: PD010 - nothing to sum
-        names = [f"p{share * 100:g}" for share in PERCENTILES]
+        names = [f"p{share * 100:g}" + " (median)" * (share == 0.5) for share in PERCENTILES]  # noqa: PLR2004
     else:
         groups, every = _group_numbers(known, columns)
         chosen = np.argsort(-np.bincount(groups), kind="stable")[:most]

@@ -233,15 +233,16 @@ def plural(number: int, noun: str) -> str:
 def usd_tick(value: float, largest: float) -> str:
     """Write an amount beside a tick of an axis that ends at `largest`.
 
-    >>> usd_tick(2.5, 5), usd_tick(1500, 5000), usd_tick(0.025, 0.1), usd_tick(0, 5)
-    ('$2.50', '$1,500', '$0.025', '$0')
+    >>> usd_tick(2.5, 5), usd_tick(1500, 5000), usd_tick(0.025, 0.1), usd_tick(0, 5), usd_tick(-0.5, 5)
+    ('$2.50', '$1,500', '$0.025', '$0', '-$0.50')
     """
     if not value:
         return "$0"
+    sign = "-" if value < 0 else ""
     if largest >= 100:  # noqa: PLR2004 - cents do not matter beside hundreds of dollars
-        return f"${value:,.0f}"
-    dollars, _, decimals = f"{value:,.9f}".partition(".")
-    return f"${dollars}.{decimals.rstrip('0'):0<2}"
+        return f"{sign}${abs(value):,.0f}"
+    dollars, _, decimals = f"{abs(value):,.9f}".partition(".")
+    return f"{sign}${dollars}.{decimals.rstrip('0'):0<2}"
 
 
 def count_tick(value: float) -> str:

@@ -79,7 +79,7 @@ def test_an_axis_that_begins_above_0_says_so():
     axes = draw(plot_change(compared(2, before=1000.0)))
     lowest = axes.get_xlim()[0]
     assert lowest > 1900
-    assert axes.get_xlabel() == f"cost, USD; the axis begins at ${lowest:,.2f}"
+    assert axes.get_xlabel() == f"Cost (USD); the axis begins at ${lowest:,.2f}"
     assert [text.get_text() for text in axes.texts].count("//") == 2
     ticks = [label.get_text() for label in axes.get_xticklabels()]
     assert len(set(ticks)) == len(ticks)

@@ -89,20 +89,20 @@ def test_time_is_stacked_in_the_readers_days():
     axes = draw(plot_cost(df, freq="D", tz="Europe/Berlin"))
     heights = [bar.get_height() for bar in axes.patches]
     assert heights == [1.0, 0.0, 2.0]  # 29, 30 and 31 March in Berlin; in UTC it would be four days
-    assert "day in Europe/Berlin" in axes.get_xlabel()
+    assert "Day (Europe/Berlin)" in axes.get_xlabel()
 
 
 def test_requested_periods_are_drawn_for_more_than_a_year():
     df = frame(["a"] * 2, created_at=["2025-01-01T00:00:00Z", "2026-02-17T00:00:00Z"])
     axes = plot_cost(df, freq="D")
-    assert axes.get_xlabel() == "day in UTC"
+    assert axes.get_xlabel() == "Day (UTC)"
     assert len(axes.patches) == 413
 
 
 def test_longer_periods_than_requested_are_drawn_with_a_warning():
     df = frame(["a"] * 2, created_at=["2020-01-01T00:00:00Z", "2026-01-01T00:00:00Z"])
     with pytest.warns(UserWarning, match="more than 1,000 periods; drawing one for each week") as caught:
-        assert plot_cost(df, freq="h").get_xlabel() == "week in UTC"
+        assert plot_cost(df, freq="h").get_xlabel() == "Week from Monday (UTC)"
     assert caught[0].filename == __file__
 
 
@@ -157,7 +157,7 @@ def test_characters_of_a_fallback_font_are_drawn(monkeypatch):
 def test_tokens_have_four_parts_that_add_up():
     axes = draw(plot_tokens(frame(["a"])))
     assert [bar.get_width() for bar in axes.patches] == [60, 40, 40, 10]
-    assert draw(plot_tokens(frame(["a"]), freq="D")).get_ylabel() == "native tokens"
+    assert draw(plot_tokens(frame(["a"]), freq="D")).get_ylabel() == "Native tokens"
     by_model = plot_tokens(frame(["a", "b"]), by="model", freq="M")
     assert [text.get_text() for text in by_model.get_legend().get_texts()] == ["a", "b"]
 
@@ -183,11 +183,11 @@ def test_latency_tells_streamed_from_others_on_a_log_axis():
     dots = [line.get_xdata()[0] for line in axes.lines if line.get_marker() in ("o", "s")]
     assert dots == [np.median(np.arange(1, 11, 2) * 100), np.median(np.arange(2, 11, 2) * 100)]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        "streamed: first token",
-        "other: complete response",
+        "Streamed: first token",
+        "Not streamed: complete response",
     ]
     over_time = draw(plot_latency(frame(["a"] * 10), freq="D"))
-    assert [text.get_text() for text in over_time.get_legend().get_texts()] == ["p50", "p90", "p95", "p99"]
+    assert [text.get_text() for text in over_time.get_legend().get_texts()] == ["p50 (median)", "p90", "p95", "p99"]
     assert over_time.get_yscale() == "log"
     assert len(draw(plot_latency(frame(["a", "b"] * 5, streamed=[True] * 10), by="model", freq="W")).lines) == 2
 
@@ -291,3 +291,33 @@ def test_report_without_periods_says_how_to_get_them():
     assert len(orstats.plot_cost(report).patches) > 1
     with pytest.raises(ConfigError, match="no periods"):
         orstats.plot_cost(report, freq="D")
+
+
+@pytest.mark.parametrize("freq", [None, "D"])
+def test_negative_amounts_hide_no_others(freq):
+    axes = draw(
+        plot_cost(frame("abcd", total_cost=[3.0, -2.0, 1.0, -1.0], created_at=["2026-03-01T10:00:00Z"] * 4), freq=freq)
+    )
+    if freq is None:
+        assert [bar.get_width() for bar in axes.patches] == [3.0, 1.0, -1.0, -2.0]
+    else:
+        assert [(bar.get_y(), bar.get_height()) for bar in axes.patches] == [(0, 3), (3, 1), (0, -1), (-1, -2)]
+
+
+@pytest.mark.parametrize("latency", [[2180.0], [2180.0, 2200.0], [70_000.0, 200_000.0], [1.0, 9e6]])
+def test_latency_axis_has_ticks_in_common_units(latency):
+    df = frame(["a"] * len(latency), latency=latency, streamed=[True] * len(latency))
+    for axis in (draw(plot_latency(df)).xaxis, draw(plot_latency(df, freq="D")).yaxis):
+        low, high = axis.get_view_interval()
+        shown = [tick for tick in axis.get_ticklocs() if low <= tick <= high]
+        assert len(shown) >= 2
+        assert max(len(axis.get_major_formatter()(tick, 0)) for tick in shown) <= len("2.5 min")
+
+
+def test_titles_and_labels_name_columns_in_words():
+    axes = plot_cost(frame(["a"], provider_name=["X"], external_user=["u"]), by=["provider_name", "external_user"])
+    assert axes.get_title("left").startswith("Cost by provider and user: $1")
+    assert axes.get_xlabel() == "Cost (USD)"
+    lines = plot_latency(frame(["a"], streamed=[True]), by="is_byok", freq="D")
+    assert lines.get_title("left").replace("\n", " ") == "Median latency per day by BYOK (streamed generations)"
+    assert lines.get_ylabel() == "Time to first token"
