@@ -2,13 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BROWSER := tests/browser
+NPM := $(BROWSER)/node_modules
 
 .PHONY: demo test test-fast coverage check docs bench fuzz compat clean
 
 demo: $(VENV)/.demo
 	$(BIN)/orstats demo
 
-test: $(VENV)/.dev check
+test: check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 test-fast: $(VENV)/.dev
@@ -18,11 +20,13 @@ test-fast: $(VENV)/.dev
 coverage: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev $(NPM)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if [ -x $(NPM)/.bin/eslint ]; then echo eslint orstats/notebook/static; \
+	    $(NPM)/.bin/eslint --config $(BROWSER)/eslint.config.js --max-warnings 0 orstats/notebook/static; fi
 
 docs: $(VENV)/.dev
 	$(BIN)/mkdocs build --strict --config-file docs/site/mkdocs.yml
@@ -51,5 +55,11 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/.demo
 
+# For the browser modules: eslint, and axe-core for the tests. Both are optional, and make never fails for want of them.
+$(NPM)/.dev: $(BROWSER)/package.json
+	@if npm install --prefix $(BROWSER) --engine-strict --ignore-scripts --no-package-lock --no-audit --no-fund --silent; \
+	    then touch $@; \
+	    else echo "eslint and axe-core are not installed, so their checks are skipped: they need npm and Node 20.19." >&2; fi
+
 clean:
-	rm -rf $(VENV) orstats-demo orstats-sim build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(NPM) orstats-demo orstats-sim build dist .mypy_cache .ruff_cache .pytest_cache

@@ -19,7 +19,8 @@ export function makeFilters(options, send) {
 
   const typed = (label, placeholder, css) =>
     element("input", {
-      type: "text", placeholder, "aria-label": label, title: label, class: css, autocomplete: "off", spellcheck: "false",
+      type: "text", placeholder, "aria-label": label, title: label, class: css,
+      autocomplete: "off", spellcheck: "false",
       oninput: soon,
       onkeydown: (event) => { if (event.key === "Enter") apply(); },
     });

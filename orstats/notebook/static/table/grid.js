@@ -17,7 +17,8 @@ export function makeGrid({ send, select, number }) {
     element("thead", { role: "rowgroup" }, head), body);
   const empty = element("div", { class: "orstats-none", hidden: true });
   const root = element("div", {
-    class: "orstats-scroll", tabindex: "0", role: "grid", "data-lm-suppress-shortcuts": "true", "aria-label": "Generations",
+    class: "orstats-scroll", tabindex: "0", role: "grid", "aria-label": "Generations",
+    "data-lm-suppress-shortcuts": "true",
     onclick: (event) => {
       const row = event.target.closest("tbody tr");
       if (row) select([...body.rows].indexOf(row), true);
@@ -94,10 +95,10 @@ export function makeGrid({ send, select, number }) {
     hidden = columns.length - visible.size;
     table.style.minWidth = `${shown.chosen ? needed() : Math.min(least(), Math.max(room, LEAST_PX))}px`;
     columns.forEach((column, place) => {
-      const show = visible.has(column);
-      head.cells[place].hidden = !show;
+      const isVisible = visible.has(column);
+      head.cells[place].hidden = !isVisible;
       head.cells[place].style.width = column.grows ? "" : `${column.width}px`;
-      for (const row of body.rows) row.cells[place].hidden = !show;
+      for (const row of body.rows) row.cells[place].hidden = !isVisible;
     });
     const model = columns.findIndex((column) => column.name === "model");
     table.classList.toggle("orstats-no-vendor", model >= 0 && head.cells[model].offsetWidth < VENDOR_PX);

@@ -130,8 +130,9 @@ function render({ model, el }) {
     onchange: () => send({ type: "size", rows: Number(size.value) }),
   }, ...model.get("options").sizes.map((rows) => element("option", { value: rows }, `${rows} rows`)));
 
-  const root = element("div", { class: "orstats-master tex2jax_ignore mathjax_ignore", "data-lm-suppress-shortcuts": "true",
-      onkeydown: onKey },
+  const root = element("div", {
+      class: "orstats-master tex2jax_ignore mathjax_ignore", "data-lm-suppress-shortcuts": "true", onkeydown: onKey,
+    },
     filters.root, message, figures, bars,
     element("div", { class: "orstats-tools" }, previous, next, keep, compare, columns.made, downloads.made, helper),
     help, grid.root,
@@ -213,20 +214,22 @@ function render({ model, el }) {
       "?": toggleHelp,
       c: () => send({ type: "keep" }),
     };
-    if (event.target === grid.root) Object.assign(actions, {
-      ArrowDown: () => step(1),
-      ArrowUp: () => step(-1),
-      PageDown: () => send({ type: "page", to: model.get("page").number + 1 }),
-      PageUp: () => send({ type: "page", to: model.get("page").number - 1 }),
-      Home: () => select(0),
-      End: () => select(grid.rows().length - 1),
-      Enter: () => {
-        const row = grid.selected() || grid.rows()[0];
-        if (!row) return;
-        showCard();
-        send({ type: "load", key: Number(row.dataset.key) });
-      },
-    });
+    if (event.target === grid.root) {
+      Object.assign(actions, {
+        ArrowDown: () => step(1),
+        ArrowUp: () => step(-1),
+        PageDown: () => send({ type: "page", to: model.get("page").number + 1 }),
+        PageUp: () => send({ type: "page", to: model.get("page").number - 1 }),
+        Home: () => select(0),
+        End: () => select(grid.rows().length - 1),
+        Enter: () => {
+          const row = grid.selected() || grid.rows()[0];
+          if (!row) return;
+          showCard();
+          send({ type: "load", key: Number(row.dataset.key) });
+        },
+      });
+    }
     const action = actions[event.key];
     if (!action) return;
     action();
