@@ -59,11 +59,12 @@ PAGE_CSS = """html{color-scheme:%s;background:Canvas;color:CanvasText;font:13px 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a widget is shown: the policy, what the page's head has, and the attributes of its body."""
+    """Where a widget is shown: the policy, what the page's head has, the attributes of its body, and if it loads."""
 
     policy: str | None = STRICT
     head: str = LINKS
     body: str = ""
+    loads: bool = True
 
 
 class WidgetHost:
@@ -79,7 +80,8 @@ class WidgetHost:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.route(f"{ADDRESS}/**", self._serve(PAGE_CSS % ("dark" if dark else "light", height), place))
         page.goto(f"{ADDRESS}/")
-        page.locator("#host > *").first.wait_for()
+        if place.loads:
+            page.locator("#host > *").first.wait_for()
 
     def _serve(self, css, place):
         body = BODY % (place.head, place.body)
