@@ -27,11 +27,12 @@ FOCUSED = """() => {
 }"""
 #: Boxes that scroll sideways or stick out, apart from the table and texts that scroll by themselves.
 TOO_WIDE = """() => [...document.querySelectorAll("#host *")].filter((one) => {
-  if (!one.checkVisibility() || one.closest(".orstats-grid, svg")) return false;
+  // Table and list may scroll.
+  if (!one.checkVisibility() || one.closest(".orstats-grid, .orstats-scroll, .orstats-list, svg")) return false;
   const { overflowX } = getComputedStyle(one);
   const scrolls = ["auto", "scroll"].includes(overflowX) && one.scrollWidth > one.clientWidth + 1;
   const { right, width } = one.getBoundingClientRect();
-  return !one.matches(".orstats-scroll, .orstats-list") && !one.closest(".orstats-list table") && width > 1 && (scrolls || right > innerWidth + 1);
+  return width > 1 && (scrolls || right > innerWidth + 1);
 }).map((one) => one.outerHTML.slice(0, 160))"""
 
 #: Sizes in CSS pixels, as a window of 1280 by 900 has them at 200 %, and a narrow one.

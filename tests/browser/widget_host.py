@@ -70,7 +70,7 @@ class Place:
 class WidgetHost:
     """A widget's module on a page; ``received`` has its messages, ``errors`` what the browser complained of."""
 
-    def __init__(self, page, widget, *, height="auto", dark=False, place=Place()):  # noqa: B008 - it is frozen
+    def __init__(self, page, widget, *, height="auto", dark=False, place=Place()):
         self.page, self.widget, self.received, self._sent, self._last = page, widget, [], [], ""
         widget.send = lambda content, buffers=None: self._sent.append((content, buffers or []))
         self._traits = sorted(set(widget.keys) - set(anywidget.AnyWidget().keys) - {"_esm", "_css", "_anywidget_id"})
