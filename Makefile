@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BROWSER := tests/browser
 NPM := $(BROWSER)/node_modules
 
-.PHONY: demo test test-fast coverage check docs bench fuzz compat clean
+.PHONY: demo test test-fast coverage check docs bench speed fuzz compat clean
 
 demo: $(VENV)/.demo
 	$(BIN)/orstats demo
@@ -34,6 +34,10 @@ docs: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks
+
+# The tables and the picture of docs/explanation/speed.md; FLAGS="--quick" or "--only NAME".
+speed: $(VENV)/.dev
+	$(BIN)/python tests/benchmarks --write $(FLAGS)
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python tests/fuzz --payloads 100000

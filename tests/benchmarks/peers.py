@@ -6,17 +6,21 @@ import asyncio
 import contextlib
 import json
 import queue
+import resource
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 import requests
 import tenacity
 import urllib3
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util import Retry as Urllib3Retry
 
 import orstats
@@ -26,6 +30,10 @@ import dataclasses, json, sys
 from datetime import UTC, datetime
 from orstats.sim import Faults, RateLimit, SimServer
 options = json.loads(sys.argv[1])
+if not options.pop("keep_alive", True):  # a server that closes each connection after its response
+    from orstats.sim import http_connection
+    from orstats.sim.http import Request
+    http_connection.Request = lambda *parts: dataclasses.replace(Request(*parts), keep_alive=False)
 options["until"] = datetime(2026, 10, 1, tzinfo=UTC)
 if "faults" in options: options["faults"] = Faults(**options["faults"])
 if "rate_limit" in options: options["rate_limit"] = RateLimit(**options["rate_limit"])
@@ -40,11 +48,13 @@ with SimServer(**options) as sim:
 
 
 class Server(NamedTuple):
+    """A running simulator; ``ca_file`` is a bundle of CAs as long as a usual one, that also has the simulator's."""
+
     base_url: str
     key: str
     ids: list[str]
-    process: subprocess.Popen[str] | None = None
     ca_file: str | None = None
+    process: subprocess.Popen[str] | None = None
 
     def counts(self) -> dict:
         """What it was asked so far: ``requests``, ``refusals`` (429 of the limit) and ``faults`` by kind."""
@@ -65,7 +75,13 @@ def server(**options) -> Iterator[Server]:
     command = [sys.executable, "-c", SERVE, json.dumps(options)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        yield Server(**json.loads(process.stdout.readline()), process=process)
+        with tempfile.TemporaryDirectory() as folder:
+            at = Server(**json.loads(process.stdout.readline()), process=process)
+            if at.ca_file:
+                bundle = Path(folder) / "bundle.pem"
+                bundle.write_bytes(Path(DEFAULT_CA_BUNDLE_PATH).read_bytes() + Path(at.ca_file).read_bytes())
+                at = at._replace(ca_file=str(bundle))
+            yield at
     finally:
         process.terminate()
         process.wait()
@@ -95,6 +111,14 @@ def in_threads(ids: list[str], workers: int, ask: Callable[[str], object]) -> li
     for thread in threads:
         thread.join()
     return results
+
+
+def peak_mb() -> float:
+    """The most memory of this process since it started its program; getrusage may count the parent's as well."""
+    status = Path("/proc/self/status")
+    if not status.exists():  # not Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1e3
 
 
 def lost(results: list[object]) -> int:
@@ -137,7 +161,9 @@ def ours(at: Server, ids: list[str], workers: int) -> list[object]:
 
 def bare_urllib3(at: Server, ids: list[str], workers: int) -> list[object]:
     """Threads over a pool that only decode JSON: what Python threads can do at best."""
-    with urllib3.PoolManager(maxsize=workers) as pool:
+    # One context for all connections: by default each of them reads the CA bundle again.
+    context = ssl.create_default_context(cafile=at.ca_file) if at.ca_file else None
+    with urllib3.PoolManager(maxsize=workers, ssl_context=context) as pool:
         headers = at.headers()
         return in_threads(
             ids,
@@ -150,7 +176,7 @@ def urllib3_retry(at: Server, ids: list[str], workers: int) -> list[object]:
     """Threads, with urllib3's own retries, which obey Retry-After."""
     statuses = [408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529]
     policy = Urllib3Retry(total=8, backoff_factor=0.5, status_forcelist=statuses)
-    with urllib3.PoolManager(maxsize=workers, retries=policy) as pool:
+    with urllib3.PoolManager(maxsize=workers, retries=policy, ca_certs=at.ca_file) as pool:
         headers = at.headers()
         return in_threads(
             ids, workers, lambda i: orjson.loads(pool.request("GET", at.url(i), headers=headers).data)["data"]
@@ -158,7 +184,8 @@ def urllib3_retry(at: Server, ids: list[str], workers: int) -> list[object]:
 
 
 def _session(at: Server, workers: int, session: requests.Session) -> Callable[[str], object]:
-    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=workers))
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=workers))
     session.headers.update(at.headers())
 
     def ask(generation_id: str) -> object:
@@ -231,7 +258,7 @@ def aiohttp_gather(at: Server, ids: list[str], workers: int) -> list[object]:
 
     @contextlib.asynccontextmanager
     async def using():
-        connector = aiohttp.TCPConnector(limit=workers)
+        connector = aiohttp.TCPConnector(limit=workers, ssl=ssl.create_default_context(cafile=at.ca_file))
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(headers=at.headers(), connector=connector, timeout=timeout) as session:
 
@@ -273,24 +300,26 @@ def sdk_gather(at: Server, ids: list[str], workers: int) -> list[object]:
 
 
 class Peer(NamedTuple):
-    """One way to fetch: ``loop`` when it asks for one id after the other."""
+    """One way to fetch: ``loop`` for one id after the other, ``slow`` for a quarter of the ids."""
 
     name: str
     fetch: Callable[[Server, list[str], int], list[object]]
     loop: bool = False
+    slow: bool = False
 
 
+ORSTATS, BARE = "orstats", "urllib3, bare, threads"
 PEERS = (
-    Peer("orstats", ours),
-    Peer("urllib3, bare, threads", bare_urllib3),
+    Peer(ORSTATS, ours),
+    Peer(BARE, bare_urllib3),
     Peer("aiohttp, gather", aiohttp_gather),
     Peer("urllib3.Retry, threads", urllib3_retry),
     Peer("requests, threads", requests_threads),
     Peer("requests + tenacity, threads", requests_tenacity),
     Peer("httpx, threads", httpx_threads),
-    Peer("httpx, gather", httpx_gather),
-    Peer("SDK, threads", sdk_threads),
-    Peer("SDK, gather", sdk_gather),
+    Peer("httpx, gather", httpx_gather, slow=True),
+    Peer("SDK, threads", sdk_threads, slow=True),
+    Peer("SDK, gather", sdk_gather, slow=True),
     Peer("requests, loop", requests_loop, loop=True),
     Peer("requests-cache, loop", requests_cached, loop=True),
     Peer("SDK, loop", sdk_loop, loop=True),

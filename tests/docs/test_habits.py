@@ -47,6 +47,13 @@ def test_changelog_begins_with_this_version():
     assert versions[0] == orstats.__version__
 
 
+def test_benchmarks_find_the_places_of_their_tables():
+    page = (DOCS / "explanation" / "speed.md").read_text("utf-8")
+    places = re.findall(r"<!-- (\w+): written by tests/benchmarks -->\n[^<]*<!-- /\1 -->", page)
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "benchmarks").glob("*.py"))
+    assert set(places) == set(re.findall(r'write_section\(\s*"(\w+)"', sources)) != set()
+
+
 def test_module_runs_as_the_program_does():
     done = subprocess.run([sys.executable, "-m", "orstats", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"orstats {orstats.__version__}\n"
