@@ -6,8 +6,10 @@ SIGTERM). Records fetched before that stay in the archive. Internal.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -53,6 +55,7 @@ def _command(app: Any) -> Any:
     while pending:
         one = pending.pop()
         pending += getattr(one, "commands", {}).values()
+        one.collect_usage_pieces = functools.partial(_plain_usage, one.collect_usage_pieces)
         if (option := one.get_help_option(typer.Context(one))) is not None:
             option.metavar = ""
         for option in (param for param in one.params if param.name in _COMPLETION):
@@ -60,6 +63,11 @@ def _command(app: Any) -> Any:
         for argument in (param for param in one.params if param.param_type_name == "argument"):
             argument.display_type_rich = lambda ctx: None  # noqa: ARG005 - typer passes it by name
     return command
+
+
+def _plain_usage(pieces: Callable[[Any], list[str]], ctx: Any) -> list[str]:
+    """Return the pieces of a usage line without the braces that newer versions of typer put around arguments."""
+    return [piece.strip("{}") for piece in pieces(ctx)]
 
 
 #: Options that typer adds for shell completion.

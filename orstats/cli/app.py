@@ -25,8 +25,10 @@ from orstats.cli.commands import (
     usage,
 )
 from orstats.cli.options import EXIT_CODES, KEYS, epilog
+from orstats.cli.usage_errors import Program
 
 app = typer.Typer(
+    cls=Program,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

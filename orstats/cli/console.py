@@ -19,7 +19,7 @@ import typer
 
 from orstats.cli.signals import exit_code
 from orstats.cli.streams import OutputError
-from orstats.errors import OrstatsError
+from orstats.errors import ColumnError, ConfigError, MissingKeyError, OrstatsError
 from orstats.text.sanitize import terminal_line, terminal_text
 
 if TYPE_CHECKING:
@@ -82,10 +82,8 @@ def _run(run: Callable[[], int | None]) -> int:
         code, text = exit_code(interrupt), "interrupted."
     except Interrupted as error:
         code, text = exit_code(error.__cause__), f"interrupted. {error}"
-    except WrongUsage as error:
-        code, text = USAGE, f"error: {error}"
-    except (OrstatsError, Failure, ImportError) as error:
-        code, text = FAILED, f"error: {error}"
+    except (WrongUsage, OrstatsError, Failure, ImportError) as error:
+        code, text = USAGE if _is_wrong_usage(error) else FAILED, f"error: {error}"
     except OutputError as error:
         code, text = FAILED, f"error: standard output: {error.strerror}"
     except OSError as error:
@@ -95,6 +93,12 @@ def _run(run: Callable[[], int | None]) -> int:
         return code
     _print_message(text, "" if code >= _SIGNALS_FROM else "red")
     return code
+
+
+def _is_wrong_usage(error: Exception) -> bool:
+    """Tell what is invalid in a command from what went wrong although the command was right."""
+    is_elsewhere = isinstance(error, MissingKeyError | ColumnError)  # in the environment, and in stored data
+    return isinstance(error, WrongUsage | ConfigError) and not is_elsewhere
 
 
 class _WarningHandler(logging.Handler):
@@ -119,6 +123,11 @@ def _print_message(text: str, style: str) -> None:
     from rich.text import Text
 
     stderr_console().print(Text("orstats: ", style="bold").append(terminal_line(for_shell(text)), style=style))
+
+
+def print_error(text: str) -> None:
+    """Print why the command ends."""
+    _print_message(f"error: {text}", "red")
 
 
 def print_status(text: str, style: str = "") -> None:

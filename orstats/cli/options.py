@@ -67,14 +67,8 @@ RawText = Annotated[
     bool,
     typer.Option("--raw-text", metavar="", help="Do not neutralize text that a spreadsheet would run as a formula."),
 ]
-Since = Annotated[
-    str,
-    typer.Option(
-        metavar="TIME",
-        help="Start of the range: 2026-03-01, 2026-03-01T08:00+01:00, yesterday, today, 7d, 24h, 3mo.",
-        show_default=False,
-    ),
-]
+START_OF_RANGE: Final = "Start of the range: 2026-03-01, 2026-03-01T08:00+01:00, yesterday, today, 7d, 24h, 3mo."
+Since = Annotated[str, typer.Option(metavar="TIME", help=START_OF_RANGE, show_default=False)]
 Until = Annotated[str, typer.Option(metavar="TIME", help="End of the range (exclusive).")]
 TimeZone = Annotated[
     str,

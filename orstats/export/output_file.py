@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from orstats._atomic_write import atomic_write
-from orstats.errors import ExportError
+from orstats.errors import ConfigError, ExportError
+
+
+class TargetNameError(ExportError, ConfigError):
+    """The name of the file to write is not one that can be used."""
 
 
 class Target:
@@ -22,16 +26,16 @@ class Target:
     def __init__(self, path: str, endings: Sequence[str]) -> None:
         self.path = path
         if not path:
-            raise ExportError("The name of the file to write is empty.", path=path)
+            raise TargetNameError("The name of the file to write is empty.", path=path)
         name = os.path.basename(path).lower()  # noqa: PTH119 - Path drops a final slash, which names a directory
         ending = next((ending for ending in endings if name.endswith(ending)), None)
         self._real = Path(os.path.realpath(path))
         with self._errors():
             mode = self._real.stat().st_mode if self._real.exists() else None
         if mode is not None and stat.S_ISDIR(mode):
-            raise ExportError(f"{path} is a directory; name a file in it.", path=path)
+            raise TargetNameError(f"{path} is a directory; name a file in it.", path=path)
         if ending is None:
-            raise ExportError(f"{path}: the file's name must end in one of {', '.join(endings)}.", path=path)
+            raise TargetNameError(f"{path}: the file's name must end in one of {', '.join(endings)}.", path=path)
         self.ending = ending
         if mode is not None and not stat.S_ISREG(mode):
             raise ExportError(f"{path} is not an ordinary file.", path=path)

@@ -20,14 +20,35 @@ import pyarrow.parquet as pq
 from orstats._warn import warn_caller
 from orstats.errors import IdSourceError, IdSourceWarning, MissingExtraError
 from orstats.ids.collector import is_null_mark
+from orstats.ids.column_values import no_ids
 from orstats.ids.csv_files import delimiter_of
 from orstats.ids.decompression import CHUNK, HEAD, Source, unpack
-from orstats.ids.id_column import SAMPLE_ROWS, Table, cell_text, find_id_column, is_other_value, name_columns
-from orstats.ids.id_shapes import GENERATION_ID_HINT, ids_in, invalid_id_kind, looks_like_id, redact
+from orstats.ids.id_column import (
+    SAMPLE_ROWS,
+    Table,
+    cell_text,
+    check_columns,
+    columns_with_ids,
+    find_id_column,
+    is_other_value,
+    name_columns,
+)
+from orstats.ids.id_shapes import (
+    CERTAIN_NAMES,
+    GENERATION_ID_HINT,
+    begins_like_id,
+    ids_in,
+    invalid_id_kind,
+    looks_like_id,
+    plain_name,
+    redact,
+)
+from orstats.ids.missing_file import missing_file
 from orstats.ids.sniff import as_utf8
 
 _SEVERAL: Final = "a text with several ids"
-_OTHER: Final = "a number, time or UUID"
+_NUMBER: Final = "a number, time or UUID"
+_OTHER: Final = "a text that does not look like a generation id"
 _FORMATS: Final = ".csv, .xlsx, .jsonl, .json or .parquet"
 
 
@@ -53,7 +74,7 @@ def read_user_table(path: str | os.PathLike[str], *, column: str | None = None) 
         error.path = error.path or name
         raise
     except FileNotFoundError as error:
-        raise IdSourceError(f"{name}: no such file", path=name) from error
+        raise missing_file(name) from error
     except OSError as error:
         raise IdSourceError(f"{name}: cannot be read: {error.strerror or error}", path=name) from error
 
@@ -103,7 +124,8 @@ def _read_csv(text: str, where: str, column: str | None) -> pd.DataFrame:
     for row in islice(reader, SAMPLE_ROWS):
         rows.append(row)
         ends.append(reader.line_num)
-    names, _, header = name_columns(rows, column=column)
+    names, below, header = name_columns(rows, column=column)
+    check_columns(names, below, header=header, column=column, where=where)
     body = text.lstrip("\r\n")
     if header:
         body = "".join(body.splitlines(keepends=True)[ends[header - 1] :])
@@ -249,7 +271,7 @@ def row_ids(frame: pd.DataFrame, where: str, *, column: str | None) -> RowIds:
         [one.dtype if one.dtype.kind in "biufcmM" else None for one in series],
     )
     place = find_id_column(table, column=column)
-    return _ids_of(series[place].tolist(), names[place], where)
+    return _ids_of(series[place].tolist(), names[place], where, [names[one] for one in columns_with_ids(table)])
 
 
 def _searched_columns(frame: pd.DataFrame) -> tuple[list[str], list[pd.Series[Any]]]:
@@ -270,25 +292,39 @@ def _field(value: Any, path: str) -> Any:
     return value
 
 
-def _ids_of(values: Iterable[Any], column: str, where: str) -> RowIds:
+def _ids_of(values: Iterable[Any], column: str, where: str, with_ids: Sequence[str]) -> RowIds:
     ids: list[str | None] = []
     invalid: dict[int, str] = {}
+    unlike: dict[int, str] = {}
     for row, value in enumerate(values):
         text = "" if value is pd.NA else cell_text(value)
         ids.append(None)
         if text and not is_null_mark(text):
-            found = set(ids_in(text))
-            one = found.pop()
-            kind = invalid_id_kind(one) or (_OTHER if is_other_value(one) else None)
-            if found or kind is not None:
-                invalid[row] = _SEVERAL if found else str(kind)
-            else:
+            found = list(dict.fromkeys(ids_in(text)))
+            one = found[0]
+            if len(found) > 1:
+                invalid[row] = _SEVERAL
+            elif begins_like_id(one) and invalid_id_kind(one) is None:
                 ids[row] = one
+            else:
+                unlike[row] = one
+    if unlike:
+        may_be_ids = not any(ids) and not with_ids and plain_name(column) in CERTAIN_NAMES
+        if not any(ids) and not invalid and not may_be_ids:
+            raise no_ids(column, next(iter(unlike.values())), with_ids, where=where)
+        for row, one in unlike.items():
+            kind = invalid_id_kind(one) or (_NUMBER if is_other_value(one) else None)
+            if kind is None and may_be_ids:
+                ids[row] = one
+            else:
+                invalid[row] = kind or _OTHER
     if invalid:
         kinds = Counter(invalid.values())
         listed = "; ".join(f"{count:,} x {kind}" for kind, count in kinds.most_common())
+        example = next((f" (first: {redact(unlike[row])})" for row in invalid if row in unlike), "")
         warn_caller(
-            f"{where}: column {redact(column)} has values that are not generation ids: {listed}. {GENERATION_ID_HINT}",
+            f"{where}: column {redact(column)} has values that are not generation ids{example}: {listed}. "
+            f"{GENERATION_ID_HINT}",
             IdSourceWarning,
         )
     return RowIds(ids, invalid)

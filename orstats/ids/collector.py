@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from orstats._warn import warn_caller
 from orstats.errors import IdSourceError, IdSourceWarning
 from orstats.ids.decompression import Source
-from orstats.ids.id_shapes import API_KEY, GENERATION_ID_HINT, clean_id, ids_in, invalid_id_kind, looks_like_id
+from orstats.ids.id_shapes import API_KEY, GENERATION_ID_HINT, clean_id, invalid_id_kind, looks_like_id
 
 T = TypeVar("T")
 
@@ -54,11 +54,6 @@ class IdCollector:
                     self._listed[kind] += 1
                 if kind != API_KEY:
                     self.ids[token] = None
-
-    def add_cells(self, values: Iterable[str]) -> None:
-        """Add the values of a column like a list, and of longer texts, such as JSON, the ids that they contain."""
-        ids = self.ids
-        self.add_listed(id_ for value in values if value not in ids for id_ in ids_in(value))
 
     def texts(self, values: Iterable[Any]) -> Iterator[str]:
         """Yield texts and the ids of response objects. Count missing values, and refuse other types."""

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
 from orstats.ids.decompression import CHUNK, HEAD, as_stream
-from orstats.ids.id_column import BATCH_ROWS, SAMPLE_ROWS, Table, name_columns, read_table
+from orstats.ids.id_column import BATCH_ROWS, SAMPLE_ROWS, Table, check_columns, name_columns, read_table
 from orstats.ids.id_shapes import ID_NAMES, looks_like_id, plain_name
 
 _DELIMITERS: Final = ",;\t|"
@@ -84,6 +84,7 @@ def _read_table(lines: _Lines, found: IdCollector, *, column: str | None, where:
         rows.append(row)
         ends.append(reader.line_num)
     names, below, header = name_columns(rows, column=column)
+    check_columns(names, below, header=header, column=column, where=where)
     if header:
         lines.skip(len(b"".join(lines.pending.splitlines(keepends=True)[: ends[header - 1]])))
     next_header = _header_finder(names, delimiter) if header is not None else lambda _: -1

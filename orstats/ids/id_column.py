@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector, is_null_mark
+from orstats.ids.column_values import ColumnChoiceError, ColumnValues, listing
 from orstats.ids.id_shapes import ID_NAMES, is_generation_id, looks_like_id, plain_name, redact
 from orstats.ids.text import search_text
 from orstats.text.suggest import similar
@@ -18,7 +19,8 @@ SAMPLE_ROWS: Final = 200
 BATCH_ROWS: Final = 50_000
 """Rows that are read at a time."""
 
-_MAX_NAMES: Final = 40
+#: How lines of logs begin, and what is longer than any name.
+_NOT_A_NAME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]|[{\[\x22]|.{100}")
 # Numbers, times and UUIDs: keys and measures of other tables, never generation ids.
 _NOT_AN_ID = re.compile(
     r"[-+$€£]?[0-9][0-9.,:/ T%+eE-]*Z?|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|true|false",
@@ -26,7 +28,7 @@ _NOT_AN_ID = re.compile(
 )
 
 
-class SeveralColumnsError(IdSourceError):
+class SeveralColumnsError(ColumnChoiceError):
     """More than one column contains ids, and the caller must choose."""
 
 
@@ -49,15 +51,22 @@ def read_table(table: Table, found: IdCollector, *, column: str | None) -> None:
     if place is None:
         _add_searched_column(table, found)
         return
+    chosen = ColumnValues(found, table.names[place], table.where)
     for batch in table.batches([place]):
         values = found.texts(batch[place])
-        found.add_cells(values if column is not None else _plausible(values, table, place, found))
+        chosen.add(values if column is not None else _plausible(values, table, place, found))
+    chosen.finish([table.names[one] for one in columns_with_ids(table)])
+
+
+def columns_with_ids(table: Table) -> list[int]:
+    """Return the places of the columns that contain ids in the sample."""
+    alike = {place for row in table.sample for place, value in enumerate(row) if looks_like_id(value)}
+    return sorted(place for place in alike if place < len(table.names))
 
 
 def _pick_column(table: Table, column: str | None) -> int | None:
     """Choose the column by its name and the ids in the sample; None if that decides nothing."""
-    alike = {place for row in table.sample for place, value in enumerate(row) if looks_like_id(value)}
-    candidates = sorted(place for place in alike if place < len(table.names))
+    candidates = columns_with_ids(table)
     if column is None:
         return _choose(table, candidates)
     places = [place for place, name in enumerate(table.names) if name == column]
@@ -73,7 +82,7 @@ def _choose(table: Table, candidates: Sequence[int]) -> int | None:
     if certain or len(candidates) == 1:
         return (certain or candidates)[0]
     if candidates:
-        several = _listing([table.names[place] for place in candidates])
+        several = listing([table.names[place] for place in candidates])
         raise SeveralColumnsError(f"{table.where}: several columns contain generation ids ({several}); pass column=.")
     return None
 
@@ -156,7 +165,7 @@ def find_id_column(table: Table, *, column: str | None) -> int:
 
 def _add_named_column(table: Table, place: int | None, values: list[str], found: IdCollector) -> None:
     """Add a column that is named like ids but contains none of the known shapes, if its values may be ids."""
-    columns = f"Columns: {_listing(table.names)}"
+    columns = f"Columns: {listing(table.names)}"
     if place is None:
         raise IdSourceError(f"{table.where}: no id column found; pass column=. {columns}")
     name = redact(table.names[place])
@@ -167,11 +176,9 @@ def _add_named_column(table: Table, place: int | None, values: list[str], found:
             f"{table.where}: column {name} contains no generation ids (but {redact(not_id)}), and no other column "
             f"does; pass column=. {columns}"
         )
-    if values and not any(value.startswith(("gen-", "gen_")) for value in values):
-        found.notes.append(
-            f"{table.where}: no value of column {name} has the shape of a generation id; all are kept unchanged"
-        )
-    found.add_listed(values)
+    named = ColumnValues(found, table.names[place], table.where)
+    named.add(values)
+    named.finish([])
 
 
 def _plausible(values: Iterable[str], table: Table, place: int, found: IdCollector) -> Iterator[str]:
@@ -221,7 +228,21 @@ def _find_header(rows: Sequence[Sequence[object]], *, column: str | None) -> int
     return next(iter(as_wide + filled), 0 if end == len(rows) else end - 1)
 
 
-def no_such_column(column: str, names: Sequence[str], *, where: str) -> IdSourceError:
+def check_columns(
+    names: Sequence[str], below: Sequence[Sequence[object]], *, header: int | None, column: str | None, where: str
+) -> None:
+    """Refuse a column of text that is not a table, such as a log, instead of quoting its first line as columns."""
+    if column is None or column in names or header is None:
+        return
+    widths = [len(row) for row in below]
+    is_even = widths.count(len(names)) * 2 >= len(widths) and (len(names) > 1 or " " not in names[0])
+    if not is_even or _NOT_AN_ID.fullmatch(names[0]) or any(map(_NOT_A_NAME.match, names)):
+        raise ColumnChoiceError(
+            f"{where}: has no columns: its first line is not a header. Omit column= to search the text for ids."
+        )
+
+
+def no_such_column(column: str, names: Sequence[str], *, where: str) -> ColumnChoiceError:
     """Return the error for a column that does not exist.
 
     Examples
@@ -231,15 +252,8 @@ def no_such_column(column: str, names: Sequence[str], *, where: str) -> IdSource
     """
     wanted = plain_name(column)
     near = [name for name in names if plain_name(name) == wanted] or similar(column, names)
-    question = f" Did you mean {_listing(near, joint=' or ')}?" if near else ""
-    return IdSourceError(f"{where}: Unknown column {redact(column)}.{question} Columns: {_listing(names)}")
-
-
-def _listing(names: Sequence[str], joint: str = ", ") -> str:
-    listed = [redact(name) for name in names[:_MAX_NAMES]]
-    if len(names) > _MAX_NAMES:
-        listed.append(f"and {len(names) - _MAX_NAMES} more")
-    return joint.join(listed) or "none"
+    question = f" Did you mean {listing(near, joint=' or ')}?" if near else ""
+    return ColumnChoiceError(f"{where}: Unknown column {redact(column)}.{question} Columns: {listing(names)}")
 
 
 def cell_text(cell: object) -> str:

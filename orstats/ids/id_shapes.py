@@ -81,7 +81,10 @@ _LATEST: Final = 4_133_980_800.0  # 2101-01-01
 _SHOWN_LENGTH: Final = 80
 _SHORTEST_ID: Final = 20
 
-ID_NAMES: Final = ("generationid", "xgenerationid", "genid", "id")
+CERTAIN_NAMES: Final = ("generationid", "xgenerationid", "genid")
+"""Column names that mean nothing but the generation id, as `plain_name` writes them."""
+
+ID_NAMES: Final = (*CERTAIN_NAMES, "id")
 """Column names that mean the generation id, as `plain_name` writes them; the most certain first."""
 
 
@@ -96,6 +99,11 @@ def looks_like_id(value: object) -> bool:
         return False
     text = clean_id(value)
     return text.startswith(("gen-", "gen_")) and len(text) >= _SHORTEST_ID and not any(map(str.isspace, text))
+
+
+def begins_like_id(text: str) -> bool:
+    """Tell whether a text begins like a generation id, whatever its length."""
+    return text.startswith(("gen-", "gen_"))
 
 
 def is_generation_id(text: str) -> bool:

@@ -11,7 +11,9 @@ import orjson
 
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
+from orstats.ids.column_values import ColumnChoiceError, ColumnValues
 from orstats.ids.id_column import no_such_column
+from orstats.ids.id_shapes import looks_like_id
 
 _RECORDS_NAMED: Final = 100  # how many records are looked at for the names of an error message
 _DEPTH_NAMED: Final = 6
@@ -24,19 +26,25 @@ _RECORD_START: Final = re.compile(rb'(?=\{\s*"id"\s*:)')
 def read_json(stream: BinaryIO, found: IdCollector, *, column: str, where: str) -> None:
     """Take the values of one field, which at least one record must have."""
     names: dict[str, None] = {}
+    with_ids: dict[str, None] = {}
     met = False
+    chosen = ColumnValues(found, column, where)
     for count, (line, record) in enumerate(_records(stream, where)):
         values = list(_values(record, column))
         met = met or bool(values)
-        if not met and count < _RECORDS_NAMED:
-            names.update(dict.fromkeys(_names(record)))
+        if count < _RECORDS_NAMED:
+            for name, value in _fields(record):
+                names[name] = None
+                if looks_like_id(value):
+                    with_ids[name] = None
         for value in values:
             if not isinstance(value, str | None):
                 message = f"{where}, line {line}: {column!r} contains {type(value).__name__}, not text"
-                raise IdSourceError(message, line=line)
-        found.add_cells(value or "" for value in values)
+                raise ColumnChoiceError(message, line=line)
+        chosen.add(value or "" for value in values)
     if not met:
         raise no_such_column(column, list(names), where=where)
+    chosen.finish(list(with_ids))
 
 
 def _records(stream: BinaryIO, where: str) -> Iterator[tuple[int, Any]]:
@@ -78,16 +86,17 @@ def _values(record: Any, path: str) -> Iterator[Any]:
                 waiting.append((record[head], rest))
 
 
-def _names(record: Any, prefix: str = "", depth: int = 0) -> Iterator[str]:
+def _fields(record: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield the path and the value of each field."""
     if isinstance(record, list):
         for item in record[:_RECORDS_NAMED] if depth < _DEPTH_NAMED else ():
-            yield from _names(item, prefix, depth + 1)
+            yield from _fields(item, prefix, depth + 1)
     elif isinstance(record, dict):
         for name, value in record.items():
             if isinstance(value, dict | list) and value and depth < _DEPTH_NAMED:
-                yield from _names(value, f"{prefix}{name}.", depth + 1)
+                yield from _fields(value, f"{prefix}{name}.", depth + 1)
             else:
-                yield prefix + name
+                yield prefix + name, value
 
 
 def has_records(head: bytes) -> bool:

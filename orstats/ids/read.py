@@ -11,8 +11,10 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector, id_of
+from orstats.ids.column_values import ColumnChoiceError
 from orstats.ids.decompression import Source
 from orstats.ids.id_shapes import API_KEY, SUFFIXES, invalid_id_kind, redact
+from orstats.ids.missing_file import missing_file, near_files
 from orstats.ids.sniff import file_chunks, read_path, read_source
 from orstats.ids.table_readers import is_dataframe, read_dataframe
 from orstats.ids.text import search_text
@@ -59,9 +61,12 @@ def read_ids(
     list of str
         The distinct ids in order of first sight.
 
-        Lists keep their entries whatever their shape: series, iterables, chosen columns, JSON arrays of strings,
-        and files with one word on every line, where ``#`` starts a comment. Quotes, invisible characters and links
-        around an id are removed. API keys and words for a missing value (``NULL``, ``\N``, ``nan``) are skipped.
+        Series and iterables keep their entries whatever their shape. JSON arrays of strings, and files with one word
+        on every line, where ``#`` starts a comment, keep theirs if at least one begins like a generation id
+        (``gen-``). Of a column, only the values that do are kept, and ids of known other kinds, such as
+        ``chatcmpl-…``, which are reported but never requested; a column without any is refused unless it is called
+        ``generation_id`` and no other column has ids. Quotes, invisible characters and links around an id are
+        removed. API keys and words for a missing value (``NULL``, ``\N``, ``nan``) are skipped.
         Any other text, such as logs, prose, JSON and streamed responses, is searched for the known shapes of ids,
         whatever escapes are around them, and for ids in base64, hexadecimal and byte arrays. An empty source returns
         an empty list and issues a warning.
@@ -69,9 +74,10 @@ def read_ids(
     Raises
     ------
     IdSourceError
-        The file is missing, unreadable, broken or of an unknown format; the column does not exist or must be chosen;
-        or a text contains ids of another kind only, such as ``chatcmpl-…``. ``path`` and ``line`` say where. Files
-        in a directory or archive that cannot be read are named in a warning instead.
+        The file is missing, unreadable, broken or of an unknown format; the column does not exist, holds no ids or
+        must be chosen (then the error is a :class:`ConfigError` too); or a text contains ids of another kind only,
+        such as ``chatcmpl-…``. ``path`` and ``line`` say where. Files in a directory or archive that cannot be read
+        are named in a warning instead.
     MissingExtraError
         The source is a workbook, and openpyxl is not installed.
     TypeError
@@ -101,7 +107,7 @@ def read_ids(
     if isinstance(source, str):
         return _read_str(source, found, column)
     if isinstance(source, os.PathLike):
-        return _read_named(os.fspath(source), found, column)
+        return _read_named(os.fspath(source), found, column, is_name=True)
     if is_dataframe(source):  # first, because a column may be called "read"
         read_dataframe(source, found, column=column)
         return found.finish("the frame")
@@ -118,7 +124,7 @@ def read_ids(
     if isinstance(source, bytes | bytearray) or not isinstance(values, Iterable):
         raise TypeError(f"source must be a path, a text, a Series or a list of ids, got {type(source).__name__}.")
     if column is not None:
-        raise IdSourceError("column= needs a table, got a series or list of ids")
+        raise ColumnChoiceError("column= needs a table, got a series or list of ids")
     found.add_listed(found.texts(values))
     return found.finish("the list")
 
@@ -152,13 +158,13 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _read_named(name: str, found: IdCollector, column: str | None) -> list[str]:
-    """Read a file, a directory, or the files that a pattern matches."""
+def _read_named(name: str, found: IdCollector, column: str | None, *, is_name: bool = False) -> list[str]:
+    """Read a file, a directory, or the files that a pattern matches; without `is_name`, it may have been a text."""
     path = _path(name)
     if not _exists(path):
         matches = _matches(path, found)
         if not matches:
-            raise _missing(name, found, column)
+            raise missing_file(name) if is_name else _missing(name, found, column)
         for match in matches:
             read_path(str(match), found, column=column)
     elif path.is_dir():
@@ -171,6 +177,9 @@ def _read_named(name: str, found: IdCollector, column: str | None) -> list[str]:
 def _missing(name: str, found: IdCollector, column: str | None) -> IdSourceError:
     if found.foreign:
         return found.only_foreign("the text")
+    is_word = not any(map(str.isspace, name.strip()))
+    if _FILE_NAME.fullmatch(name.strip()) or (is_word and ("/" in name or os.sep in name or near_files(name))):
+        return missing_file(name)
     advice = "as text, it contains no generation id" if column is None else "a text needs a header line for column="
     path = None if invalid_id_kind(name) == API_KEY else name
     return IdSourceError(f"no such file: {redact(name)}; {advice}", path=path)

@@ -14,6 +14,7 @@ from orstats.ids.csv_files import read_csv
 from orstats.ids.decompression import CHUNK, Source, as_stream, peek, unpack
 from orstats.ids.id_shapes import SUFFIXES
 from orstats.ids.json_files import has_records, read_json, without_labels
+from orstats.ids.missing_file import missing_file
 from orstats.ids.sqlite_files import read_sqlite
 from orstats.ids.table_readers import read_excel, read_feather, read_parquet
 from orstats.ids.text import read_text, search_text
@@ -59,7 +60,7 @@ def read_path(path: str, found: IdCollector, *, column: str | None) -> None:
         error.path = path
         raise
     except FileNotFoundError as error:
-        raise IdSourceError(f"{path}: no such file", path=path) from error
+        raise missing_file(path) from error
     except OSError as error:
         raise IdSourceError(f"{path}: cannot be read: {error.strerror or error}", path=path) from error
 

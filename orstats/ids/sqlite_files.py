@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
+from orstats.ids.column_values import ColumnValues
 from orstats.ids.decompression import Source
-from orstats.ids.id_column import no_such_column
+from orstats.ids.id_column import SAMPLE_ROWS, no_such_column
+from orstats.ids.id_shapes import looks_like_id
 from orstats.ids.text import search_text
 
 _LONGEST_CELL: Final = 256 << 20
@@ -55,23 +57,34 @@ def _open_copy(source: Source) -> sqlite3.Connection:
 
 def _read_tables(database: sqlite3.Connection, found: IdCollector, column: str | None, where: str) -> None:
     names: list[str] = []
+    with_ids: list[str] = []
     met = False
+    chosen = None if column is None else ColumnValues(found, column, where)
     tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")
     for (table,) in tables.fetchall():
         quoted = '"' + table.replace('"', '""') + '"'
         rows = database.execute(f"SELECT * FROM {quoted}")  # noqa: S608 - the name is quoted
         columns = [description[0] for description in rows.description]
-        if column is None:
+        if chosen is None:
             search_text(_cells(rows), found)
             continue
         names += columns
+        with_ids += _columns_with_ids(database, quoted, columns)
         places = [place for place, name in enumerate(columns) if column in (name, f"{table}.{name}")]
         for row in rows if places else ():
             met = True
-            found.add_cells("" if row[place] is None else str(row[place]) for place in places)
+            chosen.add("" if row[place] is None else str(row[place]) for place in places)
         met = met or bool(places)
-    if column is not None and not met:
+    if chosen is None or column is None:
+        return
+    if not met:
         raise no_such_column(column, list(dict.fromkeys(names)), where=where)
+    chosen.finish(list(dict.fromkeys(with_ids)))
+
+
+def _columns_with_ids(database: sqlite3.Connection, table: str, columns: Sequence[str]) -> list[str]:
+    rows = database.execute(f"SELECT * FROM {table} LIMIT {SAMPLE_ROWS}").fetchall()  # noqa: S608 - the name is quoted
+    return [name for place, name in enumerate(columns) if any(looks_like_id(row[place]) for row in rows)]
 
 
 def _cells(rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orstats.errors import IdSourceError, MissingExtraError
 from orstats.ids.collector import IdCollector
+from orstats.ids.column_values import ColumnChoiceError
 from orstats.ids.decompression import Source
 from orstats.ids.id_column import BATCH_ROWS, SAMPLE_ROWS, SeveralColumnsError, Table, name_columns, read_table
 from orstats.ids.id_shapes import looks_like_id
@@ -98,7 +99,7 @@ def _read_arrow(
 
         for place in places:
             if types[place] is not None:
-                raise IdSourceError(f"{where}: column {names[place]!r} contains {types[place]}, not text")
+                raise ColumnChoiceError(f"{where}: column {names[place]!r} contains {types[place]}, not text")
         for batch in batches(list(dict.fromkeys(tops[place] for place in places))):
             table = _flatten(pa.Table.from_batches([batch.slice(0, rows)]))
             columns = dict(zip(table.column_names, table.columns, strict=True))
@@ -106,7 +107,7 @@ def _read_arrow(
 
     sample: list[tuple[Any, ...]] = []
     readable = [place for place, kind in enumerate(types) if kind is None]
-    if column is None and readable:
+    if readable:
         cells = next(read(readable, SAMPLE_ROWS), {})
         sample = list(zip_longest(*(cells.get(place, ()) for place in range(len(names)))))
     read_table(Table(where, names, sample, read, types), found, column=column)
@@ -174,7 +175,7 @@ def _read_sheet(sheet: Iterable[tuple[Any, ...]], found: IdCollector, *, column:
     def cell(row: int, cells: tuple[Any, ...], place: int) -> str | None:
         value = cells[place] if place < len(cells) else None
         if column is not None and not isinstance(value, str | None):
-            raise IdSourceError(f"{where}, row {row}: the cell contains {type(value).__name__}, not text", line=row)
+            raise ColumnChoiceError(f"{where}, row {row}: the cell contains {type(value).__name__}, not text", line=row)
         return None if value is None else str(value)
 
     def batches(places: list[int]) -> Iterator[dict[int, list[Any]]]:

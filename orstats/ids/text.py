@@ -8,14 +8,22 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import orjson
 
 from orstats.ids.collector import IdCollector
 from orstats.ids.encoded import CONTEXT, RareForms
-from orstats.ids.id_shapes import ID_NAMES, is_generation_id, plain_name
+from orstats.ids.id_shapes import (
+    ID_NAMES,
+    begins_like_id,
+    clean_id,
+    invalid_id_kind,
+    is_generation_id,
+    plain_name,
+    redact,
+)
 
 # The modern shape is unmistakable, whatever escape or word is next to it; a stripped escape such as u0022 may follow.
 # No letter or digit may precede the other shapes, unless it ends an escape: \n, \x22, \u0022, \042, %22, =3D, #011,
@@ -100,7 +108,8 @@ def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
     A *list* has at most one word on every line, made of letters, digits and ``_ - . : ~ @``. Quotes around the word, a
     comma after it, blank lines and comments after ``#`` are allowed, but no word contains a generation id inside
     something longer. A first line that is only a column name (``id``, ``generation_id``) is skipped. A JSON array of
-    strings is a list too. A list has up to 64 MB. Its entries are kept whatever their shape.
+    strings is a list too. A list has up to 64 MB. Its entries are kept whatever their shape, if at least one of them
+    begins like a generation id: names of customers are a list as well.
     """
     first = next(chunks, b"")
     if _JSON_LIST.match(first):
@@ -122,7 +131,22 @@ def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
     texts = [token.decode("ascii") for token in tokens]
     if texts and plain_name(texts[0]) in ID_NAMES:
         del texts[0]
+    if not _is_list_of_ids(texts, found):
+        search_text([*taken, pending], found)
+        return
     found.add_listed(texts)
+
+
+def _is_list_of_ids(texts: Sequence[str], found: IdCollector) -> bool:
+    """Tell whether one entry of a list begins like an id, and note if none does."""
+    if not texts or any(begins_like_id(clean_id(text)) for text in texts):
+        return True
+    if not all(map(invalid_id_kind, texts)):
+        found.notes.append(
+            f"No entry of the list looks like a generation id (first: {redact(texts[0])}). If these are ids of "
+            "another shape, pass them one by one instead of the file."
+        )
+    return False
 
 
 def _take_list_lines(block: bytes, tokens: dict[bytes, None]) -> bool:
@@ -153,7 +177,7 @@ def _read_json_list(chunks: Iterator[bytes], found: IdCollector) -> Iterable[byt
         values = orjson.loads(text)
     except orjson.JSONDecodeError:
         return [text]
-    if not all(isinstance(value, str) for value in values):
+    if not all(isinstance(value, str) for value in values) or not _is_list_of_ids(values, found):
         return [text]
     found.add_listed(values)
     return []

@@ -83,7 +83,7 @@ def test_wrong_labels_are_named_before_anything_is_sent(managed, orstats, args, 
 @pytest.mark.usefixtures("managed")
 def test_unknown_key_is_named_with_similar_ones(orstats):
     result = orstats("ids", "--since", "30d", "--key", "Batch job")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert "Unknown API key 'Batch job'. Did you mean 'Batch jobs'?" in " ".join(result.stderr.split())
 
 

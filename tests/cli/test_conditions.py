@@ -174,7 +174,7 @@ def test_every_command_ends_well(condition, works, tmp_path, online, monkeypatch
         if "--help" in argv and 1 not in condition.get("closed", []) and not fails_to_print:
             assert "Usage" in out, said
             assert len(out.splitlines()) > 8, said
-            assert not any(shown in out for shown in ("<bool>", "<str>", "<list[")), said
+            assert not any(shown in out for shown in ("<bool>", "<str>", "<list[", "] {")), said
 
 
 def test_every_command_is_tried():

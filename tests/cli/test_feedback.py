@@ -22,9 +22,9 @@ def test_feedback_is_sent_once(orstats, managed):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--category", "latncy"], 1, "Did you mean 'latency'?"),
+        (["--category", "latncy"], 2, "Did you mean 'latency'?"),
         ([], 2, "--category"),
-        (["--category", "other", "--comment", "sk-or-v1-0123456789"], 1, "contains an API key"),
+        (["--category", "other", "--comment", "sk-or-v1-0123456789"], 2, "contains an API key"),
     ],
 )
 def test_wrong_arguments_send_nothing(orstats, managed, arguments, code, words):

@@ -68,7 +68,7 @@ def test_join_needs_one_table(orstats, runs, arguments):
 def test_two_candidates_name_the_option(orstats, online, tmp_path):
     (tmp_path / "two.csv").write_text(f"first,second\n{online.ids[0]},{online.ids[1]}\n")
     done = orstats("fetch", "--ids-from", "two.csv", "--join")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "several columns contain generation ids ('first', 'second'); pass --column" in done.stderr
     assert orstats("fetch", "--ids-from", "two.csv", "--join", "--column", "second", "-q").exit_code == 0
 

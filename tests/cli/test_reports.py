@@ -104,7 +104,7 @@ def test_report_finds_the_only_host_of_an_archive_by_itself(online, orstats, mon
         (["--no-archive"], 2, "no ids"),
         (["--archive", "empty"], 1, "is empty"),
         (["--archive", "empty", "--since", "7d"], 1, "OPENROUTER_MANAGEMENT_KEY"),
-        (["gen-1", "-o", "x.doc"], 1, ".html"),
+        (["gen-1", "-o", "x.doc"], 2, ".html"),
         (["--by", "modle"], 2, "Did you mean 'model'"),
         (["--freq", "fortnight"], 2, "hour, day"),
         (["--tz", "Europe/Berlon"], 2, "Europe/Berlin"),
@@ -256,7 +256,7 @@ def test_archive_commands(online, orstats, tmp_path):
     assert sorted(pd.read_parquet("all.parquet").index) == sorted(online.ids[:15])
     assert orstats("archive", "export", "all.parquet", "--archive", "a", "--host", "other").exit_code == 1
     assert orstats("archive", "export", "all.xlsx", "--archive", "a").exit_code == 0
-    assert orstats("archive", "export", "all.xls", "--archive", "a").exit_code == 1
+    assert orstats("archive", "export", "all.xls", "--archive", "a").exit_code == 2
 
 
 def test_compact_names_what_it_cannot_read(online, orstats, tmp_path):

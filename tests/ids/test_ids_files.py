@@ -88,7 +88,7 @@ def test_gzip_of_a_table(here, name):
 def test_gzip_of_json_lines(here):
     (here / "x.jsonl.gz").write_bytes(gzip.compress(f'{{"id":"{A}"}}\n{{"id":"x-1"}}\n'.encode()))
     assert read_ids("x.jsonl.gz") == [A]
-    assert read_ids("x.jsonl.gz", column="id") == [A, "x-1"]
+    assert read_ids("x.jsonl.gz", column="id") == [A]
 
 
 def test_gzip_is_recognised_without_its_suffix(here):

@@ -1,12 +1,14 @@
+import sqlite3
 import sys
 import zipfile
+from contextlib import closing
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from orstats.errors import IdSourceError, MissingExtraError
+from orstats.errors import ConfigError, IdSourceError, MissingExtraError
 from orstats.ids.read import read_ids
 
 pytestmark = pytest.mark.filterwarnings("ignore::orstats.errors.IdSourceWarning")
@@ -39,16 +41,51 @@ def test_csv_column_named_like_ids_with_other_values_is_not_chosen(tmp_path):
     assert read_ids(save(tmp_path / "y.csv", f"id,generation_id\n{B},{A}\n")) == [A]
 
 
-def test_csv_column_keeps_every_shape(tmp_path, warned):
-    path = save(tmp_path / "x.csv", "id,cost\ncustom-1,1\n chatcmpl-12345678 ,2\n\nNA,3\n")
-    assert read_ids(path) == ["custom-1", "chatcmpl-12345678"]
-    assert "no value of column 'id' has the shape of a generation id" in warned()
+@pytest.mark.parametrize("column", [None, "generation_id"])
+def test_a_column_named_generation_id_keeps_every_shape(tmp_path, warned, column):
+    path = save(tmp_path / "x.csv", "generation_id,cost\ncustom-1,1\n chatcmpl-12345678 ,2\n\nNA,3\n")
+    assert read_ids(path, column=column) == ["custom-1", "chatcmpl-12345678"]
+    assert "no value of column 'generation_id' has the shape of a generation id" in warned()
     assert "1 x chatcmpl-…" in warned()
 
 
-def test_csv_chosen_column(tmp_path):
-    path = save(tmp_path / "x.csv", f"id,parent id\n{A},{B}\n{C},x-1\n")
-    assert read_ids(path, column="parent id") == [B, "x-1"]
+def test_csv_chosen_column(tmp_path, warned):
+    path = save(tmp_path / "x.csv", f"id,parent id\n{A},req-7\n{B},x-1\n{C},{B}\n{C},Anna\n{C},req-8\n")
+    assert read_ids(path, column="parent id") == ["req-7", B, "req-8"]
+    assert "column 'parent id': 2 values that do not look like generation ids skipped (first: 'x-1')" in warned()
+    assert "2 x req-…" in warned()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.csv", f"customer,run,id\nAnna,1,{A}\nBo Li,2,{B}\n"),
+        ("x.jsonl", f'{{"customer":"Anna","id":"{A}"}}\n{{"customer":"Bo Li","id":"{B}"}}\n'),
+        ("x.db", ""),
+        ("x.parquet", ""),
+        ("x.xlsx", ""),
+    ],
+)
+def test_a_column_without_ids_is_refused(tmp_path, name, text):
+    path, frame = tmp_path / name, pd.DataFrame({"customer": ["Anna", "Bo Li"], "id": [A, B]})
+    if name == "x.db":
+        with closing(sqlite3.connect(path)) as database:
+            frame.to_sql("runs", database, index=False)
+    elif name == "x.parquet":
+        frame.to_parquet(path)
+    elif name == "x.xlsx":
+        frame.to_excel(path, index=False)
+    else:
+        save(path, text)
+    with pytest.raises(ConfigError, match=r"column 'customer' contains no .*first value: 'Anna'.* Ids are in 'id'\."):
+        read_ids(path, column="customer")
+
+
+@pytest.mark.parametrize("column", [None, "id", "customer"])
+def test_a_table_without_ids_is_refused(tmp_path, column):
+    path = save(tmp_path / "x.csv", "id,customer\nC-1,Anna\nC-2,Bo\n")
+    with pytest.raises(IdSourceError, match=r"contains no generation ids .*pass them one by one instead of the file"):
+        read_ids(path, column=column)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +165,21 @@ def test_broken_quotes_name_file_and_line(tmp_path):
     assert (caught.value.path, caught.value.line) == (str(path), 3)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '2026-10-12T07:02:31Z INFO start\n2026-10-12T07:02:32Z INFO {"a": 1, "b": 2}\n',
+        f"2026-10-12 07:02:31,592 INFO start\n2026-10-12 07:02:32,101 INFO done {A}\n",
+        f"Started, and waiting, for, 3, workers\ndone {A}, 1 left\ndone {B}\n",
+    ],
+)
+def test_a_log_has_no_columns(tmp_path, text):
+    with pytest.raises(ConfigError, match=r"x\.log: has no columns: .* Omit column= to search the text for ids"):
+        read_ids(save(tmp_path / "x.log", text), column="foo")
+
+
 def test_text_with_a_column_is_a_table():
-    assert read_ids(f"when,gen\nmon,{A}\ntue,x-1\n", column="gen") == [A, "x-1"]
+    assert read_ids(f"when,gen\nmon,{A}\ntue,x-1\n", column="gen") == [A]
 
 
 def test_one_line_with_a_column_is_not_a_text():
@@ -177,10 +227,11 @@ def test_a_dataframe_saved_with_its_index(tmp_path):
 
 
 def test_excel(tmp_path):
-    rows = pd.DataFrame({"n": [1, 2, 3], "Generation ID": [A, None, " custom-1 "], "other": ["x", "y", "z"]})
+    rows = pd.DataFrame({"n": [1, 2, 3], "Generation ID": [A, None, " gen-custom-1 "], "other": ["x", "y", "z"]})
     rows.to_excel(tmp_path / "x.xlsx", index=False)
-    assert read_ids(tmp_path / "x.xlsx") == [A, "custom-1"]
-    assert read_ids(tmp_path / "x.xlsx", column="other") == ["x", "y", "z"]
+    assert read_ids(tmp_path / "x.xlsx") == [A, "gen-custom-1"]
+    with pytest.raises(IdSourceError, match="Ids are in 'Generation ID'"):
+        read_ids(tmp_path / "x.xlsx", column="other")
     with pytest.raises(IdSourceError, match=r"Unknown column 'others'. Did you mean 'other'"):
         read_ids(tmp_path / "x.xlsx", column="others")
     with pytest.raises(IdSourceError, match="row 2: the cell contains int, not text") as caught:
@@ -225,8 +276,9 @@ def test_json_lines_with_a_column(tmp_path):
         f'{{"id":"req-1","response":{{"id":"{A}","usage":{{"cost":1}}}}}}\n'
         f'\n{{"level":"info"}}\n{{"response":{{"id":null}}}}\n{{"response":{{"id":"x-1"}}}}\n',
     )
-    assert read_ids(path, column="response.id") == [A, "x-1"]
-    assert read_ids(path, column="id") == ["req-1"]
+    assert read_ids(path, column="response.id") == [A]
+    with pytest.raises(IdSourceError, match=r"Ids are in 'response\.id'"):
+        read_ids(path, column="id")
 
 
 def test_a_field_with_a_dot_in_its_name(tmp_path):

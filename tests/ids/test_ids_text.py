@@ -87,6 +87,12 @@ def test_a_plain_list_keeps_every_shape():
     assert read_ids(text) == [A, "custom-1", "gen-new:shape", B, "0199a7c2-7a11"]
 
 
+@pytest.mark.parametrize("text", ["Anna\nBo\n", '["Anna", "Bo"]'])
+def test_a_list_of_names_is_not_a_list_of_ids(text, warned):
+    assert read_ids(text) == []
+    assert "No entry of the list looks like a generation id (first: 'Anna')" in warned()
+
+
 def test_commented_ids_of_a_list_are_skipped():
     assert read_ids(f"{A}\n# {B}\n") == [A]
 

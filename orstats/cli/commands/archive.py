@@ -19,11 +19,13 @@ from orstats.cli.console import (
     write_json,
 )
 from orstats.cli.options import ArchiveDir, AsJson, Host, Ids, IdsFrom, RawText, epilog
+from orstats.cli.usage_errors import Program
 
 if TYPE_CHECKING:
     from orstats.archive.forget import Forgotten
 
 app = typer.Typer(
+    cls=Program,
     no_args_is_help=True,
     rich_markup_mode="rich",
     help="The archive, which stores each record so that it is fetched only once.",

@@ -11,6 +11,7 @@ import typer
 from orstats.cli.console import SOME_FAILED, WrongUsage, handle_errors, print_status, print_table, write_json
 from orstats.cli.options import (
     MANAGEMENT_KEY,
+    START_OF_RANGE,
     ArchiveDir,
     AsJson,
     BaseUrl,
@@ -57,7 +58,7 @@ def reconcile(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Start of the range: 2026-03-01, yesterday, today, 7d, 24h. Required without --activity.",
+            help=f"{START_OF_RANGE} Required without --activity.",
             show_default=False,
         ),
     ] = None,
@@ -103,7 +104,7 @@ def reconcile(
     if output is not None:
         check_target(output)
     if since is None and activity is None:
-        raise WrongUsage("--since is missing: the start of the range, such as 7d; or pass --activity FILE.")
+        raise WrongUsage(f"--since is missing. {START_OF_RANGE} Or pass --activity FILE.")
     first, last = _range_of_export(until, tz) if since is None else time_range(since, until, tz)
     with Client(base_url=base_url) as client:
         store = resolve_archive(archive, no_archive, client.settings)

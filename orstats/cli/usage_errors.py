@@ -1,0 +1,66 @@
+"""Errors of the parser, such as an unknown option, in the form of all other errors: one line, and exit code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+import typer.core
+
+from orstats.cli.console import USAGE, print_error
+from orstats.text.suggest import did_you_mean, similar
+
+#: The class of all errors of the parser. It has no public name: typer brings a parser of its own.
+_UsageError: Any = typer.BadParameter.__base__
+
+
+class Program(typer.core.TyperGroup):
+    """Commands whose wrong usage is an error in one line."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Parse the options before the command."""
+        with _one_line():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the rest, and run the command."""
+        with _one_line():
+            return super().invoke(ctx)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command, or suggest similar ones."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            ctx.fail(_unknown("command", args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command prints its help page
+            raise
+        advice = "" if error.ctx is None else f" Run `{error.ctx.command_path} --help` for its usage."
+        print_error(f"{_describe(error)}{advice}")
+        raise typer.Exit(USAGE) from None
+
+
+def _describe(error: Any) -> str:
+    name = getattr(error, "option_name", None)
+    if name is not None and hasattr(error, "possibilities"):
+        return _unknown("option", name, [one for param in error.ctx.command.params for one in param.opts])
+    param = getattr(error, "param", None)
+    if param is None:
+        message: str = error.format_message()
+        return message if message.endswith("?") else f"{message.rstrip('.')}."
+    label = max(param.opts, key=len) if param.param_type_name == "option" else param.metavar
+    if hasattr(error, "param_type"):  # what the error for a missing parameter alone has
+        return f"{label} is missing. {param.help}"
+    return f"{label}: {error.message.rstrip('.')}."
+
+
+def _unknown(thing: str, name: str, names: list[str]) -> str:
+    return f"Unknown {thing} {name[:100]!r}.{did_you_mean(similar(name, names))}"

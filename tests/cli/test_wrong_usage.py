@@ -1,0 +1,77 @@
+"""Whatever is invalid in a command ends with 2 and one line, whichever part of the program refuses it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+WRONG = {
+    # refused by the parser
+    "usage": "--since is missing. Start of the range: 2026-03-01",
+    "reconcile": "--since is missing. Start of the range: 2026-03-01",
+    "show": "ID is missing.",
+    "feedback gen-1": "--category is missing.",
+    "reprot": "Unknown command 'reprot'. Did you mean 'report'? Run `orstats --help`",
+    "archive exprt": "Unknown command 'exprt'. Did you mean 'export'? Run `orstats archive --help`",
+    "usage --sicne 7d": "Unknown option '--sicne'. Did you mean '--since'",
+    "report --top x": "--top: ",
+    "fetch --workers 0": "--workers: ",
+    "report --quiet=3": "'--quiet' does not take a value",
+    "show a b": "unexpected extra argument",
+    # by the commands
+    "fetch": "no ids.",
+    "fetch gen-1 --column id": "--ids-from",
+    "report --freq X": "--freq",
+    "report --by mdoel": "Did you mean 'model'?",
+    "report --excel": "--excel needs a file",
+    "archive forget": "pass what to delete",
+    # by the library
+    "report gen-1 -o x.txt": "x.txt: the file's name must end in one of",
+    "fetch gen-1 -o .": "is a directory",
+    "fetch gen-1 --base-url ftp://x": "https://",
+    "report stored.csv": "--ids-from stored.csv",
+    "report --archive a --by cost_usd": "Cannot group by 'cost_usd'",
+    "feedback gen-1 --category slow": "Unknown category 'slow'",
+    "usage --since 7d --metric foo": "Unknown metric 'foo'",
+    "ids --since 7d --labels foo": "Unknown label 'foo'",
+    "sessions --archive a --by foo": "Unknown column 'foo'",
+    "fields foo": "Unknown column 'foo'",
+    # by a look at the file
+    "fetch --ids-from stored.csv --column foo": "Unknown column 'foo'",
+    "fetch --ids-from stored.csv --column model --join": "column 'model' contains no generation ids",
+    "fetch --ids-from stored.csv --column model": "Ids are in 'id'.",
+    "fetch --ids-from app.log --column foo": "app.log: has no columns",
+    "fetch --ids-from app.log --column foo --join": "app.log: has no columns",
+    "report --ids-from two.csv": "several columns contain generation ids ('a', 'b'); pass --column.",
+}
+NOT_WRONG = {
+    "fetch gen-1": "OPENROUTER_API_KEY",
+    "fetch gen-1 -o nowhere/x.csv": "there is no directory",
+    "fetch --ids-from nope.log": "no such file: 'nope.log'. Did you mean 'app.log'?",
+    "fetch --ids-from nope.csv --join": "no such file: 'nope.csv'.",
+    "fetch --ids-from logs/*.zst": "nothing matches 'logs/*.zst'.",
+    "report --archive none": "is empty",
+}
+
+
+@pytest.fixture
+def files(online, orstats, monkeypatch):
+    """A stored archive, and files to read ids from; no key."""
+    assert orstats("fetch", *online.ids[:3], "--archive", "a", "-o", "stored.csv").exit_code == 0
+    Path("two.csv").write_text("a,b\n{},{}\n".format(*online.ids))
+    Path("app.log").write_text(f"2026-03-01 08:00:01,592 INFO done {online.ids[0]}\n2026-03-01 08:00:02,101 INFO end\n")
+    monkeypatch.delenv("OPENROUTER_API_KEY")
+    return online
+
+
+def test_wrong_usage_is_2_and_one_line_everywhere(orstats, files):
+    before = files.requests
+    for commands, code in ((WRONG, 2), (NOT_WRONG, 1)):
+        for command, words in commands.items():
+            done = orstats(*command.split())
+            assert (done.exit_code, done.stdout) == (code, ""), f"{command}: {done.output}"
+            assert done.stderr.startswith("orstats: error: "), command
+            assert words in done.stderr, f"{command}: {done.stderr}"
+            assert done.stderr.count("\n") == 1, command
+            assert not re.search(r"[a-z]=(?![a-z])", done.stderr), f"{command} names an argument of Python"
+    assert files.requests == before
