@@ -66,7 +66,8 @@ class GenerationLog:
                     return
 
     def _append(self, line: bytes) -> None:
-        # Opened for each line, so that forks and log rotation need no care. One write() with O_APPEND is atomic.
+        # Opened for each line, so that forks and log rotation need no care. One write() with O_APPEND is atomic, but
+        # not on Windows.
         with open(self.path, "ab", buffering=0, opener=_open_private) as file:
             if file.write(line) < len(line):
                 file.write(b"\n")  # the next line must not continue the incomplete one

@@ -38,7 +38,8 @@ def record(path: str | os.PathLike[str], session_or_client: T, /, **labels: str 
     Requests and responses are not changed: the id is read from the headers, or, if a gateway removed the header, from
     the body while your code reads it. Responses before a retry or a redirect are recorded too. No error in the
     recording reaches your code. If the file can no longer be written, one warning says so, and the ids are kept in
-    memory until it can be written again. Several threads and processes may share a file.
+    memory until it can be written again. Several threads and processes may share a file; on Windows only
+    threads may, because processes could overwrite each other's lines there.
 
     Parameters
     ----------

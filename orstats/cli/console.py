@@ -7,7 +7,6 @@ import io
 import logging
 import os
 import re
-import shlex
 import shutil
 import sys
 import warnings
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TextIO
 
 import typer
 
+from orstats.cli.shell import quoted
 from orstats.cli.signals import exit_code
 from orstats.cli.streams import OutputError
 from orstats.errors import ColumnError, ConfigError, MissingKeyError, OrstatsError
@@ -219,7 +219,7 @@ def command_prefix() -> str:
 
 
 def _relative(path: Path) -> str:
-    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+    return quoted(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 _OPTIONS: Final = {"ids": "--ids-from", "start": "--since", "end": "--until"} | {

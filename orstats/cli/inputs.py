@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from orstats.cli.console import Failure, Interrupted, WrongUsage, print_status
+from orstats.cli.shell import END_OF_INPUT, quoted
 from orstats.errors import ArchiveError, ConfigError
 from orstats.fetching.arguments import UNARCHIVED, choose_archive
 
@@ -44,10 +44,10 @@ def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None = N
         # os.path: an id may be too long for a file's name
         if not one.startswith(("gen-", "gen_")) and (one == "-" or os.path.exists(one)):  # noqa: PTH110
             kind = "folder" if os.path.isdir(one) else "file"  # noqa: PTH112
-            raise WrongUsage(f"{one!r} is a {kind}, not an id. Use --ids-from {shlex.quote(one)}.")
+            raise WrongUsage(f"{one!r} is a {kind}, not an id. Use --ids-from {quoted(one)}.")
     found = dict.fromkeys(ids)
     if "-" in files and sys.stdin.isatty():
-        print_status("Reading ids from the terminal. End with Ctrl-D on an empty line.")
+        print_status(f"Reading ids from the terminal. End with {END_OF_INPUT}.")
     for name in files:
         found |= dict.fromkeys(read_ids(sys.stdin.buffer if name == "-" else Path(name), column=column))
     if not found:

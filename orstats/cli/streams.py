@@ -6,11 +6,15 @@ Neither do messages that cannot be shown affect it; data that cannot be written 
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 from typing import Any, Final
 
+_IS_WINDOWS: Final = os.name == "nt"
+#: What the system reports when the reader of a pipe has closed it.
+_CLOSED: Final = frozenset({errno.EPIPE, errno.EINVAL} if _IS_WINDOWS else {errno.EPIPE})
 _FILE_DESCRIPTORS: Final = {"stdin": 0, "stdout": 1, "stderr": 2}
 
 
@@ -32,7 +36,7 @@ class _Output(io.FileIO):
                 return super().write(data) or 0
             except OSError as error:
                 self._is_broken = True
-                if self._is_required and not isinstance(error, BrokenPipeError):
+                if self._is_required and error.errno not in _CLOSED:
                     raise OutputError(error.errno, error.strerror) from error
         return len(memoryview(data).cast("B"))
 
@@ -52,6 +56,9 @@ def _protect(name: str, descriptor: int) -> None:
     if not isinstance(stream, io.TextIOWrapper) or not _is_open(descriptor):
         return
     stream.flush()
+    if _IS_WINDOWS and stream.isatty():  # a console takes UTF-16 from Python's own stream, and is never full
+        stream.reconfigure(errors="replace")
+        return
     raw = _Output(descriptor, is_required=name == "stdout")
     protected = io.TextIOWrapper(
         io.BufferedWriter(raw),

@@ -10,6 +10,7 @@ import typer
 
 from orstats.cli.console import command_prefix, handle_errors, print_status, print_table
 from orstats.cli.options import epilog
+from orstats.cli.shell import quoted
 
 if TYPE_CHECKING:
     from orstats.archive.archive import Archive
@@ -89,14 +90,12 @@ def demo(
 
 
 def _print_next_steps(archive: Path, costs: Path) -> None:
-    import shlex
-
     program = command_prefix()
     print_status("\nNext", "bold")
     for title, line in {
         "Open the CSV in a spreadsheet:": str(costs),
         "Another report on the same archive, without network:": (
-            f"{program} report --archive {shlex.quote(str(archive))} --by provider_name"
+            f"{program} report --archive {quoted(str(archive))} --by provider_name"
         ),
         "Run a simulator, to follow the README:": f"{program} sim --log-out app.log",
     }.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from orstats.cli.console import Failure, WrongUsage, command_prefix, data_stream, handle_errors, print_status
 from orstats.cli.options import Port, epilog
+from orstats.cli.shell import assignment, quoted
 
 if TYPE_CHECKING:
     from orstats.sim import RateLimit, SimServer
@@ -125,10 +125,10 @@ def sim(
             print_status(text)
         print_status("In another terminal:")
         out = data_stream()
-        out.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in _variables(running, archive).items())
+        out.writelines(f"{assignment(*pair)}\n" for pair in _variables(running, archive).items())
         out.flush()
         file = log_out or ids_out
-        source = f"--ids-from {shlex.quote(file)}" if file else "ID…   (--log-out and --ids-out write files with ids)"
+        source = f"--ids-from {quoted(file)}" if file else "ID…   (--log-out and --ids-out write files with ids)"
         print_status(f"{command_prefix()} fetch {source}")
 
     try:
