@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BROWSER := tests/browser
 NPM := $(BROWSER)/node_modules
 
-.PHONY: demo test test-fast coverage check docs bench speed fuzz compat clean
+.PHONY: demo test test-fast coverage check docs bench speed fuzz compat canary audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/orstats demo
@@ -45,6 +45,14 @@ fuzz: $(VENV)/.dev
 # The bare wheel, the oldest dependencies, and every Python here; FLAGS="--quick smoke oldest" for a few minutes of it.
 compat: $(VENV)/.dev
 	$(BIN)/python tests/compat $(FLAGS)
+
+# The transport with the newest requests and urllib3, pre-releases included.
+canary: $(VENV)/.dev
+	$(BIN)/python tests/compat canary
+
+# Known vulnerabilities of the dependencies; needs network access.
+audit: $(VENV)/.dev
+	$(BIN)/python tests/compat audit
 
 # One stamp per environment: installing again only when what is asked for changed.
 $(VENV)/bin/python:

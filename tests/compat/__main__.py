@@ -1,8 +1,10 @@
-"""Does it work elsewhere? Run it by ``make compat``, or ``python tests/compat [--quick] [smoke|oldest|pythons …]``.
+"""Does it work elsewhere? Run it by ``make compat``, or ``python tests/compat [--quick] [PART …]``.
 
 smoke    the wheel, without extras, in an empty environment
 oldest   the tests with the oldest versions of all dependencies that pyproject.toml allows
 pythons  the tests with the newest versions, on each Python from 3.11 on that this machine has
+canary   the tests of the transport with the newest requests and urllib3, pre-releases included (make canary)
+audit    known vulnerabilities of what users install, extras included (make audit); needs access to an advisory database
 
 ``--quick`` leaves out what takes minutes: a real browser, Spark, Jupyter, long chaos and fuzzing.
 """
@@ -17,10 +19,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
-PARTS = ("smoke", "oldest", "pythons")
+PARTS = ("smoke", "oldest", "pythons", "canary", "audit")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+#: What users install; the others are for development.
+EXTRAS = ("excel", "markdown", "notebook", "plot", "sim", "spark", "sql")
+#: What reaches requests and urllib3.
+TRANSPORT = ("tests/api", "tests/fetching/test_fetch.py")
 #: Left out by --quick: what starts browsers, kernels and processes, what needs no dependency, what needs Spark.
-SLOW = ("browser", "chaos", "fuzz", "docs", "sim", "cli/test_explore.py", "cli/test_processes.py")
+SLOW = (
+    "browser",
+    "chaos",
+    "fuzz",
+    "docs",
+    "sim",
+    "packaging",
+    "cli/test_conditions.py",
+    "cli/test_explore.py",
+    "cli/test_processes.py",
+)
 SLOW_REPORTS = "not spark and not empty_frames_of_every_engine and not newest_of_each_id and not parts_without_a_column"
 #: Old packages beside the newest of those they need warn about each other, and Spark 4.0 about its own sockets.
 THEIR_WARNINGS = ("DeprecationWarning", "PendingDeprecationWarning", "pytest.PytestUnraisableExceptionWarning")
@@ -64,6 +80,22 @@ def oldest(uv, work, *, quick):
     tests(python, *(part for name in THEIR_WARNINGS for part in ("-W", f"ignore::{name}")), quick=quick)
 
 
+def canary(uv, work, *, quick):  # noqa: ARG001 - it is quick
+    newest = ("requests>=0.dev0", "urllib3>=0.dev0", "pytest", "hypothesis")  # .dev0 admits pre-releases
+    python = environment(uv, work / "canary", sys.executable, *newest, "-e", ".[sim]")
+    run(uv, "pip", "list", VIRTUAL_ENV=str(work / "canary"))
+    run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TRANSPORT)
+
+
+def audit(uv, work, *, quick):  # noqa: ARG001 - it is quick
+    extras = [part for extra in EXTRAS for part in ("--extra", extra)]
+    pinned = work / "pinned.txt"
+    run(uv, "pip", "compile", "--quiet", "--output-file", pinned, *extras, "pyproject.toml", **index())
+    python = environment(uv, work / "audit", sys.executable, "pip-audit")
+    # Strict: without it, a package that the database does not answer for is skipped, and the audit passes.
+    run(python, "-m", "pip_audit", "--strict", "--no-deps", "--disable-pip", "--requirement", pinned)
+
+
 def on(version, python):
     """Return the check of one Python."""
 
@@ -95,12 +127,12 @@ def main():
         prog="tests/compat", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
-    parser.add_argument("parts", nargs="*", help="of: smoke, oldest, pythons; all when none is named")
+    parser.add_argument("parts", nargs="*", help=f"of: {', '.join(PARTS)}; all when none is named")
     chosen = parser.parse_args()
     unknown = set(chosen.parts) - set(PARTS)
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    checks = {"smoke": smoke, "oldest": oldest}
+    checks = {"smoke": smoke, "oldest": oldest, "canary": canary, "audit": audit}
     checks |= {f"pythons {version}": on(version, python) for version, python in found_pythons().items()}
     failed = []
     with tempfile.TemporaryDirectory(prefix="orstats-compat-") as folder:

@@ -1,5 +1,6 @@
 """The wheel and the sdist: built twice they are the same bytes, and they hold the package without tests or pictures."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -45,6 +46,21 @@ def test_a_second_build_has_the_same_bytes(built):
     assert {name: path.read_bytes() for name, path in first.items()} == {
         name: path.read_bytes() for name, path in second.items()
     }
+
+
+def test_readme_has_no_link_into_the_repository(built):
+    for path in built[0].values():
+        if path.suffix == ".whl":
+            with zipfile.ZipFile(path) as file:
+                texts = [file.read(name).decode() for name in file.namelist() if name.endswith(".dist-info/METADATA")]
+        else:
+            with tarfile.open(path) as file:
+                wanted = [name for name in file.getnames() if name.endswith(("/README.md", "/PKG-INFO"))]
+                texts = [file.extractfile(name).read().decode() for name in wanted]
+        assert len(texts) == (1 if path.suffix == ".whl" else 2)
+        for text in texts:
+            assert "## Install" in text
+            assert not re.findall(r"\]\((?!https?:)[^)]*\)", text), path.name
 
 
 def test_they_hold_the_package_and_no_tests_or_pictures(built):
