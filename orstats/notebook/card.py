@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import threading
-import time
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +30,7 @@ from orstats.notebook.html.content import (
     section,
     stored_error,
 )
+from orstats.notebook.loading import MAY_CHANGE, Attempt, CancelledError, Waiting
 from orstats.notebook.pane import Pane
 from orstats.notebook.widgets import failure, in_thread
 from orstats.text.sanitize import Html
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
 
     from orstats.notebook.session import Session
 
-#: Contents that may become available: in a minute, or with another key.
-_MAY_CHANGE: Final = ("not yet", "forbidden")
 _SESSION_LINK: Final = action("session", "Show its session")
 
 
@@ -76,7 +73,7 @@ class Card(Pane):
         self._session = session
         self._session_link = _SESSION_LINK
         self._loading = threading.Lock()
-        self._attempt: _Attempt | None = None
+        self._attempt: Attempt | None = None
         self._open(generation)
 
     def _open(self, generation: Generation) -> None:
@@ -168,11 +165,13 @@ class Card(Pane):
             if self.content is not None:
                 return
             generation = self.generation
-            attempt = self._attempt = _Attempt(lambda shown: self._show_attempt(attempt, shown))
+            attempt = self._attempt = Attempt(
+                "Loading stored prompt and completion…", lambda waiting: self._show_attempt(attempt, waiting)
+            )
             try:
                 with attempt:
                     content = generation.content()
-            except _CancelledError:
+            except CancelledError:
                 return
             except Exception as error:  # noqa: BLE001 - the cell must survive, and shows the error
                 if self._attempt is attempt:
@@ -197,9 +196,11 @@ class Card(Pane):
             attempt.cancelled = True
         return attempt is not None
 
-    def _show_attempt(self, attempt: _Attempt, shown: Html) -> None:
+    def _show_attempt(self, attempt: Attempt, waiting: Waiting) -> None:
         if self._attempt is attempt:
-            self._status = Html(f"{shown}{action('cancel', 'Cancel')}")
+            problem = notice(waiting.problem, "warn") if waiting.problem else ""
+            wheel = spinner(waiting.text, elapsed_s=waiting.elapsed_s)
+            self._status = Html(f"{problem}{wheel}{action('cancel', 'Cancel')}")
             self._refresh()
 
     def _offer_loading(self, reason: Html | None = None) -> None:
@@ -215,7 +216,7 @@ class Card(Pane):
             self._refresh()
             return
         reason = notice(f"No content: {content.status}. {content.reason}", "warn")
-        if content.status in _MAY_CHANGE:
+        if content.status in MAY_CHANGE:
             self.content = None
             self._offer_loading(reason)
         else:
@@ -281,40 +282,6 @@ class Card(Pane):
         else:
             self._feedback = notice("Feedback sent. Thank you.")
         self._refresh()
-
-
-class _CancelledError(Exception):
-    """The reader cancelled, so no further attempt is made."""
-
-
-class _Attempt(logging.Handler):
-    """Reports the retries of this thread's requests, and ends them once it is cancelled."""
-
-    def __init__(self, report: Callable[[Html], None]) -> None:
-        super().__init__(logging.INFO)
-        self.cancelled = False
-        self._report = report
-        self._failed = 0
-        self._started = time.monotonic()
-        self._logger = logging.getLogger("orstats.retry")
-
-    def __enter__(self) -> None:
-        self._thread = threading.get_ident()
-        self._logger.addHandler(self)
-        self._report(spinner("Loading stored prompt and completion…", elapsed_s=0.0))
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread != self._thread:
-            return
-        if self.cancelled:
-            raise _CancelledError  # to the code that would wait and try again
-        self._failed += 1
-        reason = notice(f"Attempt {self._failed} failed: {record.getMessage()}", "warn")
-        waiting = spinner(f"Attempt {self._failed + 1} follows…", elapsed_s=time.monotonic() - self._started)
-        self._report(Html(reason + waiting))
 
 
 def view(

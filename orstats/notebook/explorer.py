@@ -22,7 +22,8 @@ from orstats.export.write_csv import write_csv
 from orstats.fetching.arguments import ArchiveChoice
 from orstats.notebook.archived import all_rows, archive_and_host
 from orstats.notebook.card import Card
-from orstats.notebook.comparison import Comparison
+from orstats.notebook.cell import replace_views
+from orstats.notebook.comparison import Comparison, ComparisonView
 from orstats.notebook.downloads import file_name
 from orstats.notebook.html.base import notice, style
 from orstats.notebook.html.explorer import empty, table, totals
@@ -32,12 +33,10 @@ from orstats.notebook.table_model import Mask, TableModel
 from orstats.notebook.widgets import (
     HtmlView,
     close_all,
-    close_replaced,
     failure,
     failure_text,
     in_thread,
     replace_children,
-    running_cell,
     serialized,
 )
 from orstats.text.format import plural
@@ -75,21 +74,21 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         if isinstance(height, bool) or not isinstance(height, int) or not _HEIGHTS[0] <= height <= _HEIGHTS[1]:
             raise ConfigError(f"height must be {_HEIGHTS[0]} to {_HEIGHTS[1]:,} pixels, got {height!r}.")
         model = TableModel(df)
-        self._cell = running_cell()
-        close_replaced(Explorer, self._cell)
         super().__init__()
+        replace_views(self)
         self.add_class("orstats-explorer")
         self._model = model
         self._client, self._archive, self._zone = client, archive, zone
         self._texts: StoredTexts | None = None
         self._reading = False
         self._alone = False
+        self._compared: Comparison | None = None
         self.table = TableView(self._model, self, zone=zone, height=height, has_archive=archive is not False)
         self.panel = widgets.VBox()
         self.panel.add_class("orstats-right")
-        halves = widgets.Box([self.table, self.panel])
-        halves.add_class("orstats-halves")
-        self.children = [HtmlView(style("explorer")), halves]
+        self._halves = widgets.Box([self.table, self.panel])
+        self._halves.add_class("orstats-halves")
+        self.children = [HtmlView(style("explorer")), self._halves]
         self._show_card()
 
     def __repr__(self) -> str:
@@ -125,7 +124,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.layout.close()
         super().close()
         self._model = self.table.release()
-        self._texts = None
+        self._texts = self._compared = None
 
     def __del__(self) -> None:
         widgets.Widget.close(self)  # nothing else is certain to exist when the interpreter ends
@@ -160,9 +159,11 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self.selected = identifier
 
     def load_content(self) -> None:
-        """Load prompt and completion of the open card."""
+        """Load prompt and completion of the open card, or of both generations that are compared."""
         card = self.panel.children[0]
-        if self._alone and self.table.selected is not None:
+        if self._compared is not None:
+            self._compared.receive("load")
+        elif self._alone and self.table.selected is not None:
             generation = self._generation(self.table.selected)
             self._show_detail(generation, loading=True)
             in_thread(lambda: self._load_detail(generation))
@@ -171,10 +172,17 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def compare_rows(self, kept: int, selected: int) -> None:
         """Compare two rows, by their positions in the DataFrame."""
+        both = self._generation(kept), self._generation(selected)
         if self._alone:
-            self.table.tell("warn", "Comparisons are not shown here. Use JupyterLab, Notebook or orstats explore.")
-            return
-        self._show(lambda: Comparison(self._generation(kept), self._generation(selected), self._show_card))
+            self._compared = Comparison(*both, self._show_comparison, self._show_card)
+        else:
+            self._show(lambda: self._comparison(*both))
+            self._halves.add_class("orstats-comparing")
+
+    def act_on_comparison(self, action: str, value: str) -> None:
+        """Do what a button of the comparison asks for, where the table's module shows it."""
+        if self._compared is not None:
+            self._compared.receive(action, value)
 
     def save_rows(self) -> str:
         """Write the filtered rows to a CSV file in the working directory, and return its path.
@@ -224,8 +232,21 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.table.mark(position)
         self._show_card()
 
+    def _comparison(self, kept: Generation, selected: Generation) -> ComparisonView:
+        view = ComparisonView(kept, selected, self._show_card)
+        self._compared = view.comparison
+        return view
+
+    def _show_comparison(self, shown: dict[str, Any]) -> None:
+        detail: dict[str, Any] = {"title": "", "comparison": shown}
+        self.table.detail = detail
+
     def _show_card(self) -> None:
         selected = self.table.selected
+        compared, self._compared = self._compared, None
+        if compared is not None:
+            compared.abandon()
+        self._halves.remove_class("orstats-comparing")
         if selected is None:
             self._show(lambda: HtmlView(empty("Select a row to see its card.")))
         elif self._alone:

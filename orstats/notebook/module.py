@@ -1,4 +1,4 @@
-"""The explorer's browser module: the ES modules of ``static/table``, joined to the one that anywidget loads."""
+"""The browser modules of table and comparison, each joined from ES modules of ``static``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,35 @@ from typing import Final
 from orstats.notebook.html.base import static_file
 
 #: Each file after those that it imports.
-_FILES: Final = ("dom", "filters", "summary", "grid", "download", "detail", "table")
+_TABLE: Final = (
+    *("table/dom", "table/filters", "table/summary", "table/grid", "table/download"),
+    *("comparison/difference", "comparison/comparison", "table/detail", "table/table"),
+)
+_COMPARISON: Final = ("table/dom", "comparison/difference", "comparison/comparison", "comparison/widget")
 _IMPORT: Final = re.compile(r"^import .*\n", re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
 def script() -> str:
-    """Return one ES module. anywidget loads it from a ``blob:`` URL, from which no other file can be imported."""
-    texts = (static_file(f"table/{name}.js") for name in _FILES)
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)
+    """Return the table's ES module. anywidget loads it from a ``blob:`` URL, from which nothing can be imported."""
+    return _joined(_TABLE)
 
 
 def style_sheet() -> str:
-    """Return the style sheet of the module."""
-    return static_file("theme.css") + static_file("table.css")
+    """Return the table's style sheet."""
+    return static_file("theme.css") + static_file("table.css") + static_file("comparison.css")
+
+
+def comparison_script() -> str:
+    """Return the ES module of the comparison."""
+    return _joined(_COMPARISON)
+
+
+def comparison_styles() -> str:
+    """Return the style sheet of the comparison."""
+    return static_file("theme.css") + static_file("comparison.css")
+
+
+def _joined(names: tuple[str, ...]) -> str:
+    texts = (static_file(f"{name}.js") for name in names)
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)

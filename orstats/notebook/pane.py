@@ -8,8 +8,9 @@ from typing import Any, Self
 import anywidget
 import traitlets
 
+from orstats.notebook.cell import replace_views
 from orstats.notebook.html.base import static_file
-from orstats.notebook.widgets import close_replaced, running_cell, serialized
+from orstats.notebook.widgets import serialized
 from orstats.text.sanitize import Html
 
 
@@ -23,7 +24,6 @@ class Pane(anywidget.AnyWidget):
     _css = static_file("theme.css") + static_file("card.css")
 
     parts = traitlets.Dict().tag(sync=True)
-    _cell: tuple[str, int] | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,9 +38,8 @@ class Pane(anywidget.AnyWidget):
         self.parts = dict(parts)
 
     def for_running_cell(self) -> Self:
-        """Close the panes that earlier runs of the cell made, as the next run will close this one."""
-        self._cell = running_cell()
-        close_replaced(Pane, self._cell)
+        """Close the views that earlier runs of the cell made, as the next run will close this one."""
+        replace_views(self)
         return self
 
     def close(self) -> None:

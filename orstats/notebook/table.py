@@ -41,6 +41,9 @@ class Actions(Protocol):
     def compare_rows(self, kept: int, selected: int) -> None:
         """Compare two rows."""
 
+    def act_on_comparison(self, action: str, value: str) -> None:
+        """Do what a button of the comparison asks for."""
+
     def save_rows(self) -> str:
         """Write the filtered rows to a file, and return where."""
 
@@ -126,6 +129,7 @@ class TableView(anywidget.AnyWidget):
             "next": lambda: self.step(1),
             "keep": self.keep,
             "compare": self._compare,
+            "comparison": lambda: self._actions.act_on_comparison(message["action"], message.get("value", "")),
             "download": lambda: self._download(message),
             "save": self._save,
         }

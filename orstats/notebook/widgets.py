@@ -6,11 +6,9 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 import ipywidgets as widgets
-from IPython.core.getipython import get_ipython
-from ipywidgets.widgets.widget import _instances
 
 from orstats.errors import OrstatsError
 from orstats.notebook.html.base import notice
@@ -34,19 +32,6 @@ class HtmlView(widgets.HTML):  # type: ignore[misc] # ipywidgets has no types
 
     def __repr__(self) -> str:
         return f"HtmlView({len(self.value):,} characters)"
-
-
-def button(label: str, on_click: Callable[[], object], *, icon: str = "", tooltip: str = "") -> widgets.Button:
-    """Return a button as wide as its label. Labels are plain text: Jupyter does not read HTML in them."""
-    layout = widgets.Layout(width="max-content")
-    made = widgets.Button(description=label, icon=icon, tooltip=tooltip or None, layout=layout)
-    made.on_click(serialized(lambda _button: on_click()))
-    return made
-
-
-def on_change(widget: widgets.Widget, handler: Callable[[Any], object]) -> None:
-    """Call a handler with each new value of a widget."""
-    widget.observe(serialized(lambda change: handler(change["new"])), "value")
 
 
 def serialized(handler: Callable[P, T]) -> Callable[P, T]:
@@ -78,11 +63,6 @@ def failure_text(what: str, error: Exception) -> str:
     return f"Could not {what}: {type(error).__name__}. The log of orstats.notebook has the details."
 
 
-def row(shown: list[widgets.Widget]) -> widgets.Box:
-    """Return widgets side by side, wrapped where there is no room."""
-    return widgets.Box(shown, layout=widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 4px"))
-
-
 def replace_children(box: widgets.Box, shown: list[widgets.Widget]) -> None:
     """Show other widgets in a box, and close those it had, so that neither kernel nor browser keeps them."""
     before = box.children
@@ -98,22 +78,3 @@ def close_all(shown: tuple[widgets.Widget, ...]) -> None:
         for part in (one.layout, getattr(one, "style", None)):  # widgets of their own, used by nothing else
             if part is not None:
                 part.close()
-
-
-def running_cell() -> tuple[str, int] | None:
-    """Return the id of the notebook's cell that runs and the number of this run; None outside notebooks."""
-    shell = get_ipython()
-    if shell is None or not hasattr(shell, "get_parent"):
-        return None
-    identifier = (shell.get_parent() or {}).get("metadata", {}).get("cellId")
-    return (identifier, shell.execution_count) if isinstance(identifier, str) else None
-
-
-def close_replaced(kind: type[widgets.Widget], cell: tuple[str, int] | None) -> None:
-    """Close the widgets of earlier runs of a cell: their output is gone, but ipywidgets would keep them."""
-    if cell is None:
-        return
-    for one in list(_instances.values()):
-        earlier = getattr(one, "_cell", None)
-        if isinstance(one, kind) and earlier is not None and earlier[0] == cell[0] and earlier[1] != cell[1]:
-            one.close()

@@ -103,8 +103,8 @@ def test_untrusted_text_neither_runs_nor_loads_anything(page, front_end, account
     explorer.get_by_role("button", name="Keep to compare").click()
     explorer.get_by_role("button", name="↑ Previous").click()
     explorer.get_by_role("button", name="Compare").last.click()
-    explorer.get_by_role("button", name="Load and compare contents").click()
-    expect(explorer.locator("pre.orstats-diff").first).to_be_visible()
+    explorer.get_by_role("button", name="Load and compare prompts and completions").click()
+    expect(explorer.locator(".orstats-lines").first).to_be_visible()
 
     assert page.evaluate("window.pwned") is None
     assert page.locator("#escaped").count() == 0

@@ -10,9 +10,11 @@ from test_hostile import MARKUP
 from widget_host import WidgetHost
 
 import orstats
+from orstats.content.content import Content
+from orstats.content.generation import Generation
 from orstats.notebook.explorer import Explorer
 
-STATIC = Path(orstats.__file__).parent / "notebook" / "static" / "table"
+STATIC = Path(orstats.__file__).parent / "notebook" / "static"
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +113,46 @@ def test_untrusted_text_stays_text(page, df, beacon):
     assert beacon.requested == []
 
 
+def test_comparison_shows_untrusted_text_as_text_at_every_width(page, df, monkeypatch):
+    """In the table's module, as in marimo; other hosts show the same module as a widget."""
+    same = "\n".join(f"rule {n}" for n in range(60))
+    prompts = {name: f"{MARKUP}\n{same}\nin {number}\n{MARKUP}{name}" for number, name in enumerate(df.index[:2])}
+    monkeypatch.setattr(
+        Generation,
+        "content",
+        lambda self: Content.from_wire(self.id, {"input": {"prompt": prompts[self.id]}, "output": {"completion": ""}}),
+    )
+    monkeypatch.setattr("orstats.notebook.comparison.in_thread", lambda work: work())
+    explorer = Explorer(df)
+    explorer._display_()
+    for name, action in zip(df.index, ("keep", "compare"), strict=False):
+        explorer.selected = name
+        explorer.table.receive({"type": action})
+    host = WidgetHost(page, explorer.table, height="640px")
+    page.get_by_role("button", name="Load and compare prompts and completions").click()
+    lines = page.get_by_role("group", name="Differences: Prompt")
+    expect(lines.locator("del b")).to_have_count(2)
+    expect(lines.locator("del").last).to_contain_text(MARKUP[:60])
+    fold = page.get_by_role("button", name="Show 59 unchanged lines")
+    fold.focus()
+    page.keyboard.press("Enter")
+    expect(lines.locator(".orstats-line").nth(1)).to_contain_text("<script>")
+    expect(fold).to_have_count(0)
+    for width, sides in ((1200, 2), (420, 1)):
+        page.set_viewport_size({"width": width, "height": 900})
+        columns = lines.locator(".orstats-line").last.evaluate(
+            "e => getComputedStyle(e).gridTemplateColumns.split(' ')"
+        )
+        assert len(columns) == sides
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    inside = page.locator(".orstats-comparison")
+    assert inside.locator("script, img, iframe, link, style, a, object, [style]").count() == 0
+    assert page.evaluate("window.pwned") is None
+    page.keyboard.press("Escape")
+    expect(page.locator(".orstats-detail h2")).to_have_text(df.index[1])
+    assert host.errors == []
+
+
 def test_leaving_the_page_stops_listening(host):
     host.page.evaluate("window.dispose()")
     assert host.page.evaluate("window.handlerCount()") == 0
@@ -127,6 +169,6 @@ def test_it_fits_its_place(page, explorer, width):
     assert page.locator("td.orstats-num:visible").evaluate_all(cut) == []
 
 
-@pytest.mark.parametrize("path", sorted(STATIC.glob("*.js")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(STATIC.glob("*/*.js")), ids=lambda path: path.name)
 def test_no_module_makes_markup_of_text(path):
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", path.read_text("utf-8"))

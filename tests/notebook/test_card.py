@@ -11,8 +11,8 @@ import pytest
 
 import orstats
 from orstats.content.generation import Generation
-from orstats.notebook import pane
 from orstats.notebook.card import Card, view
+from orstats.notebook.cell import CellRun
 from orstats.notebook.conversation import PAGE, Conversation
 from orstats.sim import Faults, SimServer
 
@@ -395,7 +395,7 @@ def test_faults_are_retried():
 
 def test_running_a_cell_again_closes_its_earlier_cards(sim, monkeypatch):
     cell = ["cell-1", 1]
-    monkeypatch.setattr(pane, "running_cell", lambda: tuple(cell))
+    monkeypatch.setattr("orstats.notebook.cell.running_cell", lambda: CellRun(*cell))
     first = [orstats.view(one, client=sim.client(), archive=False) for one in sim.ids[:2]]
     cell[:] = "cell-1", 2
     again = orstats.view(sim.ids[0], client=sim.client(), archive=False)

@@ -8,14 +8,12 @@ import pytest
 import traitlets
 
 import orstats
-from orstats.content.content import Content
 from orstats.content.generation import Generation
 from orstats.frame.record_table import to_table
-from orstats.notebook.comparison import Comparison
+from orstats.notebook.cell import CellRun, running_cell
+from orstats.notebook.comparison import ComparisonView
 from orstats.notebook.explorer import Explorer, explore
-from orstats.notebook.html.comparison import MAX_LINES, difference, records
 from orstats.notebook.html.explorer import table
-from orstats.notebook.widgets import running_cell
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -237,14 +235,16 @@ def test_compares_the_kept_generation_with_the_selected(one, sim):
     before = sim.requests
     press(one, "compare")
     comparison = shown(one)
-    assert isinstance(comparison, Comparison)
-    assert [generation.id for generation in comparison.generations] == stored
+    assert isinstance(comparison, ComparisonView)
+    assert [head["id"] for head in comparison.shown["heads"]] == stored
     assert sim.requests == before
-    comparison.load_contents()
+    comparison.comparison.load_contents()
     assert sim.requests == before + 2
-    assert "orstats-diff" in html_of(comparison)
-    comparison.back_button.click()
+    assert {"Completion", "Prompt"} <= {text["title"] for text in comparison.shown["texts"]}
+    assert "completion" not in repr(comparison)
+    comparison._handle_custom_msg({"action": "back"}, [])
     assert shown(one).generation.id == stored[1]
+    assert comparison.shown == {}, "its texts are gone from memory"
 
 
 def test_widgets_no_longer_shown_are_closed(one, sim, monkeypatch):
@@ -273,37 +273,6 @@ def test_widgets_no_longer_shown_are_closed(one, sim, monkeypatch):
     assert alive() == at_rest
 
 
-def differences(monkeypatch, one, other):
-    """Return the comparison of two contents, each as the API sends it."""
-    contents = {name: Content.from_wire(name, wire) for name, wire in (("gen-1", one), ("gen-2", other))}
-    monkeypatch.setattr(Generation, "content", lambda generation: contents[generation.id])
-    comparison = Comparison(*map(Generation, contents), lambda: None)
-    comparison.load_contents()
-    return comparison.result.value
-
-
-@pytest.mark.parametrize(
-    "part",
-    [
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,{}"}},
-        {"type": "input_audio", "input_audio": {"format": "wav", "data": "{}"}},
-        {"type": "file", "file": {"filename": "a.pdf", "file_data": "{}"}},
-        {"type": "hologram", "depth": "{}"},
-    ],
-)
-def test_different_media_are_a_difference(part, monkeypatch):
-    def wire(data, place):
-        one = json.loads(json.dumps(part).replace("{}", data))
-        turn = {"role": "user", "content": [{"type": "text", "text": "look"}, *[one] * (place == "input")]}
-        output = {"completion": "so", "images": [one] * (place == "output")}
-        return {"input": {"messages": [turn]}, "output": output}
-
-    for place in ("input", "output") if part["type"] == "image_url" else ("input",):
-        html = differences(monkeypatch, wire("AAAA", place), wire("BBBB", place))
-        assert html.count("<del>") == html.count("<ins>") == 1
-        assert differences(monkeypatch, wire("AAAA", place), wire("AAAA", place)).count("no difference") == 2
-
-
 def test_a_failure_while_browsing_is_shown_and_the_table_stays_usable(df):
     with orstats.sim.SimServer(1) as server:
         client = orstats.Client("k", base_url=server.base_url, retry=orstats.Retry(attempts=1))
@@ -313,9 +282,10 @@ def test_a_failure_while_browsing_is_shown_and_the_table_stays_usable(df):
     press(one, "next")
     one.selected = df.index[7]
     press(one, "compare")
-    shown(one).load_contents()
-    assert "Could not load and compare the contents" in html_of(shown(one))
-    assert not shown(one).load_button.disabled
+    shown(one).comparison.load_contents()
+    status = shown(one).shown["status"]
+    assert "Could not load and compare the contents" in status["problems"][0]
+    assert status["button"] == "Try again"
     fill_in(one, text=df.index[9])
     assert one.filtered.index.tolist() == [df.index[9]]
 
@@ -401,35 +371,11 @@ def test_untrusted_text_is_escaped_everywhere(df):
     press(one, "keep")
     press(one, "next")
     press(one, "compare")
+    assert EVIL in json.dumps(shown(one).shown), "as plain text"
     html = html_of(one) + table(evil)
     assert "&lt;script&gt;" in html
     assert "<script" not in html
     assert "<img" not in html
-
-
-def test_the_difference_of_two_texts_is_escaped_and_bounded():
-    html = difference(EVIL, f"same\n{EVIL}", "same\nother")
-    assert "<script" not in html
-    assert "<del>- &lt;script" in html
-    assert "<ins>+ other</ins>" in html
-    assert "no difference" in difference("x", "a\nb", "a\nb")
-    long = difference("x", "a\n" * 100_000, "b\n" * 100_000)
-    assert "there is more" in long
-    assert long.count("<del>") == MAX_LINES
-
-
-def test_differences_of_records_are_bold():
-    html = records(Generation("a", model="m/x", cost_usd=1.0), Generation("b", model="m/x", cost_usd=2.0))
-    assert '<tr><th>model</th><td dir="auto">m/x</td><td dir="auto">m/x</td></tr>' in html
-    assert '<tr class="orstats-differs"><th>≠ cost</th>' in html
-
-
-def test_missing_contents_are_explained(monkeypatch):
-    none = Content("a", "not logged", "Logging was off.")
-    monkeypatch.setattr(Generation, "content", lambda _self: none)
-    comparison = Comparison(Generation("a"), Generation("b"), lambda: None)
-    comparison.load_contents()
-    assert "Logging was off." in html_of(comparison)
 
 
 def test_repr_is_short_and_has_no_content(one, df):
@@ -508,7 +454,7 @@ def test_closing_leaves_no_widget_and_no_rows(df, sim):
     press(one, "keep")
     press(one, "next")
     press(one, "compare")
-    assert isinstance(shown(one), Comparison)
+    assert isinstance(shown(one), ComparisonView)
     one.close()
     one.close()
     assert set(widgets.Widget.get_manager_state()["state"]) == before
@@ -528,11 +474,17 @@ def test_a_host_without_other_widgets_shows_facts_and_messages_in_the_table(df, 
     press(one, "load")
     assert one.table.detail["loaded"]
     assert orstats.get(stored, client=sim.client()).content().completion in [t for _, t in one.table.detail["turns"]]
+    press(one, "keep")
+    press(one, "next")
+    press(one, "compare")
+    assert one.table.detail["comparison"]["heads"][0]["id"] == stored
+    press(one, "comparison", action="back")
+    assert one.table.detail["title"] == one.selected != stored
 
 
 def test_running_a_cell_again_closes_its_earlier_explorers(df, monkeypatch):
     cell = ["cell-1", 1]
-    monkeypatch.setattr("orstats.notebook.explorer.running_cell", lambda: tuple(cell))
+    monkeypatch.setattr("orstats.notebook.cell.running_cell", lambda: CellRun(*cell))
     first, second = Explorer(df), Explorer(df)  # two in one cell
     cell[0] = "cell-2"
     other = Explorer(df)

@@ -1,10 +1,15 @@
 import { button, element } from "./dom.js";
 
 /**
- * The selected generation, for hosts that show this module but no other widgets: its facts and its messages as text.
+ * The selected generation, for hosts that show this module but no other widgets: its facts and its messages as text; or
+ * its comparison with another one.
  */
-export function showDetail(place, detail, send) {
-  place.hidden = !detail.title;
+export function showDetail(place, detail, send, comparison) {
+  place.hidden = !detail.title && !detail.comparison;
+  if (detail.comparison) {
+    if (!place.contains(comparison.root)) place.replaceChildren(comparison.root);
+    return comparison.show(detail.comparison);
+  }
   if (!detail.title) return place.replaceChildren();
   const facts = detail.sections.flatMap(([title, pairs]) => [
     element("h3", {}, title),

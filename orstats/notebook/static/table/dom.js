@@ -44,3 +44,9 @@ export function menu(label, title, contents) {
   document.addEventListener("pointerdown", outside);
   return { made, summary, panel, close, dispose: () => document.removeEventListener("pointerdown", outside) };
 }
+
+/** Where the page does not name its theme in a way that the style sheet can see, its text colour does. */
+export function markDark(root) {
+  const light = getComputedStyle(root.parentElement || root).color.match(/[\d.]+/g)?.slice(0, 3).map(Number);
+  if (light && light.reduce((sum, part) => sum + part, 0) > 384) root.classList.add("orstats-dark");
+}

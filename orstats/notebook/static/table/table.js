@@ -1,9 +1,10 @@
-import { button, element, menu } from "./dom.js";
+import { button, element, markDark, menu } from "./dom.js";
 import { makeFilters } from "./filters.js";
 import { makeGrid } from "./grid.js";
 import { chart, totals } from "./summary.js";
 import { save } from "./download.js";
 import { showDetail } from "./detail.js";
+import { makeComparison } from "../comparison/comparison.js";
 
 const KEYS = [
   ["↑ ↓", "select a row; its card is shown"],
@@ -93,6 +94,8 @@ function render({ model, el }) {
   const figures = element("div", { class: "orstats-totals" });
   const bars = element("div", {});
   const detail = element("div", { class: "orstats-detail", role: "region", "aria-label": "Selected generation" });
+  const comparison = makeComparison((action, value = "") => send({ type: "comparison", action, value }));
+  const showHere = () => showDetail(detail, model.get("detail"), send, comparison);
 
   const tool = (label, type, title) => button(label, () => send({ type }), { title });
   const previous = tool("↑ Previous", "previous", "Previous row, on any page");
@@ -253,7 +256,7 @@ function render({ model, el }) {
   const handlers = [
     ["change:page", showPage], ["change:marks", showMarks], ["change:summary", showSummary],
     ["change:message", showMessage], ["change:options", showHeight], ["change:done", answered],
-    ["change:detail", () => showDetail(detail, model.get("detail"), send)], ["msg:custom", onCustom],
+    ["change:detail", showHere], ["msg:custom", onCustom],
   ];
   for (const [name, handler] of handlers) model.on(name, handler);
   grid.onFit(showColumns);
@@ -267,7 +270,7 @@ function render({ model, el }) {
   showMessage();
   showPage();
   showMarks();
-  showDetail(detail, model.get("detail"), send);
+  showHere();
   const remembered = recall().filter((name) => model.get("options").columns.includes(name));
   if (remembered.length && !model.get("page").chosen) send({ type: "columns", names: remembered });
 
@@ -275,14 +278,8 @@ function render({ model, el }) {
     for (const [name, handler] of handlers) model.off(name, handler);
     for (const timer of [selectTimer, busyTimer, silentTimer]) clearTimeout(timer);
     watcher.disconnect();
-    for (const one of [filters, columns, downloads]) one.dispose();
+    for (const one of [filters, columns, downloads, comparison]) one.dispose();
   };
-}
-
-/** Where the page does not name its theme in a way that the style sheet can see, its text colour does. */
-function markDark(root) {
-  const light = getComputedStyle(root.parentElement || root).color.match(/[\d.]+/g)?.slice(0, 3).map(Number);
-  if (light && light.reduce((sum, part) => sum + part, 0) > 384) root.classList.add("orstats-dark");
 }
 
 /** The chosen columns belong to the notebook, which its address names. */
