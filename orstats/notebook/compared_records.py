@@ -45,6 +45,8 @@ def _speed(one: float | None, other: float | None) -> list[str]:
     return [*values, "" if one is None or other is None else f"{other - one:+,.1f}"]
 
 
+#: Columns of which nothing is said where both are 0.
+_OPTIONAL: Final = frozenset({"native_tokens_cached", "native_tokens_reasoning", "fallback_ms"})
 #: Label, column, how it is written, and whether more of it is worse (1), better (-1), or neither.
 _FIGURES: Final[tuple[tuple[str, str, Callable[[Any, Any], list[str]], int], ...]] = (
     ("cost", "cost_usd", _usd, 1),
@@ -63,14 +65,14 @@ _FIGURES: Final[tuple[tuple[str, str, Callable[[Any, Any], list[str]], int], ...
 
 
 def compared_figures(first: Generation, second: Generation) -> list[Figure]:
-    """Return the figures that are not 0 or missing in both. Both figures of a row are in one unit."""
+    """Return the figures that at least one of them has. Both figures of a row are in one unit."""
     return list(_figures(first, second))
 
 
 def _figures(first: Generation, second: Generation) -> Iterator[Figure]:
     for label, column, written, direction in _FIGURES:
         one, other = getattr(first, column), getattr(second, column)
-        if not one and not other:  # both missing or 0, such as tokens of reasoning
+        if (one is None and other is None) or (column in _OPTIONAL and not one and not other):
             continue
         left, right, change = written(one, other)
         share, verdict = "", ""

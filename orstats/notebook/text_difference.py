@@ -42,7 +42,7 @@ class TextDifference:
     """How the second of two texts differs from the first.
 
     Its rows are dictionaries for the browser: ``kind`` is ``same``, ``changed``, ``fold`` or ``more``; ``numbers`` are
-    those of the lines, or None; ``pieces`` are the texts of both sides, or None where there is no line.
+    those of the lines, or None; ``pieces`` are the texts of both sides, or None where no line resembles the other one.
     """
 
     def __init__(self, title: str, first: str, second: str) -> None:
@@ -122,27 +122,33 @@ class TextDifference:
 
 
 def _sides(lines: Sequence[str], others: Sequence[str]) -> Iterable[tuple[Pieces | None, Pieces | None]]:
-    """Return the lines side by side, with the words that differ marked."""
+    """Return lines next to those that they resemble, with the words that differ marked; the others by themselves."""
     if lines and others and sum(map(len, lines)) + sum(map(len, others)) <= _MAX_WORDS * 10:
         words, other_words = (_WORD.findall("\n".join(side)) for side in (lines, others))
-        if max(len(words), len(other_words)) <= _MAX_WORDS:
-            return _paired(*_marked(words, other_words))
+        if max(len(words), len(other_words)) <= _MAX_WORDS and (marked := _marked(words, other_words)):
+            return _paired(*marked)
     return _line_by_line(lines, others)
 
 
 def _line_by_line(lines: Sequence[str], others: Sequence[str]) -> Iterator[tuple[Pieces | None, Pieces | None]]:
     for line, other in zip_longest(lines, others):
-        if line is None or other is None:
-            yield None if line is None else [(line, False)], None if other is None else [(other, False)]
-        else:
-            (pieces,), (other_pieces,), _ = _marked(_WORD.findall(line), _WORD.findall(other))
-            yield pieces, other_pieces
+        marked = _marked(_WORD.findall(line), _WORD.findall(other)) if line and other else None
+        if marked:
+            yield marked[0][0], marked[1][0]
+            continue
+        if line is not None:
+            yield [(line, False)], None
+        if other is not None:
+            yield None, [(other, False)]
 
 
 def _marked(
     words: Sequence[str], others: Sequence[str]
-) -> tuple[list[Pieces], list[Pieces], dict[tuple[int, int], int]]:
-    """Return the lines of both, and how many characters each pair of lines has in common."""
+) -> tuple[list[Pieces], list[Pieces], dict[tuple[int, int], int]] | None:
+    """Return the lines of both, and how many characters each pair has in common; None if they have little."""
+    matcher = SequenceMatcher(None, words, others, autojunk=False)
+    if matcher.quick_ratio() < _ALIKE or matcher.ratio() < _ALIKE:
+        return None
     sides: tuple[list[Pieces], list[Pieces]] = ([[]], [[]])
     common: dict[tuple[int, int], int] = {}
 
@@ -153,11 +159,6 @@ def _marked(
             if line:
                 sides[side][-1].append((line, differs))
 
-    matcher = SequenceMatcher(None, words, others, autojunk=False)
-    if matcher.quick_ratio() < _ALIKE or matcher.ratio() < _ALIKE:
-        add(0, "".join(words), differs=False)
-        add(1, "".join(others), differs=False)
-        return *sides, common
     for kind, start, end, other_start, other_end in matcher.get_opcodes():
         if kind != "equal":
             add(0, "".join(words[start:end]), differs=True)
@@ -174,24 +175,21 @@ def _marked(
 def _paired(
     sides: list[Pieces], others: list[Pieces], common: dict[tuple[int, int], int]
 ) -> Iterator[tuple[Pieces | None, Pieces | None]]:
-    """Put lines that have most in common side by side, without changing the order of either text."""
+    """Put lines that have most in common next to each other, without changing the order of either text."""
     at = 0
     for number, line in enumerate(sides):
         alike = [(common[pair], -pair[1]) for pair in ((number, n) for n in range(at, len(others))) if pair in common]
         size = sum(len(text) for text, _ in line)
         best, place = max(alike, default=(0, 0))
         if not best or best * 4 < size:
-            # Without a counterpart: opposite the next line of the other text, if that has none either.
-            has_none = at < len(others) and not any(pair[1] == at and pair[0] >= number for pair in common)
-            yield line, _joined(others[at]) if has_none else None
-            at += has_none
+            yield line, None
             continue
         for n in range(at, -place):
-            yield None, _joined(others[n])
-        yield _joined(line), _joined(others[-place])
+            yield None, others[n]
+        yield line, others[-place]
         at = -place + 1
     for n in range(at, len(others)):
-        yield None, _joined(others[n])
+        yield None, others[n]
 
 
 def _joined(pieces: Pieces) -> Pieces:

@@ -58,9 +58,9 @@ def test_lines_are_opposite_those_that_they_resemble():
     ("first", "second"), [("alpha beta gamma", "delta epsilon zeta"), ("w1 w2 w3 " * 2_000, "w4 w5 w6 " * 2_000)]
 )
 def test_texts_with_little_in_common_are_not_marked(first, second):
-    assert all(
-        not differs for row in TextDifference("", first, second).rows() for p in row["pieces"] for _, differs in p
-    )
+    pieces = [side for row in TextDifference("", first, second).rows() for side in row["pieces"] if side]
+    assert pieces
+    assert all(not differs for side in pieces for _, differs in side)
 
 
 def test_every_character_of_both_texts_is_shown():
@@ -125,6 +125,9 @@ def test_figures_have_differences_with_signs_and_shares():
     assert figure("total time", first, second) == ["2.000 s", "-", "", "", ""]
     assert figure("tokens per second", first, second) == ["-", "20.0", "", "", ""]
     assert figure("prompt tokens", first, second) is None
+    free, cached = (Generation(name, cost_usd=0.0, native_tokens_cached=0) for name in "de")
+    assert figure("cost", free, cached) == ["$0", "$0", "=", "", ""]
+    assert figure("cached prompt tokens", free, cached) is None
     assert figure("cost", Generation("a", cost_usd=0.0), second) == ["$0", "$0.750000", "+$0.750000", "", "worse"]
     slow = Generation("c", generation_time=62_000.0, throughput_tok_s=5.0)
     assert figure("total time", first, slow) == ["2.000 s", "62.000 s", "+60.000 s", "+3,000.0%", "worse"]
