@@ -1,4 +1,4 @@
-"""A few thousand spoilt answers in every run of the tests; `python tests/fuzz` feeds many more."""
+"""A thousand spoilt answers in every run of the tests; `python tests/fuzz` feeds many more."""
 
 import contextlib
 import gc
@@ -30,13 +30,13 @@ def seeds():
 def test_corrupted_responses_raise_typed_errors_only(seeds, path):
     mine = [seed for seed in seeds if seed[0] == path]
     read = 0
-    for number in range(300):
+    for number in range(150):
         rng = random.Random(f"{path} {number}")
         _, generation_id, payload = rng.choice(mine)
         body = fuzz_payloads.spoil(rng, payload)
         status = 200 if number % 4 else rng.choice(fuzz_targets.STATUSES)
         read += fuzz_targets.run(path, generation_id, status, rng.choice(fuzz_targets.HEADERS), body)
-    assert read > 30, "some must get through the decoder, or nothing behind it is tried"
+    assert read > 15, "some must get through the decoder, or nothing behind it is tried"
 
 
 def test_unexpected_values_in_record_fields_are_read():

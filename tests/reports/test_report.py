@@ -261,10 +261,10 @@ def costs_unknown():
 
 @pytest.mark.parametrize("frame", [nothing, all_failed, one_row, costs_unknown])
 @pytest.mark.parametrize("report", REPORTS)
-@pytest.mark.parametrize("freq", [None, "hour", "day", "week", "month"])
-def test_little_data_gives_honest_reports(report, frame, freq):
+@pytest.mark.parametrize("freq", [None, "hour", "month"])
+def test_little_data_gives_honest_reports(report, frame, freq, df):
     result = report(frame(), ["model", "app_id"], freq=freq, tz="America/New_York")
-    full = report(frame_of(simulated(60)), ["model", "app_id"], freq=freq, tz="America/New_York")
+    full = report(df, ["model", "app_id"], freq=freq, tz="America/New_York")
     assert list(result.columns) == list(full.columns)
     assert result.dtypes.map(str).to_dict() == full.dtypes.map(str).to_dict()
     assert result.index.names == full.index.names
