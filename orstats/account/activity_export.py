@@ -33,9 +33,9 @@ _SCHEMA: Final = {
     "reason": "string",
 }
 _REASONS: Final = {
-    "missing_in_df": "the export has it, the DataFrame does not (not logged)",
-    "not_fetched": "the DataFrame has the id, but no record",
-    "missing_in_export": "the DataFrame has it, the export does not (another account, key, filter or period)",
+    "missing_in_ids": "the export has it, your ids do not (not logged)",
+    "not_fetched": "your ids have it, but its record was not fetched",
+    "missing_in_export": "your ids have it, the export does not (another account, key, filter or period)",
     "cost_differs": "charged differently (a record fetched too early? Fetch it with refresh)",
     "cost_unknown": "the cost is unknown on one side",
 }
@@ -65,7 +65,7 @@ def compare_export(
     is_apart = apart.abs() > (amounts[0].abs() * tolerance).clip(lower=ROUNDING_USD)
     is_unknown = known[0].isna() | known[1].isna()
     conditions = [is_theirs & ~is_yours, is_theirs & ~is_ok, ~is_theirs & is_ok, is_theirs & is_unknown, is_apart]
-    names = ["missing_in_df", "not_fetched", "missing_in_export", "cost_unknown", "cost_differs"]
+    names = ["missing_in_ids", "not_fetched", "missing_in_export", "cost_unknown", "cost_differs"]
     difference = np.select([*conditions, np.ones(len(both), bool)], [*names, ""], "")
     difference[~(is_theirs | is_ok)] = ""  # neither has a record
     compared = pd.DataFrame(
@@ -143,10 +143,10 @@ def note(totals: dict[str, Any]) -> str:
     places = usd_places(totals["export_usd"])
     sums = (
         f"Export {usd(totals['export_usd'], places)} for {plural(totals['export_generations'], 'generation')}, "
-        f"DataFrame {usd(totals['usd'], places)} for {totals['generations']:,}"
+        f"yours {usd(totals['usd'], places)} for {totals['generations']:,}"
     )
     kinds = {
-        "missing_in_df": "missing in the DataFrame",
+        "missing_in_ids": "missing in your ids",
         "not_fetched": "not fetched",
         "missing_in_export": "missing in the export",
         "cost_differs": "with another cost",

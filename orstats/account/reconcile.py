@@ -96,7 +96,7 @@ def reconcile(
         With `activity`: one row for each generation that does not agree, the largest difference first; none if all
         do. Index ``id``.
 
-        - ``difference``: ``missing_in_df``, ``not_fetched`` (the id is there, its record is not),
+        - ``difference``: ``missing_in_ids``, ``not_fetched`` (the id is there, its record is not),
           ``missing_in_export``, ``cost_differs`` or ``cost_unknown``, and its ``reason``;
         - ``created_at`` and ``model``;
         - ``export_usd``, ``usd`` (yours) and ``difference_usd``, the export's less yours, with a missing cost as 0;
@@ -272,14 +272,14 @@ def _compared(both: pd.DataFrame, not_fetched: dict[pd.Timestamp, str], notes: N
 def _note(compared: pd.DataFrame) -> str:
     """Summarize the comparison in a sentence, for a table that may list only disagreements."""
     if compared.empty:
-        return "Nothing to compare: neither the account nor the DataFrame has anything in this range."
+        return "Nothing to compare: neither the account nor your ids have generations in this range."
     sums, agreeing = len(compared), int(compared["agrees"].sum())
     all_agree = f"All {sums:,}" if agreeing == sums else f"{agreeing:,} of {sums:,}"
-    account, ours = usd_amounts(compared[["account_usd", "usd"]].sum())
+    account, yours = usd_amounts(compared[["account_usd", "usd"]].sum())
     requests = [f"{int(compared[name].sum()):,} requests" for name in ("account_requests", "requests")]
     return (
         f"{all_agree} totals by day and model agree: account {account} for {requests[0]}, "
-        f"DataFrame {ours} for {requests[1]}."
+        f"yours {yours} for {requests[1]}."
     )
 
 

@@ -11,18 +11,17 @@ from orstats.cli.cost_table import labels_of
 from orstats.export.csv_cells import named_columns
 from orstats.frame import money
 from orstats.reports.compare import PARTS
-from orstats.text.format import count, usd, usd_change, usd_places
+from orstats.text.format import column_places, count, usd, usd_change
 from orstats.text.sanitize import terminal_line
 from orstats.text.table import Column
 
-_MOST_PLACES: Final = 6
 _SUMS: Final = ("before_usd", "after_usd", "change_usd", *PARTS)
 
 
 def change_columns(compared: pd.DataFrame) -> list[Column]:
     """Return the columns of the table; the last line is the total of all groups."""
     totals = {name: money.total(compared[name]) for name in _SUMS}
-    places = min(usd_places(max(totals["before_usd"], totals["after_usd"])), _MOST_PLACES)
+    places = column_places([totals["before_usd"], totals["after_usd"]])
 
     def side(name: str, leaves: int) -> Column:
         is_there = compared[f"{name}_generations"] > 0
@@ -35,7 +34,7 @@ def change_columns(compared: pd.DataFrame) -> list[Column]:
         return Column(name.removesuffix("_usd"), cells, leaves=leaves, footer=usd_change(totals[name], places))
 
     groups = named_columns(compared)[: compared.index.nlevels]
-    columns = [Column(terminal_line(name), labels_of(name, cells), "label") for name, cells in groups]
+    columns = [Column(terminal_line(name), labels_of(cells), "label") for name, cells in groups]
     columns[0] = replace(columns[0], footer="total")
     columns += [side("before", 2), side("after", 1), change("change_usd", 0)]
     if compared["presence"].isin(["new", "gone"]).any():

@@ -24,6 +24,7 @@ from orstats.text.sanitize import terminal_line, terminal_text
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from orstats.text.table import Column
 
@@ -154,30 +155,49 @@ def stdout_console() -> Console:
 _UNLIMITED: Final = 10_000
 
 
+def _is_limited() -> bool:
+    """Whether standard output has a width: a terminal, not a pipe or file."""
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
+
+
 def print_table(columns: Sequence[Column], *, label_style: str = "") -> list[str]:
     """Print a table that fits the terminal, or all of it to pipes and files. Return remarks about omitted columns."""
     from rich.console import Console
 
-    from orstats.text.table import fit
+    from orstats.text.table import Trimmed, fit
 
-    is_limited = sys.stdout.isatty() or "COLUMNS" in os.environ
-    width = stdout_console().width if is_limited else _UNLIMITED
+    width = stdout_console().width if _is_limited() else _UNLIMITED
     fitted = fit(columns, width, label_style=label_style)
-    Console(highlight=False, width=max(width, _UNLIMITED)).print(fitted.table, soft_wrap=True)
+    Console(highlight=False, width=max(width, _UNLIMITED)).print(Trimmed(fitted.table), soft_wrap=True)
     return [f"Not shown: {', '.join(fitted.omitted)}."] if fitted.omitted else []
 
 
-def print_pairs(pairs: Mapping[str, str]) -> None:
-    """Print names and texts side by side on standard output."""
+def print_pairs(*groups: Mapping[str, str]) -> None:
+    """Print names and texts side by side on standard output, with an empty line between groups."""
     from rich.table import Table
     from rich.text import Text
+
+    from orstats.text.table import Trimmed
 
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="cyan", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, text in pairs.items():
-        grid.add_row(name, Text(text))
-    stdout_console().print(grid)
+    for place, pairs in enumerate(groups):
+        if place:
+            grid.add_row()
+        for name, text in pairs.items():
+            grid.add_row(name, Text(text))
+    stdout_console().print(Trimmed(grid))
+
+
+def print_text(text: Text) -> None:
+    """Print text on standard output, wrapped between words on a terminal and unchanged to pipes and files."""
+    from orstats.text.table import Trimmed
+
+    if _is_limited():
+        stdout_console().print(Trimmed(text))
+    else:
+        stdout_console().print(text, soft_wrap=True)
 
 
 def write_json(value: Any) -> None:

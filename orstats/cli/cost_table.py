@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orstats.cli.report_labels import LABELS
 from orstats.export.csv_cells import named_columns
 from orstats.reports.cost_tokens_latency import cost_by
 from orstats.reports.periods import PERIOD
 from orstats.text.format import count, is_present, percents, plural, tokens, usd_amounts
-from orstats.text.sanitize import terminal_line
+from orstats.text.sanitize import NO_VALUE, terminal_line
 from orstats.text.table import Column
 
 
@@ -26,8 +25,7 @@ def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
     groups = named_columns(shown)[: report.index.nlevels]
     *costs, total_cost = usd_amounts([*shown["cost_usd"], total])
     columns = [
-        Column(terminal_line(name), labels_of(name, cells), "fixed" if name == PERIOD else "label")
-        for name, cells in groups
+        Column(terminal_line(name), labels_of(cells), "fixed" if name == PERIOD else "label") for name, cells in groups
     ]
     columns[0] = replace(columns[0], footer="total")
     generations, total_tokens = report["generations"].sum(), report["tokens_total"].sum(min_count=least)
@@ -44,10 +42,9 @@ def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
     return columns
 
 
-def labels_of(name: str, cells: Iterable[Any]) -> list[str]:
-    """Write the names of the groups of a column. What only the account's analytics know is unknown where missing."""
-    missing = "(unknown)" if name in LABELS else "(none)"
-    return [_label(cell) if is_present(cell) else missing for cell in cells]
+def labels_of(cells: Iterable[Any]) -> list[str]:
+    """Write the names of the groups of a column."""
+    return [_label(cell) if is_present(cell) else NO_VALUE for cell in cells]
 
 
 def _label(value: Any) -> str:

@@ -76,6 +76,19 @@ def describe_key(key: Mapping[str, Any], outlook: KeyOutlook | None) -> dict[str
     return described | {"Expires": terminal_line(key.get("expires_at") or "never")}
 
 
+def describe_management_key(key: Mapping[str, Any]) -> dict[str, str]:
+    """Return the lines about a second key, which only reads the account; what it never used is omitted."""
+    described = describe_key(key, None)
+    described["Management key"] = terminal_line(key.get("label") or "?")
+    omitted = {"Key", "Free models"}  # free requests are counted for the account, not for the key
+    if not any(number(key.get(f"usage{period}")) for period in _PERIODS):
+        omitted.add("Used")
+    if key.get("limit") is None:
+        omitted.add("Limit")
+    names = ["Management key", *(name for name in described if name != "Management key")]
+    return {name: described[name] for name in names if name not in omitted}
+
+
 def describe_credits(credit: Mapping[str, Any], outlook: KeyOutlook) -> dict[str, str]:
     """Return the lines about the account's credits."""
     bought, used = number(credit.get("total_credits")), number(credit.get("total_usage"))

@@ -85,7 +85,9 @@ def output_option(help_text: str) -> Any:
     return typer.Option("--output", "-o", metavar="FILE", help=help_text, show_default=False)
 
 
-TableFile = Annotated[str | None, output_option("Write the table to a file: .csv, .csv.gz, .xlsx, .parquet, .jsonl.")]
+TableFile = Annotated[
+    str | None, output_option("Write the table to a file: .csv, .csv.gz, .xlsx, .md, .json, .parquet, .jsonl.")
+]
 
 
 def epilog(*examples: str, more: str = "") -> str:

@@ -40,18 +40,19 @@ def add_labels(frame: pd.DataFrame, listed: pd.DataFrame, labels: Sequence[str])
 def describe_labels(frame: pd.DataFrame, labels: Sequence[str]) -> list[str]:
     """Say how much of a report has no label, and what a label may be mistaken for."""
     from orstats.text.format import plural, usd
+    from orstats.text.sanitize import NO_VALUE
 
     is_ok = frame["fetch_status"] == "ok"
     missing = {label: frame[is_ok & frame[label].isna()] for label in labels}
     parts = [
-        f"{plural(len(rows), 'generation')} ({usd(rows['cost_usd'].sum())}) of unknown {LABELS[label]}"
+        f"{plural(len(rows), 'generation')} ({usd(rows['cost_usd'].sum())}) without {LABELS[label]}"
         for label, rows in missing.items()
         if len(rows)
     ]
     remarks = []
     if parts:
         remarks.append(
-            f"{'; '.join(parts)}: the account's analytics name none. Some calls have none, such as those in the "
+            f"{NO_VALUE}: {'; '.join(parts)} in the account's analytics. Some calls have none, such as those in the "
             "vendor's chat, and recent calls may not be listed yet."
         )
     if "user" in labels:

@@ -128,11 +128,7 @@ def page(
     ]
     if fetched_rows(df)["external_user"].notna().any():
         body.append(sections.cost_table(df, "external_user", "Cost per user"))
-    body += [
-        sections.cost_table(df, label, f"Cost per {group_name(label)}", missing="(unknown)")
-        for label in _LABELS
-        if label in df
-    ]
+    body += [sections.cost_table(df, label, f"Cost per {group_name(label)}") for label in _LABELS if label in df]
     body += [
         sections.latency_table(df),
         sections.failure_table(df),

@@ -123,8 +123,8 @@ def over_time(df: pd.DataFrame, freq: str, tz: str) -> str:
     return section(title, f"<figure>{svg.stacked_dollars(bars, about)}<figcaption>{about}.</figcaption></figure>")
 
 
-def cost_table(df: pd.DataFrame, by: str, title: str, *, missing: str = "(none)") -> str:
-    """Return the table of cost by a column, most expensive first, with a name for the group without a value."""
+def cost_table(df: pd.DataFrame, by: str, title: str) -> str:
+    """Return the table of cost by a column, most expensive first."""
     report = cost_by(df, by)
     if report.empty:
         return section(title, _EMPTY)
@@ -153,7 +153,7 @@ def cost_table(df: pd.DataFrame, by: str, title: str, *, missing: str = "(none)"
     for key, row in report.head(_MOST_GROUPS).iterrows():
         is_drawn = is_present(row["cost_usd"]) and largest > 0
         bar = svg.bar(float(row["cost_usd"]) / float(largest)) if is_drawn else ""
-        rows.append([name(key if is_present(key) else missing), bar, *_cells(row, formats)])
+        rows.append([name(key), bar, *_cells(row, formats)])
     rest = report.iloc[_MOST_GROUPS:]
     if len(rest):
         rows.append(sums(f"other ({len(rest)} more)", rest))

@@ -20,7 +20,7 @@ from orstats.frame.column_units import unit
 from orstats.frame.display import formatted_columns
 from orstats.frame.validation import check_duplicates, require_pandas
 from orstats.text.format import count, is_present, percent
-from orstats.text.sanitize import display_text
+from orstats.text.sanitize import NO_VALUE, display_text
 
 #: The endings that :func:`write_report` knows.
 ENDINGS: Final = (".csv", ".csv.gz", ".parquet", ".jsonl", ".ndjson", ".xlsx", ".md", ".json")
@@ -117,7 +117,7 @@ def markdown(report: pd.DataFrame, coverage: Mapping[str, Any]) -> str:
 
 def _fact(name: str, value: Any) -> str:
     if not is_present(value):
-        return "(none)"
+        return NO_VALUE
     if isinstance(value, int | float | np.number):
         return percent(value) if unit(name) == "share" else count(value)
     return display_text(value, 200)

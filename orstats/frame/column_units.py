@@ -35,7 +35,7 @@ _REPORTED: Final[tuple[tuple[re.Pattern[str], Unit], ...]] = (
         re.compile(
             r"generations|requests|asked|ok|pending|missing|from_archive|cost_zero|models|providers"
             r"|attempts|fallbacks|unanswered|cancelled|failed|.*_attempts"
-            r"|.*_(n|total|unknown|requests|generations|tokens)|finish_(?!reason).*|(native_)?tokens_.*"
+            r"|.*_(n|total|unknown|requests|generations|tokens|responses)|finish_(?!reason).*|(native_)?tokens_.*"
         ),
         "count",
     ),
@@ -121,8 +121,7 @@ def heading(name: str, *, in_report: bool = False) -> str:
     measure = unit(name)
     if not measure and name not in FIELDS and name != "period" and not (in_report and name in _REPORT_COLUMNS):
         return name
-    words = _IN_NAME.sub("", name.replace("usd_per_mtok", "cost_per_mtok")).strip("_").split("_")
-    text = _TITLES.get(name) or " ".join(_SPELLED.get(word, word) for word in words)
+    text = _TITLES.get(name) or words(name)
     field = FIELDS.get(name)
     shown = "UTC" if field is not None and field.kind == "time" else _SHOWN.get(measure, "")
     return text[:1].upper() + text[1:] + (f" ({shown})" if shown else "")
@@ -158,6 +157,16 @@ def group_name(name: str) -> str:
     text = text.rpartition(" (")[0] or text
     first = text.split(" ", 1)[0]
     return text if first.isupper() else text[:1].lower() + text[1:]
+
+
+def words(name: str) -> str:
+    """Return the name of a column in words, without its unit.
+
+    >>> words("cost_usd"), words("byok_usd"), words("latency_p50_ms"), words("cache_hit_rate")
+    ('cost', 'BYOK', 'latency p50', 'cache hit rate')
+    """
+    parts = _IN_NAME.sub("", name.replace("usd_per_mtok", "cost_per_mtok")).strip("_").split("_")
+    return " ".join(_SPELLED.get(part, part) for part in parts)
 
 
 #: The columns of the field table by their headings.

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from orstats.frame.column_units import Unit, unit
+from orstats.frame import money
+from orstats.frame.column_units import Unit, is_additive, unit
 from orstats.text.format import (
+    column_places,
     count,
     durations,
     in_seconds,
@@ -39,11 +41,14 @@ _MOST: Final = 1000
 _PROSE: Final = frozenset({"advice", "error", "meaning", "note", "reason", "source"})
 #: What people look at reports for: without room for all columns, others leave a printed table before these.
 _IMPORTANT: Final = (
-    *("value", "note", "cost_usd", "fetch_status", "advice", "difference_usd", "reason", "meaning", "generations"),
-    *("change_usd", "volume_usd", "mix_usd", "size_usd", "price_usd", "wall_s", "busy_s"),
-    *("share", "tokens_total", "account_usd", "usd", "missing", "what_if_usd", "latency_p50", "latency_p95"),
-    *("failed", "failed_share", "failed_attempts", "failed_attempt_share", "attempts", "failed_cost_usd"),
+    *("value", "note", "cost_usd", "fetch_status", "advice", "difference_usd", "reason", "meaning"),
+    *("latency_p50", "failed_share", "change_usd", "before_usd", "after_usd", "generations"),
+    *("volume_usd", "mix_usd", "size_usd", "price_usd", "wall_s", "busy_s"),
+    *("share", "tokens_total", "account_usd", "usd", "missing", "what_if_usd", "latency_p95"),
+    *("failed", "failed_attempts", "failed_attempt_share", "attempts", "failed_cost_usd"),
 )
+#: Changes of amounts, which are written with their sign.
+_CHANGES: Final = frozenset({"change_usd", "volume_usd", "mix_usd", "size_usd", "price_usd", "difference_usd"})
 #: Characters of a row label, such as the name of a model, that notebooks need not wrap.
 _LABEL_IN_ONE_LINE: Final = 48
 
@@ -54,9 +59,13 @@ class ReportFrame(pd.DataFrame):
     Columns are formatted by their names: dollars for ``…_usd``, per cent for ``…share`` and ``…_rate``, milliseconds or
     seconds for ``…_ms`` and latencies. All values stay numbers. Rows and columns that are chosen or sorted are shown in
     the same way; what is computed from them is a plain DataFrame, and ``pandas.DataFrame(report)`` is one as well.
-    A printed report fits the width of the terminal, or pandas' ``display.width``. Where pandas'
-    ``display.float_format`` is set, pandas shows the numbers.
+    A printed report fits the width of the terminal, or pandas' ``display.width``, by omitting columns. Columns that
+    were chosen, as in ``report[["cost_usd", "p95_usd"]]``, are all printed, below each other where they do not fit.
+    Where pandas' ``display.float_format`` is set, pandas shows the numbers.
     """
+
+    #: The columns of the report of which this has the rows or columns that were chosen.
+    _columns_of_report: pd.Index[Any] | None = None
 
     @property
     def _constructor(self) -> Callable[..., pd.DataFrame]:
@@ -65,26 +74,35 @@ class ReportFrame(pd.DataFrame):
     def _constructor_from_mgr(self, mgr: Any, axes: Any) -> pd.DataFrame:
         """Return a ReportFrame of the same values, other rows or columns."""
         plain: Any = pd.DataFrame
-        return ReportFrame(plain._from_mgr(mgr, axes))  # noqa: SLF001 - as in DataFrame's own method of this name
+        chosen = ReportFrame(plain._from_mgr(mgr, axes))  # noqa: SLF001 - as in DataFrame's own method of this name
+        of_report = self.columns if self._columns_of_report is None else self._columns_of_report
+        object.__setattr__(chosen, "_columns_of_report", of_report)  # pandas takes other attributes for columns
+        return chosen
 
     def __repr__(self) -> str:
         if not self._is_formatted():
             return super().__repr__()
         from rich.console import Console  # noqa: PLC0415 - only needed where something is shown
 
-        from orstats.text.table import fit  # noqa: PLC0415 - loads rich
+        from orstats.text.table import Trimmed, fit  # noqa: PLC0415 - loads rich
 
         labels, columns = formatted_columns(_shortened(self))
         width = _width()
         out = StringIO()
-        fitted = fit([*labels, *by_importance(columns)], width)
-        if len(self):
-            console = Console(file=out, width=10 * width, color_system=None, force_jupyter=False, soft_wrap=True)
-            console.print(fitted.table)
-        lines = [line.rstrip() for line in out.getvalue().splitlines()]
+        console = Console(file=out, width=10 * width, color_system=None, force_jupyter=False, soft_wrap=True)
         notes = _notes(self)
-        if len(self) and fitted.omitted:
-            notes.append(f"Not shown: {', '.join(fitted.omitted)}.")
+        if len(self) and self._has_chosen_columns():
+            while columns:
+                fitted = fit([*labels, *_in_order(columns)], width)
+                console.print(Trimmed(fitted.table))
+                columns = columns[len(columns) - len(fitted.omitted) :]
+                if columns:
+                    console.print()
+        elif len(self):
+            fitted = fit([*labels, *by_importance(columns)], width)
+            console.print(Trimmed(fitted.table))
+            notes += [f"Not shown: {', '.join(fitted.omitted)}."] * bool(fitted.omitted)
+        lines = out.getvalue().splitlines()
         for note in notes:
             lines += wrap(note, width, break_long_words=False, break_on_hyphens=False)
         return _printable("\n".join(lines))
@@ -119,6 +137,11 @@ class ReportFrame(pd.DataFrame):
         notes = "".join(f'<p class="{NO_MATH}">{html.escape(note)}</p>' for note in _notes(self))
         return f"<div><style>{style}</style>{table}{notes}</div>"
 
+    def _has_chosen_columns(self) -> bool:
+        """Whether these are some of a report's columns, or others."""
+        of_report = self._columns_of_report
+        return of_report is not None and not of_report.isin(self.columns).all()
+
     def _is_formatted(self) -> bool:
         """Whether this still looks like a report: rows have names, columns have one level, no format is set."""
         index = self.index
@@ -127,8 +150,14 @@ class ReportFrame(pd.DataFrame):
         return named and self.columns.nlevels == 1 and pd.get_option("display.float_format") is None
 
 
-def formatted_columns(frame: pd.DataFrame) -> tuple[list[Column], list[Column]]:
-    """Return the levels of the index and the columns as text, formatted by what they measure."""
+def formatted_columns(
+    frame: pd.DataFrame, *, totals_of: pd.DataFrame | None = None
+) -> tuple[list[Column], list[Column]]:
+    """Return the levels of the index and the columns as text, formatted by what they measure.
+
+    The amounts of a table have the same number of decimals, except means, prices and percentiles, which are smaller.
+    The last line has the totals of `totals_of`, of which `frame` may be a part.
+    """
     from orstats.text.table import Column  # noqa: PLC0415 - loads rich
 
     freq = frame.attrs.get("coverage", {}).get("freq")
@@ -142,25 +171,72 @@ def formatted_columns(frame: pd.DataFrame) -> tuple[list[Column], list[Column]]:
                 cells = _times(values)
             else:
                 cells = [display_text(value, _MOST) for value in values]
-            labels.append(Column(display_text(name), cells, "fixed" if values.dtype.kind == "M" else "label"))
+            footer = "total" if level == 0 and totals_of is not None else ""
+            labels.append(
+                Column(display_text(name), cells, "fixed" if values.dtype.kind == "M" else "label", footer=footer)
+            )
     columns = []
+    totals = {} if totals_of is None else _totals(totals_of)
+    amounts = {
+        str(name): column for name, column in frame.items() if _is_amount(str(name)) and column.dtype.kind == "f"
+    }
+    places = column_places(*amounts.values(), [totals[name] for name in amounts if name in totals])
     seconds = {_measure(name) for name, column in frame.items() if unit(str(name)) == "ms" and in_seconds(column)}
     for at, name in enumerate(frame.columns):
         values = frame.iloc[:, at]
-        by_unit = name == "value" and "unit" in frame
-        cells = _by_unit(values, frame["unit"]) if by_unit else _texts(values, seconds=_measure(name) in seconds)
+        has_total = str(name) in totals
+        if has_total:
+            values = pd.Series([*values, totals[str(name)]], dtype=values.dtype, name=name)
+        if name == "value" and "unit" in frame:
+            cells = _by_unit(values, frame["unit"])
+        elif str(name) in amounts:
+            cells = usd_amounts(values, _MISSING, places=places, signed=name in _CHANGES)
+        else:
+            cells = _texts(values, seconds=_measure(name) in seconds)
+        footer = cells.pop() if has_total else ""
         is_text = values.dtype == object or isinstance(values.dtype, pd.StringDtype | pd.CategoricalDtype)
         number = name == "value" or not is_text
         columns.append(
-            Column(display_text(name), cells, "number" if number else "prose" if name in _PROSE else "label")
+            Column(
+                display_text(name), cells, "number" if number else "prose" if name in _PROSE else "label", footer=footer
+            )
         )
     return labels, columns
 
 
+def _is_amount(name: str) -> bool:
+    """Whether a column has amounts that are summed up, or changes of them."""
+    return unit(name) == "USD" and (is_additive(name) or name in _CHANGES)
+
+
+def _totals(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the sums of amounts and counts, by name of the column; a sum without known values is missing."""
+    totals: dict[str, Any] = {}
+    for name, column in frame.items():
+        if is_additive(str(name)) and unit(str(name)) != "share" and column.dtype.kind in "iuf":
+            totals[str(name)] = money.total(column) if unit(str(name)) == "USD" else column.sum(min_count=1)
+            if column.isna().all():
+                totals[str(name)] = pd.NA if column.dtype.kind in "iu" else np.nan
+    return totals
+
+
 def by_importance(columns: Sequence[Column]) -> list[Column]:
-    """Return the columns with the order in which they leave a narrow table."""
+    """Return the columns with the order in which they leave a narrow table; the most important number stays."""
     ranks = {name: rank for rank, name in enumerate(_IMPORTANT, 1)}
-    return [replace(column, leaves=ranks.get(column.name, len(ranks) + at)) for at, column in enumerate(columns, 1)]
+    found = [ranks.get(column.name, len(ranks) + at) for at, column in enumerate(columns, 1)]
+    stays = min(found, default=0)
+    return [
+        replace(column, leaves=0 if rank == stays and column.kind == "number" else rank)
+        for rank, column in zip(found, columns, strict=True)
+    ]
+
+
+def _in_order(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns so that the last ones leave a narrow table first, the first one stays, and no text is cut."""
+    return [
+        replace(column, leaves=at, kind="prose" if column.kind == "label" else column.kind)
+        for at, column in enumerate(columns)
+    ]
 
 
 def _measure(name: Any) -> str:
@@ -191,6 +267,10 @@ def _by_unit(values: pd.Series[Any], units: pd.Series[Any]) -> list[str]:
     return list(cells)
 
 
+def _usd_amounts(values: Iterable[Any], missing: str) -> list[str]:
+    return usd_amounts(values, missing)
+
+
 def _counts(values: Iterable[Any], missing: str) -> list[str]:
     return [count(value) if is_present(value) else missing for value in values]
 
@@ -206,7 +286,7 @@ def _numbers(values: Iterable[Any], missing: str) -> list[str]:
 #: How a column of floats is written, by what it measures.
 _WRITERS: Final[Mapping[Unit, Callable[[Iterable[Any], str], list[str]]]] = MappingProxyType(
     {
-        "USD": usd_amounts,
+        "USD": _usd_amounts,
         "share": percents,
         "USD/Mtok": lambda values, missing: [usd_per_mtok(value, missing) for value in values],
         "s": lambda values, missing: [f"{value:,.1f} s" if is_present(value) else missing for value in values],
@@ -218,7 +298,7 @@ _WRITERS: Final[Mapping[Unit, Callable[[Iterable[Any], str], list[str]]]] = Mapp
 
 #: How the values of a summary are written, by their units; others are counts.
 _UNIT_WRITERS: Final[Mapping[str, Callable[[Iterable[Any], str], list[str]]]] = MappingProxyType(
-    {"USD": usd_amounts, "share 0..1": percents, "UTC": _moments}
+    {"USD": _usd_amounts, "share 0..1": percents, "UTC": _moments}
 )
 
 

@@ -85,7 +85,8 @@ class Card(Pane):
         self._offer_loading()
 
     def __repr__(self) -> str:
-        return f"Card({self.generation!r})"
+        session = "" if self._session is None else f"{self._session!r}, open: "
+        return f"Card({session}{self.generation!r})"
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from orstats.account.time_range import moment
 from orstats.errors import ConfigError
 from orstats.notebook.table_model import MISSING, Query, TableModel
-from orstats.text.sanitize import visible_line
+from orstats.text.sanitize import NO_VALUE, visible_line
 from orstats.text.time_zones import clock
 
 _RANGES: Final = (("24 h", timedelta(hours=24)), ("7 d", timedelta(days=7)), ("30 d", timedelta(days=30)))
@@ -107,7 +107,7 @@ class Filters:
         found = [f"text “{visible_line(query.text.strip(), 60)}”"] if query.text.strip() else []
         for name, value in (("model", query.model), ("provider", query.provider), ("status", query.status)):
             if value is not None:
-                found.append(f"{name} {'(none)' if value is MISSING else visible_line(value, 60)}")
+                found.append(f"{name} {NO_VALUE if value is MISSING else visible_line(value, 60)}")
         for name, cost in (("cost from", query.cost_min), ("cost to", query.cost_max)):
             if cost is not None:
                 found.append(f"{name} ${cost:,g}")
@@ -163,7 +163,7 @@ def _amount(text: str, problems: list[str]) -> float | None:
 
 
 def _labels(choices: Sequence[tuple[Any, int]]) -> list[str]:
-    return [f"{'(none)' if value is MISSING else visible_line(value, 60)} ({rows:,})" for value, rows in choices]
+    return [f"{NO_VALUE if value is MISSING else visible_line(value, 60)} ({rows:,})" for value, rows in choices]
 
 
 def _chosen(number: str, values: Sequence[Any]) -> Any:

@@ -11,6 +11,7 @@ from orstats.notebook.html.base import action, notice
 from orstats.notebook.html.timeline import session_head, session_table, timeline_picture
 from orstats.reports.session_timeline import session_rows, timeline
 from orstats.reports.sessions import sessions
+from orstats.text.format import plural
 from orstats.text.sanitize import Html
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class Session:
         figures["failed_ms"] = float(self._times["failed_ms"].sum())
         self._head = Html(session_head(session_id, figures) + (notice(note) if note else ""))
         self._picture = timeline_picture(self._rows, self._times)
+
+    def __repr__(self) -> str:
+        return f"session {self.id!r} with {plural(len(self), 'generation')}"
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -21,7 +21,7 @@ def is_present(value: Any) -> bool:
 
 
 def usd(value: Any, places: int | None = None) -> str:
-    """Write an amount in US dollars, never with an exponent.
+    """Write an amount in US dollars, never with an exponent; an amount of exactly zero is ``$0``, everywhere.
 
     >>> usd(4.2e-07), usd(0.012345), usd(1234.5), usd(0), usd(None)
     ('$0.00000042', '$0.012345', '$1,234.50', '$0', 'unknown')
@@ -67,17 +67,30 @@ def usd_places(total: Any) -> int:
 _MOST_PLACES: Final = 6
 
 
-def usd_amounts(values: Iterable[Any], missing: str = "unknown") -> list[str]:
-    """Write the amounts of a column with the same number of decimals, at most six, as suits the largest.
+def column_places(*columns: Iterable[Any]) -> int:
+    """Return the number of decimals for the amounts of one column or of several, at most six, as suits the largest.
+
+    >>> column_places([1.5, 0.25]), column_places([4.2e-07], [0.5, None]), column_places([])
+    (4, 6, 6)
+    """
+    largest = max((abs(float(one)) for column in columns for one in column if is_present(one)), default=0.0)
+    return min(usd_places(largest), _MOST_PLACES)
+
+
+def usd_amounts(
+    values: Iterable[Any], missing: str = "unknown", *, places: int | None = None, signed: bool = False
+) -> list[str]:
+    """Write the amounts of a column with the same number of decimals: `places`, or as suits the largest.
 
     >>> usd_amounts([1.5, 0.25, 4.2e-07, 0, None])
-    ['$1.5000', '$0.2500', '<$0.0001', '$0.0000', 'unknown']
+    ['$1.5000', '$0.2500', '<$0.0001', '$0', 'unknown']
+    >>> usd_amounts([0.25, -0.5], places=2, signed=True)
+    ['+$0.25', '-$0.50']
     """
     amounts = list(values)
-    largest = max((abs(float(amount)) for amount in amounts if is_present(amount)), default=0.0)
-    places = min(usd_places(largest), _MOST_PLACES) if largest else 2
-    nothing = f"${0:.{places}f}"
-    return [(usd(amount, places) if amount else nothing) if is_present(amount) else missing for amount in amounts]
+    places = column_places(amounts) if places is None else places
+    write = usd_change if signed else usd
+    return [write(amount, places) if is_present(amount) else missing for amount in amounts]
 
 
 def usd_per_mtok(value: Any, missing: str = "") -> str:

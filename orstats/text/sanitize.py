@@ -21,6 +21,9 @@ Html = NewType("Html", str)
 #: Classes of elements in which MathJax must not read text between two dollar signs as a formula.
 NO_MATH: Final = "tex2jax_ignore mathjax_ignore"
 
+#: What stands for a missing name, such as the label of a group without a value.
+NO_VALUE: Final = "(none)"
+
 #: The number of characters shown of a name, an id or another text of one line.
 LINE: Final = 120
 
@@ -103,7 +106,7 @@ def display_text(value: object, width: int = 60) -> str:
     ('a↵b[U+001B]', '(empty)', '(none)', 'abcdef…op')
     """
     if not is_present(value):
-        return "(none)"
+        return NO_VALUE
     text = str(value)
     if len(text) > 2 * width:
         text = text[:width] + text[-width:]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -21,8 +23,9 @@ _PROSE: Final = 24
 _MOST_PROSE: Final = 100
 _LEAST: Final = 3
 _GAP: Final = 2
-#: Longer column names continue on a second line, after a complete word.
+#: Where not all columns fit, longer names continue on a second line, after a complete word.
 _HEAD: Final = 12
+_MOST_HEAD_LINES: Final = 2
 _WORDS: Final = re.compile(r"[^_\s]+[_\s]*|[_\s]+")
 
 
@@ -60,7 +63,10 @@ def fit(columns: Sequence[Column], width: int, *, label_style: str = "") -> Fitt
     shown, omitted = list(columns), []
     several = sum(column.kind in {"label", "fixed"} and not column.leaves for column in columns) > 1
     label = _LABELS if several else _LABEL
-    while _total(widths := [_least(column, label) for column in shown]) > width:
+    head = max((cell_len(column.name) for column in columns), default=0)
+    if _total([_least(column, label, head) for column in shown]) > width:
+        head = _HEAD
+    while _total(widths := [_least(column, label, head) for column in shown]) > width:
         leaving = max(shown, key=lambda column: column.leaves)
         if not leaving.leaves:
             break
@@ -69,9 +75,28 @@ def fit(columns: Sequence[Column], width: int, *, label_style: str = "") -> Fitt
     for kind in ("label", "prose"):  # these share the room that all other columns leave
         at = [place for place, column in enumerate(shown) if column.kind == kind]
         room = width - _total([0 if place in at else one for place, one in enumerate(widths)])
-        for place, one in zip(at, _share_out([_natural(shown[place]) for place in at], room), strict=True):
+        for place, one in zip(at, _share_out([_natural(shown[place], head) for place in at], room), strict=True):
             widths[place] = one
-    return Fitted(_table(shown, widths, label_style), [column.name for column in columns if column.name in omitted])
+    names = [column.name for column in columns if column.name in omitted and column.name]
+    return Fitted(_table(shown, widths, label_style), names)
+
+
+class Trimmed:
+    """What rich prints, without spaces at the ends of lines."""
+
+    def __init__(self, content: RenderableType) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for line in console.render_lines(self._content, options, pad=False):
+            segments = list(line)
+            while segments and not segments[-1].text.strip(" "):
+                segments.pop()
+            if segments:
+                text, style, control = segments[-1]
+                segments[-1] = Segment(text.rstrip(" "), style, control)
+            yield from segments
+            yield Segment.line()
 
 
 def cut_middle(text: str, width: int) -> str:
@@ -110,15 +135,17 @@ def _share_out(naturals: Sequence[int], room: int) -> list[int]:
     return widths
 
 
-def _natural(column: Column) -> int:
+def _natural(column: Column, head: int) -> int:
     cells = max(map(cell_len, (*column.cells, column.footer)), default=0)
-    heading = max(map(cell_len, _heading(column, max(cells, _HEAD))), default=0)
-    natural = max(cells, heading)
+    width = max(cells, head)
+    while len(lines := _heading(column, width)) > _MOST_HEAD_LINES:
+        width += 1
+    natural = max(cells, *map(cell_len, lines))
     return min(natural, _MOST_PROSE) if column.kind == "prose" else natural
 
 
-def _least(column: Column, label: int) -> int:
-    natural = _natural(column)
+def _least(column: Column, label: int, head: int) -> int:
+    natural = _natural(column, head)
     if column.kind == "label":
         return min(natural, _TEXT if column.leaves else label)
     return min(natural, _PROSE) if column.kind == "prose" else natural

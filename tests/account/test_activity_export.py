@@ -76,7 +76,7 @@ def test_each_kind_of_difference(sim, df, export, tmp_path):
     mine.loc[changed, "cost_usd"] = mine.loc[changed, "cost_usd"] / 2
     compared = orstats.reconcile(mine, activity=file)
     assert compared["difference"].to_dict() == {
-        unlogged: "missing_in_df",
+        unlogged: "missing_in_ids",
         unfetched: "not_fetched",
         changed: "cost_differs",
         unlisted: "missing_in_export",
@@ -96,8 +96,7 @@ def test_each_kind_of_difference(sim, df, export, tmp_path):
     assert compared["model"].to_dict() == {one: sim.record(one)["model"] for one in compared.index}
     assert compared["reason"].notna().all()
     assert (
-        "1 missing in the DataFrame, 1 not fetched, 1 missing in the export, 1 with another cost"
-        in compared.attrs["note"]
+        "1 missing in your ids, 1 not fetched, 1 missing in the export, 1 with another cost" in compared.attrs["note"]
     )
 
 
@@ -106,7 +105,7 @@ def test_range_limits_both_sides(sim, df, export):
     compared = orstats.reconcile(df.iloc[:0], activity=export, start=middle, end="2100-01-01")
     later = [one for one in sim.ids if pd.Timestamp(sim.record(one)["created_at"]) >= pd.Timestamp(middle)]
     assert sorted(compared.index) == sorted(later)
-    assert set(compared["difference"]) == {"missing_in_df"}
+    assert set(compared["difference"]) == {"missing_in_ids"}
     with pytest.raises(errors.ConfigError, match="start must be before end"):
         orstats.reconcile(df, activity=export, start="2026-02-01", end="2026-01-01")
 

@@ -86,3 +86,10 @@ def test_pipes_get_complete_labels(online, orstats, monkeypatch):
     text = orstats("report", "--archive", "a", "--by", "model,provider_name,external_user").stdout
     assert "…" not in text
     assert "$/Mtok" in text
+
+
+def test_no_line_of_a_table_ends_with_spaces(online, orstats, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", online.management_key)
+    for arguments in (["key"], ["keys"], ["usage", "--since", "30d"], ["show", online.ids[0]], ["doctor"]):
+        lines = orstats(*arguments).stdout.splitlines()
+        assert lines == [line.rstrip() for line in lines], arguments

@@ -25,11 +25,11 @@ def test_archive_is_compared_without_a_key(orstats, archived, tmp_path):
     costs = {one: archived.record(one)["total_cost"] for one in missing}
     assert done.exit_code == (3 if sum(costs.values()) else 0)
     assert all(one in done.stdout for one in missing)
-    assert "3 missing in the DataFrame." in done.stderr
-    assert "missing in df: the export has it" in done.stderr
+    assert "3 missing in your ids." in done.stderr
+    assert "missing in ids: the export has it, your ids do not" in done.stderr
     written = pd.read_csv(tmp_path / "differences.csv", index_col="id")
     assert set(written.index) == set(missing)
-    assert set(written["difference"]) == {"missing_in_df"}
+    assert set(written["difference"]) == {"missing_in_ids"}
 
 
 def test_ids_of_a_file_and_json(orstats, archived, tmp_path):

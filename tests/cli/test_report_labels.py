@@ -57,7 +57,7 @@ def test_report_by_key_and_model_lists_fetches_and_joins(managed, orstats):
     assert rows == {key: (len(all_), pytest.approx(math.fsum(all_), abs=1e-9)) for key, all_ in costs.items()}
     unknown = [cost for (key, _), all_ in costs.items() if not key for cost in all_]
     assert f"{len(unknown)} generations" in done.stderr
-    assert "of unknown API key: the account's analytics name none." in " ".join(done.stderr.split())
+    assert "without API key in the account's analytics." in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_other_names_of_labels_are_accepted(orstats, given, shown):
     done = orstats("report", *days(9, 1), "--by", given, "--no-archive")
     assert done.exit_code == 0
     assert done.stdout.startswith(shown)
-    assert "(unknown)" in done.stdout
-    assert "(none)" not in done.stdout
+    assert "(none)" in done.stdout
+    assert "(unknown)" not in done.output
 
 
 @pytest.mark.usefixtures("managed")
@@ -101,7 +101,7 @@ def test_the_largest_groups_may_have_no_label(managed, orstats):
     top = next(at for at, key in enumerate(sorted(costs, key=costs.get, reverse=True), 1) if not key[0])
     done = orstats("report", *days(50, 1), "--by", "api_key,model", "--top", top, "--no-archive", "-q")
     lines = done.stdout.splitlines()
-    assert lines[top].startswith("(unknown)")
+    assert lines[top].startswith("(none)")
     assert lines[top + 1].startswith(f"other ({len(costs) - top} groups)")
 
 
@@ -122,7 +122,7 @@ def test_a_page_has_the_cost_per_key(orstats, tmp_path):
     done = orstats("report", *days(20, 1), "--by", "api_key,user", "--no-archive", "-o", "x.html")
     assert done.exit_code == 0
     page = (tmp_path / "x.html").read_text("utf-8")
-    for words in ("Cost per API key", "Cost per member", "<bdi>Batch jobs</bdi>", "<bdi>(unknown)</bdi>"):
+    for words in ("Cost per API key", "Cost per member", "<bdi>Batch jobs</bdi>", "<bdi>(none)</bdi>"):
         assert words in page
     assert "Cost per application" not in page
 

@@ -59,10 +59,11 @@ def test_each_session_is_summed_up(online, orstats, by):
 def test_top_keeps_the_most_expensive_and_says_how_many_are_omitted(online, orstats):
     expected = sessions_of(map(online.record, online.ids))
     done = orstats("sessions", *online.ids, "--top", "2", "--no-archive")
-    assert f"{len(expected) - 2} less expensive sessions omitted (--top)." in done.stderr
+    assert f"{len(expected) - 2} less expensive sessions omitted (--top), included in the total." in done.stderr
     most_expensive = max(expected, key=lambda name: expected[name][1].expected)
     lines = done.stdout.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
+    assert lines[-1].split()[:2] == ["total", str(sum(generations for generations, *_ in expected.values()))]
     assert lines[1].startswith(most_expensive)
 
 

@@ -19,7 +19,8 @@ def test_keys_are_listed_by_cost(managed, orstats):
     assert done.exit_code == 0
     expected = orstats_package.usage("api_key", start="50d", end="now", client=managed.client())
     lines = done.stdout.splitlines()
-    assert lines[-len(expected)].startswith(expected.index[0])
+    assert lines[-len(expected) - 1].startswith(expected.index[0])
+    assert lines[-1].split()[:2] == ["total", str(expected["generations"].sum())]
     assert f"{len(expected)} rows from 1 request." in done.stderr
 
 
@@ -37,7 +38,7 @@ def test_periods_are_written_to_a_file(orstats, tmp_path):
     done = orstats("usage", "--by", "model", "--since", "20d", "--freq", "W", "-o", tmp_path / "usage.csv", "-q")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
     table = pd.read_csv(tmp_path / "usage.csv")
-    assert {"period", "model", "generations", "cost_usd", "tz"} <= set(table)
+    assert {"period", "model", "generations", "cost_usd", "coverage_freq", "coverage_tz"} <= set(table)
 
 
 @pytest.mark.usefixtures("managed")

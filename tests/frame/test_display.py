@@ -41,7 +41,7 @@ def test_a_printed_report_shows_model_generations_cost_and_share_in_80_columns(d
     assert lines[0].split()[:4] == ["model", "generations", "cost_usd", "share"]
     assert lines[1].split()[:4] == [LONG, "1", "$1,234.50", ">99.9%"]
     assert re.search(r"\$0\.25 +<0\.1%", lines[2])
-    assert re.search(r"\[U\+202E\].*\$0\.00 +0\.0%", lines[3])
+    assert re.search(r"\[U\+202E\].* \$0 +0\.0%", lines[3])
     assert max(map(cell_len, lines)) <= 80
     assert "Not shown: charged_usd" in lines[4]
 
@@ -74,6 +74,25 @@ def test_no_value_is_changed_by_the_display(df):
 )
 def test_chosen_and_sorted_rows_keep_the_display(df, choose):
     assert "$1,234.50" in str(choose(orstats.cost_by(df)))
+
+
+def test_chosen_columns_are_all_printed_in_order(df):
+    report = orstats.cost_by(df)
+    for names in (["p95_usd", "cost_usd"], list(report.columns[1:])):
+        shown = str(report[names])
+        assert [name for line in shown.splitlines() for name in line.split() if name in names] == names
+        assert "Not shown" not in shown
+        assert max(map(cell_len, shown.splitlines())) <= 80
+    assert "Not shown" in str(report.head(1))
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_what_one_came_for_stays_in_a_narrow_table_and_lines_end_without_spaces(df, width):
+    with pd.option_context("display.width", width):
+        for report, name in ((orstats.cost_by(df), "cost_usd"), (orstats.latency_by(df), "latency_p50")):
+            lines = str(report).splitlines()
+            assert name in str(report).partition("Not shown")[0].replace("latency_\n", "latency_")
+            assert lines == [line.rstrip() for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +167,7 @@ def test_many_rows_are_shortened_as_pandas_does():
 def test_the_readers_options_of_pandas_count(df):
     report = orstats.cost_by(df)
     with pd.option_context("display.width", 200):
-        assert "p95_usd" in str(report).splitlines()[1]
+        assert "p95_usd" in str(report).splitlines()[0]
     with pd.option_context("display.float_format", "{:.1f}".format):
         assert "1234.5" in str(report[["cost_usd"]])
         assert "$" not in report._repr_html_()

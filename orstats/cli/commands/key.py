@@ -50,7 +50,7 @@ def key(
 ) -> int:
     from orstats.account.budgets import KeyOutlook, outlook_frame, outlook_of, outlook_since_reset
     from orstats.api.client import Client
-    from orstats.cli.key_budgets import describe_credits, describe_key, limits_beyond
+    from orstats.cli.key_budgets import describe_credits, describe_key, describe_management_key, limits_beyond
     from orstats.errors import ApiError, ForbiddenError
 
     if warn is not None and math.isnan(warn):
@@ -77,10 +77,11 @@ def key(
     if as_json:
         write_json({"keys": keys, "credits": credit, "budgets": _records(outlook_frame(outlook))})
         return code
-    for place, one in enumerate(keys):
-        print_pairs(describe_key(one, outlook if place == 0 else None))
-    if credit is not None:
-        print_pairs(describe_credits(credit, outlook))
+    print_pairs(
+        describe_key(keys[0], outlook),
+        *map(describe_management_key, keys[1:]),
+        *([] if credit is None else [describe_credits(credit, outlook)]),
+    )
     print_status(outlook.note)
     return code
 
@@ -105,9 +106,12 @@ def keys(
     as_json: AsJson = False,
     base_url: BaseUrl = None,
 ) -> int:
+    import pandas as pd
+
     from orstats.api.client import Client
+    from orstats.frame import money
     from orstats.frame.json_values import number
-    from orstats.text.format import plural, usd, usd_amounts
+    from orstats.text.format import column_places, plural, usd_amounts
     from orstats.text.sanitize import terminal_line
     from orstats.text.table import Column
 
@@ -121,26 +125,31 @@ def keys(
         write_json(found)
         return 0
 
-    def amounts(name: str) -> list[str]:
-        values = [(number(one.get(name)) or 0.0) + (number(one.get(f"byok_{name}")) or 0.0) for one in found]
-        return usd_amounts(values)
+    used = {
+        name: [(number(one.get(name)) or 0.0) + (number(one.get(f"byok_{name}")) or 0.0) for one in found]
+        for name in ("usage_daily", "usage_weekly", "usage_monthly", "usage")
+    }
+    totals = {name: money.total(pd.Series(values, dtype="float64")) for name, values in used.items()}
+    places = column_places(totals.values())
+
+    def spent(heading: str, name: str, leaves: int = 0) -> Column:
+        *cells, total = usd_amounts([*used[name], totals[name]], places=places)
+        return Column(heading, cells, leaves=leaves, footer=total)
+
+    def limited(name: str, without: str) -> list[str]:
+        cells = usd_amounts([number(one.get(name)) for one in found])
+        return [without if one.get("limit") is None else cell for one, cell in zip(found, cells, strict=True)]
 
     for remark in print_table(
         [
-            Column("name", [named(one) for one in found], "label"),
+            Column("name", [named(one) for one in found], "label", footer="total"),
             Column("key", [terminal_line(one.get("label") or "?") for one in found], "label", leaves=5),
-            Column("today", amounts("usage_daily"), leaves=3),
-            Column("this week", amounts("usage_weekly"), leaves=4),
-            Column("this month", amounts("usage_monthly")),
-            Column("in total", amounts("usage"), leaves=6),
-            Column(
-                "limit", ["none" if one.get("limit") is None else usd(number(one["limit"])) for one in found], leaves=2
-            ),
-            Column(
-                "left",
-                ["" if one.get("limit") is None else usd(number(one.get("limit_remaining"))) for one in found],
-                leaves=1,
-            ),
+            spent("today", "usage_daily", 3),
+            spent("this week", "usage_weekly", 4),
+            spent("this month", "usage_monthly"),
+            spent("in total", "usage", 6),
+            Column("limit", limited("limit", "none"), leaves=2),
+            Column("left", limited("limit_remaining", ""), leaves=1),
             Column(
                 "last used", [terminal_line(str(one.get("last_used_at") or "never")[:10]) for one in found], leaves=7
             ),

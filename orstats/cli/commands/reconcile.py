@@ -98,11 +98,12 @@ def reconcile(
         resolve_archive,
         time_range,
     )
-    from orstats.export.write_csv import check_target, json_rows, write_csv
+    from orstats.export.write_csv import check_target, json_rows
+    from orstats.export.write_report import ENDINGS, write_report
     from orstats.text.format import plural
 
     if output is not None:
-        check_target(output)
+        check_target(output, endings=ENDINGS)
     if since is None and activity is None:
         raise WrongUsage(f"--since is missing. {START_OF_RANGE} Or pass --activity FILE.")
     first, last = _range_of_export(until, tz) if since is None else time_range(since, until, tz)
@@ -120,7 +121,7 @@ def reconcile(
             frame = fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
         compared = compare(frame, start=first, end=last, client=client, tolerance=tolerance, activity=activity)
     if output is not None:
-        write_csv(compared, output)
+        write_report(compared, output)
     if as_json:
         write_json(list(json_rows(compared)))
     show = _show_totals if activity is None else _show_generations
@@ -170,22 +171,18 @@ def _percent(share: float) -> float:
 
 def _print_generations(compared: pd.DataFrame) -> None:
     """Print the generations that do not agree with the Activity export, and what their differences mean."""
-    from orstats.text.format import usd_amounts
+    from orstats.text.format import column_places, usd_amounts
     from orstats.text.sanitize import terminal_line
     from orstats.text.table import Column
 
     rows = compared.head(_MAX_ROWS).reset_index()
-
-    def amounts(name: str) -> list[str]:
-        shown = zip(usd_amounts(rows[name]), rows[name].isna(), strict=True)
-        return ["" if is_missing else amount for amount, is_missing in shown]
-
+    places = column_places(rows["export_usd"], rows["usd"])
     remarks = print_table(
         [
             Column("id", [terminal_line(one) for one in rows["id"]], "label"),
             Column("difference", [one.replace("_", " ") for one in rows["difference"]], "fixed"),
-            Column("export", amounts("export_usd"), leaves=2),
-            Column("yours", amounts("usd"), leaves=1),
+            Column("export", usd_amounts(rows["export_usd"], "", places=places), leaves=2),
+            Column("yours", usd_amounts(rows["usd"], "", places=places), leaves=1),
         ]
     )
     if len(compared) > _MAX_ROWS:
@@ -198,20 +195,21 @@ def _print_generations(compared: pd.DataFrame) -> None:
 
 def _print_differences(compared: pd.DataFrame) -> None:
     """Print the days and models that do not agree, the largest difference first, and what their reasons mean."""
-    from orstats.text.format import count, usd_amounts
-    from orstats.text.sanitize import terminal_line
+    from orstats.text.format import column_places, count, usd_amounts
+    from orstats.text.sanitize import display_text, terminal_line
     from orstats.text.table import Column
 
     off = compared.loc[~compared["agrees"]]
     off = off.loc[off["difference_usd"].abs().sort_values(ascending=False, kind="stable").index]
     rows = off.head(_MAX_ROWS).reset_index()
+    places = column_places(rows["account_usd"], rows["usd"])
     remarks = print_table(
         [
             Column("day", [f"{day:%Y-%m-%d}" for day in rows["day"]], "fixed"),
-            Column("model", [terminal_line(model or "(none)") for model in rows["model"]], "label"),
+            Column("model", [display_text(model or None, 200) for model in rows["model"]], "label"),
             Column("missing", list(map(count, rows["missing"])), leaves=3),
-            Column("account", usd_amounts(rows["account_usd"])),
-            Column("yours", usd_amounts(rows["usd"]), leaves=1),
+            Column("account", usd_amounts(rows["account_usd"], places=places)),
+            Column("yours", usd_amounts(rows["usd"], places=places), leaves=1),
             Column(
                 "reason",
                 [terminal_line(_EXPLANATION.sub(r"\1", _NOT_FETCHED.sub("", one))) for one in rows["reason"]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -108,12 +109,13 @@ def sessions(
     found = sum_up(frame, by)
     shown = found if top is None else found.head(top)
     if output is None:
-        remarks = print_table(_columns(shown))
+        remarks = print_table(_columns(shown, found))
     else:
         write_report(shown, output, dialect=dialect)
         remarks = [f"Written to {output}: {plural(len(shown), 'row')}."]
     if len(shown) < len(found):
-        remarks.append(f"{plural(len(found) - len(shown), 'less expensive session')} omitted (--top).")
+        omitted = f"{plural(len(found) - len(shown), 'less expensive session')} omitted (--top"
+        remarks.append(f"{omitted}), included in the total." if output is None else f"{omitted}).")
     remarks += [*([found.attrs["note"]] if "note" in found.attrs else []), *undated, *describe_times(span, None)]
     if not quiet:
         for remark in remarks:
@@ -122,25 +124,28 @@ def sessions(
     return 0 if is_complete(frame) else SOME_FAILED
 
 
-def _columns(found: pd.DataFrame) -> list[table.Column]:
+def _columns(shown: pd.DataFrame, found: pd.DataFrame) -> list[table.Column]:
+    """Return the columns of the sessions that are shown; the last line is the total of all."""
     from orstats.text.format import count, duration, tokens, usd_amounts
     from orstats.text.sanitize import terminal_line
     from orstats.text.table import Column
 
     def counts(name: str, leaves: int) -> Column:
-        return Column(name, [count(number) for number in found[name]], leaves=leaves)
+        return Column(name, list(map(count, shown[name])), leaves=leaves, footer=count(found[name].sum()))
 
+    *costs, total = usd_amounts([*shown["cost_usd"], found["cost_usd"].sum(min_count=1)])
+    total_tokens = tokens(found["tokens_total"].sum(min_count=1))
     columns = [
-        Column(str(found.index.name), [terminal_line(str(name)) for name in found.index], "label"),
+        Column(str(found.index.name), [terminal_line(str(name)) for name in shown.index], "label", footer="total"),
         counts("generations", 1),
-        Column("cost", usd_amounts(found["cost_usd"])),
-        Column("wall", list(map(duration, found["wall_s"] * 1000)), leaves=2),
-        Column("busy", list(map(duration, found["busy_s"] * 1000)), leaves=3),
+        Column("cost", costs, footer=total),
+        Column("wall", list(map(duration, shown["wall_s"] * 1000)), leaves=2),
+        Column("busy", list(map(duration, shown["busy_s"] * 1000)), leaves=3),
         counts("failed", 4),
-        Column("tokens", [tokens(number) for number in found["tokens_total"]], leaves=5),
+        Column("tokens", list(map(tokens, shown["tokens_total"])), leaves=5, footer=total_tokens),
         counts("fallbacks", 6),
-        counts("models", 7),
+        Column("models", list(map(count, shown["models"])), leaves=7),
     ]
     if found["cost_unknown"].any():
-        columns.append(counts("cost_unknown", 0))
+        columns.append(replace(counts("cost_unknown", 0), name="cost unknown"))
     return columns

@@ -13,6 +13,7 @@ from orstats.cli.console import (
     handle_errors,
     print_pairs,
     print_status,
+    print_text,
     stdout_console,
     write_json,
 )
@@ -80,7 +81,7 @@ def show(
         out.print(Text(generation.url), soft_wrap=True)
         if stored is not None:
             for part in conversation(stored, generation.finish_reason):
-                out.print(part)
+                print_text(part)
     if not is_ok:
         print_status(f"{generation.fetch_status}: {terminal_line(generation.error or generation.id)}", "red")
         print_status(advice_for(generation.fetch_status))

@@ -75,8 +75,10 @@ def usage(
     from orstats.api.client import Client
     from orstats.cli.inputs import time_range
     from orstats.errors import ConfigError
-    from orstats.export.write_csv import check_target, json_rows, write_csv
-    from orstats.text.format import plural, usd
+    from orstats.export.write_csv import check_target, json_rows
+    from orstats.export.write_report import ENDINGS, write_report
+    from orstats.frame import money
+    from orstats.text.format import column_places, plural, usd
 
     first, last = time_range(since, until, tz)
     names = [{"key": "api_key"}.get(name, name) for name in by.split(",") if name]
@@ -86,45 +88,44 @@ def usage(
         except ConfigError as error:
             raise WrongUsage(f"{option}: {error}") from error
     if output is not None:
-        check_target(output)
+        check_target(output, endings=ENDINGS)
     with Client(base_url=base_url) as client:
         table = account_usage(names, start=first, end=last, metrics=metric, freq=freq, tz=tz, client=client)
     if output is not None:
-        write_csv(table, output)
+        write_report(table, output)
     if as_json:
         write_json(list(json_rows(table)))
     elif output is None:
-        _print_groups(table, names, top)
+        _print_groups(table, names, top, quiet=quiet)
     if not quiet:
         if {"cost_usd", "generations"} <= set(table):
-            total = f"{usd(table['cost_usd'].sum())} for {plural(int(table['generations'].sum()), 'generation')}"
+            cost = money.total(table["cost_usd"])
+            total = f"{usd(cost, column_places([cost]))} for {plural(int(table['generations'].sum()), 'generation')}"
             print_status(f"Total {total}.", "bold")
         where = "" if output is None else f"; written to {output}"
         print_status(f"{plural(len(table), 'row')} from {plural(table.attrs['requests'], 'request')}{where}.")
     return 0
 
 
-#: Shorter names of the columns that are shown by default, as in a report.
-_HEADINGS: Final = {
-    "cost_usd": "cost",
-    "charged_usd": "charged",
-    "byok_usd": "BYOK",
-    "native_tokens_prompt": "prompt tokens",
-    "native_tokens_completion": "completion tokens",
-}
+#: Shorter names of the columns that are shown by default.
+_HEADINGS: Final = {"native_tokens_prompt": "prompt tokens", "native_tokens_completion": "completion tokens"}
 
 
-def _print_groups(table: pd.DataFrame, names: list[str], top: int) -> None:
+def _print_groups(table: pd.DataFrame, names: list[str], top: int, *, quiet: bool) -> None:
+    from orstats.frame.column_units import words
     from orstats.frame.display import by_importance, formatted_columns
     from orstats.text.format import plural
 
     shown, omitted = _most_expensive(table, names, top)
-    labels, columns = formatted_columns(shown)
-    columns = [replace(column, name=_HEADINGS.get(column.name, column.name)) for column in by_importance(columns)]
+    labels, columns = formatted_columns(shown, totals_of=table if names or len(table) > 1 else None)
+    columns = [
+        replace(column, name=_HEADINGS.get(column.name, words(column.name))) for column in by_importance(columns)
+    ]
     remarks = print_table([*labels, *columns])
     remarks += [table.attrs["note"]] if "note" in table.attrs else []
-    remarks += [f"{plural(omitted, 'less expensive group')} omitted (--top {top})."] if omitted else []
-    for remark in remarks:
+    if omitted:
+        remarks.append(f"{plural(omitted, 'less expensive group')} omitted (--top {top}), included in the total.")
+    for remark in remarks * (not quiet):
         print_status(remark)
 
 
