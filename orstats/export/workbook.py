@@ -21,10 +21,12 @@ from orstats.export.csv_cells import arrow_array, iso_times, named_columns, one_
 from orstats.frame import money
 from orstats.frame.build import USER_COLUMNS
 from orstats.frame.column_units import Unit, heading, is_additive, unit
+from orstats.frame.display import ReportFrame
 from orstats.frame.schema import FIELDS, ID
 from orstats.reports.coverage import coverage, provenance
 from orstats.reports.periods import PERIOD
 from orstats.text.format import is_present
+from orstats.text.sanitize import NO_VALUE
 
 #: Rows of a sheet, less the header, an empty row, the totals and the note.
 MAX_ROWS: Final = 1_048_576 - 4
@@ -59,6 +61,9 @@ _FORMATS: Final[Mapping[Unit, str]] = MappingProxyType(
 # Without it, LibreOffice shows flags as 1 and 0.
 _FLAG: Final = '"TRUE";"TRUE";"FALSE"'
 _MOST_PLACES: Final = 10
+#: Amounts of groups have at most as many decimals as where reports are shown.
+_MOST_REPORT_PLACES: Final = 6
+_SHARE_UNIT: Final = "share 0..1"
 _WIDTHS: Final = (8, 50)
 _FILTER_BUTTON: Final = 4
 #: Sheets of at most this width, in characters, can be read when they are printed one page wide.
@@ -144,7 +149,7 @@ class _Column:
 
 def _columns(frame: pd.DataFrame, zone: str | None, freq: str | None) -> list[_Column]:
     in_report = not _is_fetched(frame)
-    named = named_columns(frame)
+    named = [(name, _for_people(name, values, frame)) for name, values in named_columns(frame)]
     own = frame.attrs.get(USER_COLUMNS, ())
     names = ["" if name in own else name for name, _ in named]
     headings = [
@@ -155,11 +160,15 @@ def _columns(frame: pd.DataFrame, zone: str | None, freq: str | None) -> list[_C
         else heading(title, in_report=in_report)
         for title, _ in named
     ]
+    # All amounts of a sheet have the same number of decimals.
+    amounts = [_places(values) for name, (_, values) in zip(names, named, strict=True) if unit(name) == "USD"]
+    most = _MOST_REPORT_PLACES if isinstance(frame, ReportFrame) else money.PLACES
+    places = min(max([2, *amounts]), most)
     columns = []
     for name, (label, values), text in zip(names, named, headings, strict=True):
         title = text if headings.count(text) == 1 else label
         period_format = _PERIODS.get(str(freq)) if name == PERIOD else None
-        number_format = period_format or _number_format(name, values)
+        number_format = period_format or _number_format(name, values, places)
         numbers = values.dropna() if _is_number(values) and is_additive(name) else values[:0]
         total = None if numbers.empty else money.total(numbers)
         if values.dtype.kind == "M" and name not in FIELDS and getattr(values.dtype, "tz", None) is not None:
@@ -167,19 +176,30 @@ def _columns(frame: pd.DataFrame, zone: str | None, freq: str | None) -> list[_C
         width = _width(title, values, number_format, total)
         row_formats = None
         if name == "value" and names[0] == "figure":
-            figures = zip(named[0][1], values, strict=True)
-            row_formats = [_number_format(label, pd.Series([value])) for label, value in figures]
+            figures = list(zip(named[0][1], values, strict=True))
+            used = [_places(pd.Series([value])) for figure, value in figures if unit(figure) == "USD"]
+            of_figures = min(max([2, *used]), most)
+            row_formats = [_number_format(figure, pd.Series([value]), of_figures) for figure, value in figures]
         columns.append(
             _Column(title, values, number_format, width, total, period_format is not None, row_formats, label in own)
         )
     return columns
 
 
+def _for_people(name: str, values: pd.Series[Any], frame: pd.DataFrame) -> pd.Series[Any]:
+    """Return a column of a report with a name for the group without a value."""
+    if name == "unit" and frame.index.name == "figure":
+        return values.replace(_SHARE_UNIT, "share")  # whose format is a percentage
+    if isinstance(frame, ReportFrame) and name in frame.index.names and values.isna().any():
+        return values.astype(object).where(values.notna(), NO_VALUE)
+    return values
+
+
 def _is_number(values: pd.Series[Any]) -> bool:
     return bool(pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype))
 
 
-def _number_format(name: str, values: pd.Series[Any]) -> str:
+def _number_format(name: str, values: pd.Series[Any], places: int) -> str:
     if isinstance(values.dtype, pd.DatetimeTZDtype) or values.dtype.kind == "M":
         return _PERIODS.get(name, _TIME)
     if not _is_number(values):
@@ -187,9 +207,9 @@ def _number_format(name: str, values: pd.Series[Any]) -> str:
     measure = unit(name)
     if measure in _FORMATS:
         return _FORMATS[measure]
-    places = _places(values)
     if measure == "USD":
-        return f"$#,##0.{'0' * max(places, 2)}"
+        return f"$#,##0.{'0' * places};-$#,##0.{'0' * places};$0"
+    places = _places(values)
     return f"0.{'0' * places}" if places else "0"
 
 
@@ -217,7 +237,7 @@ def _width(title: str, values: pd.Series[Any], number_format: str, total: float 
     elif _is_number(values):
         numbers = np.abs(values.dropna().to_numpy(dtype="float64"))
         largest = max([*numbers[np.isfinite(numbers)], total or 0.0, 1.0])
-        decimals = number_format.partition(".")[2]
+        decimals = number_format.partition(";")[0].partition(".")[2]
         longest = len(f"{largest:,.0f}") + (len(decimals) + 1 if decimals else 0) + 2
     elif pa.types.is_timestamp(array.type):
         longest = len(_TIME)

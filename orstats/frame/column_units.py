@@ -25,7 +25,10 @@ _UNITS: Final[Mapping[str, Unit]] = MappingProxyType(
 #: Patterns of the names of report columns; the first match decides.
 _REPORTED: Final[tuple[tuple[re.Pattern[str], Unit], ...]] = (
     (re.compile(r".*usd_per_mtok"), "USD/Mtok"),
-    (re.compile(r"(.*_)?usd|usd_per_day(_\d+d)?"), "USD"),
+    (
+        re.compile(r"(.*_)?usd|usd_per_day(_\d+d)?|byok_usage|(byok_)?usage_(daily|weekly|monthly)|limit_remaining"),
+        "USD",
+    ),
     (re.compile(r"(.*_)?(share|rate)|explained"), "share"),
     (re.compile(r".*_tok_s(_p\d+)?"), "tokens/s"),
     (re.compile(r"x_blended"), "times"),
@@ -70,21 +73,41 @@ _REPORT_COLUMNS: Final = frozenset(
         "routed_service_tier",
     }
 )
-#: Columns of reports whose names say too little without the rest of the report.
+#: Columns whose names say too little, or not in the order of English.
 _TITLES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "usd": "Cost",
-        "account_usd": "Account cost",
-        "mean_usd": "Mean cost",
-        "p50_usd": "Cost p50",
-        "p95_usd": "Cost p95",
-        "x_blended": "Price vs. average",
-        "failed_attempt_ms": "Failed attempts",
-        "usd_per_day": "Spent per day",
-        "usd_per_day_7d": "Spent per day, last 7 days",
-        "usd_per_day_30d": "Spent per day, last 30 days",
-        "runs_out_at_30d": "Runs out at, by last 30 days",
+        "tokens_total": "total tokens",
+        "tokens_prompt": "normalized prompt tokens",
+        "tokens_completion": "normalized completion tokens",
+        **{
+            f"native_tokens_{kind}": f"native {kind} tokens" for kind in ("prompt", "completion", "reasoning", "cached")
+        },
+        "native_tokens_completion_images": "native image tokens",
+        "num_media_prompt": "media in prompt",
+        "num_input_audio_prompt": "audio inputs in prompt",
+        "num_media_completion": "media in completion",
+        "num_search_results": "search results",
+        "num_fetches": "fetches",
+        "fallback_ms": "fallback time",
+        "is_byok": "BYOK",
+        "usd": "cost",
+        "account_usd": "account cost",
+        "mean_usd": "mean cost",
+        "p50_usd": "cost p50",
+        "p95_usd": "cost p95",
+        "x_blended": "price vs. average",
+        "failed_attempt_ms": "failed attempt time",
+        "usd_per_day": "spent per day",
+        "usd_per_day_7d": "spent per day, last 7 days",
+        "usd_per_day_30d": "spent per day, last 30 days",
+        "runs_out_at_30d": "runs out at, by last 30 days",
     }
+)
+#: Counts of a measure, and of an end: their names end or begin with a word that means nothing alone.
+_PHRASES: Final = (
+    (re.compile(r"(_ms|_tok_s)?_n$"), "_count"),
+    (re.compile(r"^finish_(?!reason)"), "finished:_"),
+    (re.compile(r"^decode(?=_|$)"), "decode_speed"),
 )
 _MEANS: Final = re.compile(r"(mean|p\d+)_.*|usd_per_day.*")
 
@@ -121,9 +144,12 @@ def heading(name: str, *, in_report: bool = False) -> str:
     measure = unit(name)
     if not measure and name not in FIELDS and name != "period" and not (in_report and name in _REPORT_COLUMNS):
         return name
-    text = _TITLES.get(name) or words(name)
+    return _with_unit(words(name), name)
+
+
+def _with_unit(text: str, name: str) -> str:
     field = FIELDS.get(name)
-    shown = "UTC" if field is not None and field.kind == "time" else _SHOWN.get(measure, "")
+    shown = "UTC" if field is not None and field.kind == "time" else _SHOWN.get(unit(name), "")
     return text[:1].upper() + text[1:] + (f" ({shown})" if shown else "")
 
 
@@ -162,12 +188,22 @@ def group_name(name: str) -> str:
 def words(name: str) -> str:
     """Return the name of a column in words, without its unit.
 
-    >>> words("cost_usd"), words("byok_usd"), words("latency_p50_ms"), words("cache_hit_rate")
-    ('cost', 'BYOK', 'latency p50', 'cache hit rate')
+    >>> words("cost_usd"), words("byok_usd"), words("latency_p50_ms"), words("native_tokens_cached")
+    ('cost', 'BYOK', 'latency p50', 'native cached tokens')
     """
+    if name in _TITLES:
+        return _TITLES[name]
+    for pattern, phrase in _PHRASES:
+        name = pattern.sub(phrase, name)
+    return _spelled(name)
+
+
+def _spelled(name: str) -> str:
     parts = _IN_NAME.sub("", name.replace("usd_per_mtok", "cost_per_mtok")).strip("_").split("_")
     return " ".join(_SPELLED.get(part, part) for part in parts)
 
 
-#: The columns of the field table by their headings.
-NAMES: Final[Mapping[str, str]] = MappingProxyType({heading(name): name for name in FIELDS})
+#: The columns of the field table by their headings, also by those of version 0.1.0.
+NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {_with_unit(_spelled(name), name): name for name in FIELDS} | {heading(name): name for name in FIELDS}
+)

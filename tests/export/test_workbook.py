@@ -54,6 +54,11 @@ def column_of(sheet, title, rows):
     return [sheet.cell(row + 2, place) for row in range(rows)]
 
 
+def usd_format(places):
+    decimals = "0" * places
+    return f"$#,##0.{decimals};-$#,##0.{decimals};$0"
+
+
 def below(sheet, title, row):
     return column_of(sheet, title, row + 1)[-1]
 
@@ -74,8 +79,8 @@ def test_header_is_bold_filtered_and_frozen_and_columns_are_wide_enough():
 @pytest.mark.parametrize(
     ("title", "number_format"),
     [
-        ("Cost (USD)", "$#,##0.00000000"),
-        ("Tokens total", "#,##0"),
+        ("Cost (USD)", usd_format(8)),
+        ("Total tokens", "#,##0"),
         ("Latency (ms)", "#,##0"),
         ("Cache hit rate", "0.0 %"),
         ("Cost per Mtok (USD)", "$#,##0.000"),
@@ -94,11 +99,20 @@ def test_columns_are_formatted_by_what_they_measure(title, number_format):
 )
 def test_amounts_have_as_many_places_as_they_need(amounts, places):
     frame = pd.DataFrame({"cost_usd": amounts})
-    assert book_of(frame)["table"]["A2"].number_format == "$#,##0." + "0" * places
+    assert book_of(frame)["table"]["A2"].number_format == usd_format(places)
+
+
+def test_amounts_of_a_report_have_the_same_decimals_and_a_missing_group_its_name():
+    made = orstats.cost_by(records({"total_cost": 0.12345678, "external_user": None}), "external_user")
+    cells = next(book_of(made)["report"].iter_rows(2))
+    assert {cell.number_format for cell in cells if "$" in cell.number_format} == {usd_format(6), "$#,##0.000"}
+    assert cells[0].value == "(none)"
 
 
 def test_headings_are_unique_and_keep_the_columns_of_the_user():
-    assert len(NAMES) == len(orstats.field_table())
+    names = list(orstats.field_table().index)
+    assert [NAMES[heading(name)] for name in names] == names
+    assert NAMES["Num media prompt"] == "num_media_prompt", "as version 0.1.0 wrote it"
     frame = pd.DataFrame({"latency": [1.0], "Latency (ms)": [2.0], "team": ["a"], "=x": [1]})
     sheet = book_of(frame)["table"]
     assert [cell.value for cell in sheet[1]] == ["latency", "Latency (ms)", "team", "=x"]
@@ -112,7 +126,7 @@ def test_totals_follow_the_filter_and_name_exclusions():
     assert below(sheet, "Cost (USD)", 5).value.count("F2:F5") == 2
     assert "SUBTOTAL(109,F2:F5)" in below(sheet, "Cost (USD)", 5).value
     assert below(values, "Cost (USD)", 5).value == 0.3
-    assert below(values, "Tokens total", 5).value == 3_000_015
+    assert below(values, "Total tokens", 5).value == 3_000_015
     assert below(values, "Fetch status", 5).value == "Total"
     assert below(values, "ID", 5).value is None
     assert below(values, "Latency (ms)", 5).value is None
@@ -122,7 +136,7 @@ def test_totals_follow_the_filter_and_name_exclusions():
 def test_the_total_of_unknown_amounts_is_missing():
     sheet = book_of(records({"total_cost": None}))["generations"]
     assert below(sheet, "Cost (USD)", 3).value is None
-    assert below(sheet, "Tokens total", 3).value is not None
+    assert below(sheet, "Total tokens", 3).value is not None
 
 
 @pytest.mark.parametrize("report", [orstats.cost_by, orstats.tokens_by, orstats.latency_by, orstats.failures_by])
@@ -141,7 +155,7 @@ def test_reports_have_totals_of_amounts_and_counts_only(report):
 def test_a_summary_has_the_format_of_each_row():
     sheet = book_of(orstats.summary(records({"total_cost": 0.125})))["table"]
     formats = {row[0].value: row[1].number_format for row in sheet.iter_rows(2)}
-    assert formats["cost_usd"] == "$#,##0.000"
+    assert formats["cost_usd"] == formats["byok_usd"] == usd_format(3)
     assert formats["byok_share"] == "0.0 %"
     assert formats["native_tokens_prompt"] == "#,##0"
     assert formats["first_created_at"] == "yyyy-mm-dd hh:mm:ss"
@@ -239,7 +253,7 @@ def test_programs_read_the_workbook(tmp_path):
     assert found["External user"].iloc[0] == "00123"
     assert found["Created at (UTC)"].iloc[0] == pd.Timestamp("2026-10-25T00:30:00.125")
     rows = pl.from_pandas(found)
-    assert rows["Tokens total"].sum() == 2_000_010
+    assert rows["Total tokens"].sum() == 2_000_010
     again = orstats.read(tmp_path / "x.xlsx")
     pd.testing.assert_frame_equal(again, frame)
     assert orstats.read_ids(tmp_path / "x.xlsx") == frame.index.to_list()
@@ -327,8 +341,8 @@ def test_headings_of_report_columns():
         "x_blended",
     ]
     assert [heading(name) for name in named] == [
-        *("Generations", "Cost per Mtok (USD)", "Cost p50 (USD)", "Latency p95 (ms)", "Throughput n", "BYOK (USD)"),
-        *("Failed attempts (ms)", "Cost (USD)", "Account cost (USD)", "Spent per day, last 7 days (USD)"),
+        *("Generations", "Cost per Mtok (USD)", "Cost p50 (USD)", "Latency p95 (ms)", "Throughput count", "BYOK (USD)"),
+        *("Failed attempt time (ms)", "Cost (USD)", "Account cost (USD)", "Spent per day, last 7 days (USD)"),
         "Price vs. average",
     ]
 
@@ -338,7 +352,7 @@ def test_headings_of_report_columns():
     [("gen-1,ok,m,$0.00008208,36.5 %,0.5,1040", ","), ("gen-1;ok;m;$0,00008208;36,5%;0,5;1040", ";")],
 )
 def test_csv_saved_from_a_workbook_is_read_without_its_signs(row, delimiter, tmp_path):
-    names = ["ID", "Fetch status", "Model", "Cost (USD)", "Cache hit rate", "Latency (ms)", "Tokens total"]
+    names = ["ID", "Fetch status", "Model", "Cost (USD)", "Cache hit rate", "Latency (ms)", "Total tokens"]
     (tmp_path / "x.csv").write_text(f"{delimiter.join(names)}\n{row}\n")
     found = orstats.read(tmp_path / "x.csv").iloc[0]
     assert found[["cost_usd", "cache_hit_rate", "latency", "tokens_total"]].to_list() == [0.00008208, 0.365, 0.5, 1040]
@@ -364,7 +378,7 @@ def test_days_have_no_time_and_text_keeps_a_distance_from_the_number_before_it(t
     orstats.write_report(days, tmp_path / "x.xlsx")
     heads, cells = list(openpyxl.load_workbook(tmp_path / "x.xlsx").worksheets[0].iter_rows(max_row=2))
     assert [cell.value for cell in heads] == ["Day (UTC)", "Cost (USD)", "Reason"]
-    assert [cell.number_format for cell in cells] == ["yyyy-mm-dd", "$#,##0.00", "General"]
+    assert [cell.number_format for cell in cells] == ["yyyy-mm-dd", usd_format(2), "General"]
     assert [cell.alignment.indent for cell in (*heads, *cells)] == [1, 0, 1, 1, 0, 1]
 
 
