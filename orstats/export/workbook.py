@@ -48,7 +48,7 @@ _TIME: Final = "yyyy-mm-dd hh:mm:ss"
 _PERIODS: Final[Mapping[str, str]] = MappingProxyType({"day": "yyyy-mm-dd", "week": "yyyy-mm-dd", "month": "yyyy-mm"})
 _FORMATS: Final[Mapping[Unit, str]] = MappingProxyType(
     {
-        "USD/Mtok": "$#,##0.000",
+        "USD/Mtok": "$#,##0.000;-$#,##0.000;$0",
         "share": "0.0 %",
         "ms": "#,##0",
         "tokens/s": "#,##0.0",
@@ -278,7 +278,7 @@ class _Sheet:
             sheet.repeat_columns(0)
         header = {"bold": True, "bottom": 1, "bg_color": "#F2F2F2", "quote_prefix": True}
         for place, column in enumerate(columns):
-            style = self._format(**header, **_alignment(column.number_format))
+            style = self._format(**header, **(_RIGHT if column.row_formats else _alignment(column.number_format)))
             self._put(0, place, self._fitting(column.heading), style)
         formats = [
             [

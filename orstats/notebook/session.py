@@ -38,6 +38,7 @@ class Session:
         self._rows = session_rows(df, session_id, by)
         self._times = timeline(self._rows)
         self._client, self._archive = client, archive
+        self._name = session_id
         #: None where the generations have something else in common, such as their ``external_user``.
         self.session_id = session_id if by == "session_id" else None
         self.selected: int | None = None
@@ -49,7 +50,7 @@ class Session:
         self._picture = timeline_picture(self._rows, self._times)
 
     def __repr__(self) -> str:
-        return f"session {self.id!r} with {plural(len(self), 'generation')}"
+        return f"session {self._name!r} with {plural(len(self), 'generation')}"
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -96,10 +96,10 @@ def usd_amounts(
 def usd_per_mtok(value: Any, missing: str = "") -> str:
     """Write a price per million tokens.
 
-    >>> usd_per_mtok(1.5), usd_per_mtok(None)
-    ('$1.500', '')
+    >>> usd_per_mtok(1.5), usd_per_mtok(0), usd_per_mtok(None)
+    ('$1.500', '$0', '')
     """
-    return f"${value:,.3f}" if is_present(value) else missing
+    return usd(value, 3) if is_present(value) else missing
 
 
 def tokens_per_second(value: Any, missing: str = "?") -> str:

@@ -83,7 +83,7 @@ def test_header_is_bold_filtered_and_frozen_and_columns_are_wide_enough():
         ("Total tokens", "#,##0"),
         ("Latency (ms)", "#,##0"),
         ("Cache hit rate", "0.0 %"),
-        ("Cost per Mtok (USD)", "$#,##0.000"),
+        ("Cost per Mtok (USD)", usd_format(3)),
         ("Throughput (tokens/s)", "#,##0.0"),
         ("Created at (UTC)", "yyyy-mm-dd hh:mm:ss"),
         ("App ID", "0"),
@@ -105,7 +105,7 @@ def test_amounts_have_as_many_places_as_they_need(amounts, places):
 def test_amounts_of_a_report_have_the_same_decimals_and_a_missing_group_its_name():
     made = orstats.cost_by(records({"total_cost": 0.12345678, "external_user": None}), "external_user")
     cells = next(book_of(made)["report"].iter_rows(2))
-    assert {cell.number_format for cell in cells if "$" in cell.number_format} == {usd_format(6), "$#,##0.000"}
+    assert {cell.number_format for cell in cells if "$" in cell.number_format} == {usd_format(6), usd_format(3)}
     assert cells[0].value == "(none)"
 
 

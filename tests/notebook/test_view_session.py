@@ -171,3 +171,8 @@ def test_exported_notebooks_show_the_timeline(shown):
 def test_other_tables_are_refused():
     with pytest.raises(ConfigError, match="pandas DataFrame"):
         orstats.view_session([1], "s")
+
+
+def test_a_session_says_what_it_is(df):
+    name = orstats.sessions(df).index[0]
+    assert repr(orstats.view_session(df, name)).startswith(f"Card(session {name!r} with ")
