@@ -20,6 +20,7 @@ _AGO: Final = re.compile(r"(\d{1,5})\s*(min|mo|m|M|[hdwHDW])")
 _ELAPSED: Final = {"m": timedelta(minutes=1), "min": timedelta(minutes=1), "h": timedelta(hours=1)}
 _DAYS: Final = {"d": timedelta(days=1), "w": timedelta(days=7)}
 _WORDS: Final = ("now", "today", "yesterday")
+_FORMS: Final = "2026-03-01, 2026-03-01T08:00+01:00, today, yesterday, now, or a time ago: 90min, 24h, 7d, 2w or 3mo"
 # Common other spellings.
 _UNITS: Final = {"minute": "min", "hour": "h", "hr": "h", "day": "d", "week": "w", "month": "mo", "year": "y"}
 _LOOSE_AGO: Final = re.compile(rf"(?:a |last|past|-)?\s*(\d*)\s*({'|'.join(_UNITS)}|min|mo|[mhdwy])s?(?:\s+ago)?")
@@ -138,9 +139,7 @@ def _unknown(value: object) -> ConfigError:
     shown = repr(value[:40]) if isinstance(value, str) else str(value)[:40]
     near = [one for one in _nearest(value.lower()) if one != value] if isinstance(value, str) else []
     if not near:
-        return ConfigError(
-            f"Unknown time {shown}. Use 2026-03-01, 2026-03-01T08:00+01:00, today, yesterday, 7d or 24h."
-        )
+        return ConfigError(f"Unknown time {shown}. Use {_FORMS}.")
     return ConfigError(f"Unknown time {shown}.{did_you_mean(near)}")
 
 

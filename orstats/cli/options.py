@@ -32,7 +32,12 @@ IdsFrom = Annotated[
     ),
 ]
 Column = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Column of the table that holds the ids.", show_default=False)
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Column of the table that holds the ids. Needed only if several columns do.",
+        show_default=False,
+    ),
 ]
 BaseUrl = Annotated[
     str | None,
@@ -67,9 +72,11 @@ RawText = Annotated[
     bool,
     typer.Option("--raw-text", metavar="", help="Do not neutralize text that a spreadsheet would run as a formula."),
 ]
-START_OF_RANGE: Final = "Start of the range: 2026-03-01, 2026-03-01T08:00+01:00, yesterday, today, 7d, 24h, 3mo."
+START_OF_RANGE: Final = (
+    "Start of the range: 2026-03-01, 2026-03-01T08:00+01:00, today, yesterday, or a time ago: 90min, 24h, 7d, 2w, 3mo."
+)
 Since = Annotated[str, typer.Option(metavar="TIME", help=START_OF_RANGE, show_default=False)]
-Until = Annotated[str, typer.Option(metavar="TIME", help="End of the range (exclusive).")]
+Until = Annotated[str, typer.Option(metavar="TIME", help="End of the range (exclusive), in the same forms.")]
 TimeZone = Annotated[
     str,
     typer.Option("--tz", metavar="ZONE", help="Time zone of dates, of times without an offset, and of periods."),

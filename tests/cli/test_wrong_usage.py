@@ -36,6 +36,12 @@ WRONG = {
     "ids --since 7d --labels foo": "Unknown label 'foo'",
     "sessions --archive a --by foo": "Unknown column 'foo'",
     "fields foo": "Unknown column 'foo'",
+    "fields latncy": "Did you mean 'latency'?",
+    "fields cost": "Columns about it: cost_usd",
+    "fields api_key": "orstats report --by api_key --since 30d",
+    "usage --since 7x": "today, yesterday, now, or a time ago: 90min, 24h, 7d, 2w or 3mo.",
+    "archive export --archive a": "-o FILE",
+    "archive export x.csv -o y.csv --archive a": "-o FILE",
     # by a look at the file
     "fetch --ids-from stored.csv --column foo": "Unknown column 'foo'",
     "fetch --ids-from stored.csv --column model --join": "column 'model' contains no generation ids",

@@ -85,7 +85,7 @@ COMMANDS = {
     "archive path": "--archive",
     "archive info": "--archive",
     "archive compact": "--archive",
-    "archive export": "output --archive",
+    "archive export": "output -o --output --archive",
     "archive forget": "ids --ids-from --user --model --before --after --contents --archive --dry-run --yes",
 }
 

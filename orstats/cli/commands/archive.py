@@ -18,7 +18,7 @@ from orstats.cli.console import (
     print_table,
     write_json,
 )
-from orstats.cli.options import ArchiveDir, AsJson, Host, Ids, IdsFrom, RawText, epilog
+from orstats.cli.options import ArchiveDir, AsJson, Host, Ids, IdsFrom, RawText, TableFile, epilog
 from orstats.cli.usage_errors import Program
 
 if TYPE_CHECKING:
@@ -110,14 +110,14 @@ def compact(archive: ArchiveDir = None, host: Host = None) -> int:
 
 @app.command(
     help="Write every record of the archive to one file.",
-    epilog=epilog("orstats archive export all.parquet", "orstats archive export eu.csv --host eu.openrouter.ai"),
+    epilog=epilog("orstats archive export -o all.parquet", "orstats archive export -o eu.csv --host eu.openrouter.ai"),
 )
 @handle_errors
 def export(
     output: Annotated[
-        str,
-        typer.Argument(metavar="FILE", help="File to write: .csv, .csv.gz, .parquet, .jsonl.", show_default=False),
-    ],
+        str | None, typer.Argument(metavar="FILE", help="The same as -o FILE.", show_default=False)
+    ] = None,
+    output_option: TableFile = None,
     archive: ArchiveDir = None,
     host: Host = None,
     raw_text: RawText = False,
@@ -128,6 +128,9 @@ def export(
     from orstats.frame.build import UNREADABLE_FILES
     from orstats.text.format import plural
 
+    if (output is None) == (output_option is None):
+        raise WrongUsage("pass one file to write: -o FILE, such as -o all.parquet.")
+    output = output or output_option or ""
     check_target(output)
     frame = read_archive(Archive(archive), host)
     write_csv(frame, output, spreadsheet_safe=not raw_text)

@@ -42,7 +42,8 @@ orstats.explore(pd.read_parquet({frame!r}), client=orstats.Client(base_url={base
         "orstats explore",
         "orstats explore --ids-from app.log",
         "orstats explore --no-browser --port 8866 --dark",
-        more="Needs the extra notebook. Prompts and completions are loaded one by one, when you open them.",
+        more="Needs an extra: pip install 'orstats\\[notebook]'. Prompts and completions are loaded one by one, when "
+        "you open them.",
     ),
 )
 @handle_errors

@@ -42,7 +42,7 @@ def _filter(what: str, metavar: str) -> Any:
     "Safe to interrupt: run the same command again to resume.",
     epilog=epilog(
         "orstats ids --since yesterday --until today -o ids.txt",
-        "orstats ids --since 7d --model openai/gpt-4.1 | orstats fetch --ids-from - -o costs.csv",
+        "orstats ids --since 7d --model openai/gpt-4.1-mini-2025-04-14 | orstats fetch --ids-from - -o costs.csv",
         "orstats ids --since 7d --key 'Batch jobs' -o batch.txt",
         "orstats ids --since 7d --labels api_key,user -o keys.csv",
         more=MANAGEMENT_KEY,

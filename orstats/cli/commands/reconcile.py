@@ -47,7 +47,7 @@ _LONG_CALL: Final = timedelta(hours=1)
     "Activity page. Exit code 3 when more than the tolerance is unexplained.",
     epilog=epilog(
         "orstats reconcile --since yesterday --until today",
-        "orstats reconcile --ids-from app.log --since 2026-03-01 --until 2026-04-01 -o differences.csv",
+        "orstats reconcile --ids-from app.log --since 30d --until today -o differences.csv",
         "orstats reconcile --activity activity.csv -o differences.csv",
         more=f"{MANAGEMENT_KEY} (not for --activity)",
     ),

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode="rich")
 
 _PAGES: Final = (".html", ".htm")
+#: More lines than most screens have.
+_MANY_GROUPS: Final = 50
 #: Columns by which a page always groups, whatever --by is.
 _PAGE_TABLES: Final = ("model", "provider_name", "external_user")
 
@@ -73,8 +75,8 @@ def report(
     freq: Annotated[
         str | None,
         typer.Option(
-            metavar="h|D|W|M|Q|Y",
-            help="Also group by hour, day, week (from Monday), month, quarter or year.",
+            metavar="PERIOD",
+            help="Also group by hour, day, week (from Monday), month, quarter or year (h, D, W, M, Q, Y).",
             show_default=False,
         ),
     ] = None,
@@ -268,9 +270,22 @@ def _report_costs(frame: pd.DataFrame, keys: list[str], form: _Form, zone: str) 
     if form.top is not None and keys:
         costs = group_rest(costs, frame, keys, form.top, freq=form.freq, tz=zone)
     remarks = _show(costs, cost_columns, form)
+    if form.output is None and form.top is None and len(costs) > _MANY_GROUPS:
+        remarks.append(_fewer_groups(len(costs), keys))
     if "cost_basis" in keys:
         remarks.append("cost_basis byok: what providers charged to your own keys, plus the fees for these calls.")
     return remarks
+
+
+def _fewer_groups(groups: int, keys: list[str]) -> str:
+    """Say how to get a table that fits the screen."""
+    from orstats.frame.schema import COLUMNS
+
+    times = [column.name for column in COLUMNS if column.dtype.startswith("datetime") and column.name in keys]
+    if times:
+        return f"{groups:,} groups, because {times[0]} is different in each row. For days, use --freq D without it."
+    advice = " --top 20 shows the most expensive." if keys else ""
+    return f"{groups:,} groups.{advice} -o FILE writes all of them."
 
 
 def _show(report: pd.DataFrame, columns: Callable[[pd.DataFrame], list[table.Column]], form: _Form) -> list[str]:
