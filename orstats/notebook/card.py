@@ -6,7 +6,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 
@@ -82,6 +82,7 @@ class Card(Pane):
         self.content: Content | None = None
         self._conversation: Conversation | None = None
         self._feedback = Html("")
+        self._feedback_state: Literal["", "sending", "given"] = ""
         self._offer_loading()
 
     def __repr__(self) -> str:
@@ -107,8 +108,9 @@ class Card(Pane):
             in_thread(self.load_content)
         elif action == "cancel":
             self.cancel()
-        elif action == "feedback":
+        elif action == "feedback" and value and not self._feedback_state:
             comment = str(message.get("comment") or "")
+            self._show_feedback(self.generation, "sending", spinner("Sending…", elapsed_s=0.0))
             in_thread(lambda: self._give_feedback(value, comment))
         elif self._conversation is not None and action in ("search", "page", "fold", "format"):
             if action == "page":
@@ -256,7 +258,8 @@ class Card(Pane):
         parts["details"] = folded("Caller and ids", details(generation))
         parts["raw"] = folded("Raw JSON", raw_json(raw))
         if self._can_give_feedback():
-            parts["feedback"] = folded("Report a problem to OpenRouter", feedback_form(CATEGORIES))
+            if self._feedback_state != "given":
+                parts["feedback"] = folded("Report a problem to OpenRouter", feedback_form(CATEGORIES))
             parts["feedback result"] = self._feedback
         return parts
 
@@ -268,21 +271,26 @@ class Card(Pane):
         return settings.management_key is not None
 
     def _give_feedback(self, category: str, comment: str) -> None:
-        self._feedback = spinner("Sending…", elapsed_s=0.0)
-        self._refresh()
+        """Send feedback, which the vendor takes once for each generation."""
+        generation = self.generation
         try:
             if self._client is None:
                 with Client() as client:
-                    client.feedback(self.generation.id, category, comment or None)
+                    client.feedback(generation.id, category, comment or None)
             else:
-                self._client.feedback(self.generation.id, category, comment or None)
+                self._client.feedback(generation.id, category, comment or None)
         except ConflictError:
-            self._feedback = notice("Feedback was given for this generation before; nothing was changed.", "warn")
+            before = "Feedback was given for this generation before; nothing was changed."
+            self._show_feedback(generation, "given", notice(before, "warn"))
         except Exception as error:  # noqa: BLE001 - the cell must survive, and shows the error
-            self._feedback = failure("send the feedback", error)
+            self._show_feedback(generation, "", failure("send the feedback", error))
         else:
-            self._feedback = notice("Feedback sent. Thank you.")
-        self._refresh()
+            self._show_feedback(generation, "given", notice("Feedback sent. Thank you."))
+
+    def _show_feedback(self, generation: Generation, state: Literal["", "sending", "given"], shown: Html) -> None:
+        if self.generation is generation:  # no other one was opened meanwhile
+            self._feedback_state, self._feedback = state, shown
+            self._refresh()
 
 
 def view(

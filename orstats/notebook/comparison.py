@@ -109,7 +109,8 @@ class Comparison:
             except CancelledError:
                 return
             except Exception as error:  # noqa: BLE001 - the cell must survive, and shows the error
-                status = {"problems": [failure_text("load and compare the contents", error)], "button": "Try again"}
+                problems = [failure_text("load and compare the contents", error)]
+                status = {"problems": problems, "failed": True, "button": "Try again"}
             if self._attempt is attempt:
                 self._attempt = None
                 self._differences = differences

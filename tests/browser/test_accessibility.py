@@ -1,11 +1,14 @@
 """Table, card and timeline for everyone: assistive technology, keyboard, 200 % zoom and a window of 420 pixels."""
 
 import pytest
-from axe import needs_axe, serious
+from axe import AXE, needs_axe, serious
 from playwright.sync_api import expect
 from widget_host import WidgetHost
 
 import orstats
+from orstats.content.content import Content
+from orstats.content.generation import Generation
+from orstats.notebook.comparison import ComparisonView
 from orstats.notebook.explorer import Explorer
 
 CONTROLS = "button, input, select, summary, textarea, a[href], [tabindex='0']"
@@ -76,6 +79,21 @@ def show_session(page, df, sim, **options):
     return host
 
 
+def show_comparison(page, monkeypatch, **options):
+    """Show two prompts with folded lines, changed words, and lines without a counterpart."""
+    rules = "\n".join(f"rule {n}" for n in range(30))
+    prompts = {"a": f"{rules}\nsay one word\nplease", "b": f"{rules}\nsay two words\nnow, and nothing else"}
+    wires = {name: {"input": {"prompt": text}, "output": {"completion": name}} for name, text in prompts.items()}
+    monkeypatch.setattr(Generation, "content", lambda self: Content.from_wire(self.id, wires[self.id]))
+    figures = {"cost_usd": 0.5, "generation_time": 900.0, "throughput_tok_s": 20.0}
+    first = Generation("a", model="m/x", **figures)
+    second = Generation("b", model="m/y", **{name: 2 * figure for name, figure in figures.items()})
+    host = WidgetHost(page, ComparisonView(first, second, lambda: None), **options)
+    page.get_by_role("button", name="Load and compare prompts and completions").click()
+    expect(page.locator(".orstats-lines ins").first).to_be_visible()
+    return host
+
+
 def walk(page):
     """Press Tab from the start to the end of the page, and return the stops."""
     page.evaluate("const top = document.querySelector('h1'); top.tabIndex = -1; top.focus()")
@@ -130,3 +148,13 @@ def test_timeline_and_card_can_be_used_when_zoomed_or_narrow(view, df, sim, pict
     show_session(view, df, sim)
     pictures(view, f"session-{request.node.callspec.id}")
     check_use(view)
+
+
+def test_the_comparison_can_be_used_when_zoomed_or_narrow(view, monkeypatch, pictures, request):
+    is_narrow = "wide" in request.node.callspec.id
+    host = show_comparison(view, monkeypatch, dark=is_narrow)
+    pictures(view, f"comparison-{request.node.callspec.id}")
+    check_use(view)
+    if AXE.exists():
+        assert serious(view) == []
+    assert host.errors == []

@@ -205,13 +205,19 @@ def test_feedback_is_sent_only_by_its_button_and_once(sim):
     assert "Report a problem to OpenRouter" in text(made)
     made.load_content()
     before = sim.requests
+    press(made, "feedback", "", comment="no category was chosen")
     press(made, "feedback", "latency", comment="slow")
+    press(made, "feedback", "latency", comment="a second click")
     wait_for_threads()
     assert "Feedback sent" in text(made)
-    press(made, "feedback", "other", comment="")
+    assert "Report a problem" not in text(made)
+    assert sim.requests == before + 1
+    again = view(sim.ids[0], client=sim.client())
+    before = sim.requests
+    press(again, "feedback", "other", comment="")
     wait_for_threads()
-    assert "given for this generation before" in text(made)
-    assert sim.requests == before + 2
+    assert "given for this generation before" in text(again)
+    assert sim.requests == before + 1
 
 
 def test_feedback_needs_a_management_key(sim, monkeypatch):

@@ -134,7 +134,7 @@ def feedback_form(categories: Iterable[str]) -> Html:
         f'<option value="{html_line(one)}">{html_line(one.replace("_", " "))}</option>' for one in categories
     )
     return Html(
-        '<div class="orstats-form"><label>Category <select>'
+        '<div class="orstats-form"><label>Category <select required><option value="">choose one</option>'
         f'{options}</select></label><label>Comment (optional) <textarea rows="2"></textarea></label>'
         f"{action('feedback', 'Send to OpenRouter')}"
         "<small>This can be sent once for each generation, and not be withdrawn.</small></div>"

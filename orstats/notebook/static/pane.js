@@ -59,6 +59,7 @@ function focused(part) {
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "orstats-card";
+  root.tabIndex = -1;
   el.append(root);
   const shown = new Map();
   const started = new WeakMap();
@@ -68,8 +69,10 @@ function render({ model, el }) {
     const parts = model.get("parts");
     for (const [name, { element }] of shown) {
       if (name in parts) continue;
+      const hadFocus = element.contains(element.getRootNode().activeElement);
       element.remove();
       shown.delete(name);
+      if (hadFocus) root.focus({ preventScroll: true });
     }
     let previous = null;
     for (const [name, html] of Object.entries(parts)) {
@@ -83,7 +86,11 @@ function render({ model, el }) {
         const control = focused(part.element);
         part.element.innerHTML = html;
         part.html = html;
-        if (control) part.element.querySelector(control)?.focus();
+        if (control) {
+          // Where the pressed button is gone, the next key must not go to the page.
+          const next = part.element.querySelector(control) ?? part.element.querySelector("[data-action]") ?? root;
+          next.focus({ preventScroll: true });
+        }
       }
       const place = previous ? previous.nextSibling : root.firstChild;
       if (place !== part.element) root.insertBefore(part.element, place);
@@ -105,8 +112,8 @@ function render({ model, el }) {
     else if (action === "jump") jump(value);
     else if (action === "feedback") {
       const form = control.closest(".orstats-form");
-      const [category, comment] = ["select", "textarea"].map((name) => form.querySelector(name).value);
-      model.send({ action, value: category, comment });
+      const [category, comment] = ["select", "textarea"].map((name) => form.querySelector(name));
+      if (category.reportValidity()) model.send({ action, value: category.value, comment: comment.value });
     } else model.send({ action, value });
   }
 

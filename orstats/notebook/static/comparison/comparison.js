@@ -29,8 +29,8 @@ export function makeComparison(act) {
 
   /** Why there is no text yet, and what can be done. */
   function status(found) {
-    const notices = (found.problems || []).map((text) =>
-      element("div", { class: "orstats-problem", role: "alert" }, text));
+    const kind = `orstats-problem ${found.failed ? "orstats-failed" : ""}`.trim();
+    const notices = (found.problems || []).map((text) => element("div", { class: kind, role: "alert" }, text));
     if (found.note) notices.push(element("div", { class: "orstats-problem", role: "status" }, found.note));
     if (found.waiting) {
       const clock = element("span", { "aria-hidden": "true" });

@@ -3,14 +3,15 @@ import { button, element } from "../table/dom.js";
 const SIGNS = { del: "−", ins: "+", div: "" };
 
 /**
- * The difference of two texts, line by line: lines that resemble each other side by side, or below each other where there is
- * no room. Signs and decorations say the same as the colours.
+ * The difference of two texts, line by line: lines that resemble each other side by side, or one below the other where
+ * there is no room. Signs and decorations say the same as the colours.
  */
 export function difference(text, number, act) {
-  const rows = groups(text.rows).map((group) => (Array.isArray(group) ? apart(group) : line(group, number, act)));
+  const draw = (group) => (Array.isArray(group) ? apart(group) : line(group, number, act));
   return element("section", { class: "orstats-text-difference" },
     element("h3", {}, text.title, element("small", {}, text.summary)),
-    element("div", { class: "orstats-lines", role: "group", "aria-label": `Differences: ${text.title}` }, ...rows));
+    element("div", { class: "orstats-lines", role: "group", "aria-label": `Differences: ${text.title}` },
+      ...groups(text.rows).map(draw)));
 }
 
 /** Put neighbouring lines that resemble no line of the other side into one group. */
@@ -27,7 +28,8 @@ function groups(rows) {
 
 function apart(rows) {
   const column = (tag, place) => {
-    const lines = rows.filter((row) => row.pieces[place]).map((row) => side(tag, row.numbers[place], row.pieces[place]));
+    const lines = rows.filter((row) => row.pieces[place])
+      .map((row) => side(tag, row.numbers[place], row.pieces[place]));
     return lines.length ? element("div", {}, ...lines) : blank();
   };
   return element("div", { class: "orstats-line" }, column("del", 0), column("ins", 1));
@@ -50,7 +52,8 @@ function line(row, number, act) {
     return element("div", { class: "orstats-line" },
       side("div", row.numbers[0], left), side("div", row.numbers[1], left, "orstats-again"));
   }
-  return element("div", { class: "orstats-line" }, side("del", row.numbers[0], left), side("ins", row.numbers[1], right));
+  return element("div", { class: "orstats-line" },
+    side("del", row.numbers[0], left), side("ins", row.numbers[1], right));
 }
 
 const wide = (...children) => element("div", { class: "orstats-wide" }, ...children);
