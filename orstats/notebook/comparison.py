@@ -97,6 +97,7 @@ class Comparison:
                 return
             attempt = self._attempt = Attempt(_LOADING, lambda waiting: self._wait(attempt, waiting))
             differences: list[TextDifference] = []
+            status: dict[str, Any]
             try:
                 with attempt:
                     contents = [self._content(generation, attempt) for generation in self.generations]

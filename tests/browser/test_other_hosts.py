@@ -47,6 +47,16 @@ def test_marimo_shows_the_table_and_the_content_of_a_row(page, sim, tmp_path, se
         page.keyboard.press("Enter")
         expect(detail.locator("pre").last).to_have_text(completion, use_inner_text=True)
         pictures(page, "marimo")
+        page.get_by_role("button", name="Keep to compare").click()
+        page.get_by_role("button", name="Clear", exact=True).click()
+        page.get_by_role("button", name="↓ Next").click()
+        page.get_by_role("button", name="Compare", exact=True).click()
+        expect(page.locator(".orstats-head-kept")).to_contain_text(stored)
+        page.get_by_role("button", name="Load and compare prompts and completions").click()
+        expect(page.locator(".orstats-lines, .orstats-problem").first).to_be_visible()
+        pictures(page, "marimo-compare")
+        page.get_by_role("button", name="Back to the card").click()
+        expect(detail.locator("h2")).not_to_have_text(stored)
 
 
 def test_orstats_explore_shows_table_and_card(page, sim, tmp_path, pictures):
