@@ -51,8 +51,9 @@ def rows_of_session(session_id: str, client: Client | None, archive: ArchiveChoi
     """Return the archived records of a session. Only its rows are read completely."""
     store, host = archive_and_host(client, archive)
     if store is None:
-        advice = "No archive is in use." if archive is False else f"{UNARCHIVED} archive=."
-        raise ConfigError(f"{advice} Or pass a DataFrame to orstats.view_session.")
+        if archive is False:
+            raise ConfigError("No archive is in use. Pass a DataFrame to orstats.view_session instead.")
+        raise ConfigError(f"{UNARCHIVED} archive=, or a DataFrame to orstats.view_session.")
     keys = store.read(host, settled_only=False, columns=["session_id"])
     ids = keys.filter(pc.equal(keys["session_id"], session_id))["id"].to_pylist()
     if not ids:

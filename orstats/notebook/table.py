@@ -286,7 +286,7 @@ class TableView(anywidget.AnyWidget):
         page, names = self._model.df.iloc[shown], self._columns or self._usual
         cells = page_rows(page, names, self._zone)
         self.page = {
-            "columns": page_columns(self._model.df, names, self._zone),
+            "columns": page_columns(page, names, self._zone),
             "chosen": bool(self._columns),
             "rows": [{"key": int(key), "cells": row} for key, row in zip(shown, cells, strict=True)],
             "start": start,

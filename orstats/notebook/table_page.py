@@ -37,8 +37,10 @@ _CUT: Final = frozenset({"id", "model", "provider_name"})
 _GROWING: Final = frozenset({"model"})
 _LEAST_GROWING: Final = 130
 _LETTER_PX: Final = 7
+_DIGIT_PX: Final = 8
 _MISSING: Final = "-"
-_MOST_PLACES: Final = 6
+#: Decimals of amounts for which the usual width has room; pages of small amounts show more.
+_LEAST_PLACES: Final = 6
 #: What a page may send of texts. Of longer ones the beginning is sent; the card has them complete.
 _TEXT_BUDGET: Final = 120_000
 _SHORTEST, _LONGEST = 60, 600
@@ -47,9 +49,9 @@ _SHORTEST, _LONGEST = 60, 600
 Cell = tuple[str, str, StatusKind | None]
 
 
-def page_columns(df: pd.DataFrame, names: Sequence[str], zone: str) -> list[dict[str, Any]]:
+def page_columns(page: pd.DataFrame, names: Sequence[str], zone: str) -> list[dict[str, Any]]:
     """Return heading, width and alignment of each column."""
-    return [_column(df, name, zone) for name in names]
+    return [_column(page, name, zone) for name in names]
 
 
 def page_rows(page: pd.DataFrame, names: Sequence[str], zone: str) -> list[list[Cell]]:
@@ -81,13 +83,16 @@ def plain(value: Any) -> Any:
     return None if isinstance(found, float) and math.isnan(found) else found
 
 
-def _column(df: pd.DataFrame, name: str, zone: str) -> dict[str, Any]:
+def _column(page: pd.DataFrame, name: str, zone: str) -> dict[str, Any]:
     label, width, rank = _USUAL.get(name, (visible_line(name, 40), _OTHER_WIDTH, 1))
     title = f"Sort by {name}"
-    if name in df.columns and isinstance(df[name].dtype, pd.DatetimeTZDtype):
+    if name in page.columns and isinstance(page[name].dtype, pd.DatetimeTZDtype):
         city = zone.rpartition("/")[2].replace("_", " ")
         label, title = f"{label} ({city})", f"{title}, shown in {zone}"
         width = max(width, _LETTER_PX * len(label) + 24)
+    numeric = name in page.columns and _is_number(page[name])
+    if numeric and unit(name) == "USD":
+        width += _DIGIT_PX * (_usd_places([plain(value) for value in page[name]]) - _LEAST_PLACES)
     return {
         "name": name,
         "label": label,
@@ -96,8 +101,8 @@ def _column(df: pd.DataFrame, name: str, zone: str) -> dict[str, Any]:
         "least": _LEAST_GROWING if name in _GROWING else width,
         "rank": rank,
         "grows": name in _GROWING,
-        "cut": name in _CUT or (name in df.columns and pd.api.types.is_string_dtype(df[name])),
-        "numeric": name in df.columns and _is_number(df[name]),
+        "cut": name in _CUT or (name in page.columns and pd.api.types.is_string_dtype(page[name])),
+        "numeric": numeric,
     }
 
 
@@ -125,12 +130,16 @@ def _statuses(page: pd.DataFrame) -> Iterator[Cell]:
         yield status_cell(dict(zip(names, map(plain, values), strict=True)))
 
 
+def _usd_places(values: Sequence[Any]) -> int:
+    """Return the number of decimals of a column of amounts."""
+    return max(_LEAST_PLACES, usd_places(max((abs(value) for value in values if value), default=1.0)))
+
+
 def _numbers(name: str, values: Sequence[Any]) -> list[str]:
     """Write the numbers of a column with the same unit and number of decimals, so that their digits align."""
     match unit(name):
         case "USD":
-            known = [abs(value) for value in values if value is not None]
-            places = max(_MOST_PLACES, usd_places(max(known, default=1.0)))
+            places = _usd_places(values)
             nothing = f"${0:.{places}f}"
             return [_MISSING if value is None else usd(value, places) if value else nothing for value in values]
         case "ms":

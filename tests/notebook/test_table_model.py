@@ -8,6 +8,7 @@ from orstats.errors import ConfigError
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame
 from orstats.frame.record_table import to_table
 from orstats.notebook.table_model import MISSING, Query, TableModel
+from orstats.notebook.table_page import page_columns, page_rows
 
 RECORDS = [
     {"model": "a/x", "provider_name": "P", "total_cost": 0.5, "is_byok": False, "created_at": "2026-03-01T10:00:00Z"},
@@ -140,3 +141,16 @@ def test_input_without_ids_is_rejected(wrong):
 def test_an_unknown_column_is_rejected(table):
     with pytest.raises(ConfigError, match="nonsense"):
         table.order("nonsense", descending=False)
+
+
+def test_small_costs_have_more_decimals_and_a_wider_column():
+    costs = {"large": [1.5, 4e-7, 0.0], "small": [4e-7, 2.5e-5, 0.0], "free": [0.0, 0.0, None]}
+    pages = {name: pd.DataFrame({"cost_usd": pd.Series(values, dtype="float64")}) for name, values in costs.items()}
+    shown = {name: [cells[0][0] for cells in page_rows(page, ["cost_usd"], "UTC")] for name, page in pages.items()}
+    assert shown == {
+        "large": ["$1.500000", "<$0.000001", "$0.000000"],
+        "small": ["$0.000000400", "$0.000025000", "$0.000000000"],
+        "free": ["$0.000000", "$0.000000", "-"],
+    }
+    widths = {name: page_columns(page, ["cost_usd"], "UTC")[0]["width"] for name, page in pages.items()}
+    assert widths["small"] > widths["large"] == widths["free"]
