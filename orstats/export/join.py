@@ -74,8 +74,8 @@ def join(table: Any, df: pd.DataFrame, column: str | None = None, *, columns: Se
     Raises
     ------
     IdSourceError
-        No column, or more than one, contains ids: the message names them, and `column` chooses. Or the file is not
-        readable, or the workbook has ids in several sheets.
+        No column, or more than one, contains ids: the message names them, and `column` chooses. Or `column` contains
+        none, the file is not readable, or the workbook has ids in several sheets.
     ConfigError
         `table` or `df` is not one of these, or `df` does not have one of the `columns`.
     MissingExtraError

@@ -11,7 +11,7 @@ import pandas as pd
 
 from orstats.errors import ConfigError
 from orstats.ids.collector import NULL_MARKS, has_empty_id, id_of
-from orstats.ids.id_shapes import API_KEY, FILE_NAME, clean_id, invalid_id_kind
+from orstats.ids.id_shapes import API_KEY, FILE_NAME, begins_like_id, clean_id, invalid_id_kind, redact
 from orstats.ids.read import read_ids
 from orstats.ids.table_readers import is_dataframe
 
@@ -48,6 +48,14 @@ def normalize_ids(ids: Any) -> list[str]:
         skipped += sum(clean_id(item) in _MISSING_WORDS for item in texts)
     if skipped:
         log.warning("%d missing values among the ids were skipped", skipped)
+    unlike = [item for item in found if not begins_like_id(item) and invalid_id_kind(item) is None]
+    if unlike:
+        log.warning(
+            "%d of %d ids do not look like generation ids, and are requested all the same (first: %s)",
+            len(unlike),
+            len(found),
+            redact(unlike[0]),
+        )
     return list(found)
 
 

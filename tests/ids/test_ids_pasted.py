@@ -33,8 +33,10 @@ def test_typographic_hyphens_are_replaced(hyphen, read):
 
 
 @pytest.mark.parametrize("text", ["custom-1", "gen-next-years-shape", "a:b@c", "x~1"])
-def test_ids_of_unknown_shapes_stay_as_they_are(text):
+def test_ids_of_unknown_shapes_stay_as_they_are(text, caplog):
     assert normalize_ids([text]) == read_ids([text]) == [text]
+    unlike = f"1 of 1 ids do not look like generation ids, and are requested all the same (first: {text!r})"
+    assert (unlike in caplog.text) == (not text.startswith("gen-"))
 
 
 @pytest.mark.parametrize(
