@@ -109,7 +109,8 @@ def reconcile(
           ``difference_usd``, the account's less yours.
         - ``explained``: the share of the account's amount that yours accounts for, 0 to 1, or of its requests where
           it charged nothing.
-        - ``agrees``, and ``reason``: the likely reason if not, and which calls were counted on another day.
+        - ``agrees``, and ``reason``: the likely reason if not (``missing`` says how many), and which calls were counted
+          on another day.
         - the parts of the amounts, and the ``source`` of the account's totals.
 
         Variants of a model, such as ``:free``, have rows of their own, or one row for "(all variants)" where the
@@ -291,15 +292,15 @@ def _reason(
     if row["agrees"]:
         pass
     elif missing > 0:
-        parts.append(f"{missing:,} missing from the ids (not logged, or from another workspace)")
+        parts.append("missing from the ids (not logged, or from another workspace)")
         if key[0] in not_fetched:
             parts.append(f"not fetched on this day: {not_fetched[key[0]]}")
     elif 0 < too_many <= row["recent"]:
-        parts.append(f"{too_many:,} not yet counted by the account (compare again tomorrow)")
+        parts.append("not yet counted by the account (compare again tomorrow)")
     elif missing < 0:
-        parts.append(f"{-missing:,} more than the account reports (ids from another account)")
+        parts.append("more than the account reports (ids from another account)")
     elif row["cost_unknown"]:
-        parts.append(f"cost unknown for {int(row['cost_unknown']):,}")
+        parts.append("cost unknown")
     elif abs(row["account_credits_usd"] - row["credits_usd"]) <= ROUNDING_USD:
         parts.append("BYOK: the account counts the providers' own charges differently")
     elif abs(row["difference_usd"]) <= ROUNDING_USD * row["requests"]:

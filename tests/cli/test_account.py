@@ -429,7 +429,7 @@ def test_key_without_the_account_analytics_still_warns(online, orstats, monkeypa
 def test_why_ids_of_a_day_were_not_fetched_is_printed_once(capsys):
     from orstats.cli.commands.reconcile import _print_differences  # noqa: PLC0415 - the table alone
 
-    reason = "2 missing from the ids (not logged, or from another workspace); not fetched on this day: 3 pending"
+    reason = "missing from the ids (not logged, or from another workspace); not fetched on this day: 3 pending"
     index = pd.MultiIndex.from_product([[pd.Timestamp("2026-06-01", tz="UTC")], ["a/b", "c/d"]], names=["day", "model"])
     values = {"agrees": False, "missing": 2, "account_usd": 1.0, "usd": 0.5, "difference_usd": 0.5, "reason": reason}
     _print_differences(pd.DataFrame(values, index=index))

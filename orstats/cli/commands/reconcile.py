@@ -207,9 +207,9 @@ def _print_differences(compared: pd.DataFrame) -> None:
         [
             Column("day", [f"{day:%Y-%m-%d}" for day in rows["day"]], "fixed"),
             Column("model", [display_text(model or None, 200) for model in rows["model"]], "label"),
-            Column("missing", list(map(count, rows["missing"])), leaves=3),
+            Column("missing", list(map(count, rows["missing"])), leaves=1),
             Column("account", usd_amounts(rows["account_usd"], places=places)),
-            Column("yours", usd_amounts(rows["usd"], places=places), leaves=1),
+            Column("yours", usd_amounts(rows["usd"], places=places), leaves=3),
             Column(
                 "reason",
                 [terminal_line(_EXPLANATION.sub(r"\1", _NOT_FETCHED.sub("", one))) for one in rows["reason"]],
