@@ -46,7 +46,7 @@ def test_text_that_reads_like_missing_is_text(tmp_path):
     names = ["nan", "NaT", "<NA>", None]
     report = cost_by(frame(names))
     write_report(report, tmp_path / "r.xlsx")
-    assert [row[0] for row in sheets(tmp_path / "r.xlsx")["report"][1:5]] == names[::-1]
+    assert [row[0] for row in sheets(tmp_path / "r.xlsx")["report"][1:5]] == ["(none)", *names[2::-1]]
     write_report(report, tmp_path / "r.md")
     lines = (tmp_path / "r.md").read_text("utf-8").splitlines()[2:6]
     assert [line.split("|")[1].strip() for line in lines] == [r"\(none\)", "&lt;NA&gt;", "NaT", "nan"]
@@ -104,9 +104,9 @@ def test_excel_gets_text_as_text_and_numbers_as_numbers(tmp_path):
     write_report(cost_by(frame(HOSTILE)), path)
     sheet = openpyxl.load_workbook(path)["report"]
     cells = {row[0].value: row for row in sheet.iter_rows(min_row=2, max_row=1 + len(HOSTILE))}
-    assert set(cells) == set(HOSTILE)
-    assert {row[0].data_type for key, row in cells.items() if key is not None} == {"s"}
-    assert all(row[0].quotePrefix for key, row in cells.items() if key is not None)
+    assert set(cells) == {"(none)" if name is None else name for name in HOSTILE}
+    assert {row[0].data_type for row in cells.values()} == {"s"}
+    assert all(row[0].quotePrefix for row in cells.values())
     assert all(row[2].data_type == "n" for row in cells.values())
     assert ["asked", 10] in [row[:2] for row in sheets(path)["coverage"]]
 
