@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -21,6 +21,8 @@ from orstats.account.time_windows import bisect, cut
 from orstats.api.client import Client
 from orstats.errors import BadResponseError, ConfigError, ServerError
 from orstats.frame.display import ReportFrame
+from orstats.reports.coverage import COVERS_RANGE, PROVENANCE
+from orstats.reports.incomplete_periods import incomplete_in_report
 from orstats.reports.periods import PERIOD, Freq, freq_of, period_moments, period_starts
 from orstats.text.suggest import unknown
 from orstats.text.time_zones import clock, zone_of
@@ -134,7 +136,7 @@ def usage(
         ``Int64`` and amounts ``float64`` in US dollars: ``generations``, ``cost_usd`` (charged plus BYOK),
         ``charged_usd``, ``byok_usd``, ``native_tokens_prompt``, ``native_tokens_completion``; other metrics carry
         their units, too. ``.attrs["requests"]`` is the number of requests that were needed, and ``.attrs["note"]`` says
-        when the first period is incomplete.
+        when the first or the last period is incomplete.
 
     Raises
     ------
@@ -177,8 +179,9 @@ def usage(
         table = _Table(query, dimensions, chosen, period, zone)
         table.read(first, last)
     result = table.frame()
-    if period is not None and (note := _incomplete(first, period, zone)) is not None:
-        result.attrs["note"] = note
+    result.attrs |= {PROVENANCE: {"since": first.isoformat(), "until": last.isoformat()}, COVERS_RANGE: True}
+    if incomplete := incomplete_in_report(result):
+        result.attrs["note"] = " ".join(one.sentence for one in incomplete)
     return result
 
 
@@ -307,15 +310,6 @@ class _Table:
             if kind == "rate":
                 summed[name] = groups[name].first().where(alone)
         return summed[list(kinds)].reset_index()
-
-
-def _incomplete(start: datetime, freq: Freq, zone: str) -> str | None:
-    """Say so when the range begins within a period."""
-    utc = np.array([start.astimezone(UTC).replace(tzinfo=None)], "datetime64[us]")
-    began = period_moments(period_starts(utc, freq, zone), freq, zone)
-    if began[0] == utc[0]:
-        return None
-    return f"The first {freq} is incomplete: the range starts at {start.astimezone(clock(zone)):%Y-%m-%d %H:%M}."
 
 
 def dimensions_of(by: str | Sequence[str] | None) -> list[str]:

@@ -19,6 +19,7 @@ from orstats.frame.summary import SUMMARY_COLUMNS
 from orstats.frame.validation import require
 from orstats.reports.chart_data import fetched_rows
 from orstats.reports.cost_tokens_latency import COST_COLUMNS
+from orstats.reports.incomplete_periods import data_range
 from orstats.reports.periods import freq_of, utc_times
 from orstats.text.format import plural
 from orstats.text.sanitize import display_text
@@ -109,9 +110,10 @@ def page(
     compared: pd.DataFrame | None = None,
 ) -> str:
     """Return the text of the page that :func:`write_html` writes."""
-    df = require(df, COLUMNS, unique=True)
+    given, df = df, require(df, COLUMNS, unique=True)
     freq_of(freq)
     zone = zone_of(tz)
+    known_range = data_range(given, fetched_rows(df)["created_at"])
     style = resources.files("orstats.export").joinpath("html_page.css").read_text("utf-8")
     # Only this style sheet applies. Nothing runs and nothing is loaded, whatever else might get onto the page.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -122,7 +124,7 @@ def page(
         f'<p class="soft">{escape(_about(df, zone))}</p>',
         sections.headline(df),
         *([] if compared is None else [change_section(compared)]),
-        sections.over_time(df, freq, zone),
+        sections.over_time(df, freq, zone, known_range),
         sections.cost_table(df, "model", "Cost per model"),
         sections.cost_table(df, "provider_name", "Cost per provider"),
     ]

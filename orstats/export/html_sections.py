@@ -17,6 +17,7 @@ from orstats.reports.chart_data import fetched_rows, timeline
 from orstats.reports.cost_tokens_latency import cost_by, latency_by
 from orstats.reports.coverage import coverage
 from orstats.reports.failures import failures_by
+from orstats.reports.incomplete_periods import DataRange, describe_incomplete
 from orstats.reports.periods import freq_of
 from orstats.text.format import (
     cost_parts,
@@ -111,15 +112,19 @@ def _failed(df: pd.DataFrame) -> tuple[str, str]:
     return share, f"{count(sums['failed_attempts'])} of {count(sums['attempts'])} provider attempts failed"
 
 
-def over_time(df: pd.DataFrame, freq: str, tz: str) -> str:
+def over_time(df: pd.DataFrame, freq: str, tz: str, known_range: DataRange) -> str:
     """Draw the cost over time."""
     title = "Cost over time"
-    bars = timeline(fetched_rows(df), ["model"], "cost_usd", freq=freq, tz=tz, most=svg.MOST)
+    bars = timeline(fetched_rows(df), ["model"], "cost_usd", known_range, freq=freq, tz=tz, most=svg.MOST)
     if bars is None or not bars.amounts.any():
         return section(title, _EMPTY)
     about = f"Cost by {bars.unit} in {tz} and model"
     if bars.unit != freq_of(freq):
         about += f" (by {freq_of(freq)} there would be too many bars)"
+    if bars.incomplete:
+        about += f". Lighter: {describe_incomplete(bars.incomplete)}"
+    if (bars.amounts < 0).any():
+        about += ". Negative amounts are not drawn"
     return section(title, f"<figure>{svg.stacked_dollars(bars, about)}<figcaption>{about}.</figcaption></figure>")
 
 

@@ -55,21 +55,27 @@ def stacked_dollars(over_time: Timeline, about: str) -> str:
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(about)}">',
         *_rules(top, step, inner),
     ]
-    heights = [0.0] * len(totals)
+    heights, is_incomplete = [0.0] * len(totals), over_time.incomplete_columns()
     for row, amounts in enumerate(over_time.amounts):
-        path = []
+        paths: dict[bool, list[str]] = {False: [], True: []}
         for at, amount in enumerate(amounts):
             if amount > 0:
                 height = inner * float(amount) / top
                 x, y = _LEFT + at * width + gap / 2, _TOP + inner - heights[at] - height
-                path.append(f"M{x:.1f} {y:.1f}h{width - gap:.1f}v{height:.1f}h-{width - gap:.1f}z")
+                paths[bool(is_incomplete[at])].append(
+                    f"M{x:.1f} {y:.1f}h{width - gap:.1f}v{height:.1f}h-{width - gap:.1f}z"
+                )
                 heights[at] += height
-        lines.append(f'<path class="{_colour(over_time, row)}" d="{"".join(path)}"/>')
+        for marked, path in paths.items():
+            if path:
+                style = f"{_colour(over_time, row)} part" if marked else _colour(over_time, row)
+                lines.append(f'<path class="{style}" d="{"".join(path)}"/>')
     labels = _labels(over_time)
     for at, total in enumerate(totals):
         x = _LEFT + at * width
         box = f'<rect class="hover" x="{x:.1f}" y="{_TOP}" width="{width:.1f}" height="{inner}">'
-        lines.append(f"{box}<title>{labels[at]}: {usd(float(total), places)}</title></rect>")
+        note = " (may be incomplete)" if is_incomplete[at] else ""
+        lines.append(f"{box}<title>{labels[at]}{note}: {usd(float(total), places)}</title></rect>")
     every = max(1, math.ceil(_DATE_WIDTH / width))
     for at in range(0, len(totals), every):
         x = _LEFT + (at + 0.5) * width

@@ -28,6 +28,7 @@ from orstats.reports.chart_data import (
     token_parts,
     token_stacks,
 )
+from orstats.reports.incomplete_periods import data_range, describe_incomplete
 from orstats.reports.periods import freq_of
 from orstats.text.format import count, count_tick, percent, tokens, usd, usd_places
 from orstats.text.time_zones import zone_of
@@ -40,6 +41,8 @@ _MOST_STACKED: Final = len(style.COLOURS) + 1
 _MOST_LINES: Final = len(style.COLOURS)
 #: Bars over time have gaps between them up to this number; beyond it they would fade.
 _WITH_GAPS: Final = 120
+#: Opacity of the bars of incomplete periods, below their hatching.
+_LIGHT: Final = 0.35
 #: The height of a legend below horizontal bars, in bars.
 _LEGEND_ROWS: Final = 1.5
 _STREAMED, _COMPLETE = style.COLOURS[0], style.COLOURS[1]
@@ -107,7 +110,8 @@ def plot_cost(
         rows, columns = rows_by(df, by)
     if freq is not None:
         most = style.most_groups(ax, _MOST_STACKED)
-        bars = timeline(rows, columns, "cost_usd", freq=freq, tz=tz, most=most)
+        known = data_range(df, None if report else rows["created_at"])
+        bars = timeline(rows, columns, "cost_usd", known, freq=freq, tz=tz, most=most)
         return _stacked_over_time(ax, bars, _COST, columns, freq, tz)
     ranked = ranking(rows, columns, "cost_usd", style.most_rows(ax, _MOST_ROWS))
     axes = style.new_axes(ax, rows=len(ranked))
@@ -167,7 +171,8 @@ def plot_tokens(
     if freq is not None:
         by_part = (token_parts(rows, []), ["part"], "tokens")
         source, groups, measure = by_part if by is None else (rows, columns, "tokens_total")
-        bars = timeline(source, groups, measure, freq=freq, tz=tz, most=style.most_groups(ax, _MOST_STACKED))
+        known, most = data_range(df, rows["created_at"]), style.most_groups(ax, _MOST_STACKED)
+        bars = timeline(source, groups, measure, known, freq=freq, tz=tz, most=most)
         return _stacked_over_time(ax, bars, _TOKENS, groups, freq, tz)
     parts = token_parts(rows, columns)
     most = style.most_rows(ax, _MOST_ROWS)
@@ -228,6 +233,7 @@ def plot_latency(
     rows, columns = rows_by(df, by)
     zone_of(tz)
     require_columns(list(rows.columns), ["latency", "streamed"])
+    every = rows
     rows = rows.loc[rows["latency"].gt(0).fillna(value=False).astype(bool)]  # a logarithmic axis has no 0
     if freq is None:
         groups, omitted = latency_distributions(rows, columns, style.most_rows(ax, _MOST_ROWS))
@@ -241,12 +247,13 @@ def plot_latency(
     streamed = rows.loc[rows["streamed"].fillna(value=False).astype(bool)]
     most = style.most_groups(ax, _MOST_LINES)
     source, what = (rows, "complete response") if streamed.empty else (streamed, "first token")
-    lines = latency_over_time(source, None if by is None else columns, freq=freq, tz=tz, most=most)
+    known = data_range(df, every["created_at"])
+    lines = latency_over_time(source, None if by is None else columns, known, freq=freq, tz=tz, most=most)
     axes = style.new_axes(ax)
     if lines is None:
         return style.empty(axes)
     _draw_lines(axes, lines)
-    _time_axis(axes, lines, freq, tz)
+    _time_axis(axes, lines, freq, tz, "Open circles")
     which = "not streamed" if streamed.empty else "streamed"
     what_of = f"Latency per {lines.unit}" if by is None else f"Median latency per {lines.unit} by {_names(columns)}"
     style.title(axes, f"{what_of} ({which} generations)")
@@ -267,14 +274,17 @@ def _stacked_over_time(
     top, low = np.zeros(len(starts)), np.zeros(len(starts))
     for heights, colour in zip(bars.amounts, colours, strict=True):
         bottom = np.where(heights < 0, low, top)
-        axes.bar(starts, heights, width=widths, bottom=bottom, align="edge", color=colour, linewidth=0)
+        drawn = axes.bar(starts, heights, width=widths, bottom=bottom, align="edge", color=colour, linewidth=0)
+        for bar, is_incomplete in zip(drawn, bars.incomplete_columns(), strict=True):
+            if is_incomplete:
+                bar.set(facecolor=(colour, _LIGHT), edgecolor=colour, hatch="////")
         top += np.maximum(heights, 0)
         low += np.minimum(heights, 0)
     if low.any():
         axes.axhline(0, color=style.INK, linewidth=0.8)
     elif not top.any():
         axes.set_ylim(0, 1)
-    _time_axis(axes, bars, freq, tz)
+    _time_axis(axes, bars, freq, tz, "Hatched")
     style.legend(axes, bars.names, colours)
     measure.set_ticks(axes.yaxis, float(max(top.max(), -low.min())))
     axes.set_ylabel(measure.label, color=style.INK)
@@ -288,8 +298,12 @@ def _draw_lines(axes: Axes, lines: Timeline) -> None:
     """Draw a line of milliseconds over time for each group, on a logarithmic axis."""
     colours = style.colours(len(lines.names), folded=False)
     middles = (lines.starts + (lines.ends - lines.starts) / 2).to_pydatetime()
+    marked = lines.incomplete_columns()
     for amounts, colour in zip(lines.amounts, colours, strict=True):
         axes.plot(middles, amounts, color=colour, linewidth=1.6, marker="o", markersize=3)
+        axes.plot(
+            middles[marked], amounts[marked], color=colour, linewidth=0, marker="o", markersize=7, fillstyle="none"
+        )
     style.log_milliseconds(axes.yaxis, float(np.nanmin(lines.amounts)), float(np.nanmax(lines.amounts)))
     style.legend(axes, lines.names, colours)
 
@@ -317,7 +331,8 @@ def _draw_distributions(axes: Axes, groups: Sequence[Sequence[LatencyDistributio
     style.legend(axes, [name for name, _ in shown], [colour for _, colour in shown], below=True)
 
 
-def _time_axis(axes: Axes, over_time: Timeline, freq: str, tz: str) -> None:
+def _time_axis(axes: Axes, over_time: Timeline, freq: str, tz: str, mark: str) -> None:
+    """Draw the axis of times, with a note about the marked periods, which are incomplete."""
     if over_time.unit != freq_of(freq):
         longer = f"drawing one for each {over_time.unit} instead."
         warn_caller(f'freq="{freq}" would draw more than {MOST_BUCKETS:,} periods; {longer}')
@@ -325,7 +340,9 @@ def _time_axis(axes: Axes, over_time: Timeline, freq: str, tz: str) -> None:
     axes.set_xlim(first.to_pydatetime(), last.to_pydatetime())  # type: ignore[arg-type] # matplotlib converts times
     style.dates(axes, over_time.starts.tz, offsets=over_time.unit == "hour" and first.utcoffset() != last.utcoffset())
     style.grid(axes, "y")
-    style.x_label(axes, f"{'Week from Monday' if over_time.unit == 'week' else over_time.unit.capitalize()} ({tz})")
+    name = "Week from Monday" if over_time.unit == "week" else over_time.unit.capitalize()
+    note = f". {mark}: {describe_incomplete(over_time.incomplete)}" if over_time.incomplete else ""
+    style.x_label(axes, f"{name} ({tz}){note}")
 
 
 def _label_bars(axes: Axes, bars: Sequence[Bar], measure: _Measure, columns: Sequence[str]) -> Axes:

@@ -13,13 +13,14 @@ from orstats.frame.cast_columns import Frame, cast_frame
 from orstats.frame.display import ReportFrame
 from orstats.frame.money import RATE_PLACES, round_columns
 from orstats.frame.validation import By, group_keys, ok_rows, require_columns
-from orstats.reports.coverage import PROVENANCE, absent_note, coverage_of, provenance
+from orstats.reports.coverage import COVERS_RANGE, PROVENANCE, absent_note, coverage_of, provenance
 from orstats.reports.engines import (
     aggregate,
     comparable,
     with_plain_names,
     wrap,
 )
+from orstats.reports.incomplete_periods import incomplete_in_report
 from orstats.reports.periods import PERIOD, Freq, add_period, freq_of, localize_period
 from orstats.text.time_zones import zone_of
 
@@ -113,6 +114,9 @@ def finish(frame: Frame, groups: Frame, grouped: Grouped, spec: ReportSpec) -> A
     over_time = {} if grouped.period is None else dict(zip(("freq", "tz"), grouped.period, strict=True))
     given = frame.to_native()
     native.attrs = {"coverage": coverage_of(frame) | over_time, PROVENANCE: provenance(given)}
-    if note := absent_note(given, spec.required):
+    if COVERS_RANGE in given.attrs:
+        native.attrs[COVERS_RANGE] = given.attrs[COVERS_RANGE]
+    notes = [absent_note(given, spec.required), *(one.sentence for one in incomplete_in_report(native))]
+    if note := " ".join(filter(None, notes)):
         native.attrs["note"] = note
     return native

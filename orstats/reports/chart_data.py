@@ -21,6 +21,7 @@ from orstats.frame.validation import (
     require_pandas,
 )
 from orstats.reports.engines import wrap
+from orstats.reports.incomplete_periods import DataRange, Incomplete, incomplete_periods
 from orstats.reports.periods import PERIOD, Freq, all_periods, freq_of, period_moments, period_starts, utc_times
 from orstats.text.sanitize import display_text
 from orstats.text.suggest import unknown
@@ -28,6 +29,7 @@ from orstats.text.time_zones import clock, zone_of
 
 By = str | Sequence[str]
 Floats = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.integer[Any]]
 
 #: The name of all groups beyond those that are shown.
@@ -73,6 +75,15 @@ class Timeline:
     amounts: Floats
     """One row for each name, one column for each period."""
     folded: int = 0
+    incomplete: tuple[Incomplete, ...] = ()
+    """Which of the first and the last period are incomplete, or may be."""
+
+    def incomplete_columns(self) -> Booleans:
+        """Whether each period is incomplete, or may be."""
+        columns = np.zeros(len(self.starts), dtype=bool)
+        for one in self.incomplete:
+            columns[0 if one.is_first else -1] = True
+        return columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +156,7 @@ def ranking(rows: pd.DataFrame, columns: Sequence[str], measure: str, most: int)
 
 
 def timeline(
-    rows: pd.DataFrame, columns: Sequence[str], measure: str, *, freq: str, tz: str, most: int
+    rows: pd.DataFrame, columns: Sequence[str], measure: str, known_range: DataRange, *, freq: str, tz: str, most: int
 ) -> Timeline | None:
     """Sum a measure by group and period, largest group first; None when no value is known."""
     known, periods = _dated(rows, measure, freq, tz)
@@ -156,11 +167,12 @@ def timeline(
     line_of, shown, folded = _fold(np.bincount(groups, values), names, most)
     sums = np.zeros((len(shown), len(periods.starts)))
     np.add.at(sums, (line_of[groups], periods.of_rows), values)
-    return Timeline(periods.starts, periods.ends, periods.unit, tuple(shown), sums, folded)
+    incomplete = incomplete_periods(periods.starts, periods.ends, periods.unit, known_range)
+    return Timeline(periods.starts, periods.ends, periods.unit, tuple(shown), sums, folded, incomplete)
 
 
 def latency_over_time(
-    rows: pd.DataFrame, columns: Sequence[str] | None, *, freq: str, tz: str, most: int
+    rows: pd.DataFrame, columns: Sequence[str] | None, known_range: DataRange, *, freq: str, tz: str, most: int
 ) -> Timeline | None:
     """Return percentiles of the latency in each period, missing where a period has no values.
 
@@ -179,7 +191,8 @@ def latency_over_time(
         table = values.groupby([periods.of_rows, groups]).median().unstack()[chosen]  # noqa: PD010 - nothing to sum
         names = [every[group] for group in chosen]
     amounts = table.reindex(range(len(periods.starts))).to_numpy(dtype="float64").T
-    return Timeline(periods.starts, periods.ends, periods.unit, tuple(names), amounts)
+    incomplete = incomplete_periods(periods.starts, periods.ends, periods.unit, known_range)
+    return Timeline(periods.starts, periods.ends, periods.unit, tuple(names), amounts, incomplete=incomplete)
 
 
 def latency_distributions(

@@ -15,6 +15,8 @@ from orstats.reports.engines import as_flag, finite, wrap
 
 #: Key of ``attrs`` of a report: where its rows come from.
 PROVENANCE: Final = "provenance"
+#: Key of ``attrs``: whether all generations of the requested range are included, as the account lists them.
+COVERS_RANGE: Final = "covers_range"
 
 
 def coverage(frame: Any) -> dict[str, int | float | None]:

@@ -186,13 +186,21 @@ def test_token_card_equals_the_total_of_the_tables():
 def test_times_are_the_readers():
     df = frame([record()])  # 23:30 UTC on 1 March
     assert "2026-03-02 00:30" in words(df, tz="Europe/Berlin")
-    assert "Cost by day in Europe/Berlin and model." in words(df, tz="Europe/Berlin")
-    assert "<title>02 Mar 2026: $0.500000</title>" in page(df, tz="Europe/Berlin")
+    assert "Cost by day in Europe/Berlin and model. Lighter: " in words(df, tz="Europe/Berlin")
+    assert "<title>02 Mar 2026 (may be incomplete): $0.500000</title>" in page(df, tz="Europe/Berlin")
 
 
 def test_longer_periods_replace_too_many_days_with_a_note():
     df = frame([record(created_at="2020-01-01T00:00:00Z"), record()])
     assert "Cost by week in UTC and model (by day there would be too many bars)." in words(df)
+
+
+def test_incomplete_periods_are_lighter_and_named():
+    df = frame([record(created_at=f"2026-03-0{day}T0{day}:12:00Z") for day in (1, 2, 9)])
+    df.attrs |= {"since": "2026-03-01T01:00:00Z"}
+    assert page(df).count(' part" d="') == 1
+    note = "Lighter: incomplete (first day from 01:00); may be incomplete (last record 09:12)."
+    assert f"Cost by day in UTC and model. {note}" in words(df)
 
 
 def test_many_groups_are_summed_as_other():

@@ -128,6 +128,7 @@ def report(
     from orstats.cli.summary import print_summary
     from orstats.frame.summary import SUMMARY_COLUMNS
     from orstats.reports.cost_tokens_latency import COST_COLUMNS
+    from orstats.reports.coverage import COVERS_RANGE
 
     keys = read_keys(by)
     _check_grouping(keys, freq, since)
@@ -143,6 +144,7 @@ def report(
     source, frame = read_records(selected, span, columns, labels_in(keys))
     gaps = span.periods.describe_gaps(frame) if span.periods is not None and source != "account" else []
     frame, undated = select_range(frame, span)
+    frame.attrs[COVERS_RANGE] = source == "account"
     if span.periods is not None:
         remarks = [*_report_change(frame, keys, span.periods, form), *gaps, *undated]
     else:
@@ -265,6 +267,7 @@ def _report_costs(frame: pd.DataFrame, keys: list[str], form: _Form, zone: str) 
     """Print or write the costs of each group; return remarks about them."""
     from orstats.cli.cost_table import cost_columns, group_rest
     from orstats.reports.cost_tokens_latency import cost_by
+    from orstats.reports.incomplete_periods import incomplete_in_report
 
     costs = cost_by(frame, keys or None, freq=form.freq, tz=zone)
     if form.top is not None and keys:
@@ -272,6 +275,8 @@ def _report_costs(frame: pd.DataFrame, keys: list[str], form: _Form, zone: str) 
     remarks = _show(costs, cost_columns, form)
     if form.output is None and form.top is None and len(costs) > _MANY_GROUPS:
         remarks.append(_fewer_groups(len(costs), keys))
+    # That the range begins within the first period is said with the time range, and with the remedy.
+    remarks += [one.sentence for one in incomplete_in_report(costs) if not (one.is_first and one.is_certain)]
     if "cost_basis" in keys:
         remarks.append("cost_basis byok: what providers charged to your own keys, plus the fees for these calls.")
     return remarks
