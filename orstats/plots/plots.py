@@ -81,12 +81,15 @@ def plot_cost(
     tz : str
         Time zone in which days begin.
     ax : matplotlib.axes.Axes, optional
-        Axes to draw on; None makes a figure.
+        Axes to draw on. None makes a new figure of pyplot, as ``DataFrame.plot`` does: notebooks show it below the
+        cell, and scripts with ``plt.show()``. Many plots in a loop need ``plt.close()``.
 
     Returns
     -------
     matplotlib.axes.Axes
-        In US dollars, or saying that there is nothing to show.
+        In US dollars, or saying that there is nothing to show. Over time, a first or last bar is hatched where its
+        period is incomplete, or may be, and the label of the x axis says why: the requested range begins or ends within
+        it, it has not ended yet, or there is no record for a tenth of its length at its outer end.
 
     Raises
     ------
@@ -213,7 +216,8 @@ def plot_latency(
     Returns
     -------
     matplotlib.axes.Axes
-        In milliseconds, on a logarithmic axis, or saying that there is nothing to show.
+        In milliseconds, on a logarithmic axis, or saying that there is nothing to show. Over time, points of periods
+        that are or may be incomplete have a circle.
 
     Raises
     ------
@@ -302,7 +306,14 @@ def _draw_lines(axes: Axes, lines: Timeline) -> None:
     for amounts, colour in zip(lines.amounts, colours, strict=True):
         axes.plot(middles, amounts, color=colour, linewidth=1.6, marker="o", markersize=3)
         axes.plot(
-            middles[marked], amounts[marked], color=colour, linewidth=0, marker="o", markersize=7, fillstyle="none"
+            middles[marked],
+            amounts[marked],
+            color=colour,
+            linewidth=0,
+            marker="o",
+            markersize=7,
+            markeredgewidth=1.2,
+            fillstyle="none",
         )
     style.log_milliseconds(axes.yaxis, float(np.nanmin(lines.amounts)), float(np.nanmax(lines.amounts)))
     style.legend(axes, lines.names, colours)

@@ -181,6 +181,7 @@ def test_since_and_until_use_the_time_zone(orstats):
     counts, said = days("--since", "1d")
     assert counts == Counter(f"{hour:%Y-%m-%d}" for hour in hours[-24:])
     assert "The first day is incomplete" in said
+    assert ("The last day is incomplete: it has not ended." in said) == (hours[-1].normalize() == today)
     assert f"Use --since {yesterday}T00:00+09:00 instead." in said
 
 
