@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from orstats.reports.coverage import COVERS_RANGE, provenance
@@ -59,7 +60,7 @@ class Incomplete:
         which = "first" if self.is_first else "last"
         if self.moment is None:
             return f"The {which} {self.unit} is incomplete: it has not ended."
-        moment = f"{self.moment:%Y-%m-%d %H:%M}"
+        moment = _written(self.moment)
         if self.is_certain:
             return (
                 f"The {which} {self.unit} is incomplete: the range {'starts' if self.is_first else 'ends'} at {moment}."
@@ -71,11 +72,17 @@ class Incomplete:
         """Say it in a few words."""
         if self.moment is None:
             return f"last {self.unit} not over"
-        form = "%H:%M" if self.unit in ("hour", "day") else "%Y-%m-%d"
+        day, time = _written(self.moment).split()
+        moment = time if self.unit in ("hour", "day") else day
         which = "first" if self.is_first else "last"
         if self.is_certain:
-            return f"{which} {self.unit} {'from' if self.is_first else 'until'} {self.moment:{form}}"
-        return f"{which} record {self.moment:{form}}"
+            return f"{which} {self.unit} {'from' if self.is_first else 'until'} {moment}"
+        return f"{which} record {moment}"
+
+
+def _written(moment: pd.Timestamp) -> str:
+    """Write a moment of any year: strftime and isoformat refuse those after 9999."""
+    return f"{moment.year:04}-{moment.month:02}-{moment.day:02} {moment.hour:02}:{moment.minute:02}"
 
 
 def data_range(frame: pd.DataFrame, created: pd.Series[Any] | None = None, *, now: datetime | None = None) -> DataRange:
@@ -120,10 +127,13 @@ def incomplete_in_report(report: pd.DataFrame, *, now: datetime | None = None) -
         return ()
     periods = pd.DatetimeIndex(report.index.get_level_values(PERIOD)).dropna()
     unit, zone = freq_of(made["freq"]), made["tz"]
-    started = period_starts(utc_times(periods.to_series()), unit, zone)
-    edges = pd.DatetimeIndex(period_moments(all_periods(started, unit, zone), unit, zone), tz="UTC")
-    edges = edges.tz_convert(clock(zone))
-    return incomplete_periods(edges[:-1], edges[1:], unit, data_range(report, now=now))
+    if not len(periods):
+        return ()
+    # Only these two: between the years 1970 and 2200 there are millions of hours.
+    outer = period_starts(utc_times(periods[[int(periods.argmin()), int(periods.argmax())]].to_series()), unit, zone)
+    edges = np.stack([period_moments(all_periods(outer[at : at + 1], unit, zone), unit, zone) for at in (0, 1)])
+    starts, ends = (pd.DatetimeIndex(edges[:, at], tz="UTC").tz_convert(clock(zone)) for at in (0, 1))
+    return incomplete_periods(starts, ends, unit, data_range(report, now=now))
 
 
 def describe_incomplete(found: Sequence[Incomplete]) -> str:

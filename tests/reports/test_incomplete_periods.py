@@ -6,6 +6,7 @@ from orstats.frame.build import build_frame
 from orstats.frame.record_table import to_table
 from orstats.reports.coverage import COVERS_RANGE
 from orstats.reports.incomplete_periods import data_range, incomplete_in_report, incomplete_periods
+from orstats.reports.periods import all_periods
 
 LONG_AFTER = "2027-06-01T00:00Z"
 
@@ -88,6 +89,18 @@ def test_periods_and_moments_are_those_of_the_time_zone():
         "The first day may be incomplete: its first record is from 2026-03-28 23:30.",
         "The last day may be incomplete: its last record is from 2026-03-30 21:00.",
     ]
+
+
+def test_only_the_first_and_the_last_period_are_computed(monkeypatch):
+    computed = []
+
+    def counted(*arguments):
+        computed.append(all_periods(*arguments))
+        return computed[-1]
+
+    monkeypatch.setattr("orstats.reports.incomplete_periods.all_periods", counted)
+    assert len(found(frame("1970-01-01T00:30Z", "2200-01-01T00:30Z"), "h", "2300-01-01T00:00Z")) == 2
+    assert sum(map(len, computed)) <= 8
 
 
 def test_reports_over_time_say_which_periods_are_incomplete():
