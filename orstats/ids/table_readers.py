@@ -138,7 +138,7 @@ def read_excel(source: Source, found: IdCollector, *, column: str | None) -> Non
     try:
         import openpyxl  # noqa: PLC0415 - an optional extra
     except ImportError as error:
-        raise MissingExtraError("reading an Excel workbook", extra="excel") from error
+        raise MissingExtraError("Reading an Excel workbook", extra="excel") from error
     failures: list[IdSourceError] = []
     before = len(found.ids)
     with zipfile.ZipFile(source.file) as archive:
