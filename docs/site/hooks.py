@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ SECTIONS = {
 }
 
 
+#: A cross-reference of a docstring, after Markdown.
+ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod|obj):<code>(?P<short>~?)(?P<name>[\w.]+)</code>")
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
@@ -55,6 +60,23 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     """Point links to notebooks at their executed pages."""
     to_root = "../" * page.file.src_uri.count("/")
     return re.sub(r"\]\((?:\.\./)+notebooks/(\w+)\.ipynb\)", rf"]({to_root}tutorial/\1.md)", markdown)
+
+
+def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - as above
+    """Turn the cross-references of docstrings, such as :func:`orstats.fetch`, into links on the API page."""
+    return ROLE.sub(functools.partial(as_link, html), html) if page.file.src_uri == "reference/api.md" else html
+
+
+def as_link(html: str, role: re.Match[str]) -> str:
+    """Return a cross-reference as a link, or as plain code where the page does not have its target."""
+    name = role["name"].removeprefix("orstats.")
+    target = role["name"]
+    public = name.removeprefix("sim.")
+    owner = getattr(orstats.sim if public != name else orstats, public.partition(".")[0], None)
+    if isinstance(owner, Callable):
+        target = f"{owner.__module__}.{public}"
+    shown = name.rpartition(".")[2] if role["short"] else role["name"]
+    return f'<a href="#{target}"><code>{shown}</code></a>' if f'id="{target}"' in html else f"<code>{shown}</code>"
 
 
 def executed(path: Path) -> Iterator[tuple[str, str | bytes]]:
@@ -74,7 +96,8 @@ def executed(path: Path) -> Iterator[tuple[str, str | bytes]]:
         if cell.cell_type != "code":
             del cell["outputs"]
     text, resources = MarkdownExporter().from_notebook_node(notebook, {"output_files_dir": f"{path.stem}_files"})
-    yield f"{path.stem}.md", text
+    # Outputs that follow each other become one block of code: a single empty line between them is enough.
+    yield f"{path.stem}.md", re.sub(r"(?<=\S)\n{3,}(?=    \S)", "\n\n", text)
     yield from resources["outputs"].items()
 
 

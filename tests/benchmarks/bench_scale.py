@@ -67,7 +67,7 @@ def write(found: dict[int, dict[str, list[float]]]) -> None:
         "again, archived",
         "ids/s",
         "peak MB",
-        "the frame, MB",
+        "the DataFrame, MB",
     )
     speed_page.write_section("scale", header, rows)
 

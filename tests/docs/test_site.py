@@ -50,6 +50,8 @@ def test_site_documents_every_public_name_and_loads_nothing(site):
     reference = (site / "reference" / "api.html").read_text("utf-8")
     for name in set(orstats.__all__) - {"errors", "sim"}:
         assert re.search(rf'id="orstats\.[\w.]+\.{name}"', reference), name
+    assert '<a href="#orstats.fetching.fetch.fetch"><code>orstats.fetch</code></a>' in reference
+    assert not re.findall(r":\w+:<code>[^<]*", reference), "cross-references of docstrings"
     for page in site.rglob("*.html"):
         text = page.read_text("utf-8")
         assert not re.findall(r'<(?:script|img|iframe)[^>]+src="?(?:https?:)?//', text), page
