@@ -27,6 +27,10 @@ _LOOPBACK: Final = "127.0.0.1"
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 10.0
 
+# jsonschema, which Voilà imports, compiles the grammar of a format that no schema here uses, if it finds this package:
+# more than half of the time in which the server starts. None makes the import fail, which jsonschema expects.
+_VOILA: Final = "import sys; sys.modules['rfc3987_syntax'] = None; from voila.app import main; main()"
+
 _CELL: Final = """\
 import os, pandas as pd, orstats
 os.chdir({directory!r})
@@ -181,7 +185,7 @@ def _voila(page: _Page) -> Iterator[subprocess.Popen[bytes]]:
     paths = f"--Voila.config_file_paths={json.dumps([str(page.folder)])}"
     with page.log.open("wb") as log:
         server = subprocess.Popen(  # noqa: S603 - our own interpreter and files
-            [sys.executable, "-m", "voila", str(page.notebook), paths],
+            [sys.executable, "-c", _VOILA, str(page.notebook), paths],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
