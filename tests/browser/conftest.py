@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -76,14 +76,28 @@ def chromium(beacon):
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def open_page(chromium):
+    """Return a function that opens a page with a memory of its own, until the end of a with statement."""
+
+    @contextmanager
+    def opened():
+        context = chromium.new_context(viewport={"width": 1500, "height": 1100})
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(
+            timeout=PATIENCE_MS
+        )  # the default of 5 s is too short for importing pandas on a busy machine
+        yield page
+        context.close()
+
+    return opened
+
+
 @pytest.fixture
-def page(chromium):
-    context = chromium.new_context(viewport={"width": 1500, "height": 1100})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)  # the default of 5 s is too short for importing pandas on a busy machine
-    yield page
-    context.close()
+def page(open_page):
+    with open_page() as page:
+        yield page
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +123,12 @@ def serving(arguments, folder, port, ready):
         env[name] = str(home / name.lower())
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-c", START, *arguments], cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
+            [sys.executable, "-c", START, *arguments],
+            cwd=folder,
+            env=env,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         until = time.monotonic() + 60
@@ -207,26 +226,21 @@ def run_all(page):
     pytest.fail("Jupyter did not run the cell")
 
 
-@pytest.fixture
-def voila(tmp_path):
+@pytest.fixture(scope="module")
+def voila(tmp_path_factory):
     """Return a function that serves code with Voilà and opens it."""
-    running = []
+    with ExitStack() as servers:
 
-    def open_in(page, code, theme="light"):
-        folder = tmp_path / f"v{len(running)}"
-        folder.mkdir()
-        write_notebook(folder / "page.ipynb", code)
-        port = free_port()
-        arguments = ["voila", "page.ipynb", "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}"]
-        server = serving([*arguments, f"--theme={theme}"], folder, port, "/static/")
-        server.__enter__()
-        running.append(server)
-        open_in.folder = folder
-        page.goto(f"http://127.0.0.1:{port}/")
+        def open_in(page, code, theme="light"):
+            folder = tmp_path_factory.mktemp("voila")
+            write_notebook(folder / "page.ipynb", code)
+            port = free_port()
+            arguments = ["voila", "page.ipynb", "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}"]
+            servers.enter_context(serving([*arguments, f"--theme={theme}"], folder, port, "/static/"))
+            open_in.folder = folder
+            page.goto(f"http://127.0.0.1:{port}/")
 
-    yield open_in
-    for server in running:
-        server.__exit__(None, None, None)
+        yield open_in
 
 
 @pytest.fixture(params=["lab", "voila"])

@@ -4,7 +4,9 @@ import re
 
 import pandas as pd
 import pytest
+from axe import needs_axe, serious
 from playwright.sync_api import expect
+from test_accessibility import TOO_WIDE
 
 EXPLORE = """
 import orstats
@@ -15,16 +17,32 @@ explorer
 """
 
 
-@pytest.fixture
-def explorer(page, anywhere, sim):
-    """An explorer of 60 generations on the screen."""
+@pytest.fixture(scope="module", params=["lab", "voila", "notebook7"])
+def opened(request, open_page, sim):
+    """An explorer of 60 generations on the screen, once for all tests in a front end."""
     ids = [*sim.ids[:59], sim.unknown_ids(1, age=9_000)[0]]
-    anywhere(page, EXPLORE.format(key=sim.key, url=sim.base_url, ids=ids))
-    shown = page.locator(".orstats-explorer")
-    shown.locator("tbody tr").first.wait_for()
-    shown.ids = ids
-    shown.folder = anywhere.folder
-    return shown
+    open_in = request.getfixturevalue(request.param)
+    with open_page() as page:
+        open_in(page, EXPLORE.format(key=sim.key, url=sim.base_url, ids=ids))
+        shown = page.locator(".orstats-explorer")
+        shown.locator("tbody tr").first.wait_for()
+        shown.ids = ids
+        shown.folder = open_in.folder
+        yield shown
+
+
+@pytest.fixture
+def explorer(opened):
+    """That explorer without filters, in a window of the usual size."""
+    opened.page.set_viewport_size({"width": 1500, "height": 1100})
+    opened.get_by_role("button", name="Clear", exact=True).click()
+    expect(rows(opened)).to_have_count(25)
+    return opened
+
+
+@pytest.fixture
+def page(explorer):
+    return explorer.page
 
 
 def rows(explorer):
@@ -139,6 +157,20 @@ def test_a_complete_session(page, explorer, sim, pictures):
     assert [pd.read_csv(path)["id"].tolist() for path in written][-1] == [explorer.ids[-1]]
 
 
+@needs_axe
+def test_axe_finds_nothing_serious(page, explorer):
+    """In the card and in the comparison, in the colours of each front end."""
+    rows(explorer).nth(1).click()
+    explorer.locator(".orstats-card .orstats-id").wait_for()
+    assert serious(page, ".orstats-explorer") == []
+    page.keyboard.press("c")
+    rows(explorer).nth(4).click()
+    explorer.get_by_role("button", name="Compare", exact=True).click()
+    explorer.get_by_role("button", name="Load and compare contents").click()
+    expect(explorer.locator("pre.orstats-diff, .orstats-right .orstats-notice").first).to_be_visible()
+    assert serious(page, ".orstats-explorer") == []
+
+
 def test_the_keyboard_alone_is_enough(page, explorer):
     """The table keeps the focus, or the next key would go to the notebook."""
     table = explorer.get_by_role("grid")
@@ -170,6 +202,7 @@ def test_nothing_is_cut_off_in_a_narrow_window(page, explorer):
     for control in explorer.locator(controls).all():
         right, limit = control.evaluate(edge)
         assert right <= limit + 1, control.evaluate("e => e.outerHTML")
+    assert page.evaluate(TOO_WIDE, ".orstats-explorer") == []
 
 
 def test_table_and_card_scroll_by_themselves_where_there_is_room(page, explorer):

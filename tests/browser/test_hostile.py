@@ -3,9 +3,15 @@
 import json
 import re
 
+import pandas as pd
 import pytest
 from playwright.sync_api import expect
+from widget_host import LINKS, Place, WidgetHost
 
+import orstats
+from orstats.content.content import Content
+from orstats.content.generation import Generation
+from orstats.notebook.explorer import Explorer
 from orstats.sim import SimServer
 
 MARKUP = (
@@ -62,6 +68,7 @@ display(explorer)
 for row in range(4):  # as exported notebooks show them
     display({{"text/html": Generation.from_row(df.iloc[row])._repr_html_()}}, raw=True)
 display({{"text/html": explorer._repr_mimebundle_()["text/html"]}}, raw=True)
+display(orstats.view_session(df, df["session_id"].iloc[0], client=client))
 """
 
 
@@ -69,6 +76,18 @@ display({{"text/html": explorer._repr_mimebundle_()["text/html"]}}, raw=True)
 def account():
     with SimServer(20, seed=5) as server:
         yield server
+
+
+def unfold(card):
+    """Show everything that a card has of its content, in each form, and copy some."""
+    expect(card.locator(".orstats-bubble").first).to_be_visible()
+    for opener in card.get_by_role("button", name="show all").all():
+        opener.click()
+    for switch in card.get_by_role("button", name="formatted").all():
+        switch.click()
+    for title in card.locator("summary").all():
+        title.click()
+    card.locator(".orstats-copy:visible").first.click()
 
 
 def test_untrusted_text_neither_runs_nor_loads_anything(page, front_end, account, beacon, pictures):
@@ -91,14 +110,7 @@ def test_untrusted_text_neither_runs_nor_loads_anything(page, front_end, account
             expect(card.locator(".orstats-notice")).to_be_visible()
             continue
         page.keyboard.press("Enter")
-        expect(card.locator(".orstats-bubble").first).to_be_visible()
-        for opener in card.get_by_role("button", name="show all").all():
-            opener.click()
-        for switch in card.get_by_role("button", name="formatted").all():
-            switch.click()
-        for title in card.locator("summary").all():
-            title.click()
-        card.locator(".orstats-copy:visible").first.click()
+        unfold(card)
     pictures(page, "hostile")
     explorer.get_by_role("button", name="Keep to compare").click()
     explorer.get_by_role("button", name="↑ Previous").click()
@@ -106,16 +118,56 @@ def test_untrusted_text_neither_runs_nor_loads_anything(page, front_end, account
     explorer.get_by_role("button", name="Load and compare prompts and completions").click()
     expect(explorer.locator(".orstats-lines").first).to_be_visible()
 
+    session = page.locator(".orstats-card:has(.orstats-timeline)").last
+    session.get_by_role("button", name="2: open generation", exact=True).click()
+    session.get_by_role("button", name="Load prompt and completion").click()
+    unfold(session)
+    pictures(page, "hostile-session")
+
     assert page.evaluate("window.pwned") is None
     assert page.locator("#escaped").count() == 0
     expect(page.locator("table.orstats-grid, table.orstats-static")).to_have_count(2)  # the latter is an exported one
-    assert explorer.locator("[data-commandlinker-command]").count() == 0
-    bad = "iframe, script, link, img:not([src^='data:image/']), a:not([href^=http]):not([href^=mailto])"
-    assert explorer.locator(bad).count() == 0
-    for event in ("error", "load", "toggle", "mouseover", "focus"):
-        assert explorer.locator(f"[on{event}]").count() == 0
+    for widget in (explorer, session):
+        assert widget.locator("[data-commandlinker-command]").count() == 0
+        bad = "iframe, script, link, img:not([src^='data:image/']), a:not([href^=http]):not([href^=mailto])"
+        assert widget.locator(bad).count() == 0
+        for event in ("error", "load", "toggle", "mouseover", "focus"):
+            assert widget.locator(f"[on{event}]").count() == 0
+    assert session.is_visible()
     assert explorer.is_visible()
     assert dialogs == []
+    assert beacon.requested == []
+
+
+@pytest.mark.parametrize("shown", ["table", "session"])
+def test_no_pixel_outside_the_widget_changes(open_page, account, beacon, monkeypatch, shown):
+    """Without any policy: the page around the widget looks the same with harmless and with untrusted text."""
+    beacon.requested.clear()
+    df = orstats.fetch(account.ids, client=account.client(), progress=False, archive=False)
+    pictures = []
+    for text in ("harmless", MARKUP):
+        rows = df.copy()
+        for name in rows.columns:
+            if str(rows[name].dtype) == "string" and name != "fetch_status":
+                rows[name] = pd.array([text] * len(rows), dtype="string[pyarrow]")
+        message = {"role": "user", "content": text, "reasoning": text}
+        wire = {"input": {"messages": [message]}, "output": {"completion": text, "reasoning": text}}
+        monkeypatch.setattr(Generation, "content", lambda one, wire=wire: Content.from_wire(one.id, wire))
+        with open_page() as page:
+            place = Place(policy=None, head=f"{LINKS}<style>#host{{overflow:auto}}</style>")
+            if shown == "table":
+                WidgetHost(page, Explorer(rows).table, height="600px", place=place)
+                page.locator(".orstats-grid tbody tr").nth(1).click()
+            else:
+                card = orstats.view_session(rows, text, client=account.client(), archive=False)
+                WidgetHost(page, card, height="600px", place=place)
+                page.get_by_role("button", name="Load prompt and completion").click()
+                unfold(page.locator(".orstats-card"))
+            page.get_by_role("heading", name="Notebook").click()  # no control has the focus
+            page.mouse.move(0, 0)
+            pictures.append(page.screenshot(mask=[page.locator("#host")]))
+            assert page.evaluate("window.pwned") is None
+    assert pictures[0] == pictures[1]
     assert beacon.requested == []
 
 
