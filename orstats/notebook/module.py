@@ -1,4 +1,4 @@
-"""The browser modules of table and comparison, each joined from ES modules of ``static``."""
+"""The browser modules of card, table and comparison, each joined from ES modules of ``static``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from orstats.notebook.html.base import static_file
 
 #: Each file after those that it imports.
 _TABLE: Final = (
-    *("table/dom", "table/filters", "table/summary", "table/grid", "table/download"),
+    *("dark", "table/dom", "table/filters", "table/summary", "table/grid", "table/download"),
     *("comparison/difference", "comparison/comparison", "table/detail", "table/table"),
 )
-_COMPARISON: Final = ("table/dom", "comparison/difference", "comparison/comparison", "comparison/widget")
+_COMPARISON: Final = ("dark", "table/dom", "comparison/difference", "comparison/comparison", "comparison/widget")
+_PANE: Final = ("dark", "pane")
 _IMPORT: Final = re.compile(r"^import .*\n", re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?!default)", re.MULTILINE)
 
@@ -35,6 +36,16 @@ def comparison_script() -> str:
 def comparison_styles() -> str:
     """Return the style sheet of the comparison."""
     return static_file("theme.css") + static_file("comparison.css")
+
+
+def pane_script() -> str:
+    """Return the ES module of cards."""
+    return _joined(_PANE)
+
+
+def pane_styles() -> str:
+    """Return the style sheet of cards."""
+    return static_file("theme.css") + static_file("card.css")
 
 
 def _joined(names: tuple[str, ...]) -> str:

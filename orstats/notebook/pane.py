@@ -9,7 +9,7 @@ import anywidget
 import traitlets
 
 from orstats.notebook.cell import replace_views
-from orstats.notebook.html.base import static_file
+from orstats.notebook.module import pane_script, pane_styles
 from orstats.notebook.widgets import serialized
 from orstats.text.sanitize import Html
 
@@ -20,8 +20,8 @@ class Pane(anywidget.AnyWidget):
     A subclass defines :meth:`receive`, which is called with what was pressed. Closing a pane frees everything of it.
     """
 
-    _esm = static_file("pane.js")
-    _css = static_file("theme.css") + static_file("card.css")
+    _esm = pane_script()
+    _css = pane_styles()
 
     parts = traitlets.Dict().tag(sync=True)
 

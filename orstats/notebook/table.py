@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -94,6 +95,7 @@ class TableView(anywidget.AnyWidget):
         self._descending = True
         self._page, self._size = 0, PAGE_SIZES[0]
         fixed = {"columns": model.columns, "sizes": list(PAGE_SIZES), "height": height, "has_archive": has_archive}
+        fixed["notebook"] = os.environ.get("JPY_SESSION_NAME", "")  # its path, from Jupyter's servers
         self.options = self._filters.options() | fixed
         self.on_msg(serialized(lambda _widget, content, _buffers: self.receive(content)))
         self.apply(Inputs())

@@ -1,4 +1,4 @@
-"""Table, card and timeline for everyone: assistive technology, keyboard, 200 % zoom and a window of 420 pixels."""
+"""Table, card, timeline and comparison for everyone: assistive technology, keyboard, 200 % zoom, 420 pixels."""
 
 import pytest
 from axe import AXE, needs_axe, serious

@@ -10,6 +10,7 @@ from orstats.notebook.html.base import notice, spinner, static_file, style
 from orstats.notebook.html.card import details, head
 from orstats.notebook.html.content import bubble, stored_error
 from orstats.notebook.html.explorer import table
+from orstats.notebook.module import pane_script
 
 TEXT = "First *line*\n\n\tthen $5 & <b>more</b>\n"
 # VS Code gives widgets a white ground in every theme, has none of Lab's variables where ipywidgets brings none, allows
@@ -88,6 +89,18 @@ def test_all_text_has_enough_contrast_in_vs_code(page, html, kind, pictures):
     assert errors == []
 
 
+DARK = ["rgb(17, 17, 17)", "oklch(0.2 0.02 260)", "lab(15 -1 2)", "color(display-p3 0.1 0.1 0.1)", "#1e1e1eee"]
+LIGHT = ["rgb(250, 250, 250)", "oklch(0.98 0 0)", "lab(97 0.1 -2)", "color(srgb 1 1 1 / 0.9)", "white"]
+
+
+def test_dark_pages_are_recognized_in_every_colour_space(page):
+    page.add_script_tag(content=static_file("dark.js").replace("export ", ""))
+    is_dark = "([name, colour]) => { document.body.style = `${name}:${colour}`; return isDark(document.body); }"
+    for name, dark, light in (("background", DARK, LIGHT), ("color", LIGHT, DARK)):
+        assert [one for one in dark if not page.evaluate(is_dark, [name, one])] == []
+        assert [one for one in light if page.evaluate(is_dark, [name, one])] == []
+
+
 RENDER = """async ([code, html]) => {
   const module = await import(URL.createObjectURL(new Blob([code], {type: "text/javascript"})));
   window.sent = [];
@@ -99,7 +112,7 @@ RENDER = """async ([code, html]) => {
 def test_the_copy_button_works_on_plain_http(page, html):
     page.route("http://plain.test/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
     page.goto("http://plain.test/")
-    page.evaluate(RENDER, [static_file("pane.js"), html])
+    page.evaluate(RENDER, [pane_script(), html])
     assert page.evaluate("window.isSecureContext") is False
     button = page.locator(".orstats-final .orstats-copy")
     button.click()

@@ -166,8 +166,8 @@ def test_axe_finds_nothing_serious(page, explorer):
     page.keyboard.press("c")
     rows(explorer).nth(4).click()
     explorer.get_by_role("button", name="Compare", exact=True).click()
-    explorer.get_by_role("button", name="Load and compare contents").click()
-    expect(explorer.locator("pre.orstats-diff, .orstats-right .orstats-notice").first).to_be_visible()
+    explorer.get_by_role("button", name="Load and compare prompts and completions").click()
+    expect(explorer.locator(".orstats-lines, .orstats-problem").first).to_be_visible()
     assert serious(page, ".orstats-explorer") == []
 
 

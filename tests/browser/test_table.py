@@ -59,7 +59,8 @@ def test_everything_works_under_a_strict_policy(host, explorer):
     assert host.errors == []
 
 
-def test_chosen_columns_are_remembered_for_the_notebook(page, df):
+def test_chosen_columns_are_remembered_for_the_notebook(page, df, monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "work/costs.ipynb")
     first = WidgetHost(page, Explorer(df).table, height="640px")
     page.get_by_text("Columns", exact=False).first.click()
     page.get_by_role("checkbox", name="app_id", exact=True).check()
@@ -67,6 +68,11 @@ def test_chosen_columns_are_remembered_for_the_notebook(page, df):
     first.widget.receive({"type": "columns", "names": []})  # as an explorer that was made again
     page.reload()
     expect(page.locator("th[data-column=app_id]")).to_be_visible()
+    first.widget.receive({"type": "columns", "names": []})
+    first.widget.options = first.widget.options | {"notebook": "work/other.ipynb"}
+    page.reload()
+    expect(page.locator("th[data-column=model]")).to_be_visible()
+    expect(page.locator("th[data-column=app_id]")).to_have_count(0)
 
 
 def test_keys_select_rows_faster_than_python_answers(host, explorer):

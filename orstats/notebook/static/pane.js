@@ -1,3 +1,5 @@
+import { isDark } from "./dark.js";
+
 /**
  * Show the HTML parts of a pane, and report what is done in it. The HTML is made and checked in Python; here no text of
  * a record becomes HTML. Buttons carry data-action and data-value, so no part needs a handler of its own.
@@ -38,15 +40,6 @@ function copyTexts(button) {
   } else {
     copyByCommand();
   }
-}
-
-/** Whether the background of an element's page is dark. */
-function isDark(element) {
-  for (let one = element; one; one = one.parentElement ?? one.getRootNode().host) {
-    const [red, green, blue, alpha = 1] = (getComputedStyle(one).backgroundColor.match(/[\d.]+/g) ?? []).map(Number);
-    if (alpha > 0.5 && blue !== undefined) return red * 0.3 + green * 0.59 + blue * 0.11 < 110;
-  }
-  return false;
 }
 
 /** Describe the control that has the focus, so that it can be focused again after its part was replaced. */

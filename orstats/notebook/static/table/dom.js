@@ -1,3 +1,5 @@
+import { isDark } from "../dark.js";
+
 /**
  * Make elements. Text becomes text nodes, never markup, because every text of a record is untrusted.
  */
@@ -45,8 +47,7 @@ export function menu(label, title, contents) {
   return { made, summary, panel, close, dispose: () => document.removeEventListener("pointerdown", outside) };
 }
 
-/** Where the page does not name its theme in a way that the style sheet can see, its text colour does. */
+/** The style sheet cannot see every page's theme. */
 export function markDark(root) {
-  const light = getComputedStyle(root.parentElement || root).color.match(/[\d.]+/g)?.slice(0, 3).map(Number);
-  if (light && light.reduce((sum, part) => sum + part, 0) > 384) root.classList.add("orstats-dark");
+  root.classList.toggle("orstats-dark", isDark(root));
 }

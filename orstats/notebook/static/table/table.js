@@ -147,7 +147,7 @@ function render({ model, el }) {
   }
 
   function choose(names) {
-    remember(names);
+    remember(model.get("options").notebook, names);
     send({ type: "columns", names });
   }
 
@@ -271,7 +271,8 @@ function render({ model, el }) {
   showPage();
   showMarks();
   showHere();
-  const remembered = recall().filter((name) => model.get("options").columns.includes(name));
+  const { notebook, columns: known } = model.get("options");
+  const remembered = recall(notebook).filter((name) => known.includes(name));
   if (remembered.length && !model.get("page").chosen) send({ type: "columns", names: remembered });
 
   return () => {
@@ -282,21 +283,21 @@ function render({ model, el }) {
   };
 }
 
-/** The chosen columns belong to the notebook, which its address names. */
-const memory = () => `orstats columns ${location.pathname}`;
+/** The chosen columns belong to the notebook. The page's address names the one that is in front, if any. */
+const memory = (notebook) => `orstats columns ${notebook || location.pathname}`;
 
-function remember(names) {
+function remember(notebook, names) {
   try {
-    if (names.length) localStorage.setItem(memory(), JSON.stringify(names));
-    else localStorage.removeItem(memory());
+    if (names.length) localStorage.setItem(memory(notebook), JSON.stringify(names));
+    else localStorage.removeItem(memory(notebook));
   } catch {
     // No storage in this frame: the choice lasts until the cell is run again.
   }
 }
 
-function recall() {
+function recall(notebook) {
   try {
-    const names = JSON.parse(localStorage.getItem(memory()) || "[]");
+    const names = JSON.parse(localStorage.getItem(memory(notebook)) || "[]");
     return Array.isArray(names) ? names : [];
   } catch {
     return [];
