@@ -71,7 +71,7 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 $(NPM)/.dev: $(BROWSER)/package.json
 	@if npm install --prefix $(BROWSER) --engine-strict --ignore-scripts --no-package-lock --no-audit --no-fund --silent; \
 	    then touch $@; \
-	    else echo "eslint and axe-core are not installed, so their checks are skipped: they need npm and Node 20.19." >&2; fi
+	    else echo "eslint and axe-core are not installed, so their checks are skipped: they need npm, its registry and Node 20.19." >&2; fi
 
 clean:
 	rm -rf $(VENV) $(NPM) orstats-demo orstats-sim build dist .mypy_cache .ruff_cache .pytest_cache

@@ -5,7 +5,9 @@ With a Chromium on this machine also: how long a person waits, from running the 
 
 import json
 import shutil
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -119,8 +121,40 @@ def opened(browser, open_in, load, rows, times=6):
     return median
 
 
+def as_page(times=5):
+    """Run ``orstats explore`` on an archive: until it prints the address, and until a browser shows the first row."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+    from conftest import BROWSERS, FLAGS
+    from playwright.sync_api import sync_playwright
+
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        return
+    took = []
+    with tempfile.TemporaryDirectory() as archive, sync_playwright() as play:
+        with SimServer(2_000, seed=1) as sim:
+            fetch(sim.ids, client=sim.client(), progress=False, archive=archive)
+        browser = play.chromium.launch(executable_path=path, args=FLAGS)
+        command = [sys.executable, "-m", "orstats", "explore", "--no-browser", "--quiet", "--archive", archive]
+        for _ in range(times):
+            start = time.perf_counter()
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+                address = server.stdout.readline().strip()
+                printed = time.perf_counter() - start
+                page = browser.new_page()
+                page.goto(address)
+                page.locator(".orstats-grid tbody tr").first.wait_for()
+                took.append((printed, time.perf_counter() - start))
+                page.close()
+                server.send_signal(signal.SIGINT)
+        browser.close()
+    address, row = (statistics.median(column) for column in zip(*took, strict=True))
+    print(f"orstats explore: address after {address:.1f} s, first row after {row:.1f} s (medians of {times})")
+
+
 if __name__ == "__main__":
     comm.create_comm = CountingComm
     measure(1_000)
     measure(100_000)
     watched([1_000, 100_000])
+    as_page()

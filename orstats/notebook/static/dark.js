@@ -1,8 +1,8 @@
 /** The lightness of a computed colour, from 0 to 1, and its opacity. */
 function lightness(colour) {
-  const kind = colour.slice(0, colour.indexOf("("));
+  const [kind, inside = ""] = colour.split(/[()]/);
   // The name of a colour space may have digits: color(display-p3 1 1 1).
-  const values = colour.slice(kind === "color" ? colour.indexOf(" ") : kind.length);
+  const values = kind === "color" ? inside.slice(inside.indexOf(" ")) : inside;
   const [first, second, third, alpha = 1] = (values.match(/-?[\d.]+(e-?\d+)?/g) ?? []).map(Number);
   if (/^ok/.test(kind)) return [first, alpha];
   if (/^l/.test(kind)) return [first / 100, alpha];
