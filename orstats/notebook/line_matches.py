@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 #: Passages without a line that is unique in both are compared by difflib up to this product of their lengths.
 _MOST_PAIRS: Final = 1_000_000
+#: With more pairs of equal lines, difflib takes seconds unless it ignores lines that occur often.
+_MOST_EQUAL: Final = 150_000
 
 
 class Stretch(NamedTuple):
@@ -75,7 +77,9 @@ def _between(
                 yield start + line, other_start + other, 1
             at, other_at = line + 1, other + 1
     elif len(lines) * len(others) <= _MOST_PAIRS:
-        for one in SequenceMatcher(None, lines, others).get_matching_blocks():
+        counts = Counter(others)
+        many = sum(counts[line] for line in lines) > _MOST_EQUAL
+        for one in SequenceMatcher(None, lines, others, autojunk=many).get_matching_blocks():
             if one.size:
                 yield start + one.a, other_start + one.b, one.size
 

@@ -106,6 +106,12 @@ def test_large_texts_are_compared_without_a_limit_and_little_of_them_is_shown(en
     assert len(json.dumps(found.rows())) < 100_000
 
 
+def test_lines_that_occur_often_are_matched_too():
+    rows = [str(n) for n in random.Random(1).choices(range(40), k=700)]
+    found = TextDifference("", "\n".join(rows), "\n".join([*rows[1:350], "new", *rows[350:], "last"]))
+    assert found.summary == "1 line removed, 2 added"
+
+
 @pytest.mark.parametrize(
     ("first", "second", "summary"),
     [("a\nb", "a\nb", "identical"), ("", "", "both are empty"), ("a\nb", "a\r\nb", "only the line ends differ")],
