@@ -3,6 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples in every run, however slow the machine is.
+settings.register_profile(
+    "orstats", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("orstats")
 
 HERE = Path(__file__).parent
 BY_FOLDER = {"browser": ("browser", "slow"), "chaos": ("chaos", "slow")}

@@ -310,7 +310,6 @@ class Fetching(RuleBasedStateMachine):
 Fetching.TestCase.settings = settings(
     max_examples=70,
     stateful_step_count=8,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TestFetching = Fetching.TestCase

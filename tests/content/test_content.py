@@ -106,7 +106,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(messages=JSON, output=JSON, error=JSON)
 def test_no_value_makes_from_wire_fail(messages, output, error):
     content = Content.from_wire("gen-1", {"input": {"messages": messages}, "output": output, "error": error})

@@ -345,7 +345,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(JSON, JSON)
 def test_no_stored_value_makes_reading_fail(given_input, output):
     content = Content.from_wire("gen-1", {"input": given_input, "output": output})

@@ -48,7 +48,7 @@ def test_files_of_write_csv_read_back_equal(df, name, tmp_path):
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"])) | st.none(), min_size=1, max_size=5))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_text_reads_back_from_csv(tmp_path_factory, texts):
     users = pd.array(texts, dtype=pd.StringDtype("pyarrow"))
     ids = pd.Index(pd.array([f"gen-{n}" for n in range(len(texts))], dtype=pd.StringDtype("pyarrow")), name="id")
@@ -60,7 +60,6 @@ def test_any_text_reads_back_from_csv(tmp_path_factory, texts):
 
 
 @given(st.text(alphabet="'=;+\t\n @a-", max_size=8))
-@settings(deadline=None)
 def test_protection_from_formulas_is_undone(text):
     array = pa.array([text], pa.large_string())
     assert unsafe_text(safe_text(array)).to_pylist() == [text]

@@ -237,7 +237,7 @@ def plain_cost(record):
     return float(cost if abs(cost) > 9_000 else round(cost, 12))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300)
 @given(any_record)
 def test_what_holds_of_every_record(record):
     row = to_table(["gen-0"], [record], [0.0]).to_pylist()[0]

@@ -14,8 +14,8 @@ from orstats.frame import json_values, record_table, schema
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame, to_frame
 from orstats.frame.record_table import RECORD_SCHEMA, to_table
 
-QUICK = settings(max_examples=100, deadline=None, derandomize=True, database=None)
-MANY = settings(max_examples=250, deadline=None, derandomize=True, database=None)
+QUICK = settings(max_examples=100)
+MANY = settings(max_examples=250)
 
 # The record that the vendor's API reference shows.
 EXAMPLE = {

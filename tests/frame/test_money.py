@@ -3,7 +3,7 @@ from decimal import Decimal
 import narwhals as nw
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orstats.frame import money
@@ -15,7 +15,6 @@ def decimal_sum(amounts):
     return float(round(sum(map(Decimal, map(repr, amounts)), Decimal(0)), 12))
 
 
-@settings(deadline=None)
 @given(st.lists(PRICES.map(float) | st.sampled_from([4.2e-07, 0.1, 0.07, 0.02, 700.0]), max_size=50))
 def test_total_is_the_decimal_sum(amounts):
     assert money.total(pd.Series(amounts, dtype="float64")) == decimal_sum(amounts)
@@ -26,14 +25,12 @@ def test_total_of_a_million_rows_is_the_decimal_sum(amount):
     assert money.total(pd.Series([amount]).repeat(1_000_000)) == float(Decimal(repr(amount)) * 1_000_000)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**7), st.decimals(0, 1, places=8))
 def test_large_totals_have_no_noise(dollars, rest):
     amounts = [float(dollars), *[float(rest)] * 7]
     assert money.total(pd.Series(amounts)) == float(dollars + rest * 7)
 
 
-@settings(deadline=None)
 @given(PRICES, PRICES)
 def test_rounded_amounts_are_the_decimal_ones(one, other):
     noisy = float(one) + float(other)

@@ -55,14 +55,14 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data(), fields=st.dictionaries(st.sampled_from(list(next(iter(fuzz_targets.GOOD.values())))), values))
 def test_any_json_in_record_fields_is_read(data, fields):
     fields |= data.draw(st.dictionaries(st.text(max_size=8), values, max_size=2))
     fuzz_targets.read_record("gen-1780000000-AbCdEfGhIjKlMnOpQrSt", fields)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(content=st.fixed_dictionaries({}, optional=dict.fromkeys(("input", "output", "error", "else"), values)))
 def test_any_json_in_content_is_read(content):
     fuzz_targets.read_content("gen-1780000000-AbCdEfGhIjKlMnOpQrSt", content)
