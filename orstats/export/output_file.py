@@ -31,7 +31,7 @@ class Target:
         ending = next((ending for ending in endings if name.endswith(ending)), None)
         self._real = Path(os.path.realpath(path))
         with self._errors():
-            mode = self._real.stat().st_mode if self._real.exists() else None
+            mode = self._mode()
         if mode is not None and stat.S_ISDIR(mode):
             raise TargetNameError(f"{path} is a directory; name a file in it.", path=path)
         if ending is None:
@@ -39,6 +39,12 @@ class Target:
         self.ending = ending
         if mode is not None and not stat.S_ISREG(mode):
             raise ExportError(f"{path} is not an ordinary file.", path=path)
+
+    def _mode(self) -> int | None:
+        try:
+            return self._real.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):  # other errors, such as too long a name, are the caller's
+            return None
 
     def check(self) -> None:
         """Check that the file can be written."""

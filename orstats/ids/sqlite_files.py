@@ -39,9 +39,9 @@ def _open_file(path: str) -> sqlite3.Connection:
     database = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=_WAIT_S)
     try:
         database.execute("SELECT 1 FROM sqlite_master LIMIT 1")
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         database.close()
-        if "unable to open" not in str(error):
+        if not isinstance(error, sqlite3.OperationalError) or "unable to open" not in str(error):
             raise
         return sqlite3.connect(f"{uri}?immutable=1", uri=True)  # in write-ahead mode, in a read-only directory
     return database
@@ -51,7 +51,11 @@ def _open_copy(source: Source) -> sqlite3.Connection:
     data = source.file.read()
     database = sqlite3.connect(":memory:")
     # The bytes 18 and 19 ask for a write-ahead log, which a database in memory cannot have.
-    database.deserialize(data[:18] + b"\x01\x01" + data[20:])
+    try:
+        database.deserialize(data[:18] + b"\x01\x01" + data[20:])
+    except sqlite3.Error:
+        database.close()
+        raise
     return database
 
 

@@ -3,6 +3,7 @@
 import io
 import socket
 import traceback
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -12,6 +13,7 @@ import orstats
 from orstats import errors
 from orstats.sim import SimServer
 
+PACKAGE = str(Path(orstats.__file__).parent)
 QUICK = orstats.Retry(attempts=1, first_wait=0)
 
 
@@ -24,7 +26,9 @@ def safe(value):
 
 def shown(error):
     """The traceback of an error with the locals of all frames but the caller's own."""
-    frames = [frame for frame in traceback.walk_tb(error.__traceback__) if "orstats" in frame[0].f_code.co_filename]
+    frames = [
+        frame for frame in traceback.walk_tb(error.__traceback__) if frame[0].f_code.co_filename.startswith(PACKAGE)
+    ]
     assert frames
     texts = {
         f"{frame.f_code.co_qualname}, {name}": safe(value)
@@ -33,7 +37,7 @@ def shown(error):
     }
     out = io.StringIO()
     tb = error.__traceback__
-    while tb is not None and "/orstats/" not in tb.tb_frame.f_code.co_filename:
+    while tb is not None and not tb.tb_frame.f_code.co_filename.startswith(PACKAGE):
         tb = tb.tb_next
     rich = Traceback.from_exception(
         type(error), error, tb, show_locals=True, locals_max_string=None, locals_max_length=None
