@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Modules are handed to the workers in the order of tests/conftest.py: the slow ones first.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 BROWSER := tests/browser
 NPM := $(BROWSER)/node_modules
 
@@ -11,14 +13,14 @@ demo: $(VENV)/.demo
 	$(BIN)/orstats demo
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(PYTEST)
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not live and not slow'
+	$(PYTEST) -m 'not live and not slow'
 
 # Lines and branches of orstats/, also in subprocesses.
 coverage: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
+	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 check: $(VENV)/.dev $(NPM)/.dev
 	$(BIN)/ruff check .

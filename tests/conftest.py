@@ -17,13 +17,22 @@ BY_FOLDER = {"browser": ("browser", "slow"), "chaos": ("chaos", "slow")}
 SLOW = {
     "api/test_rate_limit.py",
     "archive/test_archive_processes.py",
+    "archive/test_archive_remote.py",
+    "archive/test_flipped_bits.py",
+    "archive/test_rewritten_parts.py",
+    "cli/test_conditions.py",
     "cli/test_explore.py",
     "cli/test_processes.py",
     "docs/test_notebooks.py",
     "docs/test_pages.py",
+    "fetching/test_fetch.py",
+    "fuzz/test_fuzz.py",
     "packaging/test_distributions.py",
     "reports/test_backends.py",
+    "reports/test_report_inputs.py",
+    "reports/test_report_time.py",
     "security/test_injection.py",
+    "security/test_key.py",
 }
 
 
@@ -39,3 +48,5 @@ def pytest_collection_modifyitems(items):
             names |= {"spark", "slow"}
         for name in names:
             item.add_marker(getattr(pytest.mark, name))
+    # The slow modules first, so that no worker is left with one of them at the end; with --no-loadscope-reorder.
+    items.sort(key=lambda item: (item.get_closest_marker("browser") is None, item.get_closest_marker("slow") is None))

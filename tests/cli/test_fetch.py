@@ -14,6 +14,7 @@ import pytest
 from orstats.archive.archive import Archive
 from orstats.cli.summary import cost_line
 from orstats.errors import ArchiveError
+from orstats.export.workbook import MAX_ROWS
 from orstats.frame.build import build_frame
 from orstats.frame.record_table import to_table
 from orstats.frame.summary import summary
@@ -323,10 +324,12 @@ def test_a_workbook_that_cannot_be_written_costs_no_request(online, orstats, mon
     assert online.requests == before
 
 
-def test_too_many_ids_for_a_sheet_are_refused_before_they_are_fetched(online, orstats):
-    Path("ids.txt").write_text("".join(f"gen-{number:028}\n" for number in range(1_048_573)))
+def test_too_many_ids_for_a_sheet_are_refused_before_they_are_fetched(online, orstats, monkeypatch):
+    assert MAX_ROWS == 1_048_572
+    monkeypatch.setattr("orstats.export.workbook.MAX_ROWS", 1000)
+    Path("ids.txt").write_text("".join(f"gen-{number:028}\n" for number in range(1001)))
     before = online.requests
     done = orstats("fetch", "--ids-from", "ids.txt", "-o", "x.xlsx")
     assert done.exit_code == 1
-    assert "1,048,572 rows, got 1,048,573" in done.stderr
+    assert "1,000 rows, got 1,001" in done.stderr
     assert online.requests == before
