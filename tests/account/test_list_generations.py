@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 import orstats
-from orstats.api.rate_limit import FixedQuota
 from orstats.errors import BadRequestError, ConfigError, ForbiddenError
 from orstats.frame.schema import COLUMNS
 from orstats.sim import SimServer
@@ -34,18 +33,6 @@ def records(sim, start=START, end=UNTIL):
 def owners(sim):
     """The key of each application, by what a record says of the application."""
     return {(app.app_id, app.origin): key for key in keys_of(sim._account.seed).listed for app in key.apps}
-
-
-def small_client(server, limit):
-    """A client that receives at most so many rows by generation, as if the account were so much larger."""
-
-    class SmallResponses(orstats.Client):
-        def ask_analytics(self, query):
-            return super().ask_analytics(query if "granularity" in query else {**query, "limit": limit})
-
-    client = SmallResponses(server.key, management_key=server.management_key, base_url=server.base_url)
-    client.analytics_limiter = FixedQuota(1_000_000, 1.0)  # 64 a minute would be waited for
-    return client
 
 
 def test_every_generation_has_its_key_member_and_application(sim):
@@ -105,7 +92,7 @@ def test_fetched_rows_are_joined(sim):
 
 
 @pytest.mark.parametrize("labels", [[], ["api_key"], ["api_key", "user", "app"]])
-def test_a_label_takes_as_many_requests_as_a_listing(sim, labels):
+def test_a_label_takes_as_many_requests_as_a_listing(sim, labels, small_client):
     for most in (10_000, 100):
         client = small_client(sim, most)
         sim.reset_stats()
@@ -118,7 +105,7 @@ def test_a_label_takes_as_many_requests_as_a_listing(sim, labels):
         assert listed[list(listed)[: len(labels)]].notna().any().all()
 
 
-def test_twenty_thousand_generations_take_few_more_requests_than_responses():
+def test_twenty_thousand_generations_take_few_more_requests_than_responses(small_client):
     with SimServer(20_000, seed=2, until=UNTIL, analytics_per_minute=None) as server:
         client = small_client(server, 200)
         ids = orstats.list_ids(START, UNTIL, client=client)
@@ -176,7 +163,7 @@ def test_hostile_names_survive_the_cache(sim, tmp_path):
         assert listed["app"].unique().tolist() == [name]
 
 
-def test_windows_are_cached_for_each_label(sim, tmp_path):
+def test_windows_are_cached_for_each_label(sim, tmp_path, small_client):
     client = small_client(sim, 100)
 
     def listed(*labels, **options):
@@ -197,7 +184,7 @@ def test_windows_are_cached_for_each_label(sim, tmp_path):
     assert orstats.list_ids(START, UNTIL, client=client, archive=tmp_path) == list(first.index)
 
 
-def test_an_interrupted_listing_is_resumed(sim, tmp_path):
+def test_an_interrupted_listing_is_resumed(sim, tmp_path, small_client):
     client = small_client(sim, 100)
 
     class Interrupted(type(client)):
@@ -210,7 +197,7 @@ def test_an_interrupted_listing_is_resumed(sim, tmp_path):
                 raise KeyboardInterrupt
             return response
 
-    interrupted = Interrupted(sim.key, management_key=sim.management_key, base_url=sim.base_url)
+    interrupted = Interrupted(sim, 100)
     interrupted.analytics_limiter = client.analytics_limiter
     options = {"labels": ("api_key", "app"), "archive": tmp_path}
     with pytest.raises(KeyboardInterrupt):

@@ -32,16 +32,6 @@ def expected(sim, start=START, end=UNTIL, keep=lambda _: True):
     return found
 
 
-def small_client(server, limit):
-    """A client that receives at most so many rows by generation, as if the account were so much larger."""
-
-    class SmallResponses(orstats.Client):
-        def ask_analytics(self, query):
-            return super().ask_analytics(query if "granularity" in query else {**query, "limit": limit})
-
-    return SmallResponses(server.key, management_key=server.management_key, base_url=server.base_url)
-
-
 def test_one_request_for_a_small_account(sim):
     sim.reset_stats()
     ids = orstats.list_ids(START, UNTIL, client=sim.client())
@@ -53,7 +43,7 @@ def test_one_request_for_a_small_account(sim):
 
 
 @pytest.mark.parametrize("most", [50, 400])
-def test_truncated_responses_are_requested_in_pieces(sim, most):
+def test_truncated_responses_are_requested_in_pieces(sim, most, small_client):
     sim.reset_stats()
     ids = orstats.list_ids(START, UNTIL, client=small_client(sim, most))
     wanted = expected(sim)
@@ -62,7 +52,7 @@ def test_truncated_responses_are_requested_in_pieces(sim, most):
     assert sim.requests <= 1.3 * len(wanted) / most + 5
 
 
-def test_hours_too_full_are_cut_by_minutes():
+def test_hours_too_full_are_cut_by_minutes(small_client):
     with SimServer(12_000, until=UNTIL, analytics_per_minute=None) as server:
         start = UNTIL - timedelta(hours=2)
         ids = orstats.list_ids(start, UNTIL, client=small_client(server, 5))
@@ -153,7 +143,7 @@ def test_a_minute_that_always_times_out_is_an_error():
         orstats.list_ids(UNTIL - timedelta(minutes=9), UNTIL, client=server.client())
 
 
-def test_completed_windows_are_cached_and_requested_once(sim, tmp_path):
+def test_completed_windows_are_cached_and_requested_once(sim, tmp_path, small_client):
     client = small_client(sim, 100)
     first = orstats.list_ids(START, UNTIL, client=client, archive=tmp_path)
     sim.reset_stats()
@@ -167,7 +157,7 @@ def test_completed_windows_are_cached_and_requested_once(sim, tmp_path):
     assert sim.management_key not in " ".join(map(str, tmp_path.rglob("*")))
 
 
-def test_an_interrupted_listing_is_resumed(sim, tmp_path):
+def test_an_interrupted_listing_is_resumed(sim, tmp_path, small_client):
     client = small_client(sim, 100)
 
     class Interrupted(type(client)):
@@ -180,7 +170,7 @@ def test_an_interrupted_listing_is_resumed(sim, tmp_path):
                 raise KeyboardInterrupt
             return response
 
-    interrupted = Interrupted(sim.key, management_key=sim.management_key, base_url=sim.base_url)
+    interrupted = Interrupted(sim, 100)
     with pytest.raises(KeyboardInterrupt):
         orstats.list_ids(START, UNTIL, client=interrupted, archive=tmp_path)
     sim.reset_stats()

@@ -14,15 +14,6 @@ from orstats.sim import SimServer
 KEY = "sk-or-v1-" + "ab" * 32
 
 
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch):
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
 @pytest.fixture(scope="module")
 def tls_sim():
     with SimServer(5, tls=True) as sim:

@@ -29,15 +29,6 @@ ID = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 TWICE = Retry(attempts=2, first_wait=0)
 
 
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch):
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
 @pytest.fixture(scope="module")
 def sims():
     with (

@@ -492,6 +492,7 @@ def test_records_that_appear_after_the_end_of_a_long_call_are_fetched(age, hours
         ended = world.now
     assert (frame.loc[[*recent, *old], "fetch_status"] == "ok").all()
     assert frame.loc["gen-mistyped", ["fetch_status", "attempts"]].tolist() == ["not_found", 1]
+    assert max(one.at for one in wire.sent if one.id in old) < 1, "recent ids do not delay others"
     assert ended < 15
 
 

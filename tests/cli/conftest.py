@@ -20,7 +20,7 @@ def sim():
 def environment(monkeypatch, tmp_path):
     """No setting of the machine leaks in, and nothing is written outside the test's directory."""
     for name in list(os.environ):
-        if name.startswith(("OPENROUTER_", "ORSTATS_")):
+        if name.startswith(("OPENROUTER_", "ORSTATS_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("NO_COLOR", "1")
@@ -28,12 +28,26 @@ def environment(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def online(sim, monkeypatch):
-    """The environment of a user of the simulated API."""
-    monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)
-    monkeypatch.setenv("OPENROUTER_API_KEY", sim.key)
+@pytest.fixture(scope="session")
+def account(sim):
+    """The account that commands use. Modules that need another one have a fixture of the same name."""
     return sim
+
+
+@pytest.fixture
+def online(account, monkeypatch):
+    """The environment of a user of the simulated API."""
+    monkeypatch.setenv("OPENROUTER_BASE_URL", account.base_url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", account.key)
+    return account
+
+
+@pytest.fixture
+def managed(online, monkeypatch):
+    """The same environment, with a management key."""
+    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", online.management_key)
+    online.reset_stats()
+    return online
 
 
 @pytest.fixture

@@ -14,14 +14,6 @@ def account():
         yield server
 
 
-@pytest.fixture
-def managed(account, monkeypatch):
-    monkeypatch.setenv("OPENROUTER_BASE_URL", account.base_url)
-    monkeypatch.setenv("OPENROUTER_API_KEY", account.key)
-    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", account.management_key)
-    return account
-
-
 def test_ids_are_listed_one_a_line(managed, orstats):
     result = orstats("ids", "--since", "30d")
     assert result.exit_code == 0

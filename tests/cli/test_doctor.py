@@ -8,13 +8,6 @@ import pytest
 from orstats._version import __version__
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch):
-    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
 def test_report_of_a_working_setup(orstats, online, tmp_path, monkeypatch):
     monkeypatch.setenv("ORSTATS_ARCHIVE", str(tmp_path / "archive"))
     before = online.requests

@@ -3,12 +3,6 @@
 import pytest
 
 
-@pytest.fixture
-def managed(online, monkeypatch):
-    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", online.management_key)
-    return online
-
-
 def test_feedback_is_sent_once(orstats, managed):
     one = managed.ids[7]
     done = orstats("feedback", one, "--category", "latency", "--comment", "40 s to the first token")

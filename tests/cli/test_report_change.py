@@ -9,6 +9,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+from recomputed import cost, midnight
 
 from orstats.sim import SimServer
 
@@ -21,31 +22,16 @@ def account():
         yield sim
 
 
-@pytest.fixture
-def managed(account, monkeypatch):
-    monkeypatch.setenv("OPENROUTER_BASE_URL", account.base_url)
-    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", account.management_key)
-    return account
-
-
-def cost_of(record):
-    return record["total_cost"] + ((record["upstream_inference_cost"] or 0) if record["is_byok"] else 0)
-
-
 def spent(account, start, end, **having):
     """The costs of the records that were created in a period."""
     records = [account.record(one) for one in account.ids]
     return [
-        cost_of(one)
+        cost(one)
         for one in records
         if start <= datetime.fromisoformat(one["created_at"]) < end
         and one["total_cost"] is not None
         and all(one[name] == value for name, value in having.items())
     ]
-
-
-def midnight(days):
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - days * DAY
 
 
 def test_the_period_before_is_fetched_and_compared(managed, orstats):

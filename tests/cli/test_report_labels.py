@@ -1,10 +1,11 @@
 """orstats report --by api_key: columns that no record has, recomputed from the simulator's own records."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 import pytest
+from recomputed import cost, midnight
 
 import orstats as library
 from orstats.sim import SimServer
@@ -16,25 +17,8 @@ def account():
         yield sim
 
 
-@pytest.fixture
-def managed(account, monkeypatch):
-    monkeypatch.setenv("OPENROUTER_BASE_URL", account.base_url)
-    monkeypatch.setenv("OPENROUTER_API_KEY", account.key)
-    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", account.management_key)
-    account.reset_stats()
-    return account
-
-
-def midnight(days):
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
-
-
 def days(first, last):
     return "--since", f"{midnight(first):%Y-%m-%d}", "--until", f"{midnight(last):%Y-%m-%d}"
-
-
-def cost_of(record):
-    return record["total_cost"] + ((record["upstream_inference_cost"] or 0) if record["is_byok"] else 0)
 
 
 def costs_by_key(sim, first, last, *columns):
@@ -44,7 +28,7 @@ def costs_by_key(sim, first, last, *columns):
     for record in map(sim.record, sim.ids):
         if midnight(first) <= datetime.fromisoformat(record["created_at"]) < midnight(last):
             key = (names.get((record["app_id"], record["origin"]), ""), *(record[name] for name in columns))
-            costs.setdefault(key, []).append(cost_of(record))
+            costs.setdefault(key, []).append(cost(record))
     return costs
 
 

@@ -15,14 +15,6 @@ def account():
         yield sim
 
 
-@pytest.fixture
-def online(account, monkeypatch):
-    monkeypatch.setenv("OPENROUTER_BASE_URL", account.base_url)
-    monkeypatch.setenv("OPENROUTER_API_KEY", account.key)
-    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", account.management_key)
-    return account
-
-
 def sessions_of(records, by="session_id"):
     """Generations, cost and wall clock of each session."""
     found = {}
@@ -44,21 +36,21 @@ def sessions_of(records, by="session_id"):
 
 
 @pytest.mark.parametrize("by", ["session_id", "request_id"])
-def test_each_session_is_summed_up(online, orstats, by):
-    online_ids = "\n".join(online.ids)
+def test_each_session_is_summed_up(managed, orstats, by):
+    online_ids = "\n".join(managed.ids)
     done = orstats("sessions", "--ids-from", "-", "--by", by, "-o", "s.csv", "--archive", "a", input=online_ids)
     assert done.exit_code == 0, done.output
     table = pd.read_csv("s.csv")
     rows = {row[0]: tuple(row[1:]) for row in table[[by, "generations", "cost_usd", "wall_s"]].itertuples(index=False)}
-    assert rows == sessions_of(map(online.record, online.ids), by)
+    assert rows == sessions_of(map(managed.record, managed.ids), by)
     again = orstats("sessions", "--archive", "a", "--by", by, "-o", "again.csv")  # without ids: all of the archive
     assert again.exit_code == 0, again.output
     pd.testing.assert_frame_equal(pd.read_csv("again.csv"), table)
 
 
-def test_top_keeps_the_most_expensive_and_says_how_many_are_omitted(online, orstats):
-    expected = sessions_of(map(online.record, online.ids))
-    done = orstats("sessions", *online.ids, "--top", "2", "--no-archive")
+def test_top_keeps_the_most_expensive_and_says_how_many_are_omitted(managed, orstats):
+    expected = sessions_of(map(managed.record, managed.ids))
+    done = orstats("sessions", *managed.ids, "--top", "2", "--no-archive")
     assert f"{len(expected) - 2} less expensive sessions omitted (--top), included in the total." in done.stderr
     most_expensive = max(expected, key=lambda name: expected[name][1].expected)
     lines = done.stdout.splitlines()
@@ -67,11 +59,11 @@ def test_top_keeps_the_most_expensive_and_says_how_many_are_omitted(online, orst
     assert lines[1].startswith(most_expensive)
 
 
-def test_range_of_the_account_is_listed_and_fetched(online, orstats):
+def test_range_of_the_account_is_listed_and_fetched(managed, orstats):
     done = orstats("sessions", "--since", "30d", "--archive", "b")
     assert done.exit_code == 0, done.output
     assert "wall" in done.stdout
-    assert any(name in done.stdout for name in sessions_of(map(online.record, online.ids)))
+    assert any(name in done.stdout for name in sessions_of(map(managed.record, managed.ids)))
 
 
 def test_wrong_column_gets_the_nearest(orstats):

@@ -8,12 +8,6 @@ import pytest
 import orstats as orstats_package
 
 
-@pytest.fixture
-def managed(online, monkeypatch):
-    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", online.management_key)
-    return online
-
-
 def test_keys_are_listed_by_cost(managed, orstats):
     done = orstats("usage", "--by", "key", "--since", "50d")
     assert done.exit_code == 0

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from orstats.frame.build import FetchOutcome, build_frame
@@ -65,6 +65,15 @@ def grouped(records, *names):
         key = tuple(record.get(name) for name in names)
         groups[key if len(names) > 1 else key[0]].append(record)
     return groups
+
+
+#: Read once: a test that runs over midnight still means one day.
+_TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def midnight(days):
+    """When the day began that was so many days ago (UTC)."""
+    return _TODAY - timedelta(days=days)
 
 
 def cost(record):

@@ -4,6 +4,7 @@ import itertools
 
 import pandas as pd
 import pytest
+from recomputed import cost
 
 import orstats
 from orstats.errors import ConfigError
@@ -65,7 +66,7 @@ def test_steps_meet_from_the_cost_before_to_the_cost_after(by, most):
         df = orstats.fetch(sim.ids, client=sim.client(), archive=False)
         ids = sorted(sim.ids, key=lambda one: sim.record(one)["created_at"])
         costs = [
-            sum(cost_of(sim.record(one)) for one in side if one in set(df.index[df["cost_usd"].notna()]))
+            sum(cost(sim.record(one)) for one in side if one in set(df.index[df["cost_usd"].notna()]))
             for side in (ids[:700], ids[700:])
         ]
     found = waterfall(orstats.compare(df.loc[ids[:700]], df.loc[ids[700:]], ["model", "provider_name"]), by, most)
@@ -74,10 +75,6 @@ def test_steps_meet_from_the_cost_before_to_the_cost_after(by, most):
     assert sum(step.change for step in inner) == pytest.approx(costs[1] - costs[0], abs=1e-9)
     assert inner[-1].end == pytest.approx(found.after, abs=1e-9)
     assert [found.before, found.after] == pytest.approx(costs, abs=1e-9)
-
-
-def cost_of(record):
-    return record["total_cost"] + (record["upstream_inference_cost"] or 0 if record["is_byok"] else 0)
 
 
 def test_axis_begins_at_0_unless_the_steps_would_be_too_small_to_see():
