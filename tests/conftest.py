@@ -15,6 +15,8 @@ HERE = Path(__file__).parent
 BY_FOLDER = {"browser": ("browser", "slow"), "chaos": ("chaos", "slow")}
 #: Modules whose tests are slow: processes, notebooks, engines, commands of the documentation, simulated hours.
 SLOW = {
+    "account/test_list_generations.py",
+    "account/test_reconcile.py",
     "api/test_rate_limit.py",
     "archive/test_archive_processes.py",
     "archive/test_archive_remote.py",
@@ -23,16 +25,22 @@ SLOW = {
     "cli/test_conditions.py",
     "cli/test_explore.py",
     "cli/test_processes.py",
+    "cli/test_report_change.py",
+    "cli/test_scheduled.py",
     "docs/test_notebooks.py",
     "docs/test_pages.py",
+    "export/test_html_page.py",
     "fetching/test_fetch.py",
     "fuzz/test_fuzz.py",
     "packaging/test_distributions.py",
+    "plots/test_plots.py",
     "reports/test_backends.py",
     "reports/test_report_inputs.py",
     "reports/test_report_time.py",
+    "security/test_bombs.py",
     "security/test_injection.py",
     "security/test_key.py",
+    "sim/test_sdk.py",
 }
 
 

@@ -158,6 +158,7 @@ def test_cost_by_key_and_application(sim, export):
         assert charged[label] >= 0
 
 
+@pytest.mark.slow
 def test_reports_say_what_an_export_lacks(export, df):
     read = orstats.read(export)
     note = orstats.tokens_by(read).attrs["note"]
@@ -177,6 +178,7 @@ def test_reports_say_what_an_export_lacks(export, df):
     assert "throughput_tok_s" in orstats.latency_by(read).attrs["note"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [["generation_id", "created_at", "cost_total"], None])
 def test_columns_come_and_go(sim, tmp_path, columns):
     table = pd.read_csv(pd.io.common.StringIO(sim.activity_export()), dtype=str)

@@ -113,6 +113,7 @@ def per_day(sim, days, now, which, *, byok):
     return (math.fsum(usd) + (math.fsum(own) if byok else 0.0)) / days
 
 
+@pytest.mark.slow
 def test_figures_equal_those_of_the_records(account):
     client = orstats.Client(account.plain_key, management_key=account.management_key, base_url=account.base_url)
     found = orstats.budgets(client=client)

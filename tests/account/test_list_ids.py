@@ -52,6 +52,7 @@ def test_truncated_responses_are_requested_in_pieces(sim, most, small_client):
     assert sim.requests <= 1.3 * len(wanted) / most + 5
 
 
+@pytest.mark.slow
 def test_hours_too_full_are_cut_by_minutes(small_client):
     with SimServer(12_000, until=UNTIL, analytics_per_minute=None) as server:
         start = UNTIL - timedelta(hours=2)
@@ -76,6 +77,7 @@ def test_legacy_ids_without_a_time_are_placed_at_their_window(sim):
     assert all(id_created_at(one) is None for one in ids)
 
 
+@pytest.mark.slow
 def test_filters(sim):
     client = sim.client()
     model = sim.record(sim.ids[-1])["model"]

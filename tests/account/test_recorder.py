@@ -621,6 +621,7 @@ def write_many(path, process):
         log.add(f"gen-{process}-{number}")
 
 
+@pytest.mark.slow
 def test_processes_share_a_file(path):
     context = multiprocessing.get_context("spawn")
     others = [context.Process(target=write_many, args=(path, number)) for number in range(2)]

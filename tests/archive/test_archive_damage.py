@@ -321,6 +321,7 @@ for action in (
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limits on files")
 def test_a_file_size_limit_is_an_error_and_leaves_no_file(archive):
     names = [f"gen-{n * 7919**5 % 10**18}" for n in range(3000)]

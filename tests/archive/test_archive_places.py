@@ -36,6 +36,7 @@ def test_a_host_name_cannot_escape_the_archive(archive, tmp_path, host):
     assert archive.read(host).num_rows == 1
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_every_host_has_one_directory_of_its_own(one, other):
     mine, its = (host_directory(GENERATIONS, host) for host in (one, other))

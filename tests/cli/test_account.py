@@ -89,6 +89,7 @@ def test_second_listing_uses_the_cache(managed, orstats, tmp_path):
     assert managed.requests == 1  # compares the counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["report", "reconcile"])
 def test_refresh_lists_again_too(managed, orstats, tmp_path, command):
     since, until = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}" for days in (30, 1))
@@ -238,6 +239,7 @@ def test_amounts_that_are_no_numbers_are_unknown(online, orstats, monkeypatch): 
     assert "unknown left: $100.50 bought, unknown used" in result.stdout
 
 
+@pytest.mark.slow
 def test_awkward_account_is_explained_by_what_it_lists_itself(orstats, monkeypatch):
     with SimServer(1500, seed=4, account="awkward", analytics_per_minute=None) as sim:
         monkeypatch.setenv("OPENROUTER_BASE_URL", sim.base_url)

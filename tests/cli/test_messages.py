@@ -68,6 +68,7 @@ def test_top_has_a_row_for_the_other_groups_and_a_right_total(online, orstats):
     assert written["cost_usd"].sum() == pytest.approx(pd.read_csv("c.csv")["cost_usd"].sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_tables_fit_a_terminal(online, orstats, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))

@@ -118,6 +118,7 @@ def test_invalid_report_options_are_errors(orstats, args, code, word):
     assert word in done.stderr
 
 
+@pytest.mark.slow
 def test_page_names_options_that_do_not_change_it(online, orstats):
     options = ["--archive", "a", "-o", "x.html"]
     done = orstats("report", *online.ids, *options, "--by", "session_id,model", "--top", "2")
@@ -138,6 +139,7 @@ def test_report_over_time_fits_a_terminal(online, orstats):
     assert total[0] == total[1]
 
 
+@pytest.mark.slow
 def test_report_since_and_until_use_days_of_the_time_zone(online, orstats):
     assert orstats("fetch", *online.ids, "--archive", "a", "-q").exit_code == 0
 

@@ -35,6 +35,7 @@ def sessions_of(records, by="session_id"):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["session_id", "request_id"])
 def test_each_session_is_summed_up(managed, orstats, by):
     online_ids = "\n".join(managed.ids)

@@ -6,6 +6,7 @@ import io
 import lzma
 import tarfile
 import zipfile
+from types import SimpleNamespace
 
 import duckdb
 import narwhals as nw
@@ -260,21 +261,32 @@ READ_BACK = {
 }
 
 
+@pytest.fixture(scope="module")
+def fetched(df):
+    """What reports and summaries are of the frame that was written."""
+    reports = (orstats.cost_by, orstats.tokens_by, orstats.latency_by, orstats.failures_by)
+    return SimpleNamespace(
+        generations={report: report(df, "model", freq="D")["generations"].to_list() for report in reports},
+        coverage=orstats.coverage(df),
+        summary=orstats.summary(df)["value"].dropna().to_dict(),
+        attempts=orstats.attempts(df),
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", READ_BACK)
-def test_reports_take_frames_that_were_read_back(df, how, tmp_path):
+def test_reports_take_frames_that_were_read_back(df, fetched, how, tmp_path):
     buffer = io.StringIO()
     orstats.write_csv(df, buffer)
     frame = READ_BACK[how](df, lambda: io.StringIO(buffer.getvalue()))
-    for report in (orstats.cost_by, orstats.tokens_by, orstats.latency_by, orstats.failures_by):
-        wanted = report(df, "model", freq="D")
-        found = report(frame, "model", freq="D")
-        found = nw.from_native(found).lazy().collect("pandas")
-        assert found["generations"].to_list() == wanted["generations"].to_list()
-    assert orstats.coverage(frame) == orstats.coverage(df)
+    for report, generations in fetched.generations.items():
+        found = nw.from_native(report(frame, "model", freq="D")).lazy().collect("pandas")
+        assert found["generations"].to_list() == generations
+    assert orstats.coverage(frame) == fetched.coverage
     if isinstance(frame, pd.DataFrame):
-        assert orstats.summary(frame)["value"].dropna().to_dict() == orstats.summary(df)["value"].dropna().to_dict()
+        assert orstats.summary(frame)["value"].dropna().to_dict() == fetched.summary
         assert len(orstats.failures(frame)) == 1
-        assert orstats.attempts(frame).equals(orstats.attempts(df))
+        assert orstats.attempts(frame).equals(fetched.attempts)
         orstats.write_html(frame, tmp_path / "page.html")
         orstats.plot_latency(frame, freq="W")
         assert len(orstats.explore(frame).filtered) == len(df)

@@ -259,6 +259,7 @@ except ExportError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "jsonl"])
 def test_no_room_leaves_the_old_file(tmp_path, ending):
     pytest.importorskip("resource")  # limits of POSIX systems

@@ -56,6 +56,7 @@ def test_no_frames_one_frame_and_other_things():
             orstats.combine(wrong)
 
 
+@pytest.mark.slow
 def test_repeated_ids_are_warned_of_once_at_the_callers_line(tmp_path):
     once = fetched({"a": {"total_cost": 1.0, "streamed": True, "latency": 1.0}, "b": {"total_cost": 1.0}})
     doubled = pd.concat([once, once])

@@ -237,6 +237,7 @@ def plain_cost(record):
     return float(cost if abs(cost) > 9_000 else round(cost, 12))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(any_record)
 def test_what_holds_of_every_record(record):

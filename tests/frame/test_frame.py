@@ -256,12 +256,14 @@ def test_true_is_not_a_number(name, right):
     assert made["extra"].to_pylist() == [None, f'{{"{name}":true}}']
 
 
+@pytest.mark.slow
 @MANY
 @given(st.lists(moments, min_size=1, max_size=3))
 def test_times_at_once_agree_with_value_by_value(sent):
     assert_both_ways_agree(sent, "time")
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.lists(records, max_size=4))
 def test_no_record_can_break_the_batch_and_nothing_is_lost(sent):

@@ -136,6 +136,7 @@ def test_delimited_text_of_other_programs(tmp_path, text):
     assert read_ids(tmp_path / "x.csv") == [A, B]
 
 
+@pytest.mark.slow
 def test_a_thousand_concatenated_tables(tmp_path):
     ids = [f"gen-{1790000000 + n}-AbCdEfGhIjKlMnOpQrSt" for n in range(1000)]
     (tmp_path / "x.csv").write_text("".join(f"n,id\n{n},{id_}\n" for n, id_ in enumerate(ids)))

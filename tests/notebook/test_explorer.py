@@ -150,6 +150,7 @@ def test_numbers_of_a_column_have_one_unit_and_as_many_decimals(one):
     assert one.filtered["fetch_status"].tolist() != []
 
 
+@pytest.mark.slow
 def test_columns_can_be_chosen(one, df):
     press(one, "columns", names=["id", "latency", "is_byok", "latency", "no such column"])
     assert [column["name"] for column in one.table.page["columns"]] == ["id", "latency", "is_byok"]

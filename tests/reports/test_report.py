@@ -338,6 +338,7 @@ def test_attempts_read_all_at_once_or_one_by_one_are_the_same():
     pd.testing.assert_frame_equal(mixed.drop(index="odd").sort_index(), alone.sort_index())
 
 
+@pytest.mark.slow
 def test_a_million_small_costs_add_up_exactly_enough():
     count = 1_000_000
     costs = np.random.default_rng(1).lognormal(-9, 3, count)
@@ -358,6 +359,7 @@ def test_ids_are_not_carried_along(df):
         assert cost_by(twice)["generations"].sum() == 2 * cost_by(df)["generations"].sum()
 
 
+@pytest.mark.slow
 def test_sums_of_money_are_decimal_sums_on_every_engine():
     prices = [0.07, 0.02, 0.7, 4.2e-07, -0.000123] * 401 + [1500.0]
     records = {

@@ -79,6 +79,7 @@ def test_recorder_files_are_readable_by_their_owner_only(umask, tmp_path):
     assert (tmp_path / "ids.jsonl").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("mask", [0o022, 0o077])
 def test_exports_follow_the_umask(mask, umask, tmp_path):
