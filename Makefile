@@ -20,7 +20,7 @@ test-fast: $(VENV)/.dev
 
 # Lines and branches of orstats/, also in subprocesses.
 coverage: $(VENV)/.dev
-	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=html:build/coverage --cov-fail-under=95
 
 check: $(VENV)/.dev $(NPM)/.dev
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import openpyxl
 import pandas as pd
@@ -320,6 +321,17 @@ def test_files_that_cannot_be_read_are_counted_and_set_the_exit_code(online, ors
         done = orstats(*command, "--archive", "a")
         assert (done.exit_code, part.name in done.stderr) == (3, True)
     assert json.loads((tmp_path / "r.json").read_text())["coverage"]["unreadable_files"] == 1
+
+
+def test_forget_asks_at_a_terminal_and_deletes_nothing_without_a_yes(online, orstats, monkeypatch):
+    monkeypatch.setattr("orstats.cli.commands.archive.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    assert orstats("fetch", *online.ids[:2], "--archive", "a", "-q").exit_code == 0
+    stored = Archive("a")
+    for answer, code, left in (("n", 1, 2), ("y", 0, 1)):
+        done = orstats("archive", "forget", online.ids[0], "--archive", "a", input=f"{answer}\n")
+        assert done.exit_code == code, done.output
+        assert ("Nothing was deleted." in done.stderr) == (code == 1)
+        assert stored.info()["rows"].sum() == left
 
 
 def test_generations_are_forgotten_after_a_preview(online, orstats):

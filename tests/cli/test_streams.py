@@ -1,9 +1,12 @@
-"""Standard streams where this machine cannot show them: the console of Windows."""
+"""Standard streams and interrupts that need no process of their own: the console of Windows, a full disk, Ctrl-C."""
 
 import io
 import os
 import sys
 
+import pytest
+
+from orstats import cli
 from orstats.cli import streams
 
 
@@ -20,3 +23,24 @@ def test_console_of_windows_keeps_pythons_own_stream(monkeypatch):
         streams._protect("stdout", console.fileno())
         assert sys.stdout is console, "other streams show dashes and dots as two or three wrong characters"
         assert console.errors == "replace"
+
+
+def test_full_disk_behind_help_is_an_error(capsys):
+    def command(**_):
+        raise streams.OutputError(28, "No space left on device")
+
+    assert cli._run(command) == 1
+    assert capsys.readouterr().err == "orstats: error: standard output: No space left on device\n"
+
+
+def test_ctrl_c_before_a_command_runs_is_one_line(monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "protect_streams", lambda: None)
+    monkeypatch.setattr(cli, "handle_signals", lambda: None)
+    monkeypatch.setattr(cli, "_run", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "orstats: interrupted.\n"
