@@ -213,17 +213,20 @@ def run_all(page):
         page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
     else:
         page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    dialog = page.locator("dialog.jp-Dialog")
     for _ in range(10):
-        page.locator(".jp-Notebook .jp-Cell").first.click()
-        page.keyboard.press("Shift+Enter")
         try:
+            page.locator(".jp-Notebook .jp-Cell").first.click(timeout=4000)
+            page.keyboard.press("Shift+Enter")
             page.locator(".jp-InputPrompt").get_by_text("[*]").or_(
                 page.locator(".jp-InputPrompt").get_by_text("[1]:")
             ).first.wait_for(timeout=4000)
         except Exception:  # noqa: BLE001 - Playwright's timeout: the click was lost
+            if dialog.is_visible():  # on a busy machine: which kernel, or that the server does not respond
+                dialog.locator(".jp-mod-accept").click()
             continue
         return
-    pytest.fail("Jupyter did not run the cell")
+    pytest.fail(f"Jupyter did not run the cell: {dialog.all_inner_texts()}")
 
 
 @pytest.fixture(scope="module")
