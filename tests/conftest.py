@@ -56,5 +56,6 @@ def pytest_collection_modifyitems(items):
             names |= {"spark", "slow"}
         for name in names:
             item.add_marker(getattr(pytest.mark, name))
-    # The slow modules first, so that no worker is left with one of them at the end; with --no-loadscope-reorder.
-    items.sort(key=lambda item: (item.get_closest_marker("browser") is None, item.get_closest_marker("slow") is None))
+    # Modules with slow tests first, so that no worker is left with one of them at the end (--no-loadscope-reorder).
+    browser, slow = ({item.path for item in items if item.get_closest_marker(name)} for name in ("browser", "slow"))
+    items.sort(key=lambda item: (item.path not in browser, item.path not in slow))
