@@ -252,6 +252,27 @@ def test_awkward_account_is_explained_by_what_it_lists_itself(orstats, monkeypat
 
 
 @pytest.mark.usefixtures("managed")
+@pytest.mark.parametrize(
+    ("options", "saved"),
+    [
+        (
+            ("--archive", "a"),
+            "Completed windows (older than one day) are cached; run the same command again to resume.",
+        ),
+        (("--no-archive",), "orstats: interrupted.\n"),
+    ],
+)
+def test_interrupted_listing_says_whether_it_is_resumed(orstats, monkeypatch, options, saved):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orstats.account.list_ids.list_ids", interrupted)
+    done = orstats("ids", "--since", "3d", *options)
+    assert (done.exit_code, done.stdout) == (130, "")
+    assert saved in done.stderr
+
+
+@pytest.mark.usefixtures("managed")
 def test_keys_are_listed_with_their_usage(orstats, account):
     listed = account.client().keys()
     result = orstats("keys")

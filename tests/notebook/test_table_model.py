@@ -7,6 +7,7 @@ import pytest
 from orstats.errors import ConfigError
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame
 from orstats.frame.record_table import to_table
+from orstats.notebook.filters import Filters, Inputs
 from orstats.notebook.table_model import MISSING, Query, TableModel
 from orstats.notebook.table_page import page_columns, page_rows
 
@@ -154,3 +155,21 @@ def test_small_costs_have_more_decimals_and_a_wider_column():
     }
     widths = {name: page_columns(page, ["cost_usd"], "UTC")[0]["width"] for name, page in pages.items()}
     assert widths["small"] > widths["large"] == widths["free"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "problem"),
+    [
+        (Inputs(cost_min="0.3", cost_max="0.2"), "Minimum cost is greater than maximum cost."),
+        (Inputs(since="2026-03-02", until="2026-03-02"), "The time range ends before it begins."),
+        (Inputs(since="soon"), "soon"),
+        (Inputs(cost_max="much"), "much"),
+        (Inputs(cost_max="0.3", since="2026-03-01", until="2026-03-04"), None),
+    ],
+)
+def test_wrong_inputs_are_named_and_the_others_count(table, inputs, problem):
+    query, problems = Filters(table, "UTC").query(inputs, datetime(2026, 3, 5, tzinfo=UTC))
+    assert len(problems) == (problem is not None)
+    assert problem is None or problem in problems[0]
+    if problem is None:
+        assert table.df.index[table.select(query)].tolist() == ["gen-1"]
