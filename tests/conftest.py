@@ -24,6 +24,7 @@ SLOW = {
     "archive/test_rewritten_parts.py",
     "cli/test_conditions.py",
     "cli/test_explore.py",
+    "cli/test_help_examples.py",
     "cli/test_processes.py",
     "cli/test_report_change.py",
     "cli/test_scheduled.py",
@@ -36,10 +37,12 @@ SLOW = {
     "plots/test_plots.py",
     "reports/test_backends.py",
     "reports/test_report_inputs.py",
+    "reports/test_report_periods.py",
     "reports/test_report_time.py",
     "security/test_bombs.py",
     "security/test_injection.py",
     "security/test_key.py",
+    "security/test_key_locals.py",
     "sim/test_sdk.py",
 }
 

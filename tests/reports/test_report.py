@@ -1,5 +1,6 @@
 """The reports on pandas: figures recomputed one by one from the records, and what is odd, missing or empty."""
 
+import functools
 import json
 import math
 from decimal import Decimal
@@ -259,12 +260,17 @@ def costs_unknown():
     )
 
 
+@pytest.fixture(scope="module")
+def full_report(df):
+    return functools.cache(lambda report, freq: report(df, ["model", "app_id"], freq=freq, tz="America/New_York"))
+
+
 @pytest.mark.parametrize("frame", [nothing, all_failed, one_row, costs_unknown])
 @pytest.mark.parametrize("report", REPORTS)
 @pytest.mark.parametrize("freq", [None, "hour", "month"])
-def test_little_data_gives_honest_reports(report, frame, freq, df):
+def test_little_data_gives_honest_reports(report, frame, freq, full_report):
     result = report(frame(), ["model", "app_id"], freq=freq, tz="America/New_York")
-    full = report(df, ["model", "app_id"], freq=freq, tz="America/New_York")
+    full = full_report(report, freq)
     assert list(result.columns) == list(full.columns)
     assert result.dtypes.map(str).to_dict() == full.dtypes.map(str).to_dict()
     assert result.index.names == full.index.names

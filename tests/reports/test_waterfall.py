@@ -65,10 +65,8 @@ def test_steps_meet_from_the_cost_before_to_the_cost_after(by, most):
     with orstats.sim.SimServer(1500, seed=6) as sim:
         df = orstats.fetch(sim.ids, client=sim.client(), archive=False)
         ids = sorted(sim.ids, key=lambda one: sim.record(one)["created_at"])
-        costs = [
-            sum(cost(sim.record(one)) for one in side if one in set(df.index[df["cost_usd"].notna()]))
-            for side in (ids[:700], ids[700:])
-        ]
+        known = set(df.index[df["cost_usd"].notna()])
+        costs = [sum(cost(sim.record(one)) for one in side if one in known) for side in (ids[:700], ids[700:])]
     found = waterfall(orstats.compare(df.loc[ids[:700]], df.loc[ids[700:]], ["model", "provider_name"]), by, most)
     inner = found.steps[1:-1]
     assert all(one.end == next_.start for one, next_ in itertools.pairwise(found.steps[:-1]))
