@@ -62,7 +62,7 @@ def combine(*frames: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
         rank["at"] = rows["fetched_at"]
     order = rank.reset_index(drop=True).sort_values(["ok", "at", "place"], na_position="first").index[::-1]
     best = rows.iloc[order]
-    kept = best.loc[~best.index.duplicated()]
+    kept = best.loc[~best.index.duplicated()].copy()  # pandas 2 warns when a slice is changed
     for name in names:
         if not all(name in part.columns for part in parts):
             known = best[name].dropna()

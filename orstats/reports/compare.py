@@ -139,7 +139,7 @@ def _ids_of_shared_times(frame: pd.DataFrame, other: pd.DataFrame) -> pd.Index[A
 def _count_shared(ids: pd.Index[Any], others: pd.Index[Any]) -> int:
     try:
         arrays = [pa.array(one, pa.large_string(), from_pandas=True) for one in (ids, others)]
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # ids that are not text
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):  # ids that are not text
         return int(ids.isin(others).sum())
     return int(pc.sum(pc.is_in(arrays[0], value_set=arrays[1], skip_nulls=True)).as_py() or 0)
 

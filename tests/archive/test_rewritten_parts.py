@@ -83,7 +83,6 @@ REWRITES = {
     "pyarrow with other compression": lambda path: pq.write_table(table_of(path), path, compression="gzip"),
     "pyarrow for spark": lambda path: pq.write_table(table_of(path), path, flavor="spark"),
     "large strings": of(TEXT, pa.large_string()),
-    "string views": of(TEXT, pa.string_view()),
     "dictionaries": of(TEXT, pa.dictionary(pa.int16(), pa.string())),
     "whole floats": of(COUNTS, pa.float64()),
     "unsigned": of(COUNTS, pa.uint32()),
@@ -94,6 +93,8 @@ REWRITES = {
     "columns in another order": lambda path: pq.write_table(table_of(path).select(RECORD_SCHEMA.names[::-1]), path),
     "small row groups": lambda path: pq.write_table(table_of(path), path, row_group_size=1),
 }
+if int(pa.__version__.partition(".")[0]) >= 19:  # older ones do not cast to views
+    REWRITES["string views"] = of(TEXT, pa.string_view())
 
 
 @pytest.fixture

@@ -39,7 +39,13 @@ SLOW = (
 )
 SLOW_REPORTS = "not spark and not empty_frames_of_every_engine and not newest_of_each_id and not parts_without_a_column"
 #: Old packages beside the newest of those they need warn about each other, and Spark 4.0 about its own sockets.
-THEIR_WARNINGS = ("DeprecationWarning", "PendingDeprecationWarning", "pytest.PytestUnraisableExceptionWarning")
+THEIR_WARNINGS = (
+    "ignore::DeprecationWarning",
+    "ignore::PendingDeprecationWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore:invalid value encountered in cast:RuntimeWarning",  # DataFrame.convert_dtypes of pandas 2.2
+    "ignore:Mismatched null-like values:FutureWarning",  # assert_frame_equal of pandas 2.2
+)
 
 
 def run(*command, **environment):
@@ -77,7 +83,7 @@ def smoke(uv, work, *, quick):  # noqa: ARG001 - it is quick
 
 def oldest(uv, work, *, quick):
     python = environment(uv, work / "oldest", sys.executable, "--resolution", "lowest-direct", "-e", ".[dev]")
-    tests(python, *(part for name in THEIR_WARNINGS for part in ("-W", f"ignore::{name}")), quick=quick)
+    tests(python, *(part for name in THEIR_WARNINGS for part in ("-W", name)), quick=quick)
 
 
 def canary(uv, work, *, quick):  # noqa: ARG001 - it is quick

@@ -83,8 +83,7 @@ def test_repeated_ids_are_warned_of_once_at_the_callers_line(tmp_path):
     for name, call in calls.items():
         with pytest.warns(DuplicateIdsWarning, match="2 rows repeat") as warned:
             call(doubled)
-        assert len(warned) == 1, name
-        assert warned[0].filename == __file__, name
+        assert [one.filename for one in warned if one.category is DuplicateIdsWarning] == [__file__], name
         call(once)
     with pytest.warns(DuplicateIdsWarning):
         report = orstats.cost_by(doubled)

@@ -117,7 +117,7 @@ def test_the_terminal_tells_the_two_hours_apart(change):
 
 def test_a_period_without_a_report_is_written_with_its_offset():
     """A frame that lost its coverage, as after pd.concat."""
-    periods = pd.DatetimeIndex(["2026-10-01", "2026-12-01", None], name="period").tz_localize(LISBON)
+    periods = pd.DatetimeIndex(["2026-10-01", "2026-12-01", None], name="period").tz_localize(LISBON).as_unit("us")
     text = io.StringIO()
     orstats.write_csv(pd.DataFrame({"cost_usd": 1.0}, index=periods), text)
     assert text.getvalue().split() == [
