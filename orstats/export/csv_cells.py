@@ -119,7 +119,7 @@ def unsafe_text(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 def iso_times(moments: pa.Array) -> pa.Array:
     """Write times as ISO 8601: UTC with a Z, other time zones with their offset, naive times without.
 
-    >>> iso_times(pa.array(pd.DatetimeIndex(["2026-10-01"]).tz_localize("Europe/Lisbon"))).to_pylist()
+    >>> iso_times(pa.array(pd.DatetimeIndex(["2026-10-01"]).as_unit("us").tz_localize("Europe/Lisbon"))).to_pylist()
     ['2026-10-01T00:00:00.000000+01:00']
     """
     zone, plain = moments.type.tz, moments.cast(pa.timestamp(moments.type.unit))
