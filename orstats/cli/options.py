@@ -95,6 +95,8 @@ def output_option(help_text: str) -> Any:
 TableFile = Annotated[
     str | None, output_option("Write the table to a file: .csv, .csv.gz, .xlsx, .md, .json, .parquet, .jsonl.")
 ]
+#: Rows that are not a report, which alone can be Markdown or a JSON object with its coverage.
+RowsFile = Annotated[str | None, output_option("Write the rows to a file: .csv, .csv.gz, .xlsx, .parquet, .jsonl.")]
 
 
 def epilog(*examples: str, more: str = "") -> str:

@@ -15,6 +15,8 @@ _REFRESH_S: Final = 0.1
 #: Without a bar: the wait for a first result that is reported, and the time between two reports, in seconds.
 _STALLED_S: Final = 1.0
 _REPORT_S: Final = 30.0
+#: The rate is last: in a narrow terminal tqdm cuts the end of the line, and a count without its last digits is wrong.
+_FORMAT: Final = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix} [{elapsed}<{remaining}, {rate_fmt}]"
 
 
 class Progress:
@@ -40,7 +42,8 @@ class Progress:
             from tqdm.auto import tqdm  # noqa: PLC0415 - it loads asyncio and, in a notebook, widgets
 
             disable = None if self._visible is None else False
-            self._bar = tqdm(total=self._total, desc="orstats", leave=True, disable=disable, **self._options)
+            options = {"bar_format": _FORMAT, **self._options}
+            self._bar = tqdm(total=self._total, desc="orstats", leave=True, disable=disable, **options)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:

@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from orstats.cli.app import app
 
 WRONG = {
     # refused by the parser
@@ -81,3 +84,20 @@ def test_wrong_usage_is_2_and_one_line_everywhere(orstats, files):
             assert done.stderr.count("\n") == 1, command
             assert not re.search(r"[a-z]=(?![a-z])", done.stderr), f"{command} names an argument of Python"
     assert files.requests == before
+
+
+#: Every command that writes a table.
+WRITERS = ("fetch gen-1", "report gen-1", "sessions gen-1", "usage --since 7d", "reconcile gen-1", "fields")
+
+
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize("command", [*WRITERS, "archive export"])
+def test_help_names_the_endings_that_are_accepted(command, orstats):
+    shown = get_command(app)
+    for word in command.removesuffix("gen-1").partition(" --")[0].split():
+        shown = shown.commands[word]
+    text = next(option.help for option in shown.params if "--output" in option.opts)
+    refused = orstats(*command.split(), "-o", "x.txt").stderr
+    endings = set(re.findall(r"\.[a-z.]+[a-z]", refused.partition("one of")[2]))
+    aliases = {".ndjson", ".htm"}
+    assert set(re.findall(r"\.[a-z.]+[a-z]", text)) == endings - aliases, refused

@@ -135,6 +135,21 @@ def test_sessions_print_what_the_page_shows(command, shown, account, monkeypatch
         actual = actual[actual.index(part) + len(part) :]
 
 
+#: The commands of the README's questions, with the beginning of what they print; runs.csv is the reader's own.
+QUESTIONS = re.findall(
+    r"^\*\*.+\*\* `orstats ((?!fetch).+)`\n\n```text\n(.+\n.*)\n", README.read_text("utf-8"), re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(("command", "shown"), QUESTIONS)
+def test_questions_have_the_answers_of_the_simulator(command, shown, account, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "118")
+    actual = sessions.without_numbers(sessions.run(f"orstats {command}", account))
+    header, first = shown.replace("```", "").split("\n")
+    assert sessions.without_numbers(header) in actual
+    assert sessions.without_numbers(first).split("0")[0] in actual
+
+
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
 def test_dictionary_is_the_field_table(path):
     assert split(path)[1] == WRITTEN[path][1](), "run: python tests/docs/dictionary.py"

@@ -1,7 +1,8 @@
-"""Where no progress bar can be shown, the log says how far a long call is and what it waits for."""
+"""How far a long call is: in a bar, and in the log where no bar can be shown."""
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 
@@ -56,3 +57,12 @@ def test_no_progress_means_no_report(caplog):
     with caplog.at_level(logging.INFO, "orstats.progress"), Progress(1500, False, clock, unit="id") as bar:
         _show(bar, clock, range(1, 65), 0, "connection refused")
     assert not caplog.records
+
+
+def test_a_narrow_terminal_shows_complete_counts():
+    terminal = io.StringIO()
+    with Progress(1002, True, file=terminal, ncols=80, unit="id") as bar:
+        bar.show(1002, ok=936, failed=2, archived=64)
+    line = terminal.getvalue().rstrip().rpartition("\r")[2]
+    assert len(line) <= 80
+    assert "1002/1002, ok=936, failed=2, archived=64 [" in line

@@ -18,7 +18,7 @@ from orstats.cli.console import (
     print_table,
     write_json,
 )
-from orstats.cli.options import ArchiveDir, AsJson, Host, Ids, IdsFrom, RawText, TableFile, epilog
+from orstats.cli.options import ArchiveDir, AsJson, Host, Ids, IdsFrom, RawText, RowsFile, epilog
 from orstats.cli.usage_errors import Program
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def export(
     output: Annotated[
         str | None, typer.Argument(metavar="FILE", help="The same as -o FILE.", show_default=False)
     ] = None,
-    output_option: TableFile = None,
+    output_option: RowsFile = None,
     archive: ArchiveDir = None,
     host: Host = None,
     raw_text: RawText = False,

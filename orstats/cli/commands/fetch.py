@@ -22,7 +22,7 @@ from orstats.cli.options import (
     Quiet,
     RawText,
     Refresh,
-    TableFile,
+    RowsFile,
     dialect_of,
     epilog,
 )
@@ -64,7 +64,7 @@ def fetch(
             "tokens, latency and status added. An id in several rows is charged once.",
         ),
     ] = False,
-    output: TableFile = None,
+    output: RowsFile = None,
     excel: Excel = None,
     workers: Annotated[
         int,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from orstats.cli.console import WrongUsage, handle_errors, print_status, print_table, write_json
-from orstats.cli.options import AsJson, TableFile, epilog
+from orstats.cli.options import AsJson, RowsFile, epilog
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ _MAX_NAMES: Final = 8
 def fields(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Only these columns.")] = None,
     as_json: AsJson = False,
-    output: TableFile = None,
+    output: RowsFile = None,
 ) -> int:
     from orstats.export.write_csv import json_rows, write_csv
     from orstats.frame.views import field_table
