@@ -1,0 +1,76 @@
+"""Single values of columns that programs and spreadsheets have written, cast to the types of the fields."""
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from orstats.errors import ColumnError
+from orstats.frame.cast_columns import cast
+from orstats.frame.schema import FIELDS
+
+NOON = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "wanted"),
+    [
+        ("model", True, "true"),
+        ("model", 7.0, "7"),
+        ("model", 7.5, "7.5"),
+        ("model", Decimal("1.50"), "1.50"),
+        ("model", dt.date(2026, 3, 4), "2026-03-04"),
+        ("provider_responses", {"a": np.array([1, 2])}, '{"a":[1,2]}'),
+        ("provider_responses", [{"a": (1, None)}], '[{"a":[1,null]}]'),
+        ("is_byok", np.bool_(True), True),
+        ("is_byok", "Nein", False),
+        ("total_cost", Decimal("0.25"), 0.25),
+        ("total_cost", "+0.25 €", 0.25),
+        ("total_cost", "1'234.5", 1234.5),
+        ("native_tokens_prompt", 12.0, 12),
+        ("created_at", NOON.replace(tzinfo=None), NOON),
+        ("created_at", np.datetime64("2026-03-04T12:00"), NOON),
+        ("created_at", NOON.timestamp(), NOON),
+        ("created_at", NOON.timestamp() * 1e3, NOON),
+        ("created_at", str(int(NOON.timestamp())), NOON),
+        ("created_at", 46085.5, NOON),  # a day number of spreadsheets
+        ("created_at", "2026-03-04 12:00 UTC", NOON),
+        ("created_at", "4.3.26 12:00", NOON),
+        ("created_at", "2026/3/4 12:00 PM", NOON),
+        ("created_at", "03/13/2026 12:00 AM", dt.datetime(2026, 3, 13, tzinfo=dt.UTC)),
+        ("created_at", "13/3/2026", dt.datetime(2026, 3, 13, tzinfo=dt.UTC)),
+    ],
+)
+def test_values_have_the_type_of_their_field(field, given, wanted):
+    assert cast([given], FIELDS[field]).to_pylist() == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("is_byok", "perhaps"),
+        ("total_cost", True),
+        ("total_cost", float("inf")),
+        ("total_cost", ["0.5"]),
+        ("total_cost", "1,234"),  # a thousand, or one
+        ("native_tokens_prompt", 12.5),
+        ("created_at", True),
+        ("created_at", []),
+        ("created_at", 12),
+        ("created_at", "4/3/2026"),  # of March or of April
+        ("created_at", "31.2.2026"),
+        ("created_at", "soon"),
+    ],
+)
+def test_values_without_one_meaning_are_named(field, given):
+    with pytest.raises(ColumnError) as caught:
+        cast([given], FIELDS[field])
+    assert caught.value.column == field
+    assert caught.value.value == given
+
+
+def test_repeated_and_encoded_values_are_cast_once_each():
+    encoded = pa.array(["yes", "no", "yes", None]).dictionary_encode()
+    assert cast(encoded, FIELDS["is_byok"]).to_pylist() == [True, False, True, None]
