@@ -36,6 +36,15 @@ def test_workflow_runs_what_people_run_on_three_systems():
     assert "not browser" in tests
 
 
+def test_dependencies_are_checked_weekly():
+    workflow = yaml.safe_load((GITHUB / "workflows" / "dependencies.yml").read_text("utf-8"))
+    assert "schedule" in workflow[True], "YAML reads `on` as true"
+    targets = workflow["jobs"]["check"]["strategy"]["matrix"]["target"]
+    assert [target.split()[0] for target in targets] == ["canary", "audit", "compat"]
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert all(f"\n{target.split()[0]}: " in makefile for target in targets)
+
+
 def test_commits_run_the_checks():
     (repo,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
     assert [hook["entry"] for hook in repo["hooks"]] == ["make check"]
