@@ -28,7 +28,7 @@ def environment(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def account(sim):
     """The account that commands use. Modules that need another one have a fixture of the same name."""
     return sim

@@ -70,3 +70,20 @@ def test_ends_with_sigterm_too(explorer, tmp_path):
     explorer.terminate()
     assert explorer.wait(30) == 0
     assert not list(tmp_path.glob("orstats-explore-*"))
+
+
+def test_explorer_without_ids_and_archive_is_wrong_usage(orstats):
+    done = orstats("explore", "--no-archive")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Pass ids, or --ids-from FILE." in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_server_that_ends_at_once_is_an_error_with_its_last_line(orstats, online, tmp_path, monkeypatch):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho The port is forbidden.\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    done = orstats("explore", online.ids[0], "--no-archive", "--no-browser")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "the dashboard could not start. The port is forbidden." in done.stderr
