@@ -18,6 +18,7 @@ from orstats.frame.combine import combine
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import require
 from orstats.ids.id_shapes import id_created_at
+from orstats.reports.coverage import PROVENANCE, provenance
 from orstats.text.format import plural, usd, usd_places
 
 #: Key of ``DataFrame.attrs`` of the result: amounts and numbers of all generations, also of those that agree.
@@ -91,7 +92,7 @@ def compare_export(
     off = compared[compared["difference"] != ""]
     order = off["difference_usd"].abs().sort_values(ascending=False, kind="stable").index
     result = ReportFrame(off.loc[order])
-    result.attrs = {TOTALS: totals, "note": note(totals)}
+    result.attrs = {TOTALS: totals, "note": note(totals), PROVENANCE: provenance(df)}
     return result
 
 

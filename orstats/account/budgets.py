@@ -15,6 +15,7 @@ from orstats.account.budget import CREDITS, SHORTEST, Budget, Forecast, Rate, bu
 from orstats.account.time_windows import Window
 from orstats.api.client import MANAGEMENT_KEYS_URL, Client
 from orstats.errors import ForbiddenError
+from orstats.frame.build import SOURCE
 from orstats.frame.display import ReportFrame
 from orstats.frame.json_values import moment, number, time
 from orstats.text.format import usd
@@ -125,7 +126,9 @@ def budgets(*, client: Client | None = None) -> pd.DataFrame:
         except ForbiddenError:
             credit = None
         outlook = outlook_of(key, credit, client)
-    return outlook_frame(outlook)
+    found = outlook_frame(outlook)
+    found.attrs[SOURCE] = client.settings.host
+    return found
 
 
 def outlook_of(key: Mapping[str, Any], credit: Mapping[str, Any] | None, client: Client) -> KeyOutlook:

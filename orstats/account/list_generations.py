@@ -17,6 +17,7 @@ from orstats.account.time_range import Moment, span
 from orstats.api.client import Client
 from orstats.errors import ConfigError
 from orstats.fetching.arguments import ArchiveChoice, choose_archive
+from orstats.frame.build import SOURCE
 from orstats.ids.id_shapes import id_created_at
 from orstats.text.suggest import unknown
 
@@ -144,7 +145,8 @@ def list_generations(
             requests += lister.requests
             parts.append(_part(lister, columns))  # columns take a tenth of the memory of rows
     frame = _joined(parts)
-    frame.attrs = {"requests": requests}
+    source = f"{client.settings.host}, analytics of the account"
+    frame.attrs = {"requests": requests, SOURCE: source, "since": first.isoformat(), "until": last.isoformat()}
     return frame
 
 

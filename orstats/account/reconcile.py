@@ -20,6 +20,7 @@ from orstats.errors import ConfigError
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import require
 from orstats.ids.id_shapes import id_created_at
+from orstats.reports.coverage import PROVENANCE, provenance
 from orstats.text.format import usd_amounts
 
 #: The account's totals may be delayed by this much.
@@ -155,6 +156,7 @@ def reconcile(
     account = account.groupby(["day", "model"]).agg(figures).add_prefix("account_")
     both = account.join(_summed(calls), how="outer").sort_index()
     compared = _compared(both, _not_fetched(df, first, last), notes, tolerance)
+    compared.attrs[PROVENANCE] = provenance(df) | {"since": first.isoformat(), "until": last.isoformat()}
     if not compared.empty and first != first.replace(hour=0, minute=0, second=0, microsecond=0):
         compared.attrs["note"] += f" The first day is incomplete: the range starts at {first:%Y-%m-%d %H:%M} UTC."
     return compared

@@ -179,7 +179,9 @@ def usage(
         table = _Table(query, dimensions, chosen, period, zone)
         table.read(first, last)
     result = table.frame()
-    result.attrs |= {PROVENANCE: {"since": first.isoformat(), "until": last.isoformat()}, COVERS_RANGE: True}
+    source = f"{client.settings.host}, analytics of the account"
+    asked = {"source": source, "since": first.isoformat(), "until": last.isoformat()}
+    result.attrs |= {PROVENANCE: asked, COVERS_RANGE: True}
     if incomplete := incomplete_in_report(result):
         result.attrs["note"] = " ".join(one.sentence for one in incomplete)
     return result

@@ -13,13 +13,14 @@ import pyarrow as pa
 from orstats._warn import warn_caller
 from orstats.errors import ConfigError, DuplicateIdsWarning, IdSourceWarning
 from orstats.export.user_table import RowIds, read_user_table, row_ids
-from orstats.frame.build import SOURCE, USER_COLUMNS
+from orstats.frame.build import USER_COLUMNS
 from orstats.frame.cast_columns import cast_columns
 from orstats.frame.column_units import is_additive
 from orstats.frame.combine import combine
 from orstats.frame.schema import ID
 from orstats.frame.validation import by_id, check_names, mark_unique, require_pandas
 from orstats.ids.table_readers import is_dataframe
+from orstats.reports.coverage import PROVENANCE, provenance
 from orstats.text.format import plural
 from orstats.text.suggest import unknown
 
@@ -142,8 +143,7 @@ def join_ids(
         added[_free_name(name, {*taken, *added})] = values
     joined = pd.concat([table, pd.DataFrame(added, index=table.index)], axis=1)
     joined.attrs = {USER_COLUMNS: [str(name) for name in (*table.index.names, *table.columns)]}
-    if SOURCE in df.attrs:
-        joined.attrs[SOURCE] = df.attrs[SOURCE]
+    joined.attrs[PROVENANCE] = provenance(df)
     _warn(where, len(table), int((~is_known).sum()), int((is_known.to_numpy() & (places < 0)).sum()))
     if is_repeated.any():
         several = len({one for one, again in zip(ids, is_repeated, strict=True) if again})

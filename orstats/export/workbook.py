@@ -6,6 +6,7 @@ import datetime as dt
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import wrap
 from types import MappingProxyType
 from typing import IO, Any, Final
 
@@ -20,7 +21,7 @@ from orstats.errors import ExportError, MissingExtraError
 from orstats.export.csv_cells import arrow_array, iso_times, named_columns, one_value
 from orstats.frame import money
 from orstats.frame.build import USER_COLUMNS
-from orstats.frame.column_units import Unit, heading, is_additive, unit
+from orstats.frame.column_units import COMMON_NAMES, Unit, heading, is_additive, unit, words
 from orstats.frame.display import ReportFrame
 from orstats.frame.schema import FIELDS, ID
 from orstats.reports.coverage import coverage, provenance
@@ -66,6 +67,9 @@ _MOST_REPORT_PLACES: Final = 6
 _SHARE_UNIT: Final = "share 0..1"
 _WIDTHS: Final = (8, 50)
 _FILTER_BUTTON: Final = 4
+#: The width of the facts on the sheet ``coverage``, in characters, and the height of a line, in points.
+_FACT_WIDTH: Final = 44
+_LINE: Final = 15
 #: Sheets of at most this width, in characters, can be read when they are printed one page wide.
 _PRINTED_WIDTH: Final = 320
 #: Without the indent, a text touches the number in the cell before it.
@@ -85,11 +89,12 @@ _MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "duplicates": "rows that repeat an id; sums count them twice",
         "freq": "length of the periods",
         "tz": "time zone of the periods; other times are in UTC",
-        "before_start": "start of the period before",
-        "before_end": "end of the period before, exclusive",
-        "after_start": "start of the period after",
-        "after_end": "end of the period after, exclusive",
-        "source": "where the records come from",
+        "before_start": "start of the period before (UTC)",
+        "before_end": "end of the period before, exclusive (UTC)",
+        "after_start": "start of the period after (UTC)",
+        "after_end": "end of the period after, exclusive (UTC)",
+        "note": "what the report says about itself",
+        "source": "where the records or figures come from",
         "since": "start of the requested range (UTC)",
         "until": "end of the requested range, exclusive (UTC)",
         "first_created_at": "creation time of the earliest generation (UTC)",
@@ -118,9 +123,7 @@ def write_workbook(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         # With constant memory, rows go to a temporary file at once. In memory a workbook takes several times its size.
         book = library.Workbook(file, {"constant_memory": True, "tmpdir": scratch})
-        is_report = "coverage" in frame.attrs
-        name = "report" if is_report else "generations" if ID.name in (frame.index.name, *frame.columns) else "table"
-        sheet = _Sheet(book, name)
+        sheet = _Sheet(book, _sheet_name(frame))
         columns = _columns(frame, covered.get("tz"), covered.get("freq"))
         sheet.write_table(columns, len(frame), _note(covered, columns))
         about = _Sheet(book, "coverage")
@@ -131,6 +134,12 @@ def write_workbook(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
             f"{path}: {cut:,} texts were cut at {_MAX_TEXT:,} characters, the most that a cell of a workbook holds. "
             "Write .csv or .jsonl to keep the complete texts."
         )
+
+
+def _sheet_name(frame: pd.DataFrame) -> str:
+    if "coverage" not in frame.attrs and ID.name in (frame.index.name, *frame.columns):
+        return "generations"
+    return "report" if "coverage" in frame.attrs or isinstance(frame, ReportFrame) else "table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,8 @@ def _columns(frame: pd.DataFrame, zone: str | None, freq: str | None) -> list[_C
         if title in own
         else f"Period ({zone})"
         if title == PERIOD and zone is not None
+        else words(title).capitalize()
+        if title in COMMON_NAMES and isinstance(frame, ReportFrame)
         else heading(title, in_report=in_report)
         for title, _ in named
     ]
@@ -298,12 +309,15 @@ class _Sheet:
             self._write_totals(columns, rows, note)
 
     def write_coverage(self, covered: Mapping[str, Any]) -> None:
-        for place, width in enumerate((20, 30, 75)):
+        for place, width in enumerate((20, _FACT_WIDTH, 65)):
             self._sheet.set_column(place, place, width)
         self._sheet.set_landscape()
         self._sheet.fit_to_pages(1, 0)
         top = {"valign": "top"}  # as the source may need several lines
         for row, (name, value) in enumerate(covered.items()):
+            if isinstance(value, str) and len(value) > _FACT_WIDTH:
+                # LibreOffice does not make room for several lines by itself.
+                self._sheet.set_row(row, _LINE * len(wrap(value, _FACT_WIDTH - 4)))
             self._put(row, 0, self._fitting(name), self._format(bold=True, quote_prefix=True, **top))
             if isinstance(value, pd.Timestamp):
                 (cell,) = _serials(pa.array([value]))
@@ -459,16 +473,23 @@ def _coverage(frame: pd.DataFrame) -> dict[str, Any]:
     covered: dict[str, Any] = dict(frame.attrs.get("coverage", {}))
     if not covered and _is_fetched(frame):
         covered = dict(coverage(frame))
-    return {
+    note = frame.attrs.get("note")
+    found = {
         **covered,
         "tz": covered.get("tz", "UTC"),
-        **{name: pd.Timestamp(value) if name in _TIMES else value for name, value in provenance(frame).items()},
+        **({"note": note} if isinstance(note, str) and note else {}),
+        **provenance(frame),
+    }
+    return {
+        **{name: pd.Timestamp(value) if name in _TIMES else value for name, value in found.items()},
         "written_at": pd.Timestamp.now(tz="UTC"),
         "orstats_version": __version__,
     }
 
 
-_TIMES: Final = frozenset({"since", "until", "first_created_at", "last_created_at"})
+_TIMES: Final = frozenset(
+    {"since", "until", "first_created_at", "last_created_at", "before_start", "before_end", "after_start", "after_end"}
+)
 
 
 def _note(covered: Mapping[str, Any], columns: list[_Column]) -> str:

@@ -69,10 +69,13 @@ _REPORT_COLUMNS: Final = frozenset(
             "outlook",
         ),
         *("first_at", "last_at", "began_at", "runs_out_at", "runs_out_at_30d", "resets_at", "api_key", "user"),
+        *("last_used_at", "expires_at", "limit_reset"),
         *("user_email", "app", "workspace", "attempt", "status", "model_permaslug", "endpoint_id"),
         "routed_service_tier",
     }
 )
+#: Names that tables of the user have often, too; only frames that are known to be reports spell them.
+COMMON_NAMES: Final = frozenset({"name", "dtype", "nullable", "meaning", "difference", "label", "hash", "disabled"})
 #: Columns whose names say too little, or not in the order of English.
 _TITLES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -100,7 +103,14 @@ _TITLES: Final[Mapping[str, str]] = MappingProxyType(
         "usd_per_day": "spent per day",
         "usd_per_day_7d": "spent per day, last 7 days",
         "usd_per_day_30d": "spent per day, last 30 days",
+        "in_total_usd": "total",
+        "last_used_at": "last used",
+        "expires_at": "expires",
         "runs_out_at_30d": "runs out at, by last 30 days",
+        "before_usd": "cost before",
+        "after_usd": "cost after",
+        "change_usd": "change of cost",
+        **{f"{side}_{what}": f"{what} {side}" for side in ("before", "after") for what in ("generations", "tokens")},
     }
 )
 #: Counts of a measure, and of an end: their names end or begin with a word that means nothing alone.
@@ -110,6 +120,8 @@ _PHRASES: Final = (
     (re.compile(r"^decode(?=_|$)"), "decode_speed"),
 )
 _MEANS: Final = re.compile(r"(mean|p\d+)_.*|usd_per_day.*")
+#: Amounts of limits, which may contain each other, so that their sum means nothing.
+_OF_LIMITS: Final = frozenset({"limit_usd", "left_usd", "spent_usd", "limit_remaining"})
 
 
 def unit(name: str) -> Unit:
@@ -124,13 +136,22 @@ def unit(name: str) -> Unit:
     return next((found for pattern, found in _REPORTED if pattern.fullmatch(name)), "")
 
 
-def is_additive(name: str) -> bool:
-    """Whether a column can be summed: amounts and counts, not rates, percentiles or status codes.
+def is_amount(name: str) -> bool:
+    """Whether a column has amounts of money that were spent, changed or are allowed, not means or prices.
 
-    >>> [is_additive(name) for name in ("cost_usd", "tokens_total", "share", "mean_usd", "http_status", "failed_share")]
+    >>> [is_amount(name) for name in ("cost_usd", "change_usd", "left_usd", "mean_usd", "usd_per_mtok", "tokens_total")]
     [True, True, True, False, False, False]
     """
-    return name == "share" or (unit(name) in ("USD", "count") and not _MEANS.fullmatch(name))
+    return unit(name) == "USD" and not _MEANS.fullmatch(name)
+
+
+def is_additive(name: str) -> bool:
+    """Whether a column can be summed: amounts and counts, not rates, percentiles, status codes or limits.
+
+    >>> [is_additive(name) for name in ("cost_usd", "tokens_total", "share", "mean_usd", "http_status", "left_usd")]
+    [True, True, True, False, False, False]
+    """
+    return name == "share" or unit(name) == "count" or (is_amount(name) and name not in _OF_LIMITS)
 
 
 def heading(name: str, *, in_report: bool = False) -> str:

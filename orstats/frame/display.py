@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 
 from orstats.frame import money
-from orstats.frame.column_units import Unit, is_additive, unit
+from orstats.frame.column_units import Unit, is_additive, is_amount, unit
 from orstats.text.format import (
     column_places,
     count,
+    duration,
     durations,
     in_seconds,
     is_present,
@@ -42,11 +43,14 @@ _PROSE: Final = frozenset({"advice", "error", "meaning", "note", "reason", "sour
 #: What people look at reports for: without room for all columns, others leave a printed table before these.
 _IMPORTANT: Final = (
     *("value", "note", "cost_usd", "fetch_status", "advice", "difference_usd", "reason", "meaning"),
-    *("latency_p50", "failed_share", "change_usd", "before_usd", "after_usd", "generations"),
+    *("latency_p50", "failed_share", "change_usd", "before_usd", "after_usd"),
+    *("outlook", "runs_out_at", "left_usd", "limit_usd", "what_if_usd", "generations"),
     *("volume_usd", "mix_usd", "size_usd", "price_usd", "wall_s", "busy_s"),
-    *("share", "tokens_total", "account_usd", "usd", "missing", "what_if_usd", "latency_p95"),
+    *("share", "tokens_total", "account_usd", "usd", "missing", "latency_p95"),
     *("failed", "failed_attempts", "failed_attempt_share", "attempts", "failed_cost_usd"),
 )
+#: The same for reports without a cost.
+_OF_TOKENS: Final = ("tokens_total", "native_tokens_prompt", "native_tokens_completion")
 #: Changes of amounts, which are written with their sign.
 _CHANGES: Final = frozenset({"change_usd", "volume_usd", "mix_usd", "size_usd", "price_usd", "difference_usd"})
 #: Characters of a row label, such as the name of a model, that notebooks need not wrap.
@@ -177,9 +181,7 @@ def formatted_columns(
             )
     columns = []
     totals = {} if totals_of is None else _totals(totals_of)
-    amounts = {
-        str(name): column for name, column in frame.items() if _is_amount(str(name)) and column.dtype.kind == "f"
-    }
+    amounts = {str(name): column for name, column in frame.items() if is_amount(str(name)) and column.dtype.kind == "f"}
     places = column_places(*amounts.values(), [totals[name] for name in amounts if name in totals])
     seconds = {_measure(name) for name, column in frame.items() if unit(str(name)) == "ms" and in_seconds(column)}
     for at, name in enumerate(frame.columns):
@@ -204,11 +206,6 @@ def formatted_columns(
     return labels, columns
 
 
-def _is_amount(name: str) -> bool:
-    """Whether a column has amounts that are summed up, or changes of them."""
-    return unit(name) == "USD" and (is_additive(name) or name in _CHANGES)
-
-
 def _totals(frame: pd.DataFrame) -> dict[str, Any]:
     """Return the sums of amounts and counts, by name of the column; a sum without known values is missing."""
     totals: dict[str, Any] = {}
@@ -222,7 +219,9 @@ def _totals(frame: pd.DataFrame) -> dict[str, Any]:
 
 def by_importance(columns: Sequence[Column]) -> list[Column]:
     """Return the columns with the order in which they leave a narrow table; the most important number stays."""
-    ranks = {name: rank for rank, name in enumerate(_IMPORTANT, 1)}
+    has_cost = any(column.name == "cost_usd" for column in columns)
+    order = dict.fromkeys(_IMPORTANT if has_cost else (*_OF_TOKENS, *_IMPORTANT))
+    ranks = {name: rank for rank, name in enumerate(order, 1)}
     found = [ranks.get(column.name, len(ranks) + at) for at, column in enumerate(columns, 1)]
     stays = min(found, default=0)
     return [
@@ -289,7 +288,7 @@ _WRITERS: Final[Mapping[Unit, Callable[[Iterable[Any], str], list[str]]]] = Mapp
         "USD": _usd_amounts,
         "share": percents,
         "USD/Mtok": lambda values, missing: [usd_per_mtok(value, missing) for value in values],
-        "s": lambda values, missing: [f"{value:,.1f} s" if is_present(value) else missing for value in values],
+        "s": lambda values, missing: [duration(value * 1000) if is_present(value) else missing for value in values],
         "times": lambda values, missing: [f"{value:,.2f}x" if is_present(value) else missing for value in values],
         "tokens/s": lambda values, missing: [tokens_per_second(value, missing) for value in values],
     }

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from orstats.frame import money
+from orstats.frame.build import SOURCE
 from orstats.frame.display import ReportFrame
 from orstats.frame.status import STATUSES
 from orstats.frame.validation import equals, require
@@ -75,7 +76,9 @@ def summary(df: pd.DataFrame) -> pd.DataFrame:
     rows = [*_coverage(df, is_ok), *_money(ok, asked=len(df)), *_tokens(ok, asked=len(df)), *_span(ok)]
     index = pd.Index([row[0] for row in rows], name="figure")
     columns = {name: [row[at] for row in rows] for at, name in ((1, "value"), (2, "unit"), (3, "note"))}
-    return ReportFrame(pd.DataFrame(columns, index=index, dtype=object))
+    report = ReportFrame(pd.DataFrame(columns, index=index, dtype=object))
+    report.attrs = {name: df.attrs[name] for name in (SOURCE, "since", "until") if name in df.attrs}
+    return report
 
 
 def _coverage(df: pd.DataFrame, is_ok: pd.Series[bool]) -> list[Row]:

@@ -80,7 +80,9 @@ def attempts(df: pd.DataFrame) -> pd.DataFrame:
         values = computed.get(field.name) or [entry.get(sent_as) for *_, entry in rows]
         columns[field.name] = pandas_array(field, record_table.column(values, field.kind)[0])
     ids = record_table.column([generation_id for generation_id, *_ in rows], "text")[0]
-    return pd.DataFrame(columns, index=pd.Index(pandas_array(ID, ids), name=ID.name))
+    found = ReportFrame(columns, index=pd.Index(pandas_array(ID, ids), name=ID.name))
+    found.attrs = dict(df.attrs)
+    return found
 
 
 def failures(df: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from orstats.frame import money
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import By, equals, listed
 from orstats.reports.aggregation import Grouped, ReportSpec, group
-from orstats.reports.coverage import absent_note
+from orstats.reports.coverage import PROVENANCE, absent_note, provenance
 from orstats.reports.engines import aggregate, finite, valid_count, wrap
 from orstats.reports.group_sums import Floats, count_totals, finite_numbers, valid_counts
 from orstats.text.format import plural, usd, usd_change, usd_places
@@ -101,9 +101,21 @@ def compare(before: Any, after: Any, by: By = "model") -> pd.DataFrame:
     # Not an outer join: its order and its handling of missing keys differ between versions of pandas.
     groups = sides[0].index.union(sides[1].index, sort=False)
     compared = _split(groups, *(side.reindex(groups).to_numpy().T for side in sides))
+    compared.attrs[PROVENANCE] = _provenance_of_both(before, after)
     if note := absent_note(before, _TOTALS.required) or absent_note(after, _TOTALS.required):
         compared.attrs["note"] += f" {note}"
     return compared
+
+
+def _provenance_of_both(before: Any, after: Any) -> dict[str, str]:
+    """Return the sources of both, the first and the last creation time."""
+    first, last = provenance(before), provenance(after)
+    sources = dict.fromkeys(one["source"] for one in (first, last) if "source" in one)
+    found = {"source": "; ".join(sources)} if sources else {}
+    for name, pick in (("first_created_at", min), ("last_created_at", max)):
+        if times := [one[name] for one in (first, last) if name in one]:
+            found[name] = pick(times, key=pd.Timestamp)
+    return found
 
 
 def _warn_of_shared_ids(before: Any, after: Any) -> None:

@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -282,6 +283,32 @@ def test_keys_are_listed_with_their_usage(orstats, account):
     assert {one["hash"] for one in json.loads(orstats("keys", "--json").stdout)} == {one["hash"] for one in listed}
     assert "disabled" not in result.stdout
     assert "Old laptop (disabled)" in orstats("keys", "--disabled").stdout
+
+
+@pytest.mark.usefixtures("managed")
+def test_keys_are_written_with_usage_and_byok_added_up(orstats, account, tmp_path):
+    listed = account.client().keys()
+    result = orstats("keys", "-o", str(tmp_path / "keys.csv"))
+    assert (result.exit_code, result.stdout) == (0, "")
+    written = pd.read_csv(tmp_path / "keys.csv", dtype={"hash": "str"}).set_index("hash")
+    assert sorted(written.index) == sorted(one["hash"] for one in listed)
+    assert written["this_month_usd"].is_monotonic_decreasing
+    for one in listed:
+        row = written.loc[one["hash"]]
+        assert row["in_total_usd"] == pytest.approx(one["usage"] + one["byok_usage"], abs=1e-12)
+        assert row["created_at"][:19] == one["created_at"][:19]
+        assert pd.isna(row["limit_usd"]) if one["limit"] is None else row["limit_usd"] == one["limit"]
+    assert orstats("keys", "-o", str(tmp_path / "keys.xlsx")).exit_code == 0
+    book = openpyxl.load_workbook(tmp_path / "keys.xlsx")
+    formats = {cell.value: book["report"].cell(2, cell.column).number_format for cell in book["report"][1]}
+    assert formats["API key"] == formats["Hash"] == "General"
+    assert formats["Limit (USD)"] == formats["This month (USD)"] == formats["Total (USD)"]
+    assert formats["Limit (USD)"].startswith("$")
+    assert formats["Last used (UTC)"] == "yyyy-mm-dd hh:mm:ss"
+    totals = {cell.value: book["report"].cell(len(listed) + 3, cell.column).value for cell in book["report"][1]}
+    assert totals["API key"] == "Total"
+    assert totals["Left (USD)"] is None, "limits may contain each other"
+    assert "first_created_at" not in {row[0].value for row in book["coverage"].iter_rows()}
 
 
 def test_keys_need_a_management_key(online, orstats, monkeypatch):

@@ -20,6 +20,7 @@ from orstats.export.workbook import MAX_ROWS, write_workbook
 from orstats.export.write_csv import check_target
 from orstats.frame.build import FetchOutcome, build_frame
 from orstats.frame.column_units import NAMES, heading
+from orstats.frame.display import ReportFrame
 from orstats.frame.record_table import to_table
 
 RECORD = {
@@ -153,7 +154,7 @@ def test_reports_have_totals_of_amounts_and_counts_only(report):
 
 
 def test_a_summary_has_the_format_of_each_row():
-    sheet = book_of(orstats.summary(records({"total_cost": 0.125})))["table"]
+    sheet = book_of(orstats.summary(records({"total_cost": 0.125})))["report"]
     formats = {row[0].value: row[1].number_format for row in sheet.iter_rows(2)}
     assert formats["cost_usd"] == formats["byok_usd"] == usd_format(3)
     assert formats["byok_share"] == "0.0 %"
@@ -389,3 +390,25 @@ def test_prints_are_one_page_wide_where_that_can_be_read(columns, is_one_page_wi
     assert sheet.page_setup.orientation == "landscape"
     assert bool(sheet.sheet_properties.pageSetUpPr and sheet.sheet_properties.pageSetUpPr.fitToPage) is is_one_page_wide
     assert (sheet.print_title_cols == "$A:$A") is not is_one_page_wide
+
+
+def test_limits_have_no_totals_and_reports_say_their_note_and_source():
+    limits = ReportFrame({"left_usd": [1.0, 2.0], "limit_usd": [5.0, 5.0], "spent_usd": [4.0, 3.0]})
+    sheet = book_of(limits)["report"]
+    assert [cell.value for cell in sheet[1]] == ["Left (USD)", "Limit (USD)", "Spent (USD)"]
+    assert sheet.max_row == 3
+    frame = records({"total_cost": 0.1}, {"total_cost": 0.2, "created_at": "2026-10-26T00:00:00Z"})
+    frame.attrs["source"] = "openrouter.ai"
+    compared = orstats.compare(frame.iloc[:1], frame.iloc[1:2], "model")
+    book = book_of(compared)
+    headings = [cell.value for cell in book["report"][1]]
+    assert headings[1:4] == ["Cost before (USD)", "Cost after (USD)", "Change of cost (USD)"]
+    found = about(book)
+    assert found["note"] == compared.attrs["note"]
+    assert (found["source"], found["first_created_at"]) == ("openrouter.ai", pd.Timestamp("2026-10-25T00:30:00.125"))
+    assert found["last_created_at"] == pd.Timestamp("2026-10-26")
+    joined = orstats.join(pd.DataFrame({"id": frame.index}), frame)
+    for made in (orstats.summary(frame), orstats.failures(frame), orstats.attempts(frame), joined):
+        assert about(book_of(made))["source"] == "openrouter.ai"
+    row = [one[0].value for one in book["coverage"].iter_rows()].index("note") + 1
+    assert book["coverage"].row_dimensions[row].height >= 30, "LibreOffice overlaps rows of several lines"

@@ -89,10 +89,29 @@ def test_chosen_columns_are_all_printed_in_order(df):
 @pytest.mark.parametrize("width", [20, 40, 80])
 def test_what_one_came_for_stays_in_a_narrow_table_and_lines_end_without_spaces(df, width):
     with pd.option_context("display.width", width):
-        for report, name in ((orstats.cost_by(df), "cost_usd"), (orstats.latency_by(df), "latency_p50")):
+        reports = [(orstats.cost_by(df), "cost_usd"), (orstats.latency_by(df), "latency_p50")]
+        reports += [(orstats.tokens_by(df), "tokens_total")]
+        for report, name in reports:
             lines = str(report).splitlines()
             assert name in str(report).partition("Not shown")[0].replace("latency_\n", "latency_")
             assert lines == [line.rstrip() for line in lines]
+
+
+def test_80_columns_show_what_each_report_is_about(df):
+    prices = dict.fromkeys(df["model"], (1.0, 0.5, 2.0))
+    budgets = ReportFrame(
+        {"left_usd": [1.0], "limit_usd": [2.0], "used_share": [0.5], "usd_per_day": [0.1], "outlook": ["runs out"],
+         "runs_out_at": [pd.Timestamp("2026-12-01T10:00", tz="UTC")], "resets_at": pd.to_datetime([None], utc=True)},
+        index=pd.Index(["credits"], name="scope"),
+    )  # fmt: skip
+    for report, names in (
+        (orstats.tokens_by(df), ("tokens_total", "native_tokens_prompt", "native_tokens_completion")),
+        (orstats.what_if(df, prices), ("cost_usd", "what_if_usd", "difference_usd")),
+        (budgets, ("left_usd", "limit_usd", "outlook", "runs_out_at")),
+    ):
+        omitted = str(report).replace("\n", " ").partition("Not shown: ")[2]
+        assert omitted
+        assert not set(names) & set(omitted.rstrip(".").split(", "))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,7 +17,7 @@ from orstats.cli.console import (
     print_table,
     write_json,
 )
-from orstats.cli.options import MANAGEMENT_KEY, AsJson, BaseUrl, epilog
+from orstats.cli.options import MANAGEMENT_KEY, AsJson, BaseUrl, TableFile, epilog
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,19 +98,24 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 @app.command(
     help="List the account's API keys with their usage by day, week and month, limit and what is left.",
-    epilog=epilog("orstats keys", "orstats keys --json", more=MANAGEMENT_KEY),
+    epilog=epilog("orstats keys", "orstats keys -o keys.xlsx", more=MANAGEMENT_KEY),
 )
 @handle_errors
 def keys(
     disabled: Annotated[bool, typer.Option("--disabled", metavar="", help="List disabled keys, too.")] = False,
+    output: TableFile = None,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
 ) -> int:
     import pandas as pd
 
+    from orstats.account.key_frame import key_frame
     from orstats.api.client import Client
+    from orstats.export.write_csv import check_target
+    from orstats.export.write_report import ENDINGS, write_report
     from orstats.frame import money
     from orstats.frame.json_values import number
+    from orstats.reports.coverage import PROVENANCE
     from orstats.text.format import column_places, plural, usd_amounts
     from orstats.text.sanitize import terminal_line
     from orstats.text.table import Column
@@ -118,11 +123,21 @@ def keys(
     def named(one: dict[str, Any]) -> str:
         return terminal_line(one.get("name") or "?") + (" (disabled)" if one.get("disabled") else "")
 
+    if output is not None:
+        check_target(output, endings=ENDINGS)
     with Client(base_url=base_url) as client:
         found = client.keys(include_disabled=disabled)
+        host = client.settings.host
+    if output is not None:
+        table = key_frame(found)
+        table.attrs = {PROVENANCE: {"source": host}, "note": _NOTE}
+        write_report(table, output)
     found.sort(key=lambda one: -(number(one.get("usage_monthly")) or 0.0))
     if as_json:
         write_json(found)
+        return 0
+    if output is not None:
+        print_status(f"Written to {output}: {plural(len(found), 'row')}.")
         return 0
 
     used = {
@@ -156,7 +171,8 @@ def keys(
         ]
     ):
         print_status(remark)
-    print_status(
-        f"{plural(len(found), 'key')}. Usage includes BYOK. A budget of the workspace or member may block sooner."
-    )
+    print_status(f"{plural(len(found), 'key')}. {_NOTE}")
     return 0
+
+
+_NOTE: Final = "Usage includes BYOK. A budget of the workspace or member may block sooner."
