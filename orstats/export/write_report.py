@@ -50,8 +50,8 @@ def write_report(report: pd.DataFrame, path: str | os.PathLike[str], *, dialect:
         - ``.xlsx``: a workbook with headings such as ``Cost (USD)``, formatted numbers, a filter and a frozen header.
           Below an empty row are the totals of the filtered rows, with a note on what they exclude. Text stays text,
           never a formula, and times are in UTC. The sheet ``coverage`` also has the source, the time range, the time
-          of writing, and the remarks of the report (``.attrs["note"]``). :func:`orstats.read` reads workbooks of fetched
-          rows. Needs ``orstats[excel]``.
+          of writing, and the remarks of the report (``.attrs["note"]``). :func:`orstats.read` reads workbooks of
+          fetched rows. Needs ``orstats[excel]``.
         - ``.md``: a table with formatted numbers, and the coverage below. Untrusted text is escaped.
         - ``.json``: an object with ``report``, a list of rows, and ``coverage``.
 

@@ -96,7 +96,7 @@ def test_truncated_responses_are_divided(last):
         """Answers with at most 50 rows."""
 
         def __init__(self, client):
-            self.client, self.retry = client, client.retry
+            self.client, self.retry, self.settings = client, client.retry, client.settings
 
         def ask_analytics(self, query):
             response = self.client.ask_analytics(query)
