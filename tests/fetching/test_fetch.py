@@ -378,8 +378,10 @@ def test_progress_can_be_off(sim, capsys):
 
 
 INTERRUPTED = """
+    import signal
     import sys
     import orstats
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
     ids = open(sys.argv[3]).read().split()
     try:
         orstats.fetch(ids, client=orstats.Client(sys.argv[1], base_url=sys.argv[2]), workers=4, archive=sys.argv[4])
