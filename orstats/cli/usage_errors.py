@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import typer
 import typer.core
@@ -14,6 +14,8 @@ from orstats.text.suggest import did_you_mean, similar
 
 #: The class of all errors of the parser. It has no public name: typer brings a parser of its own.
 _UsageError: Any = typer.BadParameter.__base__
+#: How a value of the wrong kind is explained by pydantic, with which typer converts; its error is the cause.
+_RULE: Final = "Input should be "
 
 
 class Program(typer.core.TyperGroup):
@@ -59,6 +61,10 @@ def _describe(error: Any) -> str:
     label = max(param.opts, key=len) if param.param_type_name == "option" else param.metavar
     if hasattr(error, "param_type"):  # what the error for a missing parameter alone has
         return f"{label} is missing. {param.help}"
+    rule, is_rule = error.message.partition(", unable")[0], error.message.startswith(_RULE)
+    if is_rule and error.__cause__ is not None:
+        value = str(error.__cause__.errors()[0]["input"])
+        return f"{label} must be {rule.removeprefix(_RULE)}, got {value[:100]!r}."
     return f"{label}: {error.message.rstrip('.')}."
 
 

@@ -42,8 +42,14 @@ def require_columns(have: Sequence[Any], names: Sequence[str]) -> None:
 def require_pandas(df: object) -> None:
     """Raise ConfigError for anything but a pandas DataFrame."""
     if not isinstance(df, pd.DataFrame):
+        kind = type(df)
+        if kind.__module__ == "builtins":  # the ids, or the name of a file
+            raise ConfigError(
+                f"This takes a pandas DataFrame, not {kind.__qualname__}. Pass the result of orstats.fetch(ids), or of "
+                "orstats.read(file)."
+            )
         raise ConfigError(
-            f"This takes a pandas DataFrame, not {type(df).__module__}.{type(df).__qualname__}. Convert it first: "
+            f"This takes a pandas DataFrame, not {kind.__module__}.{kind.__qualname__}. Convert it first: "
             "Polars frames have to_pandas(), DuckDB relations df(), Spark DataFrames toPandas(), Series to_frame()."
         )
 

@@ -17,8 +17,9 @@ WRONG = {
     "reprot": "Unknown command 'reprot'. Did you mean 'report'? Run `orstats --help`",
     "archive exprt": "Unknown command 'exprt'. Did you mean 'export'? Run `orstats archive --help`",
     "usage --sicne 7d": "Unknown option '--sicne'. Did you mean '--since'",
-    "report --top x": "--top: ",
-    "fetch --workers 0": "--workers: ",
+    "report --top x": "--top must be a valid integer, got 'x'.",
+    "fetch --workers 0": "--workers must be greater than or equal to 1, got '0'.",
+    "key --warn 80": "--warn must be less than or equal to 1, got '80'.",
     "report --quiet=3": "'--quiet' does not take a value",
     "show a b": "unexpected extra argument",
     # by the commands

@@ -1,5 +1,6 @@
 import itertools
 import random
+import re
 
 import pandas as pd
 import polars as pl
@@ -220,8 +221,17 @@ def test_a_column_that_is_missing_is_named(view, column):
         view(frame().drop(columns=[column]))
 
 
-@pytest.mark.parametrize("other", [pl.DataFrame({"id": ["gen-1"]}), pd.Series([1.0]), [1], None])
-def test_what_is_no_frame_of_pandas_is_said(other, tmp_path):
+@pytest.mark.parametrize(
+    ("other", "advice"),
+    [
+        (pl.DataFrame({"id": ["gen-1"]}), "to_pandas()"),
+        (pd.Series([1.0]), "to_frame()"),
+        ("app.log", "str. Pass the result of orstats.fetch(ids)"),
+        (["gen-1"], "list. Pass the result of orstats.fetch(ids)"),
+        (None, "NoneType. Pass the result of orstats.fetch(ids)"),
+    ],
+)
+def test_what_is_no_frame_of_pandas_is_said(other, advice, tmp_path):
     takers = (
         *(views.attempts, views.failures, totals.summary, orstats.plot_cost, orstats.plot_latency),
         lambda df: orstats.write_csv(df, tmp_path / "x.csv"),
@@ -230,7 +240,7 @@ def test_what_is_no_frame_of_pandas_is_said(other, tmp_path):
         lambda df: orstats.reconcile(df, start="2d", end="1d"),
     )
     for take in takers:
-        with pytest.raises(ConfigError, match="takes a pandas DataFrame, not"):
+        with pytest.raises(ConfigError, match=rf"takes a pandas DataFrame, not .*{re.escape(advice)}"):
             take(other)
 
 
