@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from orstats.cli.console import command_prefix
+from orstats.cli.console import Interrupted, command_prefix
 from orstats.cli.demo_log import write_app_log
 from orstats.sim import SimServer
 
@@ -160,3 +160,13 @@ def test_a_missing_extra_is_named(orstats, monkeypatch, command):
     done = orstats(command)
     assert done.exit_code == 1
     assert "pip install 'orstats[sim]'" in " ".join(done.stderr.split())
+
+
+def test_an_interrupted_demo_does_not_promise_to_resume(orstats, monkeypatch):
+    def interrupted(*_args, **_options):
+        raise Interrupted("Run the same command again to resume.") from KeyboardInterrupt()
+
+    monkeypatch.setattr("orstats.cli.inputs.fetch_ids", interrupted)
+    done = orstats("demo", "--generations", "5", "--out", "demo")
+    assert done.exit_code == 130
+    assert done.stderr.endswith("orstats: interrupted.\n")
