@@ -32,8 +32,9 @@ def key_frame(keys: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     Examples
     --------
     >>> found = key_frame([{"name": "CI", "usage_monthly": 1.5, "byok_usage_monthly": 0.25, "limit": None}])
-    >>> found.loc["CI", "this_month_usd"], pd.isna(found.loc["CI", "limit_usd"])
-    (1.75, True)
+    >>> found[["this_month_usd", "left_usd"]]
+    api_key  this_month_usd  left_usd
+    CI              $1.7500         ?
     """
     columns: dict[str, Any] = {"label": _texts(keys, "label")}
     for name, field in _USAGE.items():
