@@ -102,10 +102,10 @@ def _rows(df: pd.DataFrame) -> pd.DataFrame:
     if not df.index.is_unique:
         df = combine(df)
     created = df["created_at"]
-    if created.isna().any():  # ids that were not fetched have their time in themselves
-        stamps = [id_created_at(str(one)) for one in df.index[created.isna()]]
-        created = created.copy()
-        created[created.isna()] = pd.to_datetime(pd.Series(stamps, dtype="float64"), unit="s", utc=True).to_numpy()
+    if created.isna().any():  # most ids that were not fetched have their time in themselves
+        stamps = {one: id_created_at(str(one)) for one in df.index[created.isna()]}
+        times = pd.to_datetime(pd.Series(stamps, dtype="float64"), unit="s", utc=True)
+        created = created.fillna(times.astype(created.dtype))
     is_ok = df["fetch_status"].eq("ok").fillna(value=False).astype(bool)
     return pd.DataFrame(
         {

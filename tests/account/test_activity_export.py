@@ -123,6 +123,12 @@ def test_ids_without_a_record_count_only_if_the_export_has_them(sim, export):
     assert compared.attrs["totals"]["generations"] == 5
 
 
+def test_ids_without_a_record_and_without_a_time(sim, df, export):
+    lost = orstats.fetch(["gen-1", "gen-2"], client=sim.client(), archive=False, pending_wait=0, progress=False)
+    assert set(orstats.reconcile(lost, activity=export)["difference"]) == {"missing_in_ids"}
+    assert orstats.reconcile(orstats.combine(df, lost), activity=export).empty
+
+
 def test_repeated_ids_count_once(df, export):
     with pytest.warns(errors.DuplicateIdsWarning):
         orstats.summary(pd.concat([df, df[:3]]))
