@@ -71,3 +71,10 @@ def test_wrong_column_gets_the_nearest(orstats):
     done = orstats("sessions", "--by", "sesion_id")
     assert done.exit_code == 2
     assert "Did you mean 'session_id'?" in done.stderr
+
+
+@pytest.mark.usefixtures("online")
+def test_no_sessions_cost_nothing(orstats):
+    done = orstats("sessions", "gen-1", "--no-archive")
+    assert done.exit_code == 3
+    assert done.stdout.splitlines()[-1].split()[:4] == ["total", "0", "$0", "0"]

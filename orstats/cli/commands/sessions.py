@@ -133,8 +133,9 @@ def _columns(shown: pd.DataFrame, found: pd.DataFrame) -> list[table.Column]:
     def counts(name: str, leaves: int) -> Column:
         return Column(name, list(map(count, shown[name])), leaves=leaves, footer=count(found[name].sum()))
 
-    *costs, total = usd_amounts([*shown["cost_usd"], found["cost_usd"].sum(min_count=1)])
-    total_tokens = tokens(found["tokens_total"].sum(min_count=1))
+    least = min(len(found), 1)  # nothing costs $0; only unknown amounts add up to an unknown one
+    *costs, total = usd_amounts([*shown["cost_usd"], found["cost_usd"].sum(min_count=least)])
+    total_tokens = tokens(found["tokens_total"].sum(min_count=least))
     columns = [
         Column(str(found.index.name), [terminal_line(str(name)) for name in shown.index], "label", footer="total"),
         counts("generations", 1),
