@@ -212,4 +212,5 @@ def test_shell_completion_completes_commands_and_options(spawn):
 
 def test_completion_script_is_shown_for_the_shell(spawn):
     done = spawn("--show-completion", "bash")
-    assert "_ORSTATS_COMPLETE" in done.communicate(timeout=60)[0]
+    script, problem = done.communicate(timeout=60)
+    assert "_ORSTATS_COMPLETE" in script, problem
