@@ -262,7 +262,10 @@ def _note(compared: pd.DataFrame) -> str:
     totals = [money.total(compared[f"{name}_usd"]) for name in ("before", "after", "change")]
     places = usd_places(max(totals[:2]))
     before, after = (usd(total, places) for total in totals[:2])
-    parts = ", ".join(f"{name} {usd_change(part, places)}" for name, part in found)
+    written = [f"{name} {usd_change(part, places)}" for name, part in found]
+    parts = ", ".join(written[: len(PARTS)])
+    if groups := ", ".join(written[len(PARTS) :]):
+        parts = f"groups in both periods: {parts}; {groups}"
     counts = [f"{int(compared[f'{side}_generations'].sum()):,}" for side in ("before", "after")]
     change = usd_change(totals[2], places)
     return f"{before} for {counts[0]} generations before, {after} for {counts[1]} after: {change} ({parts})."

@@ -58,6 +58,7 @@ def test_new_and_gone_groups_are_named():
     assert compared["presence"].to_dict() == {"c": "new", "b": "both", "a": "gone"}
     assert compared.loc["c", ["before_usd", "after_usd", "change_usd", "mix_usd"]].to_list() == [0.0, 5.0, 5.0, 5.0]
     assert compared.loc["a", "change_usd"] == -1.0
+    assert "groups in both periods: volume $0, mix $0, size $0, price $0; 1 new group +$5" in compared.attrs["note"]
 
 
 def test_unknown_costs_are_excluded_and_unknown_tokens_change_the_price():
