@@ -53,6 +53,11 @@ def compare_export(
 ) -> pd.DataFrame:
     """Return the generations that do not agree, the largest difference first, with the totals in ``.attrs``."""
     export = activity if isinstance(activity, pd.DataFrame) else read(activity)
+    if "fetched_at" in export and export["fetched_at"].notna().any():
+        raise ConfigError(
+            "activity must be the CSV that the Activity page exports, got records fetched by orstats, which would be "
+            "compared with themselves."
+        )
     both = _rows(export).add_suffix("_export").join(_rows(df).add_suffix("_yours"), how="outer")
     # One time for both sides, because the export has only milliseconds.
     created = both["created_at_yours"].fillna(both["created_at_export"])

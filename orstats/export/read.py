@@ -305,7 +305,7 @@ def _unlike(lines: Sequence[str], name: str) -> str:
     if cells & {"fetch_status", "total_cost", "cost_usd"}:
         return f"{name}: has no column id; was it written without its index? Write it with orstats.write_csv."
     if re.search(r"\bgen[-_]", "\n".join(lines)):
-        return f"{name}: looks like a list or log of generation ids, not a table of them. Use orstats.read_ids."
+        return f"{name}: a list or log of generation ids, without their costs. Read it with read_ids or --ids-from."
     return f"{name}: no table of generations; it begins {head!r}. A column id or generation_id is needed."
 
 

@@ -55,3 +55,12 @@ def test_range_limits_the_export(orstats):
     assert "Export $0 for 0 generations" in done.stderr
     early = orstats("reconcile", "--activity", "activity.csv", "--until", "2020-02-01")
     assert "Export $0 for 0 generations" in early.stderr
+
+
+@pytest.mark.usefixtures("archived")
+def test_other_files_are_not_taken_for_an_export(orstats):
+    own = orstats("reconcile", "--activity", "costs.csv")
+    assert own.exit_code == 2
+    assert "got records fetched by orstats, which would be compared with themselves" in own.stderr
+    ids = orstats("reconcile", "--activity", "ids.txt")
+    assert "ids.txt: a list or log of generation ids, without their costs. Read it with" in ids.stderr
