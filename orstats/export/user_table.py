@@ -102,7 +102,11 @@ def _read(source: Source, column: str | None) -> pd.DataFrame:
     if Path(where).suffix.lower() in (".parquet", ".xlsx", ".feather", ".db", ".sqlite", ".ods", ".xls"):
         raise IdSourceError(f"{where}: not a table that can be joined; it must be {_FORMATS}")
     text = _decoded(b"".join(source.chunks), where)
-    return _read_json(text, where) if text.lstrip()[:1] in ("{", "[") else _read_csv(text, where, column)
+    if text.lstrip()[:1] in ("{", "["):
+        return _read_json(text, where)
+    if column is None and Path(where).suffix.lower() == ".log":  # commas in its lines do not make columns
+        raise IdSourceError(f"{where}: not a table that can be joined; it must be {_FORMATS}")
+    return _read_csv(text, where, column)
 
 
 def _decoded(data: bytes, where: str) -> str:

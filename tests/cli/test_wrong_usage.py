@@ -59,6 +59,7 @@ NOT_WRONG = {
     "fetch gen-1 -o nowhere/x.csv": "there is no directory",
     "fetch --ids-from nope.log": "no such file: 'nope.log'. Did you mean 'app.log'?",
     "fetch --ids-from nope.csv --join": "no such file: 'nope.csv'.",
+    "fetch --ids-from app.log --join": "app.log: not a table that can be joined; it must be .csv",
     "fetch --ids-from logs/*.zst": "nothing matches 'logs/*.zst'.",
     "report --archive none": "is empty",
 }
