@@ -34,9 +34,11 @@ def wrap(frame: Any) -> Frame:
         if kind.is_polars() or kind.is_duckdb() or kind.is_pyspark() or kind.is_pyspark_connect():
             warn_duplicates(wrapped)
             return wrapped
+    given = type(frame)
+    name = given.__qualname__ if given.__module__ == "builtins" else f"{given.__module__}.{given.__qualname__}"
     raise ConfigError(
-        "Reports take a pandas or Polars frame, a DuckDB relation or a PySpark DataFrame, not "
-        f"{type(frame).__module__}.{type(frame).__qualname__}."
+        f"Reports take a pandas or Polars frame, a DuckDB relation or a PySpark DataFrame, not {name}. "
+        "Pass the result of orstats.fetch(ids), or of orstats.read(file)."
     )
 
 

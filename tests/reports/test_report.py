@@ -309,7 +309,7 @@ def test_what_cannot_be_reported_says_why(df, arguments, message):
 
 
 def test_other_objects_and_frames_that_lack_columns(df):
-    with pytest.raises(ConfigError, match=r"PySpark DataFrame, not builtins\.list"):
+    with pytest.raises(ConfigError, match=r"PySpark DataFrame, not list\. Pass the result of orstats"):
         cost_by([1])
     with pytest.raises(ConfigError, match="is missing is_byok"):
         cost_by(df.drop(columns="is_byok"))
