@@ -53,7 +53,8 @@ def cost_line(totals: pd.Series[Any]) -> str:
     cost = totals["cost_usd"]
     if not totals["byok_share"]:
         return f"Cost {usd(cost)}{excluded}."
-    places = usd_places(cost if is_present(cost) else totals["charged_usd"])
+    total = cost if is_present(cost) else totals["charged_usd"]
+    places = usd_places(total) if total >= 0.01 else None  # noqa: PLR2004 - below a cent, each amount as it is
     parts = cost_parts(totals.to_dict(), places)
     # The parts include what is known of an unknown cost, and then add up to more than the cost.
     return f"Cost {usd(cost, places)}{excluded}" + (

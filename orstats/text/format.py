@@ -111,7 +111,7 @@ def tokens_per_second(value: Any, missing: str = "?") -> str:
     return f"{value:,.1f}" if is_present(value) else missing
 
 
-def cost_parts(totals: Mapping[Any, Any], places: int) -> str:
+def cost_parts(totals: Mapping[Any, Any], places: int | None) -> str:
     """Describe who charged what, from the values of a summary.
 
     Fees for calls with your own keys are charged to credits, so this part exceeds the cost of calls paid by credits.
