@@ -55,7 +55,7 @@ def compare_export(
     export = activity if isinstance(activity, pd.DataFrame) else read(activity)
     if "fetched_at" in export and export["fetched_at"].notna().any():
         raise ConfigError(
-            "activity must be the CSV that the Activity page exports, got records fetched by orstats, which would be "
+            "activity= must be the CSV that the Activity page exports, got records fetched by orstats, which would be "
             "compared with themselves."
         )
     both = _rows(export).add_suffix("_export").join(_rows(df).add_suffix("_yours"), how="outer")

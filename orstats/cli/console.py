@@ -246,7 +246,7 @@ _OPTIONS: Final = {"ids": "--ids-from", "start": "--since", "end": "--until"} | 
     name: f"--{name.replace('_', '-')}"
     for name in (
         *("column", "archive", "workers", "pending_wait", "deadline", "base_url", "refresh"),
-        *("by", "freq", "tz", "tolerance", "user", "model", "before", "after", "host"),
+        *("by", "freq", "tz", "tolerance", "user", "model", "before", "after", "host", "activity"),
     )
 }
 _ARGUMENT: Final = re.compile(rf"(?<![\w.(-])({'|'.join(_OPTIONS)})=(?:…|(?=[\s.,;:)]|\Z))")
