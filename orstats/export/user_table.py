@@ -36,6 +36,7 @@ from orstats.ids.id_column import (
 from orstats.ids.id_shapes import (
     CERTAIN_NAMES,
     GENERATION_ID_HINT,
+    SHAPE,
     begins_like_id,
     ids_in,
     invalid_id_kind,
@@ -130,6 +131,8 @@ def _read_csv(text: str, where: str, column: str | None) -> pd.DataFrame:
         ends.append(reader.line_num)
     names, below, header = name_columns(rows, column=column)
     check_columns(names, below, header=header, column=column, where=where)
+    if header is not None and column not in names and any(map(SHAPE.search, names)):  # it would be lost
+        raise IdSourceError(f"{where}: not a table that can be joined: its first line is not a header, but has an id")
     body = text.lstrip("\r\n")
     if header:
         body = "".join(body.splitlines(keepends=True)[ends[header - 1] :])

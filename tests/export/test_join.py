@@ -302,6 +302,11 @@ def test_files_that_are_not_tables(sim, df, tmp_path):
         ("broken.jsonl", b'{"id": "gen-1"}\n{"id": \n', "line 2: not valid JSON"),
         ("list.json", b'["gen-1"]', "not a list of JSON objects"),
         ("header.csv", b"run,id\n", "without rows"),
+        (
+            "log.txt",
+            f"08:00:01,592 done {sim.ids[0]}\n08:00:02,101 done {sim.ids[1]}\n".encode(),
+            "not a header, but has an id",
+        ),
     ]:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(errors.IdSourceError, match=words):
