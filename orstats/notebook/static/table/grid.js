@@ -2,6 +2,8 @@ import { button, element } from "./dom.js";
 
 /** So many characters of the end of a text stay visible: ids and models begin alike. */
 const TAIL = 6;
+/** Shorter texts are not cut in their middle: they fit, such as the names of providers. */
+const SHORT = 16;
 /** Narrower than this, models are shown without their vendor. */
 const VENDOR_PX = 230;
 /** No table is narrower: it scrolls sideways instead. */
@@ -70,7 +72,7 @@ export function makeGrid({ send, select, number }) {
   function entry([text, title, kind], column) {
     const css = [column.numeric ? "orstats-num" : "", kind ? `orstats-${kind}` : ""].join(" ").trim();
     const properties = { role: "gridcell", class: css, title: title || (column.numeric ? null : text) };
-    if (!column.cut || text.length <= TAIL * 2) return element("td", properties, element("bdi", {}, text));
+    if (!column.cut || text.length <= (column.name === "model" ? TAIL * 2 : SHORT)) return element("td", properties, element("bdi", {}, text));
     const vendor = column.name === "model" ? text.slice(0, text.indexOf("/") + 1) : "";
     const letters = Array.from(text.slice(vendor.length));
     return element("td", properties, element("bdi", {},
