@@ -33,6 +33,7 @@ def normalize_ids(ids: Any) -> list[str]:
     texts = [item for item in items if isinstance(item, str)]
     found = dict.fromkeys(map(str.strip, texts))
     stripped = list(found)
+    other: list[str] = []
     # Chunks are checked as one text first, which is twenty times as fast as one by one.
     for start in range(0, len(stripped), _CHUNK):
         chunk = stripped[start : start + _CHUNK]
@@ -40,15 +41,18 @@ def normalize_ids(ids: Any) -> list[str]:
         if "sk-" in joined.lower():
             _refuse_keys(chunk, start)
         if not joined.isascii() or len(joined.encode().translate(None, _PLAIN)) >= len(chunk):
-            stripped[start : start + _CHUNK] = [clean_id(item) or item for item in chunk]
+            chunk = stripped[start : start + _CHUNK] = [clean_id(item) or item for item in chunk]
             found = {}
+        elif sum(map(f"\n{joined}".count, ("\ngen-", "\ngen_"))) == len(chunk):
+            continue
+        other += [item for item in chunk if not begins_like_id(item)]
     skipped = len(items) - len(texts)
     if not found or _MISSING_WORDS & found.keys():
         found = dict.fromkeys(item for item in stripped if item not in _MISSING_WORDS)
         skipped += sum(clean_id(item) in _MISSING_WORDS for item in texts)
     if skipped:
         log.warning("%d missing values among the ids were skipped", skipped)
-    unlike = [item for item in found if not begins_like_id(item) and invalid_id_kind(item) is None]
+    unlike = [item for item in dict.fromkeys(other) if item in found and invalid_id_kind(item) is None]
     if unlike:
         log.warning(
             "%d of %d ids do not look like generation ids, and are requested all the same (first: %s)",
