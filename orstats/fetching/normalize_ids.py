@@ -30,7 +30,7 @@ def normalize_ids(ids: Any) -> list[str]:
     if is_dataframe(ids):
         return read_ids(ids)
     items = _items(ids)
-    texts = [item for item in items if isinstance(item, str)]
+    texts = [item for item in items if item is not None]
     found = dict.fromkeys(map(str.strip, texts))
     stripped = list(found)
     other: list[str] = []
