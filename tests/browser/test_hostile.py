@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 
 import pandas as pd
 import pytest
@@ -90,12 +91,12 @@ def unfold(card):
     card.locator(".orstats-copy:visible").first.click()
 
 
-def test_untrusted_text_neither_runs_nor_loads_anything(page, front_end, account, beacon, pictures):
+def test_untrusted_text_neither_runs_nor_loads_anything(page, anywhere, account, beacon, pictures):
     dialogs = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     beacon.requested.clear()
     code = CODE.format(evil=json.dumps(MARKUP), ids=account.ids, key=account.key, url=account.base_url)
-    front_end(page, code)
+    anywhere(page, code)
     explorer = page.locator(".orstats-explorer")
     rows = explorer.locator("table.orstats-grid tbody tr")
     expect(rows).to_have_count(20)
@@ -139,11 +140,42 @@ def test_untrusted_text_neither_runs_nor_loads_anything(page, front_end, account
     assert beacon.requested == []
 
 
-@pytest.mark.parametrize("shown", ["table", "session"])
+def test_untrusted_text_in_marimo_neither_runs_nor_loads_anything(
+    page, account, beacon, tmp_path, serve, port, pictures
+):
+    pytest.importorskip("marimo")
+    beacon.requested.clear()
+    code = CODE.format(evil=json.dumps(MARKUP), ids=account.ids, key=account.key, url=account.base_url)
+    cell = code[: code.index("from IPython.display")] + "explorer = orstats.explore(df, client=client)\nexplorer"
+    app = f"import marimo\n\napp = marimo.App()\n\n\n@app.cell\ndef _():\n{textwrap.indent(cell, '    ')}\n    return\n"
+    (tmp_path / "app.py").write_text(app, "utf-8")
+    command = ["marimo", "-q", "run", "app.py", "--headless", "--no-token", "--host", "127.0.0.1", "--port", str(port)]
+    with serve(command, tmp_path, port, "/health"):
+        page.goto(f"http://127.0.0.1:{port}/")
+        rows = page.locator(".orstats-grid tbody tr")
+        expect(rows).to_have_count(20)
+        page.get_by_role("searchbox").press_sequentially("<script>")
+        expect(rows).to_have_count(4)
+        rows.first.click()
+        page.keyboard.press("Enter")
+        expect(page.locator(".orstats-detail pre").last).to_contain_text("window.pwned")
+        page.get_by_role("button", name="Keep to compare").click()
+        page.get_by_role("button", name="↓ Next").click()
+        page.get_by_role("button", name="Compare", exact=True).click()
+        page.get_by_role("button", name="Load and compare prompts and completions").click()
+        expect(page.locator(".orstats-lines").first).to_be_visible()
+        pictures(page, "hostile-marimo")
+        assert page.evaluate("window.pwned") is None
+        assert page.locator("#escaped").count() == 0
+        assert beacon.requested == []
+
+
+@pytest.mark.parametrize("shown", ["table", "comparison", "session"])
 def test_no_pixel_outside_the_widget_changes(open_page, account, beacon, monkeypatch, shown):
     """Without any policy: the page around the widget looks the same with harmless and with untrusted text."""
     beacon.requested.clear()
     df = orstats.fetch(account.ids, client=account.client(), progress=False, archive=False)
+    monkeypatch.setattr("orstats.notebook.comparison.in_thread", lambda work: work())
     pictures = []
     for text in ("harmless", MARKUP):
         rows = df.copy()
@@ -158,6 +190,15 @@ def test_no_pixel_outside_the_widget_changes(open_page, account, beacon, monkeyp
             if shown == "table":
                 WidgetHost(page, Explorer(rows).table, height="600px", place=place)
                 page.locator(".orstats-grid tbody tr").nth(1).click()
+            elif shown == "comparison":
+                explorer = Explorer(rows)
+                explorer._display_()
+                for name, action in zip(rows.index, ("keep", "compare"), strict=False):
+                    explorer.selected = name
+                    explorer.table.receive({"type": action})
+                WidgetHost(page, explorer.table, height="600px", place=place)
+                page.get_by_role("button", name="Load and compare prompts and completions").click()
+                expect(page.locator(".orstats-lines").first).to_be_visible()
             else:
                 card = orstats.view_session(rows, text, client=account.client(), archive=False)
                 WidgetHost(page, card, height="600px", place=place)

@@ -72,8 +72,10 @@ export function makeGrid({ send, select, number }) {
   function entry([text, title, kind], column) {
     const css = [column.numeric ? "orstats-num" : "", kind ? `orstats-${kind}` : ""].join(" ").trim();
     const properties = { role: "gridcell", class: css, title: title || (column.numeric ? null : text) };
-    if (!column.cut || text.length <= (column.name === "model" ? TAIL * 2 : SHORT)) return element("td", properties, element("bdi", {}, text));
-    const vendor = column.name === "model" ? text.slice(0, text.indexOf("/") + 1) : "";
+    const isModel = column.name === "model";
+    const isShort = text.length <= (isModel ? TAIL * 2 : SHORT);
+    if (!column.cut || isShort) return element("td", properties, element("bdi", {}, text));
+    const vendor = isModel ? text.slice(0, text.indexOf("/") + 1) : "";
     const letters = Array.from(text.slice(vendor.length));
     return element("td", properties, element("bdi", {},
       vendor ? element("span", { class: "orstats-vendor" }, vendor) : null,
