@@ -195,7 +195,7 @@ def latency_table(df: pd.DataFrame) -> str:
                 f"{speed:,.0f}" if is_present(speed) else "?",
             ]
         )
-    numbers = ("Generations", "p50", "p90", "p95", "p99", "Total time p50", "Tokens/s p50")
+    numbers = ("Measured", "p50", "p90", "p95", "p99", "Total time p50", "Tokens/s p50")
     headers = [Header("Model"), Header("Streamed"), Header("", "bar"), *(Header(text, "n") for text in numbers)]
     about = (
         "Streamed: time to the first token. Not streamed: time to the complete response. Drawn on a logarithmic scale: "
@@ -213,8 +213,10 @@ def failure_table(df: pd.DataFrame) -> str:
     if report.empty:
         return section(title, _EMPTY)
     rows = [[name(key), *_cells(row, _FAILURES)] for key, row in report.head(_MOST_GROUPS).iterrows()]
-    sums = report.sum(numeric_only=True)
-    sums["failed_attempt_share"] = sums["failed_attempts"] / sums["attempts"] if sums["attempts"] else None
+    rest = report.iloc[_MOST_GROUPS:]
+    if len(rest):
+        rows.append([name(f"other ({len(rest)} more)"), *_cells(_failures_together(rest), _FAILURES)])
+    sums = _failures_together(report)
     ended = ", ".join(
         f"{column.removeprefix('finish_').replace('_', ' ')} {count(sums[column])}"
         for column in report.columns
@@ -222,9 +224,16 @@ def failure_table(df: pd.DataFrame) -> str:
     )
     about = f"How generations ended: {ended}."
     if len(report) > _MOST_GROUPS:
-        about += f" The {_MOST_GROUPS} of {len(report)} providers with the most failed attempts."
+        about += f" Of {len(report)} providers, the {_MOST_GROUPS} with the most failed attempts are listed."
     headers = [Header("Provider"), *(Header(text, "n") for text in _FAILURES)]
     return section(title, note(about), table(headers, rows, [name("total"), *_cells(sums, _FAILURES)]))
+
+
+def _failures_together(report: pd.DataFrame) -> pd.Series[Any]:
+    """Add the rows of a report of failures up."""
+    sums = report.sum(numeric_only=True)
+    sums["failed_attempt_share"] = sums["failed_attempts"] / sums["attempts"] if sums["attempts"] else None
+    return sums
 
 
 def _small(value: Any) -> str:
@@ -242,7 +251,7 @@ _FAILURES: Final[Formats] = MappingProxyType(
         "Generations": ("generations", count),
         "Failed": ("failed", count),
         "Cancelled": ("cancelled", count),
-        "Failed cost": ("failed_cost_usd", lambda value: _small(value) if is_present(value) else ""),
+        "Cost of both": ("failed_cost_usd", lambda value: _small(value) if is_present(value) else ""),
     }
 )
 

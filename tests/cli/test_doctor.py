@@ -34,6 +34,14 @@ def test_report_of_a_working_setup(orstats, online, tmp_path, monkeypatch):
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@pytest.mark.usefixtures("online")
+def test_a_missing_key_is_in_the_verdict(orstats, monkeypatch):
+    assert "All checks passed.\n" in orstats("doctor").stderr
+    monkeypatch.delenv("OPENROUTER_API_KEY")
+    done = orstats("doctor")
+    assert (done.exit_code, done.stderr) == (0, "All checks passed. Set OPENROUTER_API_KEY to fetch.\n")
+
+
 def test_offline_sends_nothing(orstats, online):
     before = online.requests
     done = orstats("doctor", "--offline")

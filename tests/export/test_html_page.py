@@ -206,6 +206,10 @@ def test_incomplete_periods_are_lighter_and_named():
 def test_many_groups_are_summed_as_other():
     text = words(frame([record(model=f"m{at}") for at in range(40)]))
     assert "other (25 more)$12.500062.5%25" in text
+    text = words(frame([record(provider_name=f"p{at}", finish_reason="error") for at in range(40)]))
+    failures = text[text.index("Failures and fallbacks") :]
+    assert "Of 40 providers, the 15 with the most failed attempts are listed." in failures
+    assert re.search(r"other \(25 more\)\D*\d.*?25250", failures), failures[:2000]
 
 
 @pytest.mark.parametrize(

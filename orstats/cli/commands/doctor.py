@@ -77,7 +77,7 @@ def doctor(
         else:
             report.fail(step.name, step.text)
         report.print()
-    return report.end()
+    return report.end("" if settings.api_key or settings.management_key else " Set OPENROUTER_API_KEY to fetch.")
 
 
 class _Report:
@@ -100,14 +100,14 @@ class _Report:
         print_pairs({f"{name:<12}": terminal_line(text) for name, text in self._pairs.items()})
         self._pairs.clear()
 
-    def end(self) -> int:
+    def end(self, advice: str = "") -> int:
         """Print the rest and the verdict; return the exit code."""
         if self._pairs:
             self.print()
         if self._failed:
             print_status(f"Failed: {', '.join(self._failed)}.", "red")
             return FAILED
-        print_status("All checks passed.", "green")
+        print_status(f"All checks passed.{advice}", "green")
         return 0
 
 

@@ -53,7 +53,10 @@ def sessions(
     ids_from: IdsFrom = None,
     column: Column = None,
     by: Annotated[
-        str, typer.Option(metavar="COLUMN", help="What a session is: session_id, request_id, external_user.")
+        str,
+        typer.Option(
+            metavar="COLUMN", help="What a session is: session_id, request_id, external_user or another column."
+        ),
     ] = "session_id",
     tz: TimeZone = "UTC",
     since: Annotated[
