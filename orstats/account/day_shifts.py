@@ -115,21 +115,21 @@ def _parts(calls: pd.DataFrame) -> _Gap:
     return calls[_PARTS].sum().to_numpy("float64")
 
 
-def _explaining(
-    candidates: pd.DataFrame, gaps: list[_Gap], unserved: int, tolerance: float | None = None
-) -> pd.DataFrame | None:
+def _explaining(candidates: pd.DataFrame, gaps: list[_Gap], unserved: int) -> pd.DataFrame | None:
     """Choose the calls whose number and cost best explain one of the differences.
 
-    The account may exclude some unserved requests.
+    The account may exclude some unserved requests. Differences after the first one rest on a further assumption, that
+    other calls leave the day, and must be explained exactly.
     """
     costs = (candidates["credits_usd"] + candidates["byok_usd"]).to_list()
     found: list[tuple[float, tuple[int, ...]]] = []
-    for gap in gaps:
+    for place, gap in enumerate(gaps):
         most, amount = min(round(gap[0]), len(costs)), gap[1] + gap[2]
+        tolerance = 2 * ROUNDING_USD if place else max(abs(amount), ROUNDING_USD)
         for size in range(most, max(most - unserved, 1) - 1, -1):
             for chosen in islice(combinations(range(len(costs)), size), _MAX_COMBINATIONS):
                 left = abs(amount - sum(costs[n] for n in chosen))
-                if left <= (max(abs(amount), ROUNDING_USD) if tolerance is None else tolerance):
+                if left <= tolerance:
                     found.append((round(left / ROUNDING_USD), chosen))
     return candidates.iloc[list(min(found, key=lambda one: one[0])[1])] if found else None
 
