@@ -77,6 +77,19 @@ START_OF_RANGE: Final = (
 )
 Since = Annotated[str, typer.Option(metavar="TIME", help=START_OF_RANGE, show_default=False)]
 Until = Annotated[str, typer.Option(metavar="TIME", help="End of the range (exclusive), in the same forms.")]
+CreatedSince = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Only generations created at or after TIME: 2026-03-01, today, 7d, 3mo.",
+        show_default=False,
+    ),
+]
+CreatedUntil = Annotated[
+    str | None,
+    typer.Option("--until", metavar="TIME", help="Only generations created before TIME.", show_default=False),
+]
 TimeZone = Annotated[
     str,
     typer.Option("--tz", metavar="ZONE", help="Time zone of dates, of times without an offset, and of periods."),

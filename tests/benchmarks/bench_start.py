@@ -1,4 +1,4 @@
-"""Time commands from start to exit, beside curl and the vendor's SDK for the same single request.
+"""Time commands from start to exit, compared with curl and the vendor's SDK for the same single request.
 
 Run ``python tests/benchmarks/bench_start.py [--quick] [--write]``. The commands run in turn, so that a change of the
 machine's speed meets all of them; the medians count. ``--write`` puts the table into docs/explanation/speed.md.

@@ -13,6 +13,8 @@ from orstats.cli.options import (
     ArchiveDir,
     BaseUrl,
     Column,
+    CreatedSince,
+    CreatedUntil,
     Excel,
     ExcelCommand,
     Ids,
@@ -81,17 +83,8 @@ def report(
         ),
     ] = None,
     tz: TimeZone = "UTC",
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="Only generations created at or after TIME: 2026-03-01, today, 7d, 3mo.",
-            show_default=False,
-        ),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only generations created before TIME.", show_default=False)
-    ] = None,
+    since: CreatedSince = None,
+    until: CreatedUntil = None,
     compare: Annotated[
         str | None,
         typer.Option(

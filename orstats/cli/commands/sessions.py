@@ -12,6 +12,8 @@ from orstats.cli.options import (
     ArchiveDir,
     BaseUrl,
     Column,
+    CreatedSince,
+    CreatedUntil,
     Excel,
     ExcelCommand,
     Ids,
@@ -59,17 +61,8 @@ def sessions(
         ),
     ] = "session_id",
     tz: TimeZone = "UTC",
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="Only generations created at or after TIME: 2026-03-01, today, 7d, 3mo.",
-            show_default=False,
-        ),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only generations created before TIME.", show_default=False)
-    ] = None,
+    since: CreatedSince = None,
+    until: CreatedUntil = None,
     top: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Show only the N most expensive sessions.", show_default=False),
