@@ -285,7 +285,8 @@ class TableView(anywidget.AnyWidget):
         self._page = min(max(self._page, 0), last)
         start = self._page * size
         shown = self.positions[start : start + size]
-        page, names = self._model.df.iloc[shown], self._columns or self._usual
+        names = self._columns or self._usual
+        page = self._model.page(shown, names)
         cells = page_rows(page, names, self._zone)
         self.page = {
             "columns": page_columns(page, names, self._zone),
