@@ -10,6 +10,7 @@ from orstats.sim.dataset.conversations import (
     HOSTILE_ASKS,
     IMAGE_PROMPT,
     TRANSCRIPT,
+    TRANSCRIPTION_PROMPT,
     VIDEO_PROMPT,
     Conversation,
     fill,
@@ -65,6 +66,8 @@ def _bare(conversation: Conversation, kind: str, tokens: int | None) -> str:
 
 
 def _messages(conversation: Conversation, turn: int) -> list[dict[str, Any]]:
+    if conversation.kinds[turn] == "transcription":
+        return [{"role": "user", "content": [{"type": "text", "text": TRANSCRIPTION_PROMPT}, _recording()]}]
     messages: list[dict[str, Any]] = [{"role": "system", "content": conversation.subject.system}]
     for past in range(turn + 1):
         if past and conversation.kinds[past - 1] == "tools":
@@ -139,14 +142,18 @@ def _user_content(conversation: Conversation, turn: int) -> str | list[dict[str,
             text,
             {"type": "image_url", "image_url": {"url": data_url("image/png", png(planned.question_tokens % 200))}},
         ]
-    if planned.media == "audio" or conversation.kinds[turn] == "transcription":
-        return [text, {"type": "input_audio", "input_audio": {"data": base64_text(wav()), "format": "wav"}}]
+    if planned.media == "audio":
+        return [text, _recording()]
     if planned.media == "file":
         file = {"filename": "invoice.pdf", "file_data": data_url("application/pdf", pdf())}
         return [text, {"type": "file", "file": file}]
     if number(conversation.seed, "parts", conversation.conversation_id) % 5 == 0:
         return [text]
     return _question(conversation, turn)
+
+
+def _recording() -> dict[str, Any]:
+    return {"type": "input_audio", "input_audio": {"data": base64_text(wav()), "format": "wav"}}
 
 
 def _completion(conversation: Conversation, slot: Slot, record: dict[str, Any]) -> str | None:

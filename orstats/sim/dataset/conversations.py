@@ -111,6 +111,7 @@ def fill(rng: random.Random, lines: Sequence[str], tokens: int) -> str:
 
 
 # What the simulator's models say about media.
+TRANSCRIPTION_PROMPT = "Transcribe this recording."
 TRANSCRIPT = "Hello, this is Kim from Bergen. My order came without the pegs. Please call me back. Thank you!"
 IMAGE_PROMPT = "An olive two-person tent on a stony beach at dusk, lamp inside, no people, 3:2."
 VIDEO_PROMPT = "Slow pan over a tent in light rain, five seconds, no text."
