@@ -21,6 +21,8 @@ _INITIAL_THREADS: Final = 8
 #: network, more threads help. One such sample can be chance, and a thread too many is one more refusal at a limit.
 _POLL_S: Final = 0.005
 _IDLE_SAMPLES: Final = 6
+#: So many threads are added for each one. Each step takes milliseconds, which count when the first answers are slow.
+_GROWTH: Final = 3
 #: The longest wait of a thread without a task, in seconds.
 _MAX_WAIT_S: Final = 0.1
 #: After so many seconds of nothing but retryable failures, the remaining ids are not requested.
@@ -134,7 +136,7 @@ class WorkerPool:
     def _grow(self) -> None:
         self._idle_samples.clear()
         if len(self._threads) < self._size and self._schedule.left:
-            self._add(min(len(self._threads), self._size - len(self._threads)))
+            self._add(min(_GROWTH * len(self._threads), self._size - len(self._threads)))
 
     def _add(self, number: int) -> None:
         for _ in range(number):
