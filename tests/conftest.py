@@ -47,12 +47,6 @@ SLOW = {
 }
 
 
-@pytest.hookimpl(wrapper=True, optionalhook=True)
-def pytest_xdist_auto_num_workers():
-    """Start two workers more than cores, because tests wait for servers, browsers and programs half of the time."""
-    return (yield) + 2
-
-
 def pytest_collection_modifyitems(items):
     for item in items:
         if not item.path.is_relative_to(HERE):

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +27,8 @@ class Target:
         self.path = path
         if not path:
             raise TargetNameError("The name of the file to write is empty.", path=path)
+        if path == "-":
+            raise TargetNameError("'-' is not a file name; leave -o out to write to standard output.", path=path)
         name = os.path.basename(path).lower()  # noqa: PTH119 - Path drops a final slash, which names a directory
         ending = next((ending for ending in endings if name.endswith(ending)), None)
         self._real = Path(os.path.realpath(path))
@@ -45,6 +47,14 @@ class Target:
             return self._real.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):  # other errors, such as too long a name, are the caller's
             return None
+
+    def check_inputs(self, paths: Iterable[str]) -> None:
+        """Refuse to replace a file that is read: what it holds would be lost."""
+        for path in paths:
+            if self._real.exists() and Path(path).exists() and self._real.samefile(path):
+                raise TargetNameError(
+                    f"{self.path} is also the file to read; name another one to write.", path=self.path
+                )
 
     def check(self) -> None:
         """Check that the file can be written."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import IO, Any, Final, TextIO
@@ -107,7 +107,7 @@ def write_csv(
         for block in _csv_blocks(frame, form, safe=spreadsheet_safe):
             path.write(block.decode())
         return
-    target = Target(os.fspath(path), _ENDINGS)
+    target = Target(os.fspath(path), ENDINGS)
     if target.ending == ".xlsx":
         check_workbook(len(frame), target.path)
         target.replace(lambda file: write_workbook(frame, file, target.path))
@@ -133,12 +133,19 @@ def _with_zone(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 _CSV: Final = (".csv", ".csv.gz")
-_ENDINGS: Final = (*_CSV, ".xlsx", ".parquet", ".jsonl", ".ndjson")
+ENDINGS: Final = (*_CSV, ".xlsx", ".parquet", ".jsonl", ".ndjson")
 
 
-def check_target(path: str | os.PathLike[str], *, endings: Sequence[str] = _ENDINGS, rows: int = 0) -> None:
-    """Check that a file can be written, before doing the work whose result it is for."""
+def check_target(
+    path: str | os.PathLike[str],
+    *,
+    endings: Sequence[str] = ENDINGS,
+    rows: int = 0,
+    inputs: Iterable[str] = (),
+) -> None:
+    """Check that a file can be written and is not one of the `inputs`, before doing the work whose result it is for."""
     target = Target(os.fspath(path), endings)
+    target.check_inputs(inputs)
     target.check()
     if target.ending == ".xlsx":
         check_workbook(rows, target.path)

@@ -32,6 +32,13 @@ WRONG = {
     # by the library
     "report gen-1 -o x.txt": "x.txt: the file's name must end in one of",
     "fetch gen-1 -o .": "is a directory",
+    "fetch gen-1 -o -": "'-' is not a file name; leave -o out",
+    "ids --since 7d -o -": "'-' is not a file name; leave -o out",
+    "fetch --ids-from stored.csv --join -o ./stored.csv": "./stored.csv is also the file to read",
+    "report --ids-from stored.csv --ids-from two.csv -o two.csv": "two.csv is also the file to read",
+    "sessions --ids-from stored.csv -o stored.csv": "stored.csv is also the file to read",
+    "reconcile --ids-from stored.csv --since 7d -o stored.csv": "stored.csv is also the file to read",
+    "reconcile --activity stored.csv -o stored.csv": "stored.csv is also the file to read",
     "fetch gen-1 --base-url ftp://x": "https://",
     "report stored.csv": "--ids-from stored.csv",
     "report --archive a --by cost_usd": "Cannot group by 'cost_usd'",
@@ -57,6 +64,8 @@ WRONG = {
 NOT_WRONG = {
     "fetch gen-1": "OPENROUTER_API_KEY",
     "fetch gen-1 -o nowhere/x.csv": "there is no directory",
+    "ids --since 7d -o nowhere/x.txt": "there is no directory",
+    "ids --since 7d --labels user -o nowhere/x.csv": "there is no directory",
     "fetch --ids-from nope.log": "no such file: 'nope.log'. Did you mean 'app.log'?",
     "fetch --ids-from nope.csv --join": "no such file: 'nope.csv'.",
     "fetch --ids-from app.log --join": "app.log: not a table that can be joined; it must be .csv",

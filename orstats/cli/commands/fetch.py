@@ -106,7 +106,7 @@ def fetch(
         raise WrongUsage("no ids. Pass them as arguments, as --ids-from FILE (such as a log), or piped: --ids-from -")
     dialect = dialect_of(excel, output)
     if output is not None:
-        check_target(output)
+        check_target(output, inputs=ids_from or [])
 
     table = user_table(ids, ids_from, column) if join else None
 

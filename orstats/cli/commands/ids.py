@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -76,12 +75,15 @@ def ids(
 ) -> int:
     from orstats.api.client import Client
     from orstats.cli.inputs import list_labels, list_range, local_time, resolve_archive, time_range
+    from orstats.export.write_csv import ENDINGS, check_target
     from orstats.text.format import plural
 
     options = {"model": model, "external_user": user, "api_key": key}
     filters = {name: values for name, values in options.items() if values}
     first, last = time_range(since, until, tz)
-    names = None if labels is None else _check_labels(labels, output)
+    names = None if labels is None else _read_labels(labels)
+    if output is not None:
+        check_target(output, endings=_LINES if names is None else ENDINGS)
     with Client(base_url=base_url) as client:
         store = resolve_archive(archive, no_archive, client.settings)
         found: list[str] | pd.DataFrame
@@ -101,25 +103,20 @@ def ids(
     return 0
 
 
-def _check_labels(labels: str, output: str | None) -> list[str]:
-    """Read the names of labels, and find out whether the table can be written."""
+def _read_labels(labels: str) -> list[str]:
     from orstats.account.list_generations import labels_of
     from orstats.cli.report_labels import read_keys
     from orstats.errors import ConfigError
-    from orstats.export.write_csv import check_target
 
     try:
-        names = labels_of(read_keys(labels))
+        return labels_of(read_keys(labels))
     except ConfigError as error:
         raise WrongUsage(f"--labels: {error}") from None
-    if output is not None:
-        check_target(output)
-    return names
 
 
 def _write(found: list[str] | pd.DataFrame, output: str | None) -> None:
     """Write a line for each id, or a table."""
-    from orstats._atomic_write import atomic_write
+    from orstats.export.output_file import Target
     from orstats.export.write_csv import write_csv
 
     if not isinstance(found, list):
@@ -127,10 +124,12 @@ def _write(found: list[str] | pd.DataFrame, output: str | None) -> None:
     elif output is None:
         data_stream().writelines(f"{one}\n" for one in found)
     else:
-        with atomic_write(Path(output)) as file:  # a scheduled job may read it at any time
-            file.writelines(f"{one}\n".encode() for one in found)
+        lines = (f"{one}\n".encode() for one in found)
+        Target(output, _LINES).replace(lambda file: file.writelines(lines))
 
 
+#: A list of ids may have any name.
+_LINES: Final = ("",)
 _MAX_RANGE: Final = timedelta(days=31)
 _NAMES_SHOWN: Final = 5
 _PLURALS: Final = {"model": "Models", "external_user": "Users", "api_key": "API keys"}

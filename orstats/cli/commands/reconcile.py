@@ -103,7 +103,7 @@ def reconcile(
     from orstats.text.format import plural
 
     if output is not None:
-        check_target(output, endings=ENDINGS)
+        check_target(output, endings=ENDINGS, inputs=[*(ids_from or []), *([activity] if activity else [])])
     if since is None and activity is None:
         raise WrongUsage(f"--since is missing. {START_OF_RANGE} Or pass --activity FILE.")
     first, last = _range_of_export(until, tz) if since is None else time_range(since, until, tz)

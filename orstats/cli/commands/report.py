@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -127,7 +127,7 @@ def report(
     _check_grouping(keys, freq, since)
     if top is not None and not keys:
         raise WrongUsage("--top needs --by COLUMN: it shows the most expensive groups.")
-    form = _Form(output, _check_output(output, excel), freq, top)
+    form = _Form(output, _check_output(output, excel, ids_from or []), freq, top)
     _check_compare(compare, since, form)
     span = read_range(since, until, tz, compare=compare is not None)
     selected = Selection(
@@ -192,13 +192,13 @@ def _check_grouping(keys: list[str], freq: str | None, since: str | None) -> Non
         raise WrongUsage(f"--{error}") from error
 
 
-def _check_output(output: str | None, excel: str | None) -> str:
+def _check_output(output: str | None, excel: str | None, inputs: Sequence[str]) -> str:
     """Find out whether the file can be written, and return the dialect of its CSV."""
     if output is not None:
         from orstats.export.write_csv import check_target
         from orstats.export.write_report import ENDINGS
 
-        check_target(output, endings=(*ENDINGS, *_PAGES))
+        check_target(output, endings=(*ENDINGS, *_PAGES), inputs=inputs)
     elif excel is not None:
         raise WrongUsage("--excel needs a file: -o FILE.csv")
     return dialect_of(excel, output)

@@ -93,7 +93,7 @@ def sessions(
     if by not in names:
         raise WrongUsage(f"--by: {unknown('column', by, names, hint='Run `orstats fields` for the list.')}")
     if output is not None:
-        check_target(output, endings=ENDINGS)
+        check_target(output, endings=ENDINGS, inputs=ids_from or [])
     elif excel is not None:
         raise WrongUsage("--excel needs a file: -o FILE.csv")
     dialect, span = dialect_of(excel, output), read_range(since, until, tz, compare=False)
