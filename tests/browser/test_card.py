@@ -33,6 +33,8 @@ def test_content_is_loaded_searched_and_copied(page, anywhere, sim, pictures, re
     final = card.locator(".orstats-bubble.orstats-final")
     expect(final).to_be_visible()
     assert sim.requests == before + 1
+    broken = final.locator("pre").first.evaluate("text => getComputedStyle(text).wordBreak")
+    assert broken == "normal", "JupyterLab breaks words of other texts anywhere"
     pictures(page, f"card-{request.node.callspec.id}")
 
     button = final.locator(".orstats-copy")
