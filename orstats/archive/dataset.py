@@ -63,8 +63,6 @@ UNREADABLE: Final = b"orstats:unreadable_files"
 
 _HOST: Final = "host="
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: Parts that are read concurrently.
-_WORKERS: Final = 8
 #: How often parts may vanish during a read, because a compaction replaced them. More often is a fault.
 _TRIES: Final = 20
 #: With more ids than this, sorting them costs more than row-group statistics save.
@@ -162,7 +160,7 @@ class Dataset:
                 return error
 
         started = time.time()
-        results = _in_threads(open_and_read, list(listing.entries))
+        results = self._in_threads(open_and_read, list(listing.entries))
         found = [result for result in results if not isinstance(result, UnreadablePartError)]
         if verified is not None:
             verified.update(self.directory, listing.entries, {part.path for part, _ in found}, started)
@@ -225,7 +223,7 @@ class Dataset:
                 table = pa.concat_tables([nothing, *_filter_loaded(keys, selected, names)])
             else:
                 del found, keys  # a million keys take 60 MB, which the rows can use
-                table = pa.concat_tables([nothing, *_load_selected(selected, names, dictionaries)])
+                table = pa.concat_tables([nothing, *self._load_selected(selected, names, dictionaries)])
             unreadable = self.warn(problems)
             return table.replace_schema_metadata({UNREADABLE: json.dumps(unreadable)}) if unreadable else table
 
@@ -252,6 +250,19 @@ class Dataset:
             return None if newest is None or (settled_only and not _is_settled(newest)) else newest
 
         return self.retry_on_compaction(read)
+
+    def _load_selected(
+        self, selected: Sequence[RowSelection], columns: Sequence[str], encoded: Sequence[str]
+    ) -> Iterator[pa.Table]:
+        touched = [one for one in selected if len(one.rows)]
+        for tables in self._in_threads(lambda one: list(one.read(columns, encoded)), touched):
+            yield from tables
+
+    def _in_threads(self, action: Callable[[S], T], items: Sequence[S]) -> list[T]:
+        if len(items) < 2:  # noqa: PLR2004 - nothing to do concurrently
+            return [action(item) for item in items]
+        with ThreadPoolExecutor(min(self.store.concurrency, len(items))) as pool:
+            return list(pool.map(action, items))
 
 
 def select_newest(keys: Sequence[KeyColumns], requested: pa.Array | None, *, settled_only: bool) -> list[RowSelection]:
@@ -311,21 +322,6 @@ def _filter_loaded(
     for one, selection in zip(keys, selected, strict=True):
         if len(selection.rows):
             yield filter_rows(one.table.select(columns), selection.rows)
-
-
-def _load_selected(
-    selected: Sequence[RowSelection], columns: Sequence[str], encoded: Sequence[str]
-) -> Iterator[pa.Table]:
-    touched = [one for one in selected if len(one.rows)]
-    for tables in _in_threads(lambda one: list(one.read(columns, encoded)), touched):
-        yield from tables
-
-
-def _in_threads(action: Callable[[S], T], items: Sequence[S]) -> list[T]:
-    if len(items) < 2:  # noqa: PLR2004 - nothing to do concurrently
-        return [action(item) for item in items]
-    with ThreadPoolExecutor(min(_WORKERS, len(items))) as pool:
-        return list(pool.map(action, items))
 
 
 def _row(table: pa.Table, row: int) -> dict[str, Any]:

@@ -127,9 +127,7 @@ class Part:
     @property
     def is_native(self) -> bool:
         """Whether its columns have the archive's own types."""
-        return self._has_all_types or all(
-            self._is_native(f.name) for f in self.schema if f.name in self._spec.schema.names
-        )
+        return all(self._is_native(f.name) for f in self.schema if f.name in self._spec.schema.names)
 
     @property
     def groups(self) -> range:
@@ -176,7 +174,7 @@ class Part:
         )
 
     def _is_native(self, name: str) -> bool:
-        return bool(self.schema.field(name).type == self._spec.schema.field(name).type)
+        return self._has_all_types or bool(self.schema.field(name).type == self._spec.schema.field(name).type)
 
     def _cast(self, name: str, column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         if column.type == target:

@@ -63,6 +63,9 @@ class LocalStore:
     with a group (``chmod 2770``: group-writable, set-group-ID) they are 2770 and 0660.
     """
 
+    #: Files to read concurrently: the processors are then busy, and more threads would only wait for each other.
+    concurrency: Final = 4
+
     def __init__(self, root: str) -> None:
         self._root = Path(root)
         self._warned: set[str] = set()
@@ -175,6 +178,9 @@ class LocalStore:
 
 class RemoteStore:
     """An object store, through pyarrow: an object appears when its upload is complete, or not at all."""
+
+    #: More than on a disk, because most of the time is spent waiting for responses.
+    concurrency: Final = 8
 
     def __init__(self, filesystem: fs.FileSystem, root: str) -> None:
         self._fs = filesystem

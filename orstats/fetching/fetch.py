@@ -126,7 +126,7 @@ class _RecordBatch(Batch):
         if self.archive is None or not self.ids:
             return self.ids
         archived = self.archive.read(self.host, self.ids, encoded=True)
-        if archived.nbytes > _LARGE_BYTES:
+        if archived.get_total_buffer_size() > _LARGE_BYTES:
             pa.default_memory_pool().release_unused()  # what reading took, before the frame needs as much again
         log.info("%d of %d ids are in the archive", archived.num_rows, len(self.ids))
         if not archived.num_rows:

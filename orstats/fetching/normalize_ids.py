@@ -17,7 +17,7 @@ from orstats.ids.table_readers import is_dataframe
 
 log = logging.getLogger("orstats.fetch")
 
-#: Ids that are searched for keys at a time: as many as fit into the processor's cache.
+#: Ids that are checked at a time: as many as fit into the processor's cache.
 _CHUNK: Final = 1_000
 
 #: Characters of ids that need no cleaning, and the spellings of a missing value in tables.
@@ -30,29 +30,25 @@ def normalize_ids(ids: Any) -> list[str]:
     if is_dataframe(ids):
         return read_ids(ids)
     items = _items(ids)
-    texts = [item for item in items if item is not None]
-    found = dict.fromkeys(map(str.strip, texts))
-    stripped = list(found)
+    found = [item for item in items if item is not None]
     other: list[str] = []
-    # Chunks are checked as one text first, which is twenty times as fast as one by one.
-    for start in range(0, len(stripped), _CHUNK):
-        chunk = stripped[start : start + _CHUNK]
-        joined = "\n".join(chunk)
-        if "sk-" in joined.lower():
-            _refuse_keys(chunk, start)
-        if not joined.isascii() or len(joined.encode().translate(None, _PLAIN)) >= len(chunk):
-            chunk = stripped[start : start + _CHUNK] = [clean_id(item) or item for item in chunk]
-            found = {}
-        elif sum(map(f"\n{joined}".count, ("\ngen-", "\ngen_"))) == len(chunk):
+    for start in range(0, len(found), _CHUNK):
+        chunk = found[start : start + _CHUNK]
+        if _are_usual(chunk):
             continue
-        other += [item for item in chunk if not begins_like_id(item)]
-    skipped = len(items) - len(texts)
-    if not found or _MISSING_WORDS & found.keys():
-        found = dict.fromkeys(item for item in stripped if item not in _MISSING_WORDS)
-        skipped += sum(clean_id(item) in _MISSING_WORDS for item in texts)
-    if skipped:
-        log.warning("%d missing values among the ids were skipped", skipped)
-    unlike = [item for item in dict.fromkeys(other) if item in found and invalid_id_kind(item) is None]
+        chunk = list(map(str.strip, chunk))
+        if not _are_usual(chunk):
+            _refuse_keys(chunk, start)
+            chunk = [clean_id(item) or item for item in chunk]
+            other += [item for item in chunk if not begins_like_id(item)]
+        found[start : start + _CHUNK] = chunk
+    if not _MISSING_WORDS.isdisjoint(other):
+        found = [item for item in found if item not in _MISSING_WORDS]
+    if len(found) < len(items):
+        log.warning("%d missing values among the ids were skipped", len(items) - len(found))
+    if len(set(found)) < len(found):  # a set takes half the time of a dictionary
+        found = list(dict.fromkeys(found))
+    unlike = [item for item in dict.fromkeys(other) if item not in _MISSING_WORDS and invalid_id_kind(item) is None]
     if unlike:
         log.warning(
             "%d of %d ids do not look like generation ids, and are requested all the same (first: %s)",
@@ -60,7 +56,18 @@ def normalize_ids(ids: Any) -> list[str]:
             len(found),
             redact(unlike[0]),
         )
-    return list(found)
+    return found
+
+
+def _are_usual(ids: Sequence[str]) -> bool:
+    """Tell whether all begin like generation ids and need no cleaning: as one text, 20 times as fast as one by one."""
+    joined = "\n".join(ids)
+    return (
+        joined.isascii()
+        and len(joined.encode().translate(None, _PLAIN)) == len(ids) - 1  # the line ends
+        and f"\n{joined}".replace("_", "-").count("\ngen-") == len(ids)
+        and "sk-" not in joined.lower()
+    )
 
 
 def _items(ids: Any) -> list[str | None]:
@@ -82,7 +89,7 @@ def _items(ids: Any) -> list[str | None]:
 
 def _item(item: Any, position: int) -> str | None:
     if isinstance(item, str):
-        return item
+        return str.strip(item)  # a plain str also of a subclass, such as NumPy's
     if item is None or item is pd.NA or item != item:  # noqa: PLR0124 - NaN
         return None
     if (id_ := id_of(item)) is not None:
@@ -100,6 +107,8 @@ def _is_file(text: str) -> bool:
 
 
 def _refuse_keys(ids: Sequence[str], start: int) -> None:
+    if "sk-" not in "\n".join(ids).lower():
+        return
     for position, item in enumerate(ids, start):
         if invalid_id_kind(item) == API_KEY:
             raise ConfigError(f"The ids contain an API key (item {position}). Remove it, and delete it from disk.")

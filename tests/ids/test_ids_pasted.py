@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from orstats.errors import ConfigError
@@ -68,6 +69,11 @@ def test_words_for_a_missing_value_are_skipped(caplog):
 def test_thousands_of_ids_with_one_that_needs_cleaning():
     ids = [f"gen-{1790000000 + n}-AbCdEfGhIjKlMnOpQrSt" for n in range(5000)]
     assert normalize_ids([*ids[:4000], f" {ids[4000]},", *ids[4001:], ids[0]]) == ids
+    assert normalize_ids([f"{one}\n" for one in ids]) == ids
+
+
+def test_ids_of_a_numpy_array_are_plain_texts():
+    assert list(map(type, normalize_ids(np.array([A, B])))) == [str, str]
 
 
 def test_a_key_among_ids_is_refused_and_not_shown():
