@@ -1,5 +1,6 @@
 """Markers: by folder, by what a test needs, and for modules whose tests start other programs or take seconds."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ settings.register_profile(
     "orstats", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("orstats")
+
+#: A grammar that jsonschema, for nbformat, would compile for two seconds to check a format of no notebook.
+sys.modules["rfc3987_syntax"] = None
 
 HERE = Path(__file__).parent
 BY_FOLDER = {"browser": ("browser", "slow"), "chaos": ("chaos", "slow")}
