@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
+from manual_clock import SkippingClock
 
 import orstats
 from orstats import errors
@@ -126,7 +127,7 @@ def test_faults_that_never_heal_are_typed_errors(kind):
     retry = orstats.Retry(attempts=2, first_wait=0)
     # Short only where nothing else ends the wait: a client that gives up before the server has read is not counted.
     timeout = 0.3 if kind == "hang" else 10
-    with SimServer(3, faults=faults) as sim, sim.client(retry=retry, timeout=timeout) as client:
+    with SimServer(3, faults=faults) as sim, sim.client(retry=retry, timeout=timeout, _clock=SkippingClock()) as client:
         for call in calls.values():
             before = sim.requests
             with pytest.raises(errors.ApiError) as caught:
