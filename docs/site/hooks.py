@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import nbclient
 import nbformat
-import typer.main
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from nbconvert import MarkdownExporter
 
 import orstats
+from orstats.cli import _command
 from orstats.cli.app import app
 
 ROOT = Path(__file__).parents[2]
@@ -129,20 +131,16 @@ def api_page() -> str:
 def help_page() -> str:
     """Return a page with the --help text of every command."""
     parts = ["# All commands and options\n\nAs `orstats COMMAND --help` prints them.\n"]
-    environment = os.environ | {"COLUMNS": "90", "NO_COLOR": "1"}
 
-    def add(words: list[str], command: object) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "orstats", *words, "--help"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        lines = "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+    def add(words: list[str], command: Any) -> None:
+        with redirect_stdout(io.StringIO()) as printed:
+            orstats_command.main([*words, "--help"], prog_name="orstats", standalone_mode=False)
+        lines = "\n".join(line.rstrip() for line in printed.getvalue().strip("\n").splitlines())
         parts.append(f"## {' '.join(['orstats', *words])}\n\n```text\n{lines}\n```\n")
         for name, below in getattr(command, "commands", {}).items():
             add([*words, name], below)
 
-    add([], typer.main.get_command(app))
+    orstats_command = _command(app)
+    with patch.dict(os.environ, COLUMNS="90", NO_COLOR="1"):
+        add([], orstats_command)
     return "\n".join(parts)
