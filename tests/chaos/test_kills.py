@@ -2,10 +2,9 @@
 
 import os
 import random
-import subprocess
-import sys
 import time
 
+import forked
 import pyarrow.parquet as pq
 import pytest
 
@@ -20,10 +19,9 @@ LOST_AT_MOST = 2 * WORKERS / LATENCY_S + WORKERS
 
 
 def start(sim, ids, archive, workers):
-    command = [sys.executable, "-m", "orstats", "fetch", "--ids-from", ids, "--archive", archive, "-q"]
-    command += ["-o", f"{archive}.csv", "--workers", str(workers), "--base-url", sim.base_url]
-    environment = os.environ | {"OPENROUTER_API_KEY": sim.key}
-    return subprocess.Popen([*map(str, command)], env=environment, stderr=subprocess.PIPE, encoding="utf-8")
+    command = ["fetch", "--ids-from", ids, "--archive", archive, "-q", "-o", f"{archive}.csv", "--workers", workers]
+    command += ["--base-url", sim.base_url]
+    return forked.start(command, f"{archive}.err", OPENROUTER_API_KEY=sim.key)
 
 
 def archived(place):
@@ -41,13 +39,13 @@ def test_twenty_kills_lose_nothing_and_cost_two_seconds_each_at_most(tmp_path):
         while kills < KILLS:
             sim.reset_stats()
             process = start(sim, ids, place, WORKERS)
-            while not sim.requests and process.poll() is None:
+            while not sim.requests and process.is_alive():
                 time.sleep(0.005)
-            assert process.poll() is None, "it ended before it could be killed: give it more ids"
+            assert process.is_alive(), "it ended before it could be killed: give it more ids"
             # Chance, not a deadline: anywhere in its work. Two are late, to see that it is written in between.
             time.sleep(2.7 if kills in (5, 15) else rng.uniform(0, 1.25))
             process.kill()
-            process.communicate()
+            process.join()
             kills += 1
             asked = sim.stats.ids
             assert max(asked.values()) == 1
@@ -59,8 +57,9 @@ def test_twenty_kills_lose_nothing_and_cost_two_seconds_each_at_most(tmp_path):
         assert max(repeated) <= LOST_AT_MOST, repeated
         sim.reset_stats()
         last = start(sim, ids, place, 64)
-        assert last.communicate()[1] == ""
-        assert last.returncode == 0
+        last.join()
+        assert last.exitcode == 0
+        assert (tmp_path / "archive.err").read_text() == ""
         assert set(sim.stats.ids) == set(sim.ids) - have
         stored = archived(place)
         assert sorted(stored) == sorted(sim.ids), "each once"

@@ -1,0 +1,31 @@
+"""Commands in forks of one process that has everything loaded: real processes that take no CPU time to start."""
+
+import multiprocessing
+import os
+import sys
+
+import orstats.cli
+
+FORKS = multiprocessing.get_context("forkserver")
+#: What `orstats fetch` imports, most of it when it is used. Modules of tests are not found by the process that forks.
+FORKS.set_forkserver_preload(
+    [
+        *("orstats.cli.app", "orstats.cli.commands.fetch", "orstats.cli.inputs", "orstats.cli.summary"),
+        *("orstats.fetching.fetch", "orstats.archive.archive", "orstats.export.write_csv"),
+        *("pyarrow.parquet", "pyarrow.pandas_compat", "rich.progress", "typer.rich_utils", "typer._adapters"),
+    ]
+)
+
+
+def start(argv, errors, **variables):
+    """Start a command with these environment variables, and with its standard error in a file."""
+    process = FORKS.Process(target=_run, args=([str(one) for one in argv], str(errors), variables))
+    process.start()
+    return process
+
+
+def _run(argv, errors, variables):
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    os.environ |= variables
+    sys.argv = ["orstats", *argv]
+    orstats.cli.main()
