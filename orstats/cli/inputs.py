@@ -36,6 +36,8 @@ class NoIdsFound(Failure):
 
 def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None = None) -> list[str]:
     """Return the ids given one by one, then those in files; ``-`` is standard input."""
+    from orstats.cli.report_labels import names_columns
+    from orstats.ids.id_shapes import joined_ids
     from orstats.ids.read import read_ids
 
     if column is not None and not files:
@@ -45,7 +47,9 @@ def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None = N
         if not one.startswith(("gen-", "gen_")) and (one == "-" or os.path.exists(one)):  # noqa: PTH110
             kind = "folder" if os.path.isdir(one) else "file"  # noqa: PTH112
             raise WrongUsage(f"{one!r} is a {kind}, not an id. Use --ids-from {quoted(one)}.")
-    found = dict.fromkeys(ids)
+        if names_columns(one):
+            raise WrongUsage(f"{one!r} is a column, not an id.")
+    found = dict.fromkeys(part for one in ids for part in joined_ids(one) or [one])
     if "-" in files and sys.stdin.isatty():
         print_status(f"Reading ids from the terminal. End with {END_OF_INPUT}.")
     for name in files:

@@ -26,6 +26,14 @@ def read_keys(by: str) -> list[str]:
     return [_ALIASES.get(key, key) for key in map(str.strip, by.split(",")) if key]
 
 
+def names_columns(text: str) -> bool:
+    """Tell whether a text is the name of a column to group by, or several names with commas."""
+    from orstats.frame.schema import FIELDS
+
+    keys = read_keys(text)
+    return bool(keys) and all(key in FIELDS or key in LABELS for key in keys)
+
+
 def labels_in(keys: Sequence[str]) -> list[str]:
     """Return the columns to group by that the account's analytics have."""
     return [key for key in keys if key in LABELS]

@@ -53,16 +53,15 @@ def read_records(
         )
     from orstats.api.client import Client  # reports on the archive load no HTTP library
 
+    collected = inputs.collect_ids(selected.ids, selected.ids_from, selected.column) if is_given else []
     with Client(base_url=selected.base_url) as client:
         listed = None
         end = span.end or datetime.now(UTC)
         if span.start is not None and labels:
             listed = inputs.list_labels(client, span.start, end, store, labels, refresh=refresh, quiet=quiet)
-        if is_given or span.start is None:
-            collected = inputs.collect_ids(selected.ids, selected.ids_from, selected.column)
-        elif listed is not None:
+        if listed is not None and not is_given:
             collected = list(listed.index)
-        else:
+        elif span.start is not None and not is_given:
             collected = inputs.list_range(client, span.start, end, store, refresh=refresh, quiet=quiet)
         frame = inputs.fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
         if listed is not None:

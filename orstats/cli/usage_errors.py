@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any, Final
 
 import typer
 import typer.core
 
 from orstats.cli.console import USAGE, print_error
+from orstats.cli.shell import quoted
 from orstats.text.suggest import did_you_mean, similar
 
 #: The class of all errors of the parser. It has no public name: typer brings a parser of its own.
 _UsageError: Any = typer.BadParameter.__base__
 #: How a value of the wrong kind is explained by pydantic, with which typer converts; its error is the cause.
 _RULE: Final = "Input should be "
+
+#: What options are called that take several names, separated by commas.
+_LISTS: Final = ("COLUMNS", "NAMES")
 
 
 class Program(typer.core.TyperGroup):
@@ -35,7 +40,43 @@ class Program(typer.core.TyperGroup):
         """Find the command, or suggest similar ones."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             ctx.fail(_unknown("command", args[0], self.list_commands(ctx)))
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if not ctx.resilient_parsing and (text := _loose_values(command, rest)) is not None:
+            print_error(text)
+            raise typer.Exit(USAGE)
+        return name, command, rest
+
+
+def _loose_values(command: Any, args: Sequence[str]) -> str | None:
+    """Say how to write several values of an option that are separated by spaces, as in ``--by model provider_name``."""
+    from orstats.cli.report_labels import names_columns
+
+    takes_ids = any(one.param_type_name == "argument" for one in command.params)
+    options = {name: one for one in command.params for name in one.opts if name.startswith("--")}
+    for at, word in enumerate(args):
+        name, has_value, value = word.partition("=")
+        option = options.get(name)
+        if option is None or not (option.metavar in _LISTS or (option.multiple and not takes_ids)):
+            continue
+        first = at + (1 if has_value else 2)
+        is_loose = names_columns if takes_ids else _is_value
+        loose = list(takewhile(is_loose, args[first:]))
+        if loose:
+            values = [value] * bool(has_value) + [*args[at + 1 : first], *loose]
+            what = "is a column, not an id" if takes_ids else "is an unexpected argument"
+            return f"{loose[0][:100]!r} {what}. Did you mean {_written(name, option, values)}?"
+    return None
+
+
+def _is_value(word: str) -> bool:
+    return not word.startswith("-")
+
+
+def _written(name: str, option: Any, values: Sequence[str]) -> str:
+    """Write an option with several values."""
+    if option.multiple:
+        return " ".join(f"{name} {quoted(value)}" for value in values)
+    return f"{name} {','.join(one for value in values for one in value.split(',') if one)}"
 
 
 @contextmanager

@@ -54,7 +54,7 @@ STATUSES: Final[Mapping[str, FetchStatus]] = MappingProxyType(
         ),
         "invalid_id": FetchStatus(
             (errors.BadRequestError,),
-            advice="Look up the generation id (gen-…) of this request: this id is of another kind.",
+            advice="Correct the id: it must be one generation id (gen-…), and nothing else.",
         ),
         "not_attempted": FetchStatus(advice="Re-run the fetch: it stopped before this id was fetched."),
     }

@@ -55,6 +55,7 @@ _SEARCHED = re.compile(rf"(?<![A-Za-z0-9])(?:{SHAPE.pattern})(?![A-Za-z0-9])")
 _DECORATED = re.compile(rf"[\W_]*({SHAPE.pattern})[\W_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_:.~@-]*[A-Za-z0-9])?")
 _LITELLM: Final = "resp_bGl0ZWxsbT"  # LiteLLM's own response ids are "litellm:…response_id:gen-…" in base64
+_SEPARATOR = re.compile(r"[\s,;]+")
 _HYPHENS = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]")
 _AROUND: Final = (
     " \t\r\n\f\v\xa0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
@@ -63,7 +64,7 @@ _AROUND: Final = (
 _KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{8}", re.IGNORECASE | re.ASCII)
 _NOT_IDS: Final = (
     (re.compile(r"^\s*$"), "an empty text"),
-    (re.compile(rf"{_SEARCHED.pattern}(?s:.*){_SEARCHED.pattern}"), "a text with several ids; pass them as a list"),
+    (re.compile(rf"{_SEARCHED.pattern}(?s:.*){_SEARCHED.pattern}"), "a text with several ids; pass each id separately"),
     (re.compile("://"), "a URL"),
     (re.compile(r"\S\s+\S"), "a text with spaces"),
     (re.compile(rf".{_SEARCHED.pattern}|{_SEARCHED.pattern}."), "a text that contains more than an id"),
@@ -137,6 +138,18 @@ def clean_id(text: str) -> str:
         if len(ids) == 1:
             return str(ids.pop())
     return cleaned
+
+
+def joined_ids(text: str) -> list[str]:
+    """Return the ids of a text that is nothing but several ids, separated by commas, semicolons or spaces.
+
+    >>> joined_ids("gen-1790000000-AbCdEfGhIjKlMnOpQrSt, gen-1790000001-AbCdEfGhIjKlMnOpQrSt")
+    ['gen-1790000000-AbCdEfGhIjKlMnOpQrSt', 'gen-1790000001-AbCdEfGhIjKlMnOpQrSt']
+    >>> joined_ids("gen-1790000000-AbCdEfGhIjKlMnOpQrSt"), joined_ids("gen-1790000000-AbCdEfGhIjKlMnOpQrSt and more")
+    ([], [])
+    """
+    ids = [clean_id(part) for part in _SEPARATOR.split(text) if part]
+    return ids if len(ids) > 1 and all(map(is_generation_id, ids)) else []
 
 
 def ids_in(text: str) -> list[str]:

@@ -41,6 +41,8 @@ def test_ids_come_from_arguments_and_files_once_each(online, orstats, tmp_path):
     done = orstats("fetch", online.ids[0], "--ids-from", "app.log", "-q")
     assert [row["id"] for row in rows(done.stdout)] == [online.ids[0], online.ids[1]]
     assert done.stderr == ""
+    done = orstats("fetch", ",".join(online.ids[:2]), f"{online.ids[2]}; {online.ids[3]}\n", "-q")
+    assert [row["id"] for row in rows(done.stdout)] == online.ids[:4]
     done = orstats("fetch", "--ids-from", "t.csv", "--column", "call", "-q")
     assert [row["id"] for row in rows(done.stdout)] == [online.ids[2]]
     done = orstats("fetch", "--ids-from", "-", "-q", input=f"a {online.ids[3]}\n")

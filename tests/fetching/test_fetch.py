@@ -90,7 +90,8 @@ def test_ids_are_cleaned_and_other_texts_are_explained(sim):
     frame = orstats.fetch([*pasted, f"{first} {second}", "ids.txt"], client=sim.client())
     assert list(frame.index)[:3] == [first, second, third]
     assert frame["fetch_status"].tolist() == ["ok"] * 3 + ["invalid_id"] * 2
-    assert "several ids" in frame["error"].iloc[3]
+    assert "several ids; pass each id separately" in frame["error"].iloc[3]
+    assert "one generation id" in orstats.failures(frame)["advice"].iloc[0]
     assert "the name of a file" in frame["error"].iloc[4]
 
 
