@@ -345,6 +345,13 @@ def test_calls_past_both_midnights_of_a_range_are_distinguished():
     assert "next day" in by_day["Monday", "a/b"]
 
 
+def test_calls_past_both_midnights_are_not_exchanged_for_a_small_difference_in_cost():
+    before, within = (MONDAY - timedelta(seconds=30), "a/b", 0.5, 90), (MONDAY + LATE, "a/b", 0.25, 90)
+    by_day, _ = reasons(made(before, within, (MONDAY + NOON, "a/b", 1.0, 1)), both((MONDAY, "a/b", 2, 1.252)))
+    assert "charged differently" in by_day["Monday", "a/b"]
+    assert "previous day" not in by_day["Monday", "a/b"]
+
+
 def test_call_that_both_sources_count_is_counted_once():
     today = pd.Timestamp(MIDNIGHT)
     first = today - timedelta(days=30)  # of activity
