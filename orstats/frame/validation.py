@@ -11,6 +11,7 @@ import pandas as pd
 from orstats._warn import warn_caller
 from orstats.errors import ConfigError, DuplicateIdsWarning
 from orstats.frame.cast_columns import Frame, cast_columns
+from orstats.frame.column_units import NAMES, heading
 from orstats.frame.schema import ID
 from orstats.text.suggest import unknown
 
@@ -18,6 +19,8 @@ By = str | Sequence[str] | None
 
 #: Key of ``attrs`` of a DataFrame that was checked: how many rows repeat an id.
 _DUPLICATES: Final = "orstats.duplicates"
+_ID_HEADING, _COST_HEADING = heading(ID.name), heading("cost_usd")
+_LEAST_HEADINGS: Final = 3
 #: A DataFrame with ids and one of these columns has generations, which are added up.
 _AMOUNTS: Final = frozenset({"cost_usd", "total_cost", "tokens_total"})
 
@@ -35,8 +38,21 @@ def require(df: pd.DataFrame, columns: Sequence[str], *, indexed: bool = False, 
 
 def require_columns(have: Sequence[Any], names: Sequence[str]) -> None:
     """Raise ConfigError for columns that a DataFrame does not have."""
+    refuse_headings(have)
     if absent := [name for name in names if name not in have]:
         raise ConfigError(f"The DataFrame is missing {', '.join(absent)}; pass the result of orstats.fetch().")
+
+
+def refuse_headings(names: Sequence[Any] | pd.Index[Any]) -> None:
+    """Raise ConfigError for the columns of a workbook that another library than orstats read."""
+    known = set(names)
+    found = [name for name in names if name in NAMES and NAMES[name] not in known]
+    if _ID_HEADING in found and len(found) >= _LEAST_HEADINGS:  # a column of the user may have such a name
+        example = _COST_HEADING if _COST_HEADING in found else _ID_HEADING
+        raise ConfigError(
+            f"The DataFrame has the headings of a workbook, such as {example!r}. Read the file with "
+            "orstats.read(path), which also leaves out its total rows."
+        )
 
 
 def require_pandas(df: object) -> None:
@@ -70,6 +86,7 @@ def equals(values: pd.Series[Any], value: Any) -> pd.Series[bool]:
 
 def by_id(df: pd.DataFrame) -> pd.DataFrame:
     """Make the column ``id`` the index, if it is not."""
+    refuse_headings(df.columns)
     return df if df.index.name == ID.name or list(df.columns).count(ID.name) != 1 else df.set_index(ID.name)
 
 
@@ -87,6 +104,7 @@ def group_keys(frame: Frame, by: By) -> list[str]:
     """Return the columns to group by, each once."""
     keys = list(dict.fromkeys(listed(by)))
     schema = frame.collect_schema()
+    refuse_headings(schema.names())
     for name in keys:
         if name not in schema:
             raise ConfigError(unknown("column", name, schema.names(), hint="orstats.field_table() lists the columns."))

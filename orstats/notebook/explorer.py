@@ -219,7 +219,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _apply_texts(self) -> None:
         texts = self._texts
         if texts is None or not texts.stored:
-            how = "Pass store_content=True to orstats.fetch_contents()."
+            how = "In Python, orstats.fetch_contents(ids, store_content=True) stores them."
             note = f"No prompts or completions of these generations are stored. {how}"
         elif texts.complete:
             note = f"Stored prompts and completions of {plural(texts.stored, 'generation')} are searched, too."

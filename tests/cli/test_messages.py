@@ -45,6 +45,11 @@ def test_a_fetch_without_ids_writes_the_header(orstats):
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Only the header row was written." in done.stderr
     assert len(pd.read_csv("costs.csv")) == 0
+    Path("costs.csv").write_text("of the last good run")
+    done = orstats("fetch", "--ids-from", "empty.txt", "-o", "costs.csv")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "costs.csv was not changed." in done.stderr
+    assert Path("costs.csv").read_text() == "of the last good run"
 
 
 def test_counts_of_an_archive_are_not_called_requests(online, orstats):

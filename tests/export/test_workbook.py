@@ -258,6 +258,14 @@ def test_programs_read_the_workbook(tmp_path):
     again = orstats.read(tmp_path / "x.xlsx")
     pd.testing.assert_frame_equal(again, frame)
     assert orstats.read_ids(tmp_path / "x.xlsx") == frame.index.to_list()
+    for report in (orstats.summary, orstats.failures, orstats.sessions, orstats.explore, orstats.combine):
+        with pytest.raises(ConfigError, match=r"headings of a workbook, such as 'Cost \(USD\)'.*orstats\.read\(path\)"):
+            report(found)
+    for by in ("model", "Model"):
+        for table in (found, rows):
+            with pytest.raises(ConfigError, match=r"headings of a workbook"):
+                orstats.cost_by(table, by)
+    assert len(orstats.cost_by(frame.assign(ID="mine", Model="mine"), "Model")) == 1, "a user's own columns"
 
 
 def test_reports_are_not_read_as_generations(tmp_path):

@@ -101,6 +101,8 @@ def explore(
         return _serve(page, plural(len(frame), "generation"), no_browser=no_browser)
 
 
+#: Seconds that a page may be closed, or its computer asleep, before its kernel ends.
+_KEEP_CLOSED_S: Final = 600
 #: The page loads from its own server only. JupyterLab's scripts need inline code and eval, and anywidget's a blob.
 _CONTENT_SECURITY_POLICY: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
@@ -151,6 +153,8 @@ class _Page:
         settings = {
             "Voila": where | {"token": self.token, "open_browser": False, "tornado_settings": {"headers": headers}},
             "VoilaConfiguration": {"theme": "dark" if dark else "light"},
+            # Each load of the page starts a kernel. Without this it stays, with its memory, after the page is closed.
+            "MappingKernelManager": {"cull_idle_timeout": _KEEP_CLOSED_S, "cull_interval": _KEEP_CLOSED_S // 10},
         }
         (self.folder / "voila.json").write_text(json.dumps(settings), "utf-8")
 

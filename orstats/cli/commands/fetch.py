@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -99,7 +100,6 @@ def fetch(
     from orstats.cli.summary import print_summary
     from orstats.errors import ApiError, ArchiveError
     from orstats.export.write_csv import check_target, write_csv
-    from orstats.frame.build import empty_frame
     from orstats.text.format import plural
 
     if not ids and not ids_from:
@@ -118,8 +118,7 @@ def fetch(
     try:
         collected = table.distinct_ids() if table is not None else collect_ids(ids or [], ids_from or [], column)
     except NoIdsFound as error:
-        write(empty_frame())
-        raise NoIdsFound(f"{error} Only the header row was written.") from None
+        raise NoIdsFound(f"{error} {_write_nothing(output, write)}") from None
     if output is not None:
         check_target(output, rows=len(collected) if table is None else len(table.rows))
     started = time.monotonic()
@@ -148,6 +147,16 @@ def fetch(
         if store is None and not no_archive:
             print_status(f"Not archived. {NAME_AN_ARCHIVE}")
     return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0
+
+
+def _write_nothing(output: str | None, write: Callable[[pd.DataFrame], None]) -> str:
+    """Write the header row, unless it would replace the results of a good run; return what was done."""
+    from orstats.frame.build import empty_frame
+
+    if output is not None and Path(output).exists():
+        return f"{output} was not changed."
+    write(empty_frame())
+    return "Only the header row was written."
 
 
 def _write_partial(error: ApiError | ArchiveError, output: str | None, write: Callable[[pd.DataFrame], None]) -> None:
