@@ -334,7 +334,7 @@ KINDS = {
 def test_refusals_and_time_at_limits_of_all_kinds(kind, rate, burst, workers, latency):
     server, options = KINDS[kind]
     shares = []
-    for seed in range(4):
+    for seed in range(2):
         limiter = server(rate, burst)
         seconds, refused, _ = simulate(limiter, 2000, workers=workers, latency=latency, seed=seed, **options)
         assert seconds < 1.3 * max(limiter.ideal(2000), 2000 * latency / workers)
@@ -347,7 +347,7 @@ def test_refusals_and_time_at_limits_of_all_kinds(kind, rate, burst, workers, la
 @pytest.mark.parametrize("burst", [40, 200])
 def test_burst_of_a_full_bucket_is_not_taken_for_the_rate(burst, told):
     # The 32 requests on their way when the bucket is empty are refused: 1.6 %.
-    for seed in range(16):
+    for seed in range(8):
         limiter = Bucket(200, burst)
         seconds, refused, _ = simulate(limiter, 2000, workers=32, latency=0.02, told=told, seed=seed)
         assert seconds < 1.08 * limiter.ideal(2000)

@@ -308,7 +308,7 @@ class Fetching(RuleBasedStateMachine):
 
 
 Fetching.TestCase.settings = settings(
-    max_examples=70,
+    max_examples=50,
     stateful_step_count=8,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

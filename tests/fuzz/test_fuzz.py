@@ -30,13 +30,13 @@ def seeds():
 def test_corrupted_responses_raise_typed_errors_only(seeds, path):
     mine = [seed for seed in seeds if seed[0] == path]
     read = 0
-    for number in range(150):
+    for number in range(100):
         rng = random.Random(f"{path} {number}")
         _, generation_id, payload = rng.choice(mine)
         body = fuzz_payloads.spoil(rng, payload)
         status = 200 if number % 4 else rng.choice(fuzz_targets.STATUSES)
         read += fuzz_targets.run(path, generation_id, status, rng.choice(fuzz_targets.HEADERS), body)
-    assert read > 15, "some must get through the decoder, or nothing behind it is tried"
+    assert read > 10, "some must get through the decoder, or nothing behind it is tried"
 
 
 def test_unexpected_values_in_record_fields_are_read():
@@ -55,7 +55,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(data=st.data(), fields=st.dictionaries(st.sampled_from(list(next(iter(fuzz_targets.GOOD.values())))), values))
 def test_any_json_in_record_fields_is_read(data, fields):
     fields |= data.draw(st.dictionaries(st.text(max_size=8), values, max_size=2))

@@ -112,8 +112,7 @@ def boxes(axes):
     return axes.get_tightbbox(), [patch.get_window_extent() for patch in axes.patches]
 
 
-@pytest.mark.parametrize("size", [(6.4, 4.8), (10, 4), (14, 6)])
-@pytest.mark.parametrize("freq", [None, "D"])
+@pytest.mark.parametrize(("freq", "size"), [(None, (6.4, 4.8)), ("D", (6.4, 4.8)), ("D", (10, 4)), (None, (14, 6))])
 @pytest.mark.parametrize("plot", PLOTS)
 def test_neighbouring_plots_never_overlap(plot, freq, size):
     df = frame([f"a-vendor-with-a-long-name/model-{at}-instruct-preview" for at in range(20)], streamed=[True] * 20)
