@@ -12,7 +12,7 @@ import pandas as pd
 from orstats.export.csv_cells import named_columns
 from orstats.reports.cost_tokens_latency import cost_by
 from orstats.reports.periods import PERIOD
-from orstats.text.format import count, is_present, percents, plural, tokens, usd_amounts
+from orstats.text.format import count, is_present, other_groups, percents, tokens, usd_amounts
 from orstats.text.sanitize import NO_VALUE, terminal_line
 from orstats.text.table import Column
 
@@ -56,7 +56,7 @@ def group_rest(report: pd.DataFrame, frame: pd.DataFrame, keys: list[str], top: 
     groups = report.index if PERIOD not in report.index.names else cost_by(frame, keys).index
     if len(groups) <= top:
         return report
-    rest = f"other ({plural(len(groups) - top, 'group')})"
+    rest = other_groups(len(groups) - top)
     is_rest = ~_joined_keys(frame[keys]).isin(_joined_keys(groups[:top].to_frame()))
     texts = {f"{key} or other": _as_text(frame[key]).mask(is_rest, "") for key in keys}  # flags cannot be text
     first = next(iter(texts))

@@ -24,6 +24,7 @@ from orstats.text.format import (
     duration,
     durations,
     in_seconds,
+    is_other_groups,
     is_present,
     percents,
     tokens_per_second,
@@ -166,6 +167,7 @@ def formatted_columns(
 
     freq = frame.attrs.get("coverage", {}).get("freq")
     labels = []
+    is_rest = np.zeros(len(frame), dtype=bool)
     if not (isinstance(frame.index, pd.RangeIndex) and frame.index.name is None):
         for level, name in enumerate(frame.index.names):
             values = pd.Series(frame.index.get_level_values(level))
@@ -174,7 +176,11 @@ def formatted_columns(
             elif values.dtype.kind == "M":
                 cells = _times(values)
             else:
-                cells = [display_text(value, _MOST) for value in values]
+                is_blank = is_rest & (values == "").fillna(value=False).to_numpy(dtype=bool)
+                cells = [
+                    "" if blank else display_text(value, _MOST) for blank, value in zip(is_blank, values, strict=True)
+                ]
+                is_rest |= values.map(is_other_groups).to_numpy(dtype=bool)
             footer = "total" if level == 0 and totals_of is not None else ""
             labels.append(
                 Column(display_text(name), cells, "fixed" if values.dtype.kind == "M" else "label", footer=footer)

@@ -19,7 +19,7 @@ from orstats.reports.aggregation import Grouped, ReportSpec, group
 from orstats.reports.coverage import PROVENANCE, absent_note, provenance
 from orstats.reports.engines import aggregate, finite, valid_count, wrap
 from orstats.reports.group_sums import Floats, count_totals, finite_numbers, valid_counts
-from orstats.text.format import plural, usd, usd_change, usd_places
+from orstats.text.format import other_groups, plural, usd, usd_change, usd_places
 
 #: The parts of a change, in the order in which a waterfall shows them.
 PARTS: Final = ("volume_usd", "mix_usd", "size_usd", "price_usd")
@@ -247,7 +247,7 @@ def fold_changes(compared: pd.DataFrame, most: int) -> pd.DataFrame:
     shown, rest = compared.iloc[np.sort(order[:most])], compared.iloc[order[most:]]
     counts = [name for name in compared.columns if name not in (*_USD, "presence")]
     sums = {name: [money.total(rest[name])] for name in _USD} | {name: [rest[name].sum(min_count=1)] for name in counts}
-    labels = [[f"other ({plural(len(rest), 'group')})"], *[[""]] * (compared.index.nlevels - 1)]
+    labels = [[other_groups(len(rest))], *[[""]] * (compared.index.nlevels - 1)]
     index = pd.MultiIndex.from_arrays(labels) if len(labels) > 1 else pd.Index(labels[0])
     other = pd.DataFrame(sums, index=index).astype(dict.fromkeys(counts, "Int64")).assign(presence=None)
     folded = pd.concat([shown, other.astype({"presence": "string"})[list(compared.columns)]])

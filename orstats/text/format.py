@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 _MILLION: Final = 1_000_000
+_OTHER_GROUPS: Final = re.compile(r"other \([\d,]+ groups?\)")
 _SECOND_MS: Final = 1000.0
 _MINUTE_MS: Final = 60_000.0
 
@@ -232,6 +234,20 @@ def byte_size(number: float) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1000
     return f"{number:.1f} GB"
+
+
+def other_groups(number: int) -> str:
+    """Name the row of all groups that a report does not show; the other keys of that row are empty.
+
+    >>> other_groups(51), is_other_groups("other (51 groups)"), is_other_groups("other")
+    ('other (51 groups)', True, False)
+    """
+    return f"other ({plural(number, 'group')})"
+
+
+def is_other_groups(name: object) -> bool:
+    """Tell whether a name is one of :func:`other_groups`."""
+    return isinstance(name, str) and _OTHER_GROUPS.fullmatch(name) is not None
 
 
 def plural(number: int, noun: str) -> str:

@@ -1,5 +1,6 @@
 """Messages name options of the shell, and tables fit the terminal."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +67,8 @@ def test_top_has_a_row_for_the_other_groups_and_a_right_total(online, orstats):
     assert top[3].startswith(f"other ({len(whole) - 4} groups)")
     assert top[-1].split()[:3] == whole[-1].split()[:3]
     orstats("report", "--archive", "a", "--by", "is_byok,model", "--freq", "M", "--top", "2", "-o", "top.csv")
+    orstats("report", "--archive", "a", "--by", "model,provider_name", "--top", "2", "-o", "top.md")
+    assert re.search(r"^\| other \\\(\d+ groups\\\) \|  \|", Path("top.md").read_text("utf-8"), re.MULTILINE)
     written = pd.read_csv("top.csv", dtype={"is_byok": str})
     assert written["generations"].sum() == len(online.ids)
     for _, period in written.groupby("period"):
