@@ -19,7 +19,7 @@ from orstats.frame.summary import SUMMARY_COLUMNS
 from orstats.frame.validation import require
 from orstats.reports.chart_data import fetched_rows
 from orstats.reports.cost_tokens_latency import COST_COLUMNS
-from orstats.reports.incomplete_periods import data_range
+from orstats.reports.incomplete_periods import DataRange, data_range
 from orstats.reports.periods import freq_of, utc_times
 from orstats.text.format import plural
 from orstats.text.sanitize import display_text
@@ -41,6 +41,7 @@ _LABELS: Final = ("api_key", "user", "app", "workspace", "country")
 _ENDINGS: Final = (".html", ".htm")
 _TITLE: Final = "LLM cost report"
 _LONGEST_TITLE: Final = 120
+_SHORT: Final = pd.Timedelta(days=2)
 
 
 def write_html(
@@ -49,7 +50,7 @@ def write_html(
     *,
     title: str | None = None,
     tz: str = "UTC",
-    freq: str = "D",
+    freq: str | None = None,
     compared: pd.DataFrame | None = None,
 ) -> None:
     """Write a report as one HTML page to open, send or print.
@@ -70,9 +71,10 @@ def write_html(
         Heading of the page.
     tz : str
         Time zone of all times, in which days begin.
-    freq : str
-        Period of the bars over time: ``h``, ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``. A longer period is
-        used where there would be more than 200 bars.
+    freq : str, optional
+        Period of the bars over time: ``h``, ``D``, ``W`` (from Monday), ``M``, ``Q`` or ``Y``. By default, days, or
+        hours where the generations are of two days or less. A longer period is used where there would be more than
+        1,000 bars.
     compared : pandas.DataFrame, optional
         From :func:`orstats.compare`, of an earlier period and `df`: adds a section about what changed, with a waterfall
         and the groups with the largest changes.
@@ -106,14 +108,14 @@ def page(
     *,
     title: str | None = None,
     tz: str = "UTC",
-    freq: str = "D",
+    freq: str | None = None,
     compared: pd.DataFrame | None = None,
 ) -> str:
     """Return the text of the page that :func:`write_html` writes."""
     given, df = df, require(df, COLUMNS, unique=True)
-    freq_of(freq)
     zone = zone_of(tz)
     known_range = data_range(given, fetched_rows(df)["created_at"])
+    freq = _usual_freq(known_range) if freq is None else freq_of(freq)
     style = resources.files("orstats.export").joinpath("html_page.css").read_text("utf-8")
     # Only this style sheet applies. Nothing runs and nothing is loaded, whatever else might get onto the page.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -148,6 +150,12 @@ def page(
         f"<style>{style}</style></head><body>",
     ]
     return "\n".join([*head, *body, "</body></html>\n"])
+
+
+def _usual_freq(known: DataRange) -> str:
+    """Return the period of the bars: hours for a day or two, of which there would be a bar or two."""
+    is_short = known.first is not None and known.last is not None and known.last - known.first <= _SHORT
+    return "hour" if is_short else "day"
 
 
 def _about(df: pd.DataFrame, zone: str) -> str:

@@ -17,6 +17,8 @@ MOST: Final = 7
 _WIDTH, _HEIGHT = 960, 250
 _LEFT, _TOP, _BOTTOM = 64, 10, 26
 _DATE_WIDTH: Final = 90
+#: A bar over time is at most as wide as those of a week.
+_WIDEST: Final = 120
 #: Of a waterfall: the height of a row, and the room for names and amounts.
 _ROW, _NAMES, _AMOUNTS = 26, 180, 170
 _LONGEST: Final = 28
@@ -49,7 +51,7 @@ def stacked_dollars(over_time: Timeline, about: str) -> str:
     totals = over_time.amounts.sum(axis=0)
     top, step = _scale(float(totals.max()))
     inner, width = _HEIGHT - _TOP - _BOTTOM, (_WIDTH - _LEFT) / len(totals)
-    gap = min(width * 0.12, 3.0)
+    gap = max(min(width * 0.12, 3.0), width - _WIDEST)
     places = usd_places(float(totals.sum()))
     lines = [
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(about)}">',
@@ -70,7 +72,7 @@ def stacked_dollars(over_time: Timeline, about: str) -> str:
             if path:
                 style = f"{_colour(over_time, row)} part" if marked else _colour(over_time, row)
                 lines.append(f'<path class="{style}" d="{"".join(path)}"/>')
-    labels = _labels(over_time)
+    labels = over_time.labels()
     for at, total in enumerate(totals):
         x = _LEFT + at * width
         box = f'<rect class="hover" x="{x:.1f}" y="{_TOP}" width="{width:.1f}" height="{inner}">'
@@ -143,14 +145,3 @@ def _legend(over_time: Timeline) -> str:
         for at, group in enumerate(over_time.names)
     ]
     return f'<ul class="key">{"".join(items)}</ul>'
-
-
-def _labels(over_time: Timeline) -> list[str]:
-    """Name the periods, and add the UTC offset to hours that occur twice."""
-    if over_time.unit == "quarter":
-        return [f"Q{start.quarter} {start.year}" for start in over_time.starts]
-    form = {"hour": "%d %b %H:%M", "month": "%b %Y", "year": "%Y"}.get(over_time.unit, "%d %b %Y")
-    labels: list[str] = over_time.starts.strftime(form).to_list()
-    if len(set(labels)) == len(labels):
-        return labels
-    return [f"{label} {start.isoformat()[-6:]}" for label, start in zip(labels, over_time.starts, strict=True)]

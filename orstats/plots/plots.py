@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -41,6 +42,11 @@ _MOST_STACKED: Final = len(style.COLOURS) + 1
 _MOST_LINES: Final = len(style.COLOURS)
 #: Bars over time have gaps between them up to this number; beyond it they would fade.
 _WITH_GAPS: Final = 120
+#: So few periods are named below their bars, which are narrower than the periods: at most this share of the axis.
+_FEW: Final = 4
+_WIDEST: Final = 0.2
+#: The width of the name of a period, in inches.
+_NAME_IN: Final = 1.1
 #: Opacity of the bars of incomplete periods, below their hatching.
 _LIGHT: Final = 0.35
 #: The height of a legend below horizontal bars, in bars.
@@ -274,11 +280,18 @@ def _stacked_over_time(
         return style.empty(axes)
     colours = style.colours(len(bars.names), folded=bool(bars.folded))
     starts = bars.starts.to_pydatetime()
-    widths = (bars.ends - bars.starts).to_pytimedelta() * (0.9 if len(starts) <= _WITH_GAPS else 1.0)
+    periods = bars.ends - bars.starts
+    widths = periods * (0.9 if len(starts) <= _WITH_GAPS else 1.0)
+    if len(starts) <= _FEW:
+        widest = (bars.ends[-1] - bars.starts[0]) * _WIDEST
+        widths = widths.where(widths <= widest, widest)
+        starts = (bars.starts + (periods - widths) / 2).to_pydatetime()
     top, low = np.zeros(len(starts)), np.zeros(len(starts))
     for heights, colour in zip(bars.amounts, colours, strict=True):
         bottom = np.where(heights < 0, low, top)
-        drawn = axes.bar(starts, heights, width=widths, bottom=bottom, align="edge", color=colour, linewidth=0)
+        drawn = axes.bar(
+            starts, heights, width=widths.to_pytimedelta(), bottom=bottom, align="edge", color=colour, linewidth=0
+        )
         for bar, is_incomplete in zip(drawn, bars.incomplete_columns(), strict=True):
             if is_incomplete:
                 bar.set(facecolor=(colour, _LIGHT), edgecolor=colour, hatch="////")
@@ -301,7 +314,7 @@ def _stacked_over_time(
 def _draw_lines(axes: Axes, lines: Timeline) -> None:
     """Draw a line of milliseconds over time for each group, on a logarithmic axis."""
     colours = style.colours(len(lines.names), folded=False)
-    middles = (lines.starts + (lines.ends - lines.starts) / 2).to_pydatetime()
+    middles = lines.middles().to_pydatetime()
     marked = lines.incomplete_columns()
     for amounts, colour in zip(lines.amounts, colours, strict=True):
         axes.plot(middles, amounts, color=colour, linewidth=1.6, marker="o", markersize=3)
@@ -349,7 +362,12 @@ def _time_axis(axes: Axes, over_time: Timeline, freq: str, tz: str, mark: str) -
         warn_caller(f'freq="{freq}" would draw more than {MOST_BUCKETS:,} periods; {longer}')
     first, last = over_time.starts[0], over_time.ends[-1]
     axes.set_xlim(first.to_pydatetime(), last.to_pydatetime())  # type: ignore[arg-type] # matplotlib converts times
-    style.dates(axes, over_time.starts.tz, offsets=over_time.unit == "hour" and first.utcoffset() != last.utcoffset())
+    if len(over_time.starts) <= _FEW:
+        every = max(1, math.ceil(len(over_time.starts) * _NAME_IN / style.width(axes)))
+        axes.set_xticks(over_time.middles().to_pydatetime()[::every], over_time.labels()[::every])
+    else:
+        has_change = over_time.unit == "hour" and first.utcoffset() != last.utcoffset()
+        style.dates(axes, over_time.starts.tz, offsets=has_change)
     style.grid(axes, "y")
     name = "Week from Monday" if over_time.unit == "week" else over_time.unit.capitalize()
     note = f". {mark}: {describe_incomplete(over_time.incomplete)}" if over_time.incomplete else ""

@@ -85,6 +85,20 @@ class Timeline:
             columns[0 if one.is_first else -1] = True
         return columns
 
+    def middles(self) -> pd.DatetimeIndex:
+        """Return the moment in the middle of each period."""
+        return self.starts + (self.ends - self.starts) / 2
+
+    def labels(self) -> list[str]:
+        """Name the periods, and add the UTC offset to hours that occur twice."""
+        if self.unit == "quarter":
+            return [f"Q{start.quarter} {start.year}" for start in self.starts]
+        form = {"hour": "%d %b %H:%M", "month": "%b %Y", "year": "%Y"}.get(self.unit, "%d %b %Y")
+        labels: list[str] = self.starts.strftime(form).to_list()
+        if len(set(labels)) == len(labels):
+            return labels
+        return [f"{label} {start.isoformat()[-6:]}" for label, start in zip(labels, self.starts, strict=True)]
+
 
 @dataclass(frozen=True, slots=True)
 class LatencyDistribution:

@@ -186,8 +186,19 @@ def test_token_card_equals_the_total_of_the_tables():
 def test_times_are_the_readers():
     df = frame([record()])  # 23:30 UTC on 1 March
     assert "2026-03-02 00:30" in words(df, tz="Europe/Berlin")
-    assert "Cost by day in Europe/Berlin and model. Lighter: " in words(df, tz="Europe/Berlin")
-    assert "<title>02 Mar 2026 (may be incomplete): $0.500000</title>" in page(df, tz="Europe/Berlin")
+    assert "Cost by day in Europe/Berlin and model. Lighter: " in words(df, tz="Europe/Berlin", freq="D")
+    assert "<title>02 Mar 2026 (may be incomplete): $0.500000</title>" in page(df, tz="Europe/Berlin", freq="D")
+
+
+@pytest.mark.parametrize(
+    ("last", "unit", "bars"), [("10T09:10", "hour", 1), ("12T09:00", "hour", 49), ("12T09:01", "day", 3)]
+)
+def test_a_day_or_two_are_drawn_by_the_hour(last, unit, bars):
+    df = frame([record(0, created_at="2026-03-10T09:00:00Z"), record(1, created_at=f"2026-03-{last}:00Z")])
+    text = page(df)
+    assert f"Cost by {unit} in UTC and model" in text
+    assert text.count('class="hover"') == bars
+    assert max(map(float, re.findall(r'd="M[\d. ]+h([\d.]+)v', text))) <= 120
 
 
 def test_longer_periods_replace_too_many_days_with_a_note():

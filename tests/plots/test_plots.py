@@ -92,6 +92,16 @@ def test_time_is_stacked_in_the_readers_days():
     assert "Day (Europe/Berlin)" in axes.get_xlabel()
 
 
+@pytest.mark.parametrize(("freq", "label"), [("D", "31 Mar 2026"), ("Q", "Q1 2026")])
+def test_a_single_period_is_named_below_a_narrow_bar(freq, label):
+    axes = draw(plot_cost(frame(["a"], created_at=["2026-03-31T10:00:00Z"]), freq=freq))
+    left, right = axes.get_xlim()
+    (bar,), (tick,) = axes.patches, axes.get_xticks()
+    assert bar.get_width() == pytest.approx(0.2 * (right - left))
+    assert bar.get_x() + bar.get_width() / 2 == pytest.approx(tick) == pytest.approx((left + right) / 2)
+    assert [one.get_text() for one in axes.get_xticklabels()] == [label]
+
+
 def test_requested_periods_are_drawn_for_more_than_a_year():
     df = frame(["a"] * 2, created_at=["2025-01-01T00:00:00Z", "2026-02-17T23:00:00Z"])
     axes = plot_cost(df, freq="D")

@@ -225,7 +225,7 @@ def _write_page(frame: pd.DataFrame, form: _Form, zone: str, compared: pd.DataFr
     from orstats.export.html_page import write_html
 
     assert form.output is not None
-    write_html(frame, form.output, tz=zone, freq=form.freq or "D", compared=compared)
+    write_html(frame, form.output, tz=zone, freq=form.freq, compared=compared)
     return [f"Written to {form.output}."]
 
 
