@@ -169,8 +169,13 @@ class Part:
         )
 
     def _file(self, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+        # Buffered: the columns of a row group are then read by few large reads, not by one or more each.
         return pq.ParquetFile(
-            self._source, metadata=self.metadata, read_dictionary=dictionaries, page_checksum_verification=True
+            self._source,
+            metadata=self.metadata,
+            read_dictionary=dictionaries,
+            page_checksum_verification=True,
+            pre_buffer=True,
         )
 
     def _is_native(self, name: str) -> bool:

@@ -64,7 +64,7 @@ class LocalStore:
     """
 
     #: Files to read concurrently: the processors are then busy, and more threads would only wait for each other.
-    concurrency: Final = 4
+    concurrency: Final = max(2, min(4, pa.cpu_count()))
 
     def __init__(self, root: str) -> None:
         self._root = Path(root)
