@@ -36,6 +36,7 @@ class Progress:
         self._advanced_at = self._reported_at = clock.monotonic()
         self._has_reported = False
         self._bar: Any = None
+        self._widget: Any = None
 
     def __enter__(self) -> Self:
         if self._visible is not False:
@@ -43,12 +44,21 @@ class Progress:
 
             disable = None if self._visible is None else False
             options = {"bar_format": _FORMAT, **self._options}
+            if any(base.__module__ == "tqdm.notebook" for base in tqdm.__mro__):
+                options["display"] = False
             self._bar = tqdm(total=self._total, desc="orstats", leave=True, disable=disable, **options)
+            if "display" in options and not self._bar.disable:
+                from IPython.display import display  # noqa: PLC0415 - only there in a notebook
+
+                self._widget = display(self._bar.container, display_id=True)  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.close()
+        if self._widget is not None:
+            # Exports and other pages without the widget's state show its text, which is that of the last display.
+            self._widget.update(self._bar.container)
 
     def show(self, done: int, *, waiting_for: object = None, wait: float = 0.0, **counts: int | str) -> None:
         """Update the bar, at most ten times a second, and always at the end; counts of 0 are not shown.

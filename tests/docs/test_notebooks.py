@@ -47,6 +47,9 @@ def executed(path, folder):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     printed = "".join(output.text for output in outputs if output.get("name") == "stdout")
     assert "still there:" in printed
+    bars = [text for one in outputs if (text := one.get("data", {}).get("text/plain", "")).startswith("orstats:")]
+    assert bars
+    assert all(bar.startswith("orstats: 100%") for bar in bars), "exports show the text of a bar, not its widget"
     return printed
 
 
