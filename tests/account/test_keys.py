@@ -47,7 +47,7 @@ def used(records, now, apps, span):
 @pytest.mark.parametrize("now", MOMENTS, ids=lambda now: f"{now:%a %d %b}")
 @pytest.mark.parametrize("kind", ["plain", "awkward"])
 def test_use_of_each_key_is_that_of_its_generations(now, kind):
-    with SimServer(1500, seed=8, until=now, clock=now.timestamp, account=kind) as sim:
+    with SimServer(800, seed=8, until=now, clock=now.timestamp, account=kind) as sim:
         listed = {key["hash"]: key for key in sim.client().keys(include_disabled=True)}
         records, owners = records_of(sim), sim._service.state.keys.listed
         assert listed.keys() == {key.hash for key in owners}
@@ -71,7 +71,7 @@ def test_use_of_each_key_is_that_of_its_generations(now, kind):
 
 @pytest.mark.parametrize("now", MOMENTS, ids=lambda now: f"{now:%a %d %b}")
 def test_spend_of_each_budget_is_that_of_its_generations(now):
-    with SimServer(1500, seed=8, until=now, clock=now.timestamp, account="awkward") as sim:
+    with SimServer(800, seed=8, until=now, clock=now.timestamp, account="awkward") as sim:
         records, keys = records_of(sim), sim._service.state.keys
         limited = {(app.app_id, app.origin) for app in keys.plain.apps}
         of_member = {
@@ -97,7 +97,7 @@ def test_spend_of_each_budget_is_that_of_its_generations(now):
 
 def test_use_of_keys_agrees_with_the_usage_and_the_list_of_generations():
     now = MOMENTS[0]
-    with SimServer(1500, seed=8, until=now, clock=now.timestamp) as sim, sim.client() as client:
+    with SimServer(800, seed=8, until=now, clock=now.timestamp) as sim, sim.client() as client:
         listed = client.keys()
         monthly = {key["name"]: key["usage_monthly"] + key["byok_usage_monthly"] for key in listed}
         range_ = {"start": SINCE["_monthly"](now), "end": now + timedelta(seconds=1), "client": client}

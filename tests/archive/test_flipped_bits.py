@@ -49,7 +49,7 @@ def test_no_flipped_bit_changes_what_is_read(stored, caplog):
     before = archive.read(HOST)
     total = archive.sql("SELECT count(*), sum(cost_usd), sum(native_tokens_prompt) FROM generations").fetchall()
     seen = set()
-    for at, flipped in flips(path, 127):
+    for at, flipped in flips(path, 251):
         path.write_bytes(flipped)
         caplog.clear()
         table = archive.read(HOST)
@@ -94,7 +94,7 @@ def test_flips_in_the_pages_of_a_part_without_a_seal_are_found(tmp_path, caplog)
     before = archive.read(HOST)
     (total,) = archive.sql("SELECT count(*), sum(cost_usd) FROM generations").fetchall()
     pages = path.stat().st_size - pq.read_metadata(path).serialized_size - 8
-    for at, flipped in flips(old, 67):
+    for at, flipped in flips(old, 131):
         if at >= pages:
             break
         path.write_bytes(flipped)

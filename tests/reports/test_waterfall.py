@@ -59,15 +59,22 @@ def test_groups_are_ranked_by_change_and_the_smallest_changes_folded():
     assert [step.name for step in every.steps[1:-1]] == ["c (new)", "a", "b", "d (gone)"]
 
 
-@pytest.mark.parametrize("by", ["cause", "group"])
-@pytest.mark.parametrize("most", [1, 5, 100])
-def test_steps_meet_from_the_cost_before_to_the_cost_after(by, most):
+@pytest.fixture(scope="module")
+def halves():
+    """A comparison of both halves of an account, and the cost of each."""
     with orstats.sim.SimServer(1500, seed=6) as sim:
         df = orstats.fetch(sim.ids, client=sim.client(), archive=False)
         ids = sorted(sim.ids, key=lambda one: sim.record(one)["created_at"])
         known = set(df.index[df["cost_usd"].notna()])
         costs = [sum(cost(sim.record(one)) for one in side if one in known) for side in (ids[:700], ids[700:])]
-    found = waterfall(orstats.compare(df.loc[ids[:700]], df.loc[ids[700:]], ["model", "provider_name"]), by, most)
+    return orstats.compare(df.loc[ids[:700]], df.loc[ids[700:]], ["model", "provider_name"]), costs
+
+
+@pytest.mark.parametrize("by", ["cause", "group"])
+@pytest.mark.parametrize("most", [1, 5, 100])
+def test_steps_meet_from_the_cost_before_to_the_cost_after(halves, by, most):
+    comparison, costs = halves
+    found = waterfall(comparison, by, most)
     inner = found.steps[1:-1]
     assert all(one.end == next_.start for one, next_ in itertools.pairwise(found.steps[:-1]))
     assert sum(step.change for step in inner) == pytest.approx(costs[1] - costs[0], abs=1e-9)

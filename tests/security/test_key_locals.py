@@ -1,12 +1,10 @@
 """Tracebacks with local variables, as rich, typer, IPython and error collectors show them, do not hold the key."""
 
-import io
 import socket
 import traceback
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from rich.traceback import Traceback
 
 import orstats
@@ -35,15 +33,16 @@ def shown(error):
         for frame, _ in frames
         for name, value in frame.f_locals.items()
     }
-    out = io.StringIO()
     tb = error.__traceback__
     while tb is not None and not tb.tb_frame.f_code.co_filename.startswith(PACKAGE):
         tb = tb.tb_next
-    rich = Traceback.from_exception(
-        type(error), error, tb, show_locals=True, locals_max_string=None, locals_max_length=None
-    )
-    Console(file=out, width=400).print(rich)
-    return texts | {"rich": out.getvalue()}
+    rich = Traceback.extract(type(error), error, tb, show_locals=True, locals_max_string=None, locals_max_length=None)
+    for stack in rich.stacks:
+        texts[f"rich, {stack.exc_type}"] = stack.exc_value
+        for frame in stack.frames:
+            texts |= {f"rich, {frame.filename}, {name}": str(node) for name, node in (frame.locals or {}).items()}
+    assert any(name.startswith("rich, /") for name in texts)
+    return texts
 
 
 @pytest.mark.parametrize("managed", [False, True])
