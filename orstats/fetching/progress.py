@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -43,7 +45,7 @@ class Progress:
             from tqdm.auto import tqdm  # noqa: PLC0415 - it loads asyncio and, in a notebook, widgets
 
             disable = None if self._visible is None else False
-            options = {"bar_format": _FORMAT, **self._options}
+            options = {"bar_format": _FORMAT, **_usual_size(), **self._options}
             if any(base.__module__ == "tqdm.notebook" for base in tqdm.__mro__):
                 options["display"] = False
             self._bar = tqdm(total=self._total, desc="orstats", leave=True, disable=disable, **options)
@@ -63,22 +65,28 @@ class Progress:
     def show(self, done: int, *, waiting_for: object = None, wait: float = 0.0, **counts: int | str) -> None:
         """Update the bar, at most ten times a second, and always at the end; counts of 0 are not shown.
 
-        ``waiting_for`` is the latest error that is retried, for the log; ``wait`` the seconds until the next call.
+        ``waiting_for`` is the latest error that is retried, shown while no result arrives; ``wait`` the seconds until
+        the next call.
         """
         now = self._clock.monotonic()
         if self._bar is None or (now + wait < self._next and done < self._total):
             return
         self._next = now + _REFRESH_S
-        if self._bar.disable:
-            self._report(done, now, wait, waiting_for)
-            return
-        self._bar.set_postfix({name: count for name, count in counts.items() if count}, refresh=False)
-        self._bar.update(done - self._bar.n)
-
-    def _report(self, done: int, now: float, wait: float, waiting_for: object) -> None:
         if done != self._done:
             self._done, self._advanced_at = done, now
         is_stalled = waiting_for is not None and now + wait - self._advanced_at >= _STALLED_S
+        if self._bar.disable:
+            self._report(done, now, wait, waiting_for, is_stalled=is_stalled)
+            return
+        shown = [f"{name}={count}" for name, count in counts.items() if count]
+        if is_stalled:
+            shown.append(_reason(waiting_for))
+        self._bar.set_postfix_str(", ".join(shown), refresh=False)
+        self._bar.update(done - self._bar.n)
+        if is_stalled:
+            self._bar.refresh()  # without a new result, update shows nothing
+
+    def _report(self, done: int, now: float, wait: float, waiting_for: object, *, is_stalled: bool) -> None:
         is_first = is_stalled and not self._has_reported
         if done >= self._total or not (is_first or now + wait - self._reported_at >= _REPORT_S):
             return
@@ -90,3 +98,20 @@ class Progress:
         )
         waiting = f"; retrying after: {waiting_for}" if is_stalled else ""
         log.info("%s done%s", share, waiting)
+
+
+def _reason(error: object) -> str:
+    """Return what the errors of all ids have in common, in a few words."""
+    if status := getattr(error, "status", None):
+        return f"HTTP {status}"
+    text = str(error)
+    return text.partition(": ")[2].rstrip(".") or text
+
+
+def _usual_size() -> dict[str, int]:
+    """Return a size for a terminal that does not say its own, for which tqdm shows nothing."""
+    try:
+        width, height = os.get_terminal_size(sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError):  # no terminal, or one without a file
+        return {}
+    return {} if width and height else {"ncols": width or 80, "nrows": height or 24}

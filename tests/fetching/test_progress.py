@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 
+from orstats.errors import NoConnectionError, RateLimitError
 from orstats.fetching.progress import Progress
 
 
@@ -16,7 +18,7 @@ class _Clock:
         return self.now
 
 
-def _show(bar: Progress, clock: _Clock, seconds: range, done: int, error: str | None) -> None:
+def _show(bar: Progress, clock: _Clock, seconds: range, done: int, error: object) -> None:
     for second in seconds:
         clock.now = float(second)
         bar.show(done, waiting_for=error, retries=3)
@@ -66,3 +68,31 @@ def test_a_narrow_terminal_shows_complete_counts():
     line = terminal.getvalue().rstrip().rpartition("\r")[2]
     assert len(line) <= 80
     assert "1002/1002, ok=936, failed=2, archived=64 [" in line
+
+
+def test_the_bar_says_why_nothing_arrives():
+    terminal, clock = io.StringIO(), _Clock()
+    refused = NoConnectionError("No response for gen-1: no connection to x.test:443 (connection refused).")
+    with Progress(9, True, clock, file=terminal, ncols=100, mininterval=0, unit="id") as bar:
+        _show(bar, clock, range(1), 0, refused)
+        first = terminal.getvalue()
+        _show(bar, clock, range(1, 3), 0, refused)
+        waiting = terminal.getvalue()[len(first) :]
+        _show(bar, clock, range(3, 6), 4, RateLimitError("HTTP 429 for gen-1: slow down.", status=429))
+        refusing = terminal.getvalue()[len(first + waiting) :]
+        _show(bar, clock, range(6, 7), 5, refused)
+    going_on = terminal.getvalue().rpartition("\r")[2]
+    assert "x.test" not in first
+    assert "0/9, retries=3, no connection to x.test:443 (connection refused) [" in waiting
+    assert "4/9, retries=3, HTTP 429 [" in refusing
+    assert "5/9, retries=3 [" in going_on
+
+
+def test_a_terminal_without_a_width_shows_the_bar(monkeypatch):
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((0, 0)))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), "utf-8"))
+    monkeypatch.setattr(sys.stderr, "fileno", lambda: 2, raising=False)
+    with Progress(9, True, unit="id") as bar:
+        bar.show(9, ok=9)
+    sys.stderr.seek(0)
+    assert "9/9, ok=9 [" in sys.stderr.read()
