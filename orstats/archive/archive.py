@@ -106,7 +106,7 @@ class Archive:
     def read(
         self,
         host: str,
-        ids: Sequence[str] | None = None,
+        ids: Sequence[str] | pa.StringArray | None = None,
         *,
         settled_only: bool = True,
         columns: Collection[str] | None = None,
@@ -118,7 +118,7 @@ class Archive:
         ----------
         host : str
             Host of the API.
-        ids : sequence of str, optional
+        ids : sequence of str or pyarrow.StringArray, optional
             Ids to read; all by default. Ids that are not stored are skipped.
         settled_only : bool
             Skip ids whose newest record was fetched less than 60 seconds after the end of its call (``created_at`` plus

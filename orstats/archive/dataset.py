@@ -188,7 +188,7 @@ class Dataset:
 
     def read_newest(
         self,
-        ids: Sequence[str] | None,
+        ids: Sequence[str] | pa.Array | None,
         *,
         settled_only: bool,
         columns: Collection[str] | None = None,
@@ -337,7 +337,9 @@ def _row(table: pa.Table, row: int) -> dict[str, Any]:
     return values
 
 
-def _id_array(ids: Sequence[str]) -> pa.Array:
+def _id_array(ids: Sequence[str] | pa.Array) -> pa.Array:
+    if isinstance(ids, pa.Array):
+        return ids.drop_null()
     try:
         array = pa.array(ids, pa.string())
     except UnicodeEncodeError:

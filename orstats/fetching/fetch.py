@@ -20,7 +20,7 @@ from orstats.fetching.arguments import ArchiveChoice, FetchOptions, choose_archi
 from orstats.fetching.batch import Batch
 from orstats.fetching.workers import Loader, Result
 from orstats.frame.build import SOURCE, FetchOutcome, build_frame
-from orstats.frame.record_table import to_table
+from orstats.frame.record_table import column, to_table
 
 log = logging.getLogger("orstats.fetch")
 
@@ -118,6 +118,7 @@ class _RecordBatch(Batch):
 
     def __init__(self, ids: Any, client: Client, archive: Archive | None, options: FetchOptions) -> None:
         super().__init__(ids, client, archive, options)
+        self._id_array = column(self.ids, "text")[0]
         self._tables: list[pa.Table] = []
         self._unsaved: dict[str, Result] = {}
 
@@ -125,7 +126,7 @@ class _RecordBatch(Batch):
         """Read the archived records; return the ids of the others."""
         if self.archive is None or not self.ids:
             return self.ids
-        archived = self.archive.read(self.host, self.ids, encoded=True)
+        archived = self.archive.read(self.host, self._id_array, encoded=True)
         if archived.get_total_buffer_size() > _LARGE_BYTES:
             pa.default_memory_pool().release_unused()  # what reading took, before the frame needs as much again
         log.info("%d of %d ids are in the archive", archived.num_rows, len(self.ids))
@@ -163,7 +164,7 @@ class _RecordBatch(Batch):
             del self._unsaved[result.task.id]
 
     def frame(self) -> pd.DataFrame:
-        frame = build_frame(self.ids, self._take_tables(), self.outcomes)
+        frame = build_frame(self._id_array, self._take_tables(), self.outcomes)
         frame.attrs[SOURCE] = self.host + ("" if self.archive is None else f", archive {self.archive.path}")
         fetched_at = datetime.fromtimestamp(self.client.now(), UTC).isoformat(timespec="seconds")
         frame.attrs |= {"host": self.host, "orstats_version": __version__, "fetched_at": fetched_at}

@@ -29,8 +29,7 @@ def normalize_ids(ids: Any) -> list[str]:
     """Return each id once, cleaned, in the order given; skip missing values, refuse keys and file names."""
     if is_dataframe(ids):
         return read_ids(ids)
-    items = _items(ids)
-    found = [item for item in items if item is not None]
+    found, skipped = _texts(ids)
     other: list[str] = []
     for start in range(0, len(found), _CHUNK):
         chunk = found[start : start + _CHUNK]
@@ -43,9 +42,10 @@ def normalize_ids(ids: Any) -> list[str]:
             other += [item for item in chunk if not begins_like_id(item)]
         found[start : start + _CHUNK] = chunk
     if not _MISSING_WORDS.isdisjoint(other):
+        skipped += sum(item in _MISSING_WORDS for item in found)
         found = [item for item in found if item not in _MISSING_WORDS]
-    if len(found) < len(items):
-        log.warning("%d missing values among the ids were skipped", len(items) - len(found))
+    if skipped:
+        log.warning("%d missing values among the ids were skipped", skipped)
     if len(set(found)) < len(found):  # a set takes half the time of a dictionary
         found = list(dict.fromkeys(found))
     unlike = [item for item in dict.fromkeys(other) if item not in _MISSING_WORDS and invalid_id_kind(item) is None]
@@ -70,8 +70,8 @@ def _are_usual(ids: Sequence[str]) -> bool:
     )
 
 
-def _items(ids: Any) -> list[str | None]:
-    """Return ids as texts, with None for a missing value; response objects give their ids."""
+def _texts(ids: Any) -> tuple[list[str], int]:
+    """Return ids as texts, and the number of missing values; response objects give their ids."""
     if isinstance(ids, os.PathLike) or (isinstance(ids, str) and _is_file(ids)):
         name = os.fspath(ids)
         raise ConfigError(f"{name!r} is the name of a file, not an id. Use fetch(read_ids({name!r})).")
@@ -83,11 +83,12 @@ def _items(ids: Any) -> list[str | None]:
         raise TypeError(f"ids must be a list of generation ids, got {type(ids).__name__}.")
     items = list(ids)
     if set(map(type, items)) <= {str}:
-        return items
-    return [_item(item, position) for position, item in enumerate(items)]
+        return items, 0
+    texts = [text for position, item in enumerate(items) if (text := _text(item, position)) is not None]
+    return texts, len(items) - len(texts)
 
 
-def _item(item: Any, position: int) -> str | None:
+def _text(item: Any, position: int) -> str | None:
     if isinstance(item, str):
         return str.strip(item)  # a plain str also of a subclass, such as NumPy's
     if item is None or item is pd.NA or item != item:  # noqa: PLR0124 - NaN

@@ -48,7 +48,9 @@ class FetchOutcome:
     error: str | None
 
 
-def build_frame(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mapping[str, FetchOutcome]) -> pd.DataFrame:
+def build_frame(
+    ids: Sequence[str] | pa.StringArray, tables: Sequence[pa.Table], outcomes: Mapping[str, FetchOutcome]
+) -> pd.DataFrame:
     """Build the frame of the requested ids: one row each, in their order, nothing dropped.
 
     Examples
@@ -59,13 +61,13 @@ def build_frame(ids: Sequence[str], tables: Sequence[pa.Table], outcomes: Mappin
     >>> frame[["fetch_status", "attempts", "cost_usd"]].to_dict("list")
     {'fetch_status': ['not_found', 'ok'], 'attempts': [1, 0], 'cost_usd': [nan, 0.5]}
     """
-    requested = record_table.column(ids, "text")[0]
+    requested = ids if isinstance(ids, pa.Array) else record_table.column(ids, "text")[0]
     found = locate_rows(requested, tables)
     fetch = _fetch_columns(requested, pc.is_valid(found), outcomes)
     ok = pc.equal(fetch["fetch_status"], "ok")
     lost = pc.index(pc.and_(ok, pc.is_null(found)), value=True).as_py()
     if lost >= 0:
-        raise ValueError(f"{ids[lost]!r} has the status ok, but no table has its record.")
+        raise ValueError(f"{requested[lost].as_py()!r} has the status ok, but no table has its record.")
     places = pc.if_else(ok, found, pa.scalar(None, found.type))
     records = concat_tables(tables)
     in_order = places.equals(pa.array(np.arange(records.num_rows), places.type))

@@ -26,6 +26,7 @@ def test_appended_records_are_read(archive):
     archive.append(HOST, records("gen-3"))
     assert ids_of(archive.read(HOST)) == ["gen-1", "gen-2", "gen-3"]
     some = archive.read(HOST, ["gen-3", "gen-0", "gen-1", "gen-1"])
+    assert archive.read(HOST, pa.array(["gen-3", None, "gen-0", "gen-1", "gen-1"])).equals(some)
     assert ids_of(some) == ["gen-1", "gen-3"]
     assert some.schema.equals(RECORD_SCHEMA)
 

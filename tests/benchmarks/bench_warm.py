@@ -24,7 +24,7 @@ from orstats.frame.record_table import to_table
 from orstats.sim import SimServer
 
 BATCH = 4_000
-ROUNDS = 9
+ROUNDS = 25
 MOST = 1.7
 OURS, PANDAS, CACHE = speed_page.ORSTATS, "pandas.read_parquet of the archive", "requests-cache, SQLite"
 
