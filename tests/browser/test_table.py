@@ -75,6 +75,38 @@ def test_chosen_columns_are_remembered_for_the_notebook(page, df, monkeypatch):
     expect(page.locator("th[data-column=app_id]")).to_have_count(0)
 
 
+#: The texts whose end is hidden, and the number of texts that are cut.
+CUT = """() => {
+  const ends = [...document.querySelectorAll(".orstats-end")].filter((end) => end.offsetWidth);
+  const hides = (end) => end.getBoundingClientRect().right > end.closest("td").getBoundingClientRect().right - 5;
+  const starts = ends.map((end) => end.previousSibling);
+  return [ends.filter(hides).map((end) => end.closest("td").textContent),
+    starts.filter((start) => start.scrollWidth > start.clientWidth).length];
+}"""
+
+
+@pytest.mark.parametrize("columns", [[], ["id", "model", "session_id", "external_user", "upstream_id", "cost_usd"]])
+def test_the_end_of_a_cut_text_is_shown_and_copied(page, df, columns):
+    wide = df.head(20).assign(
+        model=[f"{'a-vendor' * (n % 3)}/model-{'M' * 40}{n:06}" for n in range(20)],
+        external_user=[f"WWWWWWWWWW-{n:03}" for n in range(20)],
+    )
+    wide.index = pd.Index([f"gen-1790000000-aaaaaaaaaaaaaaWWWWW{n % 10}{n}" for n in range(20)], name="id")
+    host = WidgetHost(page, Explorer(wide).table, height="640px")
+    host.widget.receive({"type": "columns", "names": columns})
+    page.get_by_role("grid").focus()
+    for key in ("ArrowDown", "c"):  # the mark takes room
+        page.keyboard.press(key)
+    for width in (420, 1000, 1600):
+        page.set_viewport_size({"width": width, "height": 640})
+        expect(rows(host).first).to_have_class(re.compile("orstats-kept"))
+        page.wait_for_function(f"() => ({CUT})()[0].length === 0")
+        assert page.evaluate(CUT)[1] >= 20
+    cell = rows(host).first.locator("td", has_text="gen-")
+    copied = cell.evaluate("(cell) => { getSelection().selectAllChildren(cell); return String(getSelection()); }")
+    assert copied == cell.text_content(), "an id is copied as one line"
+
+
 def test_keys_select_rows_faster_than_python_answers(host, explorer):
     host.page.get_by_role("grid").focus()
     for key in ("ArrowDown", "ArrowDown", "c", "ArrowDown", "ArrowDown", "Enter"):

@@ -2,8 +2,6 @@ import { button, element } from "./dom.js";
 
 /** So many characters of the end of a text stay visible: ids and models begin alike. */
 const TAIL = 6;
-/** Shorter texts are not cut in their middle: they fit, such as the names of providers. */
-const SHORT = 16;
 /** Narrower than this, models are shown without their vendor. */
 const VENDOR_PX = 230;
 /** No table is narrower: it scrolls sideways instead. */
@@ -73,8 +71,7 @@ export function makeGrid({ send, select, number }) {
     const css = [column.numeric ? "orstats-num" : "", kind ? `orstats-${kind}` : ""].join(" ").trim();
     const properties = { role: "gridcell", class: css, title: title || (column.numeric ? null : text) };
     const isModel = column.name === "model";
-    const isShort = text.length <= (isModel ? TAIL * 2 : SHORT);
-    if (!column.cut || isShort) return element("td", properties, element("bdi", {}, text));
+    if (!column.cut || text.length <= TAIL * 2) return element("td", properties, element("bdi", {}, text));
     const vendor = isModel ? text.slice(0, text.indexOf("/") + 1) : "";
     const letters = Array.from(text.slice(vendor.length));
     return element("td", properties, element("bdi", {},
@@ -106,7 +103,18 @@ export function makeGrid({ send, select, number }) {
     });
     const model = columns.findIndex((column) => column.name === "model");
     table.classList.toggle("orstats-no-vendor", model >= 0 && head.cells[model].offsetWidth < VENDOR_PX);
+    keepTails();
     onFit(hidden);
+  }
+
+  /** Leave room for the vendor and the end of each text, whose letters differ in width: only the start is cut. */
+  function keepTails() {
+    const widths = [...body.querySelectorAll(".orstats-start")].map((start) =>
+      [...start.parentNode.children].reduce((sum, part) =>
+        (part === start ? sum : sum + part.getBoundingClientRect().width), 0));
+    body.querySelectorAll(".orstats-start").forEach((start, place) => {
+      if (widths[place]) start.style.setProperty("--os-rest", `${Math.ceil(widths[place])}px`);
+    });
   }
 
   function mark(marks) {
