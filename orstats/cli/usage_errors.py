@@ -74,7 +74,7 @@ def _is_value(word: str) -> bool:
 
 def _written(name: str, option: Any, values: Sequence[str]) -> str:
     """Write an option with several values."""
-    if option.multiple:
+    if option.metavar not in _LISTS:
         return " ".join(f"{name} {quoted(value)}" for value in values)
     return f"{name} {','.join(one for value in values for one in value.split(',') if one)}"
 

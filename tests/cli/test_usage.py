@@ -37,8 +37,8 @@ def test_periods_are_written_to_a_file(orstats, tmp_path):
 
 @pytest.mark.usefixtures("managed")
 def test_json_has_one_object_per_row(orstats):
-    done = orstats("usage", "--by", "user", "--since", "20d", "--metric", "request_count", "--json")
-    assert {"user", "generations"} == set(json.loads(done.stdout)[0])
+    done = orstats("usage", "--by", "user", "--since", "20d", "--metric", "request_count,tokens_total", "--json")
+    assert {"user", "generations", "tokens_total"} == set(json.loads(done.stdout)[0])
 
 
 @pytest.mark.parametrize(

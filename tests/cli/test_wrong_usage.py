@@ -24,7 +24,7 @@ WRONG = {
     "show a b": "unexpected extra argument",
     "usage --since 7d --by model provider": "'provider' is an unexpected argument. Did you mean --by model,provider?",
     "usage --since 7d --by=model, provider -q": "Did you mean --by model,provider?",
-    "usage --since 7d --metric request_count x": "Did you mean --metric request_count --metric x?",
+    "usage --since 7d --metric request_count x": "Did you mean --metric request_count,x?",
     "ids --labels api_key user --since 7d": "Did you mean --labels api_key,user?",
     "ids --since 7d --model a/b c/d": "Did you mean --model a/b --model c/d?",
     "report --by model provider_name": "'provider_name' is a column, not an id. Did you mean --by model,provider_name?",

@@ -33,7 +33,7 @@ app = typer.Typer(rich_markup_mode="rich")
     epilog=epilog(
         "orstats usage --by api_key --since 30d",
         "orstats usage --by api_key,model --since 30d --freq W -o usage.csv",
-        "orstats usage --by user --since 7d --metric request_count --metric total_usage",
+        "orstats usage --by user --since 7d --metric request_count,total_usage",
         more=MANAGEMENT_KEY,
     ),
 )
@@ -56,9 +56,8 @@ def usage(
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME",
-            help="A metric of the API, such as cached_tokens. May be given several times. Default: generations, cost "
-            "and tokens.",
+            metavar="NAMES",
+            help="Metrics of the API, comma-separated, such as cached_tokens. Default: generations, cost and tokens.",
             show_default=False,
         ),
     ] = None,
@@ -81,6 +80,7 @@ def usage(
     from orstats.text.format import column_places, plural, usd
 
     first, last = time_range(since, until, tz)
+    metric = None if metric is None else [name for text in metric for name in text.split(",") if name]
     names = [{"key": "api_key"}.get(name, name) for name in by.split(",") if name]
     for option, check, value in (("--by", dimensions_of, names), ("--metric", metrics_of, metric)):
         try:
