@@ -1,6 +1,8 @@
 """Markers: by folder, by what a test needs, and for modules whose tests start other programs or take seconds."""
 
+import gc
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,17 +53,31 @@ SLOW = {
 }
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep modules and tests out of garbage collection: to look through them again and again is a fifth of all CPU."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
+
+
+@cache
+def markers_of(path):
+    """The markers of a module by its place; None for the examples of a docstring."""
+    if not path.is_relative_to(HERE):
+        return None
+    below = path.relative_to(HERE)
+    return (*BY_FOLDER.get(below.parts[0], ()), *(["slow"] if below.as_posix() in SLOW else []))
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
-        if not item.path.is_relative_to(HERE):
-            continue  # an example of a docstring
-        path = item.path.relative_to(HERE)
-        names = set(BY_FOLDER.get(path.parts[0], ()))
-        if path.as_posix() in SLOW:
-            names.add("slow")
-        if any("spark" in name for name in (*item.fixturenames, item.name)):
-            names |= {"spark", "slow"}
-        for name in names:
+        markers = markers_of(item.path)
+        if markers is None:
+            continue
+        is_spark = any("spark" in name for name in (*item.fixturenames, item.name))
+        for name in {*markers, *(["spark", "slow"] if is_spark else [])}:
             item.add_marker(getattr(pytest.mark, name))
     # Modules with slow tests first, so that no worker is left with one of them at the end (--no-loadscope-reorder).
     browser, slow = ({item.path for item in items if item.get_closest_marker(name)} for name in ("browser", "slow"))

@@ -14,13 +14,12 @@ from orstats.archive.archive import Archive
 from orstats.archive.storage import RemoteStore
 from orstats.errors import ArchiveError
 
-moto_server = pytest.importorskip("moto.server")
-
 HOST = "127.0.0.1:8000"
 
 
 @pytest.fixture(scope="module")
 def endpoint():
+    moto_server = pytest.importorskip("moto.server")  # takes half a second to import
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = moto_server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
