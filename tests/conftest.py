@@ -53,6 +53,12 @@ SLOW = {
 }
 
 
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Start two workers more than cores, because tests wait for servers, browsers and programs half of the time."""
+    return (yield) + 2
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
     """Keep modules and tests out of garbage collection: to look through them again and again is a fifth of all CPU."""
