@@ -18,7 +18,7 @@ from orstats.api.network_errors import network_error, proxy_host
 from orstats.api.retry import Retry
 from orstats.api.tls import make_context
 from orstats.api.transport import ConnectionPool, split_proxy
-from orstats.errors import AuthenticationError, NetworkError, OrstatsError
+from orstats.errors import ApiError, AuthenticationError, NetworkError, OrstatsError
 
 #: Seconds for each step: long enough for a slow network, short enough for a person who waits.
 _STEP_S: Final = 8.0
@@ -171,6 +171,21 @@ def _request(settings: Settings) -> Iterator[Step]:
         direction = "ahead of" if ahead > 0 else "behind"
         text = "agrees with the server's" if fits else f"is {abs(ahead):.0f} s {direction} the server's: set it"
         yield Step("Clock", fits, f"this machine's clock {text}")
+    if settings.management_key is not None:
+        yield _check_management_key(settings.management_key, settings.base_url)
+
+
+def _check_management_key(key: str, base_url: str) -> Step:
+    """Find out whether the API accepts the management key as one."""
+    with Client(key, base_url=base_url, timeout=_STEP_S, retry=Retry(attempts=1)) as client:
+        try:
+            found = client.key()
+        except ApiError as error:
+            answer = "the API does not answer" if error.status is None else f"the API answers HTTP {error.status}"
+            return Step("management", False, f"{answer} to OPENROUTER_MANAGEMENT_KEY. Correct it, or unset it.")
+    if found.get("is_management_key") is False:
+        return Step("management", False, "OPENROUTER_MANAGEMENT_KEY is an ordinary key. Correct it, or unset it.")
+    return Step("management", True, "the management key is accepted")
 
 
 def _ms(began: float) -> str:

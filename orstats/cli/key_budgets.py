@@ -79,14 +79,22 @@ def describe_key(key: Mapping[str, Any], outlook: KeyOutlook | None) -> dict[str
 def describe_management_key(key: Mapping[str, Any]) -> dict[str, str]:
     """Return the lines about a second key, which only reads the account; what it never used is omitted."""
     described = describe_key(key, None)
-    described["Management key"] = terminal_line(key.get("label") or "?")
+    name = "Second key" if key.get("is_management_key") is False else "Management key"
+    described[name] = terminal_line(key.get("label") or "?")
     omitted = {"Key", "Free models"}  # free requests are counted for the account, not for the key
     if not any(number(key.get(f"usage{period}")) for period in _PERIODS):
         omitted.add("Used")
     if key.get("limit") is None:
         omitted.add("Limit")
-    names = ["Management key", *(name for name in described if name != "Management key")]
-    return {name: described[name] for name in names if name not in omitted}
+    return {one: described[one] for one in dict.fromkeys([name, *described]) if one not in omitted}
+
+
+def describe_mix_up(keys: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say so if the second key is not a management key."""
+    if all(key.get("is_management_key") is not False for key in keys[1:]):
+        return []
+    swapped = " OPENROUTER_API_KEY is one: are they swapped?" if keys[0].get("is_management_key") else ""
+    return [f"OPENROUTER_MANAGEMENT_KEY is an ordinary key, not a management key.{swapped}"]
 
 
 def describe_credits(credit: Mapping[str, Any], outlook: KeyOutlook) -> dict[str, str]:

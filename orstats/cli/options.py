@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Final
 
 import typer
@@ -124,6 +125,9 @@ class ExcelCommand(typer.core.TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Add the omitted value."""
         end = args.index("--") if "--" in args else len(args)
+        for one, after in pairwise(args[:end]):
+            if one == "--excel" and after in _DIALECTS:  # it would be taken for an id
+                ctx.fail(f"Pass --excel={after}, with an equals sign.")
         return super().parse_args(
             ctx, [*("--excel=us" if one == "--excel" else one for one in args[:end]), *args[end:]]
         )

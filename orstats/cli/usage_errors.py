@@ -41,7 +41,8 @@ class Program(typer.core.TyperGroup):
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             ctx.fail(_unknown("command", args[0], self.list_commands(ctx)))
         name, command, rest = super().resolve_command(ctx, args)
-        if not ctx.resilient_parsing and (text := _loose_values(command, rest)) is not None:
+        text = None if ctx.resilient_parsing else _loose_values(command, rest) or _repeated(command, rest)
+        if text is not None:
             print_error(text)
             raise typer.Exit(USAGE)
         return name, command, rest
@@ -56,7 +57,7 @@ def _loose_values(command: Any, args: Sequence[str]) -> str | None:
     for at, word in enumerate(args):
         name, has_value, value = word.partition("=")
         option = options.get(name)
-        if option is None or not (option.metavar in _LISTS or (option.multiple and not takes_ids)):
+        if option is None or not (_is_list(option) or (option.multiple and not takes_ids)):
             continue
         first = at + (1 if has_value else 2)
         is_loose = names_columns if takes_ids else _is_value
@@ -68,13 +69,28 @@ def _loose_values(command: Any, args: Sequence[str]) -> str | None:
     return None
 
 
+def _repeated(command: Any, args: Sequence[str]) -> str | None:
+    """Name an option that is given again, where the parser would silently take the last value."""
+    single = [one for one in command.params if one.param_type_name == "option" and not (one.multiple or one.is_flag)]
+    for option in single:
+        given = [word for word in takewhile(lambda word: word != "--", args) if word.partition("=")[0] in option.opts]
+        if len(given) > 1:
+            form = f" as {max(option.opts, key=len)} {option.metavar}, separated by commas" if _is_list(option) else ""
+            return f"{given[1].partition('=')[0]} was given {len(given)} times. Pass it once{form}."
+    return None
+
+
+def _is_list(option: Any) -> bool:
+    return option.metavar in _LISTS
+
+
 def _is_value(word: str) -> bool:
     return not word.startswith("-")
 
 
 def _written(name: str, option: Any, values: Sequence[str]) -> str:
     """Write an option with several values."""
-    if option.metavar not in _LISTS:
+    if not _is_list(option):
         return " ".join(f"{name} {quoted(value)}" for value in values)
     return f"{name} {','.join(one for value in values for one in value.split(',') if one)}"
 
@@ -98,6 +114,11 @@ def _describe(error: Any) -> str:
     param = getattr(error, "param", None)
     if param is None:
         message: str = error.format_message()
+        one = (
+            [] if error.ctx is None else [one for one in error.ctx.command.params if one.param_type_name == "argument"]
+        )
+        if one and message.startswith("Got unexpected extra argument"):
+            return f"{error.ctx.command_path} takes one {one[0].metavar}: run it once for each."
         return message if message.endswith("?") else f"{message.rstrip('.')}."
     label = max(param.opts, key=len) if param.param_type_name == "option" else param.metavar
     if hasattr(error, "param_type"):  # what the error for a missing parameter alone has

@@ -50,6 +50,20 @@ def test_each_step_passes_over_http():
     assert "the key is accepted" in found[2].text
 
 
+def test_the_management_key_is_tried_too():
+    with SimServer(5) as sim:
+        for name, passed, words in (
+            ("management_key", True, "is accepted"),
+            ("plain_key", False, "OPENROUTER_MANAGEMENT_KEY is an ordinary key"),
+            (None, False, "the API answers HTTP 401 to OPENROUTER_MANAGEMENT_KEY"),
+        ):
+            key = KEY if name is None else getattr(sim, name)
+            settings = Settings.resolve(sim.key, management_key=key, base_url=sim.base_url, environ={})
+            last = list(check_connection(settings))[-1]
+            assert (last.name, last.passed) == ("management", passed)
+            assert words in last.text
+
+
 def test_tls_step_names_the_private_authority(tls_sim, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", tls_sim.ca_file)
     found = steps(f"https://localhost:{tls_sim.port}", tls_sim.key)

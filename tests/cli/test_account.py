@@ -30,6 +30,9 @@ def test_ids_of_a_model_go_to_a_file(managed, orstats, tmp_path):
     assert managed.ids[-1] in ids
     assert {managed.record(one)["model"] for one in ids} == {model}
     assert [path.name for path in tmp_path.iterdir()] == ["ids.txt"]
+    for name in ("ids.csv", "ids.xlsx", "ids.parquet"):
+        orstats("ids", "--since", "30d", "--model", model, "-o", tmp_path / name, "-q")
+        assert library.read_ids(tmp_path / name, column="ID" if "xlsx" in name else "id") == ids
 
 
 def test_ids_of_a_key_are_listed_by_its_name(managed, orstats):
@@ -213,6 +216,16 @@ def test_key_shows_limits_and_where_to_make_a_management_key(online, orstats, mo
         assert word in result.stdout
     assert "make one at https://openrouter.ai/settings/management-keys" in result.stderr
     assert online.plain_key not in result.output
+
+
+def test_key_says_that_the_keys_are_swapped(online, orstats, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", online.management_key)
+    monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", online.plain_key)
+    for command in (["key"], ["key", "--json"]):
+        result = orstats(*command)
+        assert "OPENROUTER_MANAGEMENT_KEY is an ordinary key, not a management key." in result.stderr
+        assert "are they swapped?" in result.stderr
+        assert "Management key" not in result.stdout
 
 
 @pytest.mark.usefixtures("managed")

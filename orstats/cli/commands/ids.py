@@ -64,7 +64,12 @@ def ids(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[str | None, output_option("Write the ids to a file, one per line.")] = None,
+    output: Annotated[
+        str | None,
+        output_option(
+            "Write the ids to a file: one per line, or by its ending a table: .csv, .csv.gz, .xlsx, .parquet, .jsonl."
+        ),
+    ] = None,
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
     no_archive: NoArchive = False,
@@ -82,8 +87,9 @@ def ids(
     filters = {name: values for name, values in options.items() if values}
     first, last = time_range(since, until, tz)
     names = None if labels is None else _read_labels(labels)
+    is_table = labels is not None or (output is not None and output.lower().endswith(ENDINGS))
     if output is not None:
-        check_target(output, endings=_LINES if names is None else ENDINGS)
+        check_target(output, endings=ENDINGS if is_table else _LINES)
     with Client(base_url=base_url) as client:
         store = resolve_archive(archive, no_archive, client.settings)
         found: list[str] | pd.DataFrame
@@ -92,14 +98,14 @@ def ids(
         else:
             found = list_labels(client, first, last, store, names, filters=filters, refresh=refresh, quiet=quiet)
         hint = _why_empty(client, first, last, filters) if not len(found) and not quiet else None
-    _write(found, output)
+    _write(_as_table(found) if is_table and isinstance(found, list) else found, output)
     if not quiet:
         ends = f"{local_time(first, tz)} to {local_time(last, tz)} ({tz})"
         print_status(f"{plural(len(found), 'id')} from {ends}.", "bold green" if len(found) else "bold yellow")
         if hint is not None:
             print_status(hint)
         if output is not None:
-            print_status(f"Written to {output}: {plural(len(found), 'line' if names is None else 'row')}.")
+            print_status(f"Written to {output}: {plural(len(found), 'row' if is_table else 'line')}.")
     return 0
 
 
@@ -112,6 +118,12 @@ def _read_labels(labels: str) -> list[str]:
         return labels_of(read_keys(labels))
     except ConfigError as error:
         raise WrongUsage(f"--labels: {error}") from None
+
+
+def _as_table(ids: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(index=pd.Index(ids, dtype="string", name="id"))
 
 
 def _write(found: list[str] | pd.DataFrame, output: str | None) -> None:

@@ -50,7 +50,13 @@ def key(
 ) -> int:
     from orstats.account.budgets import KeyOutlook, outlook_frame, outlook_of, outlook_since_reset
     from orstats.api.client import Client
-    from orstats.cli.key_budgets import describe_credits, describe_key, describe_management_key, limits_beyond
+    from orstats.cli.key_budgets import (
+        describe_credits,
+        describe_key,
+        describe_management_key,
+        describe_mix_up,
+        limits_beyond,
+    )
     from orstats.errors import ApiError, ForbiddenError
 
     if warn is not None and math.isnan(warn):
@@ -66,7 +72,7 @@ def key(
             credit = None
         now = datetime.fromtimestamp(client.now(), UTC)
         beyond, unknown = ([], []) if warn is None else limits_beyond(keys, credit, warn, now)
-        for text in (*beyond, *unknown):
+        for text in (*beyond, *unknown, *describe_mix_up(keys)):
             print_status(text, "bold yellow")
         try:
             outlook: KeyOutlook = outlook_of(keys[0], credit, client)
