@@ -25,8 +25,9 @@ from orstats._warn import warn_caller
 from orstats.errors import ColumnError, IdSourceError, MissingExtraError, ReadError
 from orstats.export.csv_cells import unsafe_text
 from orstats.export.read_columns import ACTIVITY_COLUMNS, GENERATION_COLUMNS, KNOWN_FIELDS, UNNAMED, Table, typed_frame
-from orstats.frame.cast_columns import decimal_mark, values_of
+from orstats.frame.cast_columns import values_of
 from orstats.frame.column_units import NAMES, heading
+from orstats.frame.decimal_mark import decimal_mark
 from orstats.frame.schema import ID
 from orstats.frame.validation import warn_duplicates
 from orstats.ids.decompression import CHUNK, Source, unpack
@@ -66,7 +67,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises
     ------
     ReadError
-        The file is missing or broken, or does not contain generations; the message says what it looks like.
+        The file is missing or broken, or does not contain generations; the message says what it looks like. Or its
+        numbers cannot be trusted: those of a workbook whose other numbers are text with a decimal comma, because the
+        spreadsheet that saved it used a decimal point and read ``0,002`` as 2.
     MissingExtraError
         The file is a workbook, and openpyxl is not installed.
 
@@ -341,16 +344,16 @@ def _sheet(rows: Sequence[Sequence[Any]], name: str) -> Table | None:
     body, is_ours = rows[at:], _is_for_people([_clean(cell) for cell in rows[at]])
     if is_ours:  # totals stand below an empty row
         body = list(takewhile(lambda row: any(cell is not None for cell in row), body))
-    columns = list(zip_longest(*body))  # rows of a sheet may have different lengths
-    names = _names([column[0] for column in columns], name)
-    cells = [(_unescaped if is_ours else _unprotected)(column[1:]) for column in columns]
-    return Table(
-        {
-            one: column
-            for one, column in zip(names, cells, strict=True)
-            if one in KNOWN_FIELDS or any(cell is not None for cell in column)
-        }
-    )
+    whole = list(zip_longest(*body))  # rows of a sheet may have different lengths
+    names = _names([column[0] for column in whole], name)
+    cells = [(_unescaped if is_ours else _unprotected)(column[1:]) for column in whole]
+    columns = {
+        one: column
+        for one, column in zip(names, cells, strict=True)
+        if one in KNOWN_FIELDS or any(cell is not None for cell in column)
+    }
+    numbers = [column for one, column in columns.items() if one in KNOWN_FIELDS and KNOWN_FIELDS[one].kind == "number"]
+    return Table(columns, decimal_mark(cell for column in numbers for cell in column if isinstance(cell, str)))
 
 
 def _unescaped(values: Iterable[Any]) -> list[Any]:

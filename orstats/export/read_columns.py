@@ -14,7 +14,8 @@ from orstats._warn import warn_caller
 from orstats.errors import ReadError
 from orstats.frame import record_table
 from orstats.frame.build import ABSENT_COLUMNS, pandas_array
-from orstats.frame.cast_columns import DecimalMark, cast
+from orstats.frame.cast_columns import cast
+from orstats.frame.decimal_mark import DecimalMark
 from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field, Kind
 
 #: Columns of the vendor's Activity export, and the fields that they are.

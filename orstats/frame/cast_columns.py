@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import narwhals as nw
 import numpy as np
@@ -24,10 +24,10 @@ import pyarrow.compute as pc
 from orstats.errors import ColumnError
 from orstats.frame import json_values, record_table
 from orstats.frame.build import pandas_array, pandas_dtype
+from orstats.frame.decimal_mark import DecimalMark, column_mark
 from orstats.frame.schema import FIELDS, Field, Kind
 
 Frame = nw.DataFrame[Any] | nw.LazyFrame[Any]
-DecimalMark = Literal[".", ","]
 
 # Spreadsheets write TRUE and FALSE in the language of the user.
 _TRUE: Final = frozenset(
@@ -58,7 +58,6 @@ _LAZY_TYPES: Final[Mapping[Kind, Any]] = MappingProxyType(
         "time": nw.Datetime("us", "UTC"),
     }
 )
-_GROUPED: Final = re.compile(r"[+-]?\d{1,3}([.,])\d{3}")
 _DATE: Final = re.compile(
     r"(?P<a>\d{1,4})(?P<mark>[./-])(?P<b>\d{1,2})(?P=mark)(?P<c>\d{1,4})"
     r"(?:,?[T ]+(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?"
@@ -247,7 +246,7 @@ def _reader(field: Field, values: Sequence[Any], decimal: DecimalMark | None) ->
         case "time":
             day_first = _day_first([value for value in values if isinstance(value, str)])
             return lambda value: _time(value, day_first)
-    mark = decimal or decimal_mark(value for value in values if isinstance(value, str))
+    mark = column_mark(field, values, decimal)
     if field.kind == "count":
         return lambda value: json_values.count(_number(value, mark))
     return lambda value: _number(value, mark)
@@ -277,26 +276,6 @@ def _flag(value: Any) -> bool | None:
         return bool(value)
     written = str(value).strip().lower()
     return True if written in _TRUE else False if written in _FALSE else None
-
-
-def decimal_mark(texts: Any) -> DecimalMark | None:
-    """Find the decimal mark of numbers in text; None if it is ambiguous.
-
-    Examples
-    --------
-    >>> decimal_mark(["1,234.5"]), decimal_mark(["0,5"]), decimal_mark(["1,234"]), decimal_mark(["12"])
-    ('.', ',', None, None)
-    """
-    for one in texts:
-        written = one.strip().lstrip("$€ ")
-        marks: list[DecimalMark] = ["." if mark == "." else "," for mark in written if mark in ".,"]
-        if len(set(marks)) > 1:
-            return marks[-1]
-        if len(marks) > 1:  # repeated, so it separates thousands
-            return "," if marks[0] == "." else "."
-        if marks and (not _GROUPED.fullmatch(written) or written.lstrip("+-").startswith("0")):
-            return marks[0]
-    return None
 
 
 def _number(value: Any, mark: DecimalMark | None) -> float | None:

@@ -176,6 +176,19 @@ def test_all_sheets_with_generations_are_read(tmp_path):
     assert found["created_at"].iloc[0] == pd.Timestamp("2026-10-21T13:33:20.5Z")
 
 
+@pytest.mark.parametrize(
+    ("costs", "speeds"), [(["0,00024", 2], [None, 3]), ([2, 3], ["11,2", None]), ([2, 3], [None, "11.2"])]
+)
+def test_numbers_that_a_spreadsheet_may_have_misread_are_refused(tmp_path, costs, speeds):
+    book = openpyxl.Workbook()
+    book.active.append(["id", "model", "cost_usd", "throughput_tok_s"])
+    for number, cells in enumerate(zip(costs, speeds, strict=True)):
+        book.active.append([f"gen-{number}", "m", *cells])
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(ReadError, match=r"'cost_usd' has numbers, such as 2, next to .* the original file"):
+        orstats.read(tmp_path / "a.xlsx")
+
+
 def test_activity_export_is_typed_and_reported_on(tmp_path):
     file = tmp_path / "activity.csv"
     file.write_text(ACTIVITY)

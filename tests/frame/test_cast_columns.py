@@ -71,6 +71,30 @@ def test_values_without_one_meaning_are_named(field, given):
     assert caught.value.value == given
 
 
+@pytest.mark.parametrize(
+    ("field", "given", "wanted"),
+    [
+        ("total_cost", ["0,00024", 2], 2),  # it was 0,002 until a spreadsheet read the comma as that of thousands
+        ("total_cost", [0.5, "0,002"], 0.5),
+        ("total_cost", [2.0, None, "0.00024"], 2.0),  # it was 0.002, in a spreadsheet with decimal commas
+        ("latency", [1234, "1234,5"], 1234),
+        ("total_cost", ["0,5", "1.5"], "0,5"),
+        ("total_cost", ["0,00024", 0, None], [0.00024, 0.0, None]),
+        ("total_cost", ["0.00024", 0.002, 2], [0.00024, 0.002, 2.0]),
+        ("total_cost", ["0,00024", "2", "1.234,5", "1.234"], [0.00024, 2.0, 1234.5, 1234.0]),
+        ("total_cost", ["0.00024", "2", "1,234.5", "1,234", "n/a"], [0.00024, 2.0, 1234.5, 1234.0, None]),
+        ("native_tokens_prompt", ["1.234.567", 12], [1234567, 12]),  # 0,012 is not a count
+    ],
+)
+def test_columns_with_two_decimal_marks_are_refused(field, given, wanted):
+    if isinstance(wanted, list):
+        assert cast(given, FIELDS[field]).to_pylist() == wanted
+        return
+    with pytest.raises(ColumnError, match=field) as caught:
+        cast(given, FIELDS[field])
+    assert caught.value.value == wanted
+
+
 def test_repeated_and_encoded_values_are_cast_once_each():
     encoded = pa.array(["yes", "no", "yes", None]).dictionary_encode()
     assert cast(encoded, FIELDS["is_byok"]).to_pylist() == [True, False, True, None]
