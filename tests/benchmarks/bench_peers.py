@@ -64,7 +64,7 @@ SCENARIOS = (
     Scenario("https", 4000, 32, {"tls": True}, ONE_EACH, rounds=3),
     Scenario("http-new", 1000, 16, {"keep_alive": False}, ONE_EACH),
     Scenario("https-new", 200, 16, {"keep_alive": False, "tls": True}, ONE_EACH),
-    Scenario("100ms", 4000, 64, {"latency": 0.1}, loop_ids=20),
+    Scenario("100ms", 4000, 64, {"latency": 0.1}, loop_ids=20, rounds=3),
     _limit("429", EVERYBODY, retry_after="seconds"),
     _limit("reset", PATIENT, retry_after="reset"),
     _limit("503", PATIENT, retry_after="none", status=503),
