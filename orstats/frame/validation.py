@@ -12,7 +12,7 @@ from orstats._warn import warn_caller
 from orstats.errors import ConfigError, DuplicateIdsWarning
 from orstats.frame.cast_columns import Frame, cast_columns
 from orstats.frame.column_units import NAMES, heading
-from orstats.frame.schema import ID
+from orstats.frame.schema import FIELDS, ID
 from orstats.text.suggest import unknown
 
 By = str | Sequence[str] | None
@@ -105,6 +105,8 @@ def group_keys(frame: Frame, by: By) -> list[str]:
     keys = list(dict.fromkeys(listed(by)))
     schema = frame.collect_schema()
     refuse_headings(schema.names())
+    if (FIELDS.keys() - {ID.name}).isdisjoint(schema.names()):  # the frame is at fault, not the names
+        require_columns(schema.names(), keys)
     for name in keys:
         if name not in schema:
             raise ConfigError(unknown("column", name, schema.names(), hint="orstats.field_table() lists the columns."))

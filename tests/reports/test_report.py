@@ -311,6 +311,9 @@ def test_what_cannot_be_reported_says_why(df, arguments, message):
 def test_other_objects_and_frames_that_lack_columns(df):
     with pytest.raises(ConfigError, match=r"PySpark DataFrame, not list\. Pass the result of orstats"):
         cost_by([1])
+    for frame in (pd.DataFrame(), pd.DataFrame({"id": [1, 2]})):
+        with pytest.raises(ConfigError, match=r"The DataFrame is missing model; pass the result of orstats\.fetch"):
+            cost_by(frame)
     with pytest.raises(ConfigError, match="is missing is_byok"):
         cost_by(df.drop(columns="is_byok"))
     with pytest.raises(errors.ColumnError, match="created_at"):
