@@ -18,7 +18,7 @@ from requests.structures import CaseInsensitiveDict
 
 from orstats._version import __version__
 from orstats.api.clock import SYSTEM_CLOCK, Clock
-from orstats.api.config import Secret, Settings, checked_headers, is_duration, normalise_base_url
+from orstats.api.config import API_KEY, Secret, Settings, checked_headers, is_duration, normalise_base_url
 from orstats.api.feedback import request_body
 from orstats.api.rate_limit import AdaptiveRateLimiter, FixedQuota, RateLimiter
 from orstats.api.response import CONTENT, FEEDBACK, GENERATION, decode, quote, server_time
@@ -640,8 +640,8 @@ class Client:
             needed = _NEEDS_MANAGEMENT_KEY if error.generation_id is None else _NEEDS_OWN_MANAGEMENT_KEY
             raise error.reworded(f"{error} {needed}") from None
         except AuthenticationError as error:
-            name = "OPENROUTER_MANAGEMENT_KEY" if self.settings.management_key else "OPENROUTER_API_KEY"
-            message = f"HTTP 401: {name} is wrong, disabled or expired. {_NEEDS_MANAGEMENT_KEY}"
+            source = self.settings.management_key_from if self.settings.management_key else self.settings.api_key_from
+            message = f"HTTP 401: the key ({source}) is wrong, disabled or expired. {_NEEDS_MANAGEMENT_KEY}"
             raise error.reworded(message) from None
 
     def _request(
@@ -694,8 +694,8 @@ class Client:
             return error.reworded(
                 f"No response for {path if generation_id is None else quote(generation_id)}: {error}."
             )
-        if isinstance(error, AuthenticationError) and key == self.settings.management_key != self.settings.api_key:
-            return error.reworded(str(error).replace("OPENROUTER_API_KEY", "OPENROUTER_MANAGEMENT_KEY"))
+        if isinstance(error, AuthenticationError):
+            return error.reworded(str(error).replace(f"Check {API_KEY}:", f"Check {self.settings.source(key)}:"))
         return error
 
     def _report(self, limiter: RateLimiter, sent_at: float, failure: ApiError | None) -> None:

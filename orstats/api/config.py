@@ -15,6 +15,9 @@ from orstats.errors import ConfigError, MissingKeyError
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 #: Connections of one client, and so the most workers.
 MAX_CONNECTIONS: Final = 256
+#: The variables of the keys.
+API_KEY: Final = "OPENROUTER_API_KEY"
+MANAGEMENT_KEY: Final = "OPENROUTER_MANAGEMENT_KEY"
 
 
 class Secret(str):
@@ -50,6 +53,9 @@ class Settings:
     base_url: str
     api_key: str | None = field(default=None, repr=False)
     management_key: str | None = field(default=None, repr=False)
+    api_key_from: str = API_KEY
+    """Where the key came from: the variable or the argument, as messages name it."""
+    management_key_from: str = MANAGEMENT_KEY
 
     @classmethod
     def resolve(
@@ -70,8 +76,10 @@ class Settings:
         api_key, management_key = Secret.of(api_key), Secret.of(management_key)
         return cls(
             base_url=normalise_base_url(base_url or _variable("OPENROUTER_BASE_URL", environ) or DEFAULT_BASE_URL),
-            api_key=_checked_key(api_key, "OPENROUTER_API_KEY", environ),
-            management_key=_checked_key(management_key, "OPENROUTER_MANAGEMENT_KEY", environ),
+            api_key=_checked_key(api_key, "api_key=", API_KEY, environ),
+            management_key=_checked_key(management_key, "management_key=", MANAGEMENT_KEY, environ),
+            api_key_from=API_KEY if api_key is None else "api_key=",
+            management_key_from=MANAGEMENT_KEY if management_key is None else "management_key=",
         )
 
     @property
@@ -90,13 +98,22 @@ class Settings:
         """Whether the host is this machine."""
         return is_loopback(urlsplit(self.base_url).hostname or "")
 
+    def source(self, key: str) -> str:
+        """Return where one of the keys came from.
+
+        Examples
+        --------
+        >>> settings = Settings.resolve("sk-or-v1-0", environ={"OPENROUTER_MANAGEMENT_KEY": "sk-or-v1-1"})
+        >>> settings.source("sk-or-v1-0"), settings.source("sk-or-v1-1")
+        ('api_key=', 'OPENROUTER_MANAGEMENT_KEY')
+        """
+        return self.management_key_from if key == self.management_key != self.api_key else self.api_key_from
+
     def key(self) -> str:
         """Return the key for ordinary requests, for which a management key is valid too."""
         key = self.api_key or self.management_key
         if key is None:
-            raise MissingKeyError(
-                "No API key: set the environment variable OPENROUTER_API_KEY, or pass Client(api_key=…)."
-            )
+            raise MissingKeyError(f"No API key: set the environment variable {API_KEY}, or pass Client(api_key=…).")
         return key
 
 
@@ -205,12 +222,14 @@ def _variable(name: str, environ: Mapping[str, str] | None) -> Secret:
     return Secret((os.environ if environ is None else environ).get(name, ""))
 
 
-def _checked_key(given: Secret | None, variable: str, environ: Mapping[str, str] | None) -> Secret | None:
+def _checked_key(
+    given: Secret | None, argument: str, variable: str, environ: Mapping[str, str] | None
+) -> Secret | None:
     key = Secret((_variable(variable, environ) if given is None else given).strip())
     if not key:
         return None
     if not _KEY.fullmatch(key):
-        source = "argument" if given is not None else variable
+        source = argument if given is not None else variable
         raise ConfigError(
             f"The API key ({source}) contains an invalid character. Was it copied completely, and without quotes?"
         )

@@ -148,8 +148,11 @@ def _issuer(tls: ssl.SSLSocket) -> str:
 def _request(settings: Settings) -> Iterator[Step]:
     """Send one request, with the key if there is one."""
     keyless = settings.api_key is None and settings.management_key is None
-    key = _NO_KEY if keyless else settings.key()
-    with Client(key, base_url=settings.base_url, timeout=_STEP_S, retry=Retry(attempts=1)) as client:
+    key, management = _NO_KEY if keyless else settings.api_key or "", settings.management_key or ""
+    client = Client(
+        key, management_key=management, base_url=settings.base_url, timeout=_STEP_S, retry=Retry(attempts=1)
+    )
+    with client:
         began = time.monotonic()
         try:
             client.key()

@@ -242,7 +242,13 @@ def _relative(path: Path) -> str:
     return quoted(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
-_OPTIONS: Final = {"ids": "--ids-from", "start": "--since", "end": "--until"} | {
+_OPTIONS: Final = {
+    "ids": "--ids-from",
+    "start": "--since",
+    "end": "--until",
+    "api_key": "OPENROUTER_API_KEY",
+    "management_key": "OPENROUTER_MANAGEMENT_KEY",
+} | {
     name: f"--{name.replace('_', '-')}"
     for name in (
         *("column", "archive", "workers", "pending_wait", "deadline", "base_url", "refresh"),

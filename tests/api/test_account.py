@@ -56,7 +56,7 @@ def test_error_names_the_required_key_in_one_sentence(sim, call, monkeypatch):
     assert forbidden.value.status == 403
     with pytest.raises(orstats.errors.MissingKeyError, match=needed):
         call(orstats.Client(base_url=sim.base_url))
-    with pytest.raises(orstats.errors.AuthenticationError, match="OPENROUTER_MANAGEMENT_KEY is wrong"):
+    with pytest.raises(orstats.errors.AuthenticationError, match=r"the key \(management_key=\) is wrong"):
         call(sim.client(management_key="sk-or-v1-wrong"))
     assert call(sim.client(api_key=sim.management_key, management_key="")) is not None
 

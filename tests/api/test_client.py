@@ -48,15 +48,19 @@ def test_content_is_read_with_the_management_key_where_a_plain_one_may_not(sim, 
 
 
 @pytest.mark.parametrize(
-    ("keys", "named"),
+    ("keys", "variable", "named"),
     [
-        (("k", "m"), "OPENROUTER_API_KEY"),
-        ((None, "m"), "OPENROUTER_MANAGEMENT_KEY"),
-        (("m", "m"), "OPENROUTER_API_KEY"),
+        (("k", "m"), None, "api_key="),
+        ((None, "m"), None, "management_key="),
+        (("m", "m"), None, "api_key="),
+        ((None, "m"), "e", "OPENROUTER_API_KEY"),
+        ((None, None), "e", "OPENROUTER_API_KEY"),
     ],
 )
-def test_refused_key_is_named_by_its_own_variable(sim, monkeypatch, keys, named):
+def test_refused_key_is_named_by_where_it_came_from(sim, monkeypatch, keys, variable, named):
     monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
+    if variable:
+        monkeypatch.setenv("OPENROUTER_API_KEY", variable)
     with (
         Client(keys[0], management_key=keys[1], base_url=sim.base_url) as client,
         pytest.raises(errors.AuthenticationError, match=f"Check {named}: the key is wrong"),

@@ -74,7 +74,7 @@ def test_ordinary_key_unknown_id_and_id_of_another_user(sim, monkeypatch):
         sim.client().feedback(sim.unknown_ids(1)[0], "other")
     with pytest.raises(errors.MissingKeyError, match="This needs a management key: make one"):
         orstats.Client(base_url=sim.base_url).feedback(sim.ids[0], "other")
-    with pytest.raises(errors.AuthenticationError, match="OPENROUTER_MANAGEMENT_KEY is wrong"):
+    with pytest.raises(errors.AuthenticationError, match=r"the key \(management_key=\) is wrong"):
         sim.client(management_key="sk-or-v1-wrong").feedback(sim.ids[0], "other")
 
 

@@ -151,6 +151,7 @@ def test_a_wrong_key_stops_and_leaves_the_old_file(online, orstats, tmp_path, mo
     done = orstats("fetch", *online.ids[:3], "-o", "x.csv")
     assert done.exit_code == 1
     assert "401" in done.stderr
+    assert "Check OPENROUTER_API_KEY: the key is wrong" in done.stderr
     assert (tmp_path / "x.csv").read_text() == "good"
 
 

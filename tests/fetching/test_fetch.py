@@ -213,7 +213,7 @@ def test_key_among_the_ids_is_refused_and_not_repeated(sim):
 
 def test_wrong_key_stops_after_one_request_a_worker(sim, tmp_path):
     client = orstats.Client("sk-or-v1-" + "0" * 64, base_url=sim.base_url)
-    with pytest.raises(errors.AuthenticationError, match="OPENROUTER_API_KEY") as caught:
+    with pytest.raises(errors.AuthenticationError, match="Check api_key=:") as caught:
         orstats.fetch(sim.ids, client=client, workers=4, archive=tmp_path)
     assert sim.requests <= 4
     frame = caught.value.frame

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from orstats._version import __version__
-from orstats.cli.console import FAILED, handle_errors, print_pairs, print_status
+from orstats.cli.console import FAILED, for_shell, handle_errors, print_pairs, print_status
 from orstats.cli.options import ArchiveDir, BaseUrl, epilog
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def doctor(
         if step.passed:
             report.add({step.name: step.text})
         else:
-            report.fail(step.name, step.text)
+            report.fail(step.name, for_shell(step.text))
         report.print()
     return report.end("" if settings.api_key or settings.management_key else " Set OPENROUTER_API_KEY to fetch.")
 
