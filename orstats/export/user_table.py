@@ -278,7 +278,8 @@ def row_ids(frame: pd.DataFrame, where: str, *, column: str | None) -> RowIds:
         [one.dtype if one.dtype.kind in "biufcmM" else None for one in series],
     )
     place = find_id_column(table, column=column)
-    return _ids_of(series[place].tolist(), names[place], where, [names[one] for one in columns_with_ids(table)])
+    with_ids = [names[one] for one in columns_with_ids(table)]
+    return _ids_of(series[place].tolist(), names[place], where, with_ids, is_named=column is not None)
 
 
 def _searched_columns(frame: pd.DataFrame) -> tuple[list[str], list[pd.Series[Any]]]:
@@ -299,7 +300,7 @@ def _field(value: Any, path: str) -> Any:
     return value
 
 
-def _ids_of(values: Iterable[Any], column: str, where: str, with_ids: Sequence[str]) -> RowIds:
+def _ids_of(values: Iterable[Any], column: str, where: str, with_ids: Sequence[str], *, is_named: bool) -> RowIds:
     ids: list[str | None] = []
     invalid: dict[int, str] = {}
     unlike: dict[int, str] = {}
@@ -318,7 +319,7 @@ def _ids_of(values: Iterable[Any], column: str, where: str, with_ids: Sequence[s
     if unlike:
         may_be_ids = not any(ids) and not with_ids and plain_name(column) in CERTAIN_NAMES
         if not any(ids) and not invalid and not may_be_ids:
-            raise no_ids(column, next(iter(unlike.values())), with_ids, where=where)
+            raise no_ids(column, next(iter(unlike.values())), with_ids, where=where, is_named=is_named)
         for row, one in unlike.items():
             kind = invalid_id_kind(one) or (_NUMBER if is_other_value(one) else None)
             if kind is None and may_be_ids:

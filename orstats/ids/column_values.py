@@ -63,8 +63,11 @@ class ColumnValues:
         self._skipped += 1
         return False
 
-    def finish(self, columns_with_ids: Sequence[str]) -> None:
-        """Note what was skipped. Refuse a column without ids, unless its name says that they are of a new shape."""
+    def finish(self, columns_with_ids: Sequence[str], *, is_named: bool = True) -> None:
+        """Note what was skipped. Refuse a column without ids, unless its name says that they are of a new shape.
+
+        The caller named the column, or it was found by its heading.
+        """
         if self._skipped:
             self._found.notes.append(
                 f"{self._where}: column {redact(self._name)}: {self._skipped:,} values that do not look like "
@@ -73,7 +76,7 @@ class ColumnValues:
         if self._has_ids or not self._before:
             return
         if columns_with_ids or plain_name(self._name) not in CERTAIN_NAMES:
-            raise no_ids(self._name, next(iter(self._before)), columns_with_ids, where=self._where)
+            raise no_ids(self._name, next(iter(self._before)), columns_with_ids, where=self._where, is_named=is_named)
         self._found.add_listed(self._before)
         if not all(map(invalid_id_kind, self._before)):
             self._found.notes.append(
@@ -82,13 +85,20 @@ class ColumnValues:
             )
 
 
-def no_ids(name: str, example: str, columns_with_ids: Sequence[str], *, where: str) -> ColumnChoiceError:
+def no_ids(
+    name: str, example: str, columns_with_ids: Sequence[str], *, where: str, is_named: bool = True
+) -> IdSourceError:
     """Return the error for a column whose values are not generation ids.
+
+    It is about the caller's choice if the caller named the column, or could name another one.
 
     Examples
     --------
-    >>> print(no_ids("customer", "Anna", ["generation_id"], where="runs.csv"))
+    >>> error = no_ids("customer", "Anna", ["generation_id"], where="runs.csv")
+    >>> print(error)
     runs.csv: column 'customer' contains no generation ids (first value: 'Anna'). Ids are in 'generation_id'.
+    >>> isinstance(error, ConfigError), isinstance(no_ids("id", "5", [], where="runs.csv", is_named=False), ConfigError)
+    (True, False)
     """
     others = [one for one in columns_with_ids if one != name]
     advice = (
@@ -97,7 +107,7 @@ def no_ids(name: str, example: str, columns_with_ids: Sequence[str], *, where: s
         else f"{GENERATION_ID_HINT} If these are ids of another shape, pass them one by one instead of the file."
     )
     message = f"{where}: column {redact(name)} contains no generation ids (first value: {redact(example)}). {advice}"
-    return ColumnChoiceError(message)
+    return ColumnChoiceError(message) if is_named or others else IdSourceError(message)
 
 
 def listing(names: Sequence[str], joint: str = ", ") -> str:

@@ -178,7 +178,7 @@ def _add_named_column(table: Table, place: int | None, values: list[str], found:
         )
     named = ColumnValues(found, table.names[place], table.where)
     named.add(values)
-    named.finish([])
+    named.finish([], is_named=False)
 
 
 def _plausible(values: Iterable[str], table: Table, place: int, found: IdCollector) -> Iterator[str]:

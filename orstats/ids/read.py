@@ -74,10 +74,10 @@ def read_ids(
     Raises
     ------
     IdSourceError
-        The file is missing, unreadable, broken or of an unknown format; the column does not exist, holds no ids or
-        must be chosen (then the error is a :class:`ConfigError` too); or a text contains ids of another kind only,
-        such as ``chatcmpl-…``. ``path`` and ``line`` say where. Files in a directory or archive that cannot be read
-        are named in a warning instead.
+        The file is missing, unreadable, broken or of an unknown format; the column you named does not exist
+        or holds no ids, or you must name one (then the error is a :class:`ConfigError` too); or a text or table
+        contains ids of another kind only, such as ``chatcmpl-…``. ``path`` and ``line`` say where. Files in a
+        directory or archive that cannot be read are named in a warning instead.
     MissingExtraError
         The source is a workbook, and openpyxl is not installed.
     TypeError

@@ -69,6 +69,7 @@ WRONG = {
     "fetch --ids-from stored.csv --column foo": "Unknown column 'foo'",
     "fetch --ids-from stored.csv --column model --join": "column 'model' contains no generation ids",
     "fetch --ids-from stored.csv --column model": "Ids are in 'id'.",
+    "fetch --ids-from other.csv --column id": "column 'id' contains no generation ids",
     "fetch --ids-from app.log --column foo": "app.log: has no columns",
     "fetch --ids-from app.log --column foo --join": "app.log: has no columns",
     "report --ids-from two.csv": "several columns contain generation ids ('a', 'b'); pass --column.",
@@ -78,6 +79,10 @@ NOT_WRONG = {
     "fetch gen-1 -o nowhere/x.csv": "there is no directory",
     "ids --since 7d -o nowhere/x.txt": "there is no directory",
     "ids --since 7d --labels user -o nowhere/x.csv": "there is no directory",
+    "fetch --ids-from other.txt": "other.txt contains no generation id, but 1 x chatcmpl-",
+    "fetch --ids-from other.csv": "column 'id' contains no generation ids (first value: 'chatcmpl-8xYzAbC123')",
+    "fetch --ids-from other.csv --join": "column 'id' contains no generation ids (first value: 'chatcmpl-8xYzAbC123')",
+    "fetch --ids-from costs.csv": "no id column found; pass --column.",
     "fetch --ids-from nope.log": "no such file: 'nope.log'. Did you mean 'app.log'?",
     "fetch --ids-from nope.csv --join": "no such file: 'nope.csv'.",
     "fetch --ids-from app.log --join": "app.log: not a table that can be joined; it must be .csv",
@@ -92,6 +97,9 @@ def files(online, orstats, monkeypatch):
     assert orstats("fetch", *online.ids[:3], "--archive", "a", "-o", "stored.csv").exit_code == 0
     Path("two.csv").write_text("a,b\n{},{}\n".format(*online.ids))
     Path("app.log").write_text(f"2026-03-01 08:00:01,592 INFO done {online.ids[0]}\n2026-03-01 08:00:02,101 INFO end\n")
+    Path("other.txt").write_text("chatcmpl-8xYzAbC123\n")
+    Path("other.csv").write_text("id,cost\nchatcmpl-8xYzAbC123,0.5\n")
+    Path("costs.csv").write_text("model,cost\na,0.5\n")
     monkeypatch.delenv("OPENROUTER_API_KEY")
     return online
 
