@@ -266,7 +266,7 @@ class Archive:
         Parameters
         ----------
         ids : str or iterable of str, optional
-            Generation ids.
+            Generation ids. A single string may have several, separated by commas, semicolons or spaces.
         user : str or iterable of str, optional
             Values of ``external_user``.
         model : str or iterable of str, optional

@@ -18,7 +18,7 @@ from orstats.archive.dataset import CONTENTS, GENERATIONS, SUFFIX, Dataset, succ
 from orstats.archive.part import PREFIX, Part, UnreadablePartError
 from orstats.archive.storage import Entry
 from orstats.errors import ConfigError
-from orstats.ids.id_shapes import clean_id, id_created_at
+from orstats.ids.id_shapes import clean_id, id_created_at, joined_ids
 
 Mask = npt.NDArray[np.bool_]
 
@@ -44,6 +44,8 @@ class Criteria:
         after: datetime | date | str | None,
     ) -> Criteria:
         """Validate the arguments of :meth:`orstats.Archive.forget`."""
+        if isinstance(ids, str):
+            ids = joined_ids(ids) or [ids]
         cleaned = None if ids is None else [clean_id(one) for one in _texts(ids) or ()]
         return cls(cleaned, _texts(user), _texts(model), _moment("after", after), _moment("before", before))
 

@@ -92,7 +92,7 @@ def fetch_contents(
     Parameters
     ----------
     ids : str or iterable of str
-        Generation ids. Duplicates are requested once; missing values are skipped.
+        Generation ids, as in :func:`orstats.fetch`. Duplicates are requested once; missing values are skipped.
     client : Client, optional
         Sends the requests; with its management key where the ordinary key may not read content. Default: one made from
         the environment.

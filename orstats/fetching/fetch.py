@@ -53,6 +53,7 @@ def fetch(
     ----------
     ids : str or iterable of str
         Generation ids, e.g. from :func:`orstats.read_ids`. Duplicates are requested once; missing values are skipped.
+        A single string may have several ids, separated by commas, semicolons or spaces.
     client : Client, optional
         Sends the requests, and remembers the rate limit that it learned. Default: one made from the environment.
     archive : Archive, str, os.PathLike or False, optional

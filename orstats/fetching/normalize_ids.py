@@ -11,7 +11,7 @@ import pandas as pd
 
 from orstats.errors import ConfigError
 from orstats.ids.collector import NULL_MARKS, has_empty_id, id_of
-from orstats.ids.id_shapes import API_KEY, FILE_NAME, begins_like_id, clean_id, invalid_id_kind, redact
+from orstats.ids.id_shapes import API_KEY, FILE_NAME, begins_like_id, clean_id, invalid_id_kind, joined_ids, redact
 from orstats.ids.read import read_ids
 from orstats.ids.table_readers import is_dataframe
 
@@ -77,7 +77,9 @@ def _texts(ids: Any) -> tuple[list[str], int]:
         raise ConfigError(f"{name!r} is the name of a file, not an id. Use fetch(read_ids({name!r})).")
     if hasattr(ids, "to_pylist"):
         ids = ids.to_pylist()  # Arrow
-    elif isinstance(ids, str | Mapping) or id_of(ids) is not None:
+    elif isinstance(ids, str):
+        ids = joined_ids(ids) or [ids]  # several ids that were pasted as one text; in a list, each text is one id
+    elif isinstance(ids, Mapping) or id_of(ids) is not None:
         ids = [ids]
     elif not isinstance(ids, Iterable):
         raise TypeError(f"ids must be a list of generation ids, got {type(ids).__name__}.")

@@ -92,6 +92,9 @@ def test_all_criteria_must_be_met(people, criteria, gone):
 
 def test_pasted_ids_are_cleaned(people):
     assert people.forget(ids=['"gen-a1",', "gen-b1\u200b"]).generations == 2
+    pasted = [f"gen-179000000{number}-AbCdEfGhIjKlMnOpQrSt" for number in range(2)]
+    add(people, *((one, None, None) for one in pasted))
+    assert people.forget(ids=", ".join(pasted)).generations == 2
 
 
 def test_contents_can_be_forgotten_without_their_records(people):

@@ -58,6 +58,12 @@ def test_text_with_more_than_an_id_is_explained(text, reason):
     assert reason in invalid_id_reason(normalize_ids([text, B])[0])
 
 
+@pytest.mark.parametrize("joint", [",", ", ", "; ", " ", "\n", "\t,"])
+def test_one_text_of_several_ids_is_split(joint):
+    assert normalize_ids(f"{A}{joint}{B}") == [A, B]
+    assert "several ids" in invalid_id_reason(normalize_ids([f"{A}{joint}{B}"])[0])
+
+
 def test_words_for_a_missing_value_are_skipped(caplog):
     assert normalize_ids(["None", A, "nan", None, "NULL", r"\N", "N/A", float("nan"), "(null)", {"id": None}, B]) == [
         A,
