@@ -151,7 +151,7 @@ def test_a_complete_session(page, explorer, sim, pictures):
             explorer.get_by_role("button", name=label).click()
         assert explorer.ids[-1] in read(download.value.path()).iloc[:, 0].tolist()
     explorer.get_by_text("Download", exact=True).click()
-    explorer.get_by_role("button", name="Save CSV in the notebook's folder").click()
+    explorer.get_by_role("button", name="Save CSV in the current folder").click()
     expect(explorer.get_by_text("1 row written to")).to_be_visible()
     written = list(explorer.folder.glob("orstats-filtered-*.csv"))
     assert [pd.read_csv(path)["id"].tolist() for path in written][-1] == [explorer.ids[-1]]

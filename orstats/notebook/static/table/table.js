@@ -113,10 +113,10 @@ function render({ model, el }) {
   const downloads = menu("Download", "Download the filtered rows, or save them", [
     button("Download CSV", fetchFile("csv")),
     button("Download Excel (.xlsx)", fetchFile("xlsx")),
-    button("Save CSV in the notebook's folder", () => {
+    button("Save CSV in the current folder", () => {
       downloads.close();
       send({ type: "save" });
-    }, { title: "Writes a file where the kernel runs, not in this browser's downloads" }),
+    }, { title: "Writes a file in the working directory of Python, not in this browser's downloads" }),
   ]);
   const help = element("dl", { class: "orstats-help", hidden: true, "aria-label": "Keys" },
     ...KEYS.flatMap(([keys, meaning]) => [element("dt", {}, keys), element("dd", {}, meaning)]));
