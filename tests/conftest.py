@@ -36,6 +36,7 @@ SLOW = {
     "cli/test_scheduled.py",
     "docs/test_notebooks.py",
     "docs/test_pages.py",
+    "docs/test_site.py",
     "export/test_html_page.py",
     "fetching/test_fetch.py",
     "fuzz/test_fuzz.py",
