@@ -682,9 +682,9 @@ class Client:
                 secret=key,
             )
         except ApiError as error:
-            failure = error
-            answer = None  # a server may echo the key, and tracebacks show local variables
-            raise self._reworded(error, path, generation_id, key).with_traceback(None) from None
+            # A server may echo the key, and tracebacks show local variables, also that of an error that is reworded.
+            failure, answer = error.with_traceback(None), None
+            raise self._reworded(failure, path, generation_id, key).with_traceback(None) from None
         finally:
             self._report(limiter, sent_at, failure)
 

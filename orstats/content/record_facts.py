@@ -79,8 +79,10 @@ def status_label(record: Record) -> tuple[str, StatusKind]:
     if record.cancelled:
         return "cancelled", "unusual"
     reason = record.finish_reason
-    if reason == "error" or record.cost_basis == "no_completion":
+    if reason == "error":
         return "failed", "bad"
+    if record.cost_basis == "no_completion":
+        return "no completion", "bad"
     if not reason:  # only text generations have a reason to stop
         return ("ended", "unusual") if record.api_type in (None, "", "completions") else ("ok", "good")
     label = "ok" if reason == "stop" else reason.replace("_", " ")

@@ -11,6 +11,7 @@ from orstats.ids.collector import IdCollector, is_null_mark
 from orstats.ids.column_values import ColumnChoiceError, ColumnValues, listing
 from orstats.ids.id_shapes import ID_NAMES, is_generation_id, looks_like_id, plain_name, redact
 from orstats.ids.text import search_text
+from orstats.text.format import is_present
 from orstats.text.suggest import similar
 
 SAMPLE_ROWS: Final = 200
@@ -262,4 +263,4 @@ def cell_text(cell: object) -> str:
         return cell.strip()
     if isinstance(cell, bytes):
         return cell.decode("utf-8", "replace")
-    return "" if cell is None or cell != cell else str(cell)  # noqa: PLR0124 - NaN
+    return str(cell) if is_present(cell) else ""

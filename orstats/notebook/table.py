@@ -252,7 +252,7 @@ class TableView(anywidget.AnyWidget):
         if sums.median_ms is not None:
             figures.append((duration(sums.median_ms), "median time"))
         if sums.not_ok:
-            figures.append((f"{sums.not_ok:,}", "not ok"))
+            figures.append((f"{sums.not_ok:,}", "not fetched"))
         return figures
 
     def _chart(self) -> dict[str, Any] | None:

@@ -139,13 +139,15 @@ class TableModel:
         ok = self._equal("fetch_status", "ok") if names else np.ones(len(self.df), dtype=np.bool_)
         masks: dict[str, Mask] = {}
         if names:
-            masks = {"ok": ok, "not ok": ~ok}
+            masks = {"fetched": ok, "not fetched": ~ok}
             masks |= {
                 name.replace("_", " "): self._equal("fetch_status", name) for name in sorted(names) if name != "ok"
             }
         masks["with fallbacks"] = self._numbers("fallbacks") > 0
         masks["cancelled"] = self._flag("cancelled")
-        for reason in ("error", "length", "content_filter"):
+        masks["failed"] = self._equal("finish_reason", "error")
+        masks["no completion"] = self._equal("cost_basis", "no_completion") & ~masks["failed"] & ~masks["cancelled"]
+        for reason in ("length", "content_filter"):
             masks[f"ended: {reason.replace('_', ' ')}"] = self._equal("finish_reason", reason)
         masks["BYOK"] = self._flag("is_byok")
         masks["cost 0"] = self._cost == 0
@@ -191,7 +193,7 @@ class TableModel:
             for values in (self._cost, self._numbers("tokens_total"), self._numbers("generation_time"))
         )
         rows = int(mask.sum())
-        not_ok = int((mask & self.statuses["not ok"]).sum()) if "not ok" in self.statuses else 0
+        not_ok = int((mask & self.statuses["not fetched"]).sum()) if "not fetched" in self.statuses else 0
         return Totals(
             rows=rows,
             not_ok=not_ok,

@@ -138,7 +138,7 @@ def test_a_complete_session(page, explorer, sim, pictures):
     expect(search).to_have_value("")
 
     # a row without a record says why
-    explorer.get_by_role("combobox", name="Status").select_option("not ok (1)")
+    explorer.get_by_role("combobox", name="Status").select_option("not fetched (1)")
     expect(rows(explorer)).to_have_count(1)
     rows(explorer).first.click()
     expect(card.locator(".orstats-notice")).to_be_visible()
@@ -162,12 +162,15 @@ def test_axe_finds_nothing_serious(page, explorer):
     """In the card and in the comparison, in the colours of each front end."""
     rows(explorer).nth(1).click()
     explorer.locator(".orstats-card .orstats-id").wait_for()
+    busy = explorer.locator(".orstats-master[aria-busy]")
+    expect(busy).to_have_count(0)  # it is dimmed meanwhile
     assert serious(page, ".orstats-explorer") == []
     page.keyboard.press("c")
     rows(explorer).nth(4).click()
     explorer.get_by_role("button", name="Compare", exact=True).click()
     explorer.get_by_role("button", name="Load and compare prompts and completions").click()
     expect(explorer.locator(".orstats-lines, .orstats-problem").first).to_be_visible()
+    expect(busy).to_have_count(0)
     assert serious(page, ".orstats-explorer") == []
 
 

@@ -127,6 +127,12 @@ def test_csv_longer_than_one_chunk(tmp_path):
     assert read_ids(path) == ids
 
 
+@pytest.mark.parametrize("dtype", ["string", "string[pyarrow]", object])
+def test_a_dataframe_without_an_id_column_may_have_missing_values(dtype):
+    with pytest.raises(IdSourceError, match="no id column found"):
+        read_ids(pd.DataFrame({"model": pd.Series(["x", pd.NA], dtype=dtype), "tokens": pd.array([1, None], "Int64")}))
+
+
 def test_csv_without_an_id_column_lists_the_columns(tmp_path):
     path = save(tmp_path / "x.csv", "model,cost\ngpt,1\n")
     with pytest.raises(

@@ -312,7 +312,7 @@ def test_without_the_markdown_extra_there_is_no_switch(monkeypatch):
 def test_invalid_key_gives_no_advice_about_organisations(sim):
     made = view(sim.ids[0], client=sim.client(api_key="sk-or-revoked", retry=QUICK))
     assert made.generation.http_status == 401
-    assert "OPENROUTER_API_KEY" in text(made)
+    assert "Check api_key=: the key is wrong" in text(made)
     assert "organisation" not in text(made)
 
 

@@ -72,7 +72,7 @@ def test_opens_with_the_newest_first_and_nothing_selected(one, df):
 
 
 def test_filtered_has_the_matching_rows_in_the_order_shown(one):
-    fill_in(one, status="not ok")
+    fill_in(one, status="not fetched")
     assert one.filtered["fetch_status"].tolist() == ["not_found"]
     press(one, "clear")
     assert len(one.filtered) == 121
@@ -450,7 +450,7 @@ def test_duplicate_and_malformed_ids_can_be_browsed():
 def test_closing_leaves_no_widget_and_no_rows(df, sim):
     before = set(widgets.Widget.get_manager_state()["state"])
     one = explore(df, client=sim.client())
-    fill_in(one, status="ok")
+    fill_in(one, status="fetched")
     press(one, "next")
     press(one, "keep")
     press(one, "next")

@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import orstats
 from orstats.errors import ConfigError
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame
 from orstats.frame.record_table import to_table
 from orstats.notebook.filters import Filters, Inputs
 from orstats.notebook.table_model import MISSING, Query, TableModel
 from orstats.notebook.table_page import page_columns, page_rows
+from orstats.sim import SimServer
 
 RECORDS = [
     {"model": "a/x", "provider_name": "P", "total_cost": 0.5, "is_byok": False, "created_at": "2026-03-01T10:00:00Z"},
@@ -33,6 +35,17 @@ def kept(table, **query):
     return table.df.index[table.select(Query(**query))].tolist()
 
 
+def test_each_word_for_a_bad_end_is_a_filter_for_its_rows_and_is_counted_alike_in_reports():
+    with SimServer(1000, seed=0) as sim:
+        df = orstats.fetch(sim.ids, client=sim.client(), progress=False, archive=False)
+    table = TableModel(df)
+    words = pd.Series(table._values("status").to_pylist())
+    counted = {word: int(mask.sum()) for word, mask in table.statuses.items()}
+    for word in ("failed", "no completion", "cancelled"):
+        assert 0 < counted[word] == int((words == word).sum()), word
+    assert counted["failed"] == orstats.failures_by(df, "model")["failed"].sum()
+
+
 def test_no_filter_keeps_every_row(table):
     assert kept(table) == [*IDS, "gen-lost"]
 
@@ -43,7 +56,7 @@ def test_no_filter_keeps_every_row(table):
         ({"model": "a/x"}, ["gen-0", "gen-1"]),
         ({"provider": MISSING}, ["gen-1", "gen-lost"]),
         ({"model": "b/y", "provider": "Q", "status": "cancelled"}, ["gen-3"]),
-        ({"status": "not ok"}, ["gen-lost"]),
+        ({"status": "not fetched"}, ["gen-lost"]),
         ({"status": "not found"}, ["gen-lost"]),
         ({"status": "cost unknown"}, ["gen-2"]),
         ({"status": "cost 0"}, ["gen-3"]),
