@@ -218,7 +218,7 @@ def failure_table(df: pd.DataFrame) -> str:
         rows.append([name(f"other ({len(rest)} more)"), *_cells(_failures_together(rest), _FAILURES)])
     sums = _failures_together(report)
     ended = ", ".join(
-        f"{column.removeprefix('finish_').replace('_', ' ')} {count(sums[column])}"
+        f"{_ENDS.get(column) or column.removeprefix('finish_').replace('_', ' ')} {count(sums[column])}"
         for column in report.columns
         if column.startswith("finish_") and sums[column]
     )
@@ -241,6 +241,8 @@ def _small(value: Any) -> str:
     return usd(float(f"{value:.3g}")) if is_present(value) and abs(value) < 1 else usd(value)
 
 
+#: The page calls ids without a record missing.
+_ENDS: Final[Mapping[str, str]] = MappingProxyType({"finish_missing": "without a reason"})
 _FAILURES: Final[Formats] = MappingProxyType(
     {
         "Attempts": ("attempts", count),

@@ -225,8 +225,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             note = f"Stored prompts and completions of {plural(texts.stored, 'generation')} are searched, too."
         else:
             note = f"Only the first {texts.stored:,} stored prompts and completions are searched; there are too many."
-        self.table.tell("note", note)
         self.table.apply(self.table.inputs)
+        self.table.tell("note", note)
 
     def _select(self, position: int | None) -> None:
         self.table.mark(position)

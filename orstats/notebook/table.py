@@ -145,14 +145,13 @@ class TableView(anywidget.AnyWidget):
     def apply(self, inputs: Inputs) -> None:
         """Filter, and show the first page."""
         query, problems = self._filters.query(inputs, datetime.now(UTC))
+        self.tell("warn" if problems else "note", " ".join(problems))  # in place of one about other rows
         self.inputs = inputs
         text = query.text.strip()
         also = self._actions.stored_texts(text) if inputs.contents and text else None
         self._mask = self._model.select(query, also)
         self._conditions = self._filters.describe(query)
         self.summary = {"figures": self._figures(), "chart": self._chart(), "inputs": inputs.to_message()}
-        if problems or self.message["kind"] == "warn":
-            self.tell("warn" if problems else "note", " ".join(problems))
         self._sort_rows()
 
     def sort(self, column: str) -> None:

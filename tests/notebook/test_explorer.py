@@ -347,6 +347,8 @@ def test_stored_texts_are_searched_when_this_is_chosen(sim, df, tmp_path, monkey
     one = explore(df, client=client, archive=tmp_path)
     fill_in(one, text="gen-", contents=True)
     assert "No prompts or completions" in one.table.message["text"]
+    fill_in(one, text="")
+    assert one.table.message["text"] == "", "it was about other rows"
     orstats.fetch_contents([stored], client=client, archive=tmp_path, store_content=True)
     text = orstats.get(stored, client=client, archive=tmp_path).content().completion[:40]
     one = explore(df, client=client, archive=tmp_path)

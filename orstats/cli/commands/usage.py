@@ -95,7 +95,7 @@ def usage(
         write_report(table, output)
     if as_json:
         write_json(list(json_rows(table)))
-    elif output is None:
+    elif output is None and len(table):
         _print_groups(table, names, top, quiet=quiet)
     if not quiet:
         if {"cost_usd", "generations"} <= set(table):
