@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from orstats.api.client import Client
-from orstats.api.config import Settings
+from orstats.api.config import MANAGEMENT_KEY, Settings
 from orstats.api.network_errors import network_error, proxy_host
 from orstats.api.retry import Retry
 from orstats.api.tls import make_context
@@ -185,9 +185,9 @@ def _check_management_key(key: str, base_url: str) -> Step:
             found = client.key()
         except ApiError as error:
             answer = "the API does not answer" if error.status is None else f"the API answers HTTP {error.status}"
-            return Step("management", False, f"{answer} to OPENROUTER_MANAGEMENT_KEY. Correct it, or unset it.")
+            return Step("management", False, f"{answer} to {MANAGEMENT_KEY}. Correct it, or unset it.")
     if found.get("is_management_key") is False:
-        return Step("management", False, "OPENROUTER_MANAGEMENT_KEY is an ordinary key. Correct it, or unset it.")
+        return Step("management", False, f"{MANAGEMENT_KEY} is an ordinary key. Correct it, or unset it.")
     return Step("management", True, "the management key is accepted")
 
 

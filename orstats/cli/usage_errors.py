@@ -52,7 +52,7 @@ def _loose_values(command: Any, args: Sequence[str]) -> str | None:
     """Say how to write several values of an option that are separated by spaces, as in ``--by model provider_name``."""
     from orstats.cli.report_labels import names_columns
 
-    takes_ids = any(one.param_type_name == "argument" for one in command.params)
+    takes_ids = bool(_arguments(command))
     options = {name: one for one in command.params for name in one.opts if name.startswith("--")}
     for at, word in enumerate(args):
         name, has_value, value = word.partition("=")
@@ -78,6 +78,10 @@ def _repeated(command: Any, args: Sequence[str]) -> str | None:
             form = f" as {max(option.opts, key=len)} {option.metavar}, separated by commas" if _is_list(option) else ""
             return f"{given[1].partition('=')[0]} was given {len(given)} times. Pass it once{form}."
     return None
+
+
+def _arguments(command: Any) -> list[Any]:
+    return [one for one in command.params if one.param_type_name == "argument"]
 
 
 def _is_list(option: Any) -> bool:
@@ -114,11 +118,9 @@ def _describe(error: Any) -> str:
     param = getattr(error, "param", None)
     if param is None:
         message: str = error.format_message()
-        one = (
-            [] if error.ctx is None else [one for one in error.ctx.command.params if one.param_type_name == "argument"]
-        )
-        if one and message.startswith("Got unexpected extra argument"):
-            return f"{error.ctx.command_path} takes one {one[0].metavar}: run it once for each."
+        arguments = [] if error.ctx is None else _arguments(error.ctx.command)
+        if arguments and message.startswith("Got unexpected extra argument"):
+            return f"{error.ctx.command_path} takes one {arguments[0].metavar}: run it once for each."
         return message if message.endswith("?") else f"{message.rstrip('.')}."
     label = max(param.opts, key=len) if param.param_type_name == "option" else param.metavar
     if hasattr(error, "param_type"):  # what the error for a missing parameter alone has

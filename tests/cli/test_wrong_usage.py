@@ -84,6 +84,7 @@ NOT_WRONG = {
     "fetch --ids-from other.csv --join": "column 'id' contains no generation ids (first value: 'chatcmpl-8xYzAbC123')",
     "fetch --ids-from costs.csv": "no id column found; pass --column.",
     "fetch --ids-from nope.log": "no such file: 'nope.log'. Did you mean 'app.log'?",
+    f"fetch --ids-from {'x' * 300} -o stored.csv": "no such file: 'xxx",
     "fetch --ids-from nope.csv --join": "no such file: 'nope.csv'.",
     "fetch --ids-from app.log --join": "app.log: not a table that can be joined; it must be .csv",
     "fetch --ids-from logs/*.zst": "nothing matches 'logs/*.zst'.",
