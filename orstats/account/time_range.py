@@ -22,8 +22,20 @@ _DAYS: Final = {"d": timedelta(days=1), "w": timedelta(days=7)}
 _WORDS: Final = ("now", "today", "yesterday")
 _FORMS: Final = "2026-03-01, 2026-03-01T08:00+01:00, today, yesterday, now, or a time ago: 90min, 24h, 7d, 2w or 3mo"
 # Common other spellings.
-_UNITS: Final = {"minute": "min", "hour": "h", "hr": "h", "day": "d", "week": "w", "month": "mo", "year": "y"}
-_LOOSE_AGO: Final = re.compile(rf"(?:a |last|past|-)?\s*(\d*)\s*({'|'.join(_UNITS)}|min|mo|[mhdwy])s?(?:\s+ago)?")
+_UNITS: Final = {
+    **{unit: unit for unit in ("m", "min", "h", "d", "w", "mo", "y")},
+    "minute": "min",
+    "hour": "h",
+    "hr": "h",
+    "day": "d",
+    "week": "w",
+    "wk": "w",
+    "month": "mo",
+    "year": "y",
+    "yr": "y",
+}
+_UNIT_WORDS: Final = {f"{name}s": unit for name, unit in _UNITS.items() if len(name) > 1}
+_LOOSE_AGO: Final = re.compile(r"(?:an? |one |last|past|-)?\s*(\d*)\s*([a-z]+)(?:\s+ago)?")
 _YEAR_FIRST: Final = re.compile(r"(\d{4})[-/.](\d{1,2})(?:[-/.](\d{1,2}))?(?![-/.\d])(.*)")
 _YEAR_LAST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(.*)")
 
@@ -144,8 +156,8 @@ def _unknown(value: object) -> ConfigError:
 
 
 def _nearest(text: str) -> list[str]:
-    if loose := _LOOSE_AGO.fullmatch(text):
-        amount, unit = int(loose[1] or 1), _UNITS.get(loose[2], loose[2])
+    if (loose := _LOOSE_AGO.fullmatch(text)) and (unit := _unit(loose[2], is_certain=bool(loose[1]))):
+        amount = int(loose[1] or 1)
         return [f"{12 * amount}mo" if unit == "y" else f"{amount}{unit}"]
     days: list[str | None] = []
     if read := _YEAR_FIRST.fullmatch(text):
@@ -159,6 +171,13 @@ def _nearest(text: str) -> list[str]:
     if not found or read is None:
         return similar(text, _WORDS)[:1]
     return [day + _time_of_day(read[read.re.groups]) for day in found]
+
+
+def _unit(word: str, *, is_certain: bool) -> str | None:
+    """Return the unit that a word means; a misspelled one only where the word is certainly a unit."""
+    if (unit := _UNITS.get(word) or _UNITS.get(word.removesuffix("s"))) or not is_certain:
+        return unit
+    return next((_UNIT_WORDS[name] for name in similar(word, _UNIT_WORDS, most=1)), None)
 
 
 def _calendar_day(year: int, month: int, day: int) -> str | None:

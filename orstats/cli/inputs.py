@@ -43,10 +43,8 @@ def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None = N
     if column is not None and not files:
         raise WrongUsage("--column chooses a column of a table: pass its file with --ids-from.")
     for one in ids:
-        # os.path: an id may be too long for a file's name
-        if not one.startswith(("gen-", "gen_")) and (one == "-" or os.path.exists(one)):  # noqa: PTH110
-            kind = "folder" if os.path.isdir(one) else "file"  # noqa: PTH112
-            raise WrongUsage(f"{one!r} is a {kind}, not an id. Use --ids-from {quoted(one)}.")
+        if (kind := _source_kind(one)) is not None:
+            raise WrongUsage(f"{one!r} is {kind}, not an id. Use --ids-from {quoted(one)}.")
         if names_columns(one):
             raise WrongUsage(f"{one!r} is a column, not an id.")
     found = dict.fromkeys(part for one in ids for part in joined_ids(one) or [one])
@@ -57,6 +55,27 @@ def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None = N
     if not found:
         raise NoIdsFound(f"no ids found in {', '.join('standard input' if name == '-' else name for name in files)}.")
     return list(found)
+
+
+def check_single_id(one: str) -> None:
+    """Refuse a file where a command takes one id."""
+    if (kind := _source_kind(one)) is not None:
+        advice = f"`orstats fetch --ids-from {quoted(one)}` lists its ids and their costs."
+        raise WrongUsage(f"{one!r} is {kind}, not an id. {advice}")
+
+
+def _source_kind(text: str) -> str | None:
+    """Say which source of ids was given in the place of an id; None for an id."""
+    from orstats.ids.id_shapes import FILE_NAME, begins_like_id, invalid_id_kind
+
+    if begins_like_id(text):
+        return None
+    if text == "-":
+        return "standard input"
+    # os.path: an id may be too long for a file's name
+    if os.path.exists(text):  # noqa: PTH110
+        return "a folder" if os.path.isdir(text) else "a file"  # noqa: PTH112
+    return FILE_NAME if (invalid_id_kind(text) or "").startswith(FILE_NAME) else None
 
 
 class UserTable(NamedTuple):

@@ -35,6 +35,12 @@ WRONG = {
     # by the commands
     "report provider_name": "'provider_name' is a column, not an id.",
     "sessions --by session_id model": "'model' is a column, not an id.",
+    "fetch app.log": "'app.log' is a file, not an id. Use --ids-from app.log.",
+    "archive forget nope.log": "'nope.log' is the name of a file, not an id. Use --ids-from nope.log.",
+    "explore -": "'-' is standard input, not an id. Use --ids-from -.",
+    "show app.log": "'app.log' is a file, not an id. `orstats fetch --ids-from app.log` lists its ids",
+    "show nope.log": "'nope.log' is the name of a file, not an id.",
+    "feedback . --category other": "'.' is a folder, not an id.",
     "fetch": "no ids.",
     "fetch gen-1 --column id": "--ids-from",
     "report --freq X": "--freq",

@@ -35,7 +35,9 @@ def feedback(
     quiet: Quiet = False,
 ) -> int:
     from orstats.api.client import Client
+    from orstats.cli.inputs import check_single_id
 
+    check_single_id(generation_id)
     with Client(base_url=base_url) as client:
         client.feedback(generation_id, category, comment)
         host = client.settings.host

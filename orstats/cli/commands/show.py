@@ -51,7 +51,7 @@ def show(
 
     from orstats.api.client import Client
     from orstats.cli.conversation import conversation
-    from orstats.cli.inputs import resolve_archive
+    from orstats.cli.inputs import check_single_id, resolve_archive
     from orstats.content.generation import Generation
     from orstats.content.record_facts import facts
     from orstats.fetching.fetch_one import fetch_one
@@ -59,6 +59,7 @@ def show(
     from orstats.frame.status import advice_for
     from orstats.text.sanitize import terminal_line
 
+    check_single_id(generation_id)
     with Client(base_url=base_url) as client:
         store = resolve_archive(archive, no_archive, client.settings)
         row, error = fetch_one(generation_id, client=client, archive=store or False, pending_wait=0)
