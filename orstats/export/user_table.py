@@ -46,6 +46,7 @@ from orstats.ids.id_shapes import (
 )
 from orstats.ids.missing_file import missing_file
 from orstats.ids.sniff import as_utf8
+from orstats.text.workbook_totals import COVERAGE, is_below_table
 
 _SEVERAL: Final = "a text with several ids"
 _NUMBER: Final = "a number, time or UUID"
@@ -218,7 +219,7 @@ def _read_workbook(source: Source, column: str | None) -> pd.DataFrame:
             sheets[sheet.title] = list(sheet.iter_rows(values_only=True))
     except Exception as error:  # openpyxl raises whatever a broken file leads to: KeyError, ParseError …
         raise IdSourceError(f"{where}: not a readable .xlsx workbook: {error}") from error
-    has_totals = sheets.keys() >= {"coverage"}  # an orstats workbook, with totals below an empty row
+    has_totals = COVERAGE in sheets
     filled = {title: rows for title, cells in sheets.items() if (rows := list(_table_rows(cells, has_totals)))}
     with_ids = [title for title, rows in filled.items() if any(looks_like_id(cell) for row in rows for cell in row)]
     if len(with_ids) > 1:
@@ -230,12 +231,13 @@ def _read_workbook(source: Source, column: str | None) -> pd.DataFrame:
 
 
 def _table_rows(rows: Iterable[tuple[Any, ...]], has_totals: bool) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows that are not empty, up to the totals."""
+    """Yield the rows that are not empty, without totals below an empty row."""
+    is_below = False
     for row in rows:
-        if any(cell is not None for cell in row):
+        if all(cell is None for cell in row):
+            is_below = has_totals
+        elif not (is_below and is_below_table(row)):
             yield row
-        elif has_totals:
-            return
 
 
 def _sheet_frame(rows: Sequence[tuple[Any, ...]], column: str | None) -> pd.DataFrame:

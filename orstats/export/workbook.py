@@ -28,6 +28,7 @@ from orstats.reports.coverage import coverage, provenance
 from orstats.reports.periods import PERIOD
 from orstats.text.format import is_present
 from orstats.text.sanitize import NO_VALUE
+from orstats.text.workbook_totals import COVERAGE, EXCLUDED, TOTAL
 
 #: Rows of a sheet, less the header, an empty row, the totals and the note.
 MAX_ROWS: Final = 1_048_576 - 4
@@ -126,7 +127,7 @@ def write_workbook(frame: pd.DataFrame, file: IO[bytes], path: str) -> None:
         sheet = _Sheet(book, _sheet_name(frame))
         columns = _columns(frame, covered.get("tz"), covered.get("freq"))
         sheet.write_table(columns, len(frame), _note(covered, columns))
-        about = _Sheet(book, "coverage")
+        about = _Sheet(book, COVERAGE)
         about.write_coverage(covered)
         book.close()
     if cut := sheet.texts_cut + about.texts_cut:
@@ -336,7 +337,7 @@ class _Sheet:
             at for at, column in enumerate(columns) if column.total is None and column.heading != heading(ID.name)
         ]
         if labels:
-            self._put(rows + 2, labels[0], "Total", self._format(bold=True, top=1, quote_prefix=True, **_LEFT))
+            self._put(rows + 2, labels[0], TOTAL, self._format(bold=True, top=1, quote_prefix=True, **_LEFT))
         for place, column in enumerate(columns):
             style = self._format(bold=True, top=1, num_format=column.number_format)
             if column.total is not None:
@@ -501,4 +502,4 @@ def _note(covered: Mapping[str, Any], columns: list[_Column]) -> str:
         for name, what in counted
         if covered.get(name) and (has_money or name != "cost_unknown")
     ]
-    return f"Excluded from the totals: {', '.join(excluded)}." if excluded else ""
+    return f"{EXCLUDED}{', '.join(excluded)}." if excluded else ""

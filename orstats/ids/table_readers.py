@@ -14,6 +14,7 @@ from orstats.ids.decompression import Source
 from orstats.ids.id_column import BATCH_ROWS, SAMPLE_ROWS, SeveralColumnsError, Table, name_columns, read_table
 from orstats.ids.id_shapes import looks_like_id
 from orstats.ids.text import search_text
+from orstats.text.workbook_totals import COVERAGE, is_below_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,11 +147,13 @@ def read_excel(source: Source, found: IdCollector, *, column: str | None) -> Non
         try:
             workbook = openpyxl.load_workbook(source.file, read_only=True, data_only=True)
             sheets = workbook.worksheets
+            has_totals = COVERAGE in workbook.sheetnames
             for sheet in sheets:
                 sheet.reset_dimensions()  # some writers store a wrong size
                 where = source.where if len(sheets) == 1 else f"{source.where}, sheet {sheet.title!r}"
                 try:
-                    _read_sheet(sheet.iter_rows(values_only=True), found, column=column, where=where)
+                    rows = _filled_rows(sheet.iter_rows(values_only=True), has_totals=has_totals)
+                    _read_sheet(rows, found, column=column, where=where)
                 except IdSourceError as error:
                     failures.append(error)
         except Exception as error:  # openpyxl lets through whatever a broken file leads to: KeyError, ParseError …
@@ -164,8 +167,19 @@ def read_excel(source: Source, found: IdCollector, *, column: str | None) -> Non
         raise failures[0]
 
 
-def _read_sheet(sheet: Iterable[tuple[Any, ...]], found: IdCollector, *, column: str | None, where: str) -> None:
-    numbered = ((row, cells) for row, cells in enumerate(sheet, start=1) if any(cells))
+def _filled_rows(sheet: Iterable[tuple[Any, ...]], *, has_totals: bool) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Yield the rows that are not empty with their numbers, without totals below an empty row."""
+    is_below = False
+    for row, cells in enumerate(sheet, start=1):
+        if not any(cells):
+            is_below = has_totals
+        elif not (is_below and is_below_table(cells)):
+            yield row, cells
+
+
+def _read_sheet(
+    numbered: Iterator[tuple[int, tuple[Any, ...]]], found: IdCollector, *, column: str | None, where: str
+) -> None:
     first = list(islice(numbered, SAMPLE_ROWS))
     if not first:
         return

@@ -15,7 +15,7 @@ import pytest
 from recomputed import frame_of
 
 import orstats
-from orstats.errors import ConfigError, ExportError, MissingExtraError
+from orstats.errors import ConfigError, ExportError, IdSourceWarning, MissingExtraError
 from orstats.export.workbook import MAX_ROWS, write_workbook
 from orstats.export.write_csv import check_target
 from orstats.frame.build import FetchOutcome, build_frame
@@ -132,6 +132,22 @@ def test_totals_follow_the_filter_and_name_exclusions():
     assert below(values, "ID", 5).value is None
     assert below(values, "Latency (ms)", 5).value is None
     assert below(values, "Fetch status", 6).value == ("Excluded from the totals: unknown cost (1), pending (1).")
+
+
+def test_totals_are_not_missing_ids_of_a_workbook_that_is_read_again(tmp_path):
+    path, ids = tmp_path / "x.xlsx", [f"gen-1790000000-AbCdEfGhIjKlMnOpQr{end}" for end in "abcd"]
+    made = to_table(ids[:2], [RECORD | {"total_cost": cost} for cost in (0.1, None)], [0.0] * 2)
+    orstats.write_report(build_frame(ids[:2], [made], {}), path)
+    assert orstats.read_ids(path) == ids[:2]
+    assert list(orstats.join(path, build_frame(ids[:2], [made], {}))["ID"]) == ids[:2]
+    book = openpyxl.load_workbook(path)
+    sheet = book["generations"]
+    assert below(sheet, "Fetch status", 4).value.startswith("Excluded")
+    for row in ([ids[2]], [None, "lost"], [ids[3]]):  # of the user
+        sheet.append(row)
+    book.save(path)
+    with pytest.warns(IdSourceWarning, match="1 missing or empty values skipped"):
+        assert orstats.read_ids(path) == ids
 
 
 def test_the_total_of_unknown_amounts_is_missing():
