@@ -7,7 +7,6 @@ answer with HTML or plain text, and a 200 may carry an ``error`` instead of ``da
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ import orjson
 from urllib3 import HTTPHeaderDict
 
 from orstats import errors
+from orstats.text.json_text import parse_json
 from orstats.text.sanitize import terminal_line
 
 #: Server errors that a retry cannot change.
@@ -52,16 +52,11 @@ _MAX_QUOTE: Final = 200
 #: Errors carry this much of a body: characters, and levels of JSON.
 _MAX_BODY: Final = 1 << 16
 _MAX_DEPTH: Final = 100
-_MAX_DIGITS: Final = 20  # of a 64-bit integer
 _CLOCK_SLACK_S: Final = 2.0
 #: Up to this, ``X-RateLimit-Reset`` is in seconds, above in milliseconds (1e11 ms is the year 1973).
 _SECONDS_OR_MILLIS: Final = 1e11
 
 _SECRET = re.compile(r"sk-or-[\w-]+|(?i:bearer)\s+[\w.~+/=-]+")
-#: Half of a surrogate pair of ``\u`` escapes; complete pairs and escaped backslashes are skipped.
-_ESCAPE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
-)
 #: How nginx, Go, Apache and Tomcat answer a plain http request at their https port.
 _HTTPS_PORT = re.compile(
     r"HTTP request was sent to HTTPS|HTTP request to an HTTPS|plain HTTP to an SSL|requires TLS", re.IGNORECASE
@@ -95,7 +90,7 @@ def decode(
     """Return the ``data`` of a response, or raise the error that the response is."""
     response = _Response(status, headers, body, path, generation_id, now, secret)
     try:
-        answer = _parsed(body)
+        answer = parse_json(body)
     except orjson.JSONDecodeError:
         answer = _INVALID_JSON
     if status not in _SUCCESS:
@@ -166,24 +161,6 @@ def _error_body(response: _Response, answer: Any) -> tuple[str | bytes, int | No
     if message is not None and not isinstance(message, str):
         message = response.body  # Python cannot serialize deeply nested JSON
     return message or "", code if isinstance(code, int) and not isinstance(code, bool) else None
-
-
-def _parsed(body: bytes) -> Any:
-    """Parse JSON, and what most parsers accept: a byte order mark, NaN, infinities; half a character as U+FFFD."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        repaired = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
-        try:
-            return json.loads(repaired.decode("utf-8-sig", "replace"), parse_int=_number)
-        except (ValueError, RecursionError):
-            raise error from None
-
-
-def _number(digits: str) -> int | float:
-    """Parse an integer as orjson does: as a float beyond 64 bits."""
-    integer = int(digits) if len(digits) <= _MAX_DIGITS else None
-    return integer if integer is not None and -(1 << 63) <= integer < 1 << 64 else float(digits)
 
 
 def _failure(response: _Response, answer: Any) -> errors.ApiError:

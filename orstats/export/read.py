@@ -25,12 +25,13 @@ from orstats._warn import warn_caller
 from orstats.errors import ColumnError, IdSourceError, MissingExtraError, ReadError
 from orstats.export.csv_cells import unsafe_text
 from orstats.export.read_columns import ACTIVITY_COLUMNS, GENERATION_COLUMNS, KNOWN_FIELDS, UNNAMED, Table, typed_frame
-from orstats.frame.cast_columns import values_of
+from orstats.frame.cast_columns import is_blank, values_of
 from orstats.frame.column_units import NAMES, heading
 from orstats.frame.decimal_mark import decimal_mark
 from orstats.frame.schema import ID
 from orstats.frame.validation import warn_duplicates
 from orstats.ids.decompression import CHUNK, Source, unpack
+from orstats.text.json_text import parse_json
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _HEADER_LINES: Final = 20
@@ -137,6 +138,8 @@ def _tables(source: Source) -> list[Table]:
     if name.lower().endswith((".parquet", ".xlsx")):
         raise ReadError(f"{name}: not a {Path(name).suffix} file, or its beginning is missing.", path=name)
     text = _decoded(b"".join(source.chunks), name)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")  # as old programs for the Mac end lines
     return [_json(text, name) if text.lstrip()[:1] in ("{", "[") else _csv(text, name)]
 
 
@@ -171,7 +174,7 @@ def _decoded(data: bytes, name: str) -> str:
 
 def _json(text: str, name: str) -> Table:
     try:
-        content = orjson.loads(text)
+        content = parse_json(text.encode())
     except orjson.JSONDecodeError:
         content = _json_lines(text, name)
     if isinstance(content, dict):
@@ -197,7 +200,7 @@ def _json_lines(text: str, name: str) -> list[Any]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                rows.append(orjson.loads(line))
+                rows.append(parse_json(line.encode()))
             except orjson.JSONDecodeError as error:
                 raise ReadError(f"{name}: line {number} is not valid JSON: {error}.", path=name) from error
     return rows
@@ -227,8 +230,28 @@ def _csv(text: str, name: str) -> Table:
     _, at, delimiter = max(found)
     body = text.split("\n", -at)[-1] if at else text
     names = _names(next(csv.reader(io.StringIO(body), delimiter=delimiter)), name)
+    table = _all_text(body, names, delimiter, name)
+    numbers = [one for one in names if one in KNOWN_FIELDS and KNOWN_FIELDS[one].kind in ("number", "count")]
+    # In text, NA may be a name; but where a program writes it for missing numbers, it does so for missing texts.
+    marks = {one for number in numbers for one in pc.unique(table[number]).to_pylist() if one and is_blank(one)}
+    is_quoted = body.startswith('"') and not any(column.null_count for column in table.columns)
+    if marks or is_quoted:
+        table = _all_text(body, names, delimiter, name, missing=sorted(marks), quoted=is_quoted)
+    columns = dict(zip(names, table.columns, strict=True))
+    columns |= {one: pc.replace_substring_regex(columns[one], _SIGNS, "") for one in numbers}
+    texts = (text for one in numbers for text in pc.unique(columns[one]).drop_null().to_pylist())
+    mark = decimal_mark(text.rstrip("%") for text in texts) or ("," if delimiter == ";" else ".")
+    return Table(
+        {one: _shares(column, mark) if one in numbers else unsafe_text(column) for one, column in columns.items()}, mark
+    )
+
+
+def _all_text(
+    body: str, names: Sequence[str], delimiter: str, name: str, *, missing: Sequence[str] = (), quoted: bool = False
+) -> pa.Table:
+    """Read all cells as text; empty ones and the given words are missing, quoted ones only if so asked."""
     try:
-        table = arrow_csv.read_csv(
+        return arrow_csv.read_csv(
             io.BytesIO(body.encode("utf-8", "replace")),
             read_options=arrow_csv.ReadOptions(
                 column_names=names, skip_rows=1, block_size=max(1 << 24, len(body) // 8)
@@ -236,21 +259,13 @@ def _csv(text: str, name: str) -> Table:
             parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, _TEXT),
-                null_values=[""],
+                null_values=["", *missing],
                 strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
+                quoted_strings_can_be_null=quoted,
             ),
         )
     except pa.ArrowException as error:
         raise ReadError(f"{name}: not regular CSV, or cut off: {error}.", path=name) from error
-    columns = dict(zip(names, table.columns, strict=True))
-    numbers = [one for one in names if one in KNOWN_FIELDS and KNOWN_FIELDS[one].kind in ("number", "count")]
-    columns |= {one: pc.replace_substring_regex(columns[one], _SIGNS, "") for one in numbers}
-    texts = (text for one in numbers for text in pc.unique(columns[one]).drop_null().to_pylist())
-    mark = decimal_mark(text.rstrip("%") for text in texts) or ("," if delimiter == ";" else ".")
-    return Table(
-        {one: _shares(column, mark) if one in numbers else unsafe_text(column) for one, column in columns.items()}, mark
-    )
 
 
 def _shares(column: pa.ChunkedArray, mark: str) -> pa.ChunkedArray:

@@ -169,6 +169,11 @@ def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
 
 
+def is_blank(text: str) -> bool:
+    """Tell whether a text stands for a missing value in a column of numbers, flags or times."""
+    return text.strip().lower() in _BLANK
+
+
 def cast(
     values: pa.ChunkedArray | pa.Array | Sequence[Any], field: Field, *, decimal: DecimalMark | None = None
 ) -> pa.ChunkedArray | pa.Array:
@@ -196,9 +201,7 @@ def cast(
     read = _reader(field, values, decimal)
     found = []
     for value in values:
-        blank = _is_missing(value) or (
-            isinstance(value, str) and field.kind != "text" and value.strip().lower() in _BLANK
-        )
+        blank = _is_missing(value) or (isinstance(value, str) and field.kind != "text" and is_blank(value))
         one = None if blank else read(value)
         if one is None and not blank:
             raise _wrong_value(field, value)
@@ -217,7 +220,9 @@ def _at_once(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray | None:  # 
         return values.cast(pa.timestamp("us", getattr(have, "tz", None)), safe=False).cast(wanted)
     if kind == "time" and (pa.types.is_string(have) or pa.types.is_large_string(have)):
         return record_table.usual_times(values)
-    if kind == "number" and (pa.types.is_integer(have) or pa.types.is_floating(have) or pa.types.is_decimal(have)):
+    if kind == "number" and pa.types.is_decimal(have):
+        return values.cast(pa.string()).cast(wanted)  # Arrow's own cast of decimals is not exact
+    if kind == "number" and (pa.types.is_integer(have) or pa.types.is_floating(have)):
         numbers = values.cast(wanted, safe=False)
         return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, wanted))
     if kind == "count" and pa.types.is_integer(have):

@@ -34,19 +34,20 @@ _SOFT_BREAK = re.compile(rb"=[ \t]*\r?\n(?=[A-Za-z0-9_-])")
 _UNFOLDED = re.compile(
     rb"(?:gen-(?:[a-z]{2,8}-)?[0-9]{10}-[A-Za-z0-9]{20}|(?<![A-Za-z0-9])(?:%s))(?![A-Za-z0-9])" % SHAPE.pattern.encode()
 )
-_BASE64_BODY: Final = rb"(?:[A-Za-z0-9+/_-]|\\[rn]|\r?\n){30,90}"
+# What follows the first letters is only looked at, because the next id may begin in it.
+_BASE64_BODY: Final = rb"(?=((?:[A-Za-z0-9+/_-]|\\[rn]|\r?\n){30,90}))"
 _BASE64: Final = [  # the three alignments of "gen-" and "gen_", and the characters before them in a group of four
-    (re.compile(rb"Z2Vu[LX]" + _BASE64_BODY), b""),
-    (re.compile(rb"dlbi[01]" + _BASE64_BODY), b"AG"),
-    (re.compile(rb"dlbl[89]" + _BASE64_BODY), b"AG"),
-    (re.compile(rb"nZW4t" + _BASE64_BODY), b"AAB"),
-    (re.compile(rb"nZW5f" + _BASE64_BODY), b"AAB"),
+    (re.compile(rb"(Z2Vu[LX])" + _BASE64_BODY), b""),
+    (re.compile(rb"(dlbi[01])" + _BASE64_BODY), b"AG"),
+    (re.compile(rb"(dlbl[89])" + _BASE64_BODY), b"AG"),
+    (re.compile(rb"(nZW4t)" + _BASE64_BODY), b"AAB"),
+    (re.compile(rb"(nZW5f)" + _BASE64_BODY), b"AAB"),
 ]
 _BASE64_FOLD = re.compile(rb"(?<=[A-Za-z0-9+/]{60})(?:\r?\n|\\r\\n|\\n)[ \t]*(?=[A-Za-z0-9+/=])")
 _STANDARD_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
 _NOT_BASE64 = re.compile(rb"\\[rn]|\s")
-_HEX = re.compile(rb"67656[eE](?:2[dD]|5[fF])(?:[3-7][0-9A-Fa-f]|2[dD]){20,36}")
-_NUMBERS = re.compile(rb"103[,\s]+101[,\s]+110[,\s]+(?:45|95)(?:[,\s]+[0-9]{1,3}(?![0-9])){20,36}")
+_HEX = re.compile(rb"(67656[eE](?:2[dD]|5[fF]))(?=((?:[3-7][0-9A-Fa-f]|2[dD]){20,36}))")
+_NUMBERS = re.compile(rb"(103[,\s]+101[,\s]+110[,\s]+(?:45|95))(?=((?:[,\s]+[0-9]{1,3}(?![0-9])){20,36}))")
 
 
 class _Form(NamedTuple):
@@ -106,7 +107,7 @@ def _quoted_printable(text: bytes) -> list[bytes]:
 def _base64(text: bytes) -> Iterator[bytes]:
     for pattern, opening in _BASE64:
         for match in dict.fromkeys(pattern.findall(text)):
-            data = opening + _NOT_BASE64.sub(b"", match).translate(_STANDARD_ALPHABET)
+            data = opening + _NOT_BASE64.sub(b"", b"".join(match)).translate(_STANDARD_ALPHABET)
             data = data[:-1] if len(data) % 4 == 1 else data
             yield binascii.a2b_base64(data + b"=" * (-len(data) % 4))[max(len(opening) - 1, 0) :]
 
@@ -118,12 +119,12 @@ def _folded_base64(text: bytes) -> Iterable[bytes]:
 
 
 def _hexadecimal(text: bytes) -> Iterable[bytes]:
-    return map(binascii.unhexlify, dict.fromkeys(_HEX.findall(text)))
+    return map(binascii.unhexlify, dict.fromkeys(map(b"".join, _HEX.findall(text))))
 
 
 def _byte_array(text: bytes) -> Iterator[bytes]:
     """Decode numbers, as journald writes messages that are not plain text."""
-    for match in dict.fromkeys(_NUMBERS.findall(text)):
+    for match in dict.fromkeys(map(b"".join, _NUMBERS.findall(text))):
         yield bytes(int(number) & 255 for number in re.findall(rb"[0-9]+", match))
 
 

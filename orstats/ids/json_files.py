@@ -14,6 +14,7 @@ from orstats.ids.collector import IdCollector
 from orstats.ids.column_values import ColumnChoiceError, ColumnValues
 from orstats.ids.id_column import no_such_column
 from orstats.ids.id_shapes import looks_like_id
+from orstats.text.json_text import parse_json
 
 _RECORDS_NAMED: Final = 100  # how many records are looked at for the names of an error message
 _DEPTH_NAMED: Final = 6
@@ -52,19 +53,15 @@ def _records(stream: BinaryIO, where: str) -> Iterator[tuple[int, Any]]:
     lines = ((number, line) for number, line in enumerate(stream, start=1) if line.strip())
     for count, (number, line) in enumerate(lines):
         try:
-            record = _parse(line)
+            record = parse_json(line)
         except orjson.JSONDecodeError:
             record = _parse_at(line if count else line + stream.read(), number, where)
         yield number, record
 
 
-def _parse(text: bytes) -> Any:
-    return orjson.loads(text.decode("utf-8", "replace"))
-
-
 def _parse_at(text: bytes, line: int, where: str) -> Any:
     try:
-        return _parse(text)
+        return parse_json(text)
     except orjson.JSONDecodeError as error:
         at = line + error.lineno - 1
         message = f"{where}, line {at}: not valid JSON ({error.msg}). Without column= the text is searched for ids."

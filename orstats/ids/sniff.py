@@ -16,7 +16,7 @@ from orstats.ids.id_shapes import SUFFIXES
 from orstats.ids.json_files import has_records, read_json, without_labels
 from orstats.ids.missing_file import missing_file
 from orstats.ids.sqlite_files import read_sqlite
-from orstats.ids.table_readers import read_excel, read_feather, read_parquet
+from orstats.ids.table_readers import read_arrow_stream, read_excel, read_feather, read_parquet
 from orstats.ids.text import read_text, search_text
 
 _PACKED: Final = re.compile(r"(?:\.(?:gz|bz2|xz|lzma|zst|zstd|lz4))+$")
@@ -24,6 +24,7 @@ _READERS: Final = {
     b"PAR1": read_parquet,
     b"ARROW1\0\0": read_feather,
     b"FEA1": read_feather,
+    b"\xff\xff\xff\xff": read_arrow_stream,
     b"PK\x03\x04": read_excel,  # other zip archives were unpacked
     b"SQLite format 3\0": read_sqlite,
 }
@@ -112,6 +113,8 @@ def read_source(source: Source, found: IdCollector, *, column: str | None) -> No
 def _read_text_file(source: Source, found: IdCollector, column: str | None) -> None:
     where, suffix = source.where, _suffix(source.where)
     head, chunks = peek(as_utf8(source.chunks))
+    if b"\r" in head[:-1] and b"\n" not in head:  # as old programs for the Mac end lines
+        head, chunks = peek(chunk.replace(b"\r", b"\n") for chunk in chunks)
     if _is_binary(head):
         raise IdSourceError(f"{where}: a binary file of unknown format. Supported: {_SUPPORTED}")
     if not head.strip():

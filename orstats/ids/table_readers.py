@@ -83,6 +83,18 @@ def read_feather(source: Source, found: IdCollector, *, column: str | None) -> N
         raise IdSourceError(f"{source.where}: not a readable Arrow file: {error}") from error
 
 
+def read_arrow_stream(source: Source, found: IdCollector, *, column: str | None) -> None:
+    """Take the ids from a column of an Arrow stream, such as the cache of Hugging Face datasets."""
+    import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
+
+    try:
+        with pa.ipc.open_stream(source.file) as stream:
+            table = stream.read_all()
+        _read_arrow(table.schema, lambda names: table.select(names).to_batches(), found, column, source.where)
+    except (pa.ArrowException, OSError) as error:
+        raise IdSourceError(f"{source.where}: not a readable Arrow stream: {error}") from error
+
+
 def _read_arrow(
     schema: pa.Schema,
     batches: Callable[[Sequence[str]], Iterable[pa.RecordBatch]],

@@ -1,8 +1,10 @@
 """Files read back: what write_csv, pandas, spreadsheets and the vendor's Activity page write."""
 
 import bz2
+import csv
 import gzip
 import io
+import json
 import lzma
 import tarfile
 import zipfile
@@ -76,6 +78,11 @@ def test_workbook_reads_back_to_the_millisecond(df, tmp_path):
     assert found["external_user"].iloc[3] == "00123"
 
 
+def _with_nan(df):
+    """Return rows whose missing values are NaN, which Python writes into JSON."""
+    return df.reset_index().astype(object).where(df.reset_index().notna(), float("nan")).to_dict("records")
+
+
 @pytest.mark.parametrize(
     "write",
     [
@@ -87,6 +94,12 @@ def test_workbook_reads_back_to_the_millisecond(df, tmp_path):
         lambda df, file: df.to_csv(file.with_suffix(".csv"), sep=";", decimal=","),
         lambda df, file: df.to_csv(file.with_suffix(".csv"), sep="\t", encoding="utf-16"),
         lambda df, file: df.to_csv(file.with_suffix(".csv"), encoding="utf-8-sig"),
+        lambda df, file: df.to_csv(file.with_suffix(".csv"), lineterminator="\r"),
+        lambda df, file: df.to_csv(file.with_suffix(".csv"), quoting=csv.QUOTE_ALL),
+        lambda df, file: df.to_csv(file.with_suffix(".csv"), na_rep="NA"),  # as R writes it
+        lambda df, file: file.with_suffix(".jsonl").write_text(
+            "\n".join(json.dumps(dict(row), default=str) for row in _with_nan(df))
+        ),
         lambda df, file: df.reset_index().to_json(file.with_suffix(".json"), orient="records", date_format="iso"),
         lambda df, file: df.reset_index().to_json(
             file.with_suffix(".jsonl"), orient="records", lines=True, date_format="iso"
@@ -106,6 +119,7 @@ def test_files_of_other_programs_are_typed(df, write, tmp_path):
     assert list(found.index) == list(df.index)
     assert orstats.summary(found).loc["cost_usd", "value"] == orstats.summary(df).loc["cost_usd", "value"]
     pd.testing.assert_series_equal(found["is_byok"], df["is_byok"])
+    assert found["finish_reason"].isna().equals(df["finish_reason"].isna())
 
 
 @pytest.mark.parametrize(

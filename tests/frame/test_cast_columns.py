@@ -95,6 +95,11 @@ def test_columns_with_two_decimal_marks_are_refused(field, given, wanted):
     assert caught.value.value == wanted
 
 
+def test_decimals_become_the_nearest_floats():
+    amounts = [Decimal(number).scaleb(-7) for number in range(0, 30_000, 7)]
+    assert cast(pa.array(amounts, pa.decimal128(38, 12)), FIELDS["cost_usd"]).to_pylist() == list(map(float, amounts))
+
+
 def test_repeated_and_encoded_values_are_cast_once_each():
     encoded = pa.array(["yes", "no", "yes", None]).dictionary_encode()
     assert cast(encoded, FIELDS["is_byok"]).to_pylist() == [True, False, True, None]

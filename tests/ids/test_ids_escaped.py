@@ -83,6 +83,16 @@ def test_ids_are_found_in_hexadecimal():
     assert read_ids(f"data \\x{A.encode().hex()}20 more\nand {B.encode().hex().upper()}\n") == [A, B]
 
 
+@pytest.mark.parametrize("separator", ["\n", '","'])
+@pytest.mark.parametrize(
+    "encode", [lambda text: base64.b64encode(text).decode(), bytes.hex, lambda text: str(list(text))]
+)
+def test_encoded_ids_may_be_close_to_each_other(encode, separator):
+    ids = [A, B, VIDEO, LEGACY, ULID]
+    for indent in range(3):
+        assert set(read_ids(f"data: {encode((' ' * indent + separator.join(ids)).encode())}\n")) == set(ids)
+
+
 def test_response_ids_of_litellm_contain_the_generation_id():
     wrapped = base64.b64encode(f"litellm:custom_llm_provider:openrouter;model_id:a;response_id:{A}".encode()).decode()
     assert read_ids(f"INFO response id=resp_{wrapped}\n") == read_ids([f"resp_{wrapped}"]) == [A]

@@ -105,6 +105,7 @@ def test_a_table_without_ids_is_refused(tmp_path, column):
         ("just_ids.csv", f"{A}\n{B}\n", "utf-8"),
         ("blank_start.csv", f"\n\nid,x\n{A},1\n{B},2\n", "utf-8"),
         ("pandas_index.csv", f",id\n0,{A}\n1,{B}\n", "utf-8"),
+        ("old_mac.csv", f'id,note\r{A},"x\r"\r{B},y\r', "utf-8"),
     ],
 )
 def test_csv_dialects_and_encodings(tmp_path, name, text, encoding):
@@ -199,6 +200,12 @@ def test_parquet(tmp_path, kind):
     pq.write_table(table, tmp_path / "x.parquet")
     assert read_ids(tmp_path / "x.parquet") == [A, B]
     assert read_ids(tmp_path / "x.parquet", column="generation_id") == [A, B]
+    with pa.ipc.new_stream(tmp_path / "x.arrow", table.schema) as stream:
+        stream.write_table(table)
+    assert read_ids(tmp_path / "x.arrow") == [A, B]
+    (tmp_path / "x.arrow").write_bytes((tmp_path / "x.arrow").read_bytes()[:60])
+    with pytest.raises(IdSourceError, match=r"x\.arrow: not a readable Arrow stream"):
+        read_ids(tmp_path / "x.arrow")
 
 
 def test_parquet_without_its_suffix_and_as_an_open_file(tmp_path):
@@ -299,6 +306,7 @@ def test_a_field_with_a_dot_in_its_name(tmp_path):
         f'[\n  {{"id": "{A}",\n   "x": 1}},\n  {{"id": "{B}"}}\n]\n',
         f'{{"id":"{A}"}}\n{{"id":"{B}"}}\n',
         f'{{"id":"{A}"}}\r\n\r\n{{"id":"{B}"}}',
+        f'\ufeff{{"id":"{A}","cost":NaN}}\n{{"id":"{B}","cost":-Infinity}}\n',
     ],
 )
 @pytest.mark.parametrize("name", ["x.json", "x.jsonl", "x.ndjson", "x.txt"])
