@@ -268,4 +268,7 @@ def for_shell(text: str) -> str:
     >>> for_shell("a.csv: no id column found; name one with column=. Or pass archive=…, or set ORSTATS_ARCHIVE.")
     'a.csv: no id column found; name one with --column. Or pass --archive, or set ORSTATS_ARCHIVE.'
     """
-    return _ARGUMENT.sub(lambda match: _OPTIONS[match[1]], _KEY_ARGUMENT.sub("", text))
+    from orstats.fetching.arguments import ARCHIVED_ONLY
+
+    text = _KEY_ARGUMENT.sub("", text).replace(ARCHIVED_ONLY, "`orstats fetch --deadline 0`")
+    return _ARGUMENT.sub(lambda match: _OPTIONS[match[1]], text)

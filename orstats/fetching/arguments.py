@@ -24,6 +24,9 @@ UNARCHIVED: Final = (
     "Records from servers on this machine are archived only in a directory that you name: set ORSTATS_ARCHIVE or pass"
 )
 
+#: How to read the archive without a key.
+ARCHIVED_ONLY: Final = "fetch(ids, deadline=0)"
+
 #: With this many files of one host, an archive is compacted at the end of a fetch.
 _COMPACT_FILES: Final = 64
 

@@ -83,6 +83,9 @@ class Batch(ABC):
         if not ids:
             return
         self._requested = ids
+        if (reason := self._stop_reason()) is not None:
+            self._mark_not_attempted(reason)
+            return
         load = self.load()
         if self.archive is not None:
             self.archive.check_writable(self.host)

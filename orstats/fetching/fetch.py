@@ -18,6 +18,7 @@ from orstats.api.client import Client
 from orstats.archive.archive import Archive
 from orstats.fetching.arguments import ArchiveChoice, FetchOptions, choose_archive
 from orstats.fetching.batch import Batch
+from orstats.fetching.required_key import require_key
 from orstats.fetching.workers import Loader, Result
 from orstats.frame.build import SOURCE, FetchOutcome, build_frame
 from orstats.frame.record_table import column, to_table
@@ -74,7 +75,7 @@ def fetch(
         Show a progress bar. Default: when stderr is a terminal, or in a notebook.
     deadline : float, optional
         Seconds for the call. After that no more requests are sent: fetched rows are kept, and the others are
-        ``not_attempted``. 0 only reads the archive.
+        ``not_attempted``. 0 only reads the archive, and needs no key.
     cancel : threading.Event, optional
         Ends the call in the same way once another thread, or a signal handler, sets it.
 
@@ -122,6 +123,7 @@ class _RecordBatch(Batch):
         self._id_array = column(self.ids, "text")[0]
         self._tables: list[pa.Table] = []
         self._unsaved: dict[str, Result] = {}
+        self._archived: int | None = None  # ids, once the archive was read
 
     def read_archive(self) -> Sequence[str]:
         """Read the archived records; return the ids of the others."""
@@ -130,6 +132,7 @@ class _RecordBatch(Batch):
         archived = self.archive.read(self.host, self._id_array, encoded=True)
         if archived.get_total_buffer_size() > _LARGE_BYTES:
             pa.default_memory_pool().release_unused()  # what reading took, before the frame needs as much again
+        self._archived = archived.num_rows
         log.info("%d of %d ids are in the archive", archived.num_rows, len(self.ids))
         if not archived.num_rows:
             return self.ids
@@ -140,7 +143,7 @@ class _RecordBatch(Batch):
         return [one for one in self.ids if one not in have]
 
     def load(self) -> Loader:
-        self.client.settings.key()
+        require_key(self.client.settings, self.archive, archived=self._archived, ids=len(self.ids))
         return lambda generation_id, sent_at, _: self.client.ask_generation(generation_id, sent_at=sent_at)
 
     def keep(self, result: Result) -> FetchOutcome:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orstats.api.client import Client
 from orstats.errors import ApiError, BadRequestError, ConfigError, NotApiResponseError
 from orstats.fetching.arguments import ArchiveChoice, choose_archive, compact_if_needed, invalid_id_reason
+from orstats.fetching.required_key import require_key
 from orstats.fetching.scheduler import FailureRules, Task
 from orstats.frame.row import full_row, record_row
 from orstats.frame.status import status_of
@@ -31,7 +32,7 @@ def fetch_one(
     host = client.settings.host
     if store is not None and (row := store.read_record(host, generation_id)) is not None:
         return full_row(row, fetch_status="ok", attempts=0), None
-    client.settings.key()
+    require_key(client.settings, store, archived=0, ids=1)
     if store is not None:
         store.check_writable(host)
     return _request(generation_id, client.with_options(retry=client.retry.for_one_request()), store, pending_wait)

@@ -1,6 +1,7 @@
 """``orstats doctor``: a report that helps, ends with the right code and shows no secret."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,12 +98,15 @@ def test_archive_that_cannot_be_written_fails(orstats, tmp_path, missing):
 
 
 @pytest.mark.usefixtures("online")
-def test_archive_in_the_way_of_a_file_fails(orstats, tmp_path):
-    file = tmp_path / "file"
-    file.write_text("not a directory", "utf-8")
-    done = orstats("doctor", "--offline", "--archive", file)
-    assert done.exit_code == 1
+@pytest.mark.parametrize("place", ["file", "file/new", "/proc/new", "/sys/new/deeper", "/dev/null/new"])
+def test_archive_where_no_directory_can_be_fails(orstats, tmp_path, place):
+    if place.startswith("/") and sys.platform != "linux":
+        pytest.skip("has no such directories")
+    (tmp_path / "file").write_text("not a directory", "utf-8")
+    done = orstats("doctor", "--offline", "--archive", tmp_path / place)
+    assert done.exit_code == 1, done.output
     assert "Failed: archive." in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
 @pytest.mark.usefixtures("online")

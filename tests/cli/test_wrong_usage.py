@@ -82,6 +82,7 @@ WRONG = {
 }
 NOT_WRONG = {
     "fetch gen-1": "OPENROUTER_API_KEY",
+    "report gen-1 --ids-from stored.csv --archive a": "`orstats fetch --deadline 0` needs no key for those.",
     "fetch gen-1 -o nowhere/x.csv": "there is no directory",
     "ids --since 7d -o nowhere/x.txt": "there is no directory",
     "ids --since 7d --labels user -o nowhere/x.csv": "there is no directory",

@@ -1,6 +1,7 @@
 """fetch against the simulator: real HTTP, real threads, faults of every kind."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -253,6 +254,27 @@ def test_missing_key_error_names_the_variable(monkeypatch):
     monkeypatch.delenv("OPENROUTER_MANAGEMENT_KEY", raising=False)
     with pytest.raises(errors.MissingKeyError, match="OPENROUTER_API_KEY"):
         orstats.fetch([OLD], archive=False)
+
+
+def test_missing_key_error_says_what_the_archive_has(sim, tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
+    monkeypatch.delenv("OPENROUTER_MANAGEMENT_KEY", raising=False)
+    orstats.fetch(sim.ids[:3], client=sim.client(), archive=tmp_path)
+    ids, options = [*sim.ids[:5], "chatcmpl-1"], {"client": orstats.Client(base_url=sim.base_url), "archive": tmp_path}
+    known = rf"3 of the 6 ids are archived for {re.escape(sim.client().settings.host)}: fetch\(ids, deadline=0\)"
+    with pytest.raises(errors.MissingKeyError, match=known):
+        orstats.fetch(ids, **options)
+    df = orstats.fetch(ids, **options, deadline=0)
+    assert list(df["fetch_status"]) == ["ok"] * 3 + ["not_attempted"] * 2 + ["invalid_id"]
+    elsewhere = (
+        rf"The id is not archived for openrouter\.ai\. The archive .* has records of {sim.client().settings.host}:"
+    )
+    for missing in (lambda: orstats.fetch([OLD], archive=tmp_path), lambda: orstats.get(OLD, archive=tmp_path)):
+        with pytest.raises(errors.MissingKeyError, match=elsewhere):
+            missing()
+    with pytest.raises(errors.MissingKeyError) as caught:
+        orstats.fetch(ids, **options, refresh=True)
+    assert "archived" not in str(caught.value)
 
 
 def test_settled_records_are_requested_only_once(sim, tmp_path):

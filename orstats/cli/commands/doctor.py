@@ -153,10 +153,10 @@ def _check_archive(report: _Report, settings: Settings, given: str | None) -> No
         missing = "://" not in archive.path and not Path(archive.path).exists()
         if missing:
             parent = next(one for one in Path(archive.path).parents if one.exists())
-            if not os.access(parent, os.W_OK | os.X_OK):
+            if (problem := _cannot_create_in(parent)) is not None:
                 report.fail(
                     "archive",
-                    f"{shown} does not exist and cannot be created in {_without_home(str(parent))}. "
+                    f"{shown} does not exist and cannot be created in {_without_home(str(parent))} ({problem}). "
                     "Set ORSTATS_ARCHIVE to a directory that you can write.",
                 )
                 return
@@ -165,8 +165,21 @@ def _check_archive(report: _Report, settings: Settings, given: str | None) -> No
         archive.check_writable(settings.host)
     except OrstatsError as error:
         report.fail("archive", _without_home(str(error)))
+    except OSError as error:  # such as a name that is too long
+        report.fail("archive", f"{shown}: {error.strerror}")
     else:
         report.add({"archive": f"{shown}: writable"})
+
+
+def _cannot_create_in(parent: Path) -> str | None:
+    """Say why no directory can be created in one that exists; None if it can. Permissions alone do not tell."""
+    import tempfile
+
+    try:
+        Path(tempfile.mkdtemp(prefix=".orstats-", dir=parent)).rmdir()
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def _without_home(text: str) -> str:

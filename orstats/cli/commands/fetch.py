@@ -89,7 +89,10 @@ def fetch(
     deadline: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", min=0, help="Stop after this time; the remaining ids are marked not_attempted."
+            metavar="SECONDS",
+            min=0,
+            help="Stop after this time; the remaining ids are marked not_attempted. "
+            "0 only reads the archive, without a key.",
         ),
     ] = None,
     raw_text: RawText = False,
