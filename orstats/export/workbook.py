@@ -66,7 +66,8 @@ _MOST_PLACES: Final = 10
 #: Amounts of groups have at most as many decimals as where reports are shown.
 _MOST_REPORT_PLACES: Final = 6
 _SHARE_UNIT: Final = "share 0..1"
-_WIDTHS: Final = (8, 50)
+#: The least width of a column, the most for texts that fit, such as the hash of a key, and that of longer texts.
+_WIDTHS: Final = (8, 70, 50)
 _FILTER_BUTTON: Final = 4
 #: The width of the facts on the sheet ``coverage``, in characters, and the height of a line, in points.
 _FACT_WIDTH: Final = 44
@@ -239,7 +240,7 @@ def _places(values: pd.Series[Any]) -> int:
 
 def _width(title: str, values: pd.Series[Any], number_format: str, total: float | None) -> float:
     """Estimate how wide a column is in characters."""
-    least, most = _WIDTHS
+    least, most, cut = _WIDTHS
     longest = 0
     array = arrow_array(values)
     if array is not None and (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
@@ -253,7 +254,8 @@ def _width(title: str, values: pd.Series[Any], number_format: str, total: float 
         longest = len(f"{largest:,.0f}") + (len(decimals) + 1 if decimals else 0) + 2
     elif pa.types.is_timestamp(array.type):
         longest = len(_TIME)
-    return float(np.clip(max(longest + 2, len(title) + _FILTER_BUTTON), least, most))
+    width = max(longest + 2, len(title) + _FILTER_BUTTON, least)
+    return float(width if width <= most else cut)
 
 
 class _Sheet:

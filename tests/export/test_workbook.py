@@ -75,6 +75,8 @@ def test_header_is_bold_filtered_and_frozen_and_columns_are_wide_enough():
     assert all(cell.font.bold for cell in sheet[1])
     for cell in sheet[1]:
         assert sheet.column_dimensions[cell.column_letter].width > len(cell.value)
+    table = book_of(pd.DataFrame({"hash": ["f" * 64], "user_agent": ["x" * 900]}))["table"]
+    assert [table.column_dimensions[letter].width // 1 for letter in "AB"] == [66, 50]
 
 
 @pytest.mark.parametrize(
