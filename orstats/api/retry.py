@@ -27,7 +27,7 @@ T = TypeVar("T")
 #: Seconds. Random part added to a wait that the server requires, so that clients do not all retry together.
 _JITTER_S = 0.1
 #: Seconds. Without a connection, the waits of a single request end by then; with the attempts it takes 10 s.
-_MAX_OFFLINE_S = 7.5
+MAX_OFFLINE_S = 7.5
 #: Seconds. Longer waits of a single request are logged as warnings.
 _NOTICEABLE_S = 2.0
 
@@ -52,7 +52,8 @@ class Retry:
         ``max_elapsed``, the request fails immediately, and the error states the wait.
     max_offline
         Seconds after which an id is not retried while there is no connection. None: ``max_elapsed`` applies, except
-        that a single request, such as :func:`orstats.get`, gives up within 10 s.
+        that two give up within 10 s: a single request, such as :func:`orstats.get`, and a fetch from a server on this
+        machine that has not accepted any connection of this fetch.
     on_retry
         Called before each wait with the error and the seconds of the wait; in a fetch, by several threads.
 
@@ -93,7 +94,7 @@ class Retry:
         """
         return replace(
             self,
-            max_offline=_MAX_OFFLINE_S if self.max_offline is None else self.max_offline,
+            max_offline=MAX_OFFLINE_S if self.max_offline is None else self.max_offline,
             on_retry=self.on_retry or _log_retry,
         )
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from orstats.api.client import Client, is_refusal
-from orstats.errors import ApiError, NotApiResponseError
+from orstats.api.retry import MAX_OFFLINE_S
+from orstats.errors import ApiError, NoConnectionError, NotApiResponseError
 from orstats.fetching.scheduler import FailureRules, Schedule, Task
 from orstats.frame.status import status_of
 
@@ -66,6 +67,8 @@ class WorkerPool:
         self._idle_samples: deque[bool] = deque(maxlen=_IDLE_SAMPLES)
         self._last_success_at = 0.0
         self._foreign_responses = 0  # consecutive ones
+        # A server on this machine restarts in seconds: until it accepts a connection, it is more likely not started.
+        self._may_be_stopped = client.settings.is_loopback and client.retry.max_offline is None
         self.retries = 0
         self.latest_error: ApiError | None = None  # of a request that is retried
         self.fatal: ApiError | None = None
@@ -186,6 +189,7 @@ class WorkerPool:
         else:
             self._last_success_at = self._clock.monotonic()
             self._foreign_responses = 0
+            self._may_be_stopped = False
             self._results.append(Result(task, record, self._client.now()))
             with self._changed:
                 self._schedule.done()
@@ -198,6 +202,7 @@ class WorkerPool:
 
     def _handle_failure(self, task: Task, error: ApiError) -> None:
         now, wall = self._clock.monotonic(), self._client.now()
+        self._may_be_stopped &= isinstance(error, NoConnectionError)
         self._stop_if_hopeless(error, now)
         with self._changed:
             # A rate limit that admits other requests refuses this one by chance: that is not a failure of the id.
@@ -214,6 +219,8 @@ class WorkerPool:
                 self.latest_error = error
                 self._schedule.reschedule(task, now + verdict)
                 self._changed.notify()
+        if self._may_be_stopped and isinstance(verdict, float):
+            self._stop_unless_reached_by(now + verdict, error)
 
     def _stop_if_hopeless(self, error: ApiError, now: float) -> None:
         """Stop where every other request would fail as well, or nothing has succeeded for too long."""
@@ -228,5 +235,12 @@ class WorkerPool:
         idle = now - self._last_success_at
         if idle > max(NO_PROGRESS_TIMEOUT_S, self._client.retry.max_elapsed) and not self.stopped:
             log.warning("No successful response for %d s; giving up on the remaining ids. Last error: %s", idle, error)
+            self.gave_up = True
+            self.stop()
+
+    def _stop_unless_reached_by(self, retry_at: float, error: ApiError) -> None:
+        """Stop if a local server has not accepted any connection, and the next retry would be too late."""
+        if retry_at - self._last_success_at > MAX_OFFLINE_S and not self.stopped:
+            log.warning("%s Giving up: is the server running?", error)
             self.gave_up = True
             self.stop()

@@ -93,8 +93,8 @@ class FakeTransport:
         return Answer(int(kind), headers, b'{"error": {"code": %s, "message": "no"}}' % kind.encode())
 
 
-def account(world, retry, transport):
-    client = orstats.Client(KEY, base_url=f"https://{HOST}", retry=retry, _clock=world)
+def account(world, retry, transport, url=f"https://{HOST}"):
+    client = orstats.Client(KEY, base_url=url, retry=retry, _clock=world)
     client._transport = transport
     return client, transport
 
@@ -353,6 +353,42 @@ def test_server_that_only_fails_is_given_up_in_bounded_time(kind, told):
     asked = pd.Series([one.id for one in wire.sent]).value_counts()
     assert (frame["attempts"] == asked.reindex(frame.index, fill_value=0)).all()
     assert ((status == "not_attempted") == (frame["attempts"] == 0)).all()
+
+
+class Away(FakeTransport):
+    """Refuses connections for 20 seconds, from the first or from the fifth on."""
+
+    def __init__(self, world, scripts, accepted):
+        super().__init__(world, scripts)
+        self.accepted = accepted
+
+    def send(self, path, *rest, **options):
+        self.accepted -= 1
+        if self.accepted < 0 and self.world.now < 20:
+            raise errors.NoConnectionError("no connection (connection refused)", retryable=True)
+        return super().send(path, *rest, **options)
+
+
+@pytest.mark.parametrize(
+    ("url", "accepted", "retry", "is_patient"),
+    [
+        ("http://127.0.0.1:9", 0, orstats.Retry(), False),
+        ("http://127.0.0.1:9", 5, orstats.Retry(), True),
+        ("http://127.0.0.1:9", 0, orstats.Retry(max_offline=60), True),
+        (f"https://{HOST}", 0, orstats.Retry(), True),
+    ],
+)
+@pytest.mark.parametrize("number", [1, 400])
+def test_only_a_local_server_that_never_accepts_a_connection_is_given_up_early(
+    url, accepted, retry, is_patient, number
+):
+    ids = [f"gen-1780000000-{number:020d}" for number in range(number)]
+    with World() as world:
+        client, _ = account(world, retry, Away(world, {one: ([], "ok", 0.02) for one in ids}, accepted), url)
+        frame = orstats.fetch(ids, client=client, archive=False, progress=False)
+        ended = world.now
+    assert set(frame["fetch_status"]) == ({"ok"} if is_patient else {"network_error"})
+    assert is_patient or ended < 10
 
 
 @pytest.mark.parametrize("told", [None, 0, 1])
