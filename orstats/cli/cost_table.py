@@ -12,7 +12,7 @@ import pandas as pd
 from orstats.export.csv_cells import named_columns
 from orstats.reports.cost_tokens_latency import cost_by
 from orstats.reports.periods import PERIOD
-from orstats.text.format import count, is_present, other_groups, percents, tokens, usd_amounts
+from orstats.text.format import count, is_present, other_groups, percents, tokens, usd_amounts, usd_per_mtok
 from orstats.text.sanitize import NO_VALUE, terminal_line
 from orstats.text.table import Column
 
@@ -34,7 +34,7 @@ def cost_columns(report: pd.DataFrame, most: int | None = None) -> list[Column]:
         Column("cost", costs, footer=total_cost),
         Column("share", percents(shown["share"], ""), leaves=2),
         Column("tokens", list(map(tokens, shown["tokens_total"])), leaves=4, footer=tokens(total_tokens)),
-        Column("$/Mtok", [f"{rate:,.3f}" if is_present(rate) else "" for rate in shown["usd_per_mtok"]], leaves=5),
+        Column("$/Mtok", list(map(usd_per_mtok, shown["usd_per_mtok"])), leaves=5),
     ]
     if unknown := int(report["cost_unknown"].sum()):
         cells = [count(number) if number else "" for number in shown["cost_unknown"]]

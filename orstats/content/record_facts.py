@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from orstats.content.record import ProviderAttempt, Record
 from orstats.frame import json_values
-from orstats.text.format import count, duration, usd
+from orstats.text.format import count, duration, plural, usd
 
 Section = Literal["Generation", "Cost", "Tokens", "Time", "Providers", "Caller", "IDs", "Other"]
 #: Texts by section and label. Texts may hold untrusted input of any length: sanitize them before showing them.
@@ -67,12 +67,28 @@ def facts(record: Record) -> Facts:
 
 
 def status_label(record: Record) -> tuple[str, StatusKind]:
-    """Return how a generation ended, in a word or two, and whether that is ``good``, ``unusual`` or ``bad``.
+    """Return how a generation ended, in a few words, and whether that is ``good``, ``unusual`` or ``bad``.
 
     Examples
     --------
     >>> status_label(Record("gen-1", finish_reason="stop")), status_label(Record("gen-1", "not_found"))
     (('ok', 'good'), ('not found', 'bad'))
+    >>> status_label(Record("gen-1", finish_reason="stop", fallbacks=1))
+    ('ok, 1 fallback', 'unusual')
+    """
+    label, kind = ending_label(record)
+    if not record.fallbacks:
+        return label, kind
+    return f"{label}, {plural(record.fallbacks, 'fallback')}", "unusual" if kind == "good" else kind
+
+
+def ending_label(record: Record) -> tuple[str, StatusKind]:
+    """Return :func:`status_label` without the number of fallbacks.
+
+    Examples
+    --------
+    >>> ending_label(Record("gen-1", finish_reason="length", fallbacks=1))
+    ('length', 'unusual')
     """
     if record.fetch_status != "ok":
         return record.fetch_status.replace("_", " "), "unusual" if record.fetch_status == "pending" else "bad"

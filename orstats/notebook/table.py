@@ -108,6 +108,10 @@ class TableView(anywidget.AnyWidget):
         """The filtered rows, in the order shown."""
         return self._model.df.iloc[self.positions]
 
+    def take_keys_of_page(self) -> None:
+        """Also handle keys that are pressed while nothing has the focus, on a page that shows only the explorer."""
+        self.options = self.options | {"page_keys": True}
+
     def release(self) -> TableModel:
         """Drop the rows, and return the empty model that is left."""
         self._model = TableModel(self._model.df.iloc[:0])

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from orstats.content.record import Record
-from orstats.content.record_facts import StatusKind, status_label
-from orstats.frame.column_units import unit
-from orstats.text.format import count, durations, is_present, percents, plural, tokens_per_second, usd, usd_places
+from orstats.content.record_facts import StatusKind, ending_label, status_label
+from orstats.frame.column_units import Unit, unit
+from orstats.text.format import (
+    count,
+    durations,
+    is_present,
+    percents,
+    tokens_per_second,
+    usd,
+    usd_amounts,
+    usd_per_mtok,
+    usd_places,
+)
 from orstats.text.sanitize import visible_line
 from orstats.text.time_zones import clock
 
@@ -62,17 +72,17 @@ def page_rows(page: pd.DataFrame, names: Sequence[str], zone: str) -> list[list[
 
 
 def status_cell(row: Mapping[str, Any]) -> Cell:
-    """Return how a generation ended, from a row's values with None for missing ones; the card shows the same."""
+    """Return how a generation ended, from a row's values with None for missing ones: in short, and as the card says."""
     texts = {name: row.get(name) for name in STATUS_COLUMNS}
     known = {name: value for name, value in texts.items() if isinstance(value, str)}
     if "finish_reason" not in row:
         known["api_type"] = "unknown"  # a DataFrame without the column does not say how generations ended
-    label, kind = status_label(Record("", cancelled=texts["cancelled"] is True, **known))  # type: ignore[arg-type]  # by name
     fallbacks = texts["fallbacks"]
-    if not isinstance(fallbacks, int | float) or not fallbacks > 0:
-        return label, label, kind
-    also = plural(int(fallbacks), "fallback")
-    return (also, f"{label}, {also}", "unusual") if kind == "good" else (label, f"{label}, {also}", kind)
+    number = int(fallbacks) if isinstance(fallbacks, int | float) and fallbacks > 0 else None
+    record = Record("", cancelled=texts["cancelled"] is True, fallbacks=number, **known)  # type: ignore[arg-type]  # by name
+    ending, how = ending_label(record)
+    label, kind = status_label(record)
+    return label.removeprefix(f"{ending}, ") if how == "good" else ending, label, kind
 
 
 def plain(value: Any) -> Any:
@@ -112,7 +122,7 @@ def _is_number(values: pd.Series[Any]) -> bool:
 
 def _cells(page: pd.DataFrame, name: str, zone: str, longest: int) -> Iterator[Cell]:
     if name == STATUS and STATUS not in page.columns:
-        yield from _statuses(page)
+        yield from statuses(page)
     elif name == "id":
         yield from (_text(plain(value), longest) for value in page.index)
     elif isinstance(page[name].dtype, pd.DatetimeTZDtype):
@@ -124,7 +134,8 @@ def _cells(page: pd.DataFrame, name: str, zone: str, longest: int) -> Iterator[C
         yield from (_text(plain(value), longest) for value in page[name])
 
 
-def _statuses(page: pd.DataFrame) -> Iterator[Cell]:
+def statuses(page: pd.DataFrame) -> Iterator[Cell]:
+    """Yield how the generation of each row ended, as :func:`status_cell` does."""
     names = [name for name in STATUS_COLUMNS if name in page.columns]
     for values in zip(*(page[name] for name in names), strict=True):
         yield status_cell(dict(zip(names, map(plain, values), strict=True)))
@@ -137,21 +148,20 @@ def _usd_places(values: Sequence[Any]) -> int:
 
 def _numbers(name: str, values: Sequence[Any]) -> list[str]:
     """Write the numbers of a column with the same unit and number of decimals, so that their digits align."""
-    match unit(name):
-        case "USD":
-            places = _usd_places(values)
-            nothing = f"${0:.{places}f}"
-            return [_MISSING if value is None else usd(value, places) if value else nothing for value in values]
-        case "ms":
-            return durations(values, _MISSING, seconds=True)
-        case "share":
-            return percents(values, _MISSING)
-        case "tokens/s":
-            return [tokens_per_second(value, _MISSING) for value in values]
-        case _:
-            if all(value is None or float(value).is_integer() for value in values):
-                return [_MISSING if value is None else count(value) for value in values]
-            return [_MISSING if value is None else f"{value:,.6g}" for value in values]
+    if unit(name) in _WRITERS:
+        return _WRITERS[unit(name)](values)
+    if all(value is None or float(value).is_integer() for value in values):
+        return [_MISSING if value is None else count(value) for value in values]
+    return [_MISSING if value is None else f"{value:,.6g}" for value in values]
+
+
+_WRITERS: Final[Mapping[Unit, Callable[[Sequence[Any]], list[str]]]] = {
+    "USD": lambda amounts: usd_amounts(amounts, _MISSING, places=_usd_places(amounts)),
+    "USD/Mtok": lambda prices: [usd_per_mtok(price, _MISSING) for price in prices],
+    "ms": lambda times: durations(times, _MISSING, seconds=True),
+    "share": lambda shares: percents(shares, _MISSING),
+    "tokens/s": lambda speeds: [tokens_per_second(speed, _MISSING) for speed in speeds],
+}
 
 
 def _exact(name: str, values: Sequence[Any]) -> list[str]:

@@ -68,7 +68,11 @@ def test_orstats_explore_shows_table_and_card(page, sim, tmp_path, pictures):
         try:
             page.goto(server.stdout.readline().strip())
             rows = page.locator(".orstats-grid tbody tr")
-            rows.nth(1).click()
+            rows.nth(1).wait_for()
+            page.keyboard.press("?")  # keys need no click before them
+            expect(page.get_by_text("keep the row to compare another with it")).to_be_visible()
+            for _ in range(2):
+                page.keyboard.press("ArrowDown")
             expect(page.locator(".orstats-card .orstats-id")).to_have_text(
                 rows.nth(1).locator("td").last.get_attribute("title")
             )

@@ -10,8 +10,12 @@ import pytest
 import orstats
 from orstats.content.content import Content
 from orstats.content.generation import Generation
+from orstats.content.html_card import static_card
+from orstats.content.record_facts import facts
 from orstats.notebook.compared_records import compared_facts, compared_figures
 from orstats.notebook.comparison import Comparison
+from orstats.notebook.html.card import head
+from orstats.notebook.table_page import status_cell
 from orstats.notebook.text_difference import ROWS, TextDifference
 from orstats.sim import SimServer
 
@@ -139,6 +143,17 @@ def test_figures_have_differences_with_signs_and_shares():
     assert figure("total time", first, slow) == ["2.000 s", "62.000 s", "+60.000 s", "+3,000.0%", "worse"]
     assert figure("tokens per second", slow, second) == ["5.0", "20.0", "+15.0", "+300.0%", "better"]
     assert compared_figures(Generation("a"), Generation("b")) == []
+
+
+def test_a_fallback_is_shown_alike_everywhere():
+    one = Generation("gen-1", model="m/x", finish_reason="stop", fallbacks=1)
+    states = []
+    Comparison(one, Generation("gen-2", finish_reason="stop"), states.append, lambda: None)
+    assert [shown["status"] for shown in states[-1]["heads"]] == ["ok, 1 fallback", "ok"]
+    assert facts(one)["Generation"]["status"] == "ok, 1 fallback · finish_reason stop"
+    assert ">ok, 1 fallback<" in head(one)
+    assert "ok, 1 fallback" in static_card(one)
+    assert status_cell(vars(one)) == ("1 fallback", "ok, 1 fallback", "unusual")
 
 
 def test_facts_that_differ_are_apart_from_those_that_do_not():

@@ -360,6 +360,8 @@ def code(text):
         ({"api_type": "completions", "finish_reason": "tool_calls"}, ("tool calls", "good")),
         ({"api_type": "completions", "finish_reason": "length"}, ("length", "unusual")),
         ({"api_type": "video", "finish_reason": "error"}, ("failed", "bad")),
+        ({"finish_reason": "stop", "fallbacks": 1}, ("ok, 1 fallback", "unusual")),
+        ({"finish_reason": "error", "fallbacks": 2}, ("failed, 2 fallbacks", "bad")),
     ],
 )
 def test_status_label_needs_a_finish_reason_for_text_only(known, label):

@@ -162,9 +162,9 @@ def test_small_costs_have_more_decimals_and_a_wider_column():
     pages = {name: pd.DataFrame({"cost_usd": pd.Series(values, dtype="float64")}) for name, values in costs.items()}
     shown = {name: [cells[0][0] for cells in page_rows(page, ["cost_usd"], "UTC")] for name, page in pages.items()}
     assert shown == {
-        "large": ["$1.500000", "<$0.000001", "$0.000000"],
-        "small": ["$0.000000400", "$0.000025000", "$0.000000000"],
-        "free": ["$0.000000", "$0.000000", "-"],
+        "large": ["$1.500000", "<$0.000001", "$0"],
+        "small": ["$0.000000400", "$0.000025000", "$0"],
+        "free": ["$0", "$0", "-"],
     }
     widths = {name: page_columns(page, ["cost_usd"], "UTC")[0]["width"] for name, page in pages.items()}
     assert widths["small"] > widths["large"] == widths["free"]

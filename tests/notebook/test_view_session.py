@@ -58,6 +58,20 @@ def test_the_first_generation_is_open_and_others_open_by_number(df, shown):
     assert shown.parts == before
 
 
+def test_the_list_has_the_complete_model_and_the_status_of_each_generation(df):
+    rows = long_session(df, 3).assign(model="vendor/" + "m" * 100, finish_reason="stop", cancelled=False)
+    rows = rows.assign(fallbacks=pd.array([0, 1, 0], "Int64"), cost_basis=["credits", "credits", "no_completion"])
+    card = orstats.view_session(rows, "long", archive=False)
+    listed, picture = card.parts["session list"], card.parts["timeline"]
+    assert listed.count(f'title="vendor/{"m" * 100}"') == 3
+    assert re.findall(r'<td class="orstats-(\w+)" title="(.*?)">(.*?)<', listed) == [
+        ("good", "ok", "ok"),
+        ("unusual", "ok, 1 fallback", "1 fallback"),
+        ("bad", "no completion", "no completion"),
+    ]
+    assert re.findall(r"; ([\w, ]+)</title>", picture) == ["ok", "ok, 1 fallback", "no completion"]
+
+
 def test_figures_are_those_of_sessions(df, shown):
     sums = orstats.sessions(df).loc[shown.generation.session_id]
     head = re.sub("<[^>]+>", " ", shown.parts["session"])

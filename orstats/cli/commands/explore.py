@@ -34,7 +34,10 @@ _VOILA: Final = "import sys; sys.modules['rfc3987_syntax'] = None; from voila.ap
 _CELL: Final = """\
 import os, pandas as pd, orstats
 os.chdir({directory!r})
-orstats.explore(pd.read_parquet({frame!r}), client=orstats.Client(base_url={base_url!r}), archive={archive!r})
+client = orstats.Client(base_url={base_url!r})
+explorer = orstats.explore(pd.read_parquet({frame!r}), client=client, archive={archive!r})
+explorer.table.take_keys_of_page()
+explorer
 """
 
 

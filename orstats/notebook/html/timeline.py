@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from orstats.notebook.html.base import action, span
+from orstats.notebook.table_page import statuses
 from orstats.text.format import duration, is_present, plural, usd, usd_amounts
 from orstats.text.sanitize import NO_MATH, Html, html_line, visible_line
 
@@ -23,6 +24,8 @@ _GAP: Final = 6.0
 #: Narrower bars are not seen; fewer bars than this have a text that appears under the pointer.
 _NARROWEST: Final = 1.5
 _MOST_TITLES: Final = 500
+#: Of a model's name, in characters.
+_LONGEST: Final = 200
 #: Colours are given in the picture, too: exported notebooks have no style sheet.
 _KINDS: Final = (
     ("failed_ms", "failed attempts", "red", "#e5484d"),
@@ -92,9 +95,10 @@ def session_table(
     """Return generations as a table; each has a button that opens it. `first` is the number of the first row."""
     costs = usd_amounts(rows["cost_usd"].to_list(), missing="unknown")
     cells = []
-    for number, (cost, model, began, idle, took) in enumerate(
+    for number, (cost, (status, full_status, kind), model, began, idle, took) in enumerate(
         zip(
             costs,
+            statuses(rows),
             rows["model"],
             times["began_ms"],
             times["idle_ms"],
@@ -105,7 +109,7 @@ def session_table(
     ):
         name = f"{number + 1:,}"
         button = action("open", name, str(number), pressed=number == selected, about="open generation")
-        model_name = html_line(model, 60) if is_present(model) else "-"
+        model_name = html_line(model, _LONGEST) if is_present(model) else "-"
         waited = html_line(duration(idle)) if idle else ""
         values = (
             button if buttons else name,
@@ -113,10 +117,13 @@ def session_table(
             html_line(duration(took)),
             html_line(cost),
             waited,
-            f"<bdi>{model_name}</bdi>",
         )
-        cells.append(f"<tr>{''.join(f'<td>{value}</td>' for value in values)}</tr>")
-    heads = "".join(f"<th>{name}</th>" for name in ("no.", "began", "time", "cost", "idle before", "model"))
+        texts = (
+            f'<td class="orstats-{kind}" title="{html_line(full_status)}">{html_line(status, 40)}</td>'
+            f'<td title="{model_name}"><bdi>{model_name}</bdi></td>'
+        )
+        cells.append(f"<tr>{''.join(f'<td>{value}</td>' for value in values)}{texts}</tr>")
+    heads = "".join(f"<th>{name}</th>" for name in ("no.", "began", "time", "cost", "idle before", "status", "model"))
     return Html(
         f'<div class="orstats-list {NO_MATH}" tabindex="0" role="region" aria-label="Generations of the session">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(cells)}</tbody></table></div>"
@@ -180,14 +187,15 @@ def _bars(rows: pd.DataFrame, times: pd.DataFrame, place: Any, pitch: float) -> 
 def _titles(rows: pd.DataFrame, times: pd.DataFrame) -> Sequence[str]:
     """Describe each bar in words."""
     texts = []
-    for number, (model, cost) in enumerate(zip(rows["model"], rows["cost_usd"], strict=True)):
+    described = zip(rows["model"], rows["cost_usd"], statuses(rows), strict=True)
+    for number, (model, cost, (_, status, _)) in enumerate(described):
         spent = [
             f"{name} {duration(times[column].iloc[number])}"
             for column, name, *_ in _KINDS
             if times[column].iloc[number]
         ]
         name = visible_line(model, 60) if is_present(model) else "unknown model"
-        texts.append(f"{number + 1}. {name}: {', '.join(spent) or 'unknown time'}; {usd(cost)}")
+        texts.append(f"{number + 1}. {name}: {', '.join(spent) or 'unknown time'}; {usd(cost)}; {status}")
     return texts
 
 

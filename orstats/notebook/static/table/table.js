@@ -211,13 +211,14 @@ function render({ model, el }) {
 
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const onPage = event.target === document.body;
     const typing = event.target.matches("input, select, summary, button");
     const actions = typing ? {} : {
       "/": filters.focus,
       "?": toggleHelp,
       c: () => send({ type: "keep" }),
     };
-    if (event.target === grid.root) {
+    if (onPage || event.target === grid.root) {
       Object.assign(actions, {
         ArrowDown: () => step(1),
         ArrowUp: () => step(-1),
@@ -235,10 +236,16 @@ function render({ model, el }) {
     }
     const action = actions[event.key];
     if (!action) return;
+    if (onPage) grid.root.focus({ preventScroll: true });
     action();
     // The notebook has its own uses for these keys.
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  /** Where the explorer is alone on the page, its keys need no click before them. */
+  function onPageKey(event) {
+    if (model.get("options").page_keys && event.target === document.body) onKey(event);
   }
 
   function step(by) {
@@ -262,6 +269,7 @@ function render({ model, el }) {
   grid.onFit(showColumns);
   const watcher = new ResizeObserver(() => grid.fit());
   watcher.observe(grid.root);
+  document.addEventListener("keydown", onPageKey);
 
   el.replaceChildren(root);
   markDark(root);
@@ -279,6 +287,7 @@ function render({ model, el }) {
     for (const [name, handler] of handlers) model.off(name, handler);
     for (const timer of [selectTimer, busyTimer, silentTimer]) clearTimeout(timer);
     watcher.disconnect();
+    document.removeEventListener("keydown", onPageKey);
     for (const one of [filters, columns, downloads, comparison]) one.dispose();
   };
 }
