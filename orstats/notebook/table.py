@@ -260,16 +260,16 @@ class TableView(anywidget.AnyWidget):
 
     def _chart(self) -> dict[str, Any] | None:
         found = self._model.cost_over_time(self._mask, _BARS)
-        if found is None:
+        if found is None or not any(cost > 0 for cost in found[1]):
             return None
         edges = [edge.astimezone(clock(self._zone)) for edge in found[0]]
-        highest = max(0.0, *found[1])
+        highest = max(found[1])
         times = [f"{edge:%Y-%m-%d %H:%M}" for edge in edges]
         bars = [
-            (cost / highest if highest else 0.0, f"{start} to {end}: {usd(cost)}")
+            (max(0.0, cost / highest), f"{start} to {end}: {usd(cost)}")
             for start, end, cost in zip(times, times[1:], found[1], strict=False)
         ]
-        label = f"Cost over time, at most {usd(highest, 4)} per bar"
+        label = f"Cost over time, at most {usd(highest)} per bar"
         return {"bars": bars, "label": label, "from": times[0], "to": f"{times[-1]} ({self._zone})"}
 
     def _sort_rows(self) -> None:

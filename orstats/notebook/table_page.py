@@ -33,8 +33,8 @@ STATUS_COLUMNS: Final = ("fetch_status", "finish_reason", "cost_basis", "api_typ
 _USUAL: Final[Mapping[str, tuple[str, int, int]]] = {
     "created_at": ("Time", 128, 3),
     "model": ("Model", 190, 0),
-    "provider_name": ("Provider", 118, 2),
-    STATUS: ("Status", 80, 0),
+    "provider_name": ("Provider", 112, 2),
+    STATUS: ("Status", 94, 0),
     "cost_usd": ("Cost", 94, 0),
     "tokens_total": ("Tokens", 66, 5),
     "generation_time": ("Took", 80, 4),

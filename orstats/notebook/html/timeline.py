@@ -123,7 +123,7 @@ def session_table(
             f'<td title="{model_name}"><bdi>{model_name}</bdi></td>'
         )
         cells.append(f"<tr>{''.join(f'<td>{value}</td>' for value in values)}{texts}</tr>")
-    heads = "".join(f"<th>{name}</th>" for name in ("no.", "began", "time", "cost", "idle before", "status", "model"))
+    heads = "".join(f"<th>{name}</th>" for name in ("no.", "began", "time", "cost", "idle", "status", "model"))
     return Html(
         f'<div class="orstats-list {NO_MATH}" tabindex="0" role="region" aria-label="Generations of the session">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(cells)}</tbody></table></div>"

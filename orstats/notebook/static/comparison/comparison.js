@@ -72,7 +72,8 @@ function heads(both) {
     element("div", { class: `orstats-head-${SIDES[place]}` },
       element("b", {}, SIDES[place]), " ", element("bdi", {}, one.model), " ",
       element("span", { class: `orstats-${one.kind}` }, one.status),
-      element("div", { class: "orstats-quiet" }, element("bdi", { class: "orstats-code" }, one.id), " ", one.time))));
+      element("div", { class: "orstats-quiet" }, element("bdi", { class: "orstats-code" }, one.id), " ",
+        element("span", {}, one.time)))));
 }
 
 function figures(rows) {

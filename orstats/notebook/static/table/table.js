@@ -212,7 +212,7 @@ function render({ model, el }) {
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const onPage = event.target === document.body;
-    const typing = event.target.matches("input, select, summary, button");
+    const typing = event.target.matches("input, select");
     const actions = typing ? {} : {
       "/": filters.focus,
       "?": toggleHelp,
