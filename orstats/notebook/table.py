@@ -108,9 +108,9 @@ class TableView(anywidget.AnyWidget):
         """The filtered rows, in the order shown."""
         return self._model.df.iloc[self.positions]
 
-    def take_keys_of_page(self) -> None:
-        """Also handle keys that are pressed while nothing has the focus, on a page that shows only the explorer."""
-        self.options = self.options | {"page_keys": True}
+    def fill_page(self) -> None:
+        """Be as high as the window and handle keys pressed without a focus, on a page that shows only the explorer."""
+        self.options = self.options | {"fills_page": True}
 
     def release(self) -> TableModel:
         """Drop the rows, and return the empty model that is left."""

@@ -32,12 +32,12 @@ STATUS_COLUMNS: Final = ("fetch_status", "finish_reason", "cost_basis", "api_typ
 #: The usual columns: heading, width in pixels, and rank: the highest is hidden first where there is no room.
 _USUAL: Final[Mapping[str, tuple[str, int, int]]] = {
     "created_at": ("Time", 128, 3),
-    "model": ("Model", 190, 0),
-    "provider_name": ("Provider", 112, 2),
-    STATUS: ("Status", 94, 0),
-    "cost_usd": ("Cost", 94, 0),
+    "model": ("Model", 178, 0),
+    "provider_name": ("Provider", 118, 2),
+    STATUS: ("Status", 102, 0),
+    "cost_usd": ("Cost", 92, 0),
     "tokens_total": ("Tokens", 66, 5),
-    "generation_time": ("Took", 80, 4),
+    "generation_time": ("Took", 78, 4),
     "id": ("Id", 96, 6),
 }
 USUAL_COLUMNS: Final = tuple(_USUAL)

@@ -69,6 +69,8 @@ def test_orstats_explore_shows_table_and_card(page, sim, tmp_path, pictures):
             page.goto(server.stdout.readline().strip())
             rows = page.locator(".orstats-grid tbody tr")
             rows.nth(1).wait_for()
+            fits = "document.documentElement.scrollHeight <= innerHeight"
+            assert page.evaluate(fits)
             page.keyboard.press("?")  # keys need no click before them
             expect(page.get_by_text("keep the row to compare another with it")).to_be_visible()
             for _ in range(2):

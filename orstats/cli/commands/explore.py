@@ -36,7 +36,7 @@ import os, pandas as pd, orstats
 os.chdir({directory!r})
 client = orstats.Client(base_url={base_url!r})
 explorer = orstats.explore(pd.read_parquet({frame!r}), client=client, archive={archive!r})
-explorer.table.take_keys_of_page()
+explorer.table.fill_page()
 explorer
 """
 

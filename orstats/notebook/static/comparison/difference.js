@@ -30,7 +30,7 @@ function apart(rows) {
   const column = (tag, place) => {
     const lines = rows.filter((row) => row.pieces[place])
       .map((row) => side(tag, row.numbers[place], row.pieces[place]));
-    return lines.length ? element("div", {}, ...lines) : blank();
+    return lines.length ? element("div", { class: "orstats-apart" }, ...lines) : blank();
   };
   return element("div", { class: "orstats-line" }, column("del", 0), column("ins", 1));
 }

@@ -19,6 +19,8 @@ const KEYS = [
 const SELECT_MS = 60;
 const BUSY_MS = 250;
 const SILENT_MS = 15_000;
+/** What the page has above and below an explorer that fills it. */
+const AROUND_PX = 48;
 let instances = 0;
 
 function render({ model, el }) {
@@ -206,7 +208,8 @@ function render({ model, el }) {
   const showMessage = () => tell(model.get("message").kind, model.get("message").text);
   const showHeight = () => {
     const explorer = el.closest(".orstats-explorer") || root;
-    explorer.style.setProperty("--os-height", `${model.get("options").height}px`);
+    const { height, fills_page: fills } = model.get("options");
+    explorer.style.setProperty("--os-height", fills ? `max(500px, calc(100vh - ${AROUND_PX}px))` : `${height}px`);
   };
 
   function onKey(event) {
@@ -245,7 +248,7 @@ function render({ model, el }) {
 
   /** Where the explorer is alone on the page, its keys need no click before them. */
   function onPageKey(event) {
-    if (model.get("options").page_keys && event.target === document.body) onKey(event);
+    if (model.get("options").fills_page && event.target === document.body) onKey(event);
   }
 
   function step(by) {
