@@ -39,7 +39,7 @@ _TEXT: Final = pd.StringDtype("pyarrow")
 
 def list_generations(
     start: Moment,
-    end: Moment,
+    end: Moment = "now",
     *,
     labels: str | Sequence[str] = ("api_key", "user", "app"),
     filters: Filters | None = None,

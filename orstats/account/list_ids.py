@@ -14,7 +14,7 @@ from orstats.fetching.arguments import ArchiveChoice, choose_archive
 
 def list_ids(
     start: Moment,
-    end: Moment,
+    end: Moment = "now",
     *,
     filters: Filters | None = None,
     client: Client | None = None,
@@ -31,8 +31,8 @@ def list_ids(
     Parameters
     ----------
     start, end : datetime, date or str
-        The time range; `end` is exclusive. ISO 8601 text, ``now``, ``today``, ``yesterday``, or how long ago: ``24h``,
-        ``7d``, ``3mo``. An end in the future means now.
+        The time range; `end` is exclusive, by default now. ISO 8601 text, ``now``, ``today``, ``yesterday``, or how
+        long ago: ``24h``, ``7d``, ``3mo``. An end in the future means now.
     filters : mapping or list of mappings, optional
         List only matching generations: ``{"model": "openai/gpt-4.1", "external_user": ["ana", "bo"]}``, or a list of
         the vendor's filters (``field``, ``operator``, ``value``). Fields are the dimensions in

@@ -81,7 +81,8 @@ def reconcile(
     df : pandas.DataFrame
         From :func:`orstats.fetch`. Rows outside the range are excluded.
     start, end : datetime, date or str
-        The time range, as for :func:`orstats.list_ids`. Required without `activity`.
+        The time range, as for :func:`orstats.list_ids`. Without `activity`, `start` is required, and
+        `end` is now by default.
     client : Client, optional
         By default, a client configured from the environment.
     tolerance : float
@@ -141,10 +142,10 @@ def reconcile(
         raise ConfigError(f"tolerance must be a non-negative number, got {tolerance}.")
     if activity is not None:
         return compare_export(df, activity, start=start, end=end, tolerance=tolerance, tz=tz)
-    if start is None or end is None:
-        raise ConfigError("reconcile needs start= and end=, or activity= (the CSV of the Activity page).")
+    if start is None:
+        raise ConfigError("reconcile needs start=, such as start='7d', or activity= (the CSV of the Activity page).")
     df = require(df, _NEEDED, unique=True)
-    first, last = span(start, end, tz=tz)
+    first, last = span(start, "now" if end is None else end, tz=tz)
     calls = _calls(df, first, last)
     account = account_totals(first, last, client, models=frozenset(df["model"].dropna().unique()))
     account = _renamed(account, _summed(calls[calls["created_at"] >= first])).reset_index()

@@ -96,8 +96,8 @@ _Sums = dict[str, float]
 def usage(
     by: str | Sequence[str] | None = "model",
     *,
-    start: Moment,
-    end: Moment,
+    start: Moment | None = None,
+    end: Moment = "now",
     metrics: Sequence[str] | None = None,
     freq: str | None = None,
     tz: str = "UTC",
@@ -115,7 +115,7 @@ def usage(
         Up to two of ``model``, ``variant``, ``api_key``, ``user``, ``workspace``, ``app``, ``provider``, ``origin``,
         ``country``, ``finish_reason``, ``external_user`` and ``context_length_bucket``. None for totals only.
     start, end : datetime, date or str
-        The time range, as for :func:`orstats.list_ids`; `end` is exclusive.
+        The time range, as for :func:`orstats.list_ids`; `start` is required, and `end` is exclusive.
     metrics : list of str, optional
         The API's names of metrics, such as ``cached_tokens`` or ``p90_latency`` (``Client.analytics_meta()`` lists
         them). By default generations, cost and tokens.
@@ -141,7 +141,7 @@ def usage(
     Raises
     ------
     ConfigError
-        More than two dimensions, an unknown dimension, metric or period, or an invalid range.
+        More than two dimensions, an unknown dimension, metric or period, or a missing or invalid range.
     ForbiddenError
         The key is not a management key. The message says where to create one.
     ApiError
@@ -167,6 +167,8 @@ def usage(
     >>> by_key.index.name, by_key["generations"].dtype.name
     ('api_key', 'Int64')
     """
+    if start is None:
+        raise ConfigError("usage needs start=, such as start='7d'.")
     dimensions = dimensions_of(by)
     chosen = metrics_of(metrics)
     period = None if freq is None else freq_of(freq)

@@ -276,7 +276,7 @@ def test_unknown_labels_are_named_before_anything_is_sent(sim, labels, words):
 
 def test_a_plain_key_is_told_which_key_is_needed(sim):
     with pytest.raises(ForbiddenError, match=r"needs a management key: make one at https://openrouter\.ai/settings"):
-        orstats.list_generations("7d", "now", client=sim.client(management_key=sim.plain_key))
+        orstats.list_generations("7d", client=sim.client(management_key=sim.plain_key))
 
 
 def test_the_reach_of_single_generations_is_named():

@@ -108,7 +108,7 @@ def test_an_unknown_dimension_is_named_by_the_api(sim):
 
 def test_an_account_without_traffic():
     with SimServer(0) as server:
-        assert orstats.list_ids("30d", "now", client=server.client()) == []
+        assert orstats.list_ids("30d", client=server.client()) == []
 
 
 def test_a_plain_key_is_refused_with_advice(sim):

@@ -136,7 +136,7 @@ def test_nothing_to_compare(sim, df):
     assert compared.empty
     assert share_explained(compared) == 1.0
     assert str(compared["account_requests"].dtype) == "Int64"
-    empty = orstats.reconcile(df.iloc[:0], start="3d", end="now", client=sim.client())
+    empty = orstats.reconcile(df.iloc[:0], start="3d", client=sim.client())
     assert share_explained(empty) == 0.0
     assert empty["requests"].sum() == 0
 
@@ -144,6 +144,8 @@ def test_nothing_to_compare(sim, df):
 def test_invalid_arguments_are_refused(sim, df):
     with pytest.raises(orstats.errors.ConfigError, match="is missing total_cost"):
         orstats.reconcile(df.drop(columns="total_cost"), start="3d", end="now", client=sim.client())
+    with pytest.raises(orstats.errors.ConfigError, match="reconcile needs start=, such as start='7d', or activity="):
+        orstats.reconcile(df, client=sim.client())
     with pytest.raises(orstats.errors.ConfigError, match="tolerance"):
         orstats.reconcile(df, start="3d", end="now", client=sim.client(), tolerance=-1)
     with pytest.raises(orstats.errors.ForbiddenError, match="management key"):

@@ -141,12 +141,13 @@ def test_filters_select_rows(sim, last):
         ({"metrics": []}, "at least one metric"),
         ({"freq": "fortnight"}, "freq must be hour"),
         ({"tz": "Europe/Berlon"}, "Did you mean 'Europe/Berlin'"),
+        ({"by": "7d", "start": None}, "usage needs start=, such as start='7d'."),
     ],
 )
 def test_wrong_arguments_are_named_before_anything_is_sent(sim, options, words):
     before = sim.requests
     with pytest.raises(ConfigError, match=words):
-        orstats.usage(start="7d", end="now", client=sim.client(), **options)
+        orstats.usage(**{"start": "7d", "client": sim.client()} | options)
     assert sim.requests == before
 
 
