@@ -22,6 +22,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 
 from orstats.api.config import MAX_CONNECTIONS, Secret, Settings
+from orstats.api.header_fields import with_fast_headers
 from orstats.api.network_errors import NotHttpError, invalid_proxy, network_error, wrong_scheme
 from orstats.api.tls import make_context, speaks_http, speaks_tls
 from orstats.errors import NetworkError, NetworkSetupError, NoConnectionError
@@ -224,6 +225,8 @@ def with_deadline(
     """
 
     class Response(http.client.HTTPResponse):
+        begin = with_fast_headers(http.client.HTTPResponse.begin)
+
         def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
             super().__init__(sock, *args, **options)
             self.fp: io.BufferedReader = io.BufferedReader(_TimedReader(self.fp.detach(), sock, deadline.at))

@@ -25,8 +25,9 @@ from orstats.frame.record_table import column, to_table
 
 log = logging.getLogger("orstats.fetch")
 
-#: Records in memory are stored when there are so many.
+#: Records in memory are stored when there are so many; without an archive, that only converts them.
 _STORE_ROWS: Final = 4_000
+_CONVERT_ROWS: Final = 500
 #: Memory worth giving back before the frame needs as much again; for less it costs more than it brings.
 _LARGE_BYTES: Final = 256_000_000
 
@@ -154,7 +155,7 @@ class _RecordBatch(Batch):
 
     @property
     def is_full(self) -> bool:
-        return len(self._unsaved) >= _STORE_ROWS
+        return len(self._unsaved) >= (_CONVERT_ROWS if self.archive is None else _STORE_ROWS)
 
     def store(self) -> None:
         results = list(self._unsaved.values())

@@ -17,7 +17,7 @@ from orstats.frame.status import status_of
 log = logging.getLogger("orstats.fetch")
 
 #: Threads to begin with. More of them only contend for the interpreter when the server responds at once.
-_INITIAL_THREADS: Final = 8
+_INITIAL_THREADS: Final = 16
 #: Seconds between two looks for results. When half of the latest samples found none, with every thread waiting for the
 #: network, more threads help. One such sample can be chance, and a thread too many is one more refusal at a limit.
 _POLL_S: Final = 0.005
