@@ -11,6 +11,7 @@ from typing import Final, SupportsFloat, SupportsIndex
 from urllib.parse import urlsplit
 
 from orstats.errors import ConfigError, MissingKeyError
+from orstats.text.suggest import did_you_mean
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 #: Connections of one client, and so the most workers.
@@ -155,7 +156,8 @@ def normalise_base_url(url: str) -> str:
         raise ConfigError(f"The base URL cannot be read: {error}.") from None
     host = parts.hostname
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError("The base URL must look like https://openrouter.ai/api/v1 (scheme and host).")
+        question = did_you_mean(_with_scheme(url.strip()))
+        raise ConfigError(f"The base URL must look like https://openrouter.ai/api/v1 (scheme and host).{question}")
     if parts.username is not None or parts.password is not None:
         raise ConfigError("The base URL must not contain a user or password. Pass the key as api_key=.")
     if parts.query or parts.fragment:
@@ -173,6 +175,15 @@ def normalise_base_url(url: str) -> str:
     return base_url
 
 
+def _with_scheme(url: str) -> list[str]:
+    """Return the URL that is meant by a host without a scheme, unless the text may be a key."""
+    found = _NO_SCHEME.fullmatch(url)
+    if found is None or "sk-" in url or not (is_loopback(found[1]) or "." in found[1]):
+        return []
+    return [f"{'http' if is_loopback(found[1]) else 'https'}://{url}"]
+
+
+_NO_SCHEME: Final = re.compile(r"([A-Za-z0-9.-]+)(?::[0-9]+)?(?:/[A-Za-z0-9._/-]*)?")
 #: URLs that need no further check.
 _PLAIN_URL: Final = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::[0-9]+)?/[A-Za-z0-9._/-]*")
 

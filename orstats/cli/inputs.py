@@ -58,7 +58,11 @@ def collect_ids(ids: Sequence[str], files: Sequence[str], column: str | None = N
 
 
 def check_single_id(one: str) -> None:
-    """Refuse a file where a command takes one id."""
+    """Refuse a file, or several ids, where a command takes one id."""
+    from orstats.ids.id_shapes import joined_ids
+
+    if joined_ids(one):
+        raise WrongUsage("This command takes one id. Run it once for each.")
     if (kind := _source_kind(one)) is not None:
         advice = f"`orstats fetch --ids-from {quoted(one)}` lists its ids and their costs."
         raise WrongUsage(f"{one!r} is {kind}, not an id. {advice}")

@@ -9,6 +9,7 @@ from typer.main import get_command
 
 from orstats.cli.app import app
 
+IDS = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt,gen-1790000001-AbCdEfGhIjKlMnOpQrSt"
 WRONG = {
     # refused by the parser
     "usage": "--since is missing. Start of the range: 2026-03-01",
@@ -41,6 +42,10 @@ WRONG = {
     "show app.log": "'app.log' is a file, not an id. `orstats fetch --ids-from app.log` lists its ids",
     "show nope.log": "'nope.log' is the name of a file, not an id.",
     "feedback . --category other": "'.' is a folder, not an id.",
+    "feedback chatcmpl-1 --category other": "Not a generation id: chatcmpl-",
+    f"show {IDS}": "This command takes one id. Run it once for each.",
+    "demo --out app.log": "--out must be a directory, got the file 'app.log'.",
+    "fetch gen-1 --base-url localhost:8377": "(scheme and host). Did you mean 'http://localhost:8377'?",
     "fetch": "no ids.",
     "fetch gen-1 --column id": "--ids-from",
     "report --freq X": "--freq",

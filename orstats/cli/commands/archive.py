@@ -92,7 +92,10 @@ def compact(archive: ArchiveDir = None, host: Host = None) -> int:
 
     unreadable: list[str] = []
     ignored: list[str] = []
-    for one in Archive(archive).compact(host):
+    done = Archive(archive).compact(host)
+    if not done:
+        print_status("No files to merge.")
+    for one in done:
         print_status(
             f"{terminal_line(one.host)} {one.dataset}: "
             f"{plural(one.parts_before, 'file')} → {one.parts_after:,}, "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orstats.cli.console import Interrupted, command_prefix, handle_errors, print_status, print_table
+from orstats.cli.console import Interrupted, WrongUsage, command_prefix, handle_errors, print_status, print_table
 from orstats.cli.options import epilog
 from orstats.cli.shell import quoted
 
@@ -44,6 +44,8 @@ def demo(
     from orstats.text.format import count, plural
 
     folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise WrongUsage(f"--out must be a directory, got the file {out!r}.")
     folder.mkdir(parents=True, exist_ok=True)
     archive = _empty_archive(folder / "archive")
     log, costs = folder / "app.log", folder / "costs.csv"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orstats.api.feedback import CATEGORIES
-from orstats.cli.console import handle_errors, print_status
+from orstats.cli.console import WrongUsage, handle_errors, print_status
 from orstats.cli.options import MANAGEMENT_KEY, BaseUrl, Quiet, epilog
 
 app = typer.Typer(rich_markup_mode="rich")
@@ -36,8 +36,11 @@ def feedback(
 ) -> int:
     from orstats.api.client import Client
     from orstats.cli.inputs import check_single_id
+    from orstats.fetching.arguments import invalid_id_reason
 
     check_single_id(generation_id)
+    if (reason := invalid_id_reason(generation_id)) is not None:
+        raise WrongUsage(reason)
     with Client(base_url=base_url) as client:
         client.feedback(generation_id, category, comment)
         host = client.settings.host
