@@ -35,9 +35,8 @@ def test_session_opens_generations_by_key_and_by_click(page, sim):
     expect(page.get_by_role("button", name="2: open generation", exact=True)).to_be_focused()
     page.locator(".orstats-timeline g[data-value='0'] rect").last.dispatch_event("click")
     expect(page.locator(".orstats-head .orstats-id").last).to_have_text(rows.index[0])
-    for width in (1400, 900, 600):
+    for width in (1400, 900, 420):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.locator(".orstats-list").evaluate("list => list.scrollWidth <= list.clientWidth"), width
-    page.set_viewport_size({"width": 420, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
     assert host.errors == []

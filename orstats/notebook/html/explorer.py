@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import pandas as pd
 
@@ -19,11 +19,11 @@ def table(page: pd.DataFrame, zone: str = "UTC") -> Html:
     known = {"id", STATUS, *map(str, page.columns)}
     names = [name for name in USUAL_COLUMNS if name in known and (name != STATUS or "fetch_status" in page.columns)]
     columns = page_columns(page, names, zone)
-    heads = "".join(f"<th{_align(column['numeric'])}>{html_line(column['label'])}</th>" for column in columns)
+    heads = "".join(f"<th{_style(column)}>{html_line(column['label'])}</th>" for column in columns)
     rows = "".join(
         "<tr>"
         + "".join(
-            f'<td{_align(column["numeric"])} title="{html_line(title, _LONGEST)}"><bdi>{html.escape(text)}</bdi></td>'
+            f'<td{_style(column)} title="{html_line(title, _LONGEST)}"><bdi>{html.escape(text)}</bdi></td>'
             for column, (text, title, _) in zip(columns, row, strict=True)
         )
         + "</tr>"
@@ -43,5 +43,7 @@ def totals(figures: Sequence[tuple[str, str]]) -> Html:
     return Html(f'<div class="{NO_MATH}">{shown}</div>')
 
 
-def _align(numeric: bool) -> str:
-    return ' style="text-align:right"' if numeric else ""
+def _style(column: Mapping[str, Any]) -> str:
+    """Break no cell but those of long texts."""
+    align = "text-align:right" if column["numeric"] else "text-align:left"
+    return f' style="{align}"' if column["cut"] else f' style="{align};white-space:nowrap"'

@@ -94,6 +94,7 @@ def session_table(
 ) -> Html:
     """Return generations as a table; each has a button that opens it. `first` is the number of the first row."""
     costs = usd_amounts(rows["cost_usd"].to_list(), missing="unknown")
+    align = "" if buttons else ' style="text-align:right;white-space:nowrap"'  # there is no style sheet
     cells = []
     for number, (cost, (status, full_status, kind), model, began, idle, took) in enumerate(
         zip(
@@ -118,11 +119,11 @@ def session_table(
             html_line(cost),
             waited,
         )
-        texts = (
+        words = (
             f'<td class="orstats-{kind}" title="{html_line(full_status)}">{html_line(status, 40)}</td>'
             f'<td title="{model_name}"><bdi>{model_name}</bdi></td>'
         )
-        cells.append(f"<tr>{''.join(f'<td>{value}</td>' for value in values)}{texts}</tr>")
+        cells.append(f"<tr>{''.join(f'<td{align}>{value}</td>' for value in values)}{words}</tr>")
     heads = "".join(f"<th>{name}</th>" for name in ("no.", "began", "time", "cost", "idle", "status", "model"))
     return Html(
         f'<div class="orstats-list {NO_MATH}" tabindex="0" role="region" aria-label="Generations of the session">'
