@@ -25,8 +25,8 @@ from orstats.content.messages import (
 from orstats.frame import json_values
 
 #: Keys under which the input of a call is sent, and its instructions.
-_INPUT_KEYS: Final = ("prompt", "messages", "input", "contents", "system", "instructions", "system_instruction")
-_SYSTEM_KEYS: Final = ("system", "instructions", "system_instruction")
+_SYSTEM_KEYS: Final = ("system", "instructions", "system_instruction", "systemInstruction")
+_INPUT_KEYS: Final = ("prompt", "messages", "input", "contents", *_SYSTEM_KEYS)
 #: Keys that make an object a message rather than a part of one.
 _MESSAGE_KEYS: Final = frozenset(
     [

@@ -120,7 +120,7 @@ def _read_table(lines: _Lines, found: IdCollector, *, column: str | None, where:
 
 def delimiter_of(text: str) -> str:
     """Choose the delimiter that stands equally often in most lines."""
-    lines = [line for line in _QUOTED.sub("", text).split("\n")[:SAMPLE_ROWS] if line.strip()]
+    lines = [line for line in _QUOTED.sub("", text).split("\n")[:SAMPLE_ROWS] if line.strip(" \r")]
 
     def evenness(delimiter: str) -> tuple[int, int]:
         counts = Counter(number for line in lines if (number := line.count(delimiter)))

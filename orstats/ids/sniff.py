@@ -37,6 +37,7 @@ _UNREADABLE: Final = {
 _SUPPORTED: Final = "text, CSV, JSON, Parquet, Arrow, .xlsx, SQLite, zip, tar, gzip, bzip2, xz, zstd"
 _TABLES: Final = (".csv", ".tsv")
 _JSON: Final = (".json", ".jsonl", ".ndjson")
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
 _PRINTABLE: Final = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(32, 256)))
 
 _UTF16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -113,7 +114,7 @@ def read_source(source: Source, found: IdCollector, *, column: str | None) -> No
 def _read_text_file(source: Source, found: IdCollector, column: str | None) -> None:
     where, suffix = source.where, _suffix(source.where)
     head, chunks = peek(as_utf8(source.chunks))
-    if b"\r" in head[:-1] and b"\n" not in head:  # as old programs for the Mac end lines
+    if head[:-1].count(b"\r") > head.count(b"\n") + head.count(b"\r\n"):  # as old programs for the Mac end lines
         head, chunks = peek(chunk.replace(b"\r", b"\n") for chunk in chunks)
     if _is_binary(head):
         raise IdSourceError(f"{where}: a binary file of unknown format. Supported: {_SUPPORTED}")
@@ -121,7 +122,7 @@ def _read_text_file(source: Source, found: IdCollector, column: str | None) -> N
         found.empty_sources += 1
         return
     if suffix in _TABLES:
-        read_csv(as_stream(chunks), found, column=column, where=where)
+        read_csv(as_stream(_without_lone_returns(chunks)), found, column=column, where=where)
     elif column is None and has_records(head):
         search_text(without_labels(chunks), found)
     elif column is None:
@@ -129,7 +130,18 @@ def _read_text_file(source: Source, found: IdCollector, column: str | None) -> N
     elif suffix in _JSON or head.lstrip()[:1] in b"{[":
         read_json(as_stream(chunks), found, column=column, where=where)
     else:
-        read_csv(as_stream(chunks), found, column=column, where=where)
+        read_csv(as_stream(_without_lone_returns(chunks)), found, column=column, where=where)
+
+
+def _without_lone_returns(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Replace carriage returns inside of cells, which parsers of CSV take for line ends."""
+    kept = b""
+    for chunk in chunks:
+        text = kept + chunk
+        kept = b"\r" if text.endswith(b"\r") else b""
+        text = text[: len(text) - len(kept)]
+        yield _LONE_RETURN.sub(b" ", text) if b"\r" in text else text
+    yield kept
 
 
 def _suffix(name: str) -> str:

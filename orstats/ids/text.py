@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from orstats.ids.collector import IdCollector
+from orstats.ids.collector import IdCollector, is_null_mark
 from orstats.ids.encoded import CONTEXT, RareForms
 from orstats.ids.id_shapes import (
     ID_NAMES,
@@ -107,7 +107,7 @@ def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
 
     A *list* has at most one word on every line, made of letters, digits and ``_ - . : ~ @``. Quotes around the word, a
     comma after it, blank lines and comments after ``#`` are allowed, but no word contains a generation id inside
-    something longer. A first line that is only a column name (``id``, ``generation_id``) is skipped. A JSON array of
+    something longer. A first line that is only a column name (``id``, or any word above ids) is skipped. A JSON array of
     strings is a list too. A list has up to 64 MB. Its entries are kept whatever their shape, if at least one of them
     begins like a generation id: names of customers are a list as well.
     """
@@ -131,10 +131,19 @@ def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
     texts = [token.decode("ascii") for token in tokens]
     if texts and plain_name(texts[0]) in ID_NAMES:
         del texts[0]
+    elif _has_heading(texts):
+        found.notes.append(f"The first line, {redact(texts.pop(0))}, is skipped as the name of the column.")
     if not _is_list_of_ids(texts, found):
         search_text([*taken, pending], found)
         return
     found.add_listed(texts)
+
+
+def _has_heading(texts: Sequence[str]) -> bool:
+    """Tell whether a list begins with a word, as a column that was written with its name."""
+    first, *others = texts or [""]
+    is_word = first.replace("_", "").isalpha() and not begins_like_id(first) and not is_null_mark(first)
+    return is_word and bool(others) and all(begins_like_id(clean_id(one)) or is_null_mark(one) for one in others)
 
 
 def _is_list_of_ids(texts: Sequence[str], found: IdCollector) -> bool:

@@ -221,6 +221,11 @@ INPUTS = {
         None,
         ("Be brief.", "hi"),
     ),
+    "Gemini system": (
+        {"systemInstruction": {"parts": [{"text": "Be brief."}]}, "contents": [{"parts": [{"text": "hi"}]}]},
+        None,
+        ("Be brief.", "hi"),
+    ),
     "prompts": ({"prompt": ["a", "b"]}, None, ("a", "b")),
 }
 

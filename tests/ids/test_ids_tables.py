@@ -105,6 +105,8 @@ def test_a_table_without_ids_is_refused(tmp_path, column):
         ("just_ids.csv", f"{A}\n{B}\n", "utf-8"),
         ("blank_start.csv", f"\n\nid,x\n{A},1\n{B},2\n", "utf-8"),
         ("pandas_index.csv", f",id\n0,{A}\n1,{B}\n", "utf-8"),
+        ("quoted.tsv", f'"id"\t"json"\n"{A}"\t"{{""a"":1,""b"":2}}"\n"{B}"\t"1,5"\n', "utf-8"),
+        ("lone_return.csv", f'note,id\r\nx\ry,{A}\r\n"x\ry",{B}\r\n', "utf-8"),
         ("old_mac.csv", f'id,note\r{A},"x\r"\r{B},y\r', "utf-8"),
     ],
 )

@@ -93,6 +93,12 @@ def test_a_list_of_names_is_not_a_list_of_ids(text, warned):
     assert "No entry of the list looks like a generation id (first: 'Anna')" in warned()
 
 
+@pytest.mark.parametrize("text", [f"response_id\n{A}\n{B}\n", f'"ref"\r\n"{A}"\r\nNULL\r\n"{B}"\r\n'])
+def test_a_word_above_a_list_of_ids_is_the_name_of_its_column(text, warned):
+    assert read_ids(text) == [A, B]
+    assert f"The first line, '{text.strip().split()[0].strip(chr(34))}', is skipped" in warned()
+
+
 def test_commented_ids_of_a_list_are_skipped():
     assert read_ids(f"{A}\n# {B}\n") == [A]
 
