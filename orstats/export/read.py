@@ -231,9 +231,11 @@ def _csv(text: str, name: str) -> Table:
     body = text.split("\n", -at)[-1] if at else text
     names = _names(next(csv.reader(io.StringIO(body), delimiter=delimiter)), name)
     table = _all_text(body, names, delimiter, name)
-    numbers = [one for one in names if one in KNOWN_FIELDS and KNOWN_FIELDS[one].kind in ("number", "count")]
+    kinds = {one: KNOWN_FIELDS[one].kind for one in names if one in KNOWN_FIELDS}
+    numbers = [one for one, kind in kinds.items() if kind in ("number", "count")]
     # In text, NA may be a name; but where a program writes it for missing numbers, it does so for missing texts.
-    marks = {one for number in numbers for one in pc.unique(table[number]).to_pylist() if one and is_blank(one)}
+    others = [one for one, kind in kinds.items() if kind in ("flag", "time")]
+    marks = {text for one in numbers + others for text in pc.unique(table[one]).to_pylist() if text and is_blank(text)}
     is_quoted = body.startswith('"') and not any(column.null_count for column in table.columns)
     if marks or is_quoted:
         table = _all_text(body, names, delimiter, name, missing=sorted(marks), quoted=is_quoted)

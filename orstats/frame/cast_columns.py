@@ -69,6 +69,7 @@ _EPOCHS: Final = ((1e8, 1e11, 1e6), (1e11, 1e14, 1e3), (1e14, 1e17, 1.0), (1e17,
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _DAY_US: Final = 86_400_000_000
 _EXCEL_EPOCH: Final = 25_569
+_DAY_NUMBER: Final = re.compile(r"([0-9]{5}),([0-9]+)")  # of a spreadsheet with decimal commas
 _OFFSET: Final = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$"
 
 
@@ -315,7 +316,7 @@ def _time(value: Any, day_first: bool | None) -> int | None:
     found = json_values.time(written)
     if found is not None:
         return found
-    number = json_values.number(written)
+    number = json_values.number(_DAY_NUMBER.sub(r"\1.\2", written))
     return _local_time(written, day_first) if number is None else _epoch(number)
 
 

@@ -107,8 +107,8 @@ def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
 
     A *list* has at most one word on every line, made of letters, digits and ``_ - . : ~ @``. Quotes around the word, a
     comma after it, blank lines and comments after ``#`` are allowed, but no word contains a generation id inside
-    something longer. A first line that is only a column name (``id``, or any word above ids) is skipped. A JSON array of
-    strings is a list too. A list has up to 64 MB. Its entries are kept whatever their shape, if at least one of them
+    something longer. A first line that is only a column name (``id``, or any word above ids) is skipped. A JSON array
+    of strings is a list too. A list has up to 64 MB. Its entries are kept whatever their shape, if at least one of them
     begins like a generation id: names of customers are a list as well.
     """
     first = next(chunks, b"")

@@ -36,6 +36,7 @@ NOON = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
         ("created_at", NOON.timestamp() * 1e3, NOON),
         ("created_at", str(int(NOON.timestamp())), NOON),
         ("created_at", 46085.5, NOON),  # a day number of spreadsheets
+        ("created_at", "46085,5", NOON),
         ("created_at", "2026-03-04 12:00 UTC", NOON),
         ("created_at", "4.3.26 12:00", NOON),
         ("created_at", "2026/3/4 12:00 PM", NOON),
