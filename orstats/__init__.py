@@ -152,9 +152,16 @@ def __getattr__(name: str) -> Any:
     elif name in _HOME:
         value = getattr(importlib.import_module(_HOME[name]), name)
     else:
-        raise AttributeError(f"module 'orstats' has no attribute {name!r}")
+        raise AttributeError(f"module 'orstats' has no attribute {name!r}.{_similar(name)}".removesuffix("."))
     globals()[name] = value
     return value
+
+
+def _similar(name: str) -> str:
+    """Suggest public names; Python itself suggests only those that are loaded already."""
+    from orstats.text.suggest import did_you_mean, similar  # noqa: PLC0415 - only for errors
+
+    return "" if name.startswith("_") else did_you_mean(similar(name, __all__))
 
 
 def __dir__() -> list[str]:

@@ -21,6 +21,7 @@ from orstats.account.time_windows import bisect, cut
 from orstats.api.client import Client
 from orstats.errors import BadResponseError, ConfigError, ServerError
 from orstats.frame.display import ReportFrame
+from orstats.frame.validation import unknown_group
 from orstats.reports.coverage import COVERS_RANGE, PROVENANCE
 from orstats.reports.incomplete_periods import incomplete_in_report
 from orstats.reports.periods import PERIOD, Freq, freq_of, period_moments, period_starts
@@ -322,7 +323,7 @@ def dimensions_of(by: str | Sequence[str] | None) -> list[str]:
     known = [*_DIMENSIONS, *sorted(_RECENT_DIMENSIONS)]
     for name in names:
         if name not in known:
-            raise ConfigError(unknown("dimension", str(name), known, hint=f"Use one of {', '.join(known)}."))
+            raise ConfigError(unknown_group("dimension", str(name), known, f"Use one of {', '.join(known)}."))
     if len(names) > _MAX_DIMENSIONS:
         raise ConfigError(f"Pass at most two dimensions, got {len(names)}: {', '.join(names)}.")
     return names

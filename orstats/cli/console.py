@@ -255,7 +255,7 @@ _OPTIONS: Final = {
         *("by", "freq", "tz", "tolerance", "user", "model", "before", "after", "host", "activity"),
     )
 }
-_ARGUMENT: Final = re.compile(rf"(?<![\w.(-])({'|'.join(_OPTIONS)})=(?:…|(?=[\s.,;:)]|\Z))")
+_ARGUMENT: Final = re.compile(rf"(?<![\w.(-])({'|'.join(_OPTIONS)})=(?:…|'(\w+)'|(?=[\s.,;:)]|\Z))")
 #: Keys are never given on a command line.
 _KEY_ARGUMENT: Final = re.compile(r",? \(?or pass Client\(\w+=…\)\)?")
 
@@ -271,4 +271,4 @@ def for_shell(text: str) -> str:
     from orstats.fetching.arguments import ARCHIVED_ONLY
 
     text = _KEY_ARGUMENT.sub("", text).replace(ARCHIVED_ONLY, "`orstats fetch --deadline 0`")
-    return _ARGUMENT.sub(lambda match: _OPTIONS[match[1]], text)
+    return _ARGUMENT.sub(lambda match: f"{_OPTIONS[match[1]]} {match[2] or ''}".rstrip(), text)

@@ -19,6 +19,7 @@ from orstats.content.messages import Message, TextPart, ToolCall
 from orstats.errors import ConfigError, ForbiddenError, NotFoundError
 from orstats.fetching.arguments import ArchiveChoice, FetchOptions, choose_archive
 from orstats.fetching.batch import Batch
+from orstats.fetching.required_key import require_key
 from orstats.fetching.scheduler import call_ended_at
 from orstats.fetching.workers import Loader, Result
 from orstats.frame.build import FetchOutcome
@@ -183,7 +184,7 @@ class _ContentBatch(Batch):
         log.info("%d of %d contents are in the archive", len(self._contents), len(self.ids))
 
     def load(self) -> Loader:
-        self.client.settings.key()
+        require_key(self.client.settings, self.archive, archived=None, ids=len(self.ids))
         return lambda generation_id, sent_at, admit: self.client.ask_content(
             generation_id, sent_at=sent_at, admit=admit
         )

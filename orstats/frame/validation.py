@@ -21,6 +21,7 @@ By = str | Sequence[str] | None
 _DUPLICATES: Final = "orstats.duplicates"
 _ID_HEADING, _COST_HEADING = heading(ID.name), heading("cost_usd")
 _LEAST_HEADINGS: Final = 3
+_PERIODS: Final = frozenset({"hour", "day", "week", "month", "quarter", "year"})
 #: A DataFrame with ids and one of these columns has generations, which are added up.
 _AMOUNTS: Final = frozenset({"cost_usd", "total_cost", "tokens_total"})
 
@@ -100,6 +101,20 @@ def ok_rows(frame: Frame) -> Frame:
     return frame.filter(is_ok)
 
 
+def unknown_group(thing: str, name: str, names: Iterable[str], hint: str) -> str:
+    """Say that there is nothing of this name to group by, and how to group by periods if it is one.
+
+    Examples
+    --------
+    >>> unknown_group("column", "day", ["model"], "")
+    "Unknown column 'day'. Reports over time take freq='day'."
+    """
+    period = {"date": "day"}.get(name, name if name in _PERIODS else None)
+    if period is None:
+        return unknown(thing, name, names, hint=hint)
+    return unknown(thing, name, [], hint=f"Reports over time take freq={period!r}.")
+
+
 def group_keys(frame: Frame, by: By) -> list[str]:
     """Return the columns to group by, each once."""
     keys = list(dict.fromkeys(listed(by)))
@@ -109,7 +124,7 @@ def group_keys(frame: Frame, by: By) -> list[str]:
         require_columns(schema.names(), keys)
     for name in keys:
         if name not in schema:
-            raise ConfigError(unknown("column", name, schema.names(), hint="orstats.field_table() lists the columns."))
+            raise ConfigError(unknown_group("column", name, schema.names(), "orstats.field_table() lists the columns."))
         _check_groupable(frame, name, schema[name])
     return keys
 

@@ -49,6 +49,8 @@ WRONG = {
     "fetch": "no ids.",
     "fetch gen-1 --column id": "--ids-from",
     "report --freq X": "--freq",
+    "report --by day": "--by: Unknown column 'day'. Reports over time take --freq day.",
+    "usage --since 7d --by model,date": "--by: Unknown dimension 'date'. Reports over time take --freq day.",
     "report --by mdoel": "Did you mean 'model'?",
     "report --excel": "--excel needs a file",
     "archive forget": "pass what to delete",

@@ -170,8 +170,8 @@ def _check_grouping(keys: list[str], freq: str | None, since: str | None) -> Non
     from orstats.cli.report_labels import LABELS, labels_in
     from orstats.errors import ConfigError
     from orstats.frame.schema import COLUMNS
+    from orstats.frame.validation import unknown_group
     from orstats.reports.periods import freq_of
-    from orstats.text.suggest import unknown
 
     if not keys and freq is None:
         raise WrongUsage("pass --by COLUMN (such as model) or --freq PERIOD (such as D).")
@@ -179,8 +179,7 @@ def _check_grouping(keys: list[str], freq: str | None, since: str | None) -> Non
     names = [*(column.name for column in COLUMNS), *LABELS]
     for key in keys:
         if key not in names:
-            hint = "Run `orstats fields` for the list."
-            raise WrongUsage(f"--by: {unknown('column', key, names, hint=hint)}")
+            raise WrongUsage(f"--by: {unknown_group('column', key, names, 'Run `orstats fields` for the list.')}")
     if labels and since is None:
         raise WrongUsage(
             f"--by {labels[0]} needs --since: a record has no {labels[0]}, and the account's analytics list it for a "
