@@ -24,7 +24,15 @@ import pyarrow.parquet as pq
 from orstats._warn import warn_caller
 from orstats.errors import ColumnError, IdSourceError, MissingExtraError, ReadError
 from orstats.export.csv_cells import unsafe_text
-from orstats.export.read_columns import ACTIVITY_COLUMNS, GENERATION_COLUMNS, KNOWN_FIELDS, UNNAMED, Table, typed_frame
+from orstats.export.read_columns import (
+    ACTIVITY_COLUMNS,
+    GENERATION_COLUMNS,
+    KNOWN_FIELDS,
+    UNNAMED,
+    Table,
+    known_names,
+    typed_frame,
+)
 from orstats.frame.cast_columns import is_blank, values_of
 from orstats.frame.column_units import NAMES, heading
 from orstats.frame.decimal_mark import decimal_mark
@@ -239,6 +247,7 @@ def _csv(text: str, name: str) -> Table:
     is_quoted = body.startswith('"') and not any(column.null_count for column in table.columns)
     if marks or is_quoted:
         table = _all_text(body, names, delimiter, name, missing=sorted(marks), quoted=is_quoted)
+    table = _without_headers(table, name)
     columns = dict(zip(names, table.columns, strict=True))
     columns |= {one: pc.replace_substring_regex(columns[one], _SIGNS, "") for one in numbers}
     texts = (text for one in numbers for text in pc.unique(columns[one]).drop_null().to_pylist())
@@ -268,6 +277,21 @@ def _all_text(
         )
     except pa.ArrowException as error:
         raise ReadError(f"{name}: not regular CSV, or cut off: {error}.", path=name) from error
+
+
+def _without_headers(table: pa.Table, name: str) -> pa.Table:
+    """Skip repeated headers, as of files that were written one after the other."""
+    column = next((one for one in (ID.name, "generation_id") if one in table.column_names), None)
+    if column is None:
+        return table
+    repeated = pc.fill_null(pc.is_in(table[column], pa.array([ID.name, "generation_id"])), False)
+    for row in table.filter(repeated).to_pylist():
+        if known_names([_clean(cell) for cell in row.values()]) != table.column_names:
+            raise ReadError(
+                f"{name}: several tables with different columns. Save each as a file, and combine() what is read.",
+                path=name,
+            )
+    return table.filter(pc.invert(repeated))
 
 
 def _shares(column: pa.ChunkedArray, mark: str) -> pa.ChunkedArray:
@@ -300,9 +324,9 @@ def _clean(cell: Any) -> str:
 def _header(cells: Iterable[Any]) -> list[str]:
     """Return the names in a header; those of an orstats workbook, such as ``Cost (USD)``, as columns are named."""
     names = [_clean(one) for one in cells]
-    if not _is_for_people(names):
-        return names
-    return [one if NAMES.get(one, one) in names else NAMES[one] for one in names]
+    if _is_for_people(names):
+        names = [one if NAMES.get(one, one) in names else NAMES[one] for one in names]
+    return known_names(names)
 
 
 def _is_for_people(names: Sequence[str]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from orstats.frame.build import ABSENT_COLUMNS, pandas_array
 from orstats.frame.cast_columns import cast
 from orstats.frame.decimal_mark import DecimalMark
 from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field, Kind
+from orstats.ids.id_shapes import clean_id
 
 #: Columns of the vendor's Activity export, and the fields that they are.
 ACTIVITY_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
@@ -51,6 +53,8 @@ KNOWN_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
 )
 #: A table with ids and one of these columns contains generations.
 GENERATION_COLUMNS: Final = frozenset({"fetch_status", "created_at", "model", "total_cost", "cost_usd", "cost_total"})
+_ALL_NAMES: Final = {ID.name, *KNOWN_FIELDS, *ACTIVITY_COLUMNS}
+_WORD_START: Final = re.compile(r"[ -]+|(?<=[a-z0-9])(?=[A-Z])")
 #: How pandas names the column of an index without a name.
 UNNAMED: Final = ("", "Unnamed: 0", "index")
 #: Kinds of columns that the field table does not have, by the form of their values.
@@ -59,6 +63,22 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
     (r"^-?(0|[1-9][0-9]{0,17})$", "count"),
     (r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$", "number"),
 )
+
+
+def known_names(names: Sequence[str]) -> list[str]:
+    """Return names of columns, those that only other programs write differently as the field table has them.
+
+    Examples
+    --------
+    >>> known_names(["GENERATION_ID", "Cost Total", "createdAt", "My Team"])
+    ['generation_id', 'cost_total', 'created_at', 'My Team']
+    """
+    plain = [_WORD_START.sub("_", one.strip()).replace("-", "_").lower() for one in names]
+    unique = {one for one in plain if plain.count(one) == 1}
+    return [
+        other if other in unique and one not in _ALL_NAMES and other in _ALL_NAMES else one
+        for one, other in zip(names, plain, strict=True)
+    ]
 
 
 class Table(NamedTuple):
@@ -70,7 +90,7 @@ class Table(NamedTuple):
 
 def typed_frame(table: Table, name: str) -> pd.DataFrame:
     """Return the generations of a table, indexed by id."""
-    columns = _without_index(table.columns)
+    columns = _without_index(dict(zip(known_names(list(table.columns)), table.columns.values(), strict=True)))
     is_export = ID.name not in columns and "generation_id" in columns
     if is_export:
         columns = {ACTIVITY_COLUMNS.get(one, one): column for one, column in columns.items()}
@@ -85,6 +105,9 @@ def typed_frame(table: Table, name: str) -> pd.DataFrame:
         field = KNOWN_FIELDS.get(one)
         typed[one] = _own(values) if field is None else pandas_array(field, cast(values, field, decimal=table.decimal))
     frame = pd.DataFrame(typed, copy=False)
+    unusual = ~frame[ID.name].str.fullmatch("[A-Za-z0-9_-]+").fillna(value=True).astype(bool)
+    if unusual.any():  # such as with the spaces that databases add
+        frame.loc[unusual, ID.name] = frame.loc[unusual, ID.name].map(clean_id)
     is_raw = "total_cost" in columns and columns.keys().isdisjoint(field.name for field in DERIVED)
     frame = _derived(frame) if is_export or is_raw else frame
     if "fetch_status" not in frame.columns:

@@ -95,6 +95,9 @@ def _with_nan(df):
         lambda df, file: df.to_csv(file.with_suffix(".csv"), sep="\t", encoding="utf-16"),
         lambda df, file: df.to_csv(file.with_suffix(".csv"), encoding="utf-8-sig"),
         lambda df, file: df.to_csv(file.with_suffix(".csv"), lineterminator="\r"),
+        lambda df, file: df.reset_index().rename(columns=str.upper).to_csv(file.with_suffix(".csv"), index=False),
+        lambda df, file: df.set_axis(df.index + "  ").rename_axis("id").to_parquet(file.with_suffix(".parquet")),
+        lambda df, file: file.with_suffix(".csv").write_text(df[:9].to_csv() + df[9:].to_csv()),
         lambda df, file: df.to_csv(file.with_suffix(".csv"), quoting=csv.QUOTE_ALL),
         lambda df, file: df.to_csv(file.with_suffix(".csv"), na_rep="NA"),  # as R writes it
         lambda df, file: file.with_suffix(".jsonl").write_text(
@@ -240,6 +243,7 @@ def test_activity_export_is_typed_and_reported_on(tmp_path):
         ("a.xlsx", "PK\x03\x04broken", "broken"),
         ("a.bin", "\x00\x01\x02", "no table|binary"),
         ("a.csv", "id,model,model\ngen-1,a,b\n", "'model'"),
+        ("a.csv", "id,model,cost_usd\ngen-1,m,2\nid,cost_usd,model\ngen-2,3,m\n", "different columns"),
         ("a.csv", "id,cost_usd\ngen-1,many\n", "'cost_usd'.*'many'"),
         ("a.csv", "id,model,created_at\ngen-1,m,01/02/2026\n", "'created_at'.*'01/02/2026'"),
         ("a.csv", "id,model,cost_usd\ngen-1,m\n", "not regular CSV"),
