@@ -12,7 +12,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ _PRIVATE_FILE, _SHARED_FILE = 0o600, 0o660
 #: What the system reports for a file of another user, or one that another program has locked.
 _REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN, errno.EISDIR, errno.ELOOP})
 _PROBE: Final = b"orstats" * 512
+#: How often a directory is read again because a file vanished meanwhile. More often is a fault.
+_SCANS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class Entry:
         return self.name.startswith((".part-", ".check-"))
 
 
+class _VanishedError(Exception):
+    """A file vanished while its directory was read: the one that replaced it may be missing from the list."""
+
+
 class LocalStore:
     """A directory of this machine or of a network drive.
 
@@ -72,14 +78,22 @@ class LocalStore:
 
     def files(self, directory: str) -> list[Entry]:
         """Return the entries of a directory, sorted by name; none when it does not exist."""
-        entries = []
-        with suppress(FileNotFoundError), os.scandir(self._root / directory) as scan:
+        for _ in range(_SCANS):
+            with suppress(_VanishedError):
+                return sorted(self._scan(self._root / directory), key=lambda entry: entry.name)
+        raise OSError("files kept vanishing while their directory was read")
+
+    def _scan(self, folder: Path) -> Iterator[Entry]:
+        with suppress(FileNotFoundError), os.scandir(folder) as scan:
             for item in scan:
-                with suppress(FileNotFoundError):  # another process may rename or delete the file now
+                try:
                     status = item.stat() if item.is_file() else item.stat(follow_symlinks=False)
-                    stamp = f"{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
-                    entries.append(Entry(item.name, status.st_size, status.st_mtime, stamp, item.is_file()))
-        return sorted(entries, key=lambda entry: entry.name)
+                except FileNotFoundError:
+                    if not item.name.startswith("."):
+                        raise _VanishedError from None
+                    continue  # it was being written
+                stamp = f"{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
+                yield Entry(item.name, status.st_size, status.st_mtime, stamp, item.is_file())
 
     def tree(self, directory: str) -> list[str]:
         """Return the paths of all files in a directory and below it."""

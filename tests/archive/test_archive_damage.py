@@ -1,5 +1,6 @@
 """Damaged, foreign and vanishing files, and full disks: nothing is lost, and everything is reported."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -179,6 +180,35 @@ def test_read_retries_when_a_compaction_replaces_a_part(archive, monkeypatch):
     assert len(compacted) == 3
     assert sorted(table["id"].to_pylist()) == ["gen-1", "gen-2"]
     assert "new" in table["model"].to_pylist()
+
+
+def test_a_part_that_is_replaced_while_the_directory_is_read_is_not_missed(archive, monkeypatch):
+    scan = os.scandir
+
+    def scan_late(folder):
+        entries = list(scan(folder))  # the name is listed, then the file vanishes, and its successor is not in the list
+        monkeypatch.setattr(os, "scandir", scan)
+        Archive(archive.path).compact()
+        return contextlib.nullcontext(entries)
+
+    for read in (
+        lambda: sorted(archive.read(HOST)["id"].to_pylist()),
+        lambda: [one for one in ("gen-1", "gen-2") if archive.read_record(HOST, one)],
+    ):
+        archive.append(HOST, records("gen-1"))
+        archive.append(HOST, records("gen-2"))
+        monkeypatch.setattr(os, "scandir", scan_late)
+        assert read() == ["gen-1", "gen-2"]
+        assert os.scandir is scan
+
+
+def test_files_that_keep_vanishing_while_the_directory_is_read_are_an_error(archive, monkeypatch):
+    archive.append(HOST, records("gen-1"))
+    (entry,) = os.scandir(parts(archive)[0].parent)
+    parts(archive)[0].unlink()
+    monkeypatch.setattr(os, "scandir", lambda _: contextlib.nullcontext([entry]))
+    with pytest.raises(ArchiveError, match="vanishing"):
+        archive.read(HOST)
 
 
 def test_parts_that_keep_vanishing_are_an_error(archive, monkeypatch):

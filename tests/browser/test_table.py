@@ -38,13 +38,22 @@ def rows(host):
     return host.page.locator(".orstats-grid tbody tr")
 
 
+#: Faster than any pause on a slow machine.
+TYPE_AT_ONCE = """(box, text) => {
+  for (const end of Array(text.length).keys()) {
+    box.value = text.slice(0, end + 1);
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+}"""
+
+
 def test_everything_works_under_a_strict_policy(host, explorer):
     page = host.page
     expect(rows(host)).to_have_count(25)
     rows(host).nth(2).click()
     expect(rows(host).nth(2)).to_have_attribute("aria-selected", "true")
     assert host.until(lambda: explorer.selected == explorer.filtered.index[2])
-    page.get_by_role("searchbox").press_sequentially(explorer.filtered.index[4][-8:])
+    page.get_by_role("searchbox").evaluate(TYPE_AT_ONCE, explorer.filtered.index[4][-8:])
     expect(rows(host)).to_have_count(1)
     assert sum(one["type"] == "filter" for one in host.received) == 1, "typing is sent once, after a pause"
     page.get_by_role("button", name="Clear", exact=True).click()
