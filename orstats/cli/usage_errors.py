@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
@@ -39,11 +40,15 @@ class Program(typer.core.TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command, or suggest similar ones."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            if os.path.isfile(args[0]):  # noqa: PTH113 - any text
+                ctx.fail(f"{args[0]!r} is a file, not a command. Use `orstats fetch --ids-from {quoted(args[0])}`.")
             ctx.fail(_unknown("command", args[0], self.list_commands(ctx)))
         name, command, rest = super().resolve_command(ctx, args)
-        text = None if ctx.resilient_parsing else _loose_values(command, rest) or _repeated(command, rest)
-        if text is not None:
-            print_error(text)
+        wrong = None
+        if not ctx.resilient_parsing:
+            wrong = _loose_values(command, rest) or _repeated(command, rest) or _stray_file(command, rest)
+        if wrong is not None:
+            print_error(wrong)
             raise typer.Exit(USAGE)
         return name, command, rest
 
@@ -80,6 +85,15 @@ def _repeated(command: Any, args: Sequence[str]) -> str | None:
     return None
 
 
+def _stray_file(command: Any, args: Sequence[str]) -> str | None:
+    """Say which command reads the ids of a file, where one is given to a command that takes no ids."""
+    is_group = hasattr(command, "list_commands")
+    if is_group or _arguments(command) or not args or not os.path.isfile(args[0]):  # noqa: PTH113 - any text
+        return None
+    file = quoted(args[0])
+    return f"{args[0]!r} is a file; orstats {command.name} takes none. `orstats fetch --ids-from {file}` reads its ids."
+
+
 def _arguments(command: Any) -> list[Any]:
     return [one for one in command.params if one.param_type_name == "argument"]
 
@@ -114,7 +128,9 @@ def _one_line() -> Iterator[None]:
 def _describe(error: Any) -> str:
     name = getattr(error, "option_name", None)
     if name is not None and hasattr(error, "possibilities"):
-        return _unknown("option", name, [one for param in error.ctx.command.params for one in param.opts])
+        options = {one.lstrip("-"): one for param in error.ctx.command.params for one in param.opts}
+        near = [options[one] for one in similar(name.lstrip("-"), options)]  # all begin with dashes
+        return f"Unknown option {name[:100]!r}.{did_you_mean(near)}"
     param = getattr(error, "param", None)
     if param is None:
         message: str = error.format_message()

@@ -12,8 +12,8 @@ from orstats.cli.app import app
 #: A default of ``...`` is left open.
 PYTHON = """
 read_ids(source, *, column=None)
-list_ids(start, end, *, filters=None, client=None)
-list_generations(start, end, *, labels=("api_key", "user", "app"), filters=None, client=None)
+list_ids(start, end="now", *, filters=None, client=None)
+list_generations(start, end="now", *, labels=("api_key", "user", "app"), filters=None, client=None)
 fetch(ids, *, client=None, archive=None, workers=16, refresh=False, errors="coerce", pending_wait=30.0, progress=None)
 get(generation_id, *, client=None, archive=None)
 attempts(df)
@@ -25,7 +25,7 @@ failures_by(frame, by="model", *, freq=None, tz="UTC")
 coverage(frame)
 summary(df)
 what_if(df, prices)
-usage(by="model", *, metrics=None, freq=None, tz="UTC", start, end, filters=None, client=None)
+usage(by="model", *, metrics=None, freq=None, tz="UTC", start, end="now", filters=None, client=None)
 budgets(*, client=None)
 compare(before, after, by="model")
 sessions(df, by="session_id")
@@ -161,3 +161,12 @@ def test_defaults_of_the_command_line_are_those_of_the_library():
     library = inspect.signature(orstats.fetch).parameters
     for name in ("workers", "refresh", "pending_wait"):
         assert fetch[name] == library[name].default
+
+
+@pytest.mark.parametrize(
+    ("name", "end"), [("cost_bye", ". Did you mean 'cost_by'?"), ("zzz", "'zzz'"), ("_fetch", "h'")]
+)
+def test_misspelled_names_suggest_public_ones(name, end):
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'") as caught:
+        getattr(orstats, name)
+    assert str(caught.value).endswith(end)

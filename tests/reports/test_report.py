@@ -292,6 +292,7 @@ def test_unknown_costs_are_counted_and_free_ones_are_zero():
     ("arguments", "message"),
     [
         ({"by": "modle"}, "Unknown column 'modle'. Did you mean 'model'"),
+        ({"by": "day"}, "Unknown column 'day'. Reports over time take freq='day'."),
         ({"by": ["model", "providername"]}, "provider_name"),
         ({"by": "x" * 10_000}, "Unknown column 'xxx"),
         ({"by": None}, "Pass by="),
