@@ -21,6 +21,7 @@ from requests.adapters import BaseAdapter
 from urllib3 import Retry
 
 from orstats.account.recorded_ids import GenerationLog, never_raising
+from orstats.ids.id_shapes import clean_id
 
 HEADER: Final = "X-Generation-Id"
 _BODY_ID: Final = re.compile(rb'(?<!\\)"id"\s*:\s*"(gen[-_][A-Za-z0-9_-]{1,250})"')
@@ -85,15 +86,19 @@ def _is_aiohttp(client: Any) -> bool:
     return isinstance(getattr(client, "_response_class", None), type)
 
 
+#: Types of bodies with a generation, also as gateways name them that do not know JSON.
+_MAY_BE_GENERATION: Final = re.compile("json|event-stream|^text/plain|^$", re.IGNORECASE)
+
+
 def _note(logs: Logs, method: str | None, headers: Mapping[str, str], scan: Callable[[], object]) -> None:
     """Report the id in the headers; without one, scan the body if it may be a generation."""
     with never_raising("A response could not be recorded"):
-        if value := headers.get(HEADER):
+        parts = (headers.get(HEADER) or "").split(",")  # a header that was sent twice is joined by a comma
+        if ids := [one for one in map(clean_id, parts) if _ID.fullmatch(one)]:
             for log in logs:
-                for one in value.split(","):  # a header that was sent twice is joined by a comma
-                    if _ID.fullmatch(one.strip()):
-                        log.add(one.strip())
-        elif method == "POST" and re.search("json|event-stream", headers.get("Content-Type") or ""):
+                for one in ids:
+                    log.add(one)
+        elif method == "POST" and _MAY_BE_GENERATION.search(headers.get("Content-Type") or ""):
             scan()
 
 

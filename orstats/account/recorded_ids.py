@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from numbers import Real
 from typing import Final
 
 import orjson
@@ -122,7 +123,7 @@ def never_raising(message: str, *args: object) -> Iterator[None]:
 def _checked_label(name: str, value: str | float) -> str:
     if name in _RESERVED:
         raise ConfigError(f"Label {name!r} is the name of a column of the DataFrame. Use another name.")
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | Real):
         raise TypeError(f"Label {name!r} must be text or a number, got {type(value).__name__}.")
     try:
         orjson.dumps({name: str(value)})

@@ -681,7 +681,7 @@ def test_labels_are_read_from_all_files_of_an_archive(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    ("header", "ids"), [(f"{ID}, {OTHER}", [ID, OTHER]), (f"{ID},{ID}", [ID]), ('not an id; "quoted"', []), ("", [])]
+    ("header", "ids"), [(f"{ID}, {OTHER}", [ID, OTHER]), (f'"{ID}",{ID}', [ID]), ('not an id; "quoted"', []), ("", [])]
 )
 def test_header_that_a_proxy_joined_or_spoiled_names_only_ids(path, header, ids):
     class Answer(httpx.BaseTransport):
@@ -696,6 +696,18 @@ def test_header_that_a_proxy_joined_or_spoiled_names_only_ids(path, header, ids)
 def test_lines_of_another_log_between_records_are_read_too(path):
     written(path, f'{{"id":"{ID}","recorded_at":"2026-11-27T10:00:00Z","parent":"gen-x"}}', f"id={OTHER} done")
     assert orstats.read_ids(path) == [ID, OTHER]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "text/plain"}, {"X-Generation-Id": "(none)"}])
+def test_body_is_read_when_the_headers_tell_no_id(path, headers):
+    class Answer(httpx.BaseTransport):
+        def handle_request(self, _request):
+            kind = {"Content-Type": "application/json"} if "X-Generation-Id" in headers else {}
+            return httpx.Response(200, headers=headers | kind, content=f'{{"id": "{ID}"}}')
+
+    with orstats.record(path, httpx.Client(transport=Answer())) as client:
+        client.post("http://127.0.0.1/")
+    assert recorded(path) == [ID]
 
 
 @pytest.mark.parametrize(
