@@ -138,7 +138,7 @@ def test_repeated_ids_count_once(df, export):
 def test_invalid_arguments(df, tmp_path):
     with pytest.raises(errors.ReadError, match="no such file"):
         orstats.reconcile(df, activity=tmp_path / "none.csv")
-    with pytest.raises(errors.ConfigError, match="start= and end=, or activity="):
+    with pytest.raises(errors.ConfigError, match=r"start=.*or activity="):
         orstats.reconcile(df)
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(errors.ReadError, match="no table of generations"):
