@@ -71,6 +71,7 @@ def test_orstats_explore_shows_table_and_card(page, sim, tmp_path, pictures):
             rows.nth(1).wait_for()
             fits = "document.documentElement.scrollHeight <= innerHeight"
             assert page.evaluate(fits)
+            assert page.locator(".orstats-right").bounding_box()["height"] == 1100 - 48
             page.keyboard.press("?")  # keys need no click before them
             expect(page.get_by_text("keep the row to compare another with it")).to_be_visible()
             for _ in range(2):

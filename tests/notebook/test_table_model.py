@@ -166,6 +166,8 @@ def test_small_costs_have_more_decimals_and_a_wider_column():
         "small": ["$0.000000400", "$0.000025000", "$0"],
         "free": ["$0", "$0", "-"],
     }
+    prices = pd.DataFrame({"usd_per_mtok": [0.0, 1.5, None]})
+    assert [cells[0][0] for cells in page_rows(prices, ["usd_per_mtok"], "UTC")] == ["$0", "$1.500", "-"]
     widths = {name: page_columns(page, ["cost_usd"], "UTC")[0]["width"] for name, page in pages.items()}
     assert widths["small"] > widths["large"] == widths["free"]
 

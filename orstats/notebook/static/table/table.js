@@ -206,10 +206,12 @@ function render({ model, el }) {
   }
 
   const showMessage = () => tell(model.get("message").kind, model.get("message").text);
+  let explorer = null;
   const showHeight = () => {
-    const explorer = el.closest(".orstats-explorer") || root;
+    explorer = el.closest(".orstats-explorer");
     const { height, fills_page: fills } = model.get("options");
-    explorer.style.setProperty("--os-height", fills ? `max(500px, calc(100vh - ${AROUND_PX}px))` : `${height}px`);
+    const tall = fills ? `max(500px, calc(100vh - ${AROUND_PX}px))` : `${height}px`;
+    (explorer || root).style.setProperty("--os-height", tall);
   };
 
   function onKey(event) {
@@ -270,7 +272,10 @@ function render({ model, el }) {
   ];
   for (const [name, handler] of handlers) model.on(name, handler);
   grid.onFit(showColumns);
-  const watcher = new ResizeObserver(() => grid.fit());
+  const watcher = new ResizeObserver(() => {
+    if (!explorer) showHeight(); // some hosts put the table into its explorer after it is made
+    grid.fit();
+  });
   watcher.observe(grid.root);
   document.addEventListener("keydown", onPageKey);
 
