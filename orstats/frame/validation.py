@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import narwhals as nw
@@ -23,6 +23,12 @@ _ID_HEADING, _COST_HEADING = heading(ID.name), heading("cost_usd")
 _LEAST_HEADINGS: Final = 3
 _PERIODS: Final = frozenset({"hour", "day", "week", "month", "quarter", "year"})
 #: A DataFrame with ids and one of these columns has generations, which are added up.
+#: What the account's analytics know of a generation and its record does not, by the names that people try.
+_LABELS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("api_key", "key"), "api_key"),
+    "workspace": "workspace",
+    "country": "country",
+}
 _AMOUNTS: Final = frozenset({"cost_usd", "total_cost", "tokens_total"})
 
 
@@ -124,7 +130,11 @@ def group_keys(frame: Frame, by: By) -> list[str]:
         require_columns(schema.names(), keys)
     for name in keys:
         if name not in schema:
-            raise ConfigError(unknown_group("column", name, schema.names(), "orstats.field_table() lists the columns."))
+            names, hint = schema.names(), "orstats.field_table() lists the columns."
+            if name in _LABELS:
+                join = f"df.join(orstats.list_generations('30d', labels={_LABELS[name]!r}))"
+                names, hint = [], f"Records do not have it: add it with {join}."
+            raise ConfigError(unknown_group("column", name, names, hint))
         _check_groupable(frame, name, schema[name])
     return keys
 

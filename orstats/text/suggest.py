@@ -20,13 +20,14 @@ def unknown(thing: str, value: str, options: Iterable[str], *, hint: str = "") -
 
 
 def similar(value: str, options: Iterable[str], *, most: int = 3, cutoff: float = 0.6) -> list[str]:
-    """Return the names that are most similar to a value, first those that contain it as a word.
+    """Return the names that are most similar to a value, first those that contain it, or its singular, as a word.
 
-    >>> similar("user", ["usage", "external_user"]), similar("modle", ["model", "usage"])
+    >>> similar("users", ["usage", "external_user"]), similar("modle", ["model", "usage"])
     (['external_user', 'usage'], ['model'])
     """
     names = list(options)
-    having = [name for name in names if value in name.split("_")]  # a word of the name: user in external_user
+    words = {value, value.removesuffix("s")}
+    having = [name for name in names if not words.isdisjoint(name.split("_"))]
     return [*dict.fromkeys([*having, *difflib.get_close_matches(value, names, most, cutoff)])][:most]
 
 

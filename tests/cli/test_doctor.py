@@ -51,6 +51,12 @@ def test_offline_sends_nothing(orstats, online):
     assert online.requests == before
 
 
+def test_offline_sends_nothing_to_a_remote_archive(orstats):
+    done = orstats("doctor", "--offline", "--archive", "s3://bucket/orstats")
+    assert done.exit_code == 0
+    assert "s3://bucket/orstats (--archive): not tested (--offline)" in done.stdout
+
+
 def test_failed_connection_is_exit_code_1(orstats):
     done = orstats("doctor", "--base-url", "https://api.invalid")
     assert done.exit_code == 1

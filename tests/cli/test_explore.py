@@ -78,6 +78,13 @@ def test_explorer_without_ids_and_archive_is_wrong_usage(orstats):
     assert "Pass ids, or --ids-from FILE." in done.stderr
 
 
+def test_a_port_in_use_is_an_error_before_anything_is_fetched(orstats, online):
+    done = orstats("explore", online.ids[0], "--no-archive", "--port", str(online.port))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"port {online.port} is in use; choose another with --port, or omit it" in done.stderr
+    assert not online.requests
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a shell script")
 def test_server_that_ends_at_once_is_an_error_with_its_last_line(orstats, online, tmp_path, monkeypatch):
     broken = tmp_path / "python"

@@ -65,6 +65,8 @@ def keys_of(report):
         (None, "Pass by="),
         ([], "Pass by="),
         ("modell", "Did you mean 'model'"),
+        ("users", "Did you mean 'external_user'"),
+        ("key", r"Records do not have it: add it with df\.join\(orstats\.list_generations\('30d', labels='api_key'"),
     ],
 )
 def test_by_that_is_no_column_is_refused(frame, by, message):

@@ -39,7 +39,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 )
 @handle_errors
 def doctor(
-    offline: Annotated[bool, typer.Option("--offline", metavar="", help="Send nothing to the API.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", metavar="", help="Use no network.")] = False,
     base_url: BaseUrl = None,
     archive: ArchiveDir = None,
 ) -> int:
@@ -58,7 +58,7 @@ def doctor(
     report.add(_keys(settings))
     source = "--base-url" if base_url else "OPENROUTER_BASE_URL" if os.environ.get("OPENROUTER_BASE_URL") else "default"
     report.add({"API": f"{settings.base_url} ({source})"})
-    _check_archive(report, settings, archive)
+    _check_archive(report, settings, archive, offline=offline)
     try:
         report.add({"certificates": _without_home(str(trust_source()))})
         if settings.base_url.startswith("https:"):
@@ -142,7 +142,7 @@ def _keys(settings: Settings) -> dict[str, str]:
     }
 
 
-def _check_archive(report: _Report, settings: Settings, given: str | None) -> None:
+def _check_archive(report: _Report, settings: Settings, given: str | None, *, offline: bool) -> None:
     from orstats.archive.archive import Archive
     from orstats.errors import OrstatsError
 
@@ -150,8 +150,11 @@ def _check_archive(report: _Report, settings: Settings, given: str | None) -> No
     try:
         archive = Archive(given)
         shown = f"{_without_home(archive.path)} ({source})"
-        missing = "://" not in archive.path and not Path(archive.path).exists()
-        if missing:
+        is_remote = "://" in archive.path
+        if offline and is_remote:
+            report.add({"archive": f"{shown}: not tested (--offline)"})
+            return
+        if not is_remote and not Path(archive.path).exists():
             parent = next(one for one in Path(archive.path).parents if one.exists())
             if (problem := _cannot_create_in(parent)) is not None:
                 report.fail(

@@ -77,6 +77,8 @@ def explore(
 
     if find_spec("voila") is None:
         raise MissingExtraError("The explorer in the browser", extra="notebook")
+    if port and not _is_free(port):
+        raise Failure(f"port {port} is in use; choose another with --port, or omit it for a free one.")
     settings = Settings.resolve(base_url=base_url)
     store = inputs.resolve_archive(archive, no_archive, settings)
     if ids or ids_from:
@@ -221,6 +223,11 @@ def _wait_until_listening(server: subprocess.Popen[bytes], page: _Page) -> None:
                 return
         time.sleep(0.1)
     raise Failure(f"the dashboard did not start within {_START_TIMEOUT_S:.0f} s. {page.last_log_line()}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((_LOOPBACK, port)) != 0
 
 
 def _free_port() -> int:
