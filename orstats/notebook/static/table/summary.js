@@ -25,6 +25,8 @@ export function chart(costs) {
   return [
     shape("svg", { class: "orstats-chart", role: "img", "aria-label": costs.label, ...size }, ...bars, line),
     element("div", { class: "orstats-axis" },
-      element("span", {}, costs.from), element("span", { title: costs.label }, costs.label), element("span", {}, costs.to)),
+      element("span", {}, costs.from),
+      element("span", { title: costs.label }, costs.label),
+      element("span", {}, costs.to)),
   ];
 }
