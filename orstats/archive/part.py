@@ -153,9 +153,14 @@ class Part:
         """
         known = set(self.schema.names)
         stored = [name for name in columns if name in known]
-        dictionaries = [name for name in encoded if name in stored and self._is_native(name)]
-        table = self._guard(lambda: self._file(dictionaries).read_row_groups(list(groups), columns=stored))
-        if self._has_all_types:
+        groups = list(groups)
+        dictionaries = [
+            name
+            for name in encoded
+            if name in stored and self._is_native(name) and self._has_dictionaries(name, groups)
+        ]
+        table = self._guard(lambda: self._file(dictionaries).read_row_groups(groups, columns=stored))
+        if self._has_all_types and len(dictionaries) == len(encoded):
             return table.select(columns).replace_schema_metadata()
         types = self._spec.types(encoded)
         return pa.table(
@@ -177,6 +182,12 @@ class Part:
             page_checksum_verification=True,
             pre_buffer=True,
         )
+
+    def _has_dictionaries(self, name: str, groups: Iterable[int]) -> bool:
+        """Whether Arrow can read a column as dictionaries: not from delta encodings, which DuckDB writes."""
+        column = self.metadata.schema.names.index(name)
+        encodings = (self.metadata.row_group(group).column(column).encodings for group in groups)
+        return not any(one.startswith("DELTA") for found in encodings for one in found)
 
     def _is_native(self, name: str) -> bool:
         return self._has_all_types or bool(self.schema.field(name).type == self._spec.schema.field(name).type)

@@ -33,11 +33,10 @@ def recast(path: Path, types: dict[str, pa.DataType], **options) -> None:
     pq.write_table(table.cast(schema), path, **options)
 
 
-def by_duckdb(path: Path, columns: str = "*") -> None:
+def by_duckdb(path: Path, columns: str = "*", options: str = "") -> None:
     other = path.with_suffix(".new")
-    duckdb.sql(
-        f"COPY (SELECT {columns} FROM read_parquet('{path}', hive_partitioning=false)) TO '{other}' (FORMAT parquet)"
-    )
+    source = f"read_parquet('{path}', hive_partitioning=false)"
+    duckdb.sql(f"COPY (SELECT {columns} FROM {source}) TO '{other}' (FORMAT parquet{options})")
     other.replace(path)
 
 
@@ -73,6 +72,7 @@ REWRITES = {
         path, compression="uncompressed", row_group_size=2
     ),
     "duckdb": by_duckdb,
+    "duckdb for newer readers": lambda path: by_duckdb(path, options=", PARQUET_VERSION v2"),
     "duckdb with decimals": lambda path: by_duckdb(
         path, f"* REPLACE ({', '.join(f'{name}::DECIMAL(18, 9) AS {name}' for name in AMOUNTS)})"
     ),
@@ -81,6 +81,9 @@ REWRITES = {
     ),
     "pyarrow": lambda path: pq.write_table(table_of(path), path),
     "pyarrow with other compression": lambda path: pq.write_table(table_of(path), path, compression="gzip"),
+    "pyarrow with delta encodings": lambda path: pq.write_table(
+        table_of(path), path, use_dictionary=False, column_encoding=dict.fromkeys(TEXT, "DELTA_BYTE_ARRAY")
+    ),
     "pyarrow for spark": lambda path: pq.write_table(table_of(path), path, flavor="spark"),
     "large strings": of(TEXT, pa.large_string()),
     "dictionaries": of(TEXT, pa.dictionary(pa.int16(), pa.string())),
