@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from orstats.api.client import Client
 from orstats.api.response import quote
 from orstats.api.retry import Retry
 from orstats.errors import BadResponseError, ConfigError, ServerError
+from orstats.frame import json_values
 
 MAX_ROWS: Final = 10_000
 #: Amounts are sent with ten decimals, and are sums of numbers with fewer.
@@ -135,12 +135,12 @@ def time_of(row: Mapping[str, Any]) -> datetime | None:
 
 def count_of(row: Mapping[str, Any], name: str) -> int:
     """Return a count, which the API sends as text; a missing one is 0."""
-    return int(_number(row, name, int))
+    return int(_number(row, name, json_values.count))
 
 
 def usd_of(row: Mapping[str, Any], name: str) -> float:
     """Return an amount in USD; a missing component is 0, as the API omits those that do not apply."""
-    return float(_number(row, name, float))
+    return float(_number(row, name, json_values.number))
 
 
 def name_of(row: Mapping[str, Any], dimension: str) -> str | None:
@@ -149,14 +149,11 @@ def name_of(row: Mapping[str, Any], dimension: str) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def _number(row: Mapping[str, Any], name: str, kind: Callable[[Any], Any]) -> Any:
+def _number(row: Mapping[str, Any], name: str, kind: Callable[[Any], float | None]) -> float:
     value = row.get(name)
-    try:
-        found = kind(value if value is not None else 0)
-    except (TypeError, ValueError, OverflowError):
-        found = math.nan
-    if not abs(found) < _MAX_NUMBER:
-        shown = value[:40] if isinstance(value, str) else type(value).__name__
+    found = kind(value if value is not None else 0)
+    if found is None or abs(found) >= _MAX_NUMBER:
+        shown = str(value)[:40] if isinstance(value, str | int | float) else type(value).__name__
         raise BadResponseError(f"The API sent {shown!r} as {name}.", status=200)
     return found
 

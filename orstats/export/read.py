@@ -231,7 +231,7 @@ def _csv(text: str, name: str) -> Table:
         (len(known), -at, delimiter)
         for at, line in enumerate(first)
         for delimiter in _DELIMITERS
-        if (known := _known(next(csv.reader([line], delimiter=delimiter), [])))
+        if (known := _known(_cells(line, delimiter)))
     ]
     if not found:
         raise ReadError(_unlike(first, name), path=name)
@@ -317,6 +317,14 @@ def _known(header: Iterable[Any]) -> set[str]:
     return known if names & {ID.name, "generation_id", *UNNAMED} and known & GENERATION_COLUMNS else set()
 
 
+def _cells(line: str, delimiter: str) -> list[str]:
+    """Return the cells of a line; none if it cannot be a header, as a line inside of a text."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
 def _clean(cell: Any) -> str:
     return str(cell if cell is not None else "").strip().strip("\ufeff\"'").strip()
 
@@ -343,7 +351,7 @@ def _names(header: Sequence[Any], name: str) -> list[str]:
 def _unlike(lines: Sequence[str], name: str) -> str:
     """Describe a text without generations."""
     head = next((line for line in lines if line.strip()), "").strip()[:80]
-    cells = {_clean(one) for delimiter in _DELIMITERS for one in next(csv.reader([lines[0]], delimiter=delimiter), [])}
+    cells = {_clean(one) for delimiter in _DELIMITERS for one in _cells(lines[0], delimiter)}
     if "generations" in cells:
         return f"{name}: a report ({head!r}), not generations. Read it with pandas.read_csv."
     if cells & {"fetch_status", "total_cost", "cost_usd"}:

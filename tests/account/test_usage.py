@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 import orstats
+from orstats.account.analytics import count_of, usd_of
 from orstats.account.usage import METRICS
-from orstats.errors import ConfigError, ForbiddenError
+from orstats.errors import BadResponseError, ConfigError, ForbiddenError
 from orstats.sim import SimServer
 
 
@@ -162,3 +163,25 @@ def test_a_range_without_generations_is_an_empty_table(sim):
         used = orstats.usage(["model", "app"], freq="day", start="300d", end="299d", client=sim.client())
     assert len(used) == 0
     assert used.index.names == ["period", "model", "app"]
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "wanted"),
+    [
+        (count_of, "3.0", 3),
+        (count_of, None, 0),
+        (count_of, 3.5, "3.5"),
+        (count_of, 10**19, "10000000000000000000"),
+        (usd_of, "1.2e-05", 1.2e-05),
+        (usd_of, -0.5, -0.5),
+        (usd_of, True, "True"),
+        (usd_of, float("nan"), "nan"),
+        (usd_of, {"value": 1}, "dict"),
+    ],
+)
+def test_numbers_are_exact_or_refused(read, value, wanted):
+    if isinstance(wanted, str):
+        with pytest.raises(BadResponseError, match=f"The API sent '{wanted}' as total"):
+            read({"total": value}, "total")
+    else:
+        assert read({"total": value}, "total") == wanted

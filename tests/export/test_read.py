@@ -139,6 +139,13 @@ def test_compressed_files_are_read_and_broken_ones_named(df, name, pack, tmp_pat
     assert failed.value.path == str(tmp_path / name)
 
 
+def test_line_ends_inside_of_texts_are_kept(df, tmp_path):
+    texts = ["a\rb", "a\nb,\rc", "a\r\nb"]
+    frame = df[:3].assign(external_user=pd.array(texts, dtype=df["external_user"].dtype))
+    orstats.write_csv(frame, tmp_path / "a.csv", spreadsheet_safe=False)
+    assert orstats.read(tmp_path / "a.csv")["external_user"].to_list() == texts
+
+
 def test_zip_zstd_tar_and_directories_are_read(df, tmp_path):
     orstats.write_csv(df, tmp_path / "a.csv")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
