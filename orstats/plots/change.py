@@ -55,6 +55,7 @@ def plot_change(compared: pd.DataFrame, ax: Axes | None = None, *, by: By = "cau
     >>> plot_change(compared).get_xlabel()
     'Cost (USD)'
     """
+    style.check_axes(ax)
     most = style.most_rows(ax, _MOST_ROWS) - 2  # the rows of both costs
     found = waterfall(compared, by, max(most, 1), explain=not style.is_narrow(ax))
     axes = style.new_axes(ax, rows=0 if found is None else len(found.steps))

@@ -113,6 +113,7 @@ def plot_cost(
     'Cost (USD)'
     """
     zone_of(tz)
+    style.check_axes(ax)
     if (report := report_rows(df, by, freq, tz)) is not None:
         rows, columns, freq, tz = report
     else:
@@ -177,6 +178,7 @@ def plot_tokens(
     """
     rows, columns = rows_by(df, by)
     zone_of(tz)
+    style.check_axes(ax)
     if freq is not None:
         by_part = (token_parts(rows, []), ["part"], "tokens")
         source, groups, measure = by_part if by is None else (rows, columns, "tokens_total")
@@ -242,6 +244,7 @@ def plot_latency(
     """
     rows, columns = rows_by(df, by)
     zone_of(tz)
+    style.check_axes(ax)
     require_columns(list(rows.columns), ["latency", "streamed"])
     every = rows
     rows = rows.loc[rows["latency"].gt(0).fillna(value=False).astype(bool)]  # a logarithmic axis has no 0

@@ -13,7 +13,7 @@ from datetime import tzinfo
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from orstats.errors import MissingExtraError
+from orstats.errors import ConfigError, MissingExtraError
 from orstats.text.format import count_tick, duration_tick, usd_tick
 from orstats.text.sanitize import display_text
 
@@ -71,6 +71,15 @@ _SMALL_STEPS: Final = (
     *(_MINUTE_MS * minutes for minutes in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50)),
     *(60 * _MINUTE_MS * hours for hours in (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 24)),
 )
+
+
+def check_axes(ax: Axes | None) -> None:
+    """Refuse what is not one Axes with a plain x and y axis, such as all that ``plt.subplots`` returns."""
+    if ax is not None and getattr(ax, "name", None) != "rectilinear":
+        kind = getattr(ax, "name", None) or type(ax).__name__
+        raise ConfigError(
+            f"ax must be a Matplotlib Axes with a plain x and y axis, got {kind}. Of several axes, pass one at a time."
+        )
 
 
 def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
@@ -292,9 +301,25 @@ def log_milliseconds(axis: Any, smallest: float, largest: float) -> None:
 
 def dates(ax: Axes, tz: tzinfo | None, *, offsets: bool) -> None:
     """Format a time axis in a time zone; hours show their UTC offset where it changes."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 - an extra
+    from matplotlib.dates import (  # noqa: PLC0415 - an extra
+        DAILY,
+        HOURLY,
+        MINUTELY,
+        MONTHLY,
+        SECONDLY,
+        AutoDateLocator,
+        ConciseDateFormatter,
+    )
 
     locator = AutoDateLocator(tz, minticks=2, maxticks=max(3, min(9, int(1.2 * width(ax)))))  # type: ignore[no-untyped-call]
+    for kind, step in (
+        (MONTHLY, 12),
+        (DAILY, 31),
+        (HOURLY, 24),
+        (MINUTELY, 60),
+        (SECONDLY, 60),
+    ):  # else few ticks are warned of
+        locator.intervald[kind] = [*locator.intervald[kind], step]
     formatter = ConciseDateFormatter(locator, tz)  # type: ignore[no-untyped-call]
     if offsets:
         formatter.formats[3:5] = ["%H:%M%z"] * 2

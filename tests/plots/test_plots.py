@@ -13,7 +13,7 @@ from orstats.errors import ConfigError, DuplicateIdsWarning, MissingExtraError
 from orstats.frame.build import FetchOutcome, build_frame
 from orstats.frame.record_table import to_table
 from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
-from orstats.plots.style import COLOURS, OTHER_COLOUR
+from orstats.plots.style import COLOURS, OTHER_COLOUR, dates
 from orstats.sim import SimServer
 
 mpl.use("Agg")
@@ -248,6 +248,21 @@ def test_settings_and_given_axes_stay_as_they_are(plot):
     assert figure.patch.get_alpha() is None
     assert plot(frame(["a"])).figure.patch.get_alpha() == 0.0
     assert len(plt.get_fignums()) == 2
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_only_one_plain_axes_is_accepted(plot):
+    for other in (plt.figure(), plt.subplots(1, 2)[1], plt.subplot(projection="polar")):
+        with pytest.raises(ConfigError, match=r"ax must be a Matplotlib Axes .*pass one at a time"):
+            plot(frame(["a"]), ax=other)
+
+
+def test_few_ticks_fit_any_range_of_time():
+    for seconds in (90, 7_000, 40 * 3600, 60 * 86_400, 395 * 86_400, 729 * 86_400):
+        figure, axes = plt.subplots(figsize=(2, 2))
+        axes.plot(pd.to_datetime([1.76e9, 1.76e9 + seconds], unit="s"), [0, 1])
+        dates(axes, None, offsets=False)
+        figure.canvas.draw()  # matplotlib would warn
 
 
 def test_text_reads_on_white_and_on_black():
