@@ -17,6 +17,7 @@ from orstats.ids.id_column import BATCH_ROWS, SAMPLE_ROWS, Table, check_columns,
 from orstats.ids.id_shapes import ID_NAMES, looks_like_id, plain_name
 
 _DELIMITERS: Final = ",;\t|"
+_LINE_END = re.compile(r"[\r\n]+")
 _QUOTED = re.compile(r'"[^"]*"')
 _LINE = re.compile(r"(?:row|line) (\d+)")
 
@@ -120,7 +121,7 @@ def _read_table(lines: _Lines, found: IdCollector, *, column: str | None, where:
 
 def delimiter_of(text: str) -> str:
     """Choose the delimiter that stands equally often in most lines."""
-    lines = [line for line in _QUOTED.sub("", text).split("\n")[:SAMPLE_ROWS] if line.strip(" \r")]
+    lines = [line for line in _LINE_END.split(_QUOTED.sub("", text))[:SAMPLE_ROWS] if line.strip(" ")]
 
     def evenness(delimiter: str) -> tuple[int, int]:
         counts = Counter(number for line in lines if (number := line.count(delimiter)))

@@ -181,6 +181,8 @@ def as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
             chunk = pending + chunk  # noqa: PLW2901 - the half character belongs to it
         if b"\0" in chunk:
             chunk = _WIDE_RUN.sub(lambda run: run[0].replace(b"\0", b""), chunk)  # noqa: PLW2901
+            if number == 0:
+                chunk = chunk.removeprefix(b"\0")  # noqa: PLW2901 - of the first character, which may be a quote
         for mark in marks:
             chunk = chunk.replace(mark, b"") if mark[:1] in chunk else chunk  # noqa: PLW2901
         yield chunk

@@ -98,6 +98,7 @@ def test_a_table_without_ids_is_refused(tmp_path, column):
         ("bar.csv", f"note|id\nx|{A}\nz|{B}", "utf-8"),
         ("quoted.csv", f'note,"id"\n"two\nlines, and a ""quote""","{A}"\nz,"{B}"\n', "utf-8"),
         ("utf16.csv", f"note,id\nmärz,{A}\nz,{B}\n", "utf-16"),
+        ("utf16be.csv", f'"x,y",{A}\n"x,y",{B}\n', "utf-16-be"),
         ("latin1.csv", f"note,id\nmärz,{A}\nz,{B}\n", "latin-1"),
         ("ragged.csv", f"id,note\n{A}\n{B},x,y,z\n\n  \n", "utf-8"),
         ("no_header.csv", f"{A},0.5\n{B},0.7\n", "utf-8"),
