@@ -54,6 +54,8 @@ KNOWN_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
 #: A table with ids and one of these columns contains generations.
 GENERATION_COLUMNS: Final = frozenset({"fetch_status", "created_at", "model", "total_cost", "cost_usd", "cost_total"})
 _ALL_NAMES: Final = {ID.name, *KNOWN_FIELDS, *ACTIVITY_COLUMNS}
+#: So few names that look like known ones are columns of the user, such as ``User``.
+_LEAST_RENAMED: Final = 3
 _WORD_START: Final = re.compile(r"[ -]+|(?<=[a-z0-9])(?=[A-Z])")
 #: How pandas names the column of an index without a name.
 UNNAMED: Final = ("", "Unnamed: 0", "index")
@@ -75,10 +77,12 @@ def known_names(names: Sequence[str]) -> list[str]:
     """
     plain = [_WORD_START.sub("_", one.strip()).replace("-", "_").lower() for one in names]
     unique = {one for one in plain if plain.count(one) == 1}
-    return [
+    renamed = [
         other if other in unique and one not in _ALL_NAMES and other in _ALL_NAMES else one
         for one, other in zip(names, plain, strict=True)
     ]
+    differ = sum(one != other for one, other in zip(names, renamed, strict=True))
+    return renamed if differ >= _LEAST_RENAMED else list(names)
 
 
 class Table(NamedTuple):

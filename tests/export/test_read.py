@@ -139,6 +139,12 @@ def test_compressed_files_are_read_and_broken_ones_named(df, name, pack, tmp_pat
     assert failed.value.path == str(tmp_path / name)
 
 
+def test_columns_of_the_user_keep_their_names(df, tmp_path):
+    frame = df[:3].assign(User=[1, 2, 3], Variant="a")
+    orstats.write_csv(frame, tmp_path / "a.csv")
+    assert list(orstats.read(tmp_path / "a.csv").columns) == list(frame.columns)
+
+
 def test_line_ends_inside_of_texts_are_kept(df, tmp_path):
     texts = ["a\rb", "a\nb,\rc", "a\r\nb"]
     frame = df[:3].assign(external_user=pd.array(texts, dtype=df["external_user"].dtype))
