@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
+from pyarrow import feather
 
 from orstats._warn import warn_caller
 from orstats.errors import ColumnError, IdSourceError, MissingExtraError, ReadError
@@ -55,7 +56,7 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     Parameters
     ----------
     path : str or os.PathLike
-        - CSV, JSON Lines, JSON, Parquet or ``.xlsx``, written by :func:`orstats.write_csv`,
+        - CSV, JSON Lines, JSON, Parquet, Feather or ``.xlsx``, written by :func:`orstats.write_csv`,
           :func:`orstats.write_report` or pandas, plain or compressed (gzip, bzip2, xz, zstd, lz4, zip, tar). A CSV
           that a spreadsheet saved again is read, too: with semicolons, decimal commas, another encoding, reformatted
           dates or a title above the header. The apostrophes that protect a spreadsheet from formulas are removed.
@@ -136,6 +137,8 @@ def _tables(source: Source) -> list[Table]:
         raise ReadError(f"{name}: the file is empty.", path=name)
     if head.startswith(b"PAR1"):
         return [_parquet(source.file, name)]
+    if head.startswith((b"ARROW1\0\0", b"FEA1")):
+        return [_feather(source.file, name)]
     if b"mimetypeapplication/vnd.oasis" in head[:100]:
         raise ReadError(f"{name}: an OpenDocument spreadsheet; save it as .xlsx or .csv.", path=name)
     members = unpack(source)
@@ -153,9 +156,20 @@ def _tables(source: Source) -> list[Table]:
 
 def _parquet(file: Any, name: str) -> Table:
     try:
-        frame = pq.ParquetFile(file).read().to_pandas(types_mapper=_pandas_type)
+        return _arrow(pq.ParquetFile(file).read())
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ReadError(f"{name}: broken or incomplete Parquet file: {error}.", path=name) from error
+
+
+def _feather(file: Any, name: str) -> Table:
+    try:
+        return _arrow(feather.read_table(file))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ReadError(f"{name}: broken or incomplete Feather file: {error}.", path=name) from error
+
+
+def _arrow(table: pa.Table) -> Table:
+    frame = table.to_pandas(types_mapper=_pandas_type)
     if ID.name not in frame.columns and frame.index.name == ID.name:
         frame = frame.reset_index()
     return Table({str(one): values_of(frame[one]) if one in KNOWN_FIELDS else frame[one] for one in frame})
@@ -174,7 +188,7 @@ def _decoded(data: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         if b"\0" in data[:4096]:
             raise ReadError(
-                f"{name}: a binary file of an unknown kind (known: CSV, JSON, Parquet, .xlsx).", path=name
+                f"{name}: a binary file of an unknown kind (known: CSV, JSON, Parquet, Feather, .xlsx).", path=name
             ) from error
         warn_caller(f"{name}: not UTF-8; read as Windows-1252. Save it as CSV UTF-8 if names look wrong.")
         return data.decode("cp1252", "replace")

@@ -40,9 +40,9 @@ def read_ids(
         Where the ids are:
 
         - *a path*: a text, log or mail file, CSV or TSV (any common delimiter), JSON or JSON Lines, HAR, Parquet,
-          Feather, an Excel workbook (``.xlsx``, all sheets; needs ``orstats[excel]``), or a SQLite database. Each may
-          be in a zip or tar archive or compressed (gzip, bzip2, xz, zstd, lz4). Text may be UTF-8 or anything close
-          to it, UTF-16 or UTF-32, also mixed in one file.
+          Feather, Arrow, an Excel workbook (``.xlsx``, all sheets; needs ``orstats[excel]``), or a SQLite database.
+          Each may be in a zip or tar archive or compressed (gzip, bzip2, xz, zstd, lz4). Text may be UTF-8 or anything
+          close to it, UTF-16 or UTF-32, also mixed in one file.
         - *a directory*, whose files are read in the order of their names, except hidden ones, or *a pattern* such as
           ``logs/**/*.log``.
         - *an open file*, text or binary, such as ``sys.stdin``. It is read to its end and left open.
