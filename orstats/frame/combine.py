@@ -83,7 +83,7 @@ def _typed(df: pd.DataFrame) -> pd.DataFrame:
         raise ConfigError("A frame to combine must be indexed by id, or have one column id, and no column twice.")
     typed = cast_columns(df, list(df.columns))
     index = cast_columns(df.index.to_frame(index=False), [ID.name])[ID.name]
-    typed = typed.set_axis(pd.Index(index, name=ID.name))
+    typed = typed.set_axis(pd.Index(index.str.strip(), name=ID.name))  # databases fill texts with spaces
     typed.attrs = {}
     return typed
 

@@ -26,6 +26,8 @@ def test_each_id_has_its_newest_and_best_row():
     assert both.dtypes.to_dict() == first.dtypes.to_dict()
     pd.testing.assert_frame_equal(orstats.combine([second, first]).loc[["a", "b", "c"]], both)
     pd.testing.assert_frame_equal(orstats.combine(pd.concat([first, second])), both)
+    padded = second.set_axis(second.index + "  ").rename_axis("id")
+    pd.testing.assert_frame_equal(orstats.combine(first, padded), both)
 
 
 def test_columns_of_other_frames_stay():
