@@ -9,8 +9,9 @@ from typing import Any, Final, Literal, get_args
 
 import orjson
 
-from orstats.content.dialects import as_text, read_content
-from orstats.content.messages import ImagePart, Message, TextPart, ToolCall
+from orstats.content.dialects import read_content
+from orstats.content.messages import ImagePart, Message, TextPart, ToolCall, UnknownPart
+from orstats.content.parts import as_text
 from orstats.errors import ForbiddenError, NotFoundError
 from orstats.fetching.scheduler import call_ended_at, may_appear
 from orstats.frame import json_values
@@ -73,6 +74,8 @@ class Content:
         The input as turns, in any dialect; empty when there is only a plain prompt.
     output
         The output as turns: usually one, several from the Responses API.
+    parameters
+        What was sent beside the prompt, such as ``tools`` and ``response_format``: the name as ``kind``, and its JSON.
     error
         The stored error; None if there is none.
     raw
@@ -85,6 +88,7 @@ class Content:
     prompt: str | None = field(default=None, repr=False)
     messages: tuple[Message, ...] = field(default=(), repr=False)
     output: tuple[Message, ...] = field(default=(), repr=False)
+    parameters: tuple[UnknownPart, ...] = field(default=(), repr=False)
     error: StoredError | None = field(default=None, repr=False)
     raw: bytes = field(default=b"{}", repr=False)
 
@@ -136,13 +140,14 @@ class Content:
         >>> Content.from_wire("gen-2", {"input": {"messages": []}, "output": {"completion": None}}).status
         'zero data retention'
         """
-        prompt, messages, output = read_content(data)
+        prompt, messages, output, parameters = read_content(data)
         content = cls(
             id=generation_id,
             status="stored",
             prompt=prompt,
             messages=messages,
             output=output,
+            parameters=parameters,
             error=_error(data.get("error")),
             raw=(json_values.json_text(dict(data)) or json_values.object_text(data)).encode(),
         )
@@ -189,13 +194,15 @@ ROLES: Final = ("system", "developer", "user", "assistant", "tool")
 
 
 def turns(content: Content) -> list[Turn]:
-    """Return a conversation in order: the bare prompt or the messages, then the output.
+    """Return a conversation in order: the parameters, the bare prompt or the messages, then the output.
 
     The reasoning of the output is shown by itself (:attr:`Content.reasoning`), so a turn has it only if nothing else.
     """
     found = [Turn(_title(message), message) for message in content.messages]
     if content.prompt is not None:
         found.insert(0, Turn("prompt", Message("user", (TextPart(content.prompt),))))
+    if content.parameters:
+        found.insert(0, Turn("parameters", Message(None, content.parameters)))
     for message in content.output:
         if message.parts or message.tool_calls:
             found.append(Turn("completion", replace(message, reasoning=None), is_output=True))
@@ -272,6 +279,8 @@ def _error(value: object) -> StoredError | None:
         return None
     if not isinstance(value, Mapping):
         return StoredError(None, _text_or_none(value), None)
+    if isinstance(inner := value.get("error"), Mapping):  # the body of an error response
+        value = inner
     listed = value.get("previous_errors")
     previous = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
     attempts = tuple(
@@ -282,5 +291,8 @@ def _error(value: object) -> StoredError | None:
 
 def _details(error: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
     """Return message, provider and raw response of a stored error."""
-    provider = json_values.text(error.get("provider_name"))
-    return _text_or_none(error.get("message")), provider, _text_or_none(error.get("raw"))
+    metadata = error.get("metadata")
+    more = metadata if isinstance(metadata, Mapping) else {}
+    provider = json_values.text(error.get("provider_name", more.get("provider_name")))
+    raw = error.get("raw", more.get("raw", more or None))
+    return _text_or_none(error.get("message")), provider, _text_or_none(raw)

@@ -8,19 +8,22 @@ explains becomes an :class:`~orstats.content.messages.UnknownPart` with its JSON
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from orstats.content.messages import (
-    AudioPart,
-    FilePart,
-    ImagePart,
-    Message,
-    Part,
-    TextPart,
-    ToolCall,
-    UnknownPart,
+from orstats.content.messages import ImagePart, Message, Part, TextPart, ToolCall, UnknownPart
+from orstats.content.parts import (
+    as_json,
+    as_text,
+    first_text,
+    is_empty,
+    listed,
+    read_audio,
+    read_call,
+    read_calls,
+    read_images,
+    read_parts,
 )
 from orstats.frame import json_values
 
@@ -44,24 +47,47 @@ _MESSAGE_KEYS: Final = frozenset(
 )
 #: Keys that describe a message and are not part of its content.
 _ENVELOPE: Final = frozenset(["role", "type", "id", "status", "name", "tool_call_id", "index", "finish_reason"])
+#: Structures beside the content that say nothing about what was exchanged, and what responses repeat of the request.
+_ASIDE: Final = frozenset(
+    ["usage", "usageMetadata", "logprobs", "cache_control", "metadata", "container", "tools", "tool_choice", "text"]
+)
 #: Wrappers and lists are followed to this depth; ``{"choices": [{"message": {"content": …}}]}`` is the deepest known.
 _DEEPEST: Final = 8
 #: Keys under which an object wraps a conversation.
 _CONVERSATIONS: Final = ("messages", "input", "contents", "output", "message", "choices", "candidates", "turns")
-_AUDIO_KINDS: Final = frozenset({"input_audio", "output_audio", "audio"})
-_IMAGE_KINDS: Final = frozenset({"image_url", "input_image", "output_image", "image"})
-_FILE_KINDS: Final = frozenset({"file", "input_file", "document", "video_url", "input_video", "video"})
-_ADDRESSES: Final = ("url", "file_data", "file_url", "uri", "fileUri", "file_uri", "file_id", "content")
 
 
-def read_content(data: Mapping[str, Any]) -> tuple[str | None, tuple[Message, ...], tuple[Message, ...]]:
-    """Return the plain prompt, if any, and the turns of the input and the output."""
+class Conversation(NamedTuple):
+    """The plain prompt, if any, the turns of the input and the output, and the request's other parameters."""
+
+    prompt: str | None
+    messages: tuple[Message, ...]
+    output: tuple[Message, ...]
+    parameters: tuple[UnknownPart, ...]
+
+
+def read_content(data: Mapping[str, Any]) -> Conversation:
+    """Read the stored input and output."""
     given, output = data.get("input"), data.get("output")
     if "input" not in data and "output" not in data:
         output = {name: value for name, value in data.items() if name not in ("id", "error")}
         given = {name: output.pop(name) for name in _INPUT_KEYS if name in output}
     prompt, messages = _read_input(given)
-    return prompt, messages, _read_output(output)
+    return Conversation(prompt, messages, _read_output(output), _read_parameters(given))
+
+
+def _read_parameters(given: object) -> tuple[UnknownPart, ...]:
+    """Return what was sent beside the prompt, such as tools and the response format."""
+    if not isinstance(given, Mapping) or all(is_empty(given.get(name)) for name in _INPUT_KEYS):
+        return ()  # read as one message
+    own = [
+        UnknownPart(name, as_json({name: one}))
+        for name, one in given.items()
+        if name not in _INPUT_KEYS and one not in (None, "", [], {})
+    ]
+    inner = given.get("input")
+    wrapped = inner if isinstance(inner, Mapping) and "input" not in inner else None
+    return (*own, *_read_parameters(wrapped))
 
 
 def _read_input(given: object, *, wrapped: bool = False) -> tuple[str | None, tuple[Message, ...]]:
@@ -75,11 +101,11 @@ def _read_input(given: object, *, wrapped: bool = False) -> tuple[str | None, tu
     prompt, inner = given.get("prompt"), given.get("input")
     if isinstance(inner, str) and prompt is None:
         prompt, inner = inner, None
-    listed = prompt if isinstance(prompt, list) else None
+    prompts = prompt if isinstance(prompt, list) else None
     system = [turn for name in _SYSTEM_KEYS for turn in read_messages(given.get(name), "system")]
-    sides = (listed, given.get("messages"), inner, given.get("contents"))
+    sides = (prompts, given.get("messages"), inner, given.get("contents"))
     turns = (*system, *(turn for side in sides for turn in _turns(side, wrapped=wrapped)))
-    text = as_text(prompt) if listed is None and not is_empty(prompt) else None
+    text = as_text(prompt) if prompts is None and not is_empty(prompt) else None
     if text is None and not turns:
         return None, read_messages({name: value for name, value in given.items() if name not in _INPUT_KEYS}, None)
     return text, turns
@@ -95,7 +121,9 @@ def _turns(side: object, *, wrapped: bool) -> tuple[Message, ...]:
 
 def _read_output(output: object) -> tuple[Message, ...]:
     """Return the turns of the output. The documented form is an object with ``completion`` and ``reasoning``."""
-    if not isinstance(output, Mapping) or not {"completion", "text"} & output.keys() or is_empty(output):
+    if not isinstance(output, Mapping) or is_empty(output):
+        return read_messages(output, "assistant")
+    if "completion" not in output and not isinstance(output.get("text"), str | list):
         return read_messages(output, "assistant")
     completion = output.get("completion", output.get("text"))
     if isinstance(completion, Mapping) and "role" not in completion:
@@ -132,19 +160,38 @@ def _read(value: object, role: str | None, depth: int) -> Iterator[Message]:
         yield from item
     elif isinstance(inner := value.get("content"), Mapping) and {"role", "parts"} & inner.keys():
         yield from _read(inner, role, depth + 1)
-    elif _MESSAGE_KEYS & value.keys() or isinstance(value.get("audio"), Mapping):
+        yield from _rest_of(value, role, {"content"})
+    elif value.get("object") != "response" and (
+        _MESSAGE_KEYS & value.keys() or isinstance(value.get("audio"), Mapping)
+    ):
         yield from _message(value, role)
     elif depth < _DEEPEST and (nested := [value[key] for key in _CONVERSATIONS if not is_empty(value.get(key))]):
         for one in nested:
             yield from _read(one, role, depth + 1)
+        yield from _rest_of(value, role, {*_CONVERSATIONS, "reasoning"})
     else:
         yield Message(role, read_parts(dict(value)))
+
+
+def _rest_of(wrapper: Mapping[str, Any], role: str | None, known: Collection[str]) -> Iterator[Message]:
+    """Read what stands beside a conversation, such as the sources of its texts."""
+    if parts := tuple(_beside(wrapper, known)):
+        yield Message(role, parts)
+
+
+def _beside(value: Mapping[str, Any], known: Collection[str]) -> Iterator[Part]:
+    """Keep the lists and objects that no dialect explains, as JSON."""
+    for key, one in value.items():
+        if key not in known and key not in _ASIDE and isinstance(one, Mapping | list) and not is_empty(one):
+            yield UnknownPart(key, as_json({key: one}))
 
 
 def _read_list(items: list[Any], role: str | None, depth: int) -> Iterator[Message]:
     """Read a list of turns; parts without a role form one turn, as in Anthropic's output."""
     if items and all(isinstance(one, Mapping) and _is_block(one) for one in items):
         yield from _message({"content": items}, role)
+    elif all(isinstance(one, int | float) for one in items):  # a prompt of tokens
+        yield Message(role, (UnknownPart("numbers", as_json(items)),))
     else:
         for one in items:
             yield from _read(one, role, depth)
@@ -162,7 +209,7 @@ def _message(given: Mapping[str, Any], role: str | None) -> Iterator[Message]:
     """Read one message. Tool results inside it become turns of their own, as in the other dialects."""
     kind = given.get("type") if "content" in given else None
     role = json_values.text(given.get("role")) or (json_values.text(kind) if kind != "message" else None) or role
-    blocks = [(_block_kind(block), block) for block in _listed(given.get("content", given.get("parts")))]
+    blocks = [(_block_kind(block), block) for block in listed(given.get("content", given.get("parts")))]
     results = [_tool_result(block) for kind, block in blocks if kind == "result"]
     yield from results
     thoughts = [block for kind, block in blocks if kind == "reasoning"]
@@ -181,7 +228,7 @@ def _message(given: Mapping[str, Any], role: str | None) -> Iterator[Message]:
     if message.parts or message.tool_calls or message.reasoning:
         yield message
     elif not results:  # sealed reasoning, an unknown shape, or nothing
-        sealed = tuple(part for one in _listed(given.get("reasoning_details")) for part in _sealed(one))
+        sealed = tuple(part for one in listed(given.get("reasoning_details")) for part in _sealed(one))
         rest = {key: one for key, one in given.items() if key not in _ENVELOPE and not is_empty(one)}
         yield replace(message, parts=sealed or ((UnknownPart(None, as_json(rest)),) if rest else ()))
 
@@ -196,6 +243,7 @@ def _message_parts(given: Mapping[str, Any], blocks: list[tuple[str, Any]]) -> I
         yield from read_parts(given["refusal"])
     yield from read_audio(given.get("audio"))
     yield from read_images(given.get("images"))
+    yield from _beside(given, _MESSAGE_KEYS | _ENVELOPE | {"audio", "thinking", "tool_plan"})
 
 
 def _block_kind(block: object) -> str:
@@ -229,7 +277,7 @@ def _tool_result(block: Mapping[str, Any]) -> Message:
 
 def _item(kind: str, item: Mapping[str, Any]) -> list[Message] | None:
     """Read an item of the Responses API that is not a message; None for anything else."""
-    call_id = _first_text(item, "call_id", "id")
+    call_id = first_text(item, "call_id", "id")
     if kind.endswith("_output") and "output" in item:
         return [Message("tool", read_parts(item["output"]), tool_call_id=call_id)]
     if kind == "reasoning" and ("summary" in item or "encrypted_content" in item or "content" in item):
@@ -252,7 +300,7 @@ def _item(kind: str, item: Mapping[str, Any]) -> list[Message] | None:
 
 def _reasoning(given: Mapping[str, Any]) -> str | None:
     """Return the reasoning of a message: the plain text if there is one, else the texts of its details."""
-    for key in ("reasoning", "reasoning_content", "thinking"):
+    for key in ("reasoning", "reasoning_content", "thinking", "tool_plan"):
         value = given.get(key)
         if isinstance(value, str) and value:
             return json_values.text(value)
@@ -262,7 +310,7 @@ def _reasoning(given: Mapping[str, Any]) -> str | None:
 
 
 def _joined(blocks: object) -> str:
-    return "\n".join(text for one in _listed(blocks) for text in _reasoning_texts(one))
+    return "\n".join(text for one in listed(blocks) for text in _reasoning_texts(one))
 
 
 def _reasoning_texts(block: object, depth: int = 0) -> list[str]:
@@ -271,8 +319,8 @@ def _reasoning_texts(block: object, depth: int = 0) -> list[str]:
         return [json_values.text(block) or ""] if block else []
     if not isinstance(block, Mapping) or depth > _DEEPEST:
         return []
-    listed = (one for key in ("thinking", "text", "reasoning", "summary", "content") for one in _listed(block.get(key)))
-    return [text for one in listed for text in _reasoning_texts(one, depth + 1)]
+    inner = (one for key in ("thinking", "text", "reasoning", "summary", "content") for one in listed(block.get(key)))
+    return [text for one in inner for text in _reasoning_texts(one, depth + 1)]
 
 
 def _sealed(block: object) -> list[Part]:
@@ -280,157 +328,3 @@ def _sealed(block: object) -> list[Part]:
     if is_empty(block) or not isinstance(block, Mapping):
         return []
     return [UnknownPart(json_values.text(block.get("type")) or "reasoning", as_json(dict(block)))]
-
-
-def _listed(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def read_parts(content: object) -> tuple[Part, ...]:
-    """Read the ``content`` of a message: null, a string, one part, or a list of parts of any kind.
-
-    Examples
-    --------
-    >>> read_parts("hello"), read_parts(None)
-    ((TextPart(text='hello'),), ())
-    >>> read_parts([{"type": "text", "text": "look"}, {"type": "hologram"}, 7])
-    (TextPart(text='look'), UnknownPart(kind='hologram'), UnknownPart(kind=None))
-    """
-    return tuple(part for item in _listed(content) for part in _parts(item))
-
-
-def read_images(listed: object) -> tuple[ImagePart, ...]:
-    """Return the images in a list of parts, ignoring anything else."""
-    return tuple(part for part in read_parts(listed) if isinstance(part, ImagePart)) if isinstance(listed, list) else ()
-
-
-def read_call(call: object) -> ToolCall:
-    """Read one tool call of any dialect; a call without a name keeps all of its JSON as arguments.
-
-    Examples
-    --------
-    >>> read_call({"id": "call_1", "function": {"name": "find", "arguments": "{}"}})
-    ToolCall(id='call_1', name='find')
-    >>> read_call({"type": "tool_use", "id": "toolu_1", "name": "find", "input": {"q": 1}}).arguments
-    '{"q":1}'
-    """
-    if not isinstance(call, Mapping):
-        return ToolCall(None, None, as_json(call))
-    call_id = _first_text(call, "call_id", "id")
-    nested = (call.get(name) for name in ("function", "custom", "functionCall", "function_call"))
-    inner: Mapping[str, Any] = next((one for one in nested if isinstance(one, Mapping)), call)
-    name = json_values.text(inner.get("name"))
-    if name is None:
-        return ToolCall(call_id, None, as_json(dict(call)))
-    given = (inner.get(key) for key in ("arguments", "input", "args", "parameters"))
-    return ToolCall(call_id, name, as_text(next((one for one in given if one is not None), "")))
-
-
-def read_calls(calls: object) -> tuple[ToolCall, ...]:
-    """Read ``tool_calls``: a list of calls, a single call, or null."""
-    return () if calls == "" else tuple(map(read_call, _listed(calls)))
-
-
-def as_json(value: object) -> str:
-    """Return any JSON value as JSON text, or a placeholder if it is nested too deeply."""
-    return json_values.json_text(value) or json_values.TOO_DEEP
-
-
-def as_text(value: object) -> str:
-    """Return text unchanged, and any other value as JSON."""
-    text = json_values.text(value)
-    return as_json(value) if text is None else text
-
-
-def _first_text(item: Mapping[str, Any], *keys: str) -> str | None:
-    return next((text for key in keys if (text := json_values.text(item.get(key)))), None)
-
-
-def is_empty(value: object) -> bool:
-    """Whether a value holds nothing but nulls, empty strings and empty containers.
-
-    Examples
-    --------
-    >>> is_empty({"messages": [], "prompt": None}), is_empty({"completion": 0}), is_empty([{"role": "user"}])
-    (True, False, False)
-    """
-    pending = [value]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, Mapping):
-            pending.extend(one.values())
-        elif isinstance(one, list):
-            pending.extend(one)
-        elif one is not None and one != "":
-            return False
-    return True
-
-
-def _parts(item: object) -> Iterator[Part]:
-    if isinstance(item, str):
-        yield TextPart(json_values.text(item) or "")
-        return
-    if not isinstance(item, Mapping):
-        yield UnknownPart(None, as_json(item))
-        return
-    kind = json_values.text(item.get("type"))
-    words = item.get("text", item.get("refusal"))
-    if isinstance(words, str) and (kind is None or kind == "refusal" or "text" in kind):
-        yield TextPart(json_values.text(words) or "")
-    elif kind in _AUDIO_KINDS:
-        yield from read_audio(item.get(kind) if isinstance(item.get(kind), Mapping) else item)
-    elif kind == "document" and isinstance(source := item.get("source"), Mapping) and source.get("type") == "text":
-        yield TextPart(as_text(source.get("data")))
-    elif (part := _media(kind, item)) is not None:
-        yield part
-    else:
-        yield UnknownPart(kind, as_json(dict(item)))
-
-
-def read_audio(sound: object) -> Iterator[Part]:
-    """Read a recording; its transcript becomes a text part, so that search and comparison find it."""
-    if not isinstance(sound, Mapping):
-        return
-    data = _first_text(sound, "data", "url")
-    transcript = json_values.text(sound.get("transcript"))
-    if data is not None or transcript is not None or "format" in sound:
-        yield AudioPart(json_values.text(sound.get("format")), data)
-        if transcript is not None:
-            yield TextPart(transcript)
-    else:
-        yield UnknownPart("audio", as_json(dict(sound)))
-
-
-def _media(kind: str | None, item: Mapping[str, Any]) -> Part | None:
-    """Read an image or a file; None for anything else, or without data or an address."""
-    inline = item.get("inline_data", item.get("inlineData", item.get("fileData", item.get("file_data"))))
-    if kind is None and isinstance(inline, Mapping):  # Gemini
-        url = _address(inline)
-        is_image = (_first_text(inline, "mime_type", "mimeType") or "").startswith("image/")
-        if url is not None:
-            return ImagePart(url) if is_image else FilePart(None, url)
-    if kind in _IMAGE_KINDS and (url := _address(item.get("image_url"), item.get("source"), item)) is not None:
-        return ImagePart(url)
-    if kind in _FILE_KINDS:
-        inner = item.get(kind)
-        described = inner if isinstance(inner, Mapping) else item
-        name = _first_text(described, "filename", "title")
-        url = _address(inner, item.get("video_url"), described.get("source"), described)
-        if name is not None or url is not None:
-            return FilePart(name or (kind.split("_")[-1] if "video" in kind else None), url)
-    return None
-
-
-def _address(*places: object) -> str | None:
-    """Return the first address or ``data:`` URL among some values: a string, or an object that holds one."""
-    for place in places:
-        if isinstance(place, str):
-            return json_values.text(place)
-        if isinstance(place, Mapping):
-            data = json_values.text(place.get("data"))
-            media_type = next((place[key] for key in ("media_type", "mime_type", "mimeType") if key in place), None)
-            if data is not None and isinstance(media_type, str):
-                return data if data.startswith("data:") else f"data:{media_type};base64,{data}"
-            if (found := _first_text(place, *_ADDRESSES)) is not None:
-                return found
-    return None

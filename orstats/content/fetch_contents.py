@@ -14,8 +14,8 @@ import pandas as pd
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
 from orstats.content.content import Content, explain_missing
-from orstats.content.dialects import as_json
-from orstats.content.messages import Message, TextPart, ToolCall
+from orstats.content.messages import AudioPart, FilePart, ImagePart, Message, TextPart, ToolCall
+from orstats.content.parts import as_json
 from orstats.errors import ConfigError, ForbiddenError, NotFoundError
 from orstats.fetching.arguments import ArchiveChoice, FetchOptions, choose_archive
 from orstats.fetching.batch import Batch
@@ -283,7 +283,7 @@ def _message_rows(content: Content) -> Iterator[dict[str, Any]]:
             "reasoning": message.reasoning,
             "tool_calls": _calls(message.tool_calls),
             "tool_call_id": message.tool_call_id,
-            "media": sum(not isinstance(part, TextPart) for part in message.parts),
+            "media": sum(isinstance(part, ImagePart | AudioPart | FilePart) for part in message.parts),
         }
 
 

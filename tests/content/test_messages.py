@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orstats.content.content import Content
+from orstats.content.content import Content, StoredError, turns
 from orstats.content.dialects import read_messages
 from orstats.content.messages import AudioPart, FilePart, ImagePart, Message, TextPart, ToolCall, UnknownPart
 
@@ -159,6 +159,28 @@ TURNS = {
         },
         Message("user", (FilePart("T", "https://e.example/a.pdf"),)),
     ),
+    "Anthropic document of texts": (
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "document",
+                    "title": "T",
+                    "source": {"type": "content", "content": [{"type": "text", "text": "a"}]},
+                }
+            ],
+        },
+        Message("user", (TextPart("T"), TextPart("a"))),
+    ),
+    "Anthropic citations": (
+        {"role": "assistant", "content": [{"type": "text", "text": "a", "citations": [{"cited_text": "b"}]}]},
+        Message("assistant", (TextPart("a"), UnknownPart("citations", '{"citations":[{"cited_text":"b"}]}'))),
+    ),
+    "chat annotations": (
+        {"role": "assistant", "content": "a", "annotations": [{"type": "url_citation"}]},
+        Message("assistant", (TextPart("a"), UnknownPart("annotations", '{"annotations":[{"type":"url_citation"}]}'))),
+    ),
+    "Cohere plan": ({"role": "assistant", "content": "a", "tool_plan": "r"}, text("a", reasoning="r")),
     "Gemini parts": (
         {"role": "user", "parts": [{"text": "hi"}, {"inline_data": {"mime_type": "image/png", "data": "AAAA"}}]},
         Message("user", (TextPart("hi"), ImagePart(PNG))),
@@ -263,6 +285,17 @@ OUTPUTS = {
         "r",
         (FIND,),
     ),
+    "Responses object with its parameters": (
+        {
+            "object": "response",
+            "output": [{"type": "message", "content": [{"type": "output_text", "text": "yes"}]}],
+            "reasoning": {"effort": "high"},
+            "text": {"format": {"type": "text"}},
+        },
+        "yes",
+        None,
+        (),
+    ),
     "Responses object": (
         {"id": "resp_1", "output": [{"type": "message", "content": [{"type": "output_text", "text": "yes"}]}]},
         "yes",
@@ -292,6 +325,52 @@ OUTPUTS = {
 def test_output_of_each_shape_is_read(stored, completion, reasoning, calls):
     content = Content.from_wire("gen-1", {"input": {"prompt": "hi"}, "output": stored})
     assert (content.completion, content.reasoning, content.tool_calls) == (completion, reasoning, calls)
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ({"messages": [USER], "tools": [{"google_search": {}}], "stop": None}, '{"tools":[{"google_search":{}}]}'),
+        ({"input": {"messages": [USER], "temperature": 0}}, '{"temperature":0}'),
+        ({"prompt": "hi", "response_format": {"type": "json"}}, '{"response_format":{"type":"json"}}'),
+    ],
+    ids=["tools", "wrapped", "prompt"],
+)
+def test_parameters_of_the_request_are_the_first_turn(stored, shown):
+    content = Content.from_wire("gen-1", {"input": stored})
+    parameters, said = turns(content)
+    assert (parameters.title, [part.json for part in parameters.message.parts]) == ("parameters", [shown])
+    assert said.message.text == "hi"
+
+
+@pytest.mark.parametrize(
+    ("given", "output"),
+    [
+        ({"messages": [USER]}, {"choices": [{"message": {"content": "a"}}], "citations": ["https://e.example"]}),
+        (
+            {"contents": []},
+            {"candidates": [{"content": {"parts": [{"text": "a"}]}, "groundingMetadata": {"q": ["b"]}}]},
+        ),
+        ({"message": "a", "chat_history": [{"message": "b"}]}, {}),
+        ({"prompt": "a"}, {"completion": "a", "output": [{"type": "message", "content": "b"}]}),
+    ],
+    ids=["citations", "grounding", "history", "second output"],
+)
+def test_what_stands_beside_a_conversation_is_kept_as_json(given, output):
+    content = Content.from_wire("gen-1", {"input": given, "output": output})
+    parts = [part for turn in turns(content) for part in turn.message.parts]
+    assert TextPart("a") in parts
+    assert isinstance(parts[-1], UnknownPart)
+
+
+def test_prompt_of_tokens_is_one_part():
+    assert only(read_messages([1, 2, 3], "user")).parts == (UnknownPart("numbers", "[1,2,3]"),)
+
+
+@pytest.mark.parametrize("wrap", [lambda error: error, lambda error: {"error": error}], ids=["error", "body"])
+def test_raw_response_in_the_metadata_of_an_error_is_read(wrap):
+    error = {"code": 502, "message": "m", "metadata": {"provider_name": "P", "raw": {"x": 1}}}
+    assert Content.from_wire("gen-1", {"error": wrap(error)}).error == StoredError(502, "m", "P", '{"x":1}')
 
 
 def test_output_of_an_unknown_shape_is_kept_as_json():
