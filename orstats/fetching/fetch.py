@@ -25,9 +25,12 @@ from orstats.frame.record_table import column, to_table
 
 log = logging.getLogger("orstats.fetch")
 
-#: Records in memory are stored when there are so many; without an archive, that only converts them.
+#: Records in memory are stored when there are so many.
 _STORE_ROWS: Final = 4_000
-_CONVERT_ROWS: Final = 500
+#: Without an archive, storing only converts them: in more and smaller portions, while requests are on their way, so
+#: that little is left to do after the last one. Portions of a few rows would take much memory.
+_PORTIONS: Final = 40
+_LEAST_ROWS: Final = 100
 #: Memory worth giving back before the frame needs as much again; for less it costs more than it brings.
 _LARGE_BYTES: Final = 256_000_000
 
@@ -155,7 +158,8 @@ class _RecordBatch(Batch):
 
     @property
     def is_full(self) -> bool:
-        return len(self._unsaved) >= (_CONVERT_ROWS if self.archive is None else _STORE_ROWS)
+        portion = _STORE_ROWS if self.archive is not None else max(_LEAST_ROWS, len(self.ids) // _PORTIONS)
+        return len(self._unsaved) >= min(portion, _STORE_ROWS)
 
     def store(self) -> None:
         results = list(self._unsaved.values())

@@ -16,14 +16,8 @@ from orstats.frame.status import status_of
 
 log = logging.getLogger("orstats.fetch")
 
-#: Threads to begin with. More of them only contend for the interpreter when the server responds at once.
-_INITIAL_THREADS: Final = 16
-#: Seconds between two looks for results. When half of the latest samples found none, with every thread waiting for the
-#: network, more threads help. One such sample can be chance, and a thread too many is one more refusal at a limit.
+#: Seconds between two looks for results.
 _POLL_S: Final = 0.005
-_IDLE_SAMPLES: Final = 6
-#: So many threads are added for each one. Each step takes milliseconds, which count when the first answers are slow.
-_GROWTH: Final = 3
 #: The longest wait of a thread without a task, in seconds.
 _MAX_WAIT_S: Final = 0.1
 #: After so many seconds of nothing but retryable failures, the remaining ids are not requested.
@@ -47,10 +41,7 @@ class Result(NamedTuple):
 
 
 class WorkerPool:
-    """Up to ``size`` daemon threads that request the ids of a schedule through one client.
-
-    It begins with few threads and adds more while all of them wait for the network and few results arrive.
-    """
+    """Up to ``size`` daemon threads that request the ids of a schedule through one client."""
 
     def __init__(self, client: Client, schedule: Schedule, rules: FailureRules, size: int, load: Loader) -> None:
         self._client = client
@@ -64,7 +55,6 @@ class WorkerPool:
         self._results: deque[Result | BaseException] = deque()
         self._threads: list[threading.Thread] = []
         self._sending: list[bool] = []  # one slot per thread, written by that thread alone
-        self._idle_samples: deque[bool] = deque(maxlen=_IDLE_SAMPLES)
         self._last_success_at = 0.0
         self._foreign_responses = 0  # consecutive ones
         # A server on this machine restarts in seconds: until it accepts a connection, it is more likely not started.
@@ -80,9 +70,13 @@ class WorkerPool:
         return self._stop.is_set()
 
     def start(self) -> None:
-        """Start the first threads."""
+        """Start the threads."""
         self._last_success_at = self._clock.monotonic()
-        self._add(min(_INITIAL_THREADS, self._size, self._schedule.left))
+        for slot in range(min(self._size, self._schedule.left)):
+            self._sending.append(False)
+            thread = self._clock.thread(target=self._work, args=(slot,), name=f"orstats-worker-{slot}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def results(self) -> Iterator[Result]:
         """Wait a moment, then yield the results that have arrived, if any.
@@ -91,9 +85,6 @@ class WorkerPool:
         again.
         """
         self._clock.sleep(_POLL_S)  # in bulk: waking up for each result would cost the senders their turn
-        self._idle_samples.append(not self._results and all(self._sending))
-        if 2 * sum(self._idle_samples) >= _IDLE_SAMPLES:
-            self._grow()
         return self._collected()
 
     def stop(self) -> None:
@@ -135,19 +126,6 @@ class WorkerPool:
                 self._results.popleft()
                 raise result
             self._results.popleft()  # a crash after a stop was logged; the results behind it are needed
-
-    def _grow(self) -> None:
-        self._idle_samples.clear()
-        if len(self._threads) < self._size and self._schedule.left:
-            self._add(min(_GROWTH * len(self._threads), self._size - len(self._threads)))
-
-    def _add(self, number: int) -> None:
-        for _ in range(number):
-            self._sending.append(False)
-            slot = len(self._sending) - 1
-            thread = self._clock.thread(target=self._work, args=(slot,), name=f"orstats-worker-{slot}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
 
     def _work(self, slot: int) -> None:
         try:
