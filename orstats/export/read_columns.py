@@ -56,6 +56,8 @@ GENERATION_COLUMNS: Final = frozenset({"fetch_status", "created_at", "model", "t
 _ALL_NAMES: Final = {ID.name, *KNOWN_FIELDS, *ACTIVITY_COLUMNS}
 #: So few names that look like known ones are columns of the user, such as ``User``.
 _LEAST_RENAMED: Final = 3
+#: Names whose spelling shows who wrote a file: no other program keeps them when it changes the others.
+_TELLING_NAMES: Final = {name for name in _ALL_NAMES if "_" in name}
 _WORD_START: Final = re.compile(r"[ -]+|(?<=[a-z0-9])(?=[A-Z])")
 #: How pandas names the column of an index without a name.
 UNNAMED: Final = ("", "Unnamed: 0", "index")
@@ -68,13 +70,17 @@ _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
 
 
 def known_names(names: Sequence[str]) -> list[str]:
-    """Return names of columns, those that only other programs write differently as the field table has them.
+    """Return names of columns; where another program changed all of them, as the field table has them.
 
     Examples
     --------
     >>> known_names(["GENERATION_ID", "Cost Total", "createdAt", "My Team"])
     ['generation_id', 'cost_total', 'created_at', 'My Team']
+    >>> known_names(["id", "total_cost", "User", "Variant", "Latency"])  # columns of the user beside those of orstats
+    ['id', 'total_cost', 'User', 'Variant', 'Latency']
     """
+    if not _TELLING_NAMES.isdisjoint(names):
+        return list(names)
     plain = [_WORD_START.sub("_", one.strip()).replace("-", "_").lower() for one in names]
     unique = {one for one in plain if plain.count(one) == 1}
     renamed = [

@@ -141,7 +141,7 @@ def test_compressed_files_are_read_and_broken_ones_named(df, name, pack, tmp_pat
 
 
 def test_columns_of_the_user_keep_their_names(df, tmp_path):
-    frame = df[:3].assign(User=[1, 2, 3], Variant="a")
+    frame = df[:3].assign(User=[1, 2, 3], Variant="a", Latency=0.5)
     orstats.write_csv(frame, tmp_path / "a.csv")
     assert list(orstats.read(tmp_path / "a.csv").columns) == list(frame.columns)
 
