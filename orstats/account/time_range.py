@@ -57,6 +57,8 @@ def moment(value: Moment, *, now: datetime, tz: str = "UTC") -> datetime:
     try:
         if isinstance(value, str):
             return _read(value.strip(), now, zone)
+        if hasattr(value, "astype"):  # numpy.datetime64
+            value = value.astype("datetime64[us]").item()
         if not isinstance(value, date) or str(value) == "NaT":
             raise _unknown(value)
         if not isinstance(value, datetime):

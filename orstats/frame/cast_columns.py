@@ -80,13 +80,20 @@ def wrap_native(native: Any) -> Frame:
 
 
 def cast_columns(df: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
-    """Cast those of the named columns that the field table has; a DataFrame that needs no cast is returned as it is."""
+    """Cast those of the named columns that the field table has; a DataFrame that needs no cast is returned as it is.
+
+    Infinite numbers become missing.
+    """
     if not df.columns.is_unique:
         return df
     fields = [FIELDS[name] for name in names if name in FIELDS and name in df.columns]
-    wrong = [field for field in fields if df[field.name].dtype != pandas_dtype(field)]
+    wrong = [one for one in fields if df[one.name].dtype != pandas_dtype(one) or _has_infinite(df[one.name], one)]
     changed = {field.name: pandas_array(field, cast(values_of(df[field.name]), field)) for field in wrong}
     return df.assign(**changed) if changed else df
+
+
+def _has_infinite(column: pd.Series[Any], field: Field) -> bool:
+    return field.kind == "number" and bool(np.isinf(column.to_numpy()).any())
 
 
 def cast_frame(frame: Frame, names: Collection[str]) -> Frame:
@@ -213,7 +220,7 @@ def cast(
 def _at_once(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray | None:  # noqa: PLR0911 - one for each kind
     """Cast a column with Arrow, or return None where it cannot."""
     have, wanted = values.type, record_table.TYPES[kind]
-    if pa.types.is_null(have) or have == wanted:
+    if pa.types.is_null(have) or (have == wanted and kind != "number"):
         return values.cast(wanted)
     if kind in ("text", "json"):
         return values.cast(wanted) if pa.types.is_large_string(have) or pa.types.is_string_view(have) else None

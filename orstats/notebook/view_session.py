@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orstats.api.client import Client
 from orstats.errors import ConfigError
 from orstats.fetching.arguments import ArchiveChoice
+from orstats.frame.validation import require
 from orstats.notebook.card import Card
 from orstats.notebook.session import Session
 
@@ -65,8 +66,7 @@ def view_session(
     >>> card.generation.session_id == orstats.sessions(df).index[0]
     True
     """
-    if not hasattr(df, "iloc"):
-        raise ConfigError(f"df must be a pandas DataFrame, got {type(df).__name__}.")
+    df = require(df, ["model"], indexed=True)
     session = Session(df, session_id, by=by, client=client, archive=archive)
     first = session.select(0)
     if first is None:  # a session has at least one generation

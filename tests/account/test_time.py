@@ -177,11 +177,16 @@ def test_ambiguous_dates_get_both_spellings():
 
 
 @pytest.mark.parametrize(
-    "value", ["", "soon", "2026-13-01", "7y", "0001-01-01T00:00:00+14:00", None, 7, pd.NaT, np.datetime64("2026-03-01")]
+    "value", ["", "soon", "2026-13-01", "7y", "0001-01-01T00:00:00+14:00", None, 7, pd.NaT, np.datetime64("NaT")]
 )
 def test_invalid_times_are_refused(value):
     with pytest.raises(ConfigError, match="Unknown time"):
         moment(value, now=NOON)
+
+
+def test_times_of_numpy_are_read():
+    with pytest.warns(UserWarning, match="no time zone"):
+        assert moment(np.datetime64("2026-03-01T08:00:00.000000001"), now=NOON) == datetime(2026, 3, 1, 8, tzinfo=UTC)
 
 
 def test_invalid_ranges_are_refused():

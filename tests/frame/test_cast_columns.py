@@ -4,11 +4,12 @@ import datetime as dt
 from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from orstats.errors import ColumnError
-from orstats.frame.cast_columns import cast
+from orstats.frame.cast_columns import cast, cast_columns
 from orstats.frame.schema import FIELDS
 
 NOON = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
@@ -99,6 +100,11 @@ def test_columns_with_two_decimal_marks_are_refused(field, given, wanted):
 def test_decimals_become_the_nearest_floats():
     amounts = [Decimal(number).scaleb(-7) for number in range(0, 30_000, 7)]
     assert cast(pa.array(amounts, pa.decimal128(38, 12)), FIELDS["cost_usd"]).to_pylist() == list(map(float, amounts))
+
+
+def test_infinite_numbers_become_missing():
+    df = pd.DataFrame({"cost_usd": [0.5, float("inf")], "mine": float("inf")})
+    assert cast_columns(df, ["cost_usd", "mine"])["cost_usd"].isna().to_list() == [False, True]
 
 
 def test_repeated_and_encoded_values_are_cast_once_each():

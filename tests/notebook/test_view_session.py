@@ -182,9 +182,13 @@ def test_exported_notebooks_show_the_timeline(shown):
     assert shown.generation.session_id in static
 
 
-def test_other_tables_are_refused():
+def test_other_tables_are_refused(df):
     with pytest.raises(ConfigError, match="pandas DataFrame"):
         orstats.view_session([1], "s")
+    with pytest.raises(ConfigError, match="Series"):
+        orstats.view_session(df["session_id"], "s")
+    with pytest.raises(ConfigError, match="not indexed by id"):
+        orstats.view_session(df.set_index("provider_name", append=True), "s")
 
 
 def test_a_session_says_what_it_is(df):
