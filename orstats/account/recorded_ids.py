@@ -35,11 +35,11 @@ class GenerationLog:
 
     def __init__(self, path: str | os.PathLike[str], labels: Mapping[str, str | float]) -> None:
         # Absolute, because the program may change its directory later. Links are kept as they are.
-        self.path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
+        self.path = os.path.abspath(os.path.expanduser(os.fsdecode(path)))  # noqa: PTH100, PTH111
         self._labels = {name: _checked_label(name, value) for name, value in labels.items()}
         self._unwritten: deque[bytes] = deque()
         self._recent: deque[str] = deque(maxlen=_RECENT)
-        self._warned = False
+        self._warned = self._is_registered = False
         self._check_writable()
 
     def add(self, generation_id: object) -> None:
@@ -49,9 +49,9 @@ class GenerationLog:
                 return
             if generation_id in self._recent:
                 return
-            self._recent.append(generation_id)
             line = {"id": generation_id, "recorded_at": datetime.now(UTC), **self._labels}
             self._unwritten.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            self._recent.append(generation_id)
             self._write()
 
     def _write(self) -> None:
@@ -65,6 +65,10 @@ class GenerationLog:
                     self._unwritten.appendleft(line)
                     self._warn(error)
                     return
+                except BaseException:  # Ctrl-C
+                    self._unwritten.appendleft(line)
+                    self._write_at_exit()
+                    raise
 
     def _append(self, line: bytes) -> None:
         # Opened for each line, so that forks and log rotation need no care. One write() with O_APPEND is atomic, but
@@ -78,7 +82,7 @@ class GenerationLog:
         if self._warned:
             return
         self._warned = True
-        atexit.register(self._write_last)
+        self._write_at_exit()
         text = (
             f"Generation ids cannot be written to {self.path}: {error.strerror or error}. "
             "They are kept in memory and written with the next id that can be."
@@ -86,6 +90,11 @@ class GenerationLog:
         log.warning(text)
         with suppress(Warning):  # where warnings are errors, the caller's request must still succeed
             warn_caller(text, through=_CLIENTS)
+
+    def _write_at_exit(self) -> None:
+        if not self._is_registered:
+            self._is_registered = True
+            atexit.register(self._write_last)
 
     def _write_last(self) -> None:
         self._write()
@@ -103,10 +112,11 @@ class GenerationLog:
         try:
             with open(self.path, "ab", buffering=0, opener=_open_private):
                 return
-        except FileNotFoundError:
-            reason = f"the folder {os.path.dirname(self.path)} does not exist. Create it first."  # noqa: PTH120
         except (OSError, ValueError) as error:
             reason = f"{getattr(error, 'strerror', None) or error}. Pass another path."
+            folder = os.path.dirname(self.path)  # noqa: PTH120 - paths here are texts
+            if isinstance(error, FileNotFoundError) and not os.path.isdir(folder):  # noqa: PTH112
+                reason = f"the folder {folder} does not exist. Create it first."
         raise ConfigError(f"Generation ids cannot be recorded in {self.path}: {reason}")
 
 

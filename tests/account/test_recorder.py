@@ -606,6 +606,19 @@ def test_full_disk_does_not_spoil_the_next_line(path):
         assert list(orstats.labels(path).index) == [ID, OTHER]
 
 
+def test_id_whose_writing_is_interrupted_is_written_with_the_next(path, monkeypatch):
+    log = GenerationLog(path, {})
+
+    def interrupted(_log, _line):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(GenerationLog, "_append", interrupted)
+        log.add(ID)
+    log.add(OTHER)
+    assert list(orstats.labels(path).index) == [ID, OTHER]
+
+
 def test_fault_in_the_recorder_does_not_reach_the_caller(path, caplog):
     log = GenerationLog(path, {})
     with caplog.at_level(logging.WARNING, "orstats.recorder"):
