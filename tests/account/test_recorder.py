@@ -612,9 +612,10 @@ def test_id_whose_writing_is_interrupted_is_written_with_the_next(path, monkeypa
     def interrupted(_log, _line):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(GenerationLog, "_append", interrupted)
-        log.add(ID)
+        with pytest.raises(KeyboardInterrupt):
+            log.add(ID)
     log.add(OTHER)
     assert list(orstats.labels(path).index) == [ID, OTHER]
 
