@@ -14,7 +14,15 @@ import pyarrow as pa
 from orstats._atomic_write import FULL
 from orstats.archive import sql_engines as engines
 from orstats.archive.compaction import Compaction, compact
-from orstats.archive.dataset import CONTENTS, GENERATIONS, Dataset, host_directory, part_name, stored_hosts
+from orstats.archive.dataset import (
+    CONTENTS,
+    GENERATIONS,
+    Dataset,
+    host_directory,
+    part_name,
+    retry_on_compaction,
+    stored_hosts,
+)
 from orstats.archive.location import Location, redact
 from orstats.archive.part import PartSpec, write_part
 from orstats.archive.storage import Store, check_writable
@@ -405,8 +413,12 @@ class Archive:
         ['host', 'id', 'created_at']
         """
         connection = connection or engines.connect()
-        with self._translate_os_errors("read", GENERATIONS.folder):
+
+        def build() -> DuckDBPyRelation:
             return engines.relation(connection, self._store, GENERATIONS, self._host_parts(host))
+
+        with self._translate_os_errors("read", GENERATIONS.folder):
+            return retry_on_compaction(build)
 
     def sql(self, query: str, *, host: str | None = None) -> DuckDBPyRelation:
         """Query all archived records in DuckDB's SQL.

@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -168,16 +169,15 @@ class Dataset:
 
     def retry_on_compaction(self, action: Callable[[], T]) -> T:
         """Run an action that reads parts again until no part vanishes or proves damaged during it."""
-        vanished = 0
-        while True:
-            try:
-                return action()
-            except UnreadablePartError as error:
-                self._damaged[error.path] = error
-            except FileNotFoundError as error:
-                vanished += 1
-                if vanished == _TRIES:
-                    raise OSError(f"files kept vanishing while they were read, {error} among them") from error
+
+        def without_damaged() -> T:
+            while True:
+                try:
+                    return action()
+                except UnreadablePartError as error:
+                    self._damaged[error.path] = error
+
+        return retry_on_compaction(without_damaged)
 
     def warn(self, problems: Sequence[UnreadablePartError]) -> list[str]:
         """Log each file that cannot be used, with a reason and advice; return those that belong to the archive."""
@@ -263,6 +263,17 @@ class Dataset:
             return [action(item) for item in items]
         with ThreadPoolExecutor(min(self.store.concurrency, len(items))) as pool:
             return list(pool.map(action, items))
+
+
+def retry_on_compaction(action: Callable[[], T]) -> T:
+    """Run an action that lists and reads parts again until no part vanishes during it."""
+    for _ in range(_TRIES - 1):
+        with suppress(FileNotFoundError):
+            return action()
+    try:
+        return action()
+    except FileNotFoundError as error:
+        raise OSError(f"files kept vanishing while they were read, {error} among them") from error
 
 
 def select_newest(keys: Sequence[KeyColumns], requested: pa.Array | None, *, settled_only: bool) -> list[RowSelection]:

@@ -101,12 +101,16 @@ def connect() -> DuckDBPyConnection:
 def relation(
     connection: DuckDBPyConnection, store: Store, spec: PartSpec, hosts: Iterable[HostParts]
 ) -> DuckDBPyRelation:
-    """Return a relation of the newest record of each id over all hosts: ``host`` and the spec's columns."""
+    """Return a relation of the newest record of each id over all hosts: ``host`` and the spec's columns.
+
+    Raises FileNotFoundError if a compaction replaced parts meanwhile.
+    """
     duckdb = _duckdb()
     prefix = _mount(connection, store)
     null = {field.name: f'CAST(NULL AS {_TYPES[field.type][0]}) AS "{field.name}"' for field in spec.schema}
     position = ", ".join(_POSITION)
     no_rows = f"SELECT '' AS host, {', '.join(null.values())}, '' AS filename, 0 AS file_row_number WHERE false"
+    used: list[str] = []
     queries = [no_rows]  # gives an empty archive its columns
 
     def select(host: str, stored: Collection[str], source: str) -> None:
@@ -115,6 +119,7 @@ def relation(
         queries.append(f"{start} FROM {source} WHERE id IS NOT NULL")
 
     for one in hosts:
+        used += one.paths
         if one.paths:
             paths = ", ".join(_quoted(prefix + store.full(path)) for path in one.paths)
             union = "" if one.same_columns else ", union_by_name = true"
@@ -125,6 +130,8 @@ def relation(
     try:
         return connection.sql(_newest(connection, spec, " UNION ALL ".join(queries)))
     except duckdb.Error as error:
+        for path in used:
+            store.open(path).close()
         raise ArchiveError(f"DuckDB cannot read the archive: {error}", path=store.full("")) from error
 
 

@@ -73,6 +73,22 @@ def test_concurrent_readers_writers_and_compactions_lose_nothing(archive):
     assert len(parts(archive)) == 1
 
 
+def test_relation_is_made_again_when_a_compaction_replaces_its_files(empty, monkeypatch):
+    for name in ("gen-1", "gen-2"):
+        empty.append(HOST, records(name))
+    host_parts, compacted = Archive._host_parts, []
+
+    def list_then_compact(archive, host):
+        found = host_parts(archive, host)
+        if not compacted:
+            compacted.extend(empty.compact())
+        return found
+
+    monkeypatch.setattr(Archive, "_host_parts", list_then_compact)
+    assert len(empty.relation().fetchall()) == 2
+    assert compacted[0].parts_after == 1
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_a_killed_writer_keeps_every_acknowledged_record(empty, seed):
     rng = random.Random(seed)
