@@ -99,7 +99,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     ...     read(file)[["cost_usd", "app_name"]].to_dict("records")
     [{'cost_usd': 0.25, 'app_name': 'shop'}]
     """
-    name = os.path.expanduser(os.fspath(path))  # noqa: PTH111 - Path's own raises for a name that starts with ~
+    name = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - Path's own raises for a name that starts with ~
+    if not name:
+        raise ReadError("The name of the file is empty.", path=name)
     try:
         frames = [typed_frame(table, name) for table in _tables_of(name)]
     except FileNotFoundError as error:

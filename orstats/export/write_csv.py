@@ -6,12 +6,13 @@ A file is written under a temporary name and then renamed, so a full disk or a c
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import IO, Any, Final, TextIO
+from typing import IO, Any, Final
 
 import orjson
 import pandas as pd
@@ -36,7 +37,7 @@ _SLICE: Final = 20_000
 
 def write_csv(
     frame: pd.DataFrame,
-    path: str | os.PathLike[str] | TextIO,
+    path: str | os.PathLike[str] | IO[str] | IO[bytes],
     *,
     spreadsheet_safe: bool = True,
     dialect: str = "plain",
@@ -59,7 +60,7 @@ def write_csv(
     path : str, os.PathLike or file
         The ending decides: ``.csv``, ``.csv.gz``, ``.xlsx`` (see :func:`orstats.write_report`), ``.parquet`` (with
         the same types), ``.jsonl`` or ``.ndjson`` (one object per line; missing values are null, JSON columns are
-        nested). CSV is written to an open text file.
+        nested). CSV is written to an open file, of text or of bytes.
     spreadsheet_safe : bool
         CSV only. Text, ids and column names that a spreadsheet would run as a formula get an apostrophe in front:
         those that begin with ``= + - @`` or their full-width forms, also after blanks, or with a tab or line break.
@@ -75,7 +76,7 @@ def write_csv(
     Raises
     ------
     ConfigError
-        Not a pandas DataFrame, or an unknown dialect.
+        Not a pandas DataFrame, nor a name or an open file, or an unknown dialect.
     ExportError
         Unknown ending, no such directory, no permission, full disk, or values that the format cannot hold.
         An existing file is left unchanged.
@@ -104,8 +105,7 @@ def write_csv(
     frame = check_duplicates(frame)
     form = _dialect(dialect)
     if not isinstance(path, str | os.PathLike):
-        for block in _csv_blocks(frame, form, safe=spreadsheet_safe):
-            path.write(block.decode())
+        _write_open(path, _csv_blocks(frame, form, safe=spreadsheet_safe))
         return
     target = Target(os.fspath(path), ENDINGS)
     if target.ending == ".xlsx":
@@ -123,6 +123,14 @@ def write_csv(
         target.replace(lambda file: _write_parquet(_with_zone(frame), file, target.path))
     else:
         target.replace(lambda file: _write_json(_with_zone(frame), file, target.path))
+
+
+def _write_open(file: Any, blocks: Iterable[bytes]) -> None:
+    if not hasattr(file, "write"):
+        raise ConfigError(f"path must be the name of a file or an open file, got {type(file).__name__}.")
+    is_binary = isinstance(file, io.RawIOBase | io.BufferedIOBase) or "b" in str(getattr(file, "mode", ""))
+    for block in blocks:
+        file.write(block if is_binary else block.decode())
 
 
 def _with_zone(frame: pd.DataFrame) -> pd.DataFrame:

@@ -93,7 +93,7 @@ def _texts(ids: Any) -> tuple[list[str], int]:
 def _text(item: Any, position: int) -> str | None:
     if isinstance(item, str):
         return str.strip(item)  # a plain str also of a subclass, such as NumPy's
-    if item is None or item is pd.NA or item != item:  # noqa: PLR0124 - NaN
+    if item is None or (pd.api.types.is_scalar(item) and pd.isna(item)):
         return None
     if (id_ := id_of(item)) is not None:
         return id_

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orstats.errors import ExportError
+from orstats.errors import ConfigError, ExportError
 from orstats.export.write_csv import check_target, write_csv
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame
 from orstats.frame.record_table import to_table
@@ -285,6 +286,17 @@ def test_a_link_is_followed_and_the_mode_is_kept(tmp_path):
 class FullDisk(io.StringIO):
     def write(self, _):
         raise OSError(28, "No space left on device")
+
+
+def test_an_open_file_of_bytes_gets_the_same_csv(tmp_path):
+    frame, buffer = pd.DataFrame({"x": ["é"]}), io.BytesIO()
+    write_csv(frame, buffer)
+    with tempfile.NamedTemporaryFile(dir=tmp_path) as file:
+        write_csv(frame, file)
+        file.seek(0)
+        assert file.read() == buffer.getvalue() == written(frame).encode()
+    with pytest.raises(ConfigError, match="open file, got NoneType"):
+        write_csv(frame, None)
 
 
 def test_an_open_file_raises_its_own_error():

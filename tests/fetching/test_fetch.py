@@ -528,3 +528,8 @@ def test_invalid_arguments_are_refused(account, fetch, options):
 def test_ids_that_are_not_iterable_are_refused(ids):
     with pytest.raises(TypeError, match="ids must be a list of generation ids, got "):
         orstats.fetch(ids)
+
+
+def test_ids_in_two_dimensions_are_refused():
+    with pytest.raises(TypeError, match="item 0 is ndarray"):
+        orstats.fetch(np.array([["gen-1", "gen-2"]]))
