@@ -14,7 +14,7 @@ import pandas as pd
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
 from orstats.content.content import Content, explain_missing
-from orstats.content.messages import AudioPart, FilePart, ImagePart, Message, TextPart, ToolCall
+from orstats.content.messages import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall, UnknownPart
 from orstats.content.parts import as_json
 from orstats.errors import ConfigError, ForbiddenError, NotFoundError
 from orstats.fetching.arguments import ArchiveChoice, FetchOptions, choose_archive
@@ -23,6 +23,7 @@ from orstats.fetching.required_key import require_key
 from orstats.fetching.scheduler import call_ended_at
 from orstats.fetching.workers import Loader, Result
 from orstats.frame.build import FetchOutcome
+from orstats.frame.json_values import TOO_DEEP
 from orstats.frame.schema import PANDAS_DTYPE, Kind
 
 log = logging.getLogger("orstats.contents")
@@ -49,6 +50,7 @@ COLUMNS: Final[Mapping[Rows, Mapping[str, Kind]]] = {
         "completion": "text",
         "reasoning": "text",
         "tool_calls": "json",
+        "parameters": "json",
         "stored_error": "json",
     },
     "message": {
@@ -62,6 +64,7 @@ COLUMNS: Final[Mapping[Rows, Mapping[str, Kind]]] = {
         "tool_calls": "json",
         "tool_call_id": "text",
         "media": "count",
+        "other": "json",
     },
 }
 
@@ -106,7 +109,8 @@ def fetch_contents(
         Maximum number of concurrent requests, 1 to 256. Contents are large, so few are enough.
     rows : {"generation", "message"}
         ``"generation"``: one row each, with messages as JSON. ``"message"``: one row for each message, the completion
-        last; a generation without content still has one row.
+        last; a generation without content still has one row. ``other`` has the parts that are neither text nor media,
+        such as citations.
     progress : bool, optional
         Show a progress bar. Default: when stderr is a terminal, or in a notebook.
     errors : {"coerce", "raise"}
@@ -262,6 +266,7 @@ def _generation_rows(content: Content) -> Iterator[dict[str, Any]]:
         "completion": content.completion,
         "reasoning": content.reasoning,
         "tool_calls": _calls(content.tool_calls),
+        "parameters": _unknown(content.parameters),
         "stored_error": None if error is None else as_json(error),
     }
 
@@ -284,7 +289,13 @@ def _message_rows(content: Content) -> Iterator[dict[str, Any]]:
             "tool_calls": _calls(message.tool_calls),
             "tool_call_id": message.tool_call_id,
             "media": sum(isinstance(part, ImagePart | AudioPart | FilePart) for part in message.parts),
+            "other": _unknown(message.parts),
         }
+
+
+def _unknown(parts: Sequence[Part]) -> str | None:
+    found = [part.json for part in parts if isinstance(part, UnknownPart)]
+    return f"[{','.join(as_json(one) if one == TOO_DEEP else one for one in found)}]" if found else None
 
 
 def _calls(calls: Sequence[ToolCall]) -> str | None:

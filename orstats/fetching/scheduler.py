@@ -37,7 +37,7 @@ def may_appear(generation_id: str, now: float, ended_at: float | None = None) ->
         return now - ended_at < AVAILABILITY_LAG_S
     began_at = id_created_at(generation_id)
     # An id from the future is mistyped, unless a clock is off by less than that.
-    return began_at is not None and -LONGEST_CALL_S < now - began_at < LONGEST_CALL_S + AVAILABILITY_LAG_S
+    return began_at is not None and abs(now - began_at) < LONGEST_CALL_S
 
 
 def call_ended_at(created_at: datetime | None, generation_time_ms: float | None) -> float | None:

@@ -72,6 +72,21 @@ def test_every_kind_of_part_is_typed():
     assert content.error.previous[0].provider_name == "Google"
 
 
+def test_parts_that_are_neither_text_nor_media_and_parameters_are_columns():
+    data = {"input": WIRE["input"] | {"temperature": 0}, "output": {"completion": "a", "citations": ["b"]}}
+    content = Content.from_wire("gen-1", data)
+    by_rows = {
+        rows: contents_frame(["gen-1"], {"gen-1": FetchOutcome("ok", None, 1, None)}, {"gen-1": content}, rows)
+        for rows in ("generation", "message")
+    }
+    assert by_rows["generation"]["parameters"].item() == '[{"temperature":0}]'
+    assert by_rows["message"]["media"].to_list() == [0, 4, 0, 0, 0]
+    assert by_rows["message"]["other"].dropna().to_list() == [
+        '[{"type":"hologram","deep":[1]}]',
+        '[{"citations":["b"]}]',
+    ]
+
+
 def test_reprs_show_no_content():
     shown = repr(Content.from_wire("gen-1", WIRE)) + repr(Content.from_wire("gen-1", WIRE).messages)
     assert "Here" not in shown
