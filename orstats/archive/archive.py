@@ -519,8 +519,9 @@ class Archive:
             where = f"{self.path}/{directory}".rstrip("/")
             reason = (error.strerror or redact(str(error))).rstrip(".")
             advice = "Free up disk space" if error.errno in FULL else "Make it accessible"
+            without = ", or fetch without an archive (archive=False)" if action == "write" else ""
             raise ArchiveError(
                 f"Cannot {action} the archive {where}: {reason}. Existing data is intact. "
-                f"{advice}, or set archive= or ORSTATS_ARCHIVE to another location.",
+                f"{advice}, or set archive= or ORSTATS_ARCHIVE to another location{without}.",
                 path=where,
             ) from error

@@ -271,4 +271,5 @@ def for_shell(text: str) -> str:
     from orstats.fetching.arguments import ARCHIVED_ONLY
 
     text = _KEY_ARGUMENT.sub("", text).replace(ARCHIVED_ONLY, "`orstats fetch --deadline 0`")
+    text = text.replace("archive=False", "--no-archive")
     return _ARGUMENT.sub(lambda match: f"{_OPTIONS[match[1]]} {match[2] or ''}".rstrip(), text)

@@ -14,6 +14,7 @@ from orstats.cli.console import for_shell
     [
         ("Pass what to forget: ids=, user= or before=.", "Pass what to forget: --ids-from, --user or --before."),
         ("name another place as archive=… or in X.", "name another place as --archive or in X."),
+        ("or fetch without an archive (archive=False).", "or fetch without an archive (--no-archive)."),
         ("https://host/?archive=1&tz=UTC stays", "https://host/?archive=1&tz=UTC stays"),
         ("Check api_key=: the key is wrong.", "Check OPENROUTER_API_KEY: the key is wrong."),
         ("No key: set X (or pass Client(management_key=…)).", "No key: set X."),
