@@ -20,6 +20,7 @@ from orstats.account.time_range import Moment, span
 from orstats.account.time_windows import bisect, cut
 from orstats.api.client import Client
 from orstats.errors import BadResponseError, ConfigError, ServerError
+from orstats.frame import money
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import unknown_group
 from orstats.reports.coverage import COVERS_RANGE, PROVENANCE
@@ -294,6 +295,8 @@ class _Table:
             )
             keys = [PERIOD, *keys]
             rows = self._regrouped(rows, keys, kinds)
+        for name in (name for name, kind in kinds.items() if kind == "usd"):
+            rows[name] = money.rounded(rows[name].to_numpy())
         if keys:
             rows = rows.set_index(keys)
         first = names[next((at for at, name in enumerate(self._metrics) if METRICS[name].kind == "usd"), 0)]

@@ -54,6 +54,7 @@ def test_periods_are_those_of_the_records(sim, df, last, freq, tz):
     expected = orstats.cost_by(rows, None, freq=freq, tz=tz)
     assert used["generations"].to_dict() == expected["generations"].to_dict()
     assert used["cost_usd"].to_list() == pytest.approx(expected["cost_usd"].to_list(), abs=1e-8)
+    assert used["cost_usd"].to_list() == [round(amount, 10) for amount in used["cost_usd"]], "no binary noise"
 
 
 def test_keys_and_members_add_up_to_the_account(sim, last):
