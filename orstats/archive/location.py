@@ -99,6 +99,12 @@ def _check_path(text: str) -> None:
         raise ConfigError(f"archive must be a path of this machine, got the Windows path {text!r}.")
 
 
+def without_records(path: str) -> str:
+    """Say what an archive without records is: a mistyped directory is not just empty."""
+    exists = "://" in path or Path(path).exists()
+    return f"The archive {path} {'is empty' if exists else 'does not exist'}."
+
+
 def _local_path(url: str) -> str:
     """Return the path of a ``file://`` URL."""
     host, slash, path = url.partition("://")[2].partition("/")

@@ -68,6 +68,15 @@ def check_single_id(one: str) -> None:
         raise WrongUsage(f"{one!r} is {kind}, not an id. {advice}")
 
 
+def is_unlike_an_id(text: str) -> bool:
+    """Tell whether a text is neither a generation id nor anything that is refused in other words."""
+    from orstats.cli.report_labels import names_columns
+    from orstats.ids.id_shapes import begins_like_id, clean_id, invalid_id_kind
+
+    is_refused = names_columns(text) or _source_kind(text) is not None or invalid_id_kind(text) is not None
+    return not (is_refused or begins_like_id(clean_id(text)))
+
+
 def _source_kind(text: str) -> str | None:
     """Say which source of ids was given in the place of an id; None for an id."""
     from orstats.ids.id_shapes import FILE_NAME, begins_like_id, invalid_id_kind
@@ -264,11 +273,12 @@ def read_archive(
     import json
 
     from orstats.archive.dataset import UNREADABLE
+    from orstats.archive.location import without_records
     from orstats.frame.build import SOURCE, UNREADABLE_FILES, stored_frame
 
     hosts = archive.hosts()
     if not hosts:
-        raise ArchiveError(f"The archive {archive.path} is empty. {advice}", path=archive.path)
+        raise ArchiveError(f"{without_records(archive.path)} {advice}", path=archive.path)
     if host is None and len(hosts) > 1:
         choice = f"{', '.join(hosts)}. Choose one with --host, or --base-url for a report."
         raise ArchiveError(f"The archive {archive.path} has several hosts: {choice}", path=archive.path)

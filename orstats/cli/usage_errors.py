@@ -20,6 +20,13 @@ _UsageError: Any = typer.BadParameter.__base__
 #: How a value of the wrong kind is explained by pydantic, with which typer converts; its error is the cause.
 _RULE: Final = "Input should be "
 
+#: Functions of the library whose command has another name.
+_COMMANDS: Final = {
+    **dict.fromkeys(("cost_by", "tokens_by", "latency_by", "failures_by", "compare", "write_report"), "report"),
+    **dict.fromkeys(("get", "view", "generation", "content"), "show"),
+    "budgets": "key",
+    "list_ids": "ids",
+}
 #: What options are called that take several names, separated by commas.
 _LISTS: Final = ("COLUMNS", "NAMES")
 
@@ -42,7 +49,10 @@ class Program(typer.core.TyperGroup):
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             if os.path.isfile(args[0]):  # noqa: PTH113 - any text
                 ctx.fail(f"{args[0]!r} is a file, not a command. Use `orstats fetch --ids-from {quoted(args[0])}`.")
-            ctx.fail(_unknown("command", args[0], self.list_commands(ctx)))
+            commands = self.list_commands(ctx)
+            named = _COMMANDS.get(args[0].replace("-", "_"))
+            near = [named] if named in commands else similar(args[0], commands)
+            ctx.fail(f"Unknown command {args[0][:100]!r}.{did_you_mean(near)}")
         name, command, rest = super().resolve_command(ctx, args)
         wrong = None
         if not ctx.resilient_parsing:
@@ -146,7 +156,3 @@ def _describe(error: Any) -> str:
         value = str(error.__cause__.errors()[0]["input"])
         return f"{label} must be {rule.removeprefix(_RULE)}, got {value[:100]!r}."
     return f"{label}: {error.message.rstrip('.')}."
-
-
-def _unknown(thing: str, name: str, names: list[str]) -> str:
-    return f"Unknown {thing} {name[:100]!r}.{did_you_mean(similar(name, names))}"

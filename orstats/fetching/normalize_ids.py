@@ -79,9 +79,9 @@ def _texts(ids: Any) -> tuple[list[str], int]:
         ids = ids.to_pylist()  # Arrow
     elif isinstance(ids, str):
         ids = joined_ids(ids) or [ids]  # several ids that were pasted as one text; in a list, each text is one id
-    elif isinstance(ids, Mapping) or id_of(ids) is not None:
+    elif id_of(ids) is not None or has_empty_id(ids):
         ids = [ids]
-    elif not isinstance(ids, Iterable):
+    elif isinstance(ids, Mapping) or not isinstance(ids, Iterable):
         raise TypeError(f"ids must be a list of generation ids, got {type(ids).__name__}.")
     items = list(ids)
     if set(map(type, items)) <= {str}:

@@ -126,7 +126,7 @@ def _read_text_file(source: Source, found: IdCollector, column: str | None) -> N
     elif column is None and has_records(head):
         search_text(without_labels(chunks), found)
     elif column is None:
-        read_text(chunks, found)
+        read_text(chunks, found, where=where)
     elif suffix in _JSON or head.lstrip()[:1] in b"{[":
         read_json(as_stream(chunks), found, column=column, where=where)
     else:

@@ -153,7 +153,7 @@ def read_excel(source: Source, found: IdCollector, *, column: str | None) -> Non
     except ImportError as error:
         raise MissingExtraError("Reading an Excel workbook", extra="excel") from error
     failures: list[IdSourceError] = []
-    before = len(found.ids)
+    before, blanks, is_read = len(found.ids), found.blanks, False
     with zipfile.ZipFile(source.file) as archive:
         source.count_unpacked(sum(member.file_size for member in archive.infolist()), source.where)
         try:
@@ -165,17 +165,18 @@ def read_excel(source: Source, found: IdCollector, *, column: str | None) -> Non
                 where = source.where if len(sheets) == 1 else f"{source.where}, sheet {sheet.title!r}"
                 try:
                     rows = _filled_rows(sheet.iter_rows(values_only=True), has_totals=has_totals)
-                    _read_sheet(rows, found, column=column, where=where)
+                    is_read |= _read_sheet(rows, found, column=column, where=where)
                 except IdSourceError as error:
                     failures.append(error)
         except Exception as error:  # openpyxl lets through whatever a broken file leads to: KeyError, ParseError …
             raise IdSourceError(f"{source.where}: not a readable .xlsx workbook: {error}") from error
         must_choose = column is not None or any(isinstance(error, SeveralColumnsError) for error in failures)
-        if len(found.ids) == before and not must_choose:
+        has_repeated = is_read and found.blanks == blanks  # the ids of another file
+        if len(found.ids) == before and not (must_choose or has_repeated):
             for name in archive.namelist():  # links and formulas, which are not values of cells
                 if name.startswith("xl/worksheets/"):
                     search_text([archive.read(name)], found)
-    if failures and len(found.ids) == before:
+    if failures and len(found.ids) == before and not is_read:
         raise failures[0]
 
 
@@ -191,10 +192,11 @@ def _filled_rows(sheet: Iterable[tuple[Any, ...]], *, has_totals: bool) -> Itera
 
 def _read_sheet(
     numbered: Iterator[tuple[int, tuple[Any, ...]]], found: IdCollector, *, column: str | None, where: str
-) -> None:
+) -> bool:
+    """Take the ids from a sheet; False if it is empty."""
     first = list(islice(numbered, SAMPLE_ROWS))
     if not first:
-        return
+        return False
     names, below, header = name_columns([cells for _, cells in first], column=column)
     rows = chain(first[0 if header is None else header + 1 :], numbered)
 
@@ -209,3 +211,4 @@ def _read_sheet(
             yield {place: [cell(row, cells, place) for row, cells in batch] for place in places}
 
     read_table(Table(where, names, below, batches), found, column=column)
+    return True

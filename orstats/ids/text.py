@@ -102,7 +102,7 @@ def _search(buffer: bytes, start: int, stop: int, found: IdCollector) -> None:
             found.malformed[text] = None
 
 
-def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
+def read_text(chunks: Iterator[bytes], found: IdCollector, *, where: str) -> None:
     """Read a text as a list if every line looks like one entry, else search it.
 
     A *list* has at most one word on every line, made of letters, digits and ``_ - . : ~ @``. Quotes around the word, a
@@ -113,7 +113,7 @@ def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
     """
     first = next(chunks, b"")
     if _JSON_LIST.match(first):
-        chunks = iter(_read_json_list(itertools.chain([first], chunks), found))
+        chunks = iter(_read_json_list(itertools.chain([first], chunks), found, where))
         first = next(chunks, b"")
     tokens: dict[bytes, None] = {}
     taken: list[bytes] = []  # in case that a later line is not an entry of a list
@@ -132,8 +132,8 @@ def read_text(chunks: Iterator[bytes], found: IdCollector) -> None:
     if texts and plain_name(texts[0]) in ID_NAMES:
         del texts[0]
     elif _has_heading(texts):
-        found.notes.append(f"The first line, {redact(texts.pop(0))}, is skipped as the name of the column.")
-    if not _is_list_of_ids(texts, found):
+        found.notes.append(f"{where}: the first line, {redact(texts.pop(0))}, is skipped as the name of the column.")
+    if not _is_list_of_ids(texts, found, where):
         search_text([*taken, pending], found)
         return
     found.add_listed(texts)
@@ -146,14 +146,14 @@ def _has_heading(texts: Sequence[str]) -> bool:
     return is_word and bool(others) and all(begins_like_id(clean_id(one)) or is_null_mark(one) for one in others)
 
 
-def _is_list_of_ids(texts: Sequence[str], found: IdCollector) -> bool:
+def _is_list_of_ids(texts: Sequence[str], found: IdCollector, where: str) -> bool:
     """Tell whether one entry of a list begins like an id, and note if none does."""
     if not texts or any(begins_like_id(clean_id(text)) for text in texts):
         return True
     if not all(map(invalid_id_kind, texts)):
         found.notes.append(
-            f"No entry of the list looks like a generation id (first: {redact(texts[0])}). If these are ids of "
-            "another shape, pass them one by one instead of the file."
+            f"{where}: no entry of the list looks like a generation id (first: {redact(texts[0])}). If these are ids "
+            "of another shape, pass them one by one instead of the file."
         )
     return False
 
@@ -172,7 +172,7 @@ def _take_list_lines(block: bytes, tokens: dict[bytes, None]) -> bool:
     return True
 
 
-def _read_json_list(chunks: Iterator[bytes], found: IdCollector) -> Iterable[bytes]:
+def _read_json_list(chunks: Iterator[bytes], found: IdCollector, where: str) -> Iterable[bytes]:
     """Take a JSON array of strings as a list, or return anything else as text."""
     taken: list[bytes] = []
     size = 0
@@ -186,7 +186,7 @@ def _read_json_list(chunks: Iterator[bytes], found: IdCollector) -> Iterable[byt
         values = orjson.loads(text)
     except orjson.JSONDecodeError:
         return [text]
-    if not all(isinstance(value, str) for value in values) or not _is_list_of_ids(values, found):
+    if not all(isinstance(value, str) for value in values) or not _is_list_of_ids(values, found, where):
         return [text]
     found.add_listed(values)
     return []

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from orstats.api.client import Client
 from orstats.api.config import Settings
 from orstats.archive.archive import Archive
+from orstats.archive.location import without_records
 from orstats.errors import ArchiveError, ConfigError
 from orstats.fetching.arguments import UNARCHIVED, ArchiveChoice, choose_archive
 from orstats.frame.build import build_frame
@@ -36,7 +37,7 @@ def all_rows(client: Client | None, archive: ArchiveChoice) -> pd.DataFrame:
     unnamed = archive is None and settings.is_loopback and not os.environ.get("ORSTATS_ARCHIVE")
     advice = f"{UNARCHIVED} archive=." if unnamed else "Run orstats.fetch to add records."
     if not hosts:
-        raise ArchiveError(f"The archive {store.path} is empty. {advice}", path=store.path)
+        raise ArchiveError(f"{without_records(store.path)} {advice}", path=store.path)
     host = settings.host
     if host not in hosts:
         if client is not None or unnamed or len(hosts) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import narwhals as nw
@@ -16,10 +16,13 @@ from orstats.frame.money import round_columns
 from orstats.frame.validation import ok_rows, require_columns
 from orstats.reports.coverage import PROVENANCE, coverage_of, provenance
 from orstats.reports.engines import aggregate, finite, valid_count, wrap
+from orstats.text.suggest import did_you_mean, similar
 
 _PRICES: Final = ("prompt", "cached", "completion")
 _NEEDS: Final = ("model", "cost_usd", "native_tokens_prompt", "native_tokens_completion", "native_tokens_cached")
 _MILLION: Final = 1e6
+#: Models that an error lists or suggests.
+_MOST_MODELS: Final = 5
 
 Price = Mapping[str, float] | Sequence[float]
 
@@ -72,8 +75,7 @@ def what_if(df: Any, prices: Mapping[str, Price] | pd.DataFrame) -> pd.DataFrame
     read = [*_NEEDS, *({"fetch_status"} & set(have))]
     sums = _sums(ok_rows(cast_frame(wrapped.select(*read), read)))
     if len(sums) and not sums.index.isin(list(table)).any():
-        models = ", ".join(sorted(str(model)[:80] for model in sums.index.dropna())[:5])
-        raise ConfigError(f"None of the prices is for a model in the DataFrame, which has: {models}.")
+        raise ConfigError(f"None of the prices is for a model in the DataFrame.{_models(table, sums.index.dropna())}")
     priced = [table.get(model) if isinstance(model, str) else None for model in sums.index]
     columns = {name: [math.nan if price is None else price[name] / _MILLION for price in priced] for name in _PRICES}
     price = pd.DataFrame(columns, index=sums.index, dtype="float64")
@@ -123,6 +125,16 @@ def _sums(rows: Any) -> pd.DataFrame:
     native: pd.DataFrame = groups.to_pandas()
     keys = pd.Index(pd.array(native.pop("key").to_list(), dtype="string"), name="model")
     return native.astype("float64").set_index(keys)
+
+
+def _models(prices: Iterable[str], models: Iterable[object]) -> str:
+    """Suggest models for misspelled and shortened names; without any that is similar, list some."""
+    known = sorted(str(model)[:80] for model in models)
+    near = [model for name in prices for model in ([one for one in known if name in one] or similar(name, known))]
+    if near:
+        return did_you_mean(list(dict.fromkeys(near))[:_MOST_MODELS])
+    more = f" and {len(known) - _MOST_MODELS} more" if len(known) > _MOST_MODELS else ""
+    return f" It has: {', '.join(known[:_MOST_MODELS])}{more}."
 
 
 def _table(prices: Mapping[str, Price] | pd.DataFrame) -> dict[str, dict[str, float]]:

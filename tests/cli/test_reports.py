@@ -103,7 +103,7 @@ def test_report_finds_the_only_host_of_an_archive_by_itself(online, orstats, mon
         (["--by", ","], 2, "--by"),
         (["--by", "", "--freq", "D", "--top", "3"], 2, "--top needs --by COLUMN"),
         (["--no-archive"], 2, "no ids"),
-        (["--archive", "empty"], 1, "is empty"),
+        (["--archive", "missing"], 1, "does not exist"),
         (["--archive", "empty", "--since", "7d"], 1, "OPENROUTER_MANAGEMENT_KEY"),
         (["gen-1", "-o", "x.doc"], 2, ".html"),
         (["--by", "modle"], 2, "Did you mean 'model'"),
@@ -246,7 +246,7 @@ def test_fields_explains_columns(orstats):
 
 def test_archive_commands(online, orstats, tmp_path):
     assert orstats("archive", "path", "--archive", "a").stdout == f"{tmp_path / 'a'}\n"
-    assert "It is empty" in orstats("archive", "info", "--archive", "a").stderr
+    assert f"The archive {tmp_path / 'a'} does not exist." in orstats("archive", "info", "--archive", "a").stderr
     for start in (0, 5, 10):
         assert orstats("fetch", *online.ids[start : start + 5], "--archive", "a", "-q").exit_code == 0
     info = orstats("archive", "info", "--archive", "a", "--json")

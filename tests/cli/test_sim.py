@@ -117,7 +117,7 @@ def test_fetch_from_this_machine_says_that_nothing_is_archived(orstats, online):
         assert advice not in orstats("fetch", online.ids[0], option, "-o", "x.csv").stderr
     done = orstats("report")
     assert done.exit_code == 1
-    assert "is empty" in done.stderr
+    assert "does not exist" in done.stderr
     assert advice in done.stderr
 
 

@@ -17,6 +17,8 @@ WRONG = {
     "show": "ID is missing.",
     "feedback gen-1": "--category is missing.",
     "reprot": "Unknown command 'reprot'. Did you mean 'report'? Run `orstats --help`",
+    "sessions ticket-4": "'ticket-4' is not a generation id. Without ids, `orstats sessions` lists every session",
+    "budgets": "Unknown command 'budgets'. Did you mean 'key'?",
     "archive exprt": "Unknown command 'exprt'. Did you mean 'export'? Run `orstats archive --help`",
     "usage --sicne 7d": "Unknown option '--sicne'. Did you mean '--since'",
     "app.log": "'app.log' is a file, not a command. Use `orstats fetch --ids-from app.log`.",
@@ -105,7 +107,7 @@ NOT_WRONG = {
     "fetch --ids-from nope.csv --join": "no such file: 'nope.csv'.",
     "fetch --ids-from app.log --join": "app.log: not a table that can be joined; it must be .csv",
     "fetch --ids-from logs/*.zst": "nothing matches 'logs/*.zst'.",
-    "report --archive none": "is empty",
+    "report --archive none": "does not exist",
 }
 
 

@@ -158,6 +158,14 @@ def test_the_total_of_unknown_amounts_is_missing():
     assert below(sheet, "Total tokens", 3).value is not None
 
 
+def test_workbooks_of_the_same_ids_are_read_without_a_warning(tmp_path):
+    ids = [f"gen-1790000000-AbCdEfGhIjKlMnOpQr{end}" for end in "ab"]
+    frame = build_frame(ids, [to_table(ids, [RECORD] * 2, [0.0] * 2)], {})
+    for name in ("a.xlsx", "b.xlsx"):
+        orstats.write_report(frame, tmp_path / name)
+    assert orstats.read_ids(tmp_path) == ids
+
+
 @pytest.mark.parametrize("report", [orstats.cost_by, orstats.tokens_by, orstats.latency_by, orstats.failures_by])
 def test_reports_have_totals_of_amounts_and_counts_only(report):
     made = report(records({"total_cost": 0.1}, {"total_cost": 0.2, "model": "n"}), "model")

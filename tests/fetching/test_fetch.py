@@ -524,7 +524,7 @@ def test_invalid_arguments_are_refused(account, fetch, options):
     assert account.requests == before
 
 
-@pytest.mark.parametrize("ids", [None, 5, True, 1.5, object()])
+@pytest.mark.parametrize("ids", [None, 5, True, 1.5, object(), {"a": "gen-1"}])
 def test_ids_that_are_not_iterable_are_refused(ids):
     with pytest.raises(TypeError, match="ids must be a list of generation ids, got "):
         orstats.fetch(ids)

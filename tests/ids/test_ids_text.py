@@ -1,3 +1,4 @@
+import functools
 from itertools import pairwise
 
 import pytest
@@ -90,13 +91,13 @@ def test_a_plain_list_keeps_every_shape():
 @pytest.mark.parametrize("text", ["Anna\nBo\n", '["Anna", "Bo"]'])
 def test_a_list_of_names_is_not_a_list_of_ids(text, warned):
     assert read_ids(text) == []
-    assert "No entry of the list looks like a generation id (first: 'Anna')" in warned()
+    assert "no entry of the list looks like a generation id (first: 'Anna')" in warned()
 
 
 @pytest.mark.parametrize("text", [f"response_id\n{A}\n{B}\n", f'"ref"\r\n"{A}"\r\nNULL\r\n"{B}"\r\n'])
 def test_a_word_above_a_list_of_ids_is_the_name_of_its_column(text, warned):
     assert read_ids(text) == [A, B]
-    assert f"The first line, '{text.strip().split()[0].strip(chr(34))}', is skipped" in warned()
+    assert f"the first line, '{text.strip().split()[0].strip(chr(34))}', is skipped" in warned()
 
 
 def test_commented_ids_of_a_list_are_skipped():
@@ -198,13 +199,13 @@ _PIECES = st.sampled_from(
 )
 def test_where_a_text_is_cut_into_chunks_does_not_matter(pieces, cuts, size):
     data = "".join(pieces).encode()
-    outcomes = []
+    outcomes, readers = [], (search_text, functools.partial(read_text, where="ids.txt"))
     for chunks in ([data], _chunks(data, cuts), [data[i : i + size] for i in range(0, len(data), size)]):
-        for read in (search_text, read_text):
+        for read in readers:
             found = IdCollector()
             read(iter(chunks), found)
             outcomes.append((read, list(found.ids), vars(found)))
-    for read in (search_text, read_text):
+    for read in readers:
         same = [outcome[1:] for outcome in outcomes if outcome[0] is read]
         assert same[0] == same[1] == same[2]
 
@@ -220,5 +221,5 @@ def test_the_beginning_of_a_list_is_not_lost_when_it_turns_out_to_be_a_text():
     lines = [f"gen-{1790000000 + i}-AbCdEfGhIjKlMnOpQrSt" for i in range(1000)]
     data = "\n".join([*lines, "and that was all for now"]).encode()
     found = IdCollector()
-    read_text(iter([data[i : i + 4096] for i in range(0, len(data), 4096)]), found)
+    read_text(iter([data[i : i + 4096] for i in range(0, len(data), 4096)]), found, where="ids.txt")
     assert list(found.ids) == lines

@@ -122,7 +122,7 @@ def test_prices_in_every_form(prices):
         ({"a": (1.0, 2.0)}, "three numbers"),
         ({"a": "123"}, "three numbers"),
         ({"a": 1.0}, "three numbers"),
-        ({"b": (1.0, 1.0, 1.0)}, "which has: a"),
+        ({"b": (1.0, 1.0, 1.0)}, "None of the prices is for a model in the DataFrame. It has: a."),
         ({}, "None of the prices"),
         (pd.DataFrame({"prompt": [1.0]}, index=["a"]), "completion"),
         (pd.DataFrame({"prompt": [1.0, 2.0], "completion": [1.0, 1.0]}, index=["a", "a"]), "Several prices for 'a'"),
@@ -131,6 +131,16 @@ def test_prices_in_every_form(prices):
 def test_prices_that_are_none(prices, message):
     with pytest.raises(ConfigError, match=message):
         what_if(frame_of({"1": generation()}), prices)
+
+
+def test_misspelled_and_shortened_models_are_suggested():
+    models = [f"openai/gpt-{n}-2026" for n in range(9)]
+    frame = frame_of({str(n): generation(model=model) for n, model in enumerate(models)})
+    for name in ("gpt-4", "openai/gpt-4-202"):
+        with pytest.raises(ConfigError, match="Did you mean 'openai/gpt-4-2026'"):
+            what_if(frame, {name: (1.0, 1.0, 1.0)})
+    with pytest.raises(ConfigError, match=r"It has: openai/gpt-0-2026, .* and 4 more"):
+        what_if(frame, {"z": (1.0, 1.0, 1.0)})
 
 
 def test_an_empty_frame():

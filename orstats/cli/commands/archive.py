@@ -49,6 +49,7 @@ def info(archive: ArchiveDir = None, as_json: AsJson = False) -> int:
     import pandas as pd
 
     from orstats.archive.archive import Archive
+    from orstats.archive.location import without_records
     from orstats.cli.inputs import RUN_FETCH
     from orstats.export.write_csv import json_rows
     from orstats.text.format import byte_size, count, plural
@@ -60,10 +61,10 @@ def info(archive: ArchiveDir = None, as_json: AsJson = False) -> int:
     if as_json:
         write_json(list(json_rows(frame)))
         return 0
-    print_status(f"Archive: {store.path}")
     if frame.empty:
-        print_status(f"It is empty. {RUN_FETCH}")
+        print_status(f"{without_records(store.path)} {RUN_FETCH}")
         return 0
+    print_status(f"Archive: {store.path}")
     days = {name: [f"{at:%Y-%m-%d}" if pd.notna(at) else "?" for at in frame[name]] for name in ("oldest", "newest")}
     columns = [
         Column("host", list(map(terminal_line, frame.index)), "label"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from orstats.text import table
 
 app = typer.Typer(rich_markup_mode="rich")
+
+#: For those who pass the name of a session.
+_ALL_SESSIONS: Final = (
+    "Without ids, `orstats sessions` lists every session of the archive; in a notebook, "
+    "orstats.view_session(df, SESSION) shows one."
+)
 
 
 @app.command(
@@ -77,6 +83,7 @@ def sessions(
     refresh: Refresh = False,
     quiet: Quiet = False,
 ) -> int:
+    from orstats.cli.inputs import is_unlike_an_id
     from orstats.cli.report_range import describe_times, read_range, select_range
     from orstats.cli.report_records import Selection, is_complete, read_records
     from orstats.cli.summary import print_summary
@@ -89,6 +96,9 @@ def sessions(
     from orstats.text.format import plural
     from orstats.text.suggest import unknown
 
+    for one in ids or []:
+        if is_unlike_an_id(one):
+            raise WrongUsage(f"{one[:100]!r} is not a generation id. {_ALL_SESSIONS}")
     names = [one.name for one in COLUMNS]
     if by not in names:
         raise WrongUsage(f"--by: {unknown('column', by, names, hint='Run `orstats fields` for the list.')}")
