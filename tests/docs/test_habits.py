@@ -50,6 +50,13 @@ def test_commits_run_the_checks():
     assert [hook["entry"] for hook in repo["hooks"]] == ["make check"]
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
+def test_nothing_strays_into_the_top_level():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    usual = {"README.md", "Makefile", "environment.yml", "pyproject.toml", "orstats", "tests", "docs", "notebooks"}
+    assert {name.split("/")[0] for name in listed.splitlines() if name[0] != "."} == usual
+
+
 def test_changelog_begins_with_this_version():
     versions = re.findall(r"^## (\S+)", (DOCS / "changelog.md").read_text("utf-8"), re.MULTILINE)
     assert versions == ["0.2.0", "0.1.0"]
