@@ -6,6 +6,7 @@ import datetime as dt
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from textwrap import wrap
 from types import MappingProxyType
 from typing import IO, Any, Final
@@ -72,8 +73,10 @@ _FILTER_BUTTON: Final = 4
 #: The width of the facts on the sheet ``coverage``, in characters, and the height of a line, in points.
 _FACT_WIDTH: Final = 44
 _LINE: Final = 15
-#: Sheets of at most this width, in characters, can be read when they are printed one page wide.
+#: As many characters as can be read when a sheet is printed one page wide. Of a wider one the first columns are.
 _PRINTED_WIDTH: Final = 320
+#: Rows below a table: an empty one, the totals, and the note about them.
+_ROWS_BELOW: Final = 3
 #: Without the indent, a text touches the number in the cell before it.
 _LEFT: Final[Mapping[str, Any]] = MappingProxyType({"align": "left", "indent": 1})
 _RIGHT: Final[Mapping[str, Any]] = MappingProxyType({"align": "right"})
@@ -286,10 +289,10 @@ class _Sheet:
             sheet.autofilter(0, 0, rows, len(columns) - 1)
         sheet.repeat_rows(0)
         sheet.set_landscape()
-        if sum(column.width for column in columns) <= _PRINTED_WIDTH:
-            sheet.fit_to_pages(1, 0)
-        else:
-            sheet.repeat_columns(0)
+        sheet.fit_to_pages(1, 0)
+        fitting = sum(width <= _PRINTED_WIDTH for width in accumulate(column.width for column in columns))
+        if fitting < len(columns):
+            sheet.print_area(0, 0, rows + _ROWS_BELOW, max(fitting, 1) - 1)
         header = {"bold": True, "bottom": 1, "bg_color": "#F2F2F2", "quote_prefix": True}
         for place, column in enumerate(columns):
             style = self._format(**header, **(_RIGHT if column.row_formats else _alignment(column.number_format)))

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+import re
 import sys
 import warnings
 import zipfile
@@ -417,13 +418,14 @@ def test_days_have_no_time_and_text_keeps_a_distance_from_the_number_before_it(t
     assert [cell.alignment.indent for cell in (*heads, *cells)] == [1, 0, 1, 1, 0, 1]
 
 
-@pytest.mark.parametrize(("columns", "is_one_page_wide"), [(5, True), (30, False)])
-def test_prints_are_one_page_wide_where_that_can_be_read(columns, is_one_page_wide, tmp_path):
+@pytest.mark.parametrize(("columns", "area"), [(5, None), (30, r"'table'!\$A\$1:\$[N-T]\$5")])
+def test_prints_are_one_page_wide(columns, area, tmp_path):
     orstats.write_report(pd.DataFrame({f"a_longer_name_{at}": [1] for at in range(columns)}), tmp_path / "x.xlsx")
     sheet = openpyxl.load_workbook(tmp_path / "x.xlsx").worksheets[0]
     assert sheet.page_setup.orientation == "landscape"
-    assert bool(sheet.sheet_properties.pageSetUpPr and sheet.sheet_properties.pageSetUpPr.fitToPage) is is_one_page_wide
-    assert (sheet.print_title_cols == "$A:$A") is not is_one_page_wide
+    assert (sheet.sheet_properties.pageSetUpPr.fitToPage, sheet.page_setup.fitToHeight) == (True, 0)
+    assert sheet.print_title_rows == "$1:$1"
+    assert re.fullmatch(area, sheet.print_area) if area else not sheet.print_area
 
 
 def test_limits_have_no_totals_and_reports_say_their_note_and_source():
