@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -17,7 +18,7 @@ from orstats._warn import warn_caller
 from orstats.account.analytics import AnalyticsQuery, Filters, as_filters, count_of, name_of, time_of, usd_of
 from orstats.account.key_filter import with_key_ids
 from orstats.account.time_range import Moment, span
-from orstats.account.time_windows import bisect, cut
+from orstats.account.time_windows import Window, bisect, cut
 from orstats.api.client import Client
 from orstats.errors import BadResponseError, ConfigError, ServerError
 from orstats.frame import money
@@ -25,13 +26,15 @@ from orstats.frame.display import ReportFrame
 from orstats.frame.validation import unknown_group
 from orstats.reports.coverage import COVERS_RANGE, PROVENANCE
 from orstats.reports.incomplete_periods import incomplete_in_report
-from orstats.reports.periods import PERIOD, Freq, freq_of, period_moments, period_starts
+from orstats.reports.periods import PERIOD, Freq, all_periods, freq_of, period_moments, period_starts
 from orstats.text.suggest import unknown
-from orstats.text.time_zones import clock, zone_of
+from orstats.text.time_zones import clock, offsets, zone_of
 
 #: The vendor's longest ranges of one query.
 _LONG: Final = timedelta(days=365)
 _RECENT: Final = timedelta(days=31)
+_BY_MINUTES: Final = timedelta(hours=3)
+_HOUR: Final = np.timedelta64(1, "h")
 _MAX_DIMENSIONS: Final = 2
 
 #: Names of dimensions here, and in the API where they differ.
@@ -159,7 +162,8 @@ def usage(
     -----
     One request covers 365 days, or 31 for the dimensions from ``provider`` on, for rates and for latencies. Longer
     ranges and truncated responses are requested in parts and added up. Periods in another time zone than UTC are added
-    up from hours, weeks from days, quarters and years from months.
+    up from hours, weeks from days, quarters and years from months. Where a time zone is not whole hours from UTC, such
+    as Asia/Kolkata, each period needs a request, and hours need one for every three of them.
 
     Examples
     --------
@@ -202,6 +206,7 @@ class _Table:
         self._metrics = list(metrics)
         self._freq = freq
         self._zone = zone
+        self._is_off_hours = False  # periods do not begin at the hours of UTC
         self._sums: dict[_Key, _Sums] = defaultdict(dict)
         self._shared: set[str] = set()
         self._lost: set[str] = set()  # rates that came more than once for a group
@@ -210,8 +215,8 @@ class _Table:
         """Request a range, in as few parts as the API allows."""
         recent = any(name in _RECENT_DIMENSIONS for name in self._dimensions)
         recent |= any(METRICS[name].recent for name in self._metrics)
-        for rows in self._responses(start, end, _RECENT if recent else _LONG):
-            self._add(rows)
+        for began, rows in self._responses(self._windows(start, end, _RECENT if recent else _LONG)):
+            self._add(rows, began)
         if self._shared:
             warn_caller(
                 f"Several of the account's {' and '.join(sorted(self._shared))} values share a name; "
@@ -223,9 +228,25 @@ class _Table:
                 "groups. Request a shorter range, or fewer groups."
             )
 
-    def _responses(self, start: datetime, end: datetime, longest: timedelta) -> Iterator[list[dict[str, Any]]]:
-        """Yield complete responses, dividing windows whose response is truncated or too slow."""
-        pending = cut(start, end, longest)
+    def _windows(self, start: datetime, end: datetime, longest: timedelta) -> list[Window]:
+        """Divide a range into parts that the API answers, or into the periods where it cannot add them up."""
+        if self._freq is None:
+            return cut(start, end, longest)
+        ends = pd.DatetimeIndex([start, end]).tz_convert("UTC").tz_localize(None).to_numpy("datetime64[us]")
+        table = offsets(self._zone)
+        first, last = table.at(ends)
+        self._is_off_hours = bool((table.offsets[first : last + 1] % _HOUR).any())
+        if not self._is_off_hours:
+            return cut(start, end, longest)
+        if self._freq == "hour":
+            return cut(start, end, _BY_MINUTES)
+        started = all_periods(period_starts(ends, self._freq, self._zone), self._freq, self._zone)
+        moments = pd.DatetimeIndex(period_moments(started, self._freq, self._zone), tz="UTC")
+        edges = [start, *(one for one in moments.to_pydatetime() if start < one < end), end]
+        return [part for began, ended in pairwise(edges) for part in cut(began, ended, longest)]
+
+    def _responses(self, pending: list[Window]) -> Iterator[tuple[datetime, list[dict[str, Any]]]]:
+        """Yield windows and their complete responses, dividing those whose response is truncated or too slow."""
         while pending:
             window = pending.pop(0)
             response = self._query.run(
@@ -235,7 +256,7 @@ class _Table:
                 granularity=self._granularity,
             )
             if response is not None and not response[1]:
-                yield response[0]
+                yield window.start, response[0]
                 continue
             pieces = bisect(window)
             if pieces == [window]:
@@ -252,15 +273,18 @@ class _Table:
         """The API's periods are in UTC, it has no quarters and years, and does not say on which day its weeks begin."""
         if self._freq is None:
             return None
+        if self._is_off_hours:
+            return "minute" if self._freq == "hour" else None
         if self._zone != "UTC":
             return "hour"
         return {"week": "day", "quarter": "month", "year": "month"}.get(self._freq, self._freq)
 
-    def _add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _add(self, rows: Sequence[Mapping[str, Any]], began: datetime) -> None:
         seen: set[_Key] = set()
+        has_time = self._granularity is not None
         for row in rows:
-            at = time_of(row) if self._freq is not None else None
-            if self._freq is not None and at is None:
+            at = time_of(row) if has_time else None if self._freq is None else began
+            if has_time and at is None:
                 raise BadResponseError("A row of the API's usage has no time.", status=200)
             key = (at, *(name_of(row, _DIMENSIONS.get(name, name)) for name in self._dimensions))
             if key in seen:

@@ -45,10 +45,10 @@ def test_sums_are_those_of_the_records(sim, df, last, by, column):
     assert used["native_tokens_prompt"].sum() == rows["native_tokens_prompt"].sum()
 
 
-@pytest.mark.parametrize("tz", ["UTC", "Europe/Berlin", "Asia/Tokyo"])
-@pytest.mark.parametrize("freq", ["day", "week", "month"])
+@pytest.mark.parametrize("tz", ["UTC", "Europe/Berlin", "Asia/Tokyo", "Asia/Kathmandu"])
+@pytest.mark.parametrize("freq", ["hour", "day", "week", "month"])
 def test_periods_are_those_of_the_records(sim, df, last, freq, tz):
-    start = last - timedelta(days=50)
+    start = last - timedelta(days=2 if freq == "hour" else 50)
     used = orstats.usage(None, start=start, end=last, freq=freq, tz=tz, client=sim.client())
     rows = df[df["created_at"].ge(start)]
     expected = orstats.cost_by(rows, None, freq=freq, tz=tz)
