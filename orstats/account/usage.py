@@ -21,6 +21,7 @@ from orstats.account.time_range import Moment, span
 from orstats.account.time_windows import Window, bisect, cut
 from orstats.api.client import Client
 from orstats.errors import BadResponseError, ConfigError, ServerError
+from orstats.fetching.progress import Progress
 from orstats.frame import money
 from orstats.frame.display import ReportFrame
 from orstats.frame.validation import unknown_group
@@ -35,6 +36,8 @@ _LONG: Final = timedelta(days=365)
 _RECENT: Final = timedelta(days=31)
 _BY_MINUTES: Final = timedelta(hours=3)
 _HOUR: Final = np.timedelta64(1, "h")
+_SECOND: Final = timedelta(seconds=1)
+_BAR: Final = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 _MAX_DIMENSIONS: Final = 2
 
 #: Names of dimensions here, and in the API where they differ.
@@ -108,6 +111,7 @@ def usage(
     tz: str = "UTC",
     filters: Filters | None = None,
     client: Client | None = None,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Return the account's own figures in a time range, without any id. Needs a management key.
 
@@ -133,6 +137,8 @@ def usage(
         As for :func:`orstats.list_ids`.
     client : Client, optional
         By default, a client configured from the environment.
+    progress : bool, optional
+        Show a progress bar. Default: where many requests are needed, when stderr is a terminal, or in a notebook.
 
     Returns
     -------
@@ -185,7 +191,7 @@ def usage(
         client = client or stack.enter_context(Client())
         query = AnalyticsQuery(client, with_key_ids(wanted, client))
         table = _Table(query, dimensions, chosen, period, zone)
-        table.read(first, last)
+        table.read(first, last, progress)
     result = table.frame()
     source = f"{client.settings.host}, analytics of the account"
     asked = {"source": source, "since": first.isoformat(), "until": last.isoformat()}
@@ -211,12 +217,16 @@ class _Table:
         self._shared: set[str] = set()
         self._lost: set[str] = set()  # rates that came more than once for a group
 
-    def read(self, start: datetime, end: datetime) -> None:
+    def read(self, start: datetime, end: datetime, progress: bool | None) -> None:
         """Request a range, in as few parts as the API allows."""
         recent = any(name in _RECENT_DIMENSIONS for name in self._dimensions)
         recent |= any(METRICS[name].recent for name in self._metrics)
-        for began, rows in self._responses(self._windows(start, end, _RECENT if recent else _LONG)):
-            self._add(rows, began)
+        windows = self._windows(start, end, _RECENT if recent else _LONG)
+        visible = False if progress is None and not self._is_off_hours else progress
+        with Progress((end - start) // _SECOND, visible, bar_format=_BAR) as bar:
+            for window, rows in self._responses(windows):
+                self._add(rows, window.start)
+                bar.show((window.end - start) // _SECOND)
         if self._shared:
             warn_caller(
                 f"Several of the account's {' and '.join(sorted(self._shared))} values share a name; "
@@ -245,7 +255,7 @@ class _Table:
         edges = [start, *(one for one in moments.to_pydatetime() if start < one < end), end]
         return [part for began, ended in pairwise(edges) for part in cut(began, ended, longest)]
 
-    def _responses(self, pending: list[Window]) -> Iterator[tuple[datetime, list[dict[str, Any]]]]:
+    def _responses(self, pending: list[Window]) -> Iterator[tuple[Window, list[dict[str, Any]]]]:
         """Yield windows and their complete responses, dividing those whose response is truncated or too slow."""
         while pending:
             window = pending.pop(0)
@@ -256,7 +266,7 @@ class _Table:
                 granularity=self._granularity,
             )
             if response is not None and not response[1]:
-                yield window.start, response[0]
+                yield window, response[0]
                 continue
             pieces = bisect(window)
             if pieces == [window]:

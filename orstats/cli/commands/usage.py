@@ -90,7 +90,10 @@ def usage(
     if output is not None:
         check_target(output, endings=ENDINGS)
     with Client(base_url=base_url) as client:
-        table = account_usage(names, start=first, end=last, metrics=metric, freq=freq, tz=tz, client=client)
+        bar = False if quiet else None
+        table = account_usage(
+            names, start=first, end=last, metrics=metric, freq=freq, tz=tz, client=client, progress=bar
+        )
     if output is not None:
         write_report(table, output)
     if as_json:
