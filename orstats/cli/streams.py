@@ -65,7 +65,7 @@ def _protect(name: str, descriptor: int) -> None:
         encoding=stream.encoding,
         errors="replace",  # not every encoding has the dashes and dots of --help
         newline=None,
-        line_buffering=stream.line_buffering,
+        line_buffering=stream.line_buffering or stream.write_through,  # the latter with PYTHONUNBUFFERED
     )
     protected.mode = "w"  # type: ignore[misc] # as Python's own standard streams have it
     setattr(sys, name, protected)

@@ -134,7 +134,8 @@ def page(
         body.append(sections.cost_table(df, "external_user", "Cost per user"))
     body += [sections.cost_table(df, label, f"Cost per {group_name(label)}") for label in _LABELS if label in df]
     body += [
-        sections.latency_table(df),
+        sections.latency_table(df, "model", "model"),
+        sections.latency_table(df, "provider_name", "provider"),
         sections.failure_table(df),
         sections.top_generations(df, "cost_usd", "The ten most expensive generations", zone),
         sections.top_generations(df, "generation_time", "The ten slowest generations", zone),

@@ -166,10 +166,10 @@ def cost_table(df: pd.DataFrame, by: str, title: str) -> str:
     return section(title, table(headers, rows, sums("total", report)))
 
 
-def latency_table(df: pd.DataFrame) -> str:
-    """Return the table of latency by model, with streamed and other generations apart."""
-    title = "Latency per model"
-    report = latency_by(df, "model")
+def latency_table(df: pd.DataFrame, by: str, group: str) -> str:
+    """Return the table of latency by a column, with streamed and other generations apart."""
+    title = f"Latency per {group}"
+    report = latency_by(df, by)
     report = report.loc[report["latency_n"] > 0]
     if report.empty:
         return section(title, _EMPTY)
@@ -181,13 +181,13 @@ def latency_table(df: pd.DataFrame) -> str:
     texts = [durations(shown[column], seconds=seconds) for column in percentiles]
     texts.append(durations(shown["generation_time_p50"]))
     rows = []
-    for ((model, flag), row), times in zip(shown.iterrows(), zip(*texts, strict=True), strict=True):
+    for ((key, flag), row), times in zip(shown.iterrows(), zip(*texts, strict=True), strict=True):
         streamed = is_present(flag) and bool(flag)
         at = (float(row["latency_p50"]), float(row["latency_p90"]), float(row["latency_p99"]))
         speed = row["throughput_tok_s_p50"]
         rows.append(
             [
-                name(model),
+                name(key),
                 ("yes" if flag else "no") if is_present(flag) else "unknown",
                 svg.lane(at, ends, streamed=streamed),
                 count(row["latency_n"]),
@@ -196,7 +196,8 @@ def latency_table(df: pd.DataFrame) -> str:
             ]
         )
     numbers = ("Measured", "p50", "p90", "p95", "p99", "Total time p50", "Tokens/s p50")
-    headers = [Header("Model"), Header("Streamed"), Header("", "bar"), *(Header(text, "n") for text in numbers)]
+    first = (Header(group.capitalize()), Header("Streamed"), Header("", "bar"))
+    headers = [*first, *(Header(text, "n") for text in numbers)]
     about = (
         "Streamed: time to the first token. Not streamed: time to the complete response. Drawn on a logarithmic scale: "
         "a dot at p50, thick to p90, thin to p99."

@@ -71,9 +71,11 @@ _REPORT_COLUMNS: Final = frozenset(
         *("first_at", "last_at", "began_at", "runs_out_at", "runs_out_at_30d", "resets_at", "api_key", "user"),
         *("last_used_at", "expires_at", "limit_reset"),
         *("user_email", "app", "workspace", "attempt", "status", "model_permaslug", "endpoint_id"),
-        "routed_service_tier",
+        *("routed_service_tier", "priced", "ratio"),
     }
 )
+#: Numbers of different values: the same one may be in several rows.
+_DISTINCT: Final = frozenset({"models", "providers"})
 #: Names that tables of the user have often, too; only frames that are known to be reports spell them.
 COMMON_NAMES: Final = frozenset({"name", "dtype", "nullable", "meaning", "difference", "label", "hash", "disabled"})
 #: Columns whose names say too little, or not in the order of English.
@@ -146,12 +148,13 @@ def is_amount(name: str) -> bool:
 
 
 def is_additive(name: str) -> bool:
-    """Whether a column can be summed: amounts and counts, not rates, percentiles, status codes or limits.
+    """Whether a column can be summed: amounts and counts, not rates, percentiles, distinct values or limits.
 
-    >>> [is_additive(name) for name in ("cost_usd", "tokens_total", "share", "mean_usd", "http_status", "left_usd")]
+    >>> [is_additive(name) for name in ("cost_usd", "tokens_total", "share", "mean_usd", "models", "left_usd")]
     [True, True, True, False, False, False]
     """
-    return name == "share" or unit(name) == "count" or (is_amount(name) and name not in _OF_LIMITS)
+    is_count = unit(name) == "count" and name not in _DISTINCT
+    return name == "share" or is_count or (is_amount(name) and name not in _OF_LIMITS)
 
 
 def heading(name: str, *, in_report: bool = False) -> str:

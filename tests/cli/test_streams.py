@@ -25,6 +25,17 @@ def test_console_of_windows_keeps_pythons_own_stream(monkeypatch):
         assert console.errors == "replace"
 
 
+@pytest.mark.parametrize("options", [{"line_buffering": True}, {"write_through": True}])
+def test_a_line_is_shown_at_once_also_with_unbuffered_streams(monkeypatch, options):
+    read, write = os.pipe()
+    with os.fdopen(read, "rb", buffering=0) as shown, io.TextIOWrapper(os.fdopen(write, "wb"), **options) as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        streams._protect("stderr", stream.fileno())
+        sys.stderr.write("\n")  # as at the end of a progress bar, before a table on standard output
+        os.set_blocking(shown.fileno(), False)
+        assert shown.read(10) == b"\n"
+
+
 def test_full_disk_behind_help_is_an_error(capsys):
     def command(**_):
         raise streams.OutputError(28, "No space left on device")

@@ -418,6 +418,12 @@ def test_days_have_no_time_and_text_keeps_a_distance_from_the_number_before_it(t
     assert [cell.alignment.indent for cell in (*heads, *cells)] == [1, 0, 1, 1, 0, 1]
 
 
+def test_distinct_values_are_not_added_up():
+    some = [{"session_id": one, "model": "m"} for one in ("a", "a", "b")]
+    sheet = book_of(orstats.sessions(records(*some))).worksheets[0]
+    assert [below(sheet, name, 3).value is None for name in ("Models", "Generations")] == [True, False]
+
+
 @pytest.mark.parametrize(("columns", "area"), [(5, None), (30, r"'table'!\$A\$1:\$[N-T]\$5")])
 def test_prints_are_one_page_wide(columns, area, tmp_path):
     orstats.write_report(pd.DataFrame({f"a_longer_name_{at}": [1] for at in range(columns)}), tmp_path / "x.xlsx")
