@@ -258,8 +258,10 @@ def _report_change(frame: pd.DataFrame, keys: list[str], periods: Periods, form:
 def _report_costs(frame: pd.DataFrame, keys: list[str], form: _Form, zone: str) -> list[str]:
     """Print or write the costs of each group; return remarks about them."""
     from orstats.cli.cost_table import cost_columns, group_rest
+    from orstats.reports.chart_data import fetched_rows
     from orstats.reports.cost_tokens_latency import cost_by
     from orstats.reports.incomplete_periods import incomplete_in_report
+    from orstats.text.format import plural
 
     costs = cost_by(frame, keys or None, freq=form.freq, tz=zone)
     if form.top is not None and keys:
@@ -267,6 +269,8 @@ def _report_costs(frame: pd.DataFrame, keys: list[str], form: _Form, zone: str) 
     remarks = _show(costs, cost_columns, form)
     if form.output is None and form.top is None and len(costs) > _MANY_GROUPS:
         remarks.append(_fewer_groups(len(costs), keys))
+    if form.output is None and (unknown := int(fetched_rows(frame)["tokens_total"].isna().sum())):
+        remarks.append(f"Tokens exclude {plural(unknown, 'generation')} without a total.")
     # That the range begins within the first period is said with the time range, and with the remedy.
     remarks += [one.sentence for one in incomplete_in_report(costs) if not (one.is_first and one.is_certain)]
     if "cost_basis" in keys:
