@@ -31,9 +31,9 @@ STATUS: Final = "status"
 STATUS_COLUMNS: Final = ("fetch_status", "finish_reason", "cost_basis", "api_type", "cancelled", "fallbacks")
 #: The usual columns: heading, width in pixels, and rank: the highest is hidden first where there is no room.
 _USUAL: Final[Mapping[str, tuple[str, int, int]]] = {
-    "created_at": ("Time", 128, 3),
+    "created_at": ("Time", 128, 2),
     "model": ("Model", 178, 0),
-    "provider_name": ("Provider", 118, 2),
+    "provider_name": ("Provider", 118, 3),
     STATUS: ("Status", 102, 0),
     "cost_usd": ("Cost", 92, 0),
     "tokens_total": ("Tokens", 66, 5),
@@ -95,10 +95,11 @@ def plain(value: Any) -> Any:
 
 def _column(page: pd.DataFrame, name: str, zone: str) -> dict[str, Any]:
     label, width, rank = _USUAL.get(name, (visible_line(name, 40), _OTHER_WIDTH, 1))
-    title = f"Sort by {name}"
+    title, place = f"Sort by {name}", ""
     if name in page.columns and isinstance(page[name].dtype, pd.DatetimeTZDtype):
         city = zone.rpartition("/")[2].replace("_", " ")
-        label, title = f"{label} ({city})", f"{title}, shown in {zone}"
+        place = f" ({city})"
+        label, title = f"{label}{place}", f"{title}, shown in {zone}"
         width = max(width, _LETTER_PX * len(label) + 24)
     numeric = name in page.columns and _is_number(page[name])
     if numeric and unit(name) == "USD":
@@ -106,6 +107,7 @@ def _column(page: pd.DataFrame, name: str, zone: str) -> dict[str, Any]:
     return {
         "name": name,
         "label": label,
+        "zone": place,
         "title": title,
         "width": width,
         "least": _LEAST_GROWING if name in _GROWING else width,

@@ -4,8 +4,15 @@ import { button, element } from "./dom.js";
 const TAIL = 6;
 /** Narrower than this, models are shown without their vendor. */
 const VENDOR_PX = 230;
-/** No table is narrower: it scrolls sideways instead. */
-const LEAST_PX = 380;
+/** In a narrow pane, models have at least this width, in which they can be told apart. */
+const LEAST_GROWING_PX = 100;
+/** The left and right padding of a cell. */
+const PADDING_PX = 12;
+/** The mark of a kept row, in its first cell. */
+const MARK_PX = 8;
+/** Where a time's year and day end: a narrow table leaves out the year or, where years differ, the time of day. */
+const YEAR = 5;
+const DAY = 10;
 
 /**
  * The table of one page. A click or a key selects a row: it is marked immediately, and Python opens its card.
@@ -45,6 +52,8 @@ export function makeGrid({ send, select, number }) {
     if (page.rows.length) root.setAttribute("aria-rowcount", page.total + 1);
     else root.removeAttribute("aria-rowcount");
     root.scrollTop = 0;
+    const years = new Set([...body.querySelectorAll(".orstats-year")].map((year) => year.textContent));
+    table.classList.toggle("orstats-years", years.size > 1);
     fit();
     if (focused) root.focus({ preventScroll: true });
   }
@@ -52,8 +61,10 @@ export function makeGrid({ send, select, number }) {
   function heading(column, page) {
     const sorted = page.sort === column.name;
     const arrow = sorted ? (page.descending ? " ▾" : " ▴") : "";
-    const sort = button(column.label + arrow, () => send({ type: "sort", column: column.name }),
-      { title: column.title });
+    const name = column.label.slice(0, column.label.length - column.zone.length);
+    const sort = button(name, () => send({ type: "sort", column: column.name }), { title: column.title });
+    if (column.zone) sort.append(element("span", { class: "orstats-zone" }, column.zone));
+    sort.append(arrow);
     const order = sorted ? (page.descending ? "descending" : "ascending") : "none";
     return element("th", {
       role: "columnheader", scope: "col", "aria-sort": order, class: column.numeric ? "orstats-num" : "",
@@ -71,6 +82,11 @@ export function makeGrid({ send, select, number }) {
     const css = [column.numeric ? "orstats-num" : "", kind ? `orstats-${kind}` : ""].join(" ").trim();
     const properties = { role: "gridcell", class: css, title: title || (column.numeric ? null : text) };
     const isModel = column.name === "model";
+    if (column.zone && text.length > YEAR) {
+      return element("td", properties, element("bdi", {},
+        element("span", { class: "orstats-year" }, text.slice(0, YEAR)), text.slice(YEAR, DAY),
+        element("span", { class: "orstats-clock" }, text.slice(DAY))));
+    }
     if (!column.cut || text.length <= TAIL * 2) return element("td", properties, element("bdi", {}, text));
     const vendor = isModel ? text.slice(0, text.indexOf("/") + 1) : "";
     const letters = Array.from(text.slice(vendor.length));
@@ -80,31 +96,57 @@ export function makeGrid({ send, select, number }) {
       element("span", { class: "orstats-end" }, letters.slice(-TAIL).join(""))));
   }
 
-  /** Hide the least important columns where there is no room, unless the reader chose the columns. */
+  /**
+   * Hide the least important columns where there is no room, unless the reader chose the columns. Before the last of
+   * them, the others become as narrow as their texts. The column that sorts the table is hidden last.
+   */
   function fit() {
     const room = root.clientWidth;
     const columns = shown.columns;
     const visible = new Set(columns);
-    const needed = () => [...visible].reduce((sum, column) => sum + column.width, 0);
-    const least = () => [...visible].reduce((sum, column) => sum + column.least, 0);
+    const needed = (column) => column.width;
+    let least = (column) => column.least;
+    const total = (width) => [...visible].reduce((sum, column) => sum + width(column), 0);
+    for (const row of [head, ...body.rows]) for (const cell of row.cells) cell.hidden = false;
+    table.classList.remove("orstats-narrow");
     if (room && !shown.chosen) {
-      const optional = columns.filter((one) => one.rank && one.name !== shown.sort).sort((a, b) => b.rank - a.rank);
-      // The last two go where a model would be cut, the others only where it would be unreadable.
-      const wide = () => optional.length && (optional[0].rank > 4 ? needed() : least()) > room;
-      while (wide()) visible.delete(optional.shift());
+      const sorts = (column) => Number(column.name === shown.sort);
+      const optional = columns.filter((one) => one.rank).sort((a, b) => sorts(a) - sorts(b) || b.rank - a.rank);
+      // The first two go where a model would be cut, the others only where it would be unreadable.
+      const isWide = () => total(optional[0].rank > 4 ? needed : least) > room;
+      while (optional.length > 1 && isWide()) visible.delete(optional.shift());
+      if (total(least) > room) {
+        table.classList.add("orstats-narrow");
+        const widths = new Map([...visible].map((column) => [column, narrowest(column)]));
+        least = (column) => widths.get(column);
+        if (optional.length && total(least) > room) visible.delete(optional[0]);
+      }
     }
     hidden = columns.length - visible.size;
-    table.style.minWidth = `${shown.chosen ? needed() : Math.min(least(), Math.max(room, LEAST_PX))}px`;
+    table.style.minWidth = `${total(shown.chosen ? needed : least)}px`;
     columns.forEach((column, place) => {
       const isVisible = visible.has(column);
       head.cells[place].hidden = !isVisible;
-      head.cells[place].style.width = column.grows ? "" : `${column.width}px`;
+      head.cells[place].style.width = column.grows || !isVisible ? "" : `${least(column)}px`;
       for (const row of body.rows) row.cells[place].hidden = !isVisible;
     });
     const model = columns.findIndex((column) => column.name === "model");
     table.classList.toggle("orstats-no-vendor", model >= 0 && head.cells[model].offsetWidth < VENDOR_PX);
     keepTails();
     onFit(hidden);
+  }
+
+  /** The width of a column in a narrow pane: what its texts on this page need, where they cannot be cut. */
+  function narrowest(column) {
+    if (column.grows) return LEAST_GROWING_PX;
+    if (column.cut) return column.width;
+    const place = shown.columns.indexOf(column);
+    const range = document.createRange();
+    const widths = [head.cells[place].firstChild, ...[...body.rows].map((row) => row.cells[place])].map((text) => {
+      range.selectNodeContents(text);
+      return range.getBoundingClientRect().width;
+    });
+    return Math.min(column.width, Math.ceil(Math.max(...widths)) + PADDING_PX + (place ? 0 : MARK_PX));
   }
 
   /** Leave room for the vendor and the end of each text, whose letters differ in width: only the start is cut. */
