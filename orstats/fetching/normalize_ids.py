@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from orstats.errors import ConfigError
+from orstats.errors import ConfigError, IdSourceError
 from orstats.ids.collector import NULL_MARKS, has_empty_id, id_of
 from orstats.ids.id_shapes import API_KEY, FILE_NAME, begins_like_id, clean_id, invalid_id_kind, joined_ids, redact
 from orstats.ids.read import read_ids
@@ -28,7 +28,11 @@ _MISSING_WORDS: Final = {case(word) for word in NULL_MARKS for case in (str, str
 def normalize_ids(ids: Any) -> list[str]:
     """Return each id once, cleaned, in the order given; skip missing values, refuse keys and file names."""
     if is_dataframe(ids):
-        return read_ids(ids)
+        try:
+            return read_ids(ids)
+        except IdSourceError as error:
+            message = str(error).replace("pass column=.", "use fetch(read_ids(df, column=…)).")
+            raise type(error)(message) from None
     found, skipped = _texts(ids)
     other: list[str] = []
     for start in range(0, len(found), _CHUNK):

@@ -78,6 +78,7 @@ WRONG = {
     "sessions --archive a --by foo": "Unknown column 'foo'",
     "fields foo": "Unknown column 'foo'",
     "fields latncy": "Did you mean 'latency'?",
+    "fields cost_us": "Did you mean 'cost_usd'",
     "fields cost": "Columns about it: cost_usd",
     "fields api_key": "orstats report --by api_key --since 30d",
     "usage --since 7x": "today, yesterday, now, or a time ago: 90min, 24h, 7d, 2w or 3mo.",

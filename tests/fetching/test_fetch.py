@@ -524,6 +524,12 @@ def test_invalid_arguments_are_refused(account, fetch, options):
     assert account.requests == before
 
 
+def test_a_dataframe_without_one_column_of_ids_leads_to_read_ids():
+    for columns in ({"customer": ["Ada"]}, {name: [f"gen-1790000000-AbCdEfGhIjKlMnOpQrS{name}"] for name in "ab"}):
+        with pytest.raises(errors.IdSourceError, match=r"; use fetch\(read_ids\(df, column=…\)\)\."):
+            orstats.fetch(pd.DataFrame(columns))
+
+
 @pytest.mark.parametrize("ids", [None, 5, True, 1.5, object(), {"a": "gen-1"}])
 def test_ids_that_are_not_iterable_are_refused(ids):
     with pytest.raises(TypeError, match="ids must be a list of generation ids, got "):

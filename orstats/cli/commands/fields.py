@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode="rich")
 
 _MAX_NAMES: Final = 8
+#: Names that are at least so similar to a column are misspelled, also if a meaning mentions them.
+_MISSPELLED: Final = 0.85
 
 
 @app.command(
@@ -64,6 +67,8 @@ def _explain(name: str, fields: pd.DataFrame) -> str:
             f"`orstats report --by {label} --since 30d`, `orstats ids --labels {label} --since 30d`, or "
             "orstats.list_generations() in Python."
         )
+    if difflib.get_close_matches(name, fields.index, 1, _MISSPELLED):
+        return unknown("column", name, fields.index)
     word = re.compile(rf"\b{re.escape(name.lower())}", re.ASCII)
     texts = {str(one): f"{str(one).replace('_', ' ')}: {meaning}".lower() for one, meaning in fields["meaning"].items()}
     found = {one: match.start() for one, text in texts.items() if name and (match := word.search(text))}
