@@ -75,7 +75,7 @@ class Content:
     output
         The output as turns: usually one, several from the Responses API.
     parameters
-        What was sent beside the prompt, such as ``tools`` and ``response_format``: the name as ``kind``, and its JSON.
+        What was sent with the prompt, such as ``tools`` and ``response_format``: the name as ``kind``, and its JSON.
     error
         The stored error; None if there is none.
     raw

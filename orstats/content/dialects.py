@@ -47,7 +47,7 @@ _MESSAGE_KEYS: Final = frozenset(
 )
 #: Keys that describe a message and are not part of its content.
 _ENVELOPE: Final = frozenset(["role", "type", "id", "status", "name", "tool_call_id", "index", "finish_reason"])
-#: Structures beside the content that say nothing about what was exchanged, and what responses repeat of the request.
+#: Structures next to the content that say nothing about what was exchanged, and what responses repeat of the request.
 _ASIDE: Final = frozenset(
     ["usage", "usageMetadata", "logprobs", "cache_control", "metadata", "container", "tools", "tool_choice", "text"]
 )
@@ -77,7 +77,7 @@ def read_content(data: Mapping[str, Any]) -> Conversation:
 
 
 def _read_parameters(given: object) -> tuple[UnknownPart, ...]:
-    """Return what was sent beside the prompt, such as tools and the response format."""
+    """Return what was sent with the prompt, such as tools and the response format."""
     if not isinstance(given, Mapping) or all(is_empty(given.get(name)) for name in _INPUT_KEYS):
         return ()  # read as one message
     own = [
@@ -174,7 +174,7 @@ def _read(value: object, role: str | None, depth: int) -> Iterator[Message]:
 
 
 def _rest_of(wrapper: Mapping[str, Any], role: str | None, known: Collection[str]) -> Iterator[Message]:
-    """Read what stands beside a conversation, such as the sources of its texts."""
+    """Read what comes with a conversation, such as the sources of its texts."""
     if parts := tuple(_beside(wrapper, known)):
         yield Message(role, parts)
 

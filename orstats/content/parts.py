@@ -8,7 +8,7 @@ from typing import Any, Final
 from orstats.content.messages import AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall, UnknownPart
 from orstats.frame import json_values
 
-#: Sources that a text names, beside it.
+#: Sources that a text names, next to it.
 _SOURCES: Final = ("annotations", "citations")
 _AUDIO_KINDS: Final = frozenset({"input_audio", "output_audio", "audio"})
 _IMAGE_KINDS: Final = frozenset({"image_url", "input_image", "output_image", "image"})

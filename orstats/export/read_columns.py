@@ -76,7 +76,7 @@ def known_names(names: Sequence[str]) -> list[str]:
     --------
     >>> known_names(["GENERATION_ID", "Cost Total", "createdAt", "My Team"])
     ['generation_id', 'cost_total', 'created_at', 'My Team']
-    >>> known_names(["id", "total_cost", "User", "Variant", "Latency"])  # columns of the user beside those of orstats
+    >>> known_names(["id", "total_cost", "User", "Variant", "Latency"])  # columns of the user next to those of orstats
     ['id', 'total_cost', 'User', 'Variant', 'Latency']
     """
     if not _TELLING_NAMES.isdisjoint(names):

@@ -32,7 +32,7 @@ def normalize_ids(ids: Any) -> list[str]:
             return read_ids(ids)
         except IdSourceError as error:
             message = str(error).replace("pass column=.", "use fetch(read_ids(df, column=…)).")
-            raise type(error)(message) from None
+            raise type(error)(message, path=error.path, line=error.line) from None
     found, skipped = _texts(ids)
     other: list[str] = []
     for start in range(0, len(found), _CHUNK):
