@@ -24,7 +24,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 #: What users install; the others are for development.
 EXTRAS = ("excel", "markdown", "notebook", "plot", "sim", "spark", "sql")
 #: What reaches requests and urllib3.
-TRANSPORT = ("tests/api", "tests/fetching/test_fetch.py")
+TRANSPORT = ("tests/api", "tests/fetching")
 #: Left out by --quick: what starts browsers, kernels and processes, what needs no dependency, what needs Spark.
 SLOW = (
     "browser",
