@@ -21,8 +21,9 @@ from orstats.api.clock import SYSTEM_CLOCK, Clock
 from orstats.api.config import API_KEY, Secret, Settings, checked_headers, is_duration, normalise_base_url
 from orstats.api.feedback import request_body
 from orstats.api.rate_limit import AdaptiveRateLimiter, FixedQuota, RateLimiter
-from orstats.api.response import CONTENT, FEEDBACK, GENERATION, decode, quote, server_time
+from orstats.api.response import CONTENT, FEEDBACK, GENERATION, decode, quote
 from orstats.api.retry import Retry
+from orstats.api.retry_after import server_time
 from orstats.api.transport import Answer, Transport
 from orstats.errors import (
     ApiError,

@@ -7,11 +7,8 @@ answer with HTML or plain text, and a 200 may carry an ``error`` instead of ``da
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +16,7 @@ import orjson
 from urllib3 import HTTPHeaderDict
 
 from orstats import errors
+from orstats.api.retry_after import retry_after
 from orstats.text.json_text import parse_json
 from orstats.text.sanitize import terminal_line
 
@@ -52,9 +50,6 @@ _MAX_QUOTE: Final = 200
 #: Errors carry this much of a body: characters, and levels of JSON.
 _MAX_BODY: Final = 1 << 16
 _MAX_DEPTH: Final = 100
-_CLOCK_SLACK_S: Final = 2.0
-#: Up to this, ``X-RateLimit-Reset`` is in seconds, above in milliseconds (1e11 ms is the year 1973).
-_SECONDS_OR_MILLIS: Final = 1e11
 
 _SECRET = re.compile(r"sk-or-[\w-]+|(?i:bearer)\s+[\w.~+/=-]+")
 #: How nginx, Go, Apache and Tomcat answer a plain http request at their https port.
@@ -166,7 +161,7 @@ def _error_body(response: _Response, answer: Any) -> tuple[str | bytes, int | No
 def _failure(response: _Response, answer: Any) -> errors.ApiError:
     """Return the error of a response that is not a success."""
     status = response.status
-    wait_s = retry_after(response.headers, response.now)
+    wait_s = _requested_wait(response, answer)
     names_a_wait = wait_s is not None and status >= _FIRST_ERROR_STATUS and status not in _KINDS
     names_a_wait = names_a_wait and ("Retry-After" in response.headers or "retry-after-ms" in response.headers)
     retryable = status in RETRYABLE or names_a_wait
@@ -180,12 +175,27 @@ def _failure(response: _Response, answer: Any) -> errors.ApiError:
         kind = errors.ServerError if status >= _FIRST_SERVER_STATUS or not names_a_wait else errors.RateLimitError
     if status in _ABOUT_AN_ID and (response.generation_id is None or (response.path, status) in _NOT_ABOUT_THE_ID):
         advice = ""
+    if status == _ALREADY_GIVEN and response.path != FEEDBACK:
+        advice = ""
     wait_s = wait_s if retryable else None
     if wait_s is not None and wait_s >= 1:
         advice = f"Try again in {wait_s:,.0f} s."
     said = (_is_markup(response) and _title(response)) or quote(_error_body(response, answer)[0], response.secret)
     text = f"HTTP {status} for {_name(response)}{f': {said}' if said else ''}".rstrip(".")
     return kind(f"{text}. {advice}".rstrip(), retryable=retryable, retry_after=wait_s, **_attributes(response, answer))
+
+
+def _requested_wait(response: _Response, answer: Any) -> float | None:
+    """Return the seconds to wait. The headers of a rate limit may be only in the body of the response."""
+    wait_s = retry_after(response.headers, response.now)
+    error = answer.get("error") if wait_s is None and isinstance(answer, dict) else None
+    metadata = error.get("metadata") if isinstance(error, dict) else None
+    repeated = metadata.get("headers") if isinstance(metadata, dict) else None
+    if not isinstance(repeated, dict):
+        return wait_s
+    headers = HTTPHeaderDict({"Date": response.headers.get("Date", "")})
+    headers.update({name: str(value) for name, value in repeated.items()})
+    return retry_after(headers, response.now)
 
 
 def _not_api(response: _Response, answer: Any, *, retryable: bool = False) -> errors.ApiError:
@@ -298,52 +308,12 @@ _ABOUT_AN_ID: Final = frozenset({400, 403, 404})
 #: For feedback, a 400 may be about the category or the comment, and a 403 about the kind of the key.
 _NOT_ABOUT_THE_ID: Final = frozenset({(FEEDBACK, 400), (FEEDBACK, 403)})
 _ABOUT_THE_ACCOUNT: Final = frozenset({401, 402})
+#: Feedback counts once.
+_ALREADY_GIVEN: Final = 409
 _FIRST_ERROR_STATUS: Final = 400
 _FIRST_SERVER_STATUS: Final = 500
 #: A captive portal requires a login.
 _LOGIN_REQUIRED: Final = 511
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds that the server asks to wait, or None; 0 for a moment that has passed.
-
-    Reads ``retry-after-ms``, as the vendor's clients do, then ``Retry-After`` (seconds or an HTTP date), then
-    ``X-RateLimit-Reset`` (epoch milliseconds).
-
-    Examples
-    --------
-    >>> retry_after({"Retry-After": "2"}, now=0.0)
-    2.0
-    >>> retry_after({"X-RateLimit-Reset": "1700000001500"}, now=1700000000.0)
-    1.5
-    """
-    for name, unit in (("retry-after-ms", 1000.0), ("Retry-After", 1.0)):
-        with suppress(ValueError):
-            # A repeated header is joined with a comma: the longer wait is obeyed. Python reads 1_0 as 10.
-            seconds = max(map(float, headers.get(name, "").replace("_", "?").split(","))) / unit
-            if math.isfinite(seconds):
-                return max(0.0, seconds)
-    moment = _http_date(headers.get("Retry-After", ""))
-    if moment is None:
-        with suppress(ValueError):
-            reset = float(headers.get("X-RateLimit-Reset", ""))
-            moment = reset / 1000.0 if reset > _SECONDS_OR_MILLIS else reset
-    if moment is None or not math.isfinite(moment):
-        return None
-    theirs = server_time(headers)  # in whole seconds: used only where this machine's clock is wrong
-    return max(0.0, moment - (now if theirs is None or abs(theirs - now) < _CLOCK_SLACK_S else theirs))
-
-
-def server_time(headers: Mapping[str, str]) -> float | None:
-    """Return the Unix seconds of the ``Date`` header, or None."""
-    return _http_date(headers.get("Date", ""))
-
-
-def _http_date(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
 
 
 def quote(text: str | bytes, secret: str | None = None) -> str:

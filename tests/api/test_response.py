@@ -1,4 +1,5 @@
 import pickle
+import time
 
 import orjson
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
 from orstats import errors
-from orstats.api.response import RETRYABLE, decode, quote, retry_after
+from orstats.api.response import RETRYABLE, decode, quote
+from orstats.api.retry_after import retry_after
 
 ID = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 NOW = 1_790_000_000.0
@@ -253,6 +255,47 @@ def test_waits_that_make_no_sense_are_no_answer_or_none_at_all():
     assert retry_after({"Retry-After": "-3"}, NOW) == 0
     assert retry_after({"X-RateLimit-Reset": "1789999999000"}, NOW) == 0
     assert retry_after({"Retry-After": "soon", "X-RateLimit-Reset": "1790000001000"}, NOW) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Retry-After": "1790000030"}, 30),  # a moment where seconds are expected
+        ({"Retry-After": "1790000030500"}, 30.5),
+        ({"Retry-After": "2026-09-21T14:13:50Z"}, 30),
+        ({"Retry-After": "Mon Sep 21 14:13:50 2026"}, 30),  # C's asctime, which has no zone
+        ({"Retry-After": "Monday, 21-Sep-26 14:13:50 GMT"}, 30),
+        ({"Retry-After": "Mon, 21 Sep 2026 16:13:50 +0200"}, 30),
+        ({"Retry-After": "Mon, 21 Sep 2026 14:13:50 -0000"}, 30),
+        ({"Retry-After": "1" + "0" * 20}, 1e20),
+        ({"Retry-After": "1m30s"}, 90),
+        ({"Retry-After": "250ms"}, 0.25),
+        ({"X-RateLimit-Reset": "30"}, 30),
+        ({"X-RateLimit-Reset": "1790000030000000"}, 30),
+        ({"RateLimit-Reset": "30"}, 30),
+        ({"X-RateLimit-Reset-After": "2.5"}, 2.5),
+        ({"X-RateLimit-Remaining": "57", "X-RateLimit-Reset": "1790000030000"}, None),  # sent with every response
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1790000030000"}, 30),
+    ],
+)
+def test_waits_in_the_spellings_of_other_gateways(headers, expected, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert retry_after(HTTPHeaderDict(headers), NOW) == expected
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_wait_of_a_rate_limit_that_is_only_in_the_body():
+    headers = {"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1790000042000"}
+    body = {"error": {"code": 429, "message": "free-models-per-min", "metadata": {"headers": headers}}}
+    assert failure(429, body).retry_after == 42
+
+
+def test_conflict_of_a_record_has_no_advice_about_feedback():
+    assert str(failure(409, said(409))).endswith(": Said.")
 
 
 def test_skewed_clock_here_does_not_turn_into_a_wait_of_hours():
