@@ -30,7 +30,6 @@ from orstats.ids.id_column import (
     check_columns,
     columns_with_ids,
     find_id_column,
-    is_other_value,
     name_columns,
 )
 from orstats.ids.id_shapes import (
@@ -40,6 +39,7 @@ from orstats.ids.id_shapes import (
     begins_like_id,
     ids_in,
     invalid_id_kind,
+    is_other_value,
     looks_like_id,
     plain_name,
     redact,
@@ -132,7 +132,8 @@ def _read_csv(text: str, where: str, column: str | None) -> pd.DataFrame:
         ends.append(reader.line_num)
     names, below, header = name_columns(rows, column=column)
     check_columns(names, below, header=header, column=column, where=where)
-    if header is not None and column not in names and any(map(SHAPE.search, names)):  # it would be lost
+    first = rows[header or 0]
+    if column not in names and any(map(SHAPE.search, first)) and not any(map(looks_like_id, first)):
         raise IdSourceError(f"{where}: not a table that can be joined: its first line is not a header, but has an id")
     body = text.lstrip("\r\n")
     if header:

@@ -8,10 +8,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
+import orjson
+
 from orstats._warn import warn_caller
 from orstats.errors import IdSourceError, IdSourceWarning
 from orstats.ids.decompression import Source
-from orstats.ids.id_shapes import API_KEY, GENERATION_ID_HINT, clean_id, invalid_id_kind, looks_like_id
+from orstats.ids.id_shapes import (
+    API_KEY,
+    GENERATION_ID_HINT,
+    begins_like_id,
+    clean_id,
+    ids_in,
+    invalid_id_kind,
+    is_other_value,
+    looks_like_id,
+)
 
 T = TypeVar("T")
 
@@ -25,7 +36,11 @@ NULL_MARKS: Final = frozenset(
 
 _LONGEST_NULL_MARK: Final = 12
 _MAX_REASONS: Final = 5
-_ID_FIELDS: Final = ("generation_id", "gen_id", "generationId", "X-Generation-Id", "id")
+_ID_FIELDS: Final = (
+    *("generation_id", "gen_id", "generationId", "X-Generation-Id", "x-generation-id"),
+    *("provider_response_id", "id"),
+)
+_OTHER_VALUE: Final = "a number, time or UUID"
 
 logger = logging.getLogger("orstats.ids")
 
@@ -63,6 +78,8 @@ class IdCollector:
             elif _is_missing(value):
                 self.blanks += 1
             elif (id_ := id_of(value)) is not None:
+                if is_other_value(id_):
+                    self._listed[_OTHER_VALUE] += 1
                 yield id_
             elif has_empty_id(value):
                 self.blanks += 1
@@ -139,10 +156,17 @@ def is_null_mark(text: str) -> bool:
 
 def id_of(response: Any) -> str | None:
     """Return the generation id of a response object or mapping of any client; None when it has no id."""
-    # LangChain keeps the id in the first of these parts; HTTP libraries have it as a header.
-    parts = [response, *(_get(response, name) for name in ("response_metadata", "response", "data", "headers"))]
+    # LangChain and LlamaIndex keep the id in the first of these parts; HTTP libraries have it as a header.
+    names = ("response_metadata", "raw", "response", "data", "headers")
+    parts = [response, *(_get(response, name) for name in names)]
     ids = [value for part in parts for name in _ID_FIELDS if isinstance(value := _get(part, name), str)]
-    return next(filter(looks_like_id, ids), ids[0] if ids else None)
+    if found := next(filter(looks_like_id, ids), None):
+        return found
+    if isinstance(response, Mapping):  # a row of a table, or a log entry, whose own key may be called id
+        inside = set(filter(begins_like_id, ids_in(_json_text(response))))
+        if len(inside) == 1:
+            return inside.pop()
+    return next(iter(ids), None)
 
 
 def has_empty_id(response: Any) -> bool:
@@ -150,6 +174,14 @@ def has_empty_id(response: Any) -> bool:
     if isinstance(response, Mapping):
         return any(name in response and response[name] is None for name in _ID_FIELDS)
     return any(getattr(response, name, "") is None for name in _ID_FIELDS)
+
+
+def _json_text(value: Mapping[Any, Any]) -> str:
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    try:
+        return orjson.dumps(value, default=str, option=options).decode()
+    except TypeError:  # integers of more than 64 bits, and texts that are not UTF-8
+        return str(value)
 
 
 def _get(value: Any, name: str) -> Any:

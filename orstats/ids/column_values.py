@@ -8,7 +8,9 @@ from typing import Final
 from orstats.errors import ConfigError, IdSourceError
 from orstats.ids.collector import IdCollector, is_null_mark
 from orstats.ids.id_shapes import (
+    API_KEY,
     CERTAIN_NAMES,
+    FOREIGN_KINDS,
     GENERATION_ID_HINT,
     begins_like_id,
     ids_in,
@@ -18,6 +20,7 @@ from orstats.ids.id_shapes import (
 )
 
 _MAX_NAMES: Final = 40
+_REPORTED: Final = frozenset({API_KEY, *FOREIGN_KINDS.values()})
 
 
 class ColumnChoiceError(IdSourceError, ConfigError):
@@ -57,7 +60,7 @@ class ColumnValues:
                     yield one
 
     def _is_other_kind(self, value: str) -> bool:
-        if invalid_id_kind(value) is not None:
+        if invalid_id_kind(value) in _REPORTED:
             return True
         self._example = self._example or value
         self._skipped += 1

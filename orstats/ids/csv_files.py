@@ -86,6 +86,11 @@ def _read_table(lines: _Lines, found: IdCollector, *, column: str | None, where:
         ends.append(reader.line_num)
     names, below, header = name_columns(rows, column=column)
     check_columns(names, below, header=header, column=column, where=where)
+    if column is None and header is None and len(rows) == 1 and all(map(looks_like_id, rows[0])):
+        line, _, _ = lines.pending.partition(b"\n")  # a list in one line
+        found.add_listed(next(csv.reader([line.decode("utf-8", "replace")], delimiter=delimiter)))
+        lines.skip(len(line))
+        return
     if header:
         lines.skip(len(b"".join(lines.pending.splitlines(keepends=True)[: ends[header - 1]])))
     next_header = _header_finder(names, delimiter) if header is not None else lambda _: -1

@@ -121,6 +121,8 @@ def unpack(source: Source) -> Iterator[Source] | None:
     elif source.head[257:262] == b"ustar":
         members = _tar_members(source)
     elif source.head.startswith(b"PK\x03\x04") and "xl/workbook.xml" not in (archive := _open_zip(source)).namelist():
+        if "xl/workbook.bin" in archive.namelist():
+            raise IdSourceError(f"{source.where}: a binary workbook (.xlsb); save it as .xlsx")
         kind, members = "zip", _zip_members(archive, source)
     else:
         return None

@@ -21,10 +21,13 @@ CONTEXT: Final = 1024
 _SMALL: Final = 1 << 16  # below this, searching for every form is faster than loading pyarrow
 
 _ID = re.compile(rb"(?:%s)(?![A-Za-z0-9])" % SHAPE.pattern.encode())
+_MARKUP: Final = rb"(?:\x1b\[[0-9;]*[mK]|</?[a-z]{1,6}>)"  # around a part that was searched for
 _SEPARATOR: Final = (
-    rb"(?:\\+x2[dD]|\\+u002[dD]|%(?:25)*2[dD]|=2[dD]|&#0*(?:45|173|82(?:0[3-5]|0[89]|1[0-3]|22));|&#[xX]0*2[dD];|&(?:hyphen|dash|shy);"
+    rb"(?:\\+x2[dD]|\\+-|\\_|\{-\}|\\+u002[dD]|%(?:25)*2[dD]|=2[dD]|&#0*(?:45|173|82(?:0[3-5]|0[89]|1[0-3]|22));"
+    rb"|&#[xX]0*(?:2[dD]|[aA][dD]|20(?:0[bBcCdD]|1[0-5])|2212);|&(?:hyphen|dash|shy);"
     rb"|-?(?:\xe2\x80[\x8b-\x8d\x90-\x95]|\xe2\x81[\x83\xa0]|\xe2\x88\x92|\xef\xb9[\x98\xa3]|\xef\xbc\x8d|\xc2\xad"
-    rb"|[\x96\x97\xad](?=[0-9A-Za-z])|<wbr ?/?>|&(?:shy|ZeroWidthSpace);)-?)"
+    rb"|[\x96\x97\xad](?=[0-9A-Za-z])|<wbr ?/?>|&(?:shy|ZeroWidthSpace);)-?"
+    rb"|" + _MARKUP + rb"{1,4}-" + _MARKUP + rb"{0,4}|-" + _MARKUP + rb"{1,4})"
 )
 _SEPARATED = re.compile(
     rb"gen(?:-|%s)(?:[a-z]{2,8}(?:-|%s))?[0-9]{10}(?:-|%s)[A-Za-z0-9]{20}(?![A-Za-z0-9])" % ((_SEPARATOR,) * 3)
@@ -105,11 +108,11 @@ def _quoted_printable(text: bytes) -> list[bytes]:
 
 
 def _base64(text: bytes) -> Iterator[bytes]:
-    for pattern, opening in _BASE64:
-        for match in dict.fromkeys(pattern.findall(text)):
-            data = opening + _NOT_BASE64.sub(b"", b"".join(match)).translate(_STANDARD_ALPHABET)
-            data = data[:-1] if len(data) % 4 == 1 else data
-            yield binascii.a2b_base64(data + b"=" * (-len(data) % 4))[max(len(opening) - 1, 0) :]
+    matches = ((match.start(), opening, match) for pattern, opening in _BASE64 for match in pattern.finditer(text))
+    for _, opening, match in sorted(matches, key=lambda one: one[0]):
+        data = opening + _NOT_BASE64.sub(b"", b"".join(match.groups())).translate(_STANDARD_ALPHABET)
+        data = data[:-1] if len(data) % 4 == 1 else data
+        yield binascii.a2b_base64(data + b"=" * (-len(data) % 4))[max(len(opening) - 1, 0) :]
 
 
 def _folded_base64(text: bytes) -> Iterable[bytes]:
@@ -144,7 +147,7 @@ def _foreign(prefix: str, *, unless: str = "") -> _Form:
 _FORMS: Final = (
     *map(_foreign, ("chatcmpl-", "cmpl-", "req[-_]", "msg_", "sk-or-")),
     _foreign("resp_", unless="(?!bGl0ZWxsbT)"),  # "litellm:" in base64: LiteLLM's own ids contain a generation id
-    _encoded(r"gen(?:[\\%&<]|=2|[^\x00-\x7f])|gen-[0-9]{10}-?[^-0-9A-Za-z]", _separated),
+    _encoded(r"gen(?:[\\%&<{\x1b]|=2|[^\x00-\x7f])|gen-(?:[0-9]{10}-?[^-0-9A-Za-z]|[\x1b<])", _separated),
     _encoded(r"=[ \t]*\r?\n[A-Za-z0-9_-]", _quoted_printable),
     _encoded("Z2Vu[LX]|dlb(?:i[01]|l[89])|nZW(?:4t|5f)", _base64),
     _encoded("[bB][aA][sS][eE]64", _folded_base64),

@@ -9,7 +9,17 @@ from typing import Any, Final, NamedTuple
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector, is_null_mark
 from orstats.ids.column_values import ColumnChoiceError, ColumnValues, listing
-from orstats.ids.id_shapes import ID_NAMES, is_generation_id, looks_like_id, plain_name, redact
+from orstats.ids.id_shapes import (
+    ID_NAMES,
+    SHAPE,
+    begins_like_id,
+    ids_in,
+    is_generation_id,
+    is_other_value,
+    looks_like_id,
+    plain_name,
+    redact,
+)
 from orstats.ids.text import search_text
 from orstats.text.format import is_present
 from orstats.text.suggest import similar
@@ -22,11 +32,6 @@ BATCH_ROWS: Final = 50_000
 
 #: How lines of logs begin, and what is longer than any name.
 _NOT_A_NAME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]|[{\[\x22]|.{100}")
-# Numbers, times and UUIDs: keys and measures of other tables, never generation ids.
-_NOT_AN_ID = re.compile(
-    r"[-+$€£]?[0-9][0-9.,:/ T%+eE-]*Z?|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|true|false",
-    re.IGNORECASE,
-)
 
 
 class SeveralColumnsError(ColumnChoiceError):
@@ -92,17 +97,21 @@ class _SearchedColumn:
     """The ids in all cells of one column."""
 
     def __init__(self) -> None:
-        self.whole: dict[str, None] = {}
-        self.inside = IdCollector()
+        self.listed: dict[str, None] = {}  # in order: cells that are ids, and ids inside of cells
+        self.inside = IdCollector()  # also those in other forms
+        self.has_whole = False
         self.others = self.blanks = 0
 
     def add(self, values: list[Any]) -> list[str]:
         texts = [cell_text(value) for value in values]
         cells = [text for text in texts if text and not is_null_mark(text)]
-        ids = [text for text in cells if looks_like_id(text)]
         self.blanks += len(texts) - len(cells)
-        self.others += len(cells) - len(ids)
-        self.whole.update(dict.fromkeys(ids))
+        for text in cells:
+            is_whole = looks_like_id(text)
+            ids = [text] if is_whole else list(filter(begins_like_id, ids_in(text))) if "gen" in text else []
+            self.has_whole = self.has_whole or is_whole
+            self.others += not ids
+            self.listed.update(dict.fromkeys(ids))
         search_text(["\n".join(cells).encode("utf-8", "replace")], self.inside)
         return cells
 
@@ -130,7 +139,7 @@ def _search_columns(table: Table) -> _Search:
             cells = columns[at].add(values)
             if at == named:
                 named_values += cells
-    place = _choose(table, [at for at, one in enumerate(columns) if one.whole])
+    place = _choose(table, [at for at, one in enumerate(columns) if one.has_whole])
     if place is None:
         place = _choose(table, [at for at, one in enumerate(columns) if one.inside.ids])
     return _Search(columns, place, named, named_values)
@@ -143,10 +152,10 @@ def _add_searched_column(table: Table, found: IdCollector) -> None:
         _add_named_column(table, search.named, search.named_values, found)
         return
     chosen = search.columns[search.place]
-    found.add_listed(chosen.whole)
+    found.add_listed(chosen.listed)
     found.ids.update(chosen.inside.ids)
     found.blanks += chosen.blanks
-    if chosen.whole and chosen.others:
+    if chosen.has_whole and chosen.others:
         name = redact(table.names[search.place])
         found.notes.append(f"{table.where}: {chosen.others} other values in column {name} skipped")
 
@@ -172,7 +181,7 @@ def _add_named_column(table: Table, place: int | None, values: list[str], found:
     name = redact(table.names[place])
     if table.types and table.types[place] is not None:
         raise IdSourceError(f"{table.where}: column {name} contains {table.types[place]}, not text")
-    if not_id := next(filter(_NOT_AN_ID.fullmatch, values), None):
+    if not_id := next(filter(is_other_value, values), None):
         raise IdSourceError(
             f"{table.where}: column {name} contains no generation ids (but {redact(not_id)}), and no other column "
             f"does; pass column=. {columns}"
@@ -190,7 +199,7 @@ def _plausible(values: Iterable[str], table: Table, place: int, found: IdCollect
     for value in values:
         if value in found.ids or is_generation_id(value):
             yield value
-        elif _NOT_AN_ID.fullmatch(value.strip()):
+        elif is_other_value(value):
             skipped += 1
         elif not value or plain_name(value) != plain:
             yield value
@@ -198,17 +207,12 @@ def _plausible(values: Iterable[str], table: Table, place: int, found: IdCollect
         found.notes.append(f"{table.where}: {skipped} numbers, times or UUIDs in column {redact(name)} skipped")
 
 
-def is_other_value(text: str) -> bool:
-    """Tell whether a cell is a number, time or UUID, and so certainly not a generation id."""
-    return _NOT_AN_ID.fullmatch(text.strip()) is not None and not is_generation_id(text)
-
-
 def name_columns(
     rows: Sequence[Sequence[object]], *, column: str | None
 ) -> tuple[list[str], Sequence[Sequence[object]], int | None]:
     """Return the names of the columns (numbers without a header), the rows below, and the place of the header."""
     header = _find_header(rows, column=column) if rows else None
-    if header is None:
+    if header is None or (column is None and any(SHAPE.search(cell_text(cell)) for cell in rows[header])):
         return [str(number) for number in range(1, max(map(len, rows), default=0) + 1)], rows, None
     names, below = [cell_text(cell) for cell in rows[header]], rows[header + 1 :]
     if below and {len(row) for row in below if len(row) > 1} == {len(names) + 1}:
@@ -237,7 +241,7 @@ def check_columns(
         return
     widths = [len(row) for row in below]
     is_even = widths.count(len(names)) * 2 >= len(widths) and (len(names) > 1 or " " not in names[0])
-    if not is_even or _NOT_AN_ID.fullmatch(names[0]) or any(map(_NOT_A_NAME.match, names)):
+    if not is_even or is_other_value(names[0]) or any(map(_NOT_A_NAME.match, names)):
         raise ColumnChoiceError(
             f"{where}: has no columns: its first line is not a header. Omit column= to search the text for ids."
         )

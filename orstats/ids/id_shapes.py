@@ -55,6 +55,11 @@ _SEARCHED = re.compile(rf"(?<![A-Za-z0-9])(?:{SHAPE.pattern})(?![A-Za-z0-9])")
 _DECORATED = re.compile(rf"[\W_]*({SHAPE.pattern})[\W_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_:.~@-]*[A-Za-z0-9])?")
 _LITELLM: Final = "resp_bGl0ZWxsbT"  # LiteLLM's own response ids are "litellm:…response_id:gen-…" in base64
+# Numbers, times and UUIDs: keys and measures of other tables, never generation ids.
+_OTHER_VALUE = re.compile(
+    r"[-+$€£]?[0-9][0-9.,:/ T%+eE-]*Z?|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|true|false",
+    re.IGNORECASE,
+)
 _SEPARATOR = re.compile(r"[\s,;]+")
 _HYPHENS = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]")
 _AROUND: Final = (
@@ -112,6 +117,11 @@ def is_generation_id(text: str) -> bool:
     return SHAPE.fullmatch(text) is not None
 
 
+def is_other_value(text: str) -> bool:
+    """Tell whether a text is a number, time or UUID, and so certainly not a generation id."""
+    return _OTHER_VALUE.fullmatch(text.strip()) is not None and not is_generation_id(text)
+
+
 def clean_id(text: str) -> str:
     """Remove spaces, invisible characters, quotes, punctuation and links around a copied id.
 
@@ -153,9 +163,11 @@ def joined_ids(text: str) -> list[str]:
 
 
 def ids_in(text: str) -> list[str]:
-    """Return the ids that a cell of a table contains, as in JSON, or else its text."""
+    """Return the ids that a cell of a table contains, as in JSON or the name of a file, or else its text."""
     cleaned = clean_id(text)
-    return [cleaned] if _PLAIN.fullmatch(cleaned) else list(map(str, _SEARCHED.findall(text))) or [text]
+    if is_generation_id(cleaned):
+        return [cleaned]
+    return list(map(str, _SEARCHED.findall(text))) or [cleaned if _PLAIN.fullmatch(cleaned) else text]
 
 
 def invalid_id_kind(id: str) -> str | None:  # noqa: A002 - the public argument is an id

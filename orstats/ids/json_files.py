@@ -78,7 +78,9 @@ def _values(record: Any, path: str) -> Iterator[Any]:
         elif isinstance(record, dict):
             head, dot, rest = path.partition(".")
             if path in record:
-                yield record[path]
+                value = record[path]
+                is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+                yield from value if is_list else [value]
             elif dot and head in record:
                 waiting.append((record[head], rest))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from orstats.errors import IdSourceError
+from orstats.errors import ConfigError, IdSourceError
 from orstats.ids.collector import IdCollector, id_of
 from orstats.ids.column_values import ColumnChoiceError
 from orstats.ids.decompression import Source
@@ -103,6 +103,8 @@ def read_ids(
     >>> read_ids(pd.DataFrame({"id": ["gen-b", None], "cost": [0.25, 0.5]}))
     ['gen-b']
     """
+    if not isinstance(column, str | None):
+        raise ConfigError(f"column must be the name of a column as text, such as {str(column)!r}, got {column!r}.")
     found = IdCollector()
     if isinstance(source, str):
         return _read_str(source, found, column)

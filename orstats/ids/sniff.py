@@ -38,7 +38,8 @@ _SUPPORTED: Final = "text, CSV, JSON, Parquet, Arrow, .xlsx, SQLite, zip, tar, g
 _TABLES: Final = (".csv", ".tsv")
 _JSON: Final = (".json", ".jsonl", ".ndjson")
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
-_PRINTABLE: Final = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(32, 256)))
+#: Bytes of texts, with the delimiters of Hive and of ASCII.
+_PRINTABLE: Final = bytes({1, 7, 8, 9, 10, 12, 13, 27, 30, 31, *range(32, 256)})
 
 _UTF16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF32_BOMS: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)

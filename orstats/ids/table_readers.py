@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def is_dataframe(source: Any) -> bool:
-    """Tell whether this is a DataFrame of pandas or Polars, an Arrow table, or a DuckDB relation."""
+    """Tell whether this is a DataFrame of pandas or Polars, an Arrow table or its reader, or a DuckDB relation."""
     if type(source).__module__.startswith("pandas"):
         return hasattr(source, "columns") and hasattr(source, "iloc")
     if hasattr(source, "collect_schema"):
         return True  # Polars; its lazy frames warn when their columns are read
-    return hasattr(source, "__arrow_c_stream__") and hasattr(source, "columns")
+    return hasattr(source, "__arrow_c_stream__") and (hasattr(source, "columns") or hasattr(source, "read_all"))
 
 
 def read_dataframe(source: Any, found: IdCollector, *, column: str | None) -> None:
@@ -50,7 +50,8 @@ def _read_pandas(frame: pd.DataFrame, found: IdCollector, *, column: str | None)
         [str(name) for name in frame.columns],
         frame.head(SAMPLE_ROWS).itertuples(index=False, name=None),
         lambda places: ({place: frame.iloc[:, place].tolist()} for place in places),
-        [dtype if dtype.kind in "biufcmM" else None for dtype in frame.dtypes],
+        # pandas gives columns without values the type of numbers.
+        [dtype if dtype.kind in "biufcmM" and len(frame) else None for dtype in frame.dtypes],
     )
     read_table(table, found, column=column)
 
@@ -153,7 +154,7 @@ def read_excel(source: Source, found: IdCollector, *, column: str | None) -> Non
     except ImportError as error:
         raise MissingExtraError("Reading an Excel workbook", extra="excel") from error
     failures: list[IdSourceError] = []
-    before, blanks, is_read = len(found.ids), found.blanks, False
+    before, is_read = len(found.ids), False
     with zipfile.ZipFile(source.file) as archive:
         source.count_unpacked(sum(member.file_size for member in archive.infolist()), source.where)
         try:
@@ -171,8 +172,7 @@ def read_excel(source: Source, found: IdCollector, *, column: str | None) -> Non
         except Exception as error:  # openpyxl lets through whatever a broken file leads to: KeyError, ParseError …
             raise IdSourceError(f"{source.where}: not a readable .xlsx workbook: {error}") from error
         must_choose = column is not None or any(isinstance(error, SeveralColumnsError) for error in failures)
-        has_repeated = is_read and found.blanks == blanks  # the ids of another file
-        if len(found.ids) == before and not (must_choose or has_repeated):
+        if len(found.ids) == before and not must_choose:
             for name in archive.namelist():  # links and formulas, which are not values of cells
                 if name.startswith("xl/worksheets/"):
                     search_text([archive.read(name)], found)

@@ -54,6 +54,7 @@ _CANDIDATE = re.compile(
 
 _WORD: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 _LONGEST_WORD: Final = 1 << 20
+_NOT_IN_WORDS: Final = str.maketrans("", "", "_-.:")
 
 # One line of a list: blank, or one word, perhaps quoted, with a comma after it, and a comment. The possessive
 # quantifiers keep a failing match linear. #011 is a tab as rsyslog writes it, not a comment.
@@ -142,7 +143,7 @@ def read_text(chunks: Iterator[bytes], found: IdCollector, *, where: str) -> Non
 def _has_heading(texts: Sequence[str]) -> bool:
     """Tell whether a list begins with a word, as a column that was written with its name."""
     first, *others = texts or [""]
-    is_word = first.replace("_", "").isalpha() and not begins_like_id(first) and not is_null_mark(first)
+    is_word = first.translate(_NOT_IN_WORDS).isalpha() and not begins_like_id(first) and not is_null_mark(first)
     return is_word and bool(others) and all(begins_like_id(clean_id(one)) or is_null_mark(one) for one in others)
 
 

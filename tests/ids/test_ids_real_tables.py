@@ -13,7 +13,7 @@ import pytest
 import requests
 from pyarrow import feather
 
-from orstats.errors import IdSourceError, IdSourceWarning
+from orstats.errors import ConfigError, IdSourceError, IdSourceWarning
 from orstats.ids.read import read_ids
 
 pytestmark = pytest.mark.filterwarnings("ignore::orstats.errors.IdSourceWarning")
@@ -127,6 +127,11 @@ CSV = {
     "quoted newlines": f'prompt,id\n"two\nlines",{A}\n"id,cost\n",{B}\n',
     "links": f"n,link\n1,{LINK}{A}\n2,{LINK}{B}\n",
     "spreadsheet texts": f'n,id\n1,"=""{A}"""\n2,\'{B}\n',
+    "links without a header": f"{LINK}{A},1\n{LINK}{B},2\n",
+    "the delimiter of Hive": f"1\x01{A}\x012\n2\x01{B}\x013\n",
+    "one line of ids": f"{A},{B}\n",
+    "names of files": f"n,id\n1,{A}.json\n2,{B}-retry1\n",
+    "counts and comments below": f"id,cost\n--,----\n{A},1\n# resumed\n{B},2\n(2 rows affected)\n",
 }
 
 
@@ -195,6 +200,8 @@ def test_ids_that_are_only_links_of_cells(tmp_path):
     book["data"]["B2"].hyperlink = LINK + A
     book.save(tmp_path / "x.xlsx")
     assert read_ids(tmp_path / "x.xlsx") == [A]
+    workbook(tmp_path, data=[["n", "id"], [1, f'="{A}"'], [2, f'=HYPERLINK("{LINK}{B}","open")']])
+    assert read_ids(tmp_path / "x.xlsx") == [A, B]
 
 
 def test_nested_columns(tmp_path):
@@ -203,6 +210,20 @@ def test_nested_columns(tmp_path):
     for source in (tmp_path / "x.parquet", table, pl.from_arrow(table)):
         assert read_ids(source) == read_ids(source, column="response.id") == [A, B]
     assert read_ids(pa.table({"id": [1], "calls": [[{"gen": A}, {"gen": B}]]})) == [A, B]
+    assert read_ids(table.to_reader(), column="response.id") == [A, B]
+
+
+def test_cells_with_several_ids_keep_their_order(warned):
+    for cells in ([[A, B], [C]], [f"{A};{B}", C]):
+        assert read_ids(pd.DataFrame({"id": [1, 2], "calls": cells})) == [A, B, C]
+    assert "skipped" not in warned()
+
+
+def test_a_column_of_a_frame_without_rows_is_empty(warned):
+    assert read_ids(pd.DataFrame({"id": []}, dtype="float64")) == []
+    assert "contains no id" in warned()
+    with pytest.raises(ConfigError, match="name of a column as text, such as '0', got 0"):
+        read_ids(pd.DataFrame([[A]]), column=0)
 
 
 def test_binary_columns_and_polars_sources(tmp_path):
@@ -234,6 +255,7 @@ def test_http_responses_have_the_id_in_their_header():
     response = requests.Response()
     response.headers["x-generation-id"] = A
     assert read_ids([response, httpx.Response(200, headers={"X-Generation-Id": B})]) == [A, B]
+    assert read_ids([{"status": 200, "headers": {"x-generation-id": A}}]) == [A]
 
 
 def test_response_objects_and_dictionaries():
@@ -242,3 +264,16 @@ def test_response_objects_and_dictionaries():
     assert read_ids([response, message, {"id": C}]) == [A, B, C]
     assert read_ids(one for one in ({"id": 7, "generation_id": A}, {"data": {"id": B}})) == [A, B]
     assert read_ids(response) == read_ids({"id": A}) == [A]
+    llama_index, pydantic_ai = types.SimpleNamespace(raw=response), types.SimpleNamespace(provider_response_id=B)
+    assert read_ids([llama_index, pydantic_ai]) == [A, B]
+
+
+@pytest.mark.parametrize("rows", KEYED.values(), ids=KEYED)
+def test_rows_as_dictionaries_are_read_like_a_table(rows, warned):
+    assert read_ids(row for row in rows if "gen-" in str(row)) == [A, B]
+    assert not warned()
+
+
+def test_the_key_of_a_row_without_an_id_is_named(warned):
+    assert read_ids([{"id": UUID, "output": "x"}, {"id": A}]) == [UUID, A]
+    assert "1 x a number, time or UUID" in warned()

@@ -300,6 +300,8 @@ def test_json_lines_with_a_column(tmp_path):
 def test_a_field_with_a_dot_in_its_name(tmp_path):
     path = save(tmp_path / "x.jsonl", f'{{"llm.generation.id":"{A}"}}\n{{"llm.generation.id":"{B}"}}')
     assert read_ids(path, column="llm.generation.id") == [A, B]
+    path = save(tmp_path / "y.jsonl", f'{{"calls":{{"ids":["{A}","{B}"]}}}}\n{{"calls":{{"ids":[]}}}}')
+    assert read_ids(path, column="calls.ids") == [A, B]
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,9 @@ def test_a_list_of_names_is_not_a_list_of_ids(text, warned):
     assert "no entry of the list looks like a generation id (first: 'Anna')" in warned()
 
 
-@pytest.mark.parametrize("text", [f"response_id\n{A}\n{B}\n", f'"ref"\r\n"{A}"\r\nNULL\r\n"{B}"\r\n'])
+@pytest.mark.parametrize(
+    "text", [f"response_id\n{A}\n{B}\n", f'"ref"\r\n"{A}"\r\nNULL\r\n"{B}"\r\n', f"ids:\n{A}\n{B}\n"]
+)
 def test_a_word_above_a_list_of_ids_is_the_name_of_its_column(text, warned):
     assert read_ids(text) == [A, B]
     assert f"the first line, '{text.strip().split()[0].strip(chr(34))}', is skipped" in warned()
