@@ -20,12 +20,11 @@ from orstats.archive.dataset import (
     Dataset,
     host_directory,
     part_name,
-    retry_on_compaction,
     stored_hosts,
 )
 from orstats.archive.location import Location, redact
 from orstats.archive.part import PartSpec, write_part
-from orstats.archive.storage import Store, check_writable
+from orstats.archive.storage import Store, check_writable, retry_vanished
 from orstats.archive.verified_parts import VerifiedParts
 from orstats.errors import ArchiveError, ConfigError
 from orstats.text.fact_sheet import fact_sheet
@@ -418,7 +417,7 @@ class Archive:
             return engines.relation(connection, self._store, GENERATIONS, self._host_parts(host))
 
         with self._translate_os_errors("read", GENERATIONS.folder):
-            return retry_on_compaction(build)
+            return retry_vanished(build)
 
     def sql(self, query: str, *, host: str | None = None) -> DuckDBPyRelation:
         """Query all archived records in DuckDB's SQL.

@@ -15,7 +15,6 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -27,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orstats.archive.part import Part, PartSpec, UnreadablePartError
-from orstats.archive.storage import Entry, Store
+from orstats.archive.storage import Entry, Store, retry_vanished
 from orstats.archive.verified_parts import VerifiedParts
 from orstats.errors import ConfigError
 from orstats.frame.record_table import RECORD_SCHEMA
@@ -64,8 +63,6 @@ UNREADABLE: Final = b"orstats:unreadable_files"
 
 _HOST: Final = "host="
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: How often parts may vanish during a read, because a compaction replaced them. More often is a fault.
-_TRIES: Final = 20
 #: With more ids than this, sorting them costs more than row-group statistics save.
 _PRUNE_AT_MOST: Final = 50_000
 #: Files with at most this many bytes for each requested id (a record takes 180) contain little else. All columns are
@@ -177,7 +174,7 @@ class Dataset:
                 except UnreadablePartError as error:
                     self._damaged[error.path] = error
 
-        return retry_on_compaction(without_damaged)
+        return retry_vanished(without_damaged)
 
     def warn(self, problems: Sequence[UnreadablePartError]) -> list[str]:
         """Log each file that cannot be used, with a reason and advice; return those that belong to the archive."""
@@ -263,17 +260,6 @@ class Dataset:
             return [action(item) for item in items]
         with ThreadPoolExecutor(min(self.store.concurrency, len(items))) as pool:
             return list(pool.map(action, items))
-
-
-def retry_on_compaction(action: Callable[[], T]) -> T:
-    """Run an action that lists and reads parts again until no part vanishes during it."""
-    for _ in range(_TRIES - 1):
-        with suppress(FileNotFoundError):
-            return action()
-    try:
-        return action()
-    except FileNotFoundError as error:
-        raise OSError(f"files kept vanishing while they were read, {error} among them") from error
 
 
 def select_newest(keys: Sequence[KeyColumns], requested: pa.Array | None, *, settled_only: bool) -> list[RowSelection]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs
@@ -24,6 +24,8 @@ from pyarrow import fs
 from orstats._atomic_write import FULL, atomic_write
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: Writes the content of a file to a sink, which can also seek and read.
 Writer = Callable[[IO[bytes]], object]
@@ -33,8 +35,8 @@ _PRIVATE_FILE, _SHARED_FILE = 0o600, 0o660
 #: What the system reports for a file of another user, or one that another program has locked.
 _REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN, errno.EISDIR, errno.ELOOP})
 _PROBE: Final = b"orstats" * 512
-#: How often a directory is read again because a file vanished meanwhile. More often is a fault.
-_SCANS: Final = 20
+#: How often files may vanish while they are listed or read, because a compaction replaced them. More often is a fault.
+_TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,6 @@ class Entry:
         return self.name.startswith((".part-", ".check-"))
 
 
-class _VanishedError(Exception):
-    """A file vanished while its directory was read: the one that replaced it may be missing from the list."""
-
-
 class LocalStore:
     """A directory of this machine or of a network drive.
 
@@ -78,20 +76,22 @@ class LocalStore:
 
     def files(self, directory: str) -> list[Entry]:
         """Return the entries of a directory, sorted by name; none when it does not exist."""
-        for _ in range(_SCANS):
-            with suppress(_VanishedError):
-                return sorted(self._scan(self._root / directory), key=lambda entry: entry.name)
-        raise OSError("files kept vanishing while their directory was read")
+        # The file that replaced a vanished one may be missing from the list.
+        return retry_vanished(lambda: sorted(self._scan(self._root / directory), key=lambda entry: entry.name))
 
     def _scan(self, folder: Path) -> Iterator[Entry]:
-        with suppress(FileNotFoundError), os.scandir(folder) as scan:
-            for item in scan:
+        try:
+            scan = os.scandir(folder)
+        except FileNotFoundError:
+            return
+        with scan as items:
+            for item in items:
                 try:
                     status = item.stat() if item.is_file() else item.stat(follow_symlinks=False)
                 except FileNotFoundError:
-                    if not item.name.startswith("."):
-                        raise _VanishedError from None
-                    continue  # it was being written
+                    if item.name.startswith("."):
+                        continue  # it was being written
+                    raise
                 stamp = f"{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
                 yield Entry(item.name, status.st_size, status.st_mtime, stamp, item.is_file())
 
@@ -247,6 +247,17 @@ class RemoteStore:
 
 
 Store = LocalStore | RemoteStore
+
+
+def retry_vanished(action: Callable[[], T]) -> T:
+    """Run an action that lists or reads files again until none vanishes during it."""
+    for _ in range(_TRIES - 1):
+        with suppress(FileNotFoundError):
+            return action()
+    try:
+        return action()
+    except FileNotFoundError as error:
+        raise OSError(f"files kept vanishing while they were read, {error} among them") from error
 
 
 def is_refused(error: OSError) -> bool:
