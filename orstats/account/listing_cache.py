@@ -24,7 +24,7 @@ from orstats._warn import warn_caller
 from orstats.account.time_windows import Window, disjoint
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
-from orstats.archive.location import user_cache
+from orstats.archive.location import is_remote, user_cache
 from orstats.archive.storage import LocalStore
 
 log = logging.getLogger("orstats.list_ids")
@@ -51,7 +51,7 @@ class Listings:
     def __init__(
         self, archive: Archive, client: Client, filters: list[dict[str, Any]], columns: tuple[str, ...] = ()
     ) -> None:
-        self._store = user_cache() if "://" in archive.path else LocalStore(archive.path)
+        self._store = user_cache() if is_remote(archive.path) else LocalStore(archive.path)
         key = client.settings.management_key or client.settings.api_key or ""
         what = [key.encode(), orjson.dumps(filters, option=orjson.OPT_SORT_KEYS), *(name.encode() for name in columns)]
         same = hashlib.sha256(b"\0".join(what)).hexdigest()

@@ -60,7 +60,7 @@ class Location:
     @property
     def scheme(self) -> str:
         """The scheme of the URL; empty for a path."""
-        return self.text.partition("://")[0] if "://" in self.text else ""
+        return self.text.partition("://")[0] if is_remote(self.text) else ""
 
     @property
     def shown(self) -> str:
@@ -99,9 +99,14 @@ def _check_path(text: str) -> None:
         raise ConfigError(f"archive must be a path of this machine, got the Windows path {text!r}.")
 
 
+def is_remote(path: str) -> bool:
+    """Tell whether the path of an archive is the URL of an object store."""
+    return "://" in path
+
+
 def without_records(path: str) -> str:
     """Say what an archive without records is: a mistyped directory is not just empty."""
-    exists = "://" in path or Path(path).exists()
+    exists = is_remote(path) or Path(path).exists()
     return f"The archive {path} {'is empty' if exists else 'does not exist'}."
 
 

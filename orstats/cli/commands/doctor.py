@@ -144,17 +144,17 @@ def _keys(settings: Settings) -> dict[str, str]:
 
 def _check_archive(report: _Report, settings: Settings, given: str | None, *, offline: bool) -> None:
     from orstats.archive.archive import Archive
+    from orstats.archive.location import is_remote
     from orstats.errors import OrstatsError
 
     source = "--archive" if given else "ORSTATS_ARCHIVE" if os.environ.get("ORSTATS_ARCHIVE") else "default"
     try:
         archive = Archive(given)
         shown = f"{_without_home(archive.path)} ({source})"
-        is_remote = "://" in archive.path
-        if offline and is_remote:
+        if offline and is_remote(archive.path):
             report.add({"archive": f"{shown}: not tested (--offline)"})
             return
-        if not is_remote and not Path(archive.path).exists():
+        if not is_remote(archive.path) and not Path(archive.path).exists():
             parent = next(one for one in Path(archive.path).parents if one.exists())
             if (problem := _cannot_create_in(parent)) is not None:
                 report.fail(
