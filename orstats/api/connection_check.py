@@ -174,18 +174,17 @@ def _request(settings: Settings) -> Iterator[Step]:
         direction = "ahead of" if ahead > 0 else "behind"
         text = "agrees with the server's" if fits else f"is {abs(ahead):.0f} s {direction} the server's: set it"
         yield Step("Clock", fits, f"this machine's clock {text}")
-    if settings.management_key is not None:
-        yield _check_management_key(settings.management_key, settings.base_url)
+        if settings.management_key is not None:
+            yield _check_management_key(client)
 
 
-def _check_management_key(key: str, base_url: str) -> Step:
+def _check_management_key(client: Client) -> Step:
     """Find out whether the API accepts the management key as one."""
-    with Client(key, base_url=base_url, timeout=_STEP_S, retry=Retry(attempts=1)) as client:
-        try:
-            found = client.key()
-        except ApiError as error:
-            answer = "the API does not answer" if error.status is None else f"the API answers HTTP {error.status}"
-            return Step("management", False, f"{answer} to {MANAGEMENT_KEY}. Correct it, or unset it.")
+    try:
+        found = client.key(management=True)
+    except ApiError as error:
+        answer = "the API does not answer" if error.status is None else f"the API answers HTTP {error.status}"
+        return Step("management", False, f"{answer} to {MANAGEMENT_KEY}. Correct it, or unset it.")
     if found.get("is_management_key") is False:
         return Step("management", False, f"{MANAGEMENT_KEY} is an ordinary key. Correct it, or unset it.")
     return Step("management", True, "the management key is accepted")
