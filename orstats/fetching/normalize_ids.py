@@ -9,11 +9,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from orstats.errors import ConfigError, IdSourceError
-from orstats.ids.collector import NULL_MARKS, has_empty_id, id_of
+from orstats.errors import ConfigError
+from orstats.ids.collector import NULL_MARKS, IdCollector, has_empty_id, id_of
 from orstats.ids.id_shapes import API_KEY, FILE_NAME, begins_like_id, clean_id, invalid_id_kind, joined_ids, redact
-from orstats.ids.read import read_ids
-from orstats.ids.table_readers import is_dataframe
+from orstats.ids.table_readers import is_dataframe, read_dataframe
 
 log = logging.getLogger("orstats.fetch")
 
@@ -28,11 +27,9 @@ _MISSING_WORDS: Final = {case(word) for word in NULL_MARKS for case in (str, str
 def normalize_ids(ids: Any) -> list[str]:
     """Return each id once, cleaned, in the order given; skip missing values, refuse keys and file names."""
     if is_dataframe(ids):
-        try:
-            return read_ids(ids)
-        except IdSourceError as error:
-            message = str(error).replace("pass column=.", "use fetch(read_ids(df, column=…)).")
-            raise type(error)(message, path=error.path, line=error.line) from None
+        collector = IdCollector()
+        read_dataframe(ids, collector, column=None, advice="use fetch(read_ids(df, column=…)).")
+        return collector.finish("the frame")
     found, skipped = _texts(ids)
     other: list[str] = []
     for start in range(0, len(found), _CHUNK):

@@ -30,6 +30,9 @@ SAMPLE_ROWS: Final = 200
 BATCH_ROWS: Final = 50_000
 """Rows that are read at a time."""
 
+COLUMN_ADVICE: Final = "pass column=."
+"""How a caller of `read_ids` chooses the column."""
+
 #: How lines of logs begin, and what is longer than any name.
 _NOT_A_NAME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]|[{\[\x22]|.{100}")
 
@@ -49,6 +52,8 @@ class Table(NamedTuple):
     """Reads the given columns, in batches of values by the place of the column."""
     types: Sequence[object] = ()
     """Types of columns that hold no text, such as int64; None for the others. Empty: all may hold text."""
+    advice: str = COLUMN_ADVICE
+    """How the caller can choose the column."""
 
 
 def read_table(table: Table, found: IdCollector, *, column: str | None) -> None:
@@ -89,7 +94,7 @@ def _choose(table: Table, candidates: Sequence[int]) -> int | None:
         return (certain or candidates)[0]
     if candidates:
         several = listing([table.names[place] for place in candidates])
-        raise SeveralColumnsError(f"{table.where}: several columns contain generation ids ({several}); pass column=.")
+        raise SeveralColumnsError(f"{table.where}: several columns contain generation ids ({several}); {table.advice}")
     return None
 
 
@@ -177,14 +182,14 @@ def _add_named_column(table: Table, place: int | None, values: list[str], found:
     """Add a column that is named like ids but contains none of the known shapes, if its values may be ids."""
     columns = f"Columns: {listing(table.names)}"
     if place is None:
-        raise IdSourceError(f"{table.where}: no id column found; pass column=. {columns}")
+        raise IdSourceError(f"{table.where}: no id column found; {table.advice} {columns}")
     name = redact(table.names[place])
     if table.types and table.types[place] is not None:
         raise IdSourceError(f"{table.where}: column {name} contains {table.types[place]}, not text")
     if not_id := next(filter(is_other_value, values), None):
         raise IdSourceError(
             f"{table.where}: column {name} contains no generation ids (but {redact(not_id)}), and no other column "
-            f"does; pass column=. {columns}"
+            f"does; {table.advice} {columns}"
         )
     named = ColumnValues(found, table.names[place], table.where)
     named.add(values)

@@ -11,7 +11,15 @@ from orstats.errors import IdSourceError, MissingExtraError
 from orstats.ids.collector import IdCollector
 from orstats.ids.column_values import ColumnChoiceError
 from orstats.ids.decompression import Source
-from orstats.ids.id_column import BATCH_ROWS, SAMPLE_ROWS, SeveralColumnsError, Table, name_columns, read_table
+from orstats.ids.id_column import (
+    BATCH_ROWS,
+    COLUMN_ADVICE,
+    SAMPLE_ROWS,
+    SeveralColumnsError,
+    Table,
+    name_columns,
+    read_table,
+)
 from orstats.ids.id_shapes import looks_like_id
 from orstats.ids.text import search_text
 from orstats.text.workbook_totals import COVERAGE, is_below_table
@@ -30,19 +38,19 @@ def is_dataframe(source: Any) -> bool:
     return hasattr(source, "__arrow_c_stream__") and (hasattr(source, "columns") or hasattr(source, "read_all"))
 
 
-def read_dataframe(source: Any, found: IdCollector, *, column: str | None) -> None:
-    """Take the ids from a column of what `is_dataframe` accepts."""
+def read_dataframe(source: Any, found: IdCollector, *, column: str | None, advice: str = COLUMN_ADVICE) -> None:
+    """Take the ids from a column of what `is_dataframe` accepts; ``advice`` says how the caller can choose another."""
     if type(source).__module__.startswith("pandas"):
-        _read_pandas(source, found, column=column)  # not through Arrow, because its cells may be any object
+        _read_pandas(source, found, column, advice)  # not through Arrow, because its cells may be any object
         return
     import pyarrow as pa  # noqa: PLC0415 - keeps `import orstats` light
 
     frame = source if hasattr(source, "__arrow_c_stream__") else source.collect()  # a lazy frame of Polars
     table = pa.RecordBatchReader.from_stream(frame).read_all()
-    _read_arrow(table.schema, lambda names: table.select(names).to_batches(), found, column, "the frame")
+    _read_arrow(table.schema, lambda names: table.select(names).to_batches(), found, column, "the frame", advice)
 
 
-def _read_pandas(frame: pd.DataFrame, found: IdCollector, *, column: str | None) -> None:
+def _read_pandas(frame: pd.DataFrame, found: IdCollector, column: str | None, advice: str) -> None:
     if frame.index.nlevels > 1 or frame.index.name is not None or any(map(looks_like_id, frame.index[:SAMPLE_ROWS])):
         frame = frame.reset_index()
     table = Table(
@@ -52,6 +60,7 @@ def _read_pandas(frame: pd.DataFrame, found: IdCollector, *, column: str | None)
         lambda places: ({place: frame.iloc[:, place].tolist()} for place in places),
         # pandas gives columns without values the type of numbers.
         [dtype if dtype.kind in "biufcmM" and len(frame) else None for dtype in frame.dtypes],
+        advice,
     )
     read_table(table, found, column=column)
 
@@ -102,6 +111,7 @@ def _read_arrow(
     found: IdCollector,
     column: str | None,
     where: str,
+    advice: str = COLUMN_ADVICE,
 ) -> None:
     flat = _flatten(schema.empty_table())
     names = flat.column_names
@@ -124,7 +134,7 @@ def _read_arrow(
     if readable:
         cells = next(read(readable, SAMPLE_ROWS), {})
         sample = list(zip_longest(*(cells.get(place, ()) for place in range(len(names)))))
-    read_table(Table(where, names, sample, read, types), found, column=column)
+    read_table(Table(where, names, sample, read, types, advice), found, column=column)
 
 
 def _decoded(value: Any) -> Any:
