@@ -1,4 +1,4 @@
-"""The records that a report is about: of given ids, of a time range of the account, or all of the archive."""
+"""The records that a report is about, of given ids, a time range of the account or the archive, and its outcome."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from orstats.cli.console import WrongUsage
+from orstats.cli.console import SOME_FAILED, WrongUsage, print_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,8 +71,16 @@ def read_records(
     return "ids" if is_given else "account", frame
 
 
-def is_complete(frame: pd.DataFrame) -> bool:
-    """Whether every id is ok, and every file of the archive could be read."""
+def print_outcome(
+    frame: pd.DataFrame, source: Source, remarks: Sequence[str], *, costs: bool = True, quiet: bool
+) -> int:
+    """Print the remarks and the summary of a report, and return its exit code."""
+    from orstats.cli.summary import print_summary
     from orstats.frame.build import UNREADABLE_FILES
 
-    return not (frame["fetch_status"] != "ok").any() and not frame.attrs.get(UNREADABLE_FILES)
+    if not quiet:
+        for remark in remarks:
+            print_status(remark)
+        print_summary(frame, requested=source != "archive", costs=costs)
+    is_complete = (frame["fetch_status"] == "ok").all() and not frame.attrs.get(UNREADABLE_FILES)
+    return 0 if is_complete else SOME_FAILED

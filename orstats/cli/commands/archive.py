@@ -19,6 +19,7 @@ from orstats.cli.console import (
     write_json,
 )
 from orstats.cli.options import ArchiveDir, AsJson, Host, Ids, IdsFrom, RawText, RowsFile, epilog
+from orstats.cli.result_file import written
 from orstats.cli.usage_errors import Program
 
 if TYPE_CHECKING:
@@ -130,7 +131,6 @@ def export(
     from orstats.cli.inputs import read_archive
     from orstats.export.write_csv import check_target, write_csv
     from orstats.frame.build import UNREADABLE_FILES
-    from orstats.text.format import plural
 
     if (output is None) == (output_option is None):
         raise WrongUsage("pass one file to write: -o FILE, such as -o all.parquet.")
@@ -138,7 +138,7 @@ def export(
     check_target(output)
     frame = read_archive(Archive(archive), host)
     write_csv(frame, output, spreadsheet_safe=not raw_text)
-    print_status(f"Written to {output}: {plural(len(frame), 'row')}.")
+    print_status(written(output, len(frame)))
     return SOME_FAILED if frame.attrs.get(UNREADABLE_FILES) else 0
 
 

@@ -27,6 +27,7 @@ from orstats.cli.options import (
     dialect_of,
     epilog,
 )
+from orstats.cli.result_file import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +104,6 @@ def fetch(
     from orstats.cli.summary import print_summary
     from orstats.errors import ApiError, ArchiveError
     from orstats.export.write_csv import check_target, write_csv
-    from orstats.text.format import plural
 
     if not ids and not ids_from:
         raise WrongUsage("no ids. Pass them as arguments, as --ids-from FILE (such as a log), or piped: --ids-from -")
@@ -145,8 +145,7 @@ def fetch(
     if not quiet:
         print_summary(frame, time.monotonic() - started)
         if output is not None:
-            rows = len(frame) if table is None else len(table.rows)
-            print_status(f"Written to {output}: {plural(rows, 'row')}.")
+            print_status(written(output, len(frame) if table is None else len(table.rows)))
         if store is None and not no_archive:
             print_status(f"Not archived. {NAME_AN_ARCHIVE}")
     return SOME_FAILED if bool((frame["fetch_status"] != "ok").any()) else 0

@@ -10,6 +10,7 @@ import typer
 
 from orstats.cli.console import WrongUsage, handle_errors, print_status, print_table, write_json
 from orstats.cli.options import AsJson, RowsFile, epilog
+from orstats.cli.result_file import written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,6 @@ def fields(
 ) -> int:
     from orstats.export.write_csv import json_rows, write_csv
     from orstats.frame.views import field_table
-    from orstats.text.format import plural
     from orstats.text.table import Column
 
     frame = field_table()
@@ -43,7 +43,7 @@ def fields(
         frame = frame.loc[names]
     if output is not None:
         write_csv(frame, output)
-        print_status(f"Written to {output}: {plural(len(frame), 'row')}.")
+        print_status(written(output, len(frame)))
     elif as_json:
         write_json(list(json_rows(frame)))
     else:

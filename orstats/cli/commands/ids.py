@@ -21,6 +21,7 @@ from orstats.cli.options import (
     epilog,
     output_option,
 )
+from orstats.cli.result_file import written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +106,7 @@ def ids(
         if hint is not None:
             print_status(hint)
         if output is not None:
-            print_status(f"Written to {output}: {plural(len(found), 'row' if is_table else 'line')}.")
+            print_status(written(output, len(found), "row" if is_table else "line"))
     return 0
 
 

@@ -18,6 +18,7 @@ from orstats.cli.console import (
     write_json,
 )
 from orstats.cli.options import MANAGEMENT_KEY, AsJson, BaseUrl, TableFile, epilog
+from orstats.cli.result_file import check_report_file, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,8 +118,7 @@ def keys(
 
     from orstats.account.key_frame import key_frame
     from orstats.api.client import Client
-    from orstats.export.write_csv import check_target
-    from orstats.export.write_report import ENDINGS, write_report
+    from orstats.export.write_report import write_report
     from orstats.frame import money
     from orstats.frame.json_values import number
     from orstats.reports.coverage import PROVENANCE
@@ -129,8 +129,7 @@ def keys(
     def named(one: dict[str, Any]) -> str:
         return terminal_line(one.get("name") or "?") + (" (disabled)" if one.get("disabled") else "")
 
-    if output is not None:
-        check_target(output, endings=ENDINGS)
+    check_report_file(output)
     with Client(base_url=base_url) as client:
         found = client.keys(include_disabled=disabled)
         host = client.settings.host
@@ -143,7 +142,7 @@ def keys(
         write_json(found)
         return 0
     if output is not None:
-        print_status(f"Written to {output}: {plural(len(found), 'row')}.")
+        print_status(written(output, len(found)))
         return 0
 
     used = {

@@ -26,6 +26,7 @@ from orstats.cli.options import (
     Until,
     epilog,
 )
+from orstats.cli.result_file import check_report_file, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,12 +99,10 @@ def reconcile(
         resolve_archive,
         time_range,
     )
-    from orstats.export.write_csv import check_target, json_rows
-    from orstats.export.write_report import ENDINGS, write_report
-    from orstats.text.format import plural
+    from orstats.export.write_csv import json_rows
+    from orstats.export.write_report import write_report
 
-    if output is not None:
-        check_target(output, endings=ENDINGS, inputs=[*(ids_from or []), *([activity] if activity else [])])
+    check_report_file(output, inputs=[*(ids_from or []), *([activity] if activity else [])])
     if since is None and activity is None:
         raise WrongUsage(f"--since is missing. {START_OF_RANGE} Or pass --activity FILE.")
     first, last = _range_of_export(until, tz) if since is None else time_range(since, until, tz)
@@ -127,7 +126,7 @@ def reconcile(
     show = _show_totals if activity is None else _show_generations
     is_beyond = show(compared, tolerance, table=not as_json, quiet=quiet)
     if output is not None and not quiet:
-        print_status(f"Written to {output}: {plural(len(compared), 'row')}.")
+        print_status(written(output, len(compared)))
     return SOME_FAILED if is_beyond else 0
 
 

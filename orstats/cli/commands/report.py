@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orstats.cli.console import SOME_FAILED, WrongUsage, handle_errors, print_status, print_table
+from orstats.cli.console import WrongUsage, handle_errors, print_table
 from orstats.cli.options import (
     ArchiveDir,
     BaseUrl,
@@ -23,10 +23,10 @@ from orstats.cli.options import (
     Quiet,
     Refresh,
     TimeZone,
-    dialect_of,
     epilog,
     output_option,
 )
+from orstats.cli.result_file import check_report_file, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,8 +117,7 @@ def report(
 ) -> int:
     from orstats.cli.report_labels import describe_labels, labels_in, read_keys
     from orstats.cli.report_range import describe_times, read_range, select_range
-    from orstats.cli.report_records import Selection, is_complete, read_records
-    from orstats.cli.summary import print_summary
+    from orstats.cli.report_records import Selection, print_outcome, read_records
     from orstats.frame.summary import SUMMARY_COLUMNS
     from orstats.reports.cost_tokens_latency import COST_COLUMNS
     from orstats.reports.coverage import COVERS_RANGE
@@ -127,7 +126,7 @@ def report(
     _check_grouping(keys, freq, since)
     if top is not None and not keys:
         raise WrongUsage("--top needs --by COLUMN: it shows the most expensive groups.")
-    form = _Form(output, _check_output(output, excel, ids_from or []), freq, top)
+    form = _Form(output, check_report_file(output, excel, inputs=ids_from or [], pages=_PAGES), freq, top)
     _check_compare(compare, since, form)
     span = read_range(since, until, tz, compare=compare is not None)
     selected = Selection(
@@ -145,11 +144,7 @@ def report(
         remarks += _write_page(frame, form, span.zone) if form.is_page else _report_costs(frame, keys, form, span.zone)
     remarks += _not_on_page(keys, form, is_comparison=span.periods is not None) if form.is_page else []
     remarks += describe_labels(frame, labels_in(keys))
-    if not quiet:
-        for remark in remarks:
-            print_status(remark)
-        print_summary(frame, requested=source != "archive", costs=span.periods is None)
-    return 0 if is_complete(frame) else SOME_FAILED
+    return print_outcome(frame, source, remarks, costs=span.periods is None, quiet=quiet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +184,6 @@ def _check_grouping(keys: list[str], freq: str | None, since: str | None) -> Non
         freq is None or freq_of(freq)
     except ConfigError as error:
         raise WrongUsage(f"--{error}") from error
-
-
-def _check_output(output: str | None, excel: str | None, inputs: Sequence[str]) -> str:
-    """Find out whether the file can be written, and return the dialect of its CSV."""
-    if output is not None:
-        from orstats.export.write_csv import check_target
-        from orstats.export.write_report import ENDINGS
-
-        check_target(output, endings=(*ENDINGS, *_PAGES), inputs=inputs)
-    elif excel is not None:
-        raise WrongUsage("--excel needs a file: -o FILE.csv")
-    return dialect_of(excel, output)
 
 
 def _check_compare(compare: str | None, since: str | None, form: _Form) -> None:
@@ -292,9 +275,8 @@ def _fewer_groups(groups: int, keys: list[str]) -> str:
 def _show(report: pd.DataFrame, columns: Callable[[pd.DataFrame], list[table.Column]], form: _Form) -> list[str]:
     """Print a report or write it to a file; return remarks about that."""
     from orstats.export.write_report import write_report
-    from orstats.text.format import plural
 
     if form.output is None:
         return print_table(columns(report))
     write_report(report, form.output, dialect=form.dialect)
-    return [f"Written to {form.output}: {plural(len(report), 'row')}."]
+    return [written(form.output, len(report))]

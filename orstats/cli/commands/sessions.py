@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orstats.cli.console import SOME_FAILED, WrongUsage, handle_errors, print_status, print_table
+from orstats.cli.console import WrongUsage, handle_errors, print_table
 from orstats.cli.options import (
     ArchiveDir,
     BaseUrl,
@@ -22,10 +22,10 @@ from orstats.cli.options import (
     Quiet,
     Refresh,
     TimeZone,
-    dialect_of,
     epilog,
     output_option,
 )
+from orstats.cli.result_file import check_report_file, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,10 +85,8 @@ def sessions(
 ) -> int:
     from orstats.cli.inputs import is_unlike_an_id
     from orstats.cli.report_range import describe_times, read_range, select_range
-    from orstats.cli.report_records import Selection, is_complete, read_records
-    from orstats.cli.summary import print_summary
-    from orstats.export.write_csv import check_target
-    from orstats.export.write_report import ENDINGS, write_report
+    from orstats.cli.report_records import Selection, print_outcome, read_records
+    from orstats.export.write_report import write_report
     from orstats.frame.schema import COLUMNS
     from orstats.frame.summary import SUMMARY_COLUMNS
     from orstats.reports.sessions import COLUMNS as NEEDED
@@ -102,11 +100,8 @@ def sessions(
     names = [one.name for one in COLUMNS]
     if by not in names:
         raise WrongUsage(f"--by: {unknown('column', by, names, hint='Run `orstats fields` for the list.')}")
-    if output is not None:
-        check_target(output, endings=ENDINGS, inputs=ids_from or [])
-    elif excel is not None:
-        raise WrongUsage("--excel needs a file: -o FILE.csv")
-    dialect, span = dialect_of(excel, output), read_range(since, until, tz, compare=False)
+    dialect = check_report_file(output, excel, inputs=ids_from or [])
+    span = read_range(since, until, tz, compare=False)
     selected = Selection(
         ids or [], ids_from or [], column, base_url, archive, no_archive=no_archive, refresh=refresh, quiet=quiet
     )
@@ -118,16 +113,12 @@ def sessions(
         remarks = print_table(_columns(shown, found))
     else:
         write_report(shown, output, dialect=dialect)
-        remarks = [f"Written to {output}: {plural(len(shown), 'row')}."]
+        remarks = [written(output, len(shown))]
     if len(shown) < len(found):
         omitted = f"{plural(len(found) - len(shown), 'less expensive session')} omitted (--top"
         remarks.append(f"{omitted}), included in the total." if output is None else f"{omitted}).")
     remarks += [*([found.attrs["note"]] if "note" in found.attrs else []), *undated, *describe_times(span, None)]
-    if not quiet:
-        for remark in remarks:
-            print_status(remark)
-        print_summary(frame, requested=source != "archive")
-    return 0 if is_complete(frame) else SOME_FAILED
+    return print_outcome(frame, source, remarks, quiet=quiet)
 
 
 def _columns(shown: pd.DataFrame, found: pd.DataFrame) -> list[table.Column]:

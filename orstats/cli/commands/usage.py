@@ -19,6 +19,7 @@ from orstats.cli.options import (
     Until,
     epilog,
 )
+from orstats.cli.result_file import check_report_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,8 +75,8 @@ def usage(
     from orstats.api.client import Client
     from orstats.cli.inputs import time_range
     from orstats.errors import ConfigError
-    from orstats.export.write_csv import check_target, json_rows
-    from orstats.export.write_report import ENDINGS, write_report
+    from orstats.export.write_csv import json_rows
+    from orstats.export.write_report import write_report
     from orstats.frame import money
     from orstats.text.format import column_places, plural, usd
 
@@ -87,8 +88,7 @@ def usage(
             check(value)
         except ConfigError as error:
             raise WrongUsage(f"{option}: {error}") from error
-    if output is not None:
-        check_target(output, endings=ENDINGS)
+    check_report_file(output)
     with Client(base_url=base_url) as client:
         bar = False if quiet else None
         table = account_usage(
