@@ -51,6 +51,10 @@ def network_error(error: Exception, base_url: str, proxy: str | None) -> Network
         return NetworkSetupError(setup)
     torn = _find(error, http.client.BadStatusLine)
     if torn is not None and not isinstance(torn, http.client.RemoteDisconnected):
+        if "HTTP/".startswith(str(torn).strip()[:5]):  # cut or damaged
+            return NetworkError(
+                f"the status line of the response is damaged ({quote(str(torn).strip())!r})", retryable=True
+            )
         return NotHttpError(_not_http(quote(str(torn).strip()), host, proxy), retryable=True)
     kind, what = _connection_problem(error, host, proxy)
     return kind(what, retryable=True)
@@ -140,6 +144,7 @@ def _cause(text: str, error: Exception | None = None) -> str:
 
 _CAUSES: Final = (
     (("IncompleteRead",), "the response was cut short"),
+    (("got more than",), "the response has too many headers"),
     (("refused",), "connection refused"),
     (("resolve", "getaddrinfo"), "the host name could not be resolved"),
     (("unreachable", "No route"), "the network is unreachable"),
@@ -153,6 +158,8 @@ _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (urllib3.exceptions.IncompleteRead, "the response was cut short"),
     (urllib3.exceptions.DecodeError, "the response could not be decompressed"),
     (urllib3.exceptions.InvalidHeader, "the response headers contradict each other"),
+    (http.client.LineTooLong, "the response has a header that is too long"),
+    (http.client.UnknownProtocol, "the response has a version of HTTP that is not supported"),
     (urllib3.exceptions.SSLError, "the TLS connection failed"),
 )
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from html import unescape
 from typing import Any, Final, NamedTuple
 
 import orjson
 from urllib3 import HTTPHeaderDict
 
 from orstats import errors
+from orstats.api.foreign_text import as_utf8, page_title
 from orstats.api.retry_after import retry_after
 from orstats.text.json_text import parse_json
 from orstats.text.sanitize import terminal_line
@@ -56,8 +56,6 @@ _SECRET = re.compile(r"sk-or-[\w-]+|(?i:bearer)\s+[\w.~+/=-]+")
 _HTTPS_PORT = re.compile(
     r"HTTP request was sent to HTTPS|HTTP request to an HTTPS|plain HTTP to an SSL|requires TLS", re.IGNORECASE
 )
-_TITLE = re.compile(r"<(title|h1|message)\b[^>]*>(.*?)</\1", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<[^>]*>")
 _INVALID_JSON: Final = object()
 
 
@@ -83,6 +81,7 @@ def decode(
     secret: str | None = None,
 ) -> Any:
     """Return the ``data`` of a response, or raise the error that the response is."""
+    body = as_utf8(headers, body)
     response = _Response(status, headers, body, path, generation_id, now, secret)
     try:
         answer = parse_json(body)
@@ -180,7 +179,7 @@ def _failure(response: _Response, answer: Any) -> errors.ApiError:
     wait_s = wait_s if retryable else None
     if wait_s is not None and wait_s >= 1:
         advice = f"Try again in {wait_s:,.0f} s."
-    said = (_is_markup(response) and _title(response)) or quote(_error_body(response, answer)[0], response.secret)
+    said = (_is_markup(response) and _title(response)[0]) or quote(_error_body(response, answer)[0], response.secret)
     text = f"HTTP {status} for {_name(response)}{f': {said}' if said else ''}".rstrip(".")
     return kind(f"{text}. {advice}".rstrip(), retryable=retryable, retry_after=wait_s, **_attributes(response, answer))
 
@@ -206,11 +205,11 @@ def _not_api(response: _Response, answer: Any, *, retryable: bool = False) -> er
     advice = "Check the base URL and the network (proxy, VPN, login page)."
     if 300 <= status < 400 and "Location" in headers:  # noqa: PLR2004 - the redirect statuses
         what = f"a redirect to {quote(headers['Location'], response.secret)}, which was not followed"
-    elif _HTTPS_PORT.search(said) or _HTTPS_PORT.search(_title(response)):
+    elif _HTTPS_PORT.search(said) or _HTTPS_PORT.search(_title(response)[0]):
         kind, what, advice = errors.NetworkSetupError, "the port speaks https", "Use https:// in the base URL."
     elif _is_markup(response):
-        title = _title(response)
-        what = f"a page titled {title!r}" if title else "a page without a title"
+        title, is_heading = _title(response)
+        what = f"a page{' titled' if is_heading else ':'} {title!r}" if title else "a page without a title"
     elif response.path == CONTENT and said and status < _FIRST_ERROR_STATUS:
         what = "a body without `data`"
     elif said:
@@ -241,9 +240,9 @@ def _is_markup(response: _Response) -> bool:
     return is_html or response.body[:_MAX_QUOTE].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
-def _title(response: _Response) -> str:
-    found = _TITLE.search(response.body[:_MAX_BODY].decode("utf-8", "replace"))
-    return quote(" ".join(unescape(_TAG.sub(" ", found[2])).split()), response.secret) if found else ""
+def _title(response: _Response) -> tuple[str, bool]:
+    title, is_heading = page_title(response.body[:_MAX_BODY].decode("utf-8", "replace"))
+    return quote(title, response.secret), is_heading
 
 
 def _attributes(response: _Response, answer: Any = _INVALID_JSON) -> dict[str, Any]:

@@ -48,6 +48,16 @@ def test_json_extensions_of_most_parsers_are_accepted(wire, value):
     assert answer(200, wire, path="/other")["a"] == value
 
 
+@pytest.mark.parametrize(
+    ("charset", "encoding"),
+    [("iso-8859-1", "latin-1"), ("utf-16le", "utf-16le"), ("iso-8859-1", "utf-8"), ("base64", "utf-8")],
+)
+def test_json_in_the_encoding_of_its_header_unless_it_is_utf_8(charset, encoding):
+    wire = '{"data": {"a": "café"}}'.encode(encoding)
+    assert answer(200, wire, {"Content-Type": f"application/json; charset={charset}"}, path="/other")["a"] == "café"
+    assert answer(200, '{"data": {"a": 1}}'.encode("utf-16"), path="/other")["a"] == 1
+
+
 def test_empty_record_is_not_kept():
     error = failure(200, {"data": {}})
     assert isinstance(error, errors.BadResponseError)
@@ -152,6 +162,14 @@ S3 = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access Deni
         (PAGE, "a page titled 'Web & filter: blocked'"),
         (b"\xef\xbb\xbf\n <html><h1>Sign in</h1>", "a page titled 'Sign in'"),
         (b"<html>", "a page without a title"),
+        (
+            b"<title></title><script><h1>x</h1></script><svg><title>Logo</title></svg><h1>Blocked</h1>",
+            "a page titled 'Blocked'",
+        ),
+        (b"<h2>Web Page Blocked</h2>", "a page titled 'Web Page Blocked'"),
+        (b"<!DOCTYPE html><body><pre>Cannot GET /api/v1/generation</pre>", "a page: 'Cannot GET /api/v1/generation'"),
+        ("<meta charset=shift_jis><title>アクセス拒否</title>".encode("shift_jis"), "a page titled 'アクセス拒否'"),
+        ("<title>访问被拒绝</title>".encode("utf-16"), "a page titled '访问被拒绝'"),
         (S3, "a page titled 'Access Denied'"),
         (b'{"detail": "Not Found"}', 'JSON: \'{"detail": "Not Found"}\''),
         (SPRING, "JSON: "),

@@ -78,9 +78,12 @@ def hang_up(*_):
     pass
 
 
-def talk_nonsense(connection, _):
-    connection.sendall(b"220 mail.example.com ESMTP\r\n")
-    connection.recv(65536)
+def send(content):
+    def behave(connection, _):
+        connection.sendall(content)
+        connection.recv(65536)
+
+    return behave
 
 
 #: "No answer" when nothing came, "no whole answer" when the deadline was first; a stalled machine decides which.
@@ -92,12 +95,15 @@ BEHAVIOURS = {
     "drips its body": (drip(b"HTTP/1.1 200 OK\r\n\r\n", b" "), TIME_OUT),
     "resets": (reset, "the connection was closed before the response"),
     "hangs up": (hang_up, "the connection was closed before the response"),
+    "cuts its status line": (send(b"HTTP/1.1 20"), "the status line of the response is damaged"),
+    "speaks another HTTP": (send(b"HTTP/2.0 200 OK\r\n\r\n"), "a version of HTTP that is not supported"),
+    "sends many headers": (send(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 150 + b"\r\n"), "too many headers"),
 }
 
 
 def test_a_server_that_is_not_a_web_server_stops_the_batch():
     with (
-        serving(talk_nonsense) as url,
+        serving(send(b"220 mail.example.com ESMTP\r\n")) as url,
         orstats.Client(KEY, base_url=url, timeout=2) as client,
         pytest.raises(orstats.errors.NetworkSetupError, match="does not speak HTTP") as caught,
     ):
