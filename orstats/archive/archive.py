@@ -18,10 +18,9 @@ from orstats.archive.dataset import (
     CONTENTS,
     GENERATIONS,
     Dataset,
-    host_directory,
     part_name,
-    stored_hosts,
 )
+from orstats.archive.directories import host_directory, misplaced_parts, stored_hosts
 from orstats.archive.location import Location, redact
 from orstats.archive.part import PartSpec, write_part
 from orstats.archive.storage import Store, check_writable, retry_vanished
@@ -243,6 +242,7 @@ class Archive:
 
         with self._translate_os_errors("write", CONTENTS.folder):
             left = [self._store.full(path) for one in self._datasets(CONTENTS, host) for path in forget_all(one)]
+            left += self._misplaced(CONTENTS)
         if left:
             raise ArchiveError(
                 "Prompts and completions were deleted, except for files that do not belong to the archive: "
@@ -315,11 +315,14 @@ class Archive:
             raise ConfigError("Pass what to forget: ids=, user=, model=, before= or after=.")
         with self._translate_os_errors("read" if dry_run else "write", ""):
             records, contents = (self._datasets(spec, host) for spec in (GENERATIONS, CONTENTS))
-            done = forget(records, contents, criteria, contents_only=contents_only, dry_run=dry_run)
+            misplaced = [*self._misplaced(GENERATIONS), *self._misplaced(CONTENTS)]
+            done = forget(
+                records, contents, criteria, misplaced=misplaced, contents_only=contents_only, dry_run=dry_run
+            )
         if done.unsearched and not dry_run:
             raise ArchiveError(
-                f"{done.records} records and {done.contents} contents were deleted, but some files cannot be searched: "
-                f"{' '.join(done.unsearched)} Restore or delete them, then re-run.",
+                f"Deleted {plural(done.records, 'record')} and {done.contents:,} contents, but some files "
+                f"cannot be searched: {' '.join(done.unsearched)} Restore, move or delete them, then re-run.",
                 path=done.unsearched[0].partition(": ")[0],
             )
         return done
@@ -489,6 +492,9 @@ class Archive:
     def _datasets(self, spec: PartSpec, host: str | None) -> list[Dataset]:
         hosts = stored_hosts(self._store, spec) if host is None else [host]
         return [self._dataset(spec, one) for one in hosts]
+
+    def _misplaced(self, spec: PartSpec) -> list[str]:
+        return [self._store.full(path) for path in misplaced_parts(self._store, spec)]
 
     def _append(self, spec: PartSpec, host: str, table: pa.Table) -> None:
         if sorted(table.column_names) != sorted(spec.schema.names):

@@ -52,11 +52,11 @@ def cast(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         column = column.cast(column.type.value_type)
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.cast(column.type.storage_type)
+    if types.is_floating(column.type):
+        column = pc.if_else(pc.is_finite(column), column, None)  # some programs write a missing number as NaN
     if column.type == target or types.is_null(column.type):
         return column.cast(target)
-    if types.is_integer(target) and types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)  # how some programs write a missing number
-    elif types.is_decimal(column.type):
+    if types.is_decimal(column.type):
         column = column.cast(pa.string())  # the nearest float, which Arrow's own cast may miss by a little
     done = column.cast(target)
     if types.is_boolean(target) and not done.cast(column.type).equals(column):

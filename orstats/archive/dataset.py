@@ -18,17 +18,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
-from urllib.parse import quote, unquote
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orstats.archive.part import Part, PartSpec, UnreadablePartError
+from orstats.archive.directories import SUFFIX, has_suffix, host_directory, is_like_a_part
+from orstats.archive.part import PREFIX, Part, PartSpec, UnreadablePartError
 from orstats.archive.storage import Entry, Store, retry_vanished
 from orstats.archive.verified_parts import VerifiedParts
-from orstats.errors import ConfigError
 from orstats.frame.record_table import RECORD_SCHEMA
 
 logger = logging.getLogger(__name__)
@@ -57,11 +56,9 @@ CONTENTS: Final = PartSpec(
     required=("id", "body", "fetched_at"),
 )
 
-SUFFIX: Final = ".parquet"
 #: Key of a table's metadata: the files whose records are missing from it because they cannot be read.
 UNREADABLE: Final = b"orstats:unreadable_files"
 
-_HOST: Final = "host="
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: With more ids than this, sorting them costs more than row-group statistics save.
 _PRUNE_AT_MOST: Final = 50_000
@@ -131,11 +128,14 @@ class Dataset:
             if entry.is_hidden or path in self._damaged:
                 continue
             if entry.is_file:
-                if entry.name.endswith(SUFFIX):
+                if has_suffix(entry.name):
                     entries[path] = entry
-            elif entry.name.endswith(SUFFIX):
+                elif is_like_a_part(entry.name):
+                    why = f"Its name does not end with {SUFFIX}. Rename it, or move it out of the archive."
+                    problems.append(UnreadablePartError(path, why, foreign=not entry.name.startswith(PREFIX)))
+            elif has_suffix(entry.name):
                 problems.append(UnreadablePartError(path, "It is a directory or a broken link, not a file."))
-            elif any(name.endswith(SUFFIX) for name in self.store.tree(path)):
+            elif any(map(has_suffix, self.store.tree(path))):
                 why = "It is a subdirectory, which is not searched. Move its Parquet files up, or out of the archive."
                 problems.append(UnreadablePartError(path, why))
         return Listing(entries, problems)
@@ -362,23 +362,3 @@ def successor_name(name: str) -> str:
     """
     same_place, found = re.subn(r"(?<=-)[0-9a-f]{8}(?=\.parquet$)", os.urandom(4).hex(), name)
     return same_place if found else part_name()
-
-
-def host_directory(spec: PartSpec, host: str) -> str:
-    """Return the directory of a host; no host name leads out of the archive.
-
-    Host names are case-insensitive. Special characters are percent-encoded, as DuckDB, Polars and Spark expect it.
-
-    >>> host_directory(GENERATIONS, "127.0.0.1:8000"), host_directory(GENERATIONS, "../../etc")
-    ('generations/host=127.0.0.1%3A8000', 'generations/host=..%2F..%2Fetc')
-    """
-    if not host:
-        raise ConfigError("host must be the host name of an API, such as openrouter.ai, got ''.")
-    return f"{spec.folder}/{_HOST}{quote(host.lower(), safe='', errors='replace')}"
-
-
-def stored_hosts(store: Store, spec: PartSpec) -> list[str]:
-    """Return the hosts that have a directory, sorted."""
-    names = [entry.name for entry in store.files(spec.folder) if not entry.is_file]
-    found = [unquote(name.removeprefix(_HOST)) for name in names if name.startswith(_HOST)]
-    return sorted(host for host in found if host and host_directory(spec, host).rpartition("/")[2] in names)

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orstats.archive.compaction import remove_stale, write_verified
-from orstats.archive.dataset import CONTENTS, GENERATIONS, SUFFIX, Dataset, successor_name
+from orstats.archive.dataset import CONTENTS, GENERATIONS, Dataset, successor_name
+from orstats.archive.directories import has_suffix, is_parquet
 from orstats.archive.part import PREFIX, Part, UnreadablePartError
 from orstats.archive.storage import Entry
 from orstats.errors import ConfigError
@@ -113,14 +114,24 @@ class _Search:
 
 
 def forget(
-    records: Sequence[Dataset], contents: Sequence[Dataset], criteria: Criteria, *, contents_only: bool, dry_run: bool
+    records: Sequence[Dataset],
+    contents: Sequence[Dataset],
+    criteria: Criteria,
+    *,
+    misplaced: Sequence[str] = (),
+    contents_only: bool,
+    dry_run: bool,
 ) -> Forgotten:
     """Delete the generations that meet the criteria, in every part that has a copy of them.
+
+    The paths of ``misplaced`` Parquet files are listed among those that cannot be searched.
 
     Safe at any moment, as a compaction is: the successor of a part is on disk before the part is deleted. Contents are
     deleted first, as their records say whose they are: after a crash, the same call finishes the work.
     """
     search = _Search()
+    for path in misplaced:
+        search.problems[path] = f"{path}: It is not in the directory of a host, which is not searched."
     for dataset in (*contents, *records):
         dataset.retry_on_compaction(partial(_find, dataset, criteria, search))
     chunks = [chunk for column in search.ids for chunk in column.chunks]
@@ -160,12 +171,12 @@ def _paths(dataset: Dataset, search: _Search) -> list[str]:
     everything = store.tree(folder)  # first: a file that is renamed to a part meanwhile is among the parts
     listing = dataset.list_parts()
     known = {*listing.entries, *(f"{folder}/{entry.name}" for entry in store.files(folder) if entry.is_temporary)}
-    others = [path for path in everything if path not in known and _is_parquet(dataset, path)]
+    others = [path for path in everything if path not in known and is_parquet(store, path)]
     for path in others:
         why = "is in a subdirectory" if "/" in path.removeprefix(f"{folder}/") else "is not named like a part"
         _note(dataset, search, UnreadablePartError(path, f"It {why}, which is not searched."))
     for error in listing.problems:
-        if not any(path.startswith(f"{error.path}/") for path in others):
+        if not error.foreign and not any(path.startswith(f"{error.path}/") for path in others):
             _note(dataset, search, error)
     return [path for path in listing.entries if path not in search.problems]
 
@@ -261,22 +272,11 @@ def forget_all(dataset: Dataset) -> list[str]:
         for entry in entries:
             store.delete(f"{folder}/{entry.name}")
     store.remove_directory(folder)
-    return [path for path in store.tree(folder) if _is_parquet(dataset, path)]
-
-
-def _is_parquet(dataset: Dataset, path: str) -> bool:
-    """Return whether a file of any name may contain what a part contains; so may one that cannot be opened."""
-    try:
-        with dataset.store.open(path) as file:
-            return bool(file.read(4) == b"PAR1")
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
+    return [path for path in store.tree(folder) if is_parquet(store, path)]
 
 
 def _is_own(dataset: Dataset, entry: Entry) -> bool:
-    if entry.is_temporary or not entry.name.endswith(SUFFIX):
+    if entry.is_temporary or not has_suffix(entry.name):
         return entry.is_temporary
     if entry.name.startswith(PREFIX):
         return entry.is_file

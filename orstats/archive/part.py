@@ -112,9 +112,10 @@ class Part:
                 footer = self._guard(lambda: read_footer(self._source.size(), self._source.read_at))
                 metadata = self._guard(lambda: pq.read_metadata(pa.BufferReader(_MAGIC + footer)))
                 self.schema = self._guard(metadata.schema.to_arrow_schema)
+                self._is_sealed = seal_of(metadata, self._source.size()) is not None
                 self._has_all_types = self.schema.equals(self._spec.schema)  # as nearly all parts: quick to tell
                 if not self._has_all_types:
-                    self._check_columns(metadata)
+                    self._check_columns()
                 self.metadata = metadata
         except BaseException:
             self._source.close()
@@ -160,7 +161,7 @@ class Part:
             if name in stored and self._is_native(name) and self._has_dictionaries(name, groups)
         ]
         table = self._guard(lambda: self._file(dictionaries).read_row_groups(groups, columns=stored))
-        if self._has_all_types and len(dictionaries) == len(encoded):
+        if self._is_sealed and self._has_all_types and len(dictionaries) == len(encoded):
             return table.select(columns).replace_schema_metadata()
         types = self._spec.types(encoded)
         return pa.table(
@@ -193,7 +194,7 @@ class Part:
         return self._has_all_types or bool(self.schema.field(name).type == self._spec.schema.field(name).type)
 
     def _cast(self, name: str, column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-        if column.type == target:
+        if column.type == target and (self._is_sealed or not pa.types.is_floating(target)):
             return column
         try:
             if not pa.types.is_dictionary(target):
@@ -223,10 +224,9 @@ class Part:
         reason = error.strerror or "access denied"
         return UnreadablePartError(self.path, f"It cannot be opened: {reason}. Make it readable for your user.")
 
-    def _check_columns(self, metadata: Any) -> None:
+    def _check_columns(self) -> None:
         name, columns = self.path.rpartition("/")[2], self.schema.names
-        sealed = seal_of(metadata, self._source.size()) is not None
-        if not self._spec.is_part(name, columns, sealed=sealed):
+        if not self._spec.is_part(name, columns, sealed=self._is_sealed):
             if name.startswith(PREFIX):
                 missing = next(column for column in self._spec.required if column not in columns)
                 raise UnreadablePartError(self.path, f"It is not a part: column {missing!r} is missing.")

@@ -108,13 +108,15 @@ def relation(
     duckdb = _duckdb()
     prefix = _mount(connection, store)
     null = {field.name: f'CAST(NULL AS {_TYPES[field.type][0]}) AS "{field.name}"' for field in spec.schema}
+    # Not isnan(): DuckDB takes it for false where the statistics of a part, which exclude NaN, have a minimum.
+    known = {field.name: _finite(field, '"', "CASE WHEN isfinite({0}) THEN {0} END") for field in spec.schema}
     position = ", ".join(_POSITION)
     no_rows = f"SELECT '' AS host, {', '.join(null.values())}, '' AS filename, 0 AS file_row_number WHERE false"
     used: list[str] = []
     queries = [no_rows]  # gives an empty archive its columns
 
     def select(host: str, stored: Collection[str], source: str) -> None:
-        columns = ", ".join(f'"{name}"' if name in stored else null[name] for name in spec.schema.names)
+        columns = ", ".join(known[name] if name in stored else null[name] for name in spec.schema.names)
         start = f"SELECT {_quoted(host)} AS host, {columns}, {position}"
         queries.append(f"{start} FROM {source} WHERE id IS NOT NULL")
 
@@ -162,6 +164,12 @@ def _newest(connection: DuckDBPyConnection, spec: PartSpec, records: str) -> str
     )
 
 
+def _finite(field: pa.Field, quote: str, condition: str) -> str:
+    """Return a column's SQL, NaN as null: other programs write missing numbers so, and every sum would be NaN."""
+    name = f"{quote}{field.name}{quote}"
+    return f"{condition.format(name)} AS {name}" if pa.types.is_floating(field.type) else name
+
+
 def _register(connection: DuckDBPyConnection, kind: str, table: pa.Table) -> str:
     name = f"orstats_{kind}_{secrets.token_hex(8)}"
     connection.register(name, table)
@@ -189,6 +197,7 @@ def spark_frame(
         raise ConfigError(f"spark() does not support {scheme}:// archives. Use session.read.parquet on generations/.")
     schema = ", ".join(f"`{field.name}` {_TYPES[field.type][1]}" for field in spec.schema)
     names = [f"`{field.name}`" for field in spec.schema]
+    known = [_finite(field, "`", "CASE WHEN abs({0}) < double('Infinity') THEN {0} END") for field in spec.schema]
     result = session.createDataFrame([], f"`host` string, {schema}, part string, position bigint")
     for parts in hosts:
         sources = []
@@ -199,7 +208,7 @@ def spark_frame(
             sources.append((session.createDataFrame(parts.others), *_POSITION))
         host = parts.host.replace("\\", "\\\\").replace("'", "\\'")
         for records, part, position in sources:
-            columns = (f"'{host}' as `host`", *names, f"{part} as part", f"{position} as position")
+            columns = (f"'{host}' as `host`", *known, f"{part} as part", f"{position} as position")
             result = result.unionAll(records.selectExpr(*columns))
     newest = "row_number() over (partition by id order by fetched_at desc nulls last, part desc, position desc)"
     ranked = result.selectExpr("*", f"{newest} as newer")

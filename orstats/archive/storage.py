@@ -57,7 +57,8 @@ class Entry:
     @property
     def is_temporary(self) -> bool:
         """Whether it has the name of a file that the archive has not finished."""
-        return self.name.startswith((".part-", ".check-"))
+        writing = self.name.startswith((".part-", "..check-")) and self.name.endswith(".tmp")
+        return writing or self.name.startswith(".check-")
 
 
 class LocalStore:
@@ -87,13 +88,14 @@ class LocalStore:
         with scan as items:
             for item in items:
                 try:
-                    status = item.stat() if item.is_file() else item.stat(follow_symlinks=False)
+                    is_file = _is_file(item)
+                    status = item.stat(follow_symlinks=is_file)
                 except FileNotFoundError:
                     if item.name.startswith("."):
                         continue  # it was being written
                     raise
                 stamp = f"{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
-                yield Entry(item.name, status.st_size, status.st_mtime, stamp, item.is_file())
+                yield Entry(item.name, status.st_size, status.st_mtime, stamp, is_file)
 
     def tree(self, directory: str) -> list[str]:
         """Return the paths of all files in a directory and below it."""
@@ -101,6 +103,7 @@ class LocalStore:
             (Path(folder) / name).relative_to(self._root).as_posix()
             for folder, _, names in os.walk(self._root / directory)
             for name in names
+            if (Path(folder) / name).is_file()  # opening a pipe would wait for its writer
         ]
 
     def full(self, path: str) -> str:
@@ -201,7 +204,7 @@ class RemoteStore:
         self._root = root.rstrip("/")
 
     def _list(self, directory: str, *, recursive: bool = False) -> list[Any]:
-        selector = fs.FileSelector(f"{self._root}/{directory}", allow_not_found=True, recursive=recursive)
+        selector = fs.FileSelector(f"{self._root}/{directory}".rstrip("/"), allow_not_found=True, recursive=recursive)
         return sorted(self._fs.get_file_info(selector), key=lambda info: str(info.base_name))
 
     def files(self, directory: str) -> list[Entry]:
@@ -258,6 +261,13 @@ def retry_vanished(action: Callable[[], T]) -> T:
         return action()
     except FileNotFoundError as error:
         raise OSError(f"files kept vanishing while they were read, {error} among them") from error
+
+
+def _is_file(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_file()
+    except OSError:  # such as a link to itself
+        return False
 
 
 def is_refused(error: OSError) -> bool:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from stored import HOST, ids_of, parts, records
 
 from orstats.archive.archive import Archive
-from orstats.archive.dataset import GENERATIONS, Dataset, host_directory
+from orstats.archive.dataset import GENERATIONS, Dataset
+from orstats.archive.directories import host_directory
 from orstats.archive.storage import LocalStore
 from orstats.archive.verified_parts import VerifiedParts
 from orstats.errors import ArchiveError, ConfigError

@@ -151,7 +151,23 @@ def test_renamed_and_rewritten_parts_are_searched(people):
     assert b"gen-a" not in bytes_of(people)
 
 
-@pytest.mark.parametrize("kind", ["cut", "nested", "directory", "backup", "of rsync"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "cut",
+        "nested",
+        "directory",
+        "gen.parquet.bak",
+        ".gen.parquet.Ab12Cd",
+        ".part-1.parquet.Ab12Cd",
+        "part-1",
+        "../part-1.parquet",
+        "../host=Openrouter.ai/part-1.parquet",
+        "../host=openrouter.ai (1)/part-1.parquet",
+        "../../generations copy/host=openrouter.ai/part-1.parquet",
+        "../../contents/x/part-1.parquet",
+    ],
+)
 def test_unsearchable_files_are_an_error_after_the_rest_is_deleted(people, kind):
     path = parts(people)[-1]
     if kind == "cut":
@@ -161,12 +177,13 @@ def test_unsearchable_files_are_an_error_after_the_rest_is_deleted(people, kind)
         (path.parent / "old").mkdir()
         odd = path.parent / "old" / "part-1.parquet"
         odd.write_bytes(path.read_bytes())
-    elif kind in ("backup", "of rsync"):
-        odd = path.with_name(f"{path.name}.bak" if kind == "backup" else ".gen.parquet.Ab12Cd")
-        odd.write_bytes(path.read_bytes())
-    else:
+    elif kind == "directory":
         odd = path.with_name("part-odd.parquet")
         odd.mkdir()
+    else:
+        odd = Path(os.path.normpath(path.parent / kind))
+        odd.parent.mkdir(exist_ok=True, parents=True)
+        odd.write_bytes(path.read_bytes())
     assert [str(odd) in line for line in people.forget(user="alice", dry_run=True).unsearched] == [True]
     with pytest.raises(ArchiveError, match="cannot be searched") as caught:
         people.forget(user="alice")
@@ -271,7 +288,8 @@ def test_forget_contents_deletes_renamed_copies(archive, caplog):
 
 
 @pytest.mark.parametrize(
-    "name", ["mine.parquet", "backup/part-1.parquet", ".stversions/part-1.parquet", "x.parquet.bak"]
+    "name",
+    ["mine.parquet", "backup/part-1.parquet", ".stversions/part-1.parquet", "x.parquet.bak", "../Copy/part-1.parquet"],
 )
 def test_remaining_files_that_may_contain_contents_are_an_error(archive, name):
     content(archive, "gen-1")

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Unreadable archive files")
 TEXT = [field.name for field in RECORD_SCHEMA if field.type == pa.string()]
 TIMES = [field.name for field in RECORD_SCHEMA if pa.types.is_timestamp(field.type)]
 COUNTS = [field.name for field in RECORD_SCHEMA if field.type == pa.int64()]
+DOUBLES = [field.name for field in RECORD_SCHEMA if field.type == pa.float64()]
 AMOUNTS = ("total_cost", "cost_usd")
 
 
@@ -68,6 +69,7 @@ REWRITES = {
     "polars in another zone": lambda path: by_polars(path, pl.col(*TIMES).dt.convert_time_zone("America/New_York")),
     "polars with small numbers": lambda path: by_polars(path, pl.col(*COUNTS).cast(pl.Int32)),
     "polars with categories": lambda path: by_polars(path, pl.col(*TEXT).cast(pl.Categorical)),
+    "polars with NaN": lambda path: by_polars(path, *(pl.col(name).fill_null(float("nan")) for name in DOUBLES)),
     "polars uncompressed": lambda path: pl.read_parquet(path, hive_partitioning=False).write_parquet(
         path, compression="uncompressed", row_group_size=2
     ),
@@ -189,7 +191,13 @@ def test_a_part_that_cannot_be_cast_without_loss_is_reported_and_kept(stored, ca
 def test_a_renamed_part_is_still_a_part(stored, caplog):
     archive, before = stored
     (path,) = parts(archive)
-    for name in ("march.parquet", "Copy of part.parquet", "part-1 (1).parquet", "part-1.sync-conflict-2026.parquet"):
+    for name in (
+        "march.parquet",
+        "PART-1.PARQUET",
+        "Copy of part.parquet",
+        "part-1 (1).parquet",
+        "part-1.sync-conflict-2026.parquet",
+    ):
         path = path.rename(path.with_name(name))
         assert archive.read(HOST).sort_by("id").equals(before)
         assert archive.sql("SELECT count(*) FROM generations").fetchall() == [(5,)]
@@ -260,12 +268,17 @@ def test_parts_whose_unknown_columns_contradict_are_not_merged(archive, caplog):
     assert "not merged" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["a directory", "a broken link"])
-def test_a_directory_or_broken_link_named_like_a_part_is_reported(stored, caplog, kind):
+@pytest.mark.parametrize("kind", ["a directory", "a broken link", "a link to itself", "a copy of rclone"])
+def test_what_is_named_like_a_part_and_cannot_be_read_is_reported(stored, caplog, kind):
     archive, before = stored
     odd = parts(archive)[0].with_name("part-odd.parquet")
     if kind == "a directory":
         odd.mkdir()
+    elif kind == "a link to itself":
+        odd.symlink_to(odd)
+    elif kind == "a copy of rclone":
+        odd = odd.with_name("part-odd.parquet.5f2a.partial")
+        odd.write_bytes(parts(archive)[0].read_bytes())
     else:
         odd.symlink_to("gone")
     assert archive.read(HOST).sort_by("id").equals(before)
@@ -296,6 +309,14 @@ def test_files_of_the_system_and_of_sync_tools_are_ignored(stored, caplog):
     assert archive.info()["damaged"].tolist() == [0]
     assert {*names} < {path.name for path in folder.iterdir()}
     assert not caplog.records
+
+
+def test_a_renamed_directory_is_reported(stored, caplog):
+    archive, _ = stored
+    folder = parts(archive)[0].parent
+    folder = folder.rename(folder.with_name("host=openrouter.ai (1)"))
+    assert archive.hosts() == []
+    assert str(folder) in caplog.text
 
 
 def test_the_successor_of_a_part_sorts_like_the_part():

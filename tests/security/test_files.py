@@ -13,7 +13,8 @@ import requests
 
 import orstats
 from orstats.account.recorded_clients import HEADER
-from orstats.archive.dataset import CONTENTS, GENERATIONS, host_directory
+from orstats.archive.dataset import CONTENTS, GENERATIONS
+from orstats.archive.directories import host_directory
 from orstats.frame.build import build_frame
 from orstats.frame.record_table import RECORD_SCHEMA, to_table
 from orstats.sim import SimServer
