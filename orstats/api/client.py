@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
@@ -20,10 +19,11 @@ from orstats._version import __version__
 from orstats.api.clock import SYSTEM_CLOCK, Clock
 from orstats.api.config import API_KEY, Secret, Settings, checked_headers, is_duration, normalise_base_url
 from orstats.api.feedback import request_body
+from orstats.api.limit_evidence import LimitEvidence
 from orstats.api.rate_limit import AdaptiveRateLimiter, FixedQuota, RateLimiter
 from orstats.api.response import CONTENT, FEEDBACK, GENERATION, decode, quote
 from orstats.api.retry import Retry
-from orstats.api.retry_after import server_time
+from orstats.api.server_clock import ServerClock
 from orstats.api.transport import Answer, Transport
 from orstats.errors import (
     ApiError,
@@ -35,10 +35,7 @@ from orstats.errors import (
     MissingKeyError,
     NetworkError,
     NoConnectionError,
-    ProviderOverloadedError,
     RateLimitError,
-    ServerError,
-    ServiceUnavailableError,
 )
 from orstats.text.fact_sheet import fact_sheet
 
@@ -55,12 +52,6 @@ _MAX_BYTES, _MAX_CONTENT_BYTES = 16 << 20, 256 << 20
 _CONTENT_TIMEOUT_FACTOR, _ANALYTICS_TIMEOUT_FACTOR = 10.0, 3.0
 #: The vendor's published limit of ``/analytics``: requests, per so many seconds.
 _ANALYTICS_LIMIT: Final = (64, 60.0)
-#: When so many of the latest requests failed, it is not chance: some proxies enforce a limit with other statuses.
-_LATEST, _NEARLY_ALL = 32, 24
-#: This machine's clock was set if it moved by more than this against the monotonic one, seconds.
-_CLOCK_STEP_S: Final = 1.0
-#: A date header has whole seconds, and was written before the response travelled.
-_CLOCK_SLACK_S: Final = 2.0
 _NEEDS_MANAGEMENT_KEY: Final = (
     f"This needs a management key: make one at {MANAGEMENT_KEYS_URL} and set OPENROUTER_MANAGEMENT_KEY "
     "(or pass Client(management_key=…))."
@@ -128,9 +119,8 @@ class Client:
             self.rate_limiter = AdaptiveRateLimiter(self.clock)
             self.analytics_limiter: RateLimiter = FixedQuota(*_ANALYTICS_LIMIT, self.clock)
             self._content_key: str | None = None  # the management key, once the other may not read content
-            self._latest_failed: deque[bool] = deque([False], maxlen=_LATEST)
-            self._clock_offset = math.inf  # of wall time to monotonic time, when the clocks were last compared
-            self._server_offset: float | None = None  # of the server's time to monotonic time
+            self._limit_evidence = LimitEvidence()
+            self._server_clock = ServerClock(self.clock)
         self._timeout = timeout
         self._headers = headers
         sent = CaseInsensitiveDict({"User-Agent": f"orstats/{__version__}", "Accept": "application/json"})
@@ -611,21 +601,7 @@ class Client:
         float
             Unix seconds, accurate to about two seconds; by this machine's clock before the first response.
         """
-        return self.clock.time() if self._server_offset is None else self.clock.monotonic() + self._server_offset
-
-    def _compare_clocks(self, headers: Mapping[str, str]) -> None:
-        """Read the server's clock in the first response, and again after this machine's was set: parsing is slow."""
-        ours = self.clock.time()
-        offset = ours - self.clock.monotonic()
-        if abs(offset - self._clock_offset) < _CLOCK_STEP_S:
-            return
-        theirs = server_time(headers)
-        if theirs is not None:  # a proxy may have removed the date: look at the next response
-            self._clock_offset = offset
-            ahead = theirs - ours
-            self._server_offset = offset + (ahead if abs(ahead) > _CLOCK_SLACK_S else 0.0)
-        elif self._server_offset is None:
-            self._server_offset = offset
+        return self._server_clock.now()
 
     def _with_retries(self, request: Callable[[], T]) -> T:
         return self.retry.for_one_request().call(request, sleep=self.clock.sleep)
@@ -671,7 +647,7 @@ class Client:
         answer: Answer | None = None
         try:
             answer = self._transport.send(url, body, key=key, limit=limit, timeout_factor=timeout_factor)
-            self._compare_clocks(answer.headers)
+            self._server_clock.compare(answer.headers)
             return decode(
                 answer.status,
                 answer.headers,
@@ -687,7 +663,7 @@ class Client:
             failure, answer = error.with_traceback(None), None
             raise self._reworded(failure, path, generation_id, key).with_traceback(None) from None
         finally:
-            self._report(limiter, sent_at, failure)
+            self._limit_evidence.report(limiter, sent_at, failure)
 
     def _reworded(self, error: ApiError, path: str, generation_id: str | None, key: str) -> ApiError:
         if isinstance(error, NetworkError) and error.status is None:  # with a status, the words are a server's
@@ -698,31 +674,6 @@ class Client:
         if isinstance(error, AuthenticationError):
             return error.reworded(str(error).replace(f"Check {API_KEY}:", f"Check {self.settings.source(key)}:"))
         return error
-
-    def _report(self, limiter: RateLimiter, sent_at: float, failure: ApiError | None) -> None:
-        """Tell the rate limiter how a request ended.
-
-        Proxies can enforce a limit with any status, or close the connection. Such failures count as refusals only while
-        nearly everything fails: random faults are fewer, and must not slow a fetch down.
-        """
-        is_refused = failure is not None and is_refusal(failure)
-        if not is_refused:
-            is_transient = failure is not None and failure.retryable
-            is_fault = isinstance(failure, RateLimitError | ServerError | NetworkError)
-            may_be_refusal = is_transient and is_fault and not isinstance(failure, NoConnectionError)
-            self._latest_failed.append(may_be_refusal)
-            is_refused = may_be_refusal and sum(list(self._latest_failed)) >= _NEARLY_ALL
-        if failure is None or not is_refused:
-            limiter.accepted(sent_at)
-        else:
-            retry_after = failure.retry_after or None  # 0 means that the server does not know
-            is_sure = isinstance(failure, RateLimitError) or retry_after is not None
-            limiter.refused(sent_at, retry_after, is_sure=is_sure)
-
-
-def is_refusal(error: ApiError) -> bool:
-    """Whether the request rate may be the cause of an error: nginx and HAProxy send 503 by default."""
-    return isinstance(error, RateLimitError | ServiceUnavailableError | ProviderOverloadedError)
 
 
 def _check_rows(rows: object, path: str) -> None:

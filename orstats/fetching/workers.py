@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from orstats.api.client import Client, is_refusal
+from orstats.api.client import Client
+from orstats.api.limit_evidence import is_refusal
 from orstats.api.retry import MAX_OFFLINE_S
 from orstats.errors import ApiError, NoConnectionError, NotApiResponseError
 from orstats.fetching.scheduler import FailureRules, Schedule, Task
