@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orstats.archive.dataset import Dataset, KeyColumns, RowIndices, RowSelection, part_name, select_newest
+from orstats.archive.dataset import Dataset, part_name
+from orstats.archive.newest import KeyColumns, RowIndices, RowSelection, select_newest
 from orstats.archive.part import Part, UnreadablePartError, write_part
 from orstats.archive.storage import current_time, is_refused
 from orstats.archive.verified_parts import VerifiedParts

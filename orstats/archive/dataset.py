@@ -13,18 +13,16 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from orstats.archive.directories import SUFFIX, has_suffix, host_directory, is_like_a_part
+from orstats.archive.newest import KeyColumns, RowSelection, is_settled, loaded_rows, select_newest
 from orstats.archive.part import PREFIX, Part, PartSpec, UnreadablePartError
 from orstats.archive.storage import Entry, Store, retry_vanished
 from orstats.archive.verified_parts import VerifiedParts
@@ -34,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 S = TypeVar("S")
 T = TypeVar("T")
-RowIndices = npt.NDArray[np.int64]
 
 GENERATIONS: Final = PartSpec(
     "generations",
@@ -65,41 +62,6 @@ _PRUNE_AT_MOST: Final = 50_000
 #: Files with at most this many bytes for each requested id (a record takes 180) contain little else. All columns are
 #: then read at once: in two thirds of the time of finding the rows first, with at most three times the memory.
 _BYTES_AN_ID: Final = 512
-#: A record that was fetched sooner than this after the end of its call may still change (BYOK costs, late fields).
-_SETTLED_AFTER_S: Final = 60
-#: No generation takes longer than a day. A record that says so must not be fetched again every time.
-_LONGEST_MS: Final = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class KeyColumns:
-    """The key columns of some row groups of a part, and any other columns that were read with them."""
-
-    part: Part
-    groups: Sequence[int]
-    table: pa.Table
-
-
-@dataclass(frozen=True, slots=True)
-class RowSelection:
-    """Selected rows of a part, ascending, counted through some of its row groups."""
-
-    part: Part
-    groups: Sequence[int]
-    rows: RowIndices
-
-    def read(self, columns: Sequence[str], encoded: Sequence[str] = ()) -> Iterator[pa.Table]:
-        """Yield the rows, one row group after the other; row groups without any are skipped."""
-        if not len(self.rows):
-            return
-        start = 0
-        with self.part as part:
-            for group in self.groups:
-                end = start + part.metadata.row_group(group).num_rows
-                first, last = np.searchsorted(self.rows, (start, end))
-                if last > first:
-                    yield filter_rows(part.read([group], columns, encoded), self.rows[first:last] - start)
-                start = end
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +179,7 @@ class Dataset:
             keys = [one for _, one in found]
             selected = select_newest(keys, requested, settled_only=settled_only)
             if at_once:
-                table = pa.concat_tables([nothing, *_filter_loaded(keys, selected, names)])
+                table = pa.concat_tables([nothing, *loaded_rows(keys, selected, names)])
             else:
                 del found, keys  # a million keys take 60 MB, which the rows can use
                 table = pa.concat_tables([nothing, *self._load_selected(selected, names, dictionaries)])
@@ -244,7 +206,7 @@ class Dataset:
             rows = [row for _, rows in found for row in rows]
             # max() returns the first of equally new records, but the last one stored wins.
             newest = max(reversed(rows), key=lambda row: row["fetched_at"] or _EPOCH, default=None)
-            return None if newest is None or (settled_only and not _is_settled(newest)) else newest
+            return None if newest is None or (settled_only and not is_settled(newest)) else newest
 
         return self.retry_on_compaction(read)
 
@@ -260,65 +222,6 @@ class Dataset:
             return [action(item) for item in items]
         with ThreadPoolExecutor(min(self.store.concurrency, len(items))) as pool:
             return list(pool.map(action, items))
-
-
-def select_newest(keys: Sequence[KeyColumns], requested: pa.Array | None, *, settled_only: bool) -> list[RowSelection]:
-    """Return for each part the rows that are the newest of their id.
-
-    Of equally new records the one in the last part wins. With ``settled_only`` an id is skipped when its newest record
-    was fetched less than a minute after the end of its call, which began at ``created_at``.
-    """
-    if not keys:
-        return []
-    table = pa.concat_tables([one.table for one in keys])
-    if requested is None:
-        encoded = table["id"].dictionary_encode()
-        codes = pa.chunked_array([chunk.indices for chunk in encoded.chunks], pa.int32())
-    else:
-        codes = pc.index_in(table["id"], value_set=requested)
-    code = codes.fill_null(-1).to_numpy()
-    rows = np.flatnonzero(code >= 0)
-    if len(rows) and np.bincount(code[rows]).max() > 1:
-        fetched = table["fetched_at"].cast(pa.int64()).fill_null(-(2**62)).to_numpy()[rows]  # missing: the oldest
-        order = np.lexsort((fetched, code[rows]))
-        ordered = code[rows][order]
-        newest = np.append(ordered[1:] != ordered[:-1], True)
-        rows = np.sort(rows[order[newest]])
-    if settled_only and "created_at" in table.column_names:
-        age_ms = pc.subtract(table["fetched_at"], table["created_at"]).cast(pa.int64()).to_numpy() / 1000
-        ran_ms = np.nan_to_num(table["generation_time"].to_numpy()).clip(0, _LONGEST_MS)
-        settled = age_ms - ran_ms >= _SETTLED_AFTER_S * 1000  # a missing time is NaN, and never settled
-        rows = rows[settled[rows]]
-    ends = np.cumsum([one.table.num_rows for one in keys])
-    pieces = np.split(rows, np.searchsorted(rows, ends[:-1]))
-    return [
-        RowSelection(one.part, one.groups, piece - (end - one.table.num_rows))
-        for one, piece, end in zip(keys, pieces, ends, strict=True)
-    ]
-
-
-def _is_settled(row: Mapping[str, Any]) -> bool:
-    if row["created_at"] is None or row["fetched_at"] is None:
-        return False
-    ran_ms = min(max(row["generation_time"] or 0, 0), _LONGEST_MS)
-    return bool(row["fetched_at"] - row["created_at"] >= timedelta(seconds=_SETTLED_AFTER_S, milliseconds=ran_ms))
-
-
-def filter_rows(table: pa.Table, rows: RowIndices) -> pa.Table:
-    """Return some rows of a table, ascending; the table itself if they are all."""
-    if len(rows) == table.num_rows:
-        return table
-    mask = np.zeros(table.num_rows, dtype=bool)
-    mask[rows] = True
-    return table.filter(pa.array(mask))
-
-
-def _filter_loaded(
-    keys: Sequence[KeyColumns], selected: Sequence[RowSelection], columns: Sequence[str]
-) -> Iterator[pa.Table]:
-    for one, selection in zip(keys, selected, strict=True):
-        if len(selection.rows):
-            yield filter_rows(one.table.select(columns), selection.rows)
 
 
 def _row(table: pa.Table, row: int) -> dict[str, Any]:

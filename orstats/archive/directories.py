@@ -21,6 +21,7 @@ def host_directory(spec: PartSpec, host: str) -> str:
 
     Host names are case-insensitive. Special characters are percent-encoded, as DuckDB, Polars and Spark expect it.
 
+    >>> from orstats.archive.dataset import GENERATIONS
     >>> host_directory(GENERATIONS, "127.0.0.1:8000"), host_directory(GENERATIONS, "../../etc")
     ('generations/host=127.0.0.1%3A8000', 'generations/host=..%2F..%2Fetc')
     """
