@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orstats import errors
 from orstats.api.response import decode
 from orstats.content.content import CONTENT_STATUSES, Content, explain_missing
-from orstats.content.fetch_contents import contents_frame
+from orstats.content.contents_frame import contents_frame
 from orstats.content.messages import AudioPart, FilePart, ImagePart, TextPart, ToolCall, UnknownPart
 from orstats.frame.build import FetchOutcome
 from orstats.sim import SimServer

@@ -11,7 +11,7 @@ import pytest
 import orstats
 from orstats import errors
 from orstats.api.clock import Clock
-from orstats.content.fetch_contents import COLUMNS
+from orstats.content.contents_frame import COLUMNS
 from orstats.frame.record_table import to_table
 from orstats.frame.schema import PANDAS_DTYPE
 from orstats.sim import Faults, RateLimit, SimServer

@@ -12,7 +12,7 @@ from orstats import errors
 from orstats.account.daily_totals import account_totals
 from orstats.api.response import decode
 from orstats.content.content import Content
-from orstats.content.fetch_contents import contents_frame
+from orstats.content.contents_frame import contents_frame
 from orstats.frame.build import FetchOutcome, build_frame
 from orstats.frame.record_table import to_table
 
