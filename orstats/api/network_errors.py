@@ -102,7 +102,9 @@ def _tls_problem(error: Exception, host: str, proxy: str | None) -> str | None:
         return wrong_scheme(host, proxy, is_tls=False)
     refused = _find(error, ssl.SSLError)
     if refused is not None and refused.reason and _TLS_REFUSED.search(refused.reason):
-        whose = f"The proxy {proxy_host(proxy)}" if via_proxy else host
+        whose = f"the proxy {proxy_host(proxy)}" if via_proxy else host
+        if "CERTIFICATE_REQUIRED" in refused.reason:
+            return f"{whose} requires a client certificate, which orstats cannot send"
         return f"{whose} refused the TLS connection ({refused.reason.lower().replace('_', ' ')})"
     return None
 

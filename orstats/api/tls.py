@@ -137,7 +137,11 @@ _REASONS: Final[dict[int, str]] = {
 
 def certificate_problem(error: ssl.SSLCertVerificationError) -> str:
     """Return the problem and what to do, as the end of a sentence about a certificate."""
-    return _REASONS.get(error.verify_code) or f"was rejected ({error.verify_message or error.strerror}). {_TRUST}"
+    problem = _REASONS.get(error.verify_code) or f"was rejected ({error.verify_message or error.strerror}). {_TRUST}"
+    variable = trust_source().variable
+    if variable in (None, "SSL_CERT_FILE") or not problem.endswith(_TRUST):
+        return problem
+    return f"{problem} ({variable} is set, so SSL_CERT_FILE is not read)"
 
 
 def speaks_http(host: str, port: int) -> bool:

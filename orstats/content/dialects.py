@@ -293,8 +293,10 @@ def _item(kind: str, item: Mapping[str, Any]) -> list[Message] | None:
         details = {key: one for key, one in item.items() if key not in ("type", "id", "call_id", "status")}
         call = ToolCall(call_id, kind.removesuffix("_call"), as_json(details))
     turns = [Message("assistant", tool_calls=(call,))]
-    if not is_empty(item.get("output")):  # mcp_call has the result, too
-        turns.append(Message("tool", read_parts(item["output"]), tool_call_id=call_id))
+    for key in ("output", "error"):  # mcp_call has the result, too
+        if call.name == item.get("name") and not is_empty(item.get(key)):
+            name = "error" if key == "error" else None
+            turns.append(Message("tool", read_parts(item[key]), tool_call_id=call_id, name=name))
     return turns
 
 

@@ -29,9 +29,21 @@ def read_parts(content: object) -> tuple[Part, ...]:
     return tuple(part for item in listed(content) for part in _parts(item))
 
 
-def read_images(values: object) -> tuple[ImagePart, ...]:
-    """Return the images in a list of parts, ignoring anything else."""
-    return tuple(part for part in read_parts(values) if isinstance(part, ImagePart)) if isinstance(values, list) else ()
+def read_images(values: object) -> Iterator[Part]:
+    """Read the images of a message: parts, addresses, or objects with an address or data."""
+    for one in listed(values):
+        bare = one.get("b64_json") if isinstance(one, Mapping) else None
+        url = f"data:image/png;base64,{bare}" if isinstance(bare, str) else _image_address(one)
+        if url is not None:
+            yield ImagePart(url)
+        elif not is_empty(one):
+            yield UnknownPart("image", as_json(one))
+
+
+def _image_address(image: object) -> str | None:
+    if not isinstance(image, Mapping):
+        return _address(image)
+    return _address(image.get("image_url"), image.get("source"), image)
 
 
 def read_call(call: object) -> ToolCall:
@@ -46,10 +58,10 @@ def read_call(call: object) -> ToolCall:
     """
     if not isinstance(call, Mapping):
         return ToolCall(None, None, as_json(call))
-    call_id = first_text(call, "call_id", "id")
+    call_id = first_text(call, "call_id", "id", "toolCallId")
     nested = (call.get(name) for name in ("function", "custom", "functionCall", "function_call"))
     inner: Mapping[str, Any] = next((one for one in nested if isinstance(one, Mapping)), call)
-    name = json_values.text(inner.get("name"))
+    name = first_text(inner, "name", "toolName")
     if name is None:
         return ToolCall(call_id, None, as_json(dict(call)))
     given = (inner.get(key) for key in ("arguments", "input", "args", "parameters"))
@@ -150,7 +162,7 @@ def _media(kind: str | None, item: Mapping[str, Any]) -> Part | None:
         is_image = (first_text(inline, "mime_type", "mimeType") or "").startswith("image/")
         if url is not None:
             return ImagePart(url) if is_image else FilePart(None, url)
-    if kind in _IMAGE_KINDS and (url := _address(item.get("image_url"), item.get("source"), item)) is not None:
+    if kind in _IMAGE_KINDS and (url := _image_address(item)) is not None:
         return ImagePart(url)
     if kind in _FILE_KINDS:
         inner = item.get(kind)
@@ -158,7 +170,7 @@ def _media(kind: str | None, item: Mapping[str, Any]) -> Part | None:
         name = first_text(described, "filename", "title")
         url = _address(inner, item.get("video_url"), described.get("source"), described)
         if name is not None or url is not None:
-            return FilePart(name or (kind.split("_")[-1] if "video" in kind else None), url)
+            return FilePart(name or ("video" if "video" in kind else None), url)
     return None
 
 

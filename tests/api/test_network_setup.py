@@ -68,10 +68,15 @@ def test_each_certificate_failure_has_its_words(sims, monkeypatch, kind, host, w
     assert words in setup_error(f"https://{host}:{sims[kind].port}")
 
 
-def test_unknown_ca_names_the_settings(sims):
+def test_unknown_ca_names_the_settings(sims, monkeypatch):
     message = setup_error(sims["valid"].base_url)
     assert "is signed by an unknown CA" in message
     assert "SSL_CERT_FILE or REQUESTS_CA_BUNDLE" in message
+    assert "is set" not in message
+    # Set in an image or a profile, it makes the advice to set another variable useless.
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(sims["expired"].ca_file))
+    monkeypatch.setenv("SSL_CERT_FILE", str(sims["valid"].ca_file))
+    assert "(CURL_CA_BUNDLE is set, so SSL_CERT_FILE is not read)" in setup_error(sims["valid"].base_url)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,21 @@ TURNS = {
         {"type": "image_generation_call", "id": "ig_1", "result": "AAAA"},
         Message("assistant", (ImagePart(PNG),)),
     ),
+    "images without a type": (
+        {
+            "role": "assistant",
+            "content": "a",
+            "images": [PNG, {"image_url": {"url": PNG}}, {"b64_json": "AAAA"}, {"x": 1}],
+        },
+        Message("assistant", (TextPart("a"), *[ImagePart(PNG)] * 3, UnknownPart("image", '{"x":1}'))),
+    ),
+    "call of the AI SDK": (
+        {
+            "role": "assistant",
+            "content": [{"type": "tool-call", "toolCallId": "call_1", "toolName": "find", "args": {"q": 1}}],
+        },
+        Message("assistant", tool_calls=(FIND,)),
+    ),
     "Anthropic blocks": (
         {
             "role": "assistant",
@@ -196,6 +211,15 @@ TURNS = {
 @pytest.mark.parametrize(("item", "message"), TURNS.values(), ids=TURNS)
 def test_turn_of_each_dialect_is_read(item, message):
     assert only(read_messages([item], None)) == message
+
+
+@pytest.mark.parametrize(("key", "name"), [("output", None), ("error", "error")])
+def test_result_or_error_of_an_mcp_call_is_a_turn(key, name):
+    item = {"type": "mcp_call", "id": "call_1", "name": "find", "arguments": '{"q":1}', key: "42"}
+    assert read_messages([item], None) == (
+        Message("assistant", tool_calls=(FIND,)),
+        text("42", "tool", tool_call_id="call_1", name=name),
+    )
 
 
 @pytest.mark.parametrize(
