@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import codecs
-import csv
-import io
 import os
-import re
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
-from itertools import takewhile, zip_longest
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 from pyarrow import feather
 
 from orstats._warn import warn_caller
-from orstats.errors import ColumnError, IdSourceError, MissingExtraError, ReadError
-from orstats.export.csv_cells import unsafe_text
-from orstats.export.read_columns import (
-    ACTIVITY_COLUMNS,
-    GENERATION_COLUMNS,
-    KNOWN_FIELDS,
-    UNNAMED,
-    Table,
-    known_names,
-    typed_frame,
-)
-from orstats.frame.cast_columns import is_blank, values_of
-from orstats.frame.column_units import NAMES, heading
-from orstats.frame.decimal_mark import decimal_mark
+from orstats.errors import ColumnError, IdSourceError, ReadError
+from orstats.export.read_columns import KNOWN_FIELDS, Table, typed_frame
+from orstats.export.read_csv import read_csv
+from orstats.export.read_workbook import read_workbook
+from orstats.frame.cast_columns import values_of
 from orstats.frame.schema import ID
 from orstats.frame.validation import warn_duplicates
 from orstats.ids.decompression import CHUNK, Source, unpack
 from orstats.text.json_text import parse_json
-
-_DELIMITERS: Final = (",", ";", "\t", "|")
-_HEADER_LINES: Final = 20
-#: Signs that spreadsheets write with numbers in a CSV.
-_SIGNS: Final = r"[$\s\x{a0}\x{202f}]"
-_ESCAPED: Final = re.compile(r"_x005F_(?=x[0-9A-Fa-f]{4}_)")
-_TEXT: Final = pa.string()
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -147,13 +123,13 @@ def _tables(source: Source) -> list[Table]:
     if members is not None:
         return [table for member in members for table in _tables(member)]
     if head.startswith(b"PK\x03\x04"):
-        return _workbook(source)
+        return read_workbook(source)
     if name.lower().endswith((".parquet", ".xlsx")):
         raise ReadError(f"{name}: not a {Path(name).suffix} file, or its beginning is missing.", path=name)
     text = _decoded(b"".join(source.chunks), name)
     if "\n" not in text:
         text = text.replace("\r", "\n")  # as old programs for the Mac end lines
-    return [_json(text, name) if text.lstrip()[:1] in ("{", "[") else _csv(text, name)]
+    return [_json(text, name) if text.lstrip()[:1] in ("{", "[") else read_csv(text, name)]
 
 
 def _parquet(file: Any, name: str) -> Table:
@@ -238,197 +214,3 @@ def _by_column(columns: Mapping[str, Mapping[str, Any]], name: str) -> list[dict
     if all(key.isdigit() for key in keys) and ID.name not in columns:
         raise ReadError(f"{name}: has no ids. Write it with df.reset_index().", path=name)
     return [{ID.name: key} | {column: values.get(key) for column, values in columns.items()} for key in keys]
-
-
-def _csv(text: str, name: str) -> Table:
-    """Read delimited text; everything is text until the columns are cast."""
-    first = text[: 1 << 16].split("\n")[: _HEADER_LINES + 1]
-    found = [
-        (len(known), -at, delimiter)
-        for at, line in enumerate(first)
-        for delimiter in _DELIMITERS
-        if (known := _known(_cells(line, delimiter)))
-    ]
-    if not found:
-        raise ReadError(_unlike(first, name), path=name)
-    _, at, delimiter = max(found)
-    body = text.split("\n", -at)[-1] if at else text
-    names = _names(next(csv.reader(io.StringIO(body), delimiter=delimiter)), name)
-    table = _all_text(body, names, delimiter, name)
-    kinds = {one: KNOWN_FIELDS[one].kind for one in names if one in KNOWN_FIELDS}
-    numbers = [one for one, kind in kinds.items() if kind in ("number", "count")]
-    # In text, NA may be a name; but where a program writes it for missing numbers, it does so for missing texts.
-    others = [one for one, kind in kinds.items() if kind in ("flag", "time")]
-    marks = {text for one in numbers + others for text in pc.unique(table[one]).to_pylist() if text and is_blank(text)}
-    is_quoted = body.startswith('"') and not any(column.null_count for column in table.columns)
-    if marks or is_quoted:
-        table = _all_text(body, names, delimiter, name, missing=sorted(marks), quoted=is_quoted)
-    table = _without_headers(table, name)
-    columns = dict(zip(names, table.columns, strict=True))
-    columns |= {one: pc.replace_substring_regex(columns[one], _SIGNS, "") for one in numbers}
-    texts = (text for one in numbers for text in pc.unique(columns[one]).drop_null().to_pylist())
-    mark = decimal_mark(text.rstrip("%") for text in texts) or ("," if delimiter == ";" else ".")
-    return Table(
-        {one: _shares(column, mark) if one in numbers else unsafe_text(column) for one, column in columns.items()}, mark
-    )
-
-
-def _all_text(
-    body: str, names: Sequence[str], delimiter: str, name: str, *, missing: Sequence[str] = (), quoted: bool = False
-) -> pa.Table:
-    """Read all cells as text; empty ones and the given words are missing, quoted ones only if so asked."""
-    try:
-        return arrow_csv.read_csv(
-            io.BytesIO(body.encode("utf-8", "replace")),
-            read_options=arrow_csv.ReadOptions(
-                column_names=names, skip_rows=1, block_size=max(1 << 24, len(body) // 8)
-            ),
-            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, _TEXT),
-                null_values=["", *missing],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=quoted,
-            ),
-        )
-    except pa.ArrowException as error:
-        raise ReadError(f"{name}: not regular CSV, or cut off: {error}.", path=name) from error
-
-
-def _without_headers(table: pa.Table, name: str) -> pa.Table:
-    """Skip repeated headers, as of files that were written one after the other."""
-    column = next((one for one in (ID.name, "generation_id") if one in table.column_names), None)
-    if column is None:
-        return table
-    repeated = pc.fill_null(pc.is_in(table[column], pa.array([ID.name, "generation_id"])), False)
-    for row in table.filter(repeated).to_pylist():
-        if known_names([_clean(cell) for cell in row.values()]) != table.column_names:
-            raise ReadError(
-                f"{name}: several tables with different columns. Save each as a file, and combine() what is read.",
-                path=name,
-            )
-    return table.filter(pc.invert(repeated))
-
-
-def _shares(column: pa.ChunkedArray, mark: str) -> pa.ChunkedArray:
-    """Turn percentages into shares."""
-    if not pc.any(pc.ends_with(column, "%")).as_py():
-        return column
-    return pa.chunked_array([[_share(text, mark) for text in column.to_pylist()]], _TEXT)
-
-
-def _share(text: str | None, mark: str) -> str | None:
-    if text is None or not text.endswith("%"):
-        return text
-    try:
-        return f"{Decimal(text[:-1].replace(mark, '.')) / 100:f}".replace(".", mark)
-    except ArithmeticError:
-        return text  # casting raises an error that names it
-
-
-def _known(header: Iterable[Any]) -> set[str]:
-    """Return the names in a header that we know; nothing if it is not the header of generations."""
-    names = set(_header(header))
-    known = names & (KNOWN_FIELDS.keys() | ACTIVITY_COLUMNS.keys())
-    return known if names & {ID.name, "generation_id", *UNNAMED} and known & GENERATION_COLUMNS else set()
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    """Return the cells of a line; none if it cannot be a header, as a line inside of a text."""
-    try:
-        return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:
-        return []
-
-
-def _clean(cell: Any) -> str:
-    return str(cell if cell is not None else "").strip().strip("\ufeff\"'").strip()
-
-
-def _header(cells: Iterable[Any]) -> list[str]:
-    """Return the names in a header; those of an orstats workbook, such as ``Cost (USD)``, as columns are named."""
-    names = [_clean(one) for one in cells]
-    if _is_for_people(names):
-        names = [one if NAMES.get(one, one) in names else NAMES[one] for one in names]
-    return known_names(names)
-
-
-def _is_for_people(names: Sequence[str]) -> bool:
-    return heading(ID.name) in names
-
-
-def _names(header: Sequence[Any], name: str) -> list[str]:
-    names = [one or f"column_{at}" for at, one in enumerate(_header(header), start=1)]
-    if twice := next((one for one in names if names.count(one) > 1), None):
-        raise ReadError(f"{name}: two columns are named {twice!r}. Rename one.", path=name)
-    return names
-
-
-def _unlike(lines: Sequence[str], name: str) -> str:
-    """Describe a text without generations."""
-    head = next((line for line in lines if line.strip()), "").strip()[:80]
-    cells = {_clean(one) for delimiter in _DELIMITERS for one in _cells(lines[0], delimiter)}
-    if "generations" in cells:
-        return f"{name}: a report ({head!r}), not generations. Read it with pandas.read_csv."
-    if cells & {"fetch_status", "total_cost", "cost_usd"}:
-        return f"{name}: has no column id; was it written without its index? Write it with orstats.write_csv."
-    if re.search(r"\bgen[-_]", "\n".join(lines)):
-        return f"{name}: a list or log of generation ids, without their costs. Read it with read_ids or --ids-from."
-    return f"{name}: no table of generations; it begins {head!r}. A column id or generation_id is needed."
-
-
-def _workbook(source: Source) -> list[Table]:
-    try:
-        from openpyxl import load_workbook  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise MissingExtraError("Reading .xlsx", extra="excel") from error
-    name = source.where
-    with zipfile.ZipFile(source.file) as archive:
-        source.count_unpacked(sum(member.file_size for member in archive.infolist()), name)
-    try:
-        book = load_workbook(source.file, read_only=True, data_only=True)
-        sheets = {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
-    except Exception as error:  # openpyxl raises whatever a broken file leads to: KeyError, ParseError …
-        raise ReadError(f"{name}: broken or incomplete workbook: {error}.", path=name) from error
-    tables = [table for rows in sheets.values() if (table := _sheet(rows, name)) is not None]
-    if not tables and "report" in sheets:
-        raise ReadError(f"{name}: a report, not generations. Read it with pandas.read_excel.", path=name)
-    if not tables:
-        raise ReadError(
-            f"{name}: no sheet ({', '.join(sheets)}) has generations: a header with id or generation_id is needed.",
-            path=name,
-        )
-    return tables
-
-
-def _sheet(rows: Sequence[Sequence[Any]], name: str) -> Table | None:
-    """Read a sheet if it has generations."""
-    at = next((place for place, row in enumerate(rows[:_HEADER_LINES]) if _known(row)), None)
-    if at is None:
-        return None
-    body, is_ours = rows[at:], _is_for_people([_clean(cell) for cell in rows[at]])
-    if is_ours:  # totals stand below an empty row
-        body = list(takewhile(lambda row: any(cell is not None for cell in row), body))
-    whole = list(zip_longest(*body))  # rows of a sheet may have different lengths
-    names = _names([column[0] for column in whole], name)
-    cells = [(_unescaped if is_ours else _unprotected)(column[1:]) for column in whole]
-    columns = {
-        one: column
-        for one, column in zip(names, cells, strict=True)
-        if one in KNOWN_FIELDS or any(cell is not None for cell in column)
-    }
-    numbers = [column for one, column in columns.items() if one in KNOWN_FIELDS and KNOWN_FIELDS[one].kind == "number"]
-    return Table(columns, decimal_mark(cell for column in numbers for cell in column if isinstance(cell, str)))
-
-
-def _unescaped(values: Iterable[Any]) -> list[Any]:
-    """Turn ``_x005F_x0041_`` into the ``_x0041_`` that it stands for in a workbook, which openpyxl does not do."""
-    return [_ESCAPED.sub("_", one) if isinstance(one, str) else one for one in values]
-
-
-def _unprotected(values: Iterable[Any]) -> list[Any]:
-    values = list(values)
-    texts = pa.array([one if isinstance(one, str) else None for one in values], _TEXT)
-    return [
-        text if isinstance(one, str) else one for one, text in zip(values, unsafe_text(texts).to_pylist(), strict=True)
-    ]

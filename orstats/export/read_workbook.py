@@ -1,0 +1,78 @@
+"""The sheets of a workbook as tables of generations."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterable, Sequence
+from itertools import takewhile, zip_longest
+from typing import Any, Final
+
+import pyarrow as pa
+
+from orstats.errors import MissingExtraError, ReadError
+from orstats.export.csv_cells import unsafe_text
+from orstats.export.read_columns import KNOWN_FIELDS, Table
+from orstats.export.read_header import HEADER_LINES, clean_cell, column_names, is_for_people, known_in
+from orstats.frame.decimal_mark import decimal_mark
+from orstats.ids.decompression import Source
+
+_ESCAPED: Final = re.compile(r"_x005F_(?=x[0-9A-Fa-f]{4}_)")
+
+
+def read_workbook(source: Source) -> list[Table]:
+    """Read all sheets that have generations."""
+    try:
+        from openpyxl import load_workbook  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtraError("Reading .xlsx", extra="excel") from error
+    name = source.where
+    with zipfile.ZipFile(source.file) as archive:
+        source.count_unpacked(sum(member.file_size for member in archive.infolist()), name)
+    try:
+        book = load_workbook(source.file, read_only=True, data_only=True)
+        sheets = {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
+    except Exception as error:  # openpyxl raises whatever a broken file leads to: KeyError, ParseError …
+        raise ReadError(f"{name}: broken or incomplete workbook: {error}.", path=name) from error
+    tables = [table for rows in sheets.values() if (table := _sheet(rows, name)) is not None]
+    if not tables and "report" in sheets:
+        raise ReadError(f"{name}: a report, not generations. Read it with pandas.read_excel.", path=name)
+    if not tables:
+        raise ReadError(
+            f"{name}: no sheet ({', '.join(sheets)}) has generations: a header with id or generation_id is needed.",
+            path=name,
+        )
+    return tables
+
+
+def _sheet(rows: Sequence[Sequence[Any]], name: str) -> Table | None:
+    """Read a sheet if it has generations."""
+    at = next((place for place, row in enumerate(rows[:HEADER_LINES]) if known_in(row)), None)
+    if at is None:
+        return None
+    body, is_ours = rows[at:], is_for_people([clean_cell(cell) for cell in rows[at]])
+    if is_ours:  # totals stand below an empty row
+        body = list(takewhile(lambda row: any(cell is not None for cell in row), body))
+    whole = list(zip_longest(*body))  # rows of a sheet may have different lengths
+    names = column_names([column[0] for column in whole], name)
+    cells = [(_unescaped if is_ours else _unprotected)(column[1:]) for column in whole]
+    columns = {
+        one: column
+        for one, column in zip(names, cells, strict=True)
+        if one in KNOWN_FIELDS or any(cell is not None for cell in column)
+    }
+    numbers = [column for one, column in columns.items() if one in KNOWN_FIELDS and KNOWN_FIELDS[one].kind == "number"]
+    return Table(columns, decimal_mark(cell for column in numbers for cell in column if isinstance(cell, str)))
+
+
+def _unescaped(values: Iterable[Any]) -> list[Any]:
+    """Turn ``_x005F_x0041_`` into the ``_x0041_`` that it stands for in a workbook, which openpyxl does not do."""
+    return [_ESCAPED.sub("_", one) if isinstance(one, str) else one for one in values]
+
+
+def _unprotected(values: Iterable[Any]) -> list[Any]:
+    values = list(values)
+    texts = pa.array([one if isinstance(one, str) else None for one in values], pa.string())
+    return [
+        text if isinstance(one, str) else one for one, text in zip(values, unsafe_text(texts).to_pylist(), strict=True)
+    ]
