@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orstats.api.client import Client
     from orstats.api.config import Settings
     from orstats.archive.archive import Archive
-    from orstats.export.user_table import RowIds
+    from orstats.export.row_ids import RowIds
 
 RUN_FETCH: Final = "Run `orstats fetch` to add records."
 FETCH_OR_LIST: Final = (
@@ -113,7 +113,8 @@ class UserTable(NamedTuple):
 
 def user_table(ids: Sequence[str] | None, files: Sequence[str] | None, column: str | None) -> UserTable:
     """Read the table of ``--ids-from`` for ``--join``."""
-    from orstats.export.user_table import read_user_stream, read_user_table, row_ids
+    from orstats.export.row_ids import row_ids
+    from orstats.export.user_table import read_user_stream, read_user_table
 
     if ids or files is None or len(files) != 1:
         raise WrongUsage("--join needs one table: pass its file with --ids-from, and no other ids.")

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from orstats._warn import warn_caller
 from orstats.errors import ConfigError, DuplicateIdsWarning, IdSourceWarning
-from orstats.export.user_table import RowIds, read_user_table, row_ids
+from orstats.export.row_ids import RowIds, row_ids
+from orstats.export.user_table import read_user_table
 from orstats.frame.build import USER_COLUMNS
 from orstats.frame.cast_columns import cast_columns
 from orstats.frame.column_units import is_additive
