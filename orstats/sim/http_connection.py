@@ -20,7 +20,7 @@ import httptools
 from orstats.sim.http import Reply, Request, error_reply, write_reply
 
 if TYPE_CHECKING:
-    from orstats.sim.routes import Service
+    from orstats.sim.service import Service
 
 logger = logging.getLogger(__name__)
 

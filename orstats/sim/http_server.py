@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from orstats.sim.routes import Service
+    from orstats.sim.service import Service
 
 HOST = "127.0.0.1"
 _HOST_IPV6 = "::1"

@@ -15,7 +15,7 @@ from orstats.sim.dataset.account import ContentReason, SimulatedAccount
 from orstats.sim.faults import Faults
 from orstats.sim.http_server import HOST, HttpServer
 from orstats.sim.rate_limit import RateLimit
-from orstats.sim.routes import Service
+from orstats.sim.service import Service
 
 if TYPE_CHECKING:
     from types import TracebackType

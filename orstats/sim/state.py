@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import orjson
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 # Number of cached response bodies: about 25 MB.
 _READY = 16_384
 _ANALYTICS_LAG_S = 3 * 3600
+
+
+class Role(Enum):
+    """What a key may do."""
+
+    ADMIN = "admin"
+    PLAIN = "plain"
+    MANAGEMENT = "management"
 
 
 class AccountState:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orstats.sim import SimServer
-from orstats.sim.routes import OMITTED_MODEL
+from orstats.sim.account_endpoints import OMITTED_MODEL
 
 UNTIL = datetime(2026, 6, 17, 14, 30, tzinfo=UTC)
 ACCOUNT = {"seed": 11, "until": UNTIL, "analytics_per_minute": None}
