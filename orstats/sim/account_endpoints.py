@@ -11,7 +11,6 @@ from orstats.sim.dataset.catalogue import RESEARCH, ApiKey, label_of
 from orstats.sim.dataset.random_streams import hexadecimal, uuid_of
 from orstats.sim.dataset.records import write_time
 from orstats.sim.dataset.timeline import SECOND_US
-from orstats.sim.faults import MESSAGES
 from orstats.sim.http import Reply, Request, error_reply, json_reply
 from orstats.sim.ledger import spent_by, total_usd
 from orstats.sim.state import Role
@@ -37,7 +36,7 @@ def keys(state: AccountState, request: Request, _role: Role) -> Reply | Awaitabl
     """Answer ``GET /keys``: all keys but the management key; disabled ones on request."""
     offset = request.parameter("offset") or "0"
     if not offset.isdecimal():
-        return error_reply(400, MESSAGES[400])
+        return error_reply(400)
     disabled, workspace = request.parameter("include_disabled") == "true", request.parameter("workspace_id")
 
     def describe(entries: Sequence[Entry]) -> Reply:
@@ -152,7 +151,7 @@ def activity(state: AccountState, request: Request, _role: object) -> Reply | Aw
     day_filter = request.parameter("date")
     by_workspace = request.parameter("group_by") == "workspace"
     if request.parameter("group_by") not in (None, "workspace"):
-        return error_reply(400, MESSAGES[400])
+        return error_reply(400)
     if day_filter is not None:
         try:
             days &= {date.fromisoformat(day_filter)}

@@ -21,7 +21,6 @@ import orjson
 
 from orstats.sim.analytics_fields import METRICS, Dimension, dimensions_of
 from orstats.sim.dataset.timeline import SECOND_US, microseconds
-from orstats.sim.faults import MESSAGES
 from orstats.sim.http import Reply, Request, error_reply, json_reply
 from orstats.sim.ledger import Entry
 from orstats.sim.request_bodies import QUERY, fits
@@ -95,7 +94,7 @@ def query(state: AccountState, request: Request, _role: object) -> Reply | Await
     except QueryError as error:
         return error_reply(400, str(error))
     except (orjson.JSONDecodeError, KeyError, ValueError):
-        return error_reply(400, MESSAGES[400])
+        return error_reply(400)
 
     def run(entries: Sequence[Entry]) -> Reply:
         begun = time.perf_counter()

@@ -16,30 +16,12 @@ from itertools import accumulate
 from typing import Any, Literal
 
 from orstats.sim.dataset.random_streams import number
-from orstats.sim.http import HTML, TEXT, Reply, error_reply, json_reply
+from orstats.sim.http import HTML, MESSAGES, TEXT, Reply, error_reply, json_reply
 
 RetryAfter = Literal["seconds", "date", "ms", "both", "reset", "none"]
 
 _2_64 = 1 << 64
 
-# What the API says with each status: its own words where the specification has them.
-MESSAGES: dict[int, str] = {
-    400: "Invalid request parameters",
-    401: "Missing Authentication header",
-    402: "Insufficient credits. Add more using https://openrouter.ai/credits",
-    403: "Only management keys can perform this operation",
-    404: "Resource not found",
-    405: "Method Not Allowed",
-    409: "Feedback was already submitted for this generation",
-    408: "Operation timed out. Please try again later.",
-    429: "Rate limit exceeded",
-    500: "Internal Server Error",
-    502: "Provider returned error",
-    503: "Service temporarily unavailable",
-    504: "Gateway timed out. Please try again later.",
-    524: "Request timed out. Please try again later.",
-    529: "Provider returned error",
-}
 # A fault has no limit behind it, but no server says that it admits nothing.
 _REPORTED_LIMIT = 20
 # A CDN that cannot reach the API sends a short text instead of JSON.
@@ -270,7 +252,7 @@ class Faults:
         if status == 429:  # noqa: PLR2004 - Too Many Requests
             variant = variant or "seconds"
         headers = wait_headers(variant, self.retry_after_s, reset_s=self.retry_after_s, limit=_REPORTED_LIMIT)
-        return error_reply(status, MESSAGES[status], headers, extras=_EXTRAS if variant == "metadata" else None)
+        return error_reply(status, headers=headers, extras=_EXTRAS if variant == "metadata" else None)
 
     @staticmethod
     def corrupts(kind: str) -> bool:
@@ -353,5 +335,5 @@ _FIXED: dict[str, Reply] = {
     **{kind: json_reply(200, body) for kind, body in _HOLLOW.items()},
     "blank-200": Reply(200),
     "text-502": Reply(502, b"502 Bad Gateway\n", TEXT),
-    "error-200": replace(error_reply(502, MESSAGES[502]), status=200),
+    "error-200": replace(error_reply(502), status=200),
 }

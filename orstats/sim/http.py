@@ -71,22 +71,42 @@ def json_reply(status: int, value: Any, headers: tuple[tuple[str, str], ...] = (
     return Reply(status, orjson.dumps(value), headers=headers)
 
 
+# What the API says with each status: its own words where the specification has them.
+MESSAGES: dict[int, str] = {
+    400: "Invalid request parameters",
+    401: "Missing Authentication header",
+    402: "Insufficient credits. Add more using https://openrouter.ai/credits",
+    403: "Only management keys can perform this operation",
+    404: "Resource not found",
+    405: "Method Not Allowed",
+    409: "Feedback was already submitted for this generation",
+    408: "Operation timed out. Please try again later.",
+    429: "Rate limit exceeded",
+    500: "Internal Server Error",
+    502: "Provider returned error",
+    503: "Service temporarily unavailable",
+    504: "Gateway timed out. Please try again later.",
+    524: "Request timed out. Please try again later.",
+    529: "Provider returned error",
+}
+
+
 def error_reply(
     status: int,
-    message: str,
+    message: str | None = None,
     headers: tuple[tuple[str, str], ...] = (),
     *,
     extras: Mapping[str, Any] | None = None,
 ) -> Reply:
-    """Answer with the API's error body; ``extras`` are its optional fields.
+    """Answer with the API's error body, by default in its usual words; ``extras`` are its optional fields.
 
     Examples
     --------
-    >>> error_reply(404, "Resource not found").body
+    >>> error_reply(404).body
     b'{"error":{"code":404,"message":"Resource not found"}}'
     """
     extras = dict(extras or {})
-    error = {"code": status, "message": message}
+    error = {"code": status, "message": MESSAGES[status] if message is None else message}
     if "metadata" in extras:
         error["metadata"] = extras.pop("metadata")
     return json_reply(status, {"error": error, **extras}, headers)

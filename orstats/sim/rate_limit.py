@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from orstats.sim.faults import MESSAGES, RetryAfter, page_reply, wait_headers
+from orstats.sim.faults import RetryAfter, page_reply, wait_headers
 from orstats.sim.http import Reply, error_reply
 
 
@@ -87,7 +87,7 @@ class Limiter:
         headers = wait_headers(limit.retry_after, wait_seconds, reset_s=wait_s, limit=max(1, int(limit.per_second)))
         if limit.status == 503:  # noqa: PLR2004 - Service Unavailable
             return page_reply(503, "503 Service Temporarily Unavailable", headers)
-        return error_reply(limit.status, MESSAGES[limit.status], headers)
+        return error_reply(limit.status, headers=headers)
 
     def _bucket(self, now: float) -> float | None:
         refilled = self._tokens + (now - self._at) * self._limit.per_second

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from orstats.sim.dataset.random_streams import stream
-from orstats.sim.faults import MESSAGES, page_reply
+from orstats.sim.faults import page_reply
 from orstats.sim.http import Reply, Request, accepts_gzip, compressed, error_reply
 from orstats.sim.rate_limit import Limiter, RateLimit
 from orstats.sim.routes import ROUTES, Route
@@ -124,18 +124,18 @@ class Service:
         if route is None:
             return error_reply(404, "Not Found")
         if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
-            return error_reply(405, MESSAGES[405], (("allow", route.method),))
+            return error_reply(405, headers=(("allow", route.method),))
         authorization = request.headers.get("authorization", "")
         # The scheme is case-insensitive (RFC 9110, 11.1).
         scheme, _, key = authorization.partition(" ")
         role = self._roles.get(key.strip()) if scheme.lower() == "bearer" else None
         if role is None:
-            return error_reply(401, "User not found." if authorization else MESSAGES[401])
+            return error_reply(401, "User not found." if authorization else None)
         return route, role
 
     def _forbidden(self, request: Request, route: Route, role: Role) -> Reply | None:
         if route.management and role is not Role.MANAGEMENT:
-            return error_reply(403, MESSAGES[403])
+            return error_reply(403)
         if self._analytics_limiter is not None and request.path.startswith("/api/v1/analytics/"):
             return self._analytics_limiter.refusal()
         return None
