@@ -12,7 +12,7 @@ import pandas as pd
 
 from orstats.account.analytics import Filters, as_filters
 from orstats.account.key_filter import with_key_ids
-from orstats.account.listing import Contents, Lister, by_time
+from orstats.account.listing import ListedColumns, Lister, by_time
 from orstats.account.time_range import Moment, span
 from orstats.api.client import Client
 from orstats.errors import ConfigError
@@ -139,8 +139,8 @@ def list_generations(
         store = choose_archive(archive, client.settings)
         wanted = with_key_ids(wanted, client)
         for columns in [_API_COLUMNS[label] for label in chosen] or [{}]:
-            contents = Contents(next(iter(columns.values()), None), (*columns.values(), _COST), (_COST,))
-            lister = Lister(client, store, wanted, contents)
+            listed = ListedColumns(next(iter(columns.values()), None), (*columns.values(), _COST), (_COST,))
+            lister = Lister(client, store, wanted, listed)
             lister.run(first, last, refresh=refresh, progress=progress)
             requests += lister.requests
             parts.append(_part(lister, columns))  # columns take a tenth of the memory of rows

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from orstats.account.analytics import Filters, as_filters
 from orstats.account.key_filter import with_key_ids
-from orstats.account.listing import Contents, Lister, by_time
+from orstats.account.listing import ListedColumns, Lister, by_time
 from orstats.account.time_range import Moment, span
 from orstats.api.client import Client
 from orstats.fetching.arguments import ArchiveChoice, choose_archive
@@ -41,7 +41,7 @@ def list_ids(
     client : Client, optional
         By default, a client configured from the environment.
     archive : Archive, str, os.PathLike or False, optional
-        Where completed windows are cached, beside the archive: as for :func:`orstats.fetch`, by default the default
+        Where completed windows are cached, next to the archive: as for :func:`orstats.fetch`, by default the default
         archive, except for servers on this machine. False disables the cache.
     refresh : bool
         Ignore cached windows and list them again.
@@ -91,6 +91,6 @@ def list_ids(
         if client is None:
             client = stack.enter_context(Client())
         store = choose_archive(archive, client.settings)
-        lister = Lister(client, store, with_key_ids(wanted, client), Contents())
+        lister = Lister(client, store, with_key_ids(wanted, client), ListedColumns())
         lister.run(first, last, refresh=refresh, progress=progress)
     return by_time(lister.created_at)

@@ -40,7 +40,7 @@ _REACH: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class ListedColumns:
     """What is listed of each generation besides its id: one of its dimensions, and its cost."""
 
     dimension: str | None = None
@@ -53,11 +53,11 @@ class Lister:
     """One listing: the generations so far, and how to get the rest."""
 
     def __init__(
-        self, client: Client, archive: Archive | None, filters: list[dict[str, Any]], contents: Contents
+        self, client: Client, archive: Archive | None, filters: list[dict[str, Any]], listed: ListedColumns
     ) -> None:
         self._client = client
-        self._contents = contents
-        self._cache = None if archive is None else _cache(archive, client, filters, contents.columns)
+        self._listed = listed
+        self._cache = None if archive is None else _cache(archive, client, filters, listed.columns)
         retry = replace(client.retry, on_retry=self._retried)
         self._query = AnalyticsQuery(client, filters, retry)
         self.rows: Rows = {}
@@ -91,7 +91,7 @@ class Lister:
     def _show(self, error: ApiError | None = None, wait: float = 0.0) -> None:
         if self._bar is not None:
             counts = {"ids": f"{len(self.rows):,}", "requests": f"{self.requests:,}"}
-            by = self._contents.dimension or ""
+            by = self._listed.dimension or ""
             self._bar.show(self._done // _SECOND, waiting_for=error, wait=wait, by=by, **counts)
 
     def _retried(self, error: ApiError, wait: float) -> None:
@@ -155,9 +155,9 @@ class Lister:
 
     def _request(self, window: Window) -> bool:
         """Request the generations of a window; False when it must be cut first."""
-        dimensions = ["generation_id", *([self._contents.dimension] if self._contents.dimension else [])]
+        dimensions = ["generation_id", *([self._listed.dimension] if self._listed.dimension else [])]
         try:
-            response = self._query.run(window, [_COUNT, *self._contents.metrics], dimensions=dimensions)
+            response = self._query.run(window, [_COUNT, *self._listed.metrics], dimensions=dimensions)
         except BadRequestError as error:
             if "time range" in str(error).lower() and window.start < self._now() - _LONGEST:
                 error.args = (f"{error} {_REACH}",)
@@ -234,7 +234,7 @@ class Lister:
             if not isinstance(one, str) or not one:
                 skipped += 1
             elif one not in found:
-                found[one] = tuple(self._value(row, name) for name in self._contents.columns)
+                found[one] = tuple(self._value(row, name) for name in self._listed.columns)
         if rows and not found:
             raise BadResponseError("The API's rows by generation have no generation id.", status=200)
         if skipped:
@@ -243,7 +243,7 @@ class Lister:
 
     def _value(self, row: Mapping[str, Any], name: str) -> str | float | None:
         """Return an amount, or a name; None where the API has none."""
-        if name in self._contents.metrics:
+        if name in self._listed.metrics:
             return None if row.get(name) is None else usd_of(row, name)
         text = name_of(row, name)
         return text if text is None else self._texts.setdefault(text, text)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -19,16 +17,15 @@ from orstats.account.analytics import AnalyticsQuery, Filters, as_filters, count
 from orstats.account.key_filter import with_key_ids
 from orstats.account.time_range import Moment, span
 from orstats.account.time_windows import Window, bisect, cut
+from orstats.account.usage_metrics import DIMENSIONS, METRICS, RECENT_DIMENSIONS, dimensions_of, metrics_of
 from orstats.api.client import Client
 from orstats.errors import BadResponseError, ConfigError, ServerError
 from orstats.fetching.progress import Progress
 from orstats.frame import money
 from orstats.frame.display import ReportFrame
-from orstats.frame.validation import unknown_group
 from orstats.reports.coverage import COVERS_RANGE, PROVENANCE
 from orstats.reports.incomplete_periods import incomplete_in_report
 from orstats.reports.periods import PERIOD, Freq, all_periods, freq_of, period_moments, period_starts
-from orstats.text.suggest import unknown
 from orstats.text.time_zones import clock, offsets, zone_of
 
 #: The vendor's longest ranges of one query.
@@ -38,64 +35,6 @@ _BY_MINUTES: Final = timedelta(hours=3)
 _HOUR: Final = np.timedelta64(1, "h")
 _SECOND: Final = timedelta(seconds=1)
 _BAR: Final = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-_MAX_DIMENSIONS: Final = 2
-
-#: Names of dimensions here, and in the API where they differ.
-_DIMENSIONS: Final = MappingProxyType(
-    {name: name for name in ("model", "variant", "user", "workspace", "app")} | {"api_key": "api_key_id"}
-)
-_RECENT_DIMENSIONS: Final = frozenset(
-    {"provider", "origin", "country", "finish_reason", "external_user", "context_length_bucket"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric of the API: the column that holds it, its kind, and whether its range is limited to 31 days."""
-
-    column: str
-    kind: Literal["count", "usd", "rate"]
-    recent: bool = False
-
-
-def _spreads(name: str, unit: str) -> dict[str, Metric]:
-    return {f"{at}_{name}": Metric(f"{name}_{at}{unit}", "rate", recent=True) for at in ("avg", "p50", "p90", "p99")}
-
-
-#: Metrics by their names in the API. Token counts of the analytics are native ones, which providers bill.
-METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
-    {
-        "request_count": Metric("generations", "count"),
-        "total_usage": Metric("cost_usd", "usd"),
-        "credits_usage": Metric("charged_usd", "usd"),
-        "byok_usage": Metric("byok_usd", "usd"),
-        "tokens_total": Metric("tokens_total", "count"),
-        "tokens_prompt": Metric("native_tokens_prompt", "count"),
-        "tokens_completion": Metric("native_tokens_completion", "count"),
-        "reasoning_tokens": Metric("native_tokens_reasoning", "count"),
-        "cached_tokens": Metric("native_tokens_cached", "count"),
-        "byok_request_count": Metric("byok_generations", "count"),
-        "response_cached_count": Metric("cached_responses", "count", recent=True),
-        "guardrail_invoked_count": Metric("guardrail_generations", "count", recent=True),
-        "openrouter_usage": Metric("openrouter_usd", "usd", recent=True),
-        "byok_fees": Metric("byok_fee_usd", "usd", recent=True),
-        "usage_upstream": Metric("upstream_usd", "usd"),
-        "usage_cache": Metric("cache_usd", "usd"),
-        "usage_data": Metric("data_discount_usd", "usd"),
-        "usage_web": Metric("web_search_usd", "usd"),
-        "usage_upstream_web": Metric("upstream_web_search_usd", "usd"),
-        "usage_file": Metric("file_usd", "usd"),
-        "usage_upstream_file": Metric("upstream_file_usd", "usd"),
-        "usage_web_fetch": Metric("web_fetch_usd", "usd"),
-        "usage_upstream_web_fetch": Metric("upstream_web_fetch_usd", "usd"),
-        "cache_hit_rate": Metric("cache_hit_rate", "rate"),
-        "response_cached_rate": Metric("cached_response_share", "rate", recent=True),
-        "guardrail_invoked_rate": Metric("guardrail_share", "rate", recent=True),
-        **_spreads("latency", "_ms"),
-        **_spreads("throughput", "_tok_s"),
-    }
-)
-_DEFAULT: Final = ("request_count", "total_usage", "credits_usage", "byok_usage", "tokens_prompt", "tokens_completion")
 
 _Key = tuple[Any, ...]
 _Sums = dict[str, float]
@@ -219,7 +158,7 @@ class _Table:
 
     def read(self, start: datetime, end: datetime, progress: bool | None) -> None:
         """Request a range, in as few parts as the API allows."""
-        recent = any(name in _RECENT_DIMENSIONS for name in self._dimensions)
+        recent = any(name in RECENT_DIMENSIONS for name in self._dimensions)
         recent |= any(METRICS[name].recent for name in self._metrics)
         windows = self._windows(start, end, _RECENT if recent else _LONG)
         visible = False if progress is None and not self._is_off_hours else progress
@@ -262,7 +201,7 @@ class _Table:
             response = self._query.run(
                 window,
                 self._metrics,
-                dimensions=[_DIMENSIONS.get(name, name) for name in self._dimensions],
+                dimensions=[DIMENSIONS.get(name, name) for name in self._dimensions],
                 granularity=self._granularity,
             )
             if response is not None and not response[1]:
@@ -296,7 +235,7 @@ class _Table:
             at = time_of(row) if has_time else None if self._freq is None else began
             if has_time and at is None:
                 raise BadResponseError("A row of the API's usage has no time.", status=200)
-            key = (at, *(name_of(row, _DIMENSIONS.get(name, name)) for name in self._dimensions))
+            key = (at, *(name_of(row, DIMENSIONS.get(name, name)) for name in self._dimensions))
             if key in seen:
                 self._shared |= {"api_key", "user", "app", "workspace"} & set(self._dimensions)
             seen.add(key)
@@ -352,26 +291,3 @@ class _Table:
             if kind == "rate":
                 summed[name] = groups[name].first().where(alone)
         return summed[list(kinds)].reset_index()
-
-
-def dimensions_of(by: str | Sequence[str] | None) -> list[str]:
-    """Return the dimensions to group by, each once."""
-    names = [by] if isinstance(by, str) else list(dict.fromkeys(by or ()))
-    known = [*_DIMENSIONS, *sorted(_RECENT_DIMENSIONS)]
-    for name in names:
-        if name not in known:
-            raise ConfigError(unknown_group("dimension", str(name), known, f"Use one of {', '.join(known)}."))
-    if len(names) > _MAX_DIMENSIONS:
-        raise ConfigError(f"Pass at most two dimensions, got {len(names)}: {', '.join(names)}.")
-    return names
-
-
-def metrics_of(metrics: Sequence[str] | None) -> list[str]:
-    """Return the metrics to request, each once; by default generations, cost and tokens."""
-    names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(_DEFAULT if metrics is None else metrics))
-    if not names:
-        raise ConfigError("metrics must name at least one metric, got none.")
-    for name in names:
-        if name not in METRICS:
-            raise ConfigError(unknown("metric", str(name), METRICS, hint=f"Use one of {', '.join(METRICS)}."))
-    return names

@@ -8,7 +8,7 @@ import pytest
 
 import orstats
 from orstats.account.analytics import count_of, usd_of
-from orstats.account.usage import METRICS
+from orstats.account.usage_metrics import METRICS
 from orstats.errors import BadResponseError, ConfigError, ForbiddenError
 from orstats.sim import SimServer
 

@@ -70,8 +70,8 @@ def usage(
     base_url: BaseUrl = None,
     quiet: Quiet = False,
 ) -> int:
-    from orstats.account.usage import dimensions_of, metrics_of
     from orstats.account.usage import usage as account_usage
+    from orstats.account.usage_metrics import dimensions_of, metrics_of
     from orstats.api.client import Client
     from orstats.cli.inputs import time_range
     from orstats.errors import ConfigError
