@@ -13,7 +13,7 @@ import pandas as pd
 from orstats.account.analytics import Filters, as_filters
 from orstats.account.key_filter import with_key_ids
 from orstats.account.listing import ListedColumns, Lister, by_time
-from orstats.account.time_range import Moment, span
+from orstats.account.time_range import Moment, named_start_and_end, span
 from orstats.api.client import Client
 from orstats.errors import ConfigError
 from orstats.fetching.arguments import ArchiveChoice, choose_archive
@@ -37,6 +37,7 @@ _ORDER: Final = "at"
 _TEXT: Final = pd.StringDtype("pyarrow")
 
 
+@named_start_and_end
 def list_generations(
     start: Moment,
     end: Moment = "now",

@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from orstats.account.analytics import Filters, as_filters
 from orstats.account.key_filter import with_key_ids
 from orstats.account.listing import ListedColumns, Lister, by_time
-from orstats.account.time_range import Moment, span
+from orstats.account.time_range import Moment, named_start_and_end, span
 from orstats.api.client import Client
 from orstats.fetching.arguments import ArchiveChoice, choose_archive
 
 
+@named_start_and_end
 def list_ids(
     start: Moment,
     end: Moment = "now",

@@ -14,7 +14,7 @@ from orstats.account.activity_export import compare_export
 from orstats.account.analytics import ROUNDING_USD
 from orstats.account.daily_totals import account_totals
 from orstats.account.day_shifts import Notes, merge_variants, move_past_midnight
-from orstats.account.time_range import Moment, span
+from orstats.account.time_range import Moment, named_start_and_end, span
 from orstats.api.client import Client
 from orstats.errors import ConfigError
 from orstats.frame.display import ReportFrame
@@ -58,6 +58,7 @@ _SCHEMA: Final = {
 }
 
 
+@named_start_and_end
 def reconcile(
     df: pd.DataFrame,
     *,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from functools import wraps
+from typing import Final, ParamSpec, TypeVar
 
 from orstats._warn import warn_caller
 from orstats.errors import ConfigError
@@ -38,6 +40,26 @@ _UNIT_WORDS: Final = {f"{name}s": unit for name, unit in _UNITS.items() if len(n
 _LOOSE_AGO: Final = re.compile(r"(?:an? |one |last|past|-)?\s*(\d*)\s*([a-z]+)(?:\s+ago)?")
 _YEAR_FIRST: Final = re.compile(r"(\d{4})[-/.](\d{1,2})(?:[-/.](\d{1,2}))?(?![-/.\d])(.*)")
 _YEAR_LAST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(.*)")
+
+
+#: How the command line and `Archive.forget` name the limits of a range.
+_OTHER_NAMES: Final = {"since": "start", "after": "start", "until": "end", "before": "end"}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def named_start_and_end(function: Callable[P, R]) -> Callable[P, R]:
+    """Say which parameter was meant when a function of a time range gets one of another name."""
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name in _OTHER_NAMES:
+                raise ConfigError(f"Unknown parameter {name!r}. Did you mean {_OTHER_NAMES[name]!r}?")
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def moment(value: Moment, *, now: datetime, tz: str = "UTC") -> datetime:

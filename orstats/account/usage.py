@@ -15,7 +15,7 @@ import pandas as pd
 from orstats._warn import warn_caller
 from orstats.account.analytics import AnalyticsQuery, Filters, as_filters, count_of, name_of, time_of, usd_of
 from orstats.account.key_filter import with_key_ids
-from orstats.account.time_range import Moment, span
+from orstats.account.time_range import Moment, named_start_and_end, span
 from orstats.account.time_windows import Window, bisect, cut
 from orstats.account.usage_metrics import DIMENSIONS, METRICS, RECENT_DIMENSIONS, dimensions_of, metrics_of
 from orstats.api.client import Client
@@ -40,6 +40,7 @@ _Key = tuple[Any, ...]
 _Sums = dict[str, float]
 
 
+@named_start_and_end
 def usage(
     by: str | Sequence[str] | None = "model",
     *,

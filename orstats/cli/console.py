@@ -121,9 +121,7 @@ def _print_warning(text: object) -> None:
 
 
 def _print_message(text: str, style: str) -> None:
-    from rich.text import Text
-
-    stderr_console().print(Text("orstats: ", style="bold").append(terminal_line(for_shell(text)), style=style))
+    print_status(f"orstats: {terminal_line(for_shell(text))}", style, title="orstats: ", title_style="bold")
 
 
 def print_error(text: str) -> None:
@@ -131,18 +129,27 @@ def print_error(text: str) -> None:
     _print_message(f"error: {text}", "red")
 
 
-def print_status(text: str, style: str = "") -> None:
-    """Print text on standard error, without markup and without control characters."""
+def print_status(
+    text: str, style: str = "", *, title: str = "", title_style: str = "", is_command: bool = False
+) -> None:
+    """Print text on standard error, without markup and without control characters.
+
+    A terminal gets lines that are broken between words, except for a command, which is to be copied as one line. The
+    beginning of the text may have a style of its own.
+    """
+    from rich.console import Console
     from rich.text import Text
 
-    stderr_console().print(Text(terminal_text(text), style=style))
+    from orstats.text.wrap import wrapped
 
-
-def stderr_console() -> Console:
-    """Return the console for status. The terminal wraps its lines, so that they are copied as one."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    text = terminal_text(text)
+    if sys.stderr.isatty() and not is_command:
+        text = wrapped(text, console.width)
+    shown = Text(text)
+    shown.stylize(style, len(title))
+    shown.stylize(title_style, 0, len(title))
+    console.print(shown)
 
 
 def stdout_console() -> Console:
@@ -169,7 +176,9 @@ def print_table(columns: Sequence[Column], *, label_style: str = "") -> list[str
     width = stdout_console().width if _is_limited() else _UNLIMITED
     fitted = fit(columns, width, label_style=label_style)
     Console(highlight=False, width=max(width, _UNLIMITED)).print(Trimmed(fitted.table), soft_wrap=True)
-    return [f"Not shown: {', '.join(fitted.omitted)}."] if fitted.omitted else []
+    if not fitted.omitted:
+        return []
+    return [f"Not shown: {', '.join(fitted.omitted)}. A wider terminal shows all columns, as a pipe (| less -S) does."]
 
 
 def print_pairs(*groups: Mapping[str, str]) -> None:

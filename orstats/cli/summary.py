@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pandas as pd
-from rich.text import Text
 
-from orstats.cli.console import print_status, stderr_console
+from orstats.cli.console import print_status
 from orstats.frame.summary import summary
 from orstats.frame.views import failures
 from orstats.text.format import cost_parts, count, is_present, plural, usd, usd_places
@@ -37,7 +36,8 @@ def print_summary(
         print_status(cost_line(totals))
     for status, rows in failures(frame).groupby("fetch_status", sort=False):
         advice = terminal_line(rows["advice"].iloc[0])
-        stderr_console().print(Text(f"  {status} {len(rows):,}: ", style="yellow").append(advice, style=""))
+        title = f"  {status} {len(rows):,}: "
+        print_status(f"{title}{advice}", title=title, title_style="yellow")
         if (error := _most_frequent_error(rows["error"])) is not None:
             print_status(f"    {terminal_line(error)}")
         examples = ", ".join(terminal_line(one, _ID_WIDTH) for one in rows.index[:_EXAMPLES])

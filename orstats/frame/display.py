@@ -106,7 +106,7 @@ class ReportFrame(pd.DataFrame):
         elif len(self):
             fitted = fit([*labels, *by_importance(columns)], width)
             console.print(Trimmed(fitted.table))
-            notes += [f"Not shown: {', '.join(fitted.omitted)}."] * bool(fitted.omitted)
+            notes += [_not_shown(fitted.omitted)] * bool(fitted.omitted)
         lines = out.getvalue().splitlines()
         for note in notes:
             lines += wrap(note, width, break_long_words=False, break_on_hyphens=False)
@@ -153,6 +153,11 @@ class ReportFrame(pd.DataFrame):
         counted = isinstance(index, pd.RangeIndex) and index.name is None
         named = counted or all(name is not None for name in index.names)
         return named and self.columns.nlevels == 1 and pd.get_option("display.float_format") is None
+
+
+def _not_shown(names: Sequence[str]) -> str:
+    chosen = ", ".join(f'"{name}"' for name in names[:2])
+    return f"Not shown: {', '.join(names)}. To print columns, choose them: report[[{chosen}]]."
 
 
 def formatted_columns(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import orstats
 from orstats.account.time_range import moment, span
 from orstats.account.time_windows import MINUTE, Window, bisect, cut, disjoint, split_by_count, uncovered
 from orstats.errors import ConfigError
@@ -195,3 +196,10 @@ def test_invalid_ranges_are_refused():
     with pytest.raises(ConfigError, match="in the future"):
         span("2026-03-02", "2026-03-03", now=NOON)
     assert span("today", "2099-01-01", now=NOON)[1] <= NOON + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("function", [orstats.usage, orstats.list_ids, orstats.list_generations, orstats.reconcile])
+@pytest.mark.parametrize(("name", "meant"), [("since", "start"), ("until", "end"), ("after", "start")])
+def test_other_names_of_a_range_lead_to_the_parameter(function, name, meant):
+    with pytest.raises(ConfigError, match=f"Unknown parameter '{name}'. Did you mean '{meant}'"):
+        function(**{name: "7d"})

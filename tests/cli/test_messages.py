@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from orstats.cli.console import for_shell
+from orstats.cli.console import for_shell, print_status
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,13 @@ def test_no_line_of_a_table_ends_with_spaces(online, orstats, monkeypatch):
     for arguments in (["key"], ["keys"], ["usage", "--since", "30d"], ["show", online.ids[0]], ["doctor"]):
         lines = orstats(*arguments).stdout.splitlines()
         assert lines == [line.rstrip() for line in lines], arguments
+
+
+def test_a_terminal_gets_status_lines_that_break_between_words(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    print_status("The archive is empty. Run `orstats fetch --ids-from app.log -o costs.csv`.")
+    print_status("orstats fetch --ids-from app.log --archive here -o costs.csv", is_command=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["The archive is empty. Run", "`orstats fetch --ids-from app.log -o costs.csv`."]
+    assert len(lines) == 3

@@ -109,9 +109,12 @@ def test_80_columns_show_what_each_report_is_about(df):
         (orstats.what_if(df, prices), ("cost_usd", "what_if_usd", "difference_usd")),
         (budgets, ("left_usd", "limit_usd", "outlook", "runs_out_at")),
     ):
-        omitted = str(report).replace("\n", " ").partition("Not shown: ")[2]
+        omitted, _, advice = str(report).replace("\n", " ").partition("Not shown: ")[2].partition(". ")
         assert omitted
-        assert not set(names) & set(omitted.rstrip(".").split(", "))
+        assert not set(names) & set(omitted.split(", "))
+        first, second = omitted.split(", ")[:2]
+        assert advice == f'To print columns, choose them: report[["{first}", "{second}"]].'
+        assert "Not shown" not in str(report[[first, second]])
 
 
 @pytest.mark.parametrize(

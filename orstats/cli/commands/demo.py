@@ -105,7 +105,7 @@ def _print_next_steps(archive: Path, costs: Path) -> None:
         "Run a simulator, to follow the README:": f"{program} sim --log-out app.log",
     }.items():
         print_status(f"   {title}", "dim")
-        print_status(f"      {line}", "cyan")
+        print_status(f"      {line}", "cyan", is_command=True)
 
 
 def _empty_archive(path: Path) -> Archive:

@@ -129,7 +129,7 @@ def sim(
         out.flush()
         file = log_out or ids_out
         source = f"--ids-from {quoted(file)}" if file else "ID…   (--log-out and --ids-out write files with ids)"
-        print_status(f"{command_prefix()} fetch {source}")
+        print_status(f"{command_prefix()} fetch {source}", is_command=True)
 
     try:
         server.serve_forever(greet)
