@@ -19,7 +19,7 @@ from orstats.errors import ColumnError, IdSourceError, ReadError
 from orstats.export.read_columns import KNOWN_FIELDS, Table, typed_frame
 from orstats.export.read_csv import read_csv
 from orstats.export.read_workbook import read_workbook
-from orstats.frame.cast_columns import values_of
+from orstats.frame.cast_values import values_of
 from orstats.frame.schema import ID
 from orstats.frame.validation import warn_duplicates
 from orstats.ids.decompression import CHUNK, Source, unpack

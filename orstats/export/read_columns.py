@@ -15,7 +15,7 @@ from orstats._warn import warn_caller
 from orstats.errors import ReadError
 from orstats.frame import record_table
 from orstats.frame.build import ABSENT_COLUMNS, pandas_array
-from orstats.frame.cast_columns import cast
+from orstats.frame.cast_values import cast
 from orstats.frame.decimal_mark import DecimalMark
 from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field, Kind
 from orstats.ids.id_shapes import clean_id

@@ -17,7 +17,7 @@ from orstats.errors import ReadError
 from orstats.export.csv_cells import unsafe_text
 from orstats.export.read_columns import KNOWN_FIELDS, Table, known_names
 from orstats.export.read_header import HEADER_LINES, clean_cell, column_names, known_in
-from orstats.frame.cast_columns import is_blank
+from orstats.frame.cast_values import is_blank
 from orstats.frame.decimal_mark import decimal_mark
 from orstats.frame.schema import ID
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from orstats.errors import ColumnError
-from orstats.frame.cast_columns import cast, cast_columns
+from orstats.frame.cast_columns import cast_columns
+from orstats.frame.cast_values import cast
 from orstats.frame.schema import FIELDS
 
 NOON = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
