@@ -197,6 +197,8 @@ def one_value(value: Any) -> tuple[str, bool]:
     >>> one_value(Decimal("1E-7")), one_value({"a": 1}), one_value(True)
     (('0.0000001', True), ('{"a":1}', False), ('true', False))
     """
+    if isinstance(value, np.generic):  # some are subclasses of Python's types, but have another repr
+        value = value.item()
     if isinstance(value, bool):
         return ("true" if value else "false"), False
     if isinstance(value, int):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pandas as pd
@@ -24,6 +26,8 @@ from orstats.frame.schema import ID
 from orstats.frame.validation import warn_duplicates
 from orstats.ids.decompression import CHUNK, Source, unpack
 from orstats.text.json_text import parse_json
+
+_BLACK: Final = re.compile(r"\S")
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -159,8 +163,8 @@ def _pandas_type(kind: pa.DataType) -> Any:
 
 
 def _decoded(data: bytes, name: str) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", "replace")
+    if encoding := _wide_encoding(data):
+        return data.decode(encoding, "replace").removeprefix("\ufeff")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -172,6 +176,17 @@ def _decoded(data: bytes, name: str) -> str:
         return data.decode("cp1252", "replace")
 
 
+def _wide_encoding(data: bytes) -> str | None:
+    """Return the encoding of text with two or four bytes for a character, also without a byte-order mark."""
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if data[1:4:2] == b"\0\0":
+        return "utf-16-le"
+    return "utf-16-be" if data[:4:2] == b"\0\0" and data[1:2] != b"\0" else None
+
+
 def _json(text: str, name: str) -> Table:
     try:
         content = parse_json(text.encode())
@@ -181,8 +196,8 @@ def _json(text: str, name: str) -> Table:
         if "report" in content and "coverage" in content:
             raise ReadError(f"{name}: a report, not generations. Read it with json.load.", path=name)
         if isinstance(content.get("data"), list):
-            content = content["data"]
-        elif content and all(isinstance(column, dict) for column in content.values()) and ID.name not in content:
+            content = _split_rows(content) if isinstance(content.get("columns"), list) else content["data"]
+        elif content and all(isinstance(column, dict) for column in content.values()):
             content = _by_column(content, name)
         else:
             content = [content]
@@ -202,8 +217,28 @@ def _json_lines(text: str, name: str) -> list[Any]:
             try:
                 rows.append(parse_json(line.encode()))
             except orjson.JSONDecodeError as error:
+                if documents := _json_documents(text):
+                    return documents
                 raise ReadError(f"{name}: line {number} is not valid JSON: {error}.", path=name) from error
     return rows
+
+
+def _json_documents(text: str) -> list[Any]:
+    """Read documents that follow each other without line ends, as responses that were appended to a file."""
+    decoder, documents, end = json.JSONDecoder(), [], 0
+    try:
+        while start := _BLACK.search(text, end):
+            document, end = decoder.raw_decode(text, start.start())
+            documents.append(document)
+    except json.JSONDecodeError:
+        return []
+    return documents
+
+
+def _split_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read what ``DataFrame.to_json(orient="split")`` writes."""
+    ids = content.get("index") or [None] * len(content["data"])
+    return [{ID.name: one} | dict(zip(content["columns"], row)) for one, row in zip(ids, content["data"])]  # noqa: B905 - a row may be cut
 
 
 def _by_column(columns: Mapping[str, Mapping[str, Any]], name: str) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from orstats.frame.cast_values import cast
 from orstats.frame.decimal_mark import DecimalMark
 from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field, Kind
 from orstats.ids.id_shapes import clean_id
+from orstats.text.format import plural
 
 #: Columns of the vendor's Activity export, and the fields that they are.
 ACTIVITY_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
@@ -54,6 +55,10 @@ KNOWN_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
 #: A table with ids and one of these columns contains generations.
 GENERATION_COLUMNS: Final = frozenset({"fetch_status", "created_at", "model", "total_cost", "cost_usd", "cost_total"})
 _ALL_NAMES: Final = {ID.name, *KNOWN_FIELDS, *ACTIVITY_COLUMNS}
+#: How generation ids begin.
+_ID_STARTS: Final = ("gen-", "gen_")
+#: The column of a user's own keys that were called id.
+_ROW_KEY: Final = "row_id"
 #: So few names that look like known ones are columns of the user, such as ``User``.
 _LEAST_RENAMED: Final = 3
 #: Names whose spelling shows who wrote a file: no other program keeps them when it changes the others.
@@ -101,6 +106,8 @@ class Table(NamedTuple):
 def typed_frame(table: Table, name: str) -> pd.DataFrame:
     """Return the generations of a table, indexed by id."""
     columns = _without_index(dict(zip(known_names(list(table.columns)), table.columns.values(), strict=True)))
+    if ID.name in columns and "generation_id" in columns and not _has_ids(columns[ID.name]):
+        columns[_ROW_KEY] = columns.pop(ID.name)  # of a database
     is_export = ID.name not in columns and "generation_id" in columns
     if is_export:
         columns = {ACTIVITY_COLUMNS.get(one, one): column for one, column in columns.items()}
@@ -120,6 +127,7 @@ def typed_frame(table: Table, name: str) -> pd.DataFrame:
         frame.loc[unusual, ID.name] = frame.loc[unusual, ID.name].map(clean_id)
     is_raw = "total_cost" in columns and columns.keys().isdisjoint(field.name for field in DERIVED)
     frame = _derived(frame) if is_export or is_raw else frame
+    frame = _without_totals(frame, name)
     if "fetch_status" not in frame.columns:
         frame.insert(0, "fetch_status", pd.Series("ok", index=frame.index, dtype=pd.StringDtype("pyarrow")))
     without = frame[ID.name].isna() | (frame[ID.name].str.strip() == "")
@@ -127,12 +135,31 @@ def typed_frame(table: Table, name: str) -> pd.DataFrame:
         lost = frame.loc[without].drop(columns="fetch_status").notna().any(axis=1).sum()
         frame = frame.loc[~without]
         if lost:
-            warn_caller(f"{name}: {lost:,} rows without an id skipped.")
+            warn_caller(f"{name}: {plural(int(lost), 'row')} without an id skipped.")
     frame = frame.set_index(ID.name)
     if is_export:
         absent = [one.name for one in COLUMNS if one.name not in columns and frame[one.name].isna().all()]
         frame.attrs[ABSENT_COLUMNS] = absent if len(frame) else []
     return frame
+
+
+def _has_ids(values: Any) -> bool:
+    return any(str(one).startswith(_ID_STARTS) for one in values)
+
+
+def _without_totals(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Skip rows such as ``Total``, which would be added up with what they sum, and warn."""
+    ids = frame[ID.name]
+    if not ids.str.startswith(_ID_STARTS).any():
+        return frame
+    is_word = ids.str.fullmatch(r"\D*\p{L}\D*") & ~ids.str.startswith(_ID_STARTS)
+    if "fetch_status" in frame.columns:
+        is_word &= frame["fetch_status"].isna()
+    is_total = is_word.fillna(value=False).astype(bool)
+    if is_total.any():
+        rows = plural(int(is_total.sum()), "row")
+        warn_caller(f"{name}: {rows} without an id skipped ({ids[is_total].iloc[0]!r:.40}).")
+    return frame.loc[~is_total]
 
 
 def _without_index(columns: Mapping[str, Any]) -> dict[str, Any]:

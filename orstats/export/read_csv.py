@@ -15,7 +15,7 @@ import pyarrow.csv as arrow_csv
 
 from orstats.errors import ReadError
 from orstats.export.csv_cells import unsafe_text
-from orstats.export.read_columns import KNOWN_FIELDS, Table, known_names
+from orstats.export.read_columns import GENERATION_COLUMNS, KNOWN_FIELDS, Table, known_names
 from orstats.export.read_header import HEADER_LINES, clean_cell, column_names, known_in
 from orstats.frame.cast_values import is_blank
 from orstats.frame.decimal_mark import decimal_mark
@@ -129,6 +129,8 @@ def _unlike(lines: Sequence[str], name: str) -> str:
         return f"{name}: a report ({head!r}), not generations. Read it with pandas.read_csv."
     if cells & {"fetch_status", "total_cost", "cost_usd"}:
         return f"{name}: has no column id; was it written without its index? Write it with orstats.write_csv."
+    if any(re.search(rf"\b{one}\b", lines[0]) for one in GENERATION_COLUMNS if "_" in one):
+        return f"{name}: the columns of {head!r} must be separated by commas, semicolons, tabs or bars."
     if re.search(r"\bgen[-_]", "\n".join(lines)):
         return f"{name}: a list or log of generation ids, without their costs. Read it with read_ids or --ids-from."
     return f"{name}: no table of generations; it begins {head!r}. A column id or generation_id is needed."

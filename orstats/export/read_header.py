@@ -18,6 +18,7 @@ from orstats.frame.schema import ID
 
 #: Lines in which the header is searched: a spreadsheet may have a title above it.
 HEADER_LINES: Final = 20
+_MISREAD_MARK: Final = "\xef\xbb\xbf"  # a byte-order mark that a program read as Windows-1252, and saved again
 
 
 def known_in(header: Iterable[Any]) -> set[str]:
@@ -29,7 +30,8 @@ def known_in(header: Iterable[Any]) -> set[str]:
 
 def clean_cell(cell: Any) -> str:
     """Return the name in a cell of a header."""
-    return str(cell if cell is not None else "").strip().strip("\ufeff\"'").strip()
+    text = str(cell if cell is not None else "").strip().removeprefix(_MISREAD_MARK)
+    return text.strip("\ufeff\"'").strip()
 
 
 def _header(cells: Iterable[Any]) -> list[str]:

@@ -60,7 +60,7 @@ def values_of(column: pd.Series[Any]) -> pa.ChunkedArray | list[Any]:
         array = pa.array(column.array, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         array = None
-    if array is not None and not pa.types.is_nested(array.type):
+    if array is not None and not pa.types.is_nested(array.type) and not isinstance(array.type, pa.BaseExtensionType):
         return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
     return [None if _is_missing(value) else value for value in column.to_list()]
 
@@ -205,6 +205,8 @@ def _time(value: Any, day_first: bool | None) -> int | None:
     """Return microseconds since 1970 UTC; a time without an offset is UTC."""
     if isinstance(value, bool):
         return None
+    if isinstance(value, pd.Period):
+        value = value.start_time
     if isinstance(value, dt.date | np.datetime64):  # datetime and pandas.Timestamp are dates
         moment = pd.Timestamp(value)
         utc = (moment.tz_localize("UTC") if moment.tzinfo is None else moment).to_pydatetime(warn=False)

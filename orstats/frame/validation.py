@@ -22,6 +22,8 @@ _DUPLICATES: Final = "orstats.duplicates"
 _ID_HEADING, _COST_HEADING = heading(ID.name), heading("cost_usd")
 _LEAST_HEADINGS: Final = 3
 _PERIODS: Final = frozenset({"hour", "day", "week", "month", "quarter", "year"})
+#: How generation ids begin.
+_ID_STARTS: Final = ("gen-", "gen_")
 #: A DataFrame with ids and one of these columns has generations, which are added up.
 #: What the account's analytics know of a generation and its record does not, by the names that people try.
 _LABELS: Final[Mapping[str, str]] = {
@@ -35,11 +37,14 @@ _AMOUNTS: Final = frozenset({"cost_usd", "total_cost", "tokens_total"})
 def require(df: pd.DataFrame, columns: Sequence[str], *, indexed: bool = False, unique: bool = False) -> pd.DataFrame:
     """Check that a DataFrame has some columns, and return it with them cast to their declared dtypes."""
     require_pandas(df)
+    df = by_id(df)
     require_columns([*df.columns, df.index.name], columns)
     check_names(df.columns)
-    df = by_id(df)
     if indexed and df.index.name != ID.name:
-        raise ConfigError("The DataFrame is not indexed by id. Pass df.set_index('id').")
+        raise ConfigError(
+            "The DataFrame has no column or index named id. Save it with its index, or make the column of its ids "
+            "the index: df.set_index(...).rename_axis('id')."
+        )
     return cast_columns(check_duplicates(df) if unique else df, columns)
 
 
@@ -51,8 +56,10 @@ def require_columns(have: Sequence[Any], names: Sequence[str]) -> None:
 
 
 def refuse_headings(names: Sequence[Any] | pd.Index[Any]) -> None:
-    """Raise ConfigError for the columns of a workbook that another library than orstats read."""
+    """Raise ConfigError for the columns of a workbook or an Activity export that another library read."""
     known = set(names)
+    if {"generation_id", "cost_total"} <= known:
+        raise ConfigError("The DataFrame is an Activity export as another library reads it: use orstats.read(path).")
     found = [name for name in names if name in NAMES and NAMES[name] not in known]
     if _ID_HEADING in found and len(found) >= _LEAST_HEADINGS:  # a column of the user may have such a name
         example = _COST_HEADING if _COST_HEADING in found else _ID_HEADING
@@ -92,9 +99,27 @@ def equals(values: pd.Series[Any], value: Any) -> pd.Series[bool]:
 
 
 def by_id(df: pd.DataFrame) -> pd.DataFrame:
-    """Make the column ``id`` the index, if it is not."""
+    """Make the ids the index: the column or the level ``id``, or the ids of an index without that name.
+
+    Other levels of the index become columns.
+
+    Examples
+    --------
+    >>> by_id(pd.DataFrame({"cost_usd": [0.25]}, index=["gen-1"])).index.name
+    'id'
+    """
     refuse_headings(df.columns)
-    return df if df.index.name == ID.name or list(df.columns).count(ID.name) != 1 else df.set_index(ID.name)
+    if df.index.name == ID.name or isinstance(df.columns, pd.MultiIndex):
+        return df
+    levels = [name for name in df.index.names if name is not None and name not in df.columns]
+    if list(df.columns).count(ID.name) == 1 or ID.name in levels:
+        columns = {name: df.index.get_level_values(list(df.index.names).index(name)) for name in levels}
+        flat = df.reset_index(drop=True)
+        for name, values in columns.items():
+            flat[name] = values
+        return flat.set_index(ID.name)
+    first = next((one for one in df.index if one is not None), None) if ID.name not in df.columns else None
+    return df.rename_axis(index=ID.name) if isinstance(first, str) and first.startswith(_ID_STARTS) else df
 
 
 def ok_rows(frame: Frame) -> Frame:
@@ -199,7 +224,7 @@ def count_duplicates(frame: pd.DataFrame | Frame) -> int:
     if isinstance(frame, pd.DataFrame):
         if _DUPLICATES in frame.attrs:
             return int(frame.attrs[_DUPLICATES])
-        ids: Any = by_id(frame[[name for name in frame.columns if name == ID.name]]).index
+        ids: Any = by_id(frame.loc[:, [name == ID.name for name in frame.columns]]).index
         return 0 if ids.name != ID.name or ids.is_unique else int((ids.duplicated() & ids.notna()).sum())
     kind = frame.implementation
     if kind.is_pyspark() or kind.is_pyspark_connect() or ID.name not in frame.collect_schema().names():

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from recomputed import frame_of, simulated
 
 import orstats
-from orstats.errors import ColumnError, DuplicateIdsWarning, ReadError
+from orstats.errors import ColumnError, ConfigError, DuplicateIdsWarning, ReadError
 from orstats.export.csv_cells import safe_text, unsafe_text
 
 ACTIVITY = """generation_id,created_at,cost_total,cost_web_search,byok_usage_inference,tokens_prompt,tokens_completion,\
@@ -95,6 +95,9 @@ def _with_nan(df):
         lambda df, file: df.to_csv(file.with_suffix(".csv"), sep=";", decimal=","),
         lambda df, file: df.to_csv(file.with_suffix(".csv"), sep="\t", encoding="utf-16"),
         lambda df, file: df.to_csv(file.with_suffix(".csv"), encoding="utf-8-sig"),
+        lambda df, file: df.to_csv(file.with_suffix(".csv"), encoding="utf-16-le"),
+        lambda df, file: df.to_csv(file.with_suffix(".csv"), encoding="utf-32"),
+        lambda df, file: file.with_suffix(".csv").write_text("\xef\xbb\xbf" + df.to_csv()),
         lambda df, file: df.to_csv(file.with_suffix(".csv"), lineterminator="\r"),
         lambda df, file: df.reset_index().rename(columns=str.upper).to_csv(file.with_suffix(".csv"), index=False),
         lambda df, file: df.set_axis(df.index + "  ").rename_axis("id").to_parquet(file.with_suffix(".parquet")),
@@ -110,6 +113,11 @@ def _with_nan(df):
         ),
         lambda df, file: df.to_json(file.with_suffix(".json"), date_format="iso"),
         lambda df, file: df.to_json(file.with_suffix(".json"), orient="index", date_format="iso"),
+        lambda df, file: df.to_json(file.with_suffix(".json"), orient="split", date_format="iso"),
+        lambda df, file: df.reset_index().to_json(file.with_suffix(".json"), date_format="iso"),
+        lambda df, file: file.with_suffix(".json").write_text(
+            "".join(json.dumps(row, default=str, indent=1) for row in df.reset_index().to_dict("records"))
+        ),
         lambda df, file: pl.from_pandas(df.reset_index()).write_parquet(file.with_suffix(".parquet")),
         lambda df, file: pl.from_pandas(df.reset_index()).write_csv(file.with_suffix(".csv")),
         lambda df, file: pl.from_pandas(df.reset_index()).write_ndjson(file.with_suffix(".jsonl")),
@@ -262,6 +270,7 @@ def test_activity_export_is_typed_and_reported_on(tmp_path):
         ("a.csv", "id,cost_usd\ngen-1,many\n", "'cost_usd'.*'many'"),
         ("a.csv", "id,model,created_at\ngen-1,m,01/02/2026\n", "'created_at'.*'01/02/2026'"),
         ("a.csv", "id,model,cost_usd\ngen-1,m\n", "not regular CSV"),
+        ("a.csv", "id^model^cost_usd\ngen-1^m^0.5\n", "separated by commas"),
     ],
 )
 def test_other_files_are_refused_in_words(name, content, words, tmp_path):
@@ -288,6 +297,28 @@ def test_rows_without_an_id_and_repeated_ids_are_warned_of(tmp_path):
     assert all(one.filename == __file__ for one in warned)
 
 
+def test_totals_that_a_spreadsheet_added_are_not_generations(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text(ACTIVITY + "Total,,0.0123,,0.01" + "," * 15 + "\n")
+    with pytest.warns(UserWarning, match=r"1 row without an id skipped \('Total'\)"):
+        found = orstats.read(file)
+    assert found["cost_usd"].to_dict() == {"gen-1": 0.0123, "gen-2": 0.01}
+
+
+def test_keys_of_a_database_next_to_the_ids_are_kept(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("id,generation_id,created_at,cost_total\n7,gen-1,2026-09-21 13:33:20,0.25\n")
+    found = orstats.read(file)
+    assert (found["cost_usd"].to_dict(), found["row_id"].tolist()) == ({"gen-1": 0.25}, [7])
+
+
+def test_an_export_read_by_pandas_leads_to_read():
+    export = pd.read_csv(io.StringIO(ACTIVITY))
+    for take in (orstats.cost_by, orstats.summary, orstats.combine, orstats.attempts):
+        with pytest.raises(ConfigError, match=r"Activity export.*orstats\.read\(path\)"):
+            take(export)
+
+
 # ruff: noqa: ARG005 - each way takes the frame and its CSV, and uses one of them
 READ_BACK = {
     "read_csv": lambda df, csv: pd.read_csv(csv()),
@@ -295,6 +326,9 @@ READ_BACK = {
     "read_csv as objects": lambda df, csv: pd.read_csv(csv(), index_col="id").astype(object),
     "read_csv with Arrow": lambda df, csv: pd.read_csv(csv(), dtype_backend="pyarrow"),
     "categories": lambda df, csv: df.astype({name: "category" for name in df.columns if df[name].dtype == "string"}),
+    "ids in an index without a name": lambda df, csv: df.rename_axis(None),
+    "ids in a level of the index": lambda df, csv: df.set_index(["model", "created_at"], append=True),
+    "times in the index": lambda df, csv: df.reset_index().set_index("created_at"),
     "naive times": lambda df, csv: df.assign(created_at=df["created_at"].dt.tz_localize(None)),
     "counts as floats": lambda df, csv: df.astype({n: "float64" for n in df.columns if df[n].dtype == "Int64"}),
     "flags as words": lambda df, csv: df.assign(is_byok=df["is_byok"].map({True: "yes", False: "NO"})),

@@ -115,7 +115,7 @@ def test_ordinary_text_and_negative_numbers_are_left_alone():
 
 def test_values_of_several_kinds_in_one_column():
     mixed = [-1.5, "-1.5", Decimal("1E-7"), {"a": [1]}, None, True, date(2026, 1, 2), b"\xff", "\ud800", float("nan")]
-    mixed.append(datetime(2026, 1, 2, 3, tzinfo=UTC))
+    mixed += [datetime(2026, 1, 2, 3, tzinfo=UTC), np.float64(-0.5), np.int64(-5), np.bool_(True)]
     assert column(pd.Series(mixed, dtype=object))[1:] == [
         "-1.5",
         "'-1.5",
@@ -128,6 +128,7 @@ def test_values_of_several_kinds_in_one_column():
         "?",
         "",
         "2026-01-02T03:00:00Z",
+        *("-0.5", "-5", "true"),
     ]
 
 

@@ -34,6 +34,7 @@ NOON = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
         ("native_tokens_prompt", 12.0, 12),
         ("created_at", NOON.replace(tzinfo=None), NOON),
         ("created_at", np.datetime64("2026-03-04T12:00"), NOON),
+        ("created_at", pd.Period("2026-03-04 12:00", "s"), NOON),
         ("created_at", NOON.timestamp(), NOON),
         ("created_at", NOON.timestamp() * 1e3, NOON),
         ("created_at", str(int(NOON.timestamp())), NOON),
