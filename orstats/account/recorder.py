@@ -17,6 +17,7 @@ import pandas as pd
 from orstats._warn import warn_caller
 from orstats.account import recorded_clients
 from orstats.account.recorded_ids import GenerationLog, never_raising
+from orstats.account.recorded_responses import HEADER
 from orstats.errors import IdSourceError
 from orstats.frame.schema import FIELDS
 from orstats.ids.decompression import Source, unpack
@@ -244,5 +245,5 @@ def _litellm_ids(kwargs: dict[str, Any], response: Any) -> Iterator[str]:
     sent = hidden.get("additional_headers") or {}  # with a prefix
     failed = getattr(kwargs.get("exception"), "litellm_response_headers", None) or {}
     for name, value in (*sent.items(), *failed.items()):
-        if name.lower().endswith(recorded_clients.HEADER.lower()):
+        if name.lower().endswith(HEADER.lower()):
             yield value

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 import orstats
-from orstats.account.recorded_clients import HEADER
+from orstats.account.recorded_responses import HEADER
 from orstats.archive.dataset import CONTENTS, GENERATIONS
 from orstats.archive.directories import host_directory
 from orstats.frame.build import build_frame
