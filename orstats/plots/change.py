@@ -60,7 +60,7 @@ def plot_change(compared: pd.DataFrame, ax: Axes | None = None, *, by: By = "cau
     found = waterfall(compared, by, max(most, 1), explain=not style.is_narrow(ax))
     axes = style.new_axes(ax, rows=0 if found is None else len(found.steps))
     if found is None:
-        return style.empty(axes)
+        return style.empty(axes, "cost")
     _draw(axes, found)
     style.name_rows(axes, [step.name for step in found.steps])
     style.grid(axes, "x")

@@ -126,7 +126,7 @@ def plot_cost(
     ranked = ranking(rows, columns, "cost_usd", style.most_rows(ax, _MOST_ROWS))
     axes = style.new_axes(ax, rows=len(ranked))
     if not ranked:
-        return style.empty(axes)
+        return style.empty(axes, "cost")
     values = [bar.value for bar in ranked]
     total, largest = sum(values), max(map(abs, values))
     colours = [style.OTHER_COLOUR if bar.folded else style.COLOURS[0] for bar in ranked]
@@ -135,7 +135,7 @@ def plot_cost(
     shares = [f" · {percent(value / total)}" if total > 0 and value else "" for value in values]
     texts = [usd(value, places) + share for value, share in zip(values, shares, strict=True)]
     style.write_beside(axes, [bar.value for bar in ranked], texts)
-    axes.set_xlim(min(0.0, *values, 0.0), (largest or 1.0) * style.room_for(axes, texts))
+    style.end_bars_at(axes, (largest or 1.0) * style.room_for(axes, texts))
     return _label_bars(axes, ranked, _COST, columns)
 
 
@@ -190,14 +190,14 @@ def plot_tokens(
     ranked = ranking(parts, columns, "tokens", most)
     axes = style.new_axes(ax, rows=len(ranked) + _LEGEND_ROWS)
     if not ranked:
-        return style.empty(axes)
+        return style.empty(axes, "tokens")
     left = np.zeros(len(ranked))
     for widths, colour in zip(token_stacks(parts, columns, most), style.COLOURS, strict=False):
         axes.barh(range(len(ranked)), widths, left=left, height=0.7, color=colour)
         left += widths
     texts = [count_tick(float(f"{bar.value:.3g}")) for bar in ranked]
     style.write_beside(axes, [bar.value for bar in ranked], texts)
-    axes.set_xlim(0, (max(left) or 1) * style.room_for(axes, texts))
+    style.end_bars_at(axes, (max(left) or 1) * style.room_for(axes, texts))
     _label_bars(axes, ranked, _TOKENS, columns)
     style.legend(axes, TOKEN_PARTS, style.COLOURS[: len(TOKEN_PARTS)], below=True)
     return axes
@@ -252,7 +252,7 @@ def plot_latency(
         groups, omitted = latency_distributions(rows, columns, style.most_rows(ax, _MOST_ROWS))
         axes = style.new_axes(ax, rows=len(groups) * 1.3 + _LEGEND_ROWS)
         if not groups:
-            return style.empty(axes)
+            return style.empty(axes, "latency")
         _draw_distributions(axes, groups)
         more = f" (the {len(groups)} with the most generations)" if omitted else ""
         style.title(axes, f"Latency by {_names(columns)}{more}")
@@ -264,7 +264,7 @@ def plot_latency(
     lines = latency_over_time(source, None if by is None else columns, known, freq=freq, tz=tz, most=most)
     axes = style.new_axes(ax)
     if lines is None:
-        return style.empty(axes)
+        return style.empty(axes, "latency")
     _draw_lines(axes, lines)
     _time_axis(axes, lines, freq, tz, "Open circles")
     which = "not streamed" if streamed.empty else "streamed"
@@ -280,7 +280,7 @@ def _stacked_over_time(
     """Draw upright bars over time, the groups stacked."""
     axes = style.new_axes(ax)
     if bars is None:
-        return style.empty(axes)
+        return style.empty(axes, measure.name.split()[-1].lower())
     colours = style.colours(len(bars.names), folded=bool(bars.folded))
     starts = bars.starts.to_pydatetime()
     periods = bars.ends - bars.starts

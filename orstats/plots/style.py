@@ -181,14 +181,20 @@ def x_label(ax: Axes, text: str) -> None:
     ax.set_xlabel("\n".join(lines), color=INK, parse_math=False, loc="left", fontsize="small")
 
 
-def empty(ax: Axes) -> Axes:
-    """Make axes that say that there is nothing to show."""
-    ax.text(0.5, 0.5, "No generations to show", transform=ax.transAxes, ha="center", va="center", color=INK)
+def empty(ax: Axes, value: str) -> Axes:
+    """Make axes that say that there is nothing to show: no generation has a known value."""
+    ax.text(0.5, 0.5, f"No generations with known {value}", transform=ax.transAxes, ha="center", va="center", color=INK)
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_visible(False)
     return ax
+
+
+def end_bars_at(ax: Axes, value: float) -> None:
+    """Let the axis of horizontal bars reach to a value. With fixed limits, a logarithmic scale could not be set."""
+    ax.margins(x=0)
+    ax.update_datalim([(value, 0)])
 
 
 def name_rows(ax: Axes, names: Sequence[str]) -> None:

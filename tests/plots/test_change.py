@@ -89,7 +89,7 @@ def test_an_axis_that_begins_above_0_says_so():
 def test_one_group_and_none(by):
     assert draw(plot_change(compared(1), by=by)).has_data()
     empty = draw(plot_change(compared(0), by=by))
-    assert [text.get_text() for text in empty.texts] == ["No generations to show"]
+    assert [text.get_text() for text in empty.texts] == ["No generations with known cost"]
 
 
 @pytest.mark.parametrize("by", ["cause", "group"])

@@ -163,6 +163,14 @@ def test_characters_of_a_fallback_font_are_drawn(monkeypatch):
     assert labels(draw(plot_cost(frame([f"m{only_in_the_second}"])))) == ["m□"]
 
 
+@pytest.mark.parametrize("plot", [plot_cost, plot_tokens])
+def test_bars_can_be_drawn_on_a_logarithmic_scale(plot):
+    axes = plot(frame(["a", "b"], total_cost=[1.0, 100.0]))
+    axes.set_xscale("log")
+    low, high = draw(axes).get_xlim()
+    assert 1 < high / low < 1_000
+
+
 def test_tokens_have_four_parts_that_add_up():
     axes = draw(plot_tokens(frame(["a"])))
     assert [bar.get_width() for bar in axes.patches] == [60, 40, 40, 10]
@@ -175,7 +183,7 @@ def test_tokens_have_four_parts_that_add_up():
 def test_unknown_tokens_are_not_drawn_as_0(freq):
     unknown = {f"native_tokens_{name}": [None] for name in ("prompt", "completion", "cached", "reasoning")}
     axes = plot_tokens(frame("a", **unknown), freq=freq)
-    assert [text.get_text() for text in axes.texts] == ["No generations to show"]
+    assert [text.get_text() for text in axes.texts] == ["No generations with known tokens"]
 
 
 @pytest.mark.parametrize("options", [{}, {"freq": "M"}, {"by": "model", "freq": "M"}])
@@ -212,7 +220,7 @@ def test_nothing_to_show_is_said(plot, freq):
         axes = draw(plot(df, freq=freq))
         texts = [text.get_text() for text in axes.texts]
         if plot is not plot_tokens or df is not unknown:
-            assert texts == ["No generations to show"]
+            assert texts == [f"No generations with known {plot.__name__.removeprefix('plot_')}"]
 
 
 @pytest.mark.parametrize("plot", PLOTS)
