@@ -13,7 +13,7 @@ from stored import HOST, SETTLED, parts
 
 from orstats.archive.archive import Archive
 from orstats.archive.dataset import GENERATIONS, Dataset
-from orstats.archive.part import read_footer
+from orstats.archive.seal import read_footer
 from orstats.archive.storage import LocalStore
 from orstats.archive.verified_parts import VerifiedParts
 from orstats.frame.record_table import to_table
