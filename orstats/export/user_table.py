@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,9 +16,9 @@ import pyarrow.parquet as pq
 
 from orstats._warn import warn_caller
 from orstats.errors import IdSourceError, IdSourceWarning, MissingExtraError
-from orstats.ids.csv_files import delimiter_of
+from orstats.ids.csv_files import read_head
 from orstats.ids.decompression import CHUNK, HEAD, Source, unpack
-from orstats.ids.id_column import SAMPLE_ROWS, cell_text, check_columns, name_columns
+from orstats.ids.id_column import SAMPLE_ROWS, cell_text, name_columns
 from orstats.ids.id_shapes import SHAPE, looks_like_id
 from orstats.ids.missing_file import missing_file
 from orstats.ids.sniff import as_utf8
@@ -89,27 +87,18 @@ def _decoded(data: bytes, where: str) -> str:
 
 
 def _read_csv(text: str, where: str, column: str | None) -> pd.DataFrame:
-    start = text.lstrip("\r\n")[:HEAD]
-    delimiter = delimiter_of(start)
-    reader = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
-    rows: list[list[str]] = []
-    ends: list[int] = []  # the line where each row ends
-    for row in islice(reader, SAMPLE_ROWS):
-        rows.append(row)
-        ends.append(reader.line_num)
-    names, below, header = name_columns(rows, column=column)
-    check_columns(names, below, header=header, column=column, where=where)
-    first = rows[header or 0]
+    text = text.lstrip("\r\n")
+    head = read_head(text[:HEAD], column=column, where=where)
+    names, width, first = head.names, head.width, head.rows[0]
     if column not in names and any(map(SHAPE.search, first)) and not any(map(looks_like_id, first)):
         raise IdSourceError(f"{where}: not a table that can be joined: its first line is not a header, but has an id")
-    body = text.lstrip("\r\n")
-    if header:
-        body = "".join(body.splitlines(keepends=True)[ends[header - 1] :])
-    width = max(len(names), *map(len, rows[header or 0 :]))
+    body = io.StringIO(text, newline="")
+    for _ in range(head.lines_above):
+        body.readline()
     try:
         frame = pd.read_csv(
-            io.StringIO(body),
-            sep=delimiter,
+            body,
+            sep=head.delimiter,
             header=None,  # also for files that have one: pandas must not rename or infer anything
             names=range(width),
             index_col=False,
@@ -118,7 +107,7 @@ def _read_csv(text: str, where: str, column: str | None) -> pd.DataFrame:
         )
     except pd.errors.ParserError as error:
         raise IdSourceError(f"{where}: broken delimited text: {error}") from error
-    if header is not None:
+    if head.has_header:
         titles = [names[place] if place < len(names) else "" for place in range(width)]
         stripped = frame.iloc[:, 0].str.strip() == cell_text(titles[0])
         candidates = frame.index[stripped]

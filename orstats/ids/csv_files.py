@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
@@ -76,25 +76,14 @@ class _Lines:
 
 def _read_table(lines: _Lines, found: IdCollector, *, column: str | None, where: str) -> None:
     """Read one table, up to the next header."""
-    start = lines.pending[:HEAD].decode("utf-8", "replace")
-    delimiter = delimiter_of(start)
-    reader = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
-    rows: list[list[str]] = []
-    ends: list[int] = []  # the line where each row ends
-    for row in islice(reader, SAMPLE_ROWS):
-        rows.append(row)
-        ends.append(reader.line_num)
-    names, below, header = name_columns(rows, column=column)
-    check_columns(names, below, header=header, column=column, where=where)
-    if column is None and header is None and len(rows) == 1 and all(map(looks_like_id, rows[0])):
+    head = read_head(lines.pending[:HEAD].decode("utf-8", "replace"), column=column, where=where)
+    if column is None and not head.has_header and len(head.rows) == 1 and all(map(looks_like_id, head.rows[0])):
         line, _, _ = lines.pending.partition(b"\n")  # a list in one line
-        found.add_listed(next(csv.reader([line.decode("utf-8", "replace")], delimiter=delimiter)))
+        found.add_listed(next(csv.reader([line.decode("utf-8", "replace")], delimiter=head.delimiter)))
         lines.skip(len(line))
         return
-    if header:
-        lines.skip(len(b"".join(lines.pending.splitlines(keepends=True)[: ends[header - 1]])))
-    next_header = _header_finder(names, delimiter) if header is not None else lambda _: -1
-    width = max(len(names), *map(len, rows[header or 0 :]))
+    lines.skip(len(b"".join(lines.pending.splitlines(keepends=True)[: head.lines_above])))
+    next_header = _header_finder(head.names, head.delimiter) if head.has_header else lambda _: -1
 
     def batches(places: list[int]) -> Iterator[dict[int, list[Any]]]:
         import pandas as pd  # noqa: PLC0415 - keeps `import orstats` light
@@ -103,9 +92,9 @@ def _read_table(lines: _Lines, found: IdCollector, *, column: str | None, where:
         try:
             with pd.read_csv(
                 as_stream(lines.up_to(next_header)),
-                sep=delimiter,
+                sep=head.delimiter,
                 header=None,  # also for files that have one: pandas must not rename or infer anything
-                names=range(width),
+                names=range(head.width),
                 usecols=places,  # with it, rows that are longer than the first are accepted
                 dtype=str,
                 na_filter=False,
@@ -114,17 +103,50 @@ def _read_table(lines: _Lines, found: IdCollector, *, column: str | None, where:
                 encoding_errors="replace",
             ) as frames:
                 for number, frame in enumerate(frames):
-                    rows = frame.iloc[int(header is not None and number == 0) :]
+                    rows = frame.iloc[int(head.has_header and number == 0) :]
                     yield {place: rows[place].tolist() for place in places}
         except pd.errors.ParserError as error:
             match = _LINE.search(str(error))
             line = first_line + int(match[1]) + 1 if match else None
             raise IdSourceError(f"{where}: broken delimited text near line {line}: {error}", line=line) from error
 
-    read_table(Table(where, names, below, batches), found, column=column)
+    read_table(Table(where, head.names, head.below, batches), found, column=column)
 
 
-def delimiter_of(text: str) -> str:
+class Head(NamedTuple):
+    """What the beginning of delimited text tells about its columns."""
+
+    delimiter: str
+    rows: list[list[str]]
+    """The first rows, from the header on."""
+    names: list[str]
+    below: Sequence[Sequence[object]]
+    """The first rows below the header."""
+    has_header: bool
+    lines_above: int
+    """Lines with titles above the header."""
+
+    @property
+    def width(self) -> int:
+        """The number of columns, of which the last ones may have no name."""
+        return max(len(self.names), *map(len, self.rows))
+
+
+def read_head(text: str, *, column: str | None, where: str) -> Head:
+    """Find the delimiter, the header and the names of the columns of text that begins with a line that is not blank."""
+    delimiter = _delimiter_of(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows: list[list[str]] = []
+    ends: list[int] = []  # the line where each row ends
+    for row in islice(reader, SAMPLE_ROWS):
+        rows.append(row)
+        ends.append(reader.line_num)
+    names, below, header = name_columns(rows, column=column)
+    check_columns(names, below, header=header, column=column, where=where)
+    return Head(delimiter, rows[header or 0 :], names, below, header is not None, ends[header - 1] if header else 0)
+
+
+def _delimiter_of(text: str) -> str:
     """Choose the delimiter that stands equally often in most lines."""
     lines = [line for line in _LINE_END.split(_QUOTED.sub("", text))[:SAMPLE_ROWS] if line.strip(" ")]
 
