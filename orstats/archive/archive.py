@@ -308,7 +308,8 @@ class Archive:
         ...     orstats.Archive(folder).forget(user="alice", before="2026-01-01", dry_run=True).records
         0
         """
-        from orstats.archive.forget import Criteria, forget  # noqa: PLC0415 - imports pandas
+        from orstats.archive.criteria import Criteria  # noqa: PLC0415 - imports pandas
+        from orstats.archive.forget import forget  # noqa: PLC0415 - same
 
         criteria = Criteria.of(ids=ids, user=user, model=model, before=before, after=after)
         if criteria == Criteria() and not contents_only:
