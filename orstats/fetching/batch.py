@@ -139,7 +139,7 @@ class Batch(ABC):
             done = len(self.ids) - remaining
             counts = {"ok": self._ok, "failed": self._failed, "archived": archived, "retries": pool.retries}
             bar.show(done, waiting_for=pool.latest_error, **counts)
-            self._save()
+            self.save()
             reason = self._stop_reason() if remaining else None
         if reason is not None:
             pool.stop()
@@ -169,7 +169,8 @@ class Batch(ABC):
         self._ok += is_ok
         self._failed += not is_ok
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Store the results in memory if they are many or old."""
         now = self._clock.monotonic()
         if self.is_full or now - self._stored_at > self.store_every_s:
             self._stored_at = now

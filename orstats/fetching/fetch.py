@@ -27,10 +27,10 @@ log = logging.getLogger("orstats.fetch")
 
 #: Records in memory are stored when there are so many.
 _STORE_ROWS: Final = 4_000
-#: Without an archive, storing only converts them: in more and smaller portions, while requests are on their way, so
-#: that little is left to do after the last one. Portions of a few rows would take much memory.
+#: Without an archive they are only converted: in so many portions, of so many rows, while requests are on their way, so
+#: that little is left to do after the last one.
 _PORTIONS: Final = 40
-_LEAST_ROWS: Final = 100
+_PORTION_ROWS: Final = (100, 1_000)
 #: Memory worth giving back before the frame needs as much again; for less it costs more than it brings.
 _LARGE_BYTES: Final = 256_000_000
 
@@ -127,6 +127,7 @@ class _RecordBatch(Batch):
         self._id_array = column(self.ids, "text")[0]
         self._tables: list[pa.Table] = []
         self._unsaved: dict[str, Result] = {}
+        self._settled = self._converted = 0  # so many of the first ids have their final result, and are converted
         self._archived: int | None = None  # ids, once the archive was read
 
     def read_archive(self) -> Sequence[str]:
@@ -158,19 +159,35 @@ class _RecordBatch(Batch):
 
     @property
     def is_full(self) -> bool:
-        portion = _STORE_ROWS if self.archive is not None else max(_LEAST_ROWS, len(self.ids) // _PORTIONS)
-        return len(self._unsaved) >= min(portion, _STORE_ROWS)
+        return len(self._unsaved) >= _STORE_ROWS
+
+    def save(self) -> None:
+        """Without an archive, convert results in the order of the ids: the frame then need not sort them."""
+        if self.archive is not None or self.is_full:  # full: an early id is being retried
+            super().save()
+            return
+        ids, start = self.ids, self._converted
+        while self._settled < len(ids) and ids[self._settled] in self.outcomes:
+            self._settled += 1
+        least, most = _PORTION_ROWS
+        portion = min(max(least, len(ids) // _PORTIONS), most)
+        if self._settled - start >= portion or self._settled == len(ids):
+            self._convert([one for one in ids[start : self._settled] if one in self._unsaved])
+            self._converted = self._settled
 
     def store(self) -> None:
-        results = list(self._unsaved.values())
-        if not results:
+        self._convert(list(self._unsaved))
+
+    def _convert(self, ids: Sequence[str]) -> None:
+        if not ids:
             return
-        table = to_table([r.task.id for r in results], [r.record or {} for r in results], [r.at for r in results])
+        results = [self._unsaved[one] for one in ids]
+        table = to_table(ids, [r.record or {} for r in results], [r.at for r in results])
         if self.archive is not None:
             self.archive.append(self.host, table)
         self._tables.append(table)
-        for result in results:
-            del self._unsaved[result.task.id]
+        for one in ids:
+            del self._unsaved[one]
 
     def frame(self) -> pd.DataFrame:
         frame = build_frame(self._id_array, self._take_tables(), self.outcomes)

@@ -17,8 +17,8 @@ from orstats.frame.status import status_of
 
 log = logging.getLogger("orstats.fetch")
 
-#: Seconds between two looks for results.
-_POLL_S: Final = 0.005
+#: Seconds between two looks for results, and once nothing is left to send.
+_POLL_S, _LAST_POLL_S = 0.005, 0.001
 #: The longest wait of a thread without a task, in seconds.
 _MAX_WAIT_S: Final = 0.1
 #: After so many seconds of nothing but retryable failures, the remaining ids are not requested.
@@ -85,7 +85,8 @@ class WorkerPool:
         A result leaves the queue when the next one is requested: if storing one is interrupted, :meth:`drain` yields it
         again.
         """
-        self._clock.sleep(_POLL_S)  # in bulk: waking up for each result would cost the senders their turn
+        # In bulk: waking up for each result would cost the senders their turn.
+        self._clock.sleep(_POLL_S if self._schedule.left else _LAST_POLL_S)
         return self._collected()
 
     def stop(self) -> None:

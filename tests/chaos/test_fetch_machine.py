@@ -202,7 +202,7 @@ TestFetching = Fetching.TestCase
 
 
 @pytest.mark.parametrize(
-    "function", ["_take", "keep", "_collected", "_save", "store", "_run", "_drain_and_save", "_work_through"]
+    "function", ["_take", "keep", "_collected", "save", "_convert", "_run", "_drain_and_save", "_work_through"]
 )
 def test_an_interrupt_at_every_instruction_of_a_function_loses_nothing(function):
     """The machine meets these by chance; here each is met for sure."""
