@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from orstats.plots import style
+from orstats.plots import style, ticks
 from orstats.reports.waterfall import By, Waterfall, waterfall
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def plot_change(compared: pd.DataFrame, ax: Axes | None = None, *, by: By = "cau
     style.name_rows(axes, [step.name for step in found.steps])
     style.grid(axes, "x")
     lowest, highest = found.axis
-    style.dollar_ticks(axes.xaxis, highest - lowest)
+    ticks.dollars(axes.xaxis, highest - lowest)
     style.x_label(axes, f"Cost (USD); {found.axis_note}" if found.axis_note else "Cost (USD)")
     style.title(axes, found.title)
     if ax is not None:

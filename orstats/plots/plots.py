@@ -12,7 +12,7 @@ import pandas as pd
 from orstats._warn import warn_caller
 from orstats.frame.column_units import group_name
 from orstats.frame.validation import require_columns
-from orstats.plots import style
+from orstats.plots import style, ticks
 from orstats.reports.chart_data import (
     MOST_BUCKETS,
     TOKEN_PARTS,
@@ -63,8 +63,8 @@ class _Measure(NamedTuple):
     total: Callable[[float], str]
 
 
-_COST: Final = _Measure("Cost", "Cost (USD)", style.dollar_ticks, lambda amount: usd(amount, usd_places(amount)))
-_TOKENS: Final = _Measure("Native tokens", "Native tokens", style.count_ticks, tokens)
+_COST: Final = _Measure("Cost", "Cost (USD)", ticks.dollars, lambda amount: usd(amount, usd_places(amount)))
+_TOKENS: Final = _Measure("Native tokens", "Native tokens", ticks.counts, tokens)
 
 
 def plot_cost(
@@ -331,7 +331,7 @@ def _draw_lines(axes: Axes, lines: Timeline) -> None:
             markeredgewidth=1.2,
             fillstyle="none",
         )
-    style.log_milliseconds(axes.yaxis, float(np.nanmin(lines.amounts)), float(np.nanmax(lines.amounts)))
+    ticks.log_milliseconds(axes.yaxis, float(np.nanmin(lines.amounts)), float(np.nanmax(lines.amounts)))
     style.legend(axes, lines.names, colours)
 
 
@@ -346,7 +346,7 @@ def _draw_distributions(axes: Axes, groups: Sequence[Sequence[LatencyDistributio
             axes.plot([middle, high], [row + offset] * 2, color=colour, linewidth=4, solid_capstyle="butt")
             axes.plot([middle], [row + offset], color=colour, marker="o" if one.streamed else "s", markersize=6)
     smallest, largest = min(one.percentiles[0] for one in every), max(one.percentiles[-1] for one in every)
-    style.log_milliseconds(axes.xaxis, smallest, largest)
+    ticks.log_milliseconds(axes.xaxis, smallest, largest)
     style.name_rows(axes, [f"{group[0].name} ({count(sum(one.count for one in group))})" for group in groups])
     style.grid(axes, "x")
     style.x_label(axes, "Latency: dot at the median, thick line to p90, thin line to p99")
@@ -370,7 +370,7 @@ def _time_axis(axes: Axes, over_time: Timeline, freq: str, tz: str, mark: str) -
         axes.set_xticks(over_time.middles().to_pydatetime()[::every], over_time.labels()[::every])
     else:
         has_change = over_time.unit == "hour" and first.utcoffset() != last.utcoffset()
-        style.dates(axes, over_time.starts.tz, offsets=has_change)
+        ticks.dates(axes, over_time.starts.tz, offsets=has_change)
     style.grid(axes, "y")
     name = "Week from Monday" if over_time.unit == "week" else over_time.unit.capitalize()
     note = f". {mark}: {describe_incomplete(over_time.incomplete)}" if over_time.incomplete else ""

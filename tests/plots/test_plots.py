@@ -13,7 +13,8 @@ from orstats.errors import ConfigError, DuplicateIdsWarning, MissingExtraError
 from orstats.frame.build import FetchOutcome, build_frame
 from orstats.frame.record_table import to_table
 from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
-from orstats.plots.style import COLOURS, OTHER_COLOUR, dates
+from orstats.plots.style import COLOURS, OTHER_COLOUR
+from orstats.plots.ticks import dates
 from orstats.sim import SimServer
 
 mpl.use("Agg")
