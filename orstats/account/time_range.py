@@ -38,6 +38,8 @@ _UNITS: Final = {
 }
 _UNIT_WORDS: Final = {f"{name}s": unit for name, unit in _UNITS.items() if len(name) > 1}
 _LOOSE_AGO: Final = re.compile(r"(?:an? |one |last|past|-)?\s*(\d*)\s*([a-z]+)(?:\s+ago)?")
+#: As this package writes times in messages.
+_UTC_WORD: Final = re.compile(r"(?<=\d)\s*(?:UTC|GMT)$", re.IGNORECASE)
 _YEAR_FIRST: Final = re.compile(r"(\d{4})[-/.](\d{1,2})(?:[-/.](\d{1,2}))?(?![-/.\d])(.*)")
 _YEAR_LAST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(.*)")
 
@@ -80,7 +82,8 @@ def moment(value: Moment, *, now: datetime, tz: str = "UTC") -> datetime:
         if isinstance(value, str):
             return _read(value.strip(), now, zone)
         if hasattr(value, "astype"):  # numpy.datetime64
-            value = value.astype("datetime64[us]").item()
+            unit = "D" if re.search(r"\[[YMWD]\]", str(getattr(value, "dtype", ""))) else "us"
+            value = value.astype(f"datetime64[{unit}]").item()
         if not isinstance(value, date) or str(value) == "NaT":
             raise _unknown(value)
         if not isinstance(value, datetime):
@@ -157,7 +160,7 @@ def _read(text: str, now: datetime, zone: str) -> datetime:
         earlier = local - amount * _DAYS[unit] if unit in _DAYS else _months_before(local, amount)
         return first_moment(earlier, zone)
     try:
-        read = datetime.fromisoformat(text)
+        read = datetime.fromisoformat(_UTC_WORD.sub("Z", text))
     except ValueError:
         raise _unknown(text) from None
     return first_moment(read, zone) if read.tzinfo is None else read.astimezone(UTC)
@@ -194,7 +197,8 @@ def _nearest(text: str) -> list[str]:
     found = list(dict.fromkeys(day for day in days if day is not None))
     if not found or read is None:
         return similar(text, _WORDS)[:1]
-    return [day + _time_of_day(read[read.re.groups]) for day in found]
+    at = _time_of_day(read[read.re.groups])
+    return [] if at is None else [day + at for day in found]
 
 
 def _unit(word: str, *, is_certain: bool) -> str | None:
@@ -213,8 +217,8 @@ def _calendar_day(year: int, month: int, day: int) -> str | None:
     return date(year, month, min(day, calendar.monthrange(year, month)[1])).isoformat()
 
 
-def _time_of_day(text: str) -> str:
+def _time_of_day(text: str) -> str | None:
     try:
         return f"T{time.fromisoformat(text.strip(' t')).isoformat('minutes')}" if text else ""
     except ValueError:
-        return ""
+        return None

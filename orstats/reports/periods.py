@@ -209,12 +209,10 @@ def _us(values: npt.NDArray[Any]) -> list[int]:
 
 
 def _hour(into_hour: str, zone: str) -> str:
-    """Return SQL for the start of an hour; a change of the clock by less than an hour starts another one."""
+    """Return SQL for the start of an hour; a change of the clock to the middle of one starts another one."""
     table = offsets(zone)
-    steps = _us(np.diff(table.offsets, prepend=table.offsets[:1]))
-    first = [
-        start if step % _HOUR_US else _us(table.starts)[0] for start, step in zip(_us(table.starts), steps, strict=True)
-    ]
+    starts, shown = _us(table.starts), _us(table.starts + table.offsets)
+    first = [start if local % _HOUR_US else starts[0] for start, local in zip(starts, shown, strict=True)]
     start = f"greatest({_UTC} - {into_hour}, {_case(_UTC, _us(table.starts[1:]), first)})"
     return f"CASE WHEN {_UTC} IS NOT NULL THEN {start} END"  # DuckDB's greatest() ignores missing values
 

@@ -188,6 +188,13 @@ def test_invalid_times_are_refused(value):
 def test_times_of_numpy_are_read():
     with pytest.warns(UserWarning, match="no time zone"):
         assert moment(np.datetime64("2026-03-01T08:00:00.000000001"), now=NOON) == datetime(2026, 3, 1, 8, tzinfo=UTC)
+    assert moment(np.datetime64("2026-03-01"), now=NOON) == datetime(2026, 3, 1, tzinfo=UTC)  # a date
+
+
+def test_times_of_messages_are_read():
+    assert moment("2026-03-01 08:00:05 UTC", now=NOON, tz="Asia/Tokyo") == datetime(2026, 3, 1, 8, 0, 5, tzinfo=UTC)
+    with pytest.raises(ConfigError, match=r"Unknown time '2026-03-01 8am'\. Use 2026-03-01, 2026-03-01T08:00"):
+        moment("2026-03-01 8am", now=NOON)
 
 
 def test_invalid_ranges_are_refused():

@@ -29,7 +29,7 @@ ZONES = (
     "Asia/Beirut",  # midnight is skipped on 2024-03-31
     "Africa/Casablanca",  # another offset during Ramadan
     "Asia/Kolkata",  # half an hour beside the others
-    "Pacific/Auckland",
+    "Pacific/Chatham",  # changes by an hour at a quarter to one
     "Australia/Lord_Howe",  # half an hour is skipped on 2024-10-06 and comes twice on 2024-04-07
     "Pacific/Apia",  # the whole of 2011-12-30 is skipped
 )
@@ -41,6 +41,7 @@ CHANGES = (
     (2024, 4, 14),
     (2024, 4, 26),
     (2024, 9, 8),
+    (2024, 9, 29),
     (2024, 10, 6),
     (2024, 10, 27),
     (2024, 10, 31),
