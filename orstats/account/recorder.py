@@ -20,9 +20,10 @@ from orstats.account.recorded_ids import GenerationLog, never_raising
 from orstats.account.recorded_responses import HEADER
 from orstats.errors import IdSourceError
 from orstats.frame.schema import FIELDS
-from orstats.ids.decompression import Source, unpack
+from orstats.ids.decompression import unpack
 from orstats.ids.json_files import read_records
 from orstats.ids.sniff import as_utf8, file_chunks
+from orstats.ids.source import Source
 
 T = TypeVar("T")
 

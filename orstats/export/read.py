@@ -24,7 +24,8 @@ from orstats.export.read_workbook import read_workbook
 from orstats.frame.cast_values import values_of
 from orstats.frame.schema import ID
 from orstats.frame.validation import warn_duplicates
-from orstats.ids.decompression import CHUNK, Source, unpack
+from orstats.ids.decompression import unpack
+from orstats.ids.source import CHUNK, Source
 from orstats.text.json_text import parse_json
 
 _BLACK: Final = re.compile(r"\S")

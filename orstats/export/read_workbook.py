@@ -15,7 +15,7 @@ from orstats.export.csv_cells import unsafe_text
 from orstats.export.read_columns import KNOWN_FIELDS, Table
 from orstats.export.read_header import HEADER_LINES, clean_cell, column_names, is_for_people, known_in
 from orstats.frame.decimal_mark import decimal_mark
-from orstats.ids.decompression import Source
+from orstats.ids.source import Source
 
 _ESCAPED: Final = re.compile(r"_x005F_(?=x[0-9A-Fa-f]{4}_)")
 

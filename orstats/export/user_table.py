@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 from orstats._warn import warn_caller
 from orstats.errors import IdSourceError, IdSourceWarning, MissingExtraError
 from orstats.ids.csv_files import read_head
-from orstats.ids.decompression import CHUNK, HEAD, Source, unpack
+from orstats.ids.decompression import unpack
 from orstats.ids.id_column import SAMPLE_ROWS, cell_text, name_columns
 from orstats.ids.id_shapes import SHAPE, looks_like_id
 from orstats.ids.missing_file import missing_file
 from orstats.ids.sniff import as_utf8
+from orstats.ids.source import CHUNK, HEAD, Source
 from orstats.text.workbook_totals import COVERAGE, is_below_table
 
 _FORMATS: Final = ".csv, .xlsx, .jsonl, .json or .parquet"

@@ -12,7 +12,6 @@ import orjson
 
 from orstats._warn import warn_caller
 from orstats.errors import IdSourceError, IdSourceWarning
-from orstats.ids.decompression import Source
 from orstats.ids.id_shapes import (
     API_KEY,
     GENERATION_ID_HINT,
@@ -23,6 +22,7 @@ from orstats.ids.id_shapes import (
     is_other_value,
     looks_like_id,
 )
+from orstats.ids.source import Source
 
 T = TypeVar("T")
 

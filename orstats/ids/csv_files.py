@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
-from orstats.ids.decompression import CHUNK, HEAD, as_stream
 from orstats.ids.id_column import BATCH_ROWS, SAMPLE_ROWS, Table, check_columns, name_columns, read_table
 from orstats.ids.id_shapes import ID_NAMES, looks_like_id, plain_name
+from orstats.ids.source import CHUNK, HEAD, as_stream
 
 _DELIMITERS: Final = ",;\t|"
 _LINE_END = re.compile(r"[\r\n]+")

@@ -12,10 +12,10 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from orstats.errors import ConfigError, IdSourceError
 from orstats.ids.collector import IdCollector, id_of
 from orstats.ids.column_values import ColumnChoiceError
-from orstats.ids.decompression import Source
 from orstats.ids.id_shapes import API_KEY, SUFFIXES, invalid_id_kind, redact
 from orstats.ids.missing_file import missing_file, near_files
 from orstats.ids.sniff import file_chunks, read_path, read_source
+from orstats.ids.source import Source
 from orstats.ids.table_readers import is_dataframe, read_dataframe
 from orstats.ids.text import search_text
 

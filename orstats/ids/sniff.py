@@ -11,10 +11,11 @@ from typing import IO, Final
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
 from orstats.ids.csv_files import read_csv
-from orstats.ids.decompression import CHUNK, Source, as_stream, peek, unpack
+from orstats.ids.decompression import unpack
 from orstats.ids.id_shapes import SUFFIXES
 from orstats.ids.json_files import has_records, read_json, without_labels
 from orstats.ids.missing_file import missing_file
+from orstats.ids.source import CHUNK, Source, as_stream, peek
 from orstats.ids.sqlite_files import read_sqlite
 from orstats.ids.table_readers import read_arrow_stream, read_excel, read_feather, read_parquet
 from orstats.ids.text import read_text, search_text

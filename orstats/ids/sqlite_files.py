@@ -11,9 +11,9 @@ from typing import Any, Final
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
 from orstats.ids.column_values import ColumnValues
-from orstats.ids.decompression import Source
 from orstats.ids.id_column import SAMPLE_ROWS, no_such_column
 from orstats.ids.id_shapes import looks_like_id
+from orstats.ids.source import Source
 from orstats.ids.text import search_text
 
 _LONGEST_CELL: Final = 256 << 20

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from orstats.errors import IdSourceError, MissingExtraError
 from orstats.ids.collector import IdCollector
 from orstats.ids.column_values import ColumnChoiceError
-from orstats.ids.decompression import Source
 from orstats.ids.id_column import (
     BATCH_ROWS,
     COLUMN_ADVICE,
@@ -21,6 +20,7 @@ from orstats.ids.id_column import (
     read_table,
 )
 from orstats.ids.id_shapes import looks_like_id
+from orstats.ids.source import Source
 from orstats.ids.text import search_text
 from orstats.text.workbook_totals import COVERAGE, is_below_table
 

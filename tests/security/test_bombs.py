@@ -16,7 +16,7 @@ import orstats
 from orstats import errors
 from orstats.frame.build import build_frame
 from orstats.frame.record_table import to_table
-from orstats.ids import decompression
+from orstats.ids import source
 
 ID = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 MIB = 1 << 20
@@ -150,7 +150,7 @@ BOMBS = {
 @pytest.mark.parametrize("kind", BOMBS)
 def test_archive_decompression_bombs_are_refused(kind, peak, monkeypatch):
     """With an eighth of the limit, which the log above meets in full: zeros take time to unpack."""
-    monkeypatch.setattr(decompression, "_UNCHECKED_SIZE", decompression._UNCHECKED_SIZE // 8)
+    monkeypatch.setattr(source, "_UNCHECKED_SIZE", source._UNCHECKED_SIZE // 8)
     bomb = BOMBS[kind]()
     tracemalloc.reset_peak()
     with pytest.raises(errors.IdSourceError, match="decompress it first"):
