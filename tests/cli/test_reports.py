@@ -1,24 +1,20 @@
-"""orstats report, fields, archive, demo, and the program itself."""
+"""orstats report: groups, periods, times, and the files it writes."""
 
 import csv
 import io
 import json
 import math
-import shlex
 import sys
 import time
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import openpyxl
 import pandas as pd
 import pytest
-import typer.main
 from rich.console import Console
 
 from orstats.archive.archive import Archive
-from orstats.cli.app import app
 from orstats.cli.cost_table import cost_columns
 from orstats.errors import ConfigError
 from orstats.frame.build import FetchOutcome, build_frame, empty_frame
@@ -231,119 +227,6 @@ def test_failed_ids_give_3_in_a_report(online, orstats):
     done = orstats("report", online.ids[0], *online.unknown_ids(1, age=86_400))
     assert done.exit_code == 3
     assert "1 failed" in done.stderr
-
-
-def test_fields_explains_columns(orstats):
-    done = orstats("fields", "latency")
-    assert "Time to first token" in " ".join(done.stdout.split())
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    everything = json.loads(orstats("fields", "--json").stdout)
-    assert [field["name"] for field in everything] == ["id", *empty_frame().columns]
-    assert orstats("fields", "-o", "d.csv").exit_code == 0
-    assert list(pd.read_csv("d.csv")["name"]) == ["id", *empty_frame().columns]
-    assert orstats("fields", "nope").exit_code == 2
-
-
-def test_archive_commands(online, orstats, tmp_path):
-    assert orstats("archive", "path", "--archive", "a").stdout == f"{tmp_path / 'a'}\n"
-    assert f"The archive {tmp_path / 'a'} does not exist." in orstats("archive", "info", "--archive", "a").stderr
-    for start in (0, 5, 10):
-        assert orstats("fetch", *online.ids[start : start + 5], "--archive", "a", "-q").exit_code == 0
-    info = orstats("archive", "info", "--archive", "a", "--json")
-    (host,) = json.loads(info.stdout)
-    assert (host["ids"], host["parts"]) == (15, 3)
-    assert host["host"] in orstats("archive", "info", "--archive", "a").stdout
-    done = orstats("archive", "compact", "--archive", "a")
-    assert done.exit_code == 0
-    assert "3 files → 1" in done.stderr
-    assert orstats("archive", "export", "all.parquet", "--archive", "a").exit_code == 0
-    assert sorted(pd.read_parquet("all.parquet").index) == sorted(online.ids[:15])
-    assert orstats("archive", "export", "all.parquet", "--archive", "a", "--host", "other").exit_code == 1
-    assert orstats("archive", "export", "all.xlsx", "--archive", "a").exit_code == 0
-    assert orstats("archive", "export", "all.xls", "--archive", "a").exit_code == 2
-
-
-def test_compact_names_what_it_cannot_read(online, orstats, tmp_path):
-    assert orstats("fetch", *online.ids[:5], "--archive", "a", "-q").exit_code == 0
-    (part,) = (tmp_path / "a").rglob("part-*.parquet")
-    part.with_name("part-broken.parquet").write_bytes(b"no parquet")
-    done = orstats("archive", "compact", "--archive", "a")
-    assert done.exit_code == 1
-    assert "part-broken.parquet" in done.stderr
-    assert "1 damaged file" in orstats("archive", "info", "--archive", "a").stderr
-
-
-def test_demo_runs_twice(orstats):
-    for _ in range(2):
-        done = orstats("demo", "--generations", "60", "--out", "demo")
-        assert done.exit_code == 0
-        assert "62 ids requested · 60 ok · 2 failed" in done.stderr
-        assert "60 ids in" in done.stderr
-        assert "total" in done.stdout
-    with open("demo/costs.csv", encoding="utf-8", newline="") as file:  # noqa: PTH123
-        statuses = [row["fetch_status"] for row in csv.DictReader(file)]
-    assert sorted(statuses) == ["not_found"] * 2 + ["ok"] * 60
-    (line,) = [line.strip() for line in done.stderr.splitlines() if " report --archive " in line]
-    program, _, arguments = line.partition(" report ")
-    assert program
-    assert orstats("report", *shlex.split(arguments)).exit_code == 0
-
-
-def test_version_help_and_no_arguments(orstats):
-    assert orstats("--version").stdout.startswith("orstats ")
-    assert orstats().exit_code == 2
-    text = orstats("fetch", "--help").stdout
-    assert "OPENROUTER_API_KEY" in text
-    assert "orstats fetch --ids-from app.log -o costs.csv" in text
-
-
-def commands(group, *path):
-    yield path
-    for name, below in getattr(group, "commands", {}).items():
-        yield from commands(below, *path, name)
-
-
-@pytest.mark.parametrize("path", list(commands(typer.main.get_command(app))), ids=" ".join)
-def test_help_fits_80_columns(orstats, path):
-    done = orstats(*path, "--help")
-    assert done.exit_code == 0
-    assert "Usage: " + " ".join(("orstats", *path)) in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert " range>" not in done.stdout, "a number says what it is of"
-
-
-def test_files_that_cannot_be_read_are_counted_and_set_the_exit_code(online, orstats, tmp_path):
-    for start in (0, 5):
-        assert orstats("fetch", *online.ids[start : start + 5], "--archive", "a", "-q").exit_code == 0
-    part = next((tmp_path / "a").rglob("*.parquet"))
-    part.write_bytes(part.read_bytes()[:-1])
-    for command in (("report", "-o", "r.json"), ("archive", "export", "x.csv"), ("archive", "info")):
-        done = orstats(*command, "--archive", "a")
-        assert (done.exit_code, part.name in done.stderr) == (3, True)
-    assert json.loads((tmp_path / "r.json").read_text())["coverage"]["unreadable_files"] == 1
-
-
-def test_forget_asks_at_a_terminal_and_deletes_nothing_without_a_yes(online, orstats, monkeypatch):
-    monkeypatch.setattr("orstats.cli.commands.archive.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
-    assert orstats("fetch", *online.ids[:2], "--archive", "a", "-q").exit_code == 0
-    stored = Archive("a")
-    for answer, code, left in (("n", 1, 2), ("y", 0, 1)):
-        done = orstats("archive", "forget", online.ids[0], "--archive", "a", input=f"{answer}\n")
-        assert done.exit_code == code, done.output
-        assert ("Nothing was deleted." in done.stderr) == (code == 1)
-        assert stored.info()["rows"].sum() == left
-
-
-def test_generations_are_forgotten_after_a_preview(online, orstats):
-    assert orstats("fetch", *online.ids[:5], "--archive", "a", "-q").exit_code == 0
-    preview = orstats("archive", "forget", *online.ids[:2], "--archive", "a")
-    assert (preview.exit_code, "2 records" in preview.stderr, "--yes" in preview.stderr) == (2, True, True)
-    assert orstats("archive", "forget", *online.ids[:2], "--archive", "a", "--dry-run").exit_code == 0
-    assert orstats("archive", "forget", "--archive", "a").exit_code == 2
-    assert orstats("archive", "forget", "--before", "nonsense", "--archive", "a").exit_code == 2
-    assert orstats("archive", "forget", *online.ids[:2], "--archive", "a", "--yes").exit_code == 0
-    assert orstats("report", "--archive", "a", "--by", "model", "-o", "r.csv").exit_code == 0
-    assert pd.read_csv("r.csv")["generations"].sum() == 3
 
 
 @pytest.mark.parametrize(("option", "start"), [("--excel", "\ufeffmodel,"), ("--excel=eu", "\ufeffmodel;")])
