@@ -7,6 +7,7 @@ into a JSON Lines file: ``{"id": "gen-…", "recorded_at": "…", "team": "searc
 from __future__ import annotations
 
 import os
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,6 +22,7 @@ from orstats.account.recorded_responses import HEADER
 from orstats.errors import IdSourceError
 from orstats.frame.schema import FIELDS
 from orstats.ids.decompression import unpack
+from orstats.ids.id_shapes import ids_in, is_generation_id
 from orstats.ids.json_files import read_records
 from orstats.ids.sniff import as_utf8, file_chunks
 from orstats.ids.source import Source
@@ -105,7 +107,8 @@ def litellm_callback(path: str | os.PathLike[str], /, **labels: str | float) -> 
     """Return a LiteLLM callback that records the id of every generation, as :func:`record` does.
 
     Add it to ``litellm.callbacks``, or to the configuration of a LiteLLM proxy. LiteLLM reports successes, failures
-    and streams, but not an asynchronous stream that your code does not read to its end.
+    and streams, but not an asynchronous stream that your code does not read to its end. It keeps a callback until the
+    process ends, also one that was replaced in ``litellm.callbacks``.
 
     Parameters
     ----------
@@ -149,7 +152,9 @@ def litellm_callback(path: str | os.PathLike[str], /, **labels: str | float) -> 
     for event in ("success", "failure", "stream"):
         setattr(GenerationIdCallback, f"log_{event}_event", staticmethod(add))
         setattr(GenerationIdCallback, f"async_log_{event}_event", staticmethod(add_async))
-    return GenerationIdCallback()
+    callback: Any = GenerationIdCallback()
+    callback.recording = f"{Path(path).resolve()} {labels}"  # LiteLLM ignores a second callback with equal attributes
+    return callback
 
 
 def labels(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -245,6 +250,14 @@ def _litellm_ids(kwargs: dict[str, Any], response: Any) -> Iterator[str]:
     hidden = getattr(response, "_hidden_params", None) or {}
     sent = hidden.get("additional_headers") or {}  # with a prefix
     failed = getattr(kwargs.get("exception"), "litellm_response_headers", None) or {}
-    for name, value in (*sent.items(), *failed.items()):
-        if name.lower().endswith(HEADER.lower()):
-            yield value
+    named = [value for name, value in (*sent.items(), *failed.items()) if name.lower().endswith(HEADER.lower())]
+    yield from named or _wrapped_ids(generation_id)
+
+
+def _wrapped_ids(response_id: object) -> list[str]:
+    """Return the generation id in an id that LiteLLM makes for a response: ``resp_`` and base64."""
+    if not (isinstance(response_id, str) and response_id.startswith("resp_")):
+        return []
+    encoded = response_id.removeprefix("resp_")
+    found = ids_in(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode("latin-1"))
+    return [one for one in found if is_generation_id(one)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from base64 import b64encode
 
 import pytest
 from recordings import recorded
@@ -45,8 +46,30 @@ def test_litellm_callback_records_successes_streams_and_failures(path):
         await asyncio.gather(*later)
 
     asyncio.run(report())
+    # LiteLLM's own id of a response from the Responses API, whose header a gateway removed.
+    wrapped = b64encode(
+        b"litellm:custom_llm_provider:openai;model_id:None;response_id:gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
+    )
+    callback.log_success_event({}, Response(f"resp_{wrapped.decode()}"), None, None)
+    callback.log_success_event({}, Response("resp_0123"), None, None)
     callback.log_success_event({}, Response("chatcmpl-2"), None, None)
     callback.log_failure_event({"exception": ValueError()}, None, None, None)
     callback.log_failure_event(None, None, None, None)
-    assert recorded(path) == ["gen-sync", "gen-async", "gen-header", "gen-failed"]
+    wrapped_id = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
+    assert recorded(path) == ["gen-sync", "gen-async", "gen-header", "gen-failed", wrapped_id]
     assert set(orstats.labels(path)["team"]) == {"a"}
+
+
+@pytest.mark.usefixtures("_litellm")
+def test_callbacks_for_other_files_or_labels_differ_in_their_public_attributes(path):
+    """By these LiteLLM recognises a callback that was added before, and ignores the second one."""
+    callbacks = [
+        orstats.litellm_callback(path, team="a"),
+        orstats.litellm_callback(path, team="a"),
+        orstats.litellm_callback(path, team="b"),
+        orstats.litellm_callback(path.with_name("other.jsonl"), team="a"),
+    ]
+    one, same, *others = [{name: value for name, value in vars(each).items() if name[0] != "_"} for each in callbacks]
+    assert one == same
+    assert one not in others
+    assert others[0] != others[1]
