@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import struct
 import sys
@@ -28,6 +29,8 @@ _HEAD_MOST = 64 * 1024
 _BODY_MOST = 4 * 1024 * 1024
 # Reading pauses while this many pipelined requests wait for their responses.
 _QUEUE_MOST = 100
+# https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2, and a port.
+_HOST = re.compile(r"(?:\[[0-9A-Za-z:.]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 # SO_LINGER: two ints, but two shorts on Windows.
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -138,6 +141,8 @@ class Connection(asyncio.Protocol):
             raise _RefusedError(505, "HTTP Version Not Supported")
         if version == "1.1" and "host" not in headers:
             raise _RefusedError(400, "Missing Host header")
+        if not _HOST.fullmatch(headers.get("host", "")):
+            raise _RefusedError(400, "Invalid Host header")
         if headers.get("transfer-encoding", "chunked").lower() != "chunked":
             raise _RefusedError(501, "Unknown transfer encoding")
         if int(headers.get("content-length", 0)) > _BODY_MOST:
