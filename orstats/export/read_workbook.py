@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterable, Sequence
 from itertools import takewhile, zip_longest
 from typing import Any, Final
 
 import pyarrow as pa
 
-from orstats.errors import MissingExtraError, ReadError
+from orstats.errors import ReadError
 from orstats.export.csv_cells import unsafe_text
 from orstats.export.read_columns import KNOWN_FIELDS, Table
 from orstats.export.read_header import HEADER_LINES, clean_cell, column_names, is_for_people, known_in
+from orstats.export.read_sheets import read_sheets
 from orstats.frame.decimal_mark import decimal_mark
 from orstats.ids.source import Source
 
@@ -22,18 +22,7 @@ _ESCAPED: Final = re.compile(r"_x005F_(?=x[0-9A-Fa-f]{4}_)")
 
 def read_workbook(source: Source) -> list[Table]:
     """Read all sheets that have generations."""
-    try:
-        from openpyxl import load_workbook  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise MissingExtraError("Reading .xlsx", extra="excel") from error
-    name = source.where
-    with zipfile.ZipFile(source.file) as archive:
-        source.count_unpacked(sum(member.file_size for member in archive.infolist()), name)
-    try:
-        book = load_workbook(source.file, read_only=True, data_only=True)
-        sheets = {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
-    except Exception as error:  # openpyxl raises whatever a broken file leads to: KeyError, ParseError …
-        raise ReadError(f"{name}: broken or incomplete workbook: {error}.", path=name) from error
+    name, sheets = source.where, read_sheets(source)
     tables = [table for rows in sheets.values() if (table := _sheet(rows, name)) is not None]
     if not tables and "report" in sheets:
         raise ReadError(f"{name}: a report, not generations. Read it with pandas.read_excel.", path=name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orstats._warn import warn_caller
-from orstats.errors import IdSourceError, IdSourceWarning, MissingExtraError
+from orstats.errors import IdSourceError, IdSourceWarning
+from orstats.export.read_sheets import read_sheets
 from orstats.ids.csv_files import read_head
 from orstats.ids.decompression import unpack
 from orstats.ids.id_column import SAMPLE_ROWS, cell_text, name_columns
@@ -162,21 +162,7 @@ def _read_parquet(source: Source) -> pd.DataFrame:
 
 
 def _read_workbook(source: Source, column: str | None) -> pd.DataFrame:
-    try:
-        from openpyxl import load_workbook  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise MissingExtraError("Reading .xlsx", extra="excel") from error
-    where = source.where
-    with zipfile.ZipFile(source.file) as archive:
-        source.count_unpacked(sum(member.file_size for member in archive.infolist()), where)
-    try:
-        book = load_workbook(source.file, read_only=True, data_only=True)
-        sheets = {}
-        for sheet in book.worksheets:
-            sheet.reset_dimensions()  # some writers store a wrong size
-            sheets[sheet.title] = list(sheet.iter_rows(values_only=True))
-    except Exception as error:  # openpyxl raises whatever a broken file leads to: KeyError, ParseError …
-        raise IdSourceError(f"{where}: not a readable .xlsx workbook: {error}") from error
+    where, sheets = source.where, read_sheets(source)
     has_totals = COVERAGE in sheets
     filled = {title: rows for title, cells in sheets.items() if (rows := list(_table_rows(cells, has_totals)))}
     with_ids = [title for title, rows in filled.items() if any(looks_like_id(cell) for row in rows for cell in row)]

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import tarfile
 import zipfile
 from types import SimpleNamespace
@@ -66,6 +67,14 @@ def test_any_text_reads_back_from_csv(tmp_path_factory, texts):
 def test_protection_from_formulas_is_undone(text):
     array = pa.array([text], pa.large_string())
     assert unsafe_text(safe_text(array)).to_pylist() == [text]
+
+
+def test_workbook_with_a_wrong_size_in_it_is_read_completely(df, tmp_path):
+    orstats.write_csv(df, tmp_path / "right.xlsx")
+    with zipfile.ZipFile(tmp_path / "right.xlsx") as right, zipfile.ZipFile(tmp_path / "wrong.xlsx", "w") as wrong:
+        for name in right.namelist():
+            wrong.writestr(name, re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', right.read(name)))
+    assert len(orstats.read(tmp_path / "wrong.xlsx")) == len(df)
 
 
 def test_workbook_reads_back_to_the_millisecond(df, tmp_path):
