@@ -114,7 +114,7 @@ def _read_table(lines: _Lines, found: IdCollector, *, column: str | None, where:
 
 
 class Head(NamedTuple):
-    """What the beginning of delimited text tells about its columns."""
+    """What the beginning of delimited text says about its columns."""
 
     delimiter: str
     rows: list[list[str]]
