@@ -1,132 +1,20 @@
-"""What commands print, and how they end: status on standard error, data on standard output, errors as exit codes."""
+"""What commands print: status on standard error, data on standard output."""
 
 from __future__ import annotations
 
-import functools
 import io
-import logging
 import os
-import re
-import shutil
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TextIO
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
-import typer
-
-from orstats.cli.shell import quoted
-from orstats.cli.signals import exit_code
-from orstats.cli.streams import OutputError
-from orstats.errors import ColumnError, ConfigError, MissingKeyError, OrstatsError
-from orstats.text.sanitize import terminal_line, terminal_text
+from orstats.text.sanitize import terminal_text
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
     from orstats.text.table import Column
-
-P = ParamSpec("P")
-
-FAILED: Final = 1
-USAGE: Final = 2
-SOME_FAILED: Final = 3
-#: From here on exit codes name the signal that ended the program; 130 is Ctrl-C.
-_SIGNALS_FROM: Final = 128
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error: the user interrupted it
-    """Ctrl-C, with a message about what is saved."""
-
-
-class WrongUsage(Exception):  # noqa: N818 - named like the exit code's meaning
-    """The command cannot be run as it was given."""
-
-
-class Failure(Exception):  # noqa: N818 - named like the exit code's meaning
-    """The command failed, for the reason in the message."""
-
-
-def handle_errors(run: Callable[P, int | None]) -> Callable[P, None]:
-    """Make a command of a function: its errors become a message and an exit code, its result the exit code."""
-
-    @functools.wraps(run)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
-        handler = _WarningHandler(logging.WARNING)
-        logger = logging.getLogger("orstats")
-        logger.addHandler(handler)
-        progress, reporter = logging.getLogger("orstats.progress"), _ProgressHandler(logging.INFO)
-        level = progress.level
-        progress.setLevel(logging.INFO)
-        progress.addHandler(reporter)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("always", UserWarning)
-                warnings.showwarning = lambda message, *_, **__: _print_warning(message)
-                code = _run(lambda: run(*args, **kwargs))
-        finally:
-            logger.removeHandler(handler)
-            progress.removeHandler(reporter)
-            progress.setLevel(level)
-        raise typer.Exit(code)
-
-    return wrapper
-
-
-def _run(run: Callable[[], int | None]) -> int:
-    try:
-        code = run() or 0
-        sys.stdout.flush()
-    except KeyboardInterrupt as interrupt:
-        code, text = exit_code(interrupt), "interrupted."
-    except Interrupted as error:
-        code, text = exit_code(error.__cause__), f"interrupted. {error}"
-    except (WrongUsage, OrstatsError, Failure, ImportError) as error:
-        code, text = USAGE if _is_wrong_usage(error) else FAILED, f"error: {error}"
-    except OutputError as error:
-        code, text = FAILED, f"error: standard output: {error.strerror}"
-    except OSError as error:
-        file = "" if error.filename is None else f"{error.filename}: "
-        code, text = FAILED, f"error: {file}{error.strerror or error}"
-    else:
-        return code
-    _print_message(text, "" if code >= _SIGNALS_FROM else "red")
-    return code
-
-
-def _is_wrong_usage(error: Exception) -> bool:
-    """Tell what is invalid in a command from what went wrong although the command was right."""
-    is_elsewhere = isinstance(error, MissingKeyError | ColumnError)  # in the environment, and in stored data
-    return isinstance(error, WrongUsage | ConfigError) and not is_elsewhere
-
-
-class _WarningHandler(logging.Handler):
-    """Prints the library's warnings."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        _print_warning(record.getMessage())
-
-
-class _ProgressHandler(logging.Handler):
-    """Prints how far long work is where no progress bar can be shown."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        _print_message(record.getMessage(), "")
-
-
-def _print_warning(text: object) -> None:
-    _print_message(f"warning: {text}", "yellow")
-
-
-def _print_message(text: str, style: str) -> None:
-    print_status(f"orstats: {terminal_line(for_shell(text))}", style, title="orstats: ", title_style="bold")
-
-
-def print_error(text: str) -> None:
-    """Print why the command ends."""
-    _print_message(f"error: {text}", "red")
 
 
 def print_status(
@@ -235,50 +123,3 @@ class _Terminal:
 
     def writelines(self, lines: Iterable[str]) -> None:
         self._stream.writelines(map(terminal_text, lines))
-
-
-def command_prefix() -> str:
-    """Return what runs this program in the user's shell: ``orstats`` if it is on the path."""
-    script = Path(sys.argv[0]).absolute()
-    if os.access(script, os.X_OK):
-        found = shutil.which(script.name)
-        return script.name if found is not None and Path(found).samefile(script) else _relative(script)
-    python = _relative(Path(sys.executable))
-    return f"{python} -m orstats" if script.suffix in ("", ".py") else f"{python} {_relative(script)}"  # a zipapp
-
-
-def _relative(path: Path) -> str:
-    return quoted(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
-
-
-_OPTIONS: Final = {
-    "ids": "--ids-from",
-    "start": "--since",
-    "end": "--until",
-    "api_key": "OPENROUTER_API_KEY",
-    "management_key": "OPENROUTER_MANAGEMENT_KEY",
-} | {
-    name: f"--{name.replace('_', '-')}"
-    for name in (
-        *("column", "archive", "workers", "pending_wait", "deadline", "base_url", "refresh"),
-        *("by", "freq", "tz", "tolerance", "user", "model", "before", "after", "host", "activity"),
-    )
-}
-_ARGUMENT: Final = re.compile(rf"(?<![\w.(-])({'|'.join(_OPTIONS)})=(?:…|'(\w+)'|(?=[\s.,;:)]|\Z))")
-#: Keys are never given on a command line.
-_KEY_ARGUMENT: Final = re.compile(r",? \(?or pass Client\(\w+=…\)\)?")
-
-
-def for_shell(text: str) -> str:
-    """Replace the Python arguments that the library's advice names by the options of the command line.
-
-    Examples
-    --------
-    >>> for_shell("a.csv: no id column found; name one with column=. Or pass archive=…, or set ORSTATS_ARCHIVE.")
-    'a.csv: no id column found; name one with --column. Or pass --archive, or set ORSTATS_ARCHIVE.'
-    """
-    from orstats.fetching.arguments import ARCHIVED_ONLY
-
-    text = _KEY_ARGUMENT.sub("", text).replace(ARCHIVED_ONLY, "`orstats fetch --deadline 0`")
-    text = text.replace("archive=False", "--no-archive")
-    return _ARGUMENT.sub(lambda match: f"{_OPTIONS[match[1]]} {match[2] or ''}".rstrip(), text)

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from orstats.cli.console import Failure, Interrupted, WrongUsage, print_status
+from orstats.cli.console import print_status
+from orstats.cli.errors import Failure, Interrupted, WrongUsage
 from orstats.cli.shell import END_OF_INPUT, quoted
 from orstats.errors import ArchiveError, ConfigError
 from orstats.fetching.arguments import UNARCHIVED, choose_archive

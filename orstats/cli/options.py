@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 import typer.core
 
-from orstats.cli.console import WrongUsage
+from orstats.cli.errors import WrongUsage
 
 KEYS: Final = (
     "The API key is read from the environment only ([bold]OPENROUTER_API_KEY[/bold]), so that it does not end up in "

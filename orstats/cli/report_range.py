@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from orstats.cli.console import WrongUsage
+from orstats.cli.errors import WrongUsage
 from orstats.cli.inputs import local_time, time_option, zone_option
 
 if TYPE_CHECKING:

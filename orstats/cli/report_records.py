@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from orstats.cli.console import SOME_FAILED, WrongUsage, print_status
+from orstats.cli.console import print_status
+from orstats.cli.errors import SOME_FAILED, WrongUsage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orstats.cli.console import WrongUsage
+from orstats.cli.errors import WrongUsage
 from orstats.cli.options import dialect_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import typer
 import typer.core
 
-from orstats.cli.console import USAGE, print_error
+from orstats.cli.errors import USAGE, print_error
 from orstats.cli.shell import quoted
 from orstats.text.suggest import did_you_mean, similar
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from orstats.cli.console import for_shell, print_status
+from orstats.cli.console import print_status
+from orstats.cli.shell import for_shell
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from orstats.cli.console import Interrupted, command_prefix
 from orstats.cli.demo_log import write_app_log
+from orstats.cli.errors import Interrupted
+from orstats.cli.shell import command_prefix
 from orstats.sim import SimServer
 
 

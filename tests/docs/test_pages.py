@@ -11,7 +11,7 @@ from dictionary import PAGES, README, ROOT, WRITTEN, split
 
 import orstats
 from orstats.cli.app import app
-from orstats.cli.console import FAILED, SOME_FAILED, USAGE
+from orstats.cli.errors import FAILED, SOME_FAILED, USAGE
 from orstats.cli.options import EXIT_CODES
 from orstats.frame.status import STATUSES
 

@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orstats.cli.console import (
-    FAILED,
-    SOME_FAILED,
-    WrongUsage,
-    data_stream,
-    handle_errors,
-    print_status,
-    print_table,
-    write_json,
-)
+from orstats.cli.console import data_stream, print_status, print_table, write_json
+from orstats.cli.errors import FAILED, SOME_FAILED, WrongUsage, handle_errors
 from orstats.cli.options import ArchiveDir, AsJson, Host, Ids, IdsFrom, RawText, RowsFile, epilog
 from orstats.cli.result_file import written
 from orstats.cli.usage_errors import Program

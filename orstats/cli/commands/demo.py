@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orstats.cli.console import Interrupted, WrongUsage, command_prefix, handle_errors, print_status, print_table
+from orstats.cli.console import print_status, print_table
+from orstats.cli.errors import Interrupted, WrongUsage, handle_errors
 from orstats.cli.options import epilog
-from orstats.cli.shell import quoted
+from orstats.cli.shell import command_prefix, quoted
 
 if TYPE_CHECKING:
     from orstats.archive.archive import Archive

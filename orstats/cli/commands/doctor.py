@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from orstats._version import __version__
-from orstats.cli.console import FAILED, for_shell, handle_errors, print_pairs, print_status
+from orstats.cli.console import print_pairs, print_status
+from orstats.cli.errors import FAILED, handle_errors
 from orstats.cli.options import ArchiveDir, BaseUrl, epilog
+from orstats.cli.shell import for_shell
 
 if TYPE_CHECKING:
     from orstats.api.config import Settings

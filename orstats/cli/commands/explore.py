@@ -18,7 +18,8 @@ from typing import Annotated, Final
 
 import typer
 
-from orstats.cli.console import Failure, WrongUsage, data_stream, handle_errors, print_status
+from orstats.cli.console import data_stream, print_status
+from orstats.cli.errors import Failure, WrongUsage, handle_errors
 from orstats.cli.options import ArchiveDir, BaseUrl, Column, Ids, IdsFrom, NoArchive, Port, Quiet, epilog
 
 app = typer.Typer(rich_markup_mode="rich")

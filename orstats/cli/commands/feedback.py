@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from orstats.api.feedback import CATEGORIES
-from orstats.cli.console import WrongUsage, handle_errors, print_status
+from orstats.cli.console import print_status
+from orstats.cli.errors import WrongUsage, handle_errors
 from orstats.cli.options import MANAGEMENT_KEY, BaseUrl, Quiet, epilog
 
 app = typer.Typer(rich_markup_mode="rich")

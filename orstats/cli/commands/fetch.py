@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orstats.cli.console import SOME_FAILED, WrongUsage, data_stream, handle_errors, print_status
+from orstats.cli.console import data_stream, print_status
+from orstats.cli.errors import SOME_FAILED, WrongUsage, handle_errors
 from orstats.cli.options import (
     EXIT_CODES,
     KEYS,

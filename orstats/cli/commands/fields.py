@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orstats.cli.console import WrongUsage, handle_errors, print_status, print_table, write_json
+from orstats.cli.console import print_status, print_table, write_json
+from orstats.cli.errors import WrongUsage, handle_errors
 from orstats.cli.options import AsJson, RowsFile, epilog
 from orstats.cli.result_file import written
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from orstats.cli.console import WrongUsage, data_stream, handle_errors, print_status
+from orstats.cli.console import data_stream, print_status
+from orstats.cli.errors import WrongUsage, handle_errors
 from orstats.cli.options import (
     MANAGEMENT_KEY,
     ArchiveDir,

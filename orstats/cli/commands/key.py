@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from orstats.cli.console import (
-    SOME_FAILED,
-    WrongUsage,
-    handle_errors,
-    print_pairs,
-    print_status,
-    print_table,
-    write_json,
-)
+from orstats.cli.console import print_pairs, print_status, print_table, write_json
+from orstats.cli.errors import SOME_FAILED, WrongUsage, handle_errors
 from orstats.cli.options import MANAGEMENT_KEY, AsJson, BaseUrl, TableFile, epilog
 from orstats.cli.result_file import check_report_file, written
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orstats.cli.console import WrongUsage, handle_errors, print_table
+from orstats.cli.console import print_table
+from orstats.cli.errors import WrongUsage, handle_errors
 from orstats.cli.options import (
     ArchiveDir,
     BaseUrl,

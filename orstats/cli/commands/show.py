@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orstats.cli.console import (
-    FAILED,
-    SOME_FAILED,
-    handle_errors,
-    print_pairs,
-    print_status,
-    print_text,
-    stdout_console,
-    write_json,
-)
+from orstats.cli.console import print_pairs, print_status, print_text, stdout_console, write_json
+from orstats.cli.errors import FAILED, SOME_FAILED, handle_errors
 from orstats.cli.options import ArchiveDir, AsJson, BaseUrl, NoArchive, epilog
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orstats.cli.console import Failure, WrongUsage, command_prefix, data_stream, handle_errors, print_status
+from orstats.cli.console import data_stream, print_status
+from orstats.cli.errors import Failure, WrongUsage, handle_errors
 from orstats.cli.options import Port, epilog
-from orstats.cli.shell import assignment, quoted
+from orstats.cli.shell import assignment, command_prefix, quoted
 
 if TYPE_CHECKING:
     from orstats.sim import RateLimit, SimServer

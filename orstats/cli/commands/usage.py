@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orstats.cli.console import WrongUsage, handle_errors, print_status, print_table, write_json
+from orstats.cli.console import print_status, print_table, write_json
+from orstats.cli.errors import WrongUsage, handle_errors
 from orstats.cli.options import (
     MANAGEMENT_KEY,
     AsJson,
