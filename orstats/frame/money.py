@@ -26,12 +26,19 @@ _MICRO: Final = 6
 _FEMTO: Final = 15
 # Floats are exact for whole numbers up to this.
 _EXACT: Final = 2.0**53
+#: Whole numbers up to this are certain after a rounding error or two.
+_CERTAIN: Final = 2.0**50
+#: A float has 15 digits that are certain, so fewer decimals the larger it is: from each size, ten times as coarse.
+_SIZES: Final = tuple(10.0**digits for digits in range(9))
 
 
 def split(amount: nw.Expr) -> tuple[nw.Expr, nw.Expr]:
-    """Split amounts into whole millionths, and the remainder in whole units of 1e-15."""
+    """Split amounts into whole millionths, and the remainder in units of 1e-15, both without the noise of floats."""
     micro = (amount * 10.0**_MICRO).round()
-    return micro, ((amount - _shift(micro, _MICRO)) * 10.0**_FEMTO).round()
+    step = nw.lit(1.0)
+    for size in _SIZES:
+        step = nw.when(amount.abs() >= size).then(size * 10.0).otherwise(step)
+    return micro, ((amount - _shift(micro, _MICRO)) * 10.0**_FEMTO / step).round() * step
 
 
 def join(micro: nw.Expr, femto: nw.Expr, most: int = PLACES) -> nw.Expr:
@@ -44,8 +51,12 @@ def join(micro: nw.Expr, femto: nw.Expr, most: int = PLACES) -> nw.Expr:
 
 
 def _join_on_spark(micro: nw.Expr, femto: nw.Expr, most: int = PLACES) -> nw.Expr:
-    """Round with Spark's own function, which is exact; compiling the many cases of :func:`join` takes it minutes."""
-    return (micro / 10.0**_MICRO + femto / 10.0**_FEMTO).round(most)
+    """Join both parts as :func:`join` does, in one expression: compiling its many cases takes Spark minutes."""
+    scale = nw.lit(10.0**_MICRO)
+    for places in range(_MICRO + 1, most + 1):
+        scale = nw.when(micro.abs() < _CERTAIN / 10.0 ** (places - _MICRO)).then(10.0**places).otherwise(scale)
+    amount = micro / 10.0**_MICRO + femto / 10.0**_FEMTO
+    return (amount * scale).round() / scale
 
 
 def _is_spark(frame: Frame) -> bool:
@@ -118,7 +129,12 @@ def _floats(column: pd.Series[Any]) -> _Floats:
 @np.errstate(all="ignore")  # amounts beyond any that are paid become infinite
 def _split_array(amounts: _Floats) -> tuple[_Floats, _Floats]:
     micro = np.round(amounts * 10.0**_MICRO)
-    return micro, np.round((amounts - micro / 10.0**_MICRO) * 10.0**_FEMTO)
+    femto = (amounts - micro / 10.0**_MICRO) * 10.0**_FEMTO
+    sizes = np.abs(amounts)
+    if not (sizes >= _SIZES[0]).any():  # as with the costs of most calls
+        return micro, np.round(femto)
+    step = np.array([1.0, *(size * 10.0 for size in _SIZES)])[np.searchsorted(_SIZES, sizes, side="right")]
+    return micro, np.round(femto / step) * step
 
 
 @np.errstate(all="ignore")

@@ -2,8 +2,9 @@ from decimal import Decimal
 
 import narwhals as nw
 import pandas as pd
+import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orstats.frame import money
@@ -29,6 +30,18 @@ def test_total_of_a_million_rows_is_the_decimal_sum(amount):
 def test_large_totals_have_no_noise(dollars, rest):
     amounts = [float(dollars), *[float(rest)] * 7]
     assert money.total(pd.Series(amounts)) == float(dollars + rest * 7)
+
+
+@given(st.lists(st.decimals("-100", "100", places=9), min_size=1, max_size=9), st.sampled_from([1, 60, 900]))
+@settings(max_examples=25)
+def test_totals_of_many_large_amounts_have_no_noise(amounts, times):
+    wanted = float(round(sum(amounts) * times, 9))
+    parts = pd.DataFrame({"usd": list(map(float, amounts)) * times})
+    for frame in (parts, pl.from_pandas(parts)):
+        split = money.split_columns(nw.from_native(frame), ["usd"]).select(nw.col(*money.parts_of("usd")).sum())
+        joined = money.join_columns(split, ["usd"])
+        assert joined["usd"].item() == wanted
+        assert money.round_columns(joined, ["usd"], money.RATE_PLACES)["usd"].item() == wanted
 
 
 @given(PRICES, PRICES)
