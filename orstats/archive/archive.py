@@ -338,7 +338,7 @@ class Archive:
         """
         with self._translate_os_errors("read", GENERATIONS.folder):
             datasets = [*self._datasets(GENERATIONS, None), *self._datasets(CONTENTS, None)]
-            return sorted({one.host for one in datasets if one.list_parts().entries})
+            return sorted({one.host for one in datasets if one.list_parts().has_records})
 
     def info(self) -> pd.DataFrame:
         """Describe the archive, one row per host.

@@ -71,6 +71,11 @@ class Listing:
     entries: dict[str, Entry]
     problems: list[UnreadablePartError]
 
+    @property
+    def has_records(self) -> bool:
+        """Whether records are or were stored, even if none of them can be read."""
+        return bool(self.entries) or not all(problem.foreign for problem in self.problems)
+
 
 class Dataset:
     """The parts of one kind of one host. An object serves one call: it remembers which files are damaged."""

@@ -44,7 +44,7 @@ def handle_errors(run: Callable[P, int | None]) -> Callable[P, None]:
 
     @functools.wraps(run)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
-        handler = _WarningHandler(logging.WARNING)
+        handler = _WarningHandler()
         logger = logging.getLogger("orstats")
         logger.addHandler(handler)
         progress, reporter = logging.getLogger("orstats.progress"), _ProgressHandler(logging.INFO)
@@ -93,10 +93,17 @@ def _is_wrong_usage(error: Exception) -> bool:
 
 
 class _WarningHandler(logging.Handler):
-    """Prints the library's warnings."""
+    """Prints the library's warnings, each of them once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._printed: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        _print_warning(record.getMessage())
+        message = record.getMessage()
+        if message not in self._printed:
+            self._printed.add(message)
+            _print_warning(message)
 
 
 class _ProgressHandler(logging.Handler):

@@ -319,6 +319,15 @@ def test_a_renamed_directory_is_reported(stored, caplog):
     assert str(folder) in caplog.text
 
 
+def test_an_archive_of_renamed_parts_is_not_taken_for_empty(stored, caplog):
+    archive, _ = stored
+    (path,) = parts(archive)
+    path = path.rename(path.with_suffix(".parquet.partial"))
+    assert archive.hosts() == [HOST]
+    assert archive.info()["damaged"].tolist() == [1]
+    assert str(path) in caplog.text
+
+
 def test_the_successor_of_a_part_sorts_like_the_part():
     name = part_name()
     assert successor_name(name)[:-16] == name[:-16]
