@@ -8,7 +8,7 @@ from orstats.content.content import Content, Turn, turns
 from orstats.content.messages import all_text
 from orstats.content.record_facts import no_completion
 from orstats.notebook.html.base import action, notice
-from orstats.notebook.html.content import bubble, search_box, section
+from orstats.notebook.html.content import IMAGE_BUDGET, bubble, search_box, section
 from orstats.notebook.html.markdown import has_markdown
 from orstats.text.sanitize import Html, visible_line
 
@@ -16,8 +16,6 @@ from orstats.text.sanitize import Html, visible_line
 PAGE: Final = 25
 #: A completion is what one came for: up to this length it is not folded.
 _COMPLETION_SHOWN: Final = 20_000
-#: Characters of HTML on one page after which images are only named.
-_IMAGE_BUDGET: Final = 8_000_000
 
 
 class Conversation:
@@ -93,7 +91,7 @@ class Conversation:
                 opened=number in self._opened,
                 as_markdown=number in self._formatted if can_format else None,
                 query=self._query,
-                images=sent < _IMAGE_BUDGET,
+                images=IMAGE_BUDGET - sent,
             )
             sent += len(html)
             made[f"message {number}"] = html

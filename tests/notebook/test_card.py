@@ -353,6 +353,9 @@ def test_a_page_of_images_stays_small():
     talk = Talk([{"role": "user", "content": [part] * 10}] * 20)
     assert len(text(talk)) < 20_000_000
     assert "not shown: too many on this page" in text(talk)
+    small = part | {"image_url": {"url": f"data:image/gif;base64,{gif[:20]}"}}
+    few = text(Talk([{"role": "user", "content": [small] * 12}]))
+    assert few.count("<img ") == 12
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,10 @@ from orstats.text.sanitize import NO_MATH, Html, html_line
 FOLDED: Final = 2_000
 FOLDED_LINES: Final = 20
 OPENED: Final = 200_000
-#: Parts and calls of one message that are shown, and images on one page.
+#: Parts and calls of one message that are shown.
 _MAX_PARTS: Final = 40
-_MAX_IMAGES: Final = 4
+#: Characters of HTML on one page after which images are only named.
+IMAGE_BUDGET: Final = 8_000_000
 #: Characters of JSON shown, characters of a string in it, and levels, keys and items.
 _MAX_JSON: Final = 100_000
 _MAX_STRING: Final = 2_000
@@ -59,11 +60,12 @@ def bubble(
     opened: bool = False,
     as_markdown: bool | None = False,
     query: str = "",
-    images: bool = True,
+    images: int = IMAGE_BUDGET,
 ) -> Html:
     """Return one turn: its first :data:`FOLDED_LINES` lines or, opened, all of it; with a query, its places in it.
 
     `name` is the value of its buttons. Text is shown as typed, or with `as_markdown` formatted; None omits this switch.
+    Images are shown until their HTML has `images` characters.
     """
     title = f'<div class="orstats-role">{html_line(turn.title, 160)}</div>'
     if query:
@@ -153,17 +155,17 @@ def raw_json(value: Any) -> Html:
     return _scrollable(_indented(value), _MAX_JSON)
 
 
-def _message(message: Message, limit: int, lines: int, *, as_markdown: bool, images: bool) -> str:
+def _message(message: Message, limit: int, lines: int, *, as_markdown: bool, images: int) -> str:
     pieces: list[str] = []
-    left, images_left = limit, _MAX_IMAGES if images else 0
+    left = limit
     is_cut = False
     parts, calls = message.parts[:_MAX_PARTS], message.tool_calls[:_MAX_PARTS]
     if message.reasoning:
         pieces.append(f"<small>reasoning</small>{_cut_pre(message.reasoning, FOLDED)}")
     for part in parts:
         if isinstance(part, ImagePart):
-            pieces.append(image(part.url) if images_left > 0 else media("Image", "not shown: too many on this page"))
-            images_left -= 1
+            pieces.append(image(part.url) if images > 0 else media("Image", "not shown: too many on this page"))
+            images -= len(pieces[-1])
             continue
         text = part_text(part)
         shown = _head(text, left, lines)
