@@ -396,3 +396,13 @@ def test_style_sheets_and_html_use_the_same_classes():
     styled = set(re.findall(r"\.orstats-([a-z]+)", sheets))
     assert len(styled) > 50
     assert {name for name in styled if f"orstats-{name}" not in modules and f'"{name}"' not in modules} == set()
+
+
+@pytest.mark.parametrize("levels", [1, 15, 60, 3_000])
+@pytest.mark.parametrize("opening", ["> ", "  "])
+def test_no_level_of_nested_markdown_is_lost(levels, opening):
+    text = "\n".join(f"{opening * level}- level {level}" for level in range(min(levels, 80)))
+    text += f"\n\n{'> ' * levels}the end"
+    shown = re.sub(r'<pre class="orstats-source" hidden>.*', "", markdown(text), flags=re.DOTALL)
+    assert f"level {min(levels, 80) - 1}" in shown
+    assert "the end" in shown

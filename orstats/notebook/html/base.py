@@ -76,7 +76,7 @@ def link(url: str, label: str) -> Html:
     except ValueError:
         is_web = False
     if not is_web:
-        return Html(f"{html_line(label)} ({html_line(url)})")
+        return Html(html_line(url) if label == url else f"{html_line(label)} ({html_line(url)})")
     return Html(f'<a href="{html.escape(url[:2000])}" target="_blank" rel="{LINK_REL}">{html_line(label)}</a>')
 
 

@@ -29,6 +29,8 @@ _BLOCKS: Final = ("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "bl
 #: Formulas between ``\\(`` and ``\\)``, ``\\[`` and ``\\]``, or double dollar signs; or such a bracket alone.
 _FORMULA: Final = re.compile(r"\\\(.*?\\\)|\\\[.*?\\\]|\$\$.+?\$\$|\\[()\[\]]", re.DOTALL)
 _LANGUAGE_LENGTH: Final = 40
+#: Levels of nested lists and quotes, two for each list. The parser drops what is deeper.
+_NESTING: Final = 40
 
 
 def markdown(text: str) -> Html:
@@ -63,7 +65,9 @@ def _converter() -> Callable[[str], str]:
     from markdown_it import MarkdownIt  # noqa: PLC0415 - an extra
 
     # Line breaks stay: prompts are often plain text, in which they mean something.
-    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": _NESTING}).enable(
+        ["table", "strikethrough"]
+    )
     parser.disable("reference")  # definitions are not shown, and a footnote is one
     parser.inline.ruler.before("escape", "formula", _formula)
     parser.add_render_rule("image", _image_link)
@@ -71,8 +75,12 @@ def _converter() -> Callable[[str], str]:
     parser.add_render_rule("fence", _code_with_language)
 
     def convert(text: str) -> str:
+        env: dict[str, Any] = {}
+        tokens = parser.parse(text, env)
+        if any(token.level + 1 >= _NESTING for token in tokens):
+            raise RecursionError("nested too deep")
         return nh3.clean(
-            parser.render(text),
+            parser.renderer.render(tokens, parser.options, env),
             tags=set(_TAGS),
             attributes={"a": {"href", "title"}, "ol": {"start"}, "li": {"value"}},
             attribute_filter=_filter_attribute,
