@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from orstats.account.list_generations import list_generations
     from orstats.account.list_ids import list_ids
     from orstats.account.reconcile import reconcile
-    from orstats.account.recorder import labels, litellm_callback, record, unrecord
     from orstats.account.usage import usage
     from orstats.api.client import Client
     from orstats.api.retry import Retry
@@ -40,6 +39,9 @@ if TYPE_CHECKING:
     from orstats.notebook.view_session import view_session
     from orstats.plots.change import plot_change
     from orstats.plots.plots import plot_cost, plot_latency, plot_tokens
+    from orstats.recording.labels import labels
+    from orstats.recording.litellm_callback import litellm_callback
+    from orstats.recording.recorder import record, unrecord
     from orstats.reports.compare import compare
     from orstats.reports.cost_tokens_latency import cost_by, latency_by, tokens_by
     from orstats.reports.coverage import coverage
@@ -116,11 +118,11 @@ _HOME: Final = {
     "field_table": "orstats.frame.views",
     "get": "orstats.content.generation",
     "join": "orstats.export.join",
-    "labels": "orstats.account.recorder",
+    "labels": "orstats.recording.labels",
     "latency_by": "orstats.reports.cost_tokens_latency",
     "list_generations": "orstats.account.list_generations",
     "list_ids": "orstats.account.list_ids",
-    "litellm_callback": "orstats.account.recorder",
+    "litellm_callback": "orstats.recording.litellm_callback",
     "plot_change": "orstats.plots.change",
     "plot_cost": "orstats.plots.plots",
     "plot_latency": "orstats.plots.plots",
@@ -128,11 +130,11 @@ _HOME: Final = {
     "read": "orstats.export.read",
     "read_ids": "orstats.ids.read",
     "reconcile": "orstats.account.reconcile",
-    "record": "orstats.account.recorder",
+    "record": "orstats.recording.recorder",
     "sessions": "orstats.reports.sessions",
     "summary": "orstats.frame.summary",
     "tokens_by": "orstats.reports.cost_tokens_latency",
-    "unrecord": "orstats.account.recorder",
+    "unrecord": "orstats.recording.recorder",
     "usage": "orstats.account.usage",
     "view": "orstats.notebook.card",
     "view_session": "orstats.notebook.view_session",

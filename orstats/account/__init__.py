@@ -1,4 +1,4 @@
-"""What the account itself knows: list ids, daily totals, reconciliation, and a recorder of new ids.
+"""What the account itself knows: list ids, usage, daily totals, reconciliation.
 
 Internal: import public names from :mod:`orstats`.
 """

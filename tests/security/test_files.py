@@ -12,11 +12,11 @@ import pytest
 import requests
 
 import orstats
-from orstats.account.recorded_responses import HEADER
 from orstats.archive.dataset import CONTENTS, GENERATIONS
 from orstats.archive.directories import host_directory
 from orstats.frame.build import build_frame
 from orstats.frame.record_table import RECORD_SCHEMA, to_table
+from orstats.recording.responses import HEADER
 from orstats.sim import SimServer
 
 HOST = "openrouter.ai"

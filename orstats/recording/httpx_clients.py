@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing, contextmanager
 from typing import Any
 
-from orstats.account.recorded_ids import GenerationLog
-from orstats.account.recorded_responses import Logs, Scanner, active_logs, note, reporting_to
+from orstats.recording.generation_log import GenerationLog
+from orstats.recording.responses import Logs, Scanner, active_logs, note, reporting_to
 
 
 def is_client(client: Any) -> bool:

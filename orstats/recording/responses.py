@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
-from orstats.account.recorded_ids import GenerationLog, never_raising
 from orstats.ids.id_shapes import clean_id
+from orstats.recording.generation_log import GenerationLog, never_raising
 
 HEADER: Final = "X-Generation-Id"
 _BODY_ID: Final = re.compile(rb'(?<!\\)"id"\s*:\s*"(gen[-_][A-Za-z0-9_-]{1,250})"')

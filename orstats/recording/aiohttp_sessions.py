@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orstats.account.recorded_ids import GenerationLog
-from orstats.account.recorded_responses import Logs, Scanner, note
+from orstats.recording.generation_log import GenerationLog
+from orstats.recording.responses import Logs, Scanner, note
 
 
 def is_client(client: Any) -> bool:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from orstats.account import recorded_aiohttp, recorded_httpx, recorded_requests
-from orstats.account.recorded_ids import GenerationLog
+from orstats.recording import aiohttp_sessions, httpx_clients, requests_sessions
+from orstats.recording.generation_log import GenerationLog
 
-_LIBRARIES = (recorded_requests, recorded_httpx, recorded_aiohttp)
+_LIBRARIES = (requests_sessions, httpx_clients, aiohttp_sessions)
 
 
 def is_supported(client: Any) -> bool:

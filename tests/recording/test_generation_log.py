@@ -10,7 +10,7 @@ import requests
 from recordings import ID, OTHER, recorded
 
 import orstats
-from orstats.account.recorded_ids import GenerationLog
+from orstats.recording.generation_log import GenerationLog
 
 
 def test_ids_are_kept_while_the_file_cannot_be_written(vendor, tmp_path, caplog):
@@ -46,7 +46,7 @@ def test_warning_that_is_an_error_does_not_reach_the_caller(vendor, tmp_path):
 def test_ids_that_can_never_be_written_are_named_at_exit(tmp_path):
     script = f"""
 import os, pathlib, sys
-from orstats.account.recorded_ids import GenerationLog
+from orstats.recording.generation_log import GenerationLog
 path = pathlib.Path(sys.argv[1], "day", "ids.jsonl")
 path.parent.mkdir()
 log = GenerationLog(path, {{}})

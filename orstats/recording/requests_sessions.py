@@ -12,8 +12,8 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import Retry
 
-from orstats.account.recorded_ids import GenerationLog, never_raising
-from orstats.account.recorded_responses import Logs, Scanner, active_logs, note, reporting_to
+from orstats.recording.generation_log import GenerationLog, never_raising
+from orstats.recording.responses import Logs, Scanner, active_logs, note, reporting_to
 
 
 def is_client(client: Any) -> bool:
