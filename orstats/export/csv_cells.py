@@ -146,7 +146,8 @@ def plain_decimal(number: str) -> str:
 def arrow_array(column: pd.Series[Any]) -> pa.Array | None:
     """Return a column of text, numbers, flags or times as Arrow; None for other kinds."""
     try:
-        array = pa.array(column.array, from_pandas=True)
+        # Of objects, the Series: their array loses the time zone.
+        array = pa.array(column if column.dtype == object else column.array, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, UnicodeEncodeError, OverflowError):
         return None  # objects of several kinds, or of a kind that Arrow does not know
     if isinstance(array, pa.ChunkedArray):

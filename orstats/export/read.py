@@ -152,7 +152,10 @@ def _feather(file: Any, name: str) -> Table:
 
 
 def _arrow(table: pa.Table) -> Table:
-    frame = table.to_pandas(types_mapper=_pandas_type)
+    try:
+        frame = table.to_pandas(types_mapper=_pandas_type)
+    except TypeError:  # pandas does not know its own names of lists and structs of Arrow
+        frame = table.to_pandas(types_mapper=_pandas_type, ignore_metadata=True)
     if ID.name not in frame.columns and frame.index.name == ID.name:
         frame = frame.reset_index()
     return Table({str(one): values_of(frame[one]) if one in KNOWN_FIELDS else frame[one] for one in frame})

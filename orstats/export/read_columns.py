@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from orstats._warn import warn_caller
 from orstats.errors import ReadError
+from orstats.export.csv_cells import plain_decimal
 from orstats.frame import record_table
 from orstats.frame.build import ABSENT_COLUMNS, pandas_array
 from orstats.frame.cast_values import cast
@@ -69,7 +70,7 @@ UNNAMED: Final = ("", "Unnamed: 0", "index")
 #: Kinds of columns that the field table does not have, by the form of their values.
 _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
     (r"^(true|false|TRUE|FALSE|True|False)$", "flag"),
-    (r"^-?(0|[1-9][0-9]{0,17})$", "count"),
+    (r"^-?(0|[1-9][0-9]{0,18})$", "count"),
     (r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$", "number"),
 )
 
@@ -187,8 +188,21 @@ def _own(values: Any) -> Any:
     for pattern, kind in _KINDS if text.null_count < len(text) else ():
         if pc.all(pc.match_substring_regex(text, pattern)).as_py():
             field = Field("", kind, "wire", "")
+            if kind == "count":
+                try:
+                    return pandas_array(field, text.cast(pa.int64()))
+                except pa.ArrowInvalid:  # too large
+                    continue
+            if _has_long_integers(text):
+                break  # ids
             return pandas_array(field, cast(text, field))
     return pandas_array(Field("", "text", "wire", ""), text)
+
+
+def _has_long_integers(text: pa.ChunkedArray) -> bool:
+    """Tell whether floats would change digits of integers."""
+    long = text.filter(pc.match_substring_regex(text, r"^-?[0-9]{16,}$")).to_pylist()
+    return any(plain_decimal(repr(float(one))) != one for one in long)
 
 
 def _derived(frame: pd.DataFrame) -> pd.DataFrame:

@@ -96,11 +96,14 @@ def sheet_columns(frame: pd.DataFrame, *, zone: str | None, freq: str | None, in
 
 
 def _for_people(name: str, values: pd.Series[Any], frame: pd.DataFrame) -> pd.Series[Any]:
-    """Return a column of a report with a name for the group without a value."""
+    """Return a column with a name for the group without a value, and times as such, not as objects."""
     if name == "unit" and frame.index.name == "figure":
         return values.replace(_SHARE_UNIT, "share")  # whose format is a percentage
     if isinstance(frame, ReportFrame) and name in frame.index.names and values.isna().any():
         return values.astype(object).where(values.notna(), NO_VALUE)
+    array = arrow_array(values) if values.dtype == object else None
+    if array is not None and pa.types.is_timestamp(array.type):
+        return pd.Series(array.to_pandas())
     return values
 
 

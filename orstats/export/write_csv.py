@@ -271,8 +271,9 @@ def json_text(value: Any) -> str:
 
 
 def _json_values(name: str, column: pd.Series[Any]) -> list[Any]:
-    if isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind == "M":
-        texts: list[Any] = iso_times(pa.array(column, from_pandas=True)).to_pylist()
+    array = arrow_array(column) if column.dtype.kind in "MO" else None
+    if array is not None and pa.types.is_timestamp(array.type):
+        texts: list[Any] = iso_times(array).to_pylist()
         return texts
     values = [None if gone else value for gone, value in zip(column.isna(), column.to_list(), strict=True)]
     field = FIELDS.get(name)

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import duckdb
 import narwhals as nw
+import numpy as np
 import openpyxl
 import pandas as pd
 import polars as pl
@@ -161,6 +162,19 @@ def test_columns_of_the_user_keep_their_names(df, tmp_path):
     frame = df[:3].assign(User=[1, 2, 3], Variant="a", Latency=0.5)
     orstats.write_csv(frame, tmp_path / "a.csv")
     assert list(orstats.read(tmp_path / "a.csv").columns) == list(frame.columns)
+
+
+@pytest.mark.parametrize("numbers", [[2**53 + 1, 2**63 - 1, 7], [2**64 - 1, 0, 7]])
+def test_large_integers_of_the_user_keep_their_digits(df, numbers, tmp_path):
+    orstats.write_csv(df[:3].assign(account=np.array(numbers, "uint64")), tmp_path / "a.csv")
+    assert list(map(int, orstats.read(tmp_path / "a.csv")["account"])) == numbers
+
+
+def test_nested_columns_of_the_user_are_read(df, tmp_path):
+    items = pd.array([[1], None, [2, 3]], pd.ArrowDtype(pa.list_(pa.int64())))
+    orstats.write_csv(df[:3].assign(items=items), tmp_path / "a.parquet")
+    found = orstats.read(tmp_path / "a.parquet")
+    assert (list(found.index), list(found["items"].iloc[2])) == (list(df.index[:3]), [2, 3])
 
 
 def test_line_ends_inside_of_texts_are_kept(df, tmp_path):

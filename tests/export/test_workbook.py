@@ -254,6 +254,7 @@ def test_texts_that_do_not_fit_are_cut_with_a_mark(text, is_cut):
         (pd.to_datetime(["2026-10-25T02:30+02:00"], utc=True), [pd.Timestamp("2026-10-25T00:30")]),
         (pd.DatetimeIndex(["2026-10-25T02:30"]).tz_localize("Asia/Tokyo"), [pd.Timestamp("2026-10-24T17:30")]),
         (pd.array([b"x", None], pd.ArrowDtype(pa.binary())), ["x", None]),
+        (pd.Series([pd.Timestamp("2026-01-02", tz="Asia/Tokyo"), None], dtype=object), [pd.Timestamp("2026-01-01T15")]),
     ],
 )
 def test_values_fit_into_excel_cells(values, expected):

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from orstats.errors import ConfigError, ExportError
@@ -104,6 +105,15 @@ def test_formulas_are_neutralised_in_cells_ids_and_headers(text):
 
 def test_leading_tab_and_line_breaks_are_neutralised():
     assert column(["\tx", "\rx", "\nx", "\r\nx"])[1:] == ["'\tx", "'\nx", "'\nx", "'\nx"]
+
+
+def test_times_as_objects_keep_their_zone(tmp_path):
+    times = pd.Series([pd.Timestamp("2026-01-02", tz="Asia/Tokyo"), None], dtype=object)
+    days = pd.array([date(2026, 1, 2), None], pd.ArrowDtype(pa.date32()))
+    assert column(times)[1:] == ["2026-01-02T00:00:00.000000+09:00", ""]
+    write_csv(pd.DataFrame({"at": times, "day": days}), tmp_path / "x.jsonl")
+    row = json.loads((tmp_path / "x.jsonl").read_text().splitlines()[0])
+    assert row == {"at": "2026-01-02T00:00:00.000000+09:00", "day": "2026-01-02"}
 
 
 def test_ordinary_text_and_negative_numbers_are_left_alone():
