@@ -187,8 +187,8 @@ def test_other_tables_are_refused(df):
         orstats.view_session([1], "s")
     with pytest.raises(ConfigError, match="Series"):
         orstats.view_session(df["session_id"], "s")
-    with pytest.raises(ConfigError, match="not indexed by id"):
-        orstats.view_session(df.set_index("provider_name", append=True), "s")
+    with pytest.raises(ConfigError, match="no column or index named id"):
+        orstats.view_session(df.reset_index(drop=True), "s")
 
 
 def test_a_session_says_what_it_is(df):
