@@ -183,7 +183,11 @@ def _unknown(value: object) -> ConfigError:
 
 
 def _nearest(text: str) -> list[str]:
-    if (loose := _LOOSE_AGO.fullmatch(text)) and (unit := _unit(loose[2], is_certain=bool(loose[1]))):
+    if text.isdecimal() and len(text) < 4:  # noqa: PLR2004 - the digits of a year
+        return [f"{int(text)}d"]
+    if (loose := _LOOSE_AGO.fullmatch(re.sub("[-_](?=[a-z])", " ", text))) and (
+        unit := _unit(loose[2], is_certain=bool(loose[1]))
+    ):
         amount = int(loose[1] or 1)
         return [f"{12 * amount}mo" if unit == "y" else f"{amount}{unit}"]
     days: list[str | None] = []

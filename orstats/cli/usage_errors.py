@@ -29,6 +29,8 @@ _COMMANDS: Final = {
 }
 #: What options are called that take several names, separated by commas.
 _LISTS: Final = ("COLUMNS", "NAMES")
+#: At most so many other commands are named that have an option.
+_FEW_COMMANDS: Final = 2
 
 
 class Program(typer.core.TyperGroup):
@@ -135,12 +137,23 @@ def _one_line() -> Iterator[None]:
         raise typer.Exit(USAGE) from None
 
 
+def _options(command: Any) -> list[str]:
+    return [one for param in command.params for one in param.opts if one.startswith("-")]
+
+
+def _elsewhere(group: Any, option: str) -> str:
+    """Name the commands beside this one that have an option, if there are few."""
+    commands = getattr(getattr(group, "command", None), "commands", {})
+    having = [f"`{group.command_path} {name}`" for name, one in commands.items() if option in _options(one)]
+    return f" It is an option of {' and '.join(having)}." if 1 <= len(having) <= _FEW_COMMANDS else ""
+
+
 def _describe(error: Any) -> str:
     name = getattr(error, "option_name", None)
     if name is not None and hasattr(error, "possibilities"):
-        options = {one.lstrip("-"): one for param in error.ctx.command.params for one in param.opts}
+        options = {one.lstrip("-"): one for one in _options(error.ctx.command)}
         near = [options[one] for one in similar(name.lstrip("-"), options)]  # all begin with dashes
-        return f"Unknown option {name[:100]!r}.{did_you_mean(near)}"
+        return f"Unknown option {name[:100]!r}.{did_you_mean(near) or _elsewhere(error.ctx.parent, name)}"
     param = getattr(error, "param", None)
     if param is None:
         message: str = error.format_message()

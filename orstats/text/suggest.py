@@ -22,12 +22,12 @@ def unknown(thing: str, value: str, options: Iterable[str], *, hint: str = "") -
 def similar(value: str, options: Iterable[str], *, most: int = 3, cutoff: float = 0.6) -> list[str]:
     """Return the names that are most similar to a value, first those that contain it, or its singular, as a word.
 
-    >>> similar("users", ["usage", "external_user"]), similar("modle", ["model", "usage"])
-    (['external_user', 'usage'], ['model'])
+    >>> similar("users", ["usage", "external_user"]), similar("modle", ["model", "usage"]), similar("ids", ["ids-from"])
+    (['external_user', 'usage'], ['model'], ['ids-from'])
     """
     names = list(options)
     words = {value, value.removesuffix("s")}
-    having = [name for name in names if not words.isdisjoint(name.split("_"))]
+    having = [name for name in names if not words.isdisjoint(name.replace("-", "_").split("_"))]
     return [*dict.fromkeys([*having, *difflib.get_close_matches(value, names, most, cutoff)])][:most]
 
 

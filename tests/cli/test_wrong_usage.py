@@ -21,6 +21,8 @@ WRONG = {
     "budgets": "Unknown command 'budgets'. Did you mean 'key'?",
     "archive exprt": "Unknown command 'exprt'. Did you mean 'export'? Run `orstats archive --help`",
     "usage --sicne 7d": "Unknown option '--sicne'. Did you mean '--since'",
+    "fetch --ids app.log": "Unknown option '--ids'. Did you mean '--ids-from'?",
+    "keys --warn 0.8": "Unknown option '--warn'. It is an option of `orstats key`. Run",
     "app.log": "'app.log' is a file, not a command. Use `orstats fetch --ids-from app.log`.",
     "report --json": "Unknown option '--json'. Run",
     "ids app.log": "'app.log' is a file; orstats ids takes none. `orstats fetch --ids-from app.log` reads its ids.",
