@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from orstats._atomic_write import FULL
+from orstats._warn import warn_caller
 from orstats.archive import sql_engines as engines
 from orstats.archive.compaction import Compaction, compact
 from orstats.archive.dataset import (
@@ -21,7 +22,7 @@ from orstats.archive.dataset import (
     part_name,
 )
 from orstats.archive.directories import host_directory, misplaced_parts, stored_hosts
-from orstats.archive.location import Location, redact
+from orstats.archive.location import Location, redact, without_records
 from orstats.archive.part import PartSpec, write_part
 from orstats.archive.storage import Store, check_writable, retry_vanished
 from orstats.archive.verified_parts import VerifiedParts
@@ -314,6 +315,8 @@ class Archive:
         criteria = Criteria.of(ids=ids, user=user, model=model, before=before, after=after)
         if criteria == Criteria() and not contents_only:
             raise ConfigError("Pass what to forget: ids=, user=, model=, before= or after=.")
+        if not self._location.may_exist:
+            warn_caller(f"{without_records(self.path)} There is nothing to delete.")
         with self._translate_os_errors("read" if dry_run else "write", ""):
             records, contents = (self._datasets(spec, host) for spec in (GENERATIONS, CONTENTS))
             misplaced = [*self._misplaced(GENERATIONS), *self._misplaced(CONTENTS)]

@@ -67,6 +67,11 @@ class Location:
         """Path or URL without credentials."""
         return redact(self.text) if self.scheme else self.text
 
+    @property
+    def may_exist(self) -> bool:
+        """Whether the directory exists; an object store has none."""
+        return _may_exist(self.text)
+
     def open(self) -> Store:
         """Return the store, without any access to it yet."""
         if not self.scheme:
@@ -106,8 +111,11 @@ def is_remote(path: str) -> bool:
 
 def without_records(path: str) -> str:
     """Say what an archive without records is: a mistyped directory is not just empty."""
-    exists = is_remote(path) or Path(path).exists()
-    return f"The archive {path} {'is empty' if exists else 'does not exist'}."
+    return f"The archive {path} {'is empty' if _may_exist(path) else 'does not exist'}."
+
+
+def _may_exist(path: str) -> bool:
+    return is_remote(path) or Path(path).exists()
 
 
 def _local_path(url: str) -> str:

@@ -299,3 +299,8 @@ def test_remaining_files_that_may_contain_contents_are_an_error(archive, name):
     with pytest.raises(ArchiveError, match=str(Path(name).name)):
         archive.forget_contents()
     assert archive.read_contents(HOST, ["gen-1"]) == {}
+
+
+def test_an_archive_that_does_not_exist_is_named(tmp_path):
+    with pytest.warns(UserWarning, match="typo does not exist"):
+        assert Archive(tmp_path / "typo").forget(user="alice").records == 0
