@@ -24,13 +24,13 @@ _LEAST_HEADINGS: Final = 3
 _PERIODS: Final = frozenset({"hour", "day", "week", "month", "quarter", "year"})
 #: How generation ids begin.
 _ID_STARTS: Final = ("gen-", "gen_")
-#: A DataFrame with ids and one of these columns has generations, which are added up.
 #: What the account's analytics know of a generation and its record does not, by the names that people try.
 _LABELS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("api_key", "key"), "api_key"),
     "workspace": "workspace",
     "country": "country",
 }
+#: A DataFrame with ids and one of these columns has generations, which are added up.
 _AMOUNTS: Final = frozenset({"cost_usd", "total_cost", "tokens_total"})
 
 
