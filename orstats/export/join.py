@@ -20,6 +20,7 @@ from orstats.frame.column_units import is_additive
 from orstats.frame.combine import combine
 from orstats.frame.schema import ID
 from orstats.frame.validation import by_id, check_names, mark_unique, require_pandas
+from orstats.ids.column_values import check_column_name
 from orstats.ids.table_readers import is_dataframe
 from orstats.reports.coverage import PROVENANCE, provenance
 from orstats.text.format import plural
@@ -98,6 +99,7 @@ def join(table: Any, df: pd.DataFrame, column: str | None = None, *, columns: Se
     [['001', 0.25], ['002', 0.5]]
     """
     require_pandas(df)
+    check_column_name(column)
     if isinstance(table, str | os.PathLike):
         where = os.fspath(table)
         table = read_user_table(table, column=column)

@@ -109,8 +109,8 @@ def _read_csv(text: str, where: str, column: str | None) -> pd.DataFrame:
     except pd.errors.ParserError as error:
         raise IdSourceError(f"{where}: broken delimited text: {error}") from error
     if head.has_header:
-        titles = [names[place] if place < len(names) else "" for place in range(width)]
-        stripped = frame.iloc[:, 0].str.strip() == cell_text(titles[0])
+        titles = [cell_text(cell) for cell in frame.iloc[0]]  # without the empty name of R's row names
+        stripped = frame.iloc[:, 0].str.strip() == titles[0]
         candidates = frame.index[stripped]
         repeated = [row for row in candidates if [cell_text(cell) for cell in frame.loc[row]] == titles]
         frame = frame.drop(index=repeated)

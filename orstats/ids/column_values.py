@@ -113,6 +113,12 @@ def no_ids(
     return ColumnChoiceError(message) if is_named or others else IdSourceError(message)
 
 
+def check_column_name(column: object) -> None:
+    """Refuse another kind of name than text, such as the number of a column."""
+    if not isinstance(column, str | None):
+        raise ConfigError(f"column must be the name of a column as text, such as {str(column)!r}, got {column!r}.")
+
+
 def listing(names: Sequence[str], joint: str = ", ") -> str:
     """Quote the names of columns for a message."""
     listed = [redact(name) for name in names[:_MAX_NAMES]]

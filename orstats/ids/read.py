@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from orstats.errors import ConfigError, IdSourceError
+from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector, id_of
-from orstats.ids.column_values import ColumnChoiceError
+from orstats.ids.column_values import ColumnChoiceError, check_column_name
 from orstats.ids.id_shapes import API_KEY, SUFFIXES, invalid_id_kind, redact
 from orstats.ids.missing_file import missing_file, near_files
 from orstats.ids.sniff import file_chunks, read_path, read_source
@@ -103,8 +103,7 @@ def read_ids(
     >>> read_ids(pd.DataFrame({"id": ["gen-b", None], "cost": [0.25, 0.5]}))
     ['gen-b']
     """
-    if not isinstance(column, str | None):
-        raise ConfigError(f"column must be the name of a column as text, such as {str(column)!r}, got {column!r}.")
+    check_column_name(column)
     found = IdCollector()
     if isinstance(source, str):
         return _read_str(source, found, column)

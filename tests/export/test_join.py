@@ -84,6 +84,12 @@ def test_repeated_headers_and_short_rows(sim, df, tmp_path):
         orstats.join(tmp_path / "long.csv", df)
 
 
+def test_row_names_of_r(sim, df, tmp_path):
+    (tmp_path / "r.csv").write_text(f'"run","id"\n"1",7,"{sim.ids[0]}"\n"2",8,"{sim.ids[1]}"\n')
+    joined = orstats.join(tmp_path / "r.csv", df)
+    assert joined[["", "run", "id"]].to_numpy().tolist() == [["1", "7", sim.ids[0]], ["2", "8", sim.ids[1]]]
+
+
 def test_compressed_csv(sim, df, tmp_path):
     (tmp_path / "runs.csv.gz").write_bytes(gzip.compress(f"run,id\n007,{sim.ids[0]}\n".encode()))
     assert orstats.join(tmp_path / "runs.csv.gz", df).loc[0, "run"] == "007"
@@ -275,6 +281,8 @@ def test_id_column_must_be_decided(sim, df):
     assert orstats.join(both, df, "second")["cost_usd"].tolist() == df["cost_usd"].iloc[2:4].tolist()
     with pytest.raises(errors.IdSourceError, match=r"no id column found; pass column=.*'a', 'b'"):
         orstats.join(pd.DataFrame({"a": ["x"], "b": ["y"]}), df)
+    with pytest.raises(errors.ConfigError, match="name of a column as text, such as '0', got 0"):
+        orstats.join(both, df, 0)
     with pytest.raises(errors.IdSourceError, match="Did you mean 'second'"):
         orstats.join(both, df, "secnd")
     late = pd.DataFrame({"id": range(500), "ref": [None] * 400 + sim.ids[:50] + [None] * 50})
