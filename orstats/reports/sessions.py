@@ -124,7 +124,7 @@ def _summed(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     first, last, busy = _spans(codes, began, began + lasted_us.astype("int64"), count)
     cost = finite_numbers(rows["cost_usd"])
     prompt, cached = (valid_counts(rows[f"native_tokens_{part}"]) for part in ("prompt", "cached"))
-    prompt[np.isnan(cached)] = np.nan
+    prompt = np.where(np.isnan(cached), np.nan, prompt)  # the column may be the caller's, or read-only
     cached_sum, prompt_sum = (pd.Series(count_totals(part, codes, count)) for part in (cached, prompt))
     failed = rows["finish_reason"].astype("string").str.strip().str.lower().eq("error").fillna(value=False)
     result = pd.DataFrame(
