@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 from playwright.sync_api import expect
 
@@ -59,6 +61,12 @@ def test_marimo_shows_the_table_and_the_content_of_a_row(page, sim, tmp_path, se
         expect(detail.locator("h2")).not_to_have_text(stored)
 
 
+def kernels(server):
+    """The processes of a server that run notebooks."""
+    processes = psutil.Process(server.pid).children(recursive=True)
+    return [one for one in processes if one.status() != psutil.STATUS_ZOMBIE and "ipykernel_launcher" in one.cmdline()]
+
+
 def test_orstats_explore_shows_table_and_card(page, sim, tmp_path, pictures):
     """Its Content-Security-Policy must allow what the table needs."""
     pytest.importorskip("voila")
@@ -80,6 +88,12 @@ def test_orstats_explore_shows_table_and_card(page, sim, tmp_path, pictures):
                 rows.nth(1).locator("td").last.get_attribute("title")
             )
             pictures(page, "orstats-explore")
+            assert len(kernels(server)) == 1
+            page.goto("about:blank")  # a page that is closed needs no kernel
+            until = time.monotonic() + 60
+            while kernels(server) and time.monotonic() < until:
+                time.sleep(0.1)
+            assert not kernels(server)
         finally:
             server.send_signal(signal.SIGINT)
     assert server.returncode == 0

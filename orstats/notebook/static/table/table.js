@@ -278,6 +278,10 @@ function render({ model, el }) {
   });
   watcher.observe(grid.root);
   document.addEventListener("keydown", onPageKey);
+  const onClose = (event) => {
+    if (model.get("options").fills_page && !event.persisted) endKernel();
+  };
+  addEventListener("pagehide", onClose);
 
   el.replaceChildren(root);
   markDark(root);
@@ -296,8 +300,16 @@ function render({ model, el }) {
     for (const timer of [selectTimer, busyTimer, silentTimer]) clearTimeout(timer);
     watcher.disconnect();
     document.removeEventListener("keydown", onPageKey);
+    removeEventListener("pagehide", onClose);
     for (const one of [filters, columns, downloads, comparison]) one.dispose();
   };
+}
+
+/** Ask Voilà to end the kernel of a page that is closed: each load starts another one, with the memory of the first. */
+function endKernel() {
+  const config = document.getElementById("jupyter-config-data");
+  const { baseUrl, kernelId } = config ? JSON.parse(config.textContent) : {};
+  if (kernelId) navigator.sendBeacon(`${baseUrl}voila/api/shutdown/${kernelId}${location.search}`);
 }
 
 /** The chosen columns belong to the notebook. The page's address names the one that is in front, if any. */
