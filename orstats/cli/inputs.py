@@ -1,34 +1,21 @@
-"""Where commands get their data: ids, time ranges, the archive, and the fetch itself."""
+"""The ids, files of ids and tables that commands are given."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from orstats.cli.console import print_status
-from orstats.cli.errors import Failure, Interrupted, WrongUsage
+from orstats.cli.errors import Failure, WrongUsage
 from orstats.cli.shell import END_OF_INPUT, quoted
-from orstats.errors import ArchiveError, ConfigError
-from orstats.fetching.arguments import UNARCHIVED, choose_archive
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from orstats.api.client import Client
-    from orstats.api.config import Settings
-    from orstats.archive.archive import Archive
     from orstats.export.row_ids import RowIds
-
-RUN_FETCH: Final = "Run `orstats fetch` to add records."
-FETCH_OR_LIST: Final = (
-    f"{RUN_FETCH} With a management key in OPENROUTER_MANAGEMENT_KEY, --since lists and fetches the account's."
-)
-NAME_AN_ARCHIVE: Final = f"{UNARCHIVED} --archive DIR."
 
 
 class NoIdsFound(Failure):
@@ -126,197 +113,3 @@ def user_table(ids: Sequence[str] | None, files: Sequence[str] | None, column: s
     else:
         where, rows = name, read_user_table(name, column=column)
     return UserTable(where, rows, row_ids(rows, where, column=column))
-
-
-def fetch_ids(
-    ids: Sequence[str],
-    client: Client,
-    archive: Archive | None,
-    *,
-    quiet: bool = False,
-    **options: Any,
-) -> pd.DataFrame:
-    """Fetch; Ctrl-C becomes a message about what is saved."""
-    from orstats.fetching.fetch import fetch
-
-    try:
-        return fetch(
-            ids,
-            client=client,
-            archive=False if archive is None else archive,
-            progress=False if quiet else None,
-            **options,
-        )
-    except KeyboardInterrupt as interrupt:
-        if archive is None:
-            message = "No archive in use, so nothing was saved; re-running starts from scratch."
-        else:
-            message = f"Fetched records are in the archive ({archive.path}); run the same command again to resume."
-        raise Interrupted(message) from interrupt
-
-
-def list_range(
-    client: Client,
-    since: datetime,
-    until: datetime,
-    archive: Archive | None,
-    *,
-    filters: Mapping[str, Any] | None = None,
-    refresh: bool,
-    quiet: bool,
-) -> list[str]:
-    """List the account's ids of a time range; Ctrl-C becomes a message about what is saved."""
-    from orstats.account.list_ids import list_ids
-
-    with _resumable(archive):
-        return list_ids(
-            since,
-            until,
-            filters=filters,
-            client=client,
-            archive=False if archive is None else archive,
-            refresh=refresh,
-            progress=False if quiet else None,
-        )
-
-
-def list_labels(
-    client: Client,
-    since: datetime,
-    until: datetime,
-    archive: Archive | None,
-    labels: Sequence[str],
-    *,
-    filters: Mapping[str, Any] | None = None,
-    refresh: bool,
-    quiet: bool,
-) -> pd.DataFrame:
-    """List the account's generations of a time range with labels, as :func:`list_range` lists their ids."""
-    from orstats.account.list_generations import list_generations
-
-    with _resumable(archive):
-        return list_generations(
-            since,
-            until,
-            labels=labels,
-            filters=filters,
-            client=client,
-            archive=False if archive is None else archive,
-            refresh=refresh,
-            progress=False if quiet else None,
-        )
-
-
-@contextmanager
-def _resumable(archive: Archive | None) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        if archive is None:
-            raise
-        saved = "Completed windows (older than one day) are cached"
-        raise Interrupted(f"{saved}; run the same command again to resume.") from interrupt
-
-
-def time_option(option: str, text: str, *, now: datetime, tz: str = "UTC") -> datetime:
-    """Read the time that an option gives, in the zone of ``--tz``."""
-    from orstats.account.time_range import moment
-
-    try:
-        return moment(text, now=now, tz=zone_option(tz))
-    except ConfigError as error:
-        raise WrongUsage(f"{option}: {error}") from None
-
-
-def zone_option(tz: str) -> str:
-    """Return the time zone of ``--tz``."""
-    from orstats.text.time_zones import zone_of
-
-    try:
-        return zone_of(tz)
-    except ConfigError as error:
-        raise WrongUsage(f"--{error}") from None
-
-
-def time_range(since: str, until: str, tz: str) -> tuple[datetime, datetime]:
-    """Read the time range of ``--since`` and ``--until``."""
-    from orstats.account.time_range import span
-
-    now = datetime.now(UTC)
-    ends = time_option("--since", since, now=now, tz=tz), time_option("--until", until, now=now, tz=tz)
-    try:
-        return span(*ends, now=now)
-    except ConfigError as error:
-        raise WrongUsage(f"--since {since} --until {until}: {error}") from None
-
-
-def local_time(time: datetime, tz: str) -> str:
-    """Write a time as the clock of a zone shows it."""
-    from orstats.text.time_zones import clock
-
-    return f"{time.astimezone(clock(tz)):%Y-%m-%d %H:%M}"
-
-
-def resolve_archive(archive: str | None, no_archive: bool, settings: Settings) -> Archive | None:
-    """Return the archive that the options name, or the default one; None for none."""
-    if archive is not None and no_archive:
-        raise WrongUsage("--archive and --no-archive are mutually exclusive.")
-    return choose_archive(False if no_archive else archive, settings)
-
-
-def read_archive(
-    archive: Archive, host: str | None, columns: Collection[str] | None = None, *, advice: str = RUN_FETCH
-) -> pd.DataFrame:
-    """Return every record of a host as a DataFrame, oldest first; without a host, of the only one there is.
-
-    ``.attrs["unreadable_files"]`` names the files whose records are missing. The error for an empty archive ends with
-    the advice.
-    """
-    import json
-
-    from orstats.archive.dataset import UNREADABLE
-    from orstats.archive.location import without_records
-    from orstats.frame.build import SOURCE, UNREADABLE_FILES, stored_frame
-
-    hosts = archive.hosts()
-    if not hosts:
-        raise ArchiveError(f"{without_records(archive.path)} {advice}", path=archive.path)
-    if host is None and len(hosts) > 1:
-        choice = f"{', '.join(hosts)}. Choose one with --host, or --base-url for a report."
-        raise ArchiveError(f"The archive {archive.path} has several hosts: {choice}", path=archive.path)
-    host = hosts[0] if host is None else host
-    table = archive.read(host, settled_only=False, columns=columns)  # a few columns take a third of the memory
-    unreadable = (table.schema.metadata or {}).get(UNREADABLE)
-    if not table.num_rows and unreadable is not None:
-        raise ArchiveError(f"Cannot read any file of {host} in the archive {archive.path}.", path=archive.path)
-    if not table.num_rows:
-        available = f"Available hosts: {', '.join(hosts)}. {advice}"
-        raise ArchiveError(f"No records for {host} in {archive.path}. {available}", path=archive.path)
-    frame = stored_frame(table.sort_by([("created_at", "ascending"), ("id", "ascending")]))
-    frame.attrs[SOURCE] = f"{host}, archive {archive.path}"
-    if unreadable is not None:
-        frame.attrs[UNREADABLE_FILES] = json.loads(unreadable)
-    return frame
-
-
-def read_archive_of_host(
-    settings: Settings,
-    archive: Archive | None,
-    base_url: str | None,
-    columns: Collection[str] | None = None,
-    *,
-    advice: str = RUN_FETCH,
-    quiet: bool,
-) -> pd.DataFrame:
-    """Return the archived records of the host in use, or of the only host there is."""
-    from orstats.archive.archive import Archive
-
-    host = settings.host
-    if archive is None:  # a server on this machine, and no archive named
-        return read_archive(Archive(), host, columns, advice=NAME_AN_ARCHIVE)
-    if base_url is not None or host in (hosts := archive.hosts()):
-        return read_archive(archive, host, columns, advice=advice)
-    frame = read_archive(archive, None, columns, advice=advice)
-    if not quiet:
-        print_status(f"These are records of {hosts[0]}, the only host in the archive.")
-    return frame

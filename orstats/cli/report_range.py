@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from orstats.cli.errors import WrongUsage
-from orstats.cli.inputs import local_time, time_option, zone_option
+from orstats.cli.times import local_time, time_option, zone_option
 
 if TYPE_CHECKING:
     import pandas as pd

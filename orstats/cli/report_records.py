@@ -38,33 +38,33 @@ def read_records(
 ) -> tuple[Source, pd.DataFrame]:
     """Return the records to report on, and where they come from. The archive is read in the given columns only."""
     from orstats.api.config import Settings
-    from orstats.cli import inputs
+    from orstats.cli.archive_records import FETCH_OR_LIST, RUN_FETCH, read_archive_of_host, resolve_archive
+    from orstats.cli.inputs import collect_ids
+    from orstats.cli.resumable import fetch_ids, list_labels, list_range
 
     settings = Settings.resolve(base_url=selected.base_url)
-    store = inputs.resolve_archive(selected.archive, selected.no_archive, settings)
+    store = resolve_archive(selected.archive, selected.no_archive, settings)
     is_given = bool(selected.ids or selected.ids_from)
     quiet, refresh = selected.quiet, selected.refresh
     if not is_given and (span.start is None or (settings.management_key is None and not labels)):
         if selected.no_archive or refresh:
             lacking = ", and no archive to report on" if selected.no_archive else " to fetch again"
             raise WrongUsage(f"no ids{lacking}. Pass ids, or --ids-from FILE.")
-        advice = inputs.RUN_FETCH if span.start is None else inputs.FETCH_OR_LIST
-        return "archive", inputs.read_archive_of_host(
-            settings, store, selected.base_url, columns, advice=advice, quiet=quiet
-        )
+        advice = RUN_FETCH if span.start is None else FETCH_OR_LIST
+        return "archive", read_archive_of_host(settings, store, selected.base_url, columns, advice=advice, quiet=quiet)
     from orstats.api.client import Client  # reports on the archive load no HTTP library
 
-    collected = inputs.collect_ids(selected.ids, selected.ids_from, selected.column) if is_given else []
+    collected = collect_ids(selected.ids, selected.ids_from, selected.column) if is_given else []
     with Client(base_url=selected.base_url) as client:
         listed = None
         end = span.end or datetime.now(UTC)
         if span.start is not None and labels:
-            listed = inputs.list_labels(client, span.start, end, store, labels, refresh=refresh, quiet=quiet)
+            listed = list_labels(client, span.start, end, store, labels, refresh=refresh, quiet=quiet)
         if listed is not None and not is_given:
             collected = list(listed.index)
         elif span.start is not None and not is_given:
-            collected = inputs.list_range(client, span.start, end, store, refresh=refresh, quiet=quiet)
-        frame = inputs.fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
+            collected = list_range(client, span.start, end, store, refresh=refresh, quiet=quiet)
+        frame = fetch_ids(collected, client, store, refresh=refresh, quiet=quiet)
         if listed is not None:
             from orstats.cli.report_labels import add_labels
 

@@ -9,7 +9,8 @@ import orstats.cli
 
 #: What `orstats fetch` imports, most of it when it is used. Modules of tests are not found by the process that forks.
 LOADED = [
-    *("orstats.cli.app", "orstats.cli.commands.fetch", "orstats.cli.inputs", "orstats.cli.summary"),
+    *("orstats.cli.app", "orstats.cli.commands.fetch", "orstats.cli.inputs", "orstats.cli.resumable"),
+    *("orstats.cli.archive_records", "orstats.cli.summary"),
     *("orstats.fetching.fetch", "orstats.archive.archive", "orstats.export.write_csv"),
     *("pyarrow.parquet", "pyarrow.pandas_compat", "rich.progress", "typer.rich_utils", "typer._adapters"),
 ]

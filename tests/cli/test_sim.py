@@ -167,7 +167,7 @@ def test_an_interrupted_demo_does_not_promise_to_resume(orstats, monkeypatch):
     def interrupted(*_args, **_options):
         raise Interrupted("Run the same command again to resume.") from KeyboardInterrupt()
 
-    monkeypatch.setattr("orstats.cli.inputs.fetch_ids", interrupted)
+    monkeypatch.setattr("orstats.cli.resumable.fetch_ids", interrupted)
     done = orstats("demo", "--generations", "5", "--out", "demo")
     assert done.exit_code == 130
     assert done.stderr.endswith("orstats: interrupted.\n")

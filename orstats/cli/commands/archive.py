@@ -43,7 +43,7 @@ def info(archive: ArchiveDir = None, as_json: AsJson = False) -> int:
 
     from orstats.archive.archive import Archive
     from orstats.archive.location import without_records
-    from orstats.cli.inputs import RUN_FETCH
+    from orstats.cli.archive_records import RUN_FETCH
     from orstats.export.write_csv import json_rows
     from orstats.text.format import byte_size, count, plural
     from orstats.text.sanitize import terminal_line
@@ -120,7 +120,7 @@ def export(
     raw_text: RawText = False,
 ) -> int:
     from orstats.archive.archive import Archive
-    from orstats.cli.inputs import read_archive
+    from orstats.cli.archive_records import read_archive
     from orstats.export.write_csv import check_target, write_csv
     from orstats.frame.build import UNREADABLE_FILES
 
@@ -172,7 +172,8 @@ def forget(
     from functools import partial
 
     from orstats.archive.archive import Archive
-    from orstats.cli.inputs import collect_ids, time_option
+    from orstats.cli.inputs import collect_ids
+    from orstats.cli.times import time_option
     from orstats.text.format import plural
     from orstats.text.sanitize import terminal_line
 

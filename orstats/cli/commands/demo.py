@@ -36,7 +36,7 @@ def demo(
 ) -> None:
     from orstats.cli.cost_table import cost_columns
     from orstats.cli.demo_log import write_app_log
-    from orstats.cli.inputs import fetch_ids
+    from orstats.cli.resumable import fetch_ids
     from orstats.cli.summary import print_summary
     from orstats.export.write_csv import write_csv
     from orstats.ids.read import read_ids

@@ -71,7 +71,9 @@ def explore(
 
     from orstats.api.client import Client
     from orstats.api.config import Settings
-    from orstats.cli import inputs
+    from orstats.cli.archive_records import read_archive_of_host, resolve_archive
+    from orstats.cli.inputs import collect_ids
+    from orstats.cli.resumable import fetch_ids
     from orstats.cli.summary import print_summary
     from orstats.errors import MissingExtraError
     from orstats.text.format import plural
@@ -81,15 +83,15 @@ def explore(
     if port and not _is_free(port):
         raise Failure(f"port {port} is in use; choose another with --port, or omit it for a free one.")
     settings = Settings.resolve(base_url=base_url)
-    store = inputs.resolve_archive(archive, no_archive, settings)
+    store = resolve_archive(archive, no_archive, settings)
     if ids or ids_from:
-        collected = inputs.collect_ids(ids or [], ids_from or [], column)
+        collected = collect_ids(ids or [], ids_from or [], column)
         with Client(base_url=base_url) as client:
-            frame = inputs.fetch_ids(collected, client, store, quiet=quiet)
+            frame = fetch_ids(collected, client, store, quiet=quiet)
     elif no_archive:
         raise WrongUsage("no ids, and no archive to explore. Pass ids, or --ids-from FILE.")
     else:
-        frame = inputs.read_archive_of_host(settings, store, base_url, quiet=quiet)
+        frame = read_archive_of_host(settings, store, base_url, quiet=quiet)
     if not quiet:
         print_summary(frame, requested=bool(ids or ids_from))
     with tempfile.TemporaryDirectory(prefix="orstats-explore-") as name:  # mode 0700: costs are private

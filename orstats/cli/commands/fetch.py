@@ -101,7 +101,9 @@ def fetch(
     quiet: Quiet = False,
 ) -> int:
     from orstats.api.client import Client
-    from orstats.cli.inputs import NAME_AN_ARCHIVE, NoIdsFound, collect_ids, fetch_ids, resolve_archive, user_table
+    from orstats.cli.archive_records import NAME_AN_ARCHIVE, resolve_archive
+    from orstats.cli.inputs import NoIdsFound, collect_ids, user_table
+    from orstats.cli.resumable import fetch_ids
     from orstats.cli.summary import print_summary
     from orstats.errors import ApiError, ArchiveError
     from orstats.export.write_csv import check_target, write_csv

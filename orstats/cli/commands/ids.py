@@ -81,7 +81,9 @@ def ids(
     quiet: Quiet = False,
 ) -> int:
     from orstats.api.client import Client
-    from orstats.cli.inputs import list_labels, list_range, local_time, resolve_archive, time_range
+    from orstats.cli.archive_records import resolve_archive
+    from orstats.cli.resumable import list_labels, list_range
+    from orstats.cli.times import local_time, time_range
     from orstats.export.write_csv import ENDINGS, check_target
     from orstats.text.format import plural
 

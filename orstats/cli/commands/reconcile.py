@@ -92,14 +92,10 @@ def reconcile(
 ) -> int:
     from orstats.account.reconcile import reconcile as compare
     from orstats.api.client import Client
-    from orstats.cli.inputs import (
-        collect_ids,
-        fetch_ids,
-        list_range,
-        read_archive_of_host,
-        resolve_archive,
-        time_range,
-    )
+    from orstats.cli.archive_records import read_archive_of_host, resolve_archive
+    from orstats.cli.inputs import collect_ids
+    from orstats.cli.resumable import fetch_ids, list_range
+    from orstats.cli.times import time_range
     from orstats.export.write_csv import json_rows
     from orstats.export.write_report import write_report
 
@@ -133,7 +129,7 @@ def reconcile(
 
 def _range_of_export(until: str, tz: str) -> tuple[None, datetime | None]:
     """Return the range without ``--since``: everything up to ``--until``, if that is given."""
-    from orstats.cli.inputs import time_option
+    from orstats.cli.times import time_option
 
     return None, None if until == "now" else time_option("--until", until, now=datetime.now(UTC), tz=tz)
 

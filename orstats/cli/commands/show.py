@@ -42,8 +42,9 @@ def show(
     from rich.text import Text
 
     from orstats.api.client import Client
+    from orstats.cli.archive_records import resolve_archive
     from orstats.cli.conversation import conversation
-    from orstats.cli.inputs import check_single_id, resolve_archive
+    from orstats.cli.inputs import check_single_id
     from orstats.content.generation import Generation
     from orstats.content.record_facts import facts
     from orstats.fetching.fetch_one import fetch_one

@@ -74,7 +74,7 @@ def usage(
     from orstats.account.usage import usage as account_usage
     from orstats.account.usage_metrics import dimensions_of, metrics_of
     from orstats.api.client import Client
-    from orstats.cli.inputs import time_range
+    from orstats.cli.times import time_range
     from orstats.errors import ConfigError
     from orstats.export.write_csv import json_rows
     from orstats.export.write_report import write_report
