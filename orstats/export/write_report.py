@@ -16,8 +16,8 @@ import pandas as pd
 from orstats.errors import ConfigError
 from orstats.export.output_file import Target
 from orstats.export.write_csv import json_rows, json_text, write_csv
+from orstats.frame.column_texts import formatted_columns
 from orstats.frame.column_units import unit
-from orstats.frame.display import formatted_columns
 from orstats.frame.validation import check_duplicates, require_pandas
 from orstats.text.format import count, is_present, percent
 from orstats.text.sanitize import NO_VALUE, display_text

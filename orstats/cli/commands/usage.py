@@ -116,8 +116,8 @@ _HEADINGS: Final = {"native_tokens_prompt": "prompt tokens", "native_tokens_comp
 
 
 def _print_groups(table: pd.DataFrame, names: list[str], top: int, *, quiet: bool) -> None:
+    from orstats.frame.column_texts import by_importance, formatted_columns
     from orstats.frame.column_units import words
-    from orstats.frame.display import by_importance, formatted_columns
     from orstats.text.format import plural
 
     shown, omitted = _most_expensive(table, names, top)
