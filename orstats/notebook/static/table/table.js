@@ -305,7 +305,7 @@ function render({ model, el }) {
   };
 }
 
-/** Ask Voilà to end the kernel of a page that is closed: each load starts another one, with the memory of the first. */
+/** Ask Voilà to end the kernel of a closed page: each load starts another one, with the memory of the first. */
 function endKernel() {
   const config = document.getElementById("jupyter-config-data");
   const { baseUrl, kernelId } = config ? JSON.parse(config.textContent) : {};
