@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
+from orstats._warn import warn_caller
 from orstats.archive.directories import SUFFIX, has_suffix, host_directory, is_like_a_part
 from orstats.archive.newest import KeyColumns, RowSelection, is_settled, loaded_rows, select_newest
 from orstats.archive.part import PREFIX, Part, PartSpec, UnreadablePartError
@@ -251,6 +252,18 @@ def _id_array(ids: Sequence[str] | pa.Array) -> pa.Array:
         # Half a surrogate pair cannot be stored, so such an id is not in the archive.
         array = pa.array([i for i in ids if i == i.encode("utf-8", "ignore").decode()], pa.string())
     return array.drop_null()
+
+
+def warn_of_unreadable(files: Sequence[str]) -> None:
+    """Warn the caller that records are missing: what is only logged is not seen in a notebook."""
+    if files:
+        warn_caller(f"Unreadable archive files are excluded ({len(files)}): {', '.join(files[:3])}")
+
+
+def unreadable_files(table: pa.Table) -> list[str]:
+    """Return the files whose records are missing from what was read."""
+    found = (table.schema.metadata or {}).get(UNREADABLE)
+    return [] if found is None else list(json.loads(found))
 
 
 def part_name() -> str:

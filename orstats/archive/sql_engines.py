@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
-from orstats._warn import warn_caller
 from orstats.archive.casts import stored_type
-from orstats.archive.dataset import Dataset
+from orstats.archive.dataset import Dataset, warn_of_unreadable
 from orstats.archive.part import Part, PartSpec
 from orstats.archive.storage import LocalStore, Store
 from orstats.archive.verified_parts import VerifiedParts
@@ -63,8 +62,7 @@ def host_parts(dataset: Dataset, verified: VerifiedParts) -> HostParts:
 
     def list_parts() -> HostParts:
         found, problems = dataset.scan(dataset.list_parts(), read_if_needed, verified)
-        if unreadable := dataset.warn(problems):
-            warn_caller(f"Unreadable archive files are excluded ({len(unreadable)}): {', '.join(unreadable[:3])}")
+        warn_of_unreadable(dataset.warn(problems))
         direct = [part for part, table in found if table is None]
         nothing = _with_position(spec.schema.empty_table(), "")
         return HostParts(

@@ -38,9 +38,7 @@ def read_archive(
     ``.attrs["unreadable_files"]`` names the files whose records are missing. The error for an empty archive ends with
     the advice.
     """
-    import json
-
-    from orstats.archive.dataset import UNREADABLE
+    from orstats.archive.dataset import unreadable_files
     from orstats.archive.location import without_records
     from orstats.frame.build import SOURCE, UNREADABLE_FILES, stored_frame
 
@@ -52,16 +50,16 @@ def read_archive(
         raise ArchiveError(f"The archive {archive.path} has several hosts: {choice}", path=archive.path)
     host = hosts[0] if host is None else host
     table = archive.read(host, settled_only=False, columns=columns)  # a few columns take a third of the memory
-    unreadable = (table.schema.metadata or {}).get(UNREADABLE)
-    if not table.num_rows and unreadable is not None:
+    unreadable = unreadable_files(table)
+    if unreadable and not table.num_rows:
         raise ArchiveError(f"Cannot read any file of {host} in the archive {archive.path}.", path=archive.path)
     if not table.num_rows:
         available = f"Available hosts: {', '.join(hosts)}. {advice}"
         raise ArchiveError(f"No records for {host} in {archive.path}. {available}", path=archive.path)
     frame = stored_frame(table.sort_by([("created_at", "ascending"), ("id", "ascending")]))
     frame.attrs[SOURCE] = f"{host}, archive {archive.path}"
-    if unreadable is not None:
-        frame.attrs[UNREADABLE_FILES] = json.loads(unreadable)
+    if unreadable:
+        frame.attrs[UNREADABLE_FILES] = unreadable
     return frame
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from orstats.api.client import Client
 from orstats.api.config import Settings
 from orstats.archive.archive import Archive
+from orstats.archive.dataset import unreadable_files, warn_of_unreadable
 from orstats.archive.location import without_records
 from orstats.errors import ArchiveError, ConfigError
 from orstats.fetching.arguments import UNARCHIVED, ArchiveChoice, choose_archive
@@ -44,7 +45,9 @@ def all_rows(client: Client | None, archive: ArchiveChoice) -> pd.DataFrame:
             available = f"Available hosts: {', '.join(hosts)}. {advice}"
             raise ArchiveError(f"The archive {store.path} has no records of {host}. {available}", path=store.path)
         host = hosts[0]
-    records = store.read(host, settled_only=False).sort_by([("created_at", "descending"), ("id", "ascending")])
+    records = store.read(host, settled_only=False)
+    warn_of_unreadable(unreadable_files(records))
+    records = records.sort_by([("created_at", "descending"), ("id", "ascending")])
     return build_frame(records["id"].to_pylist(), [records], {})
 
 
@@ -56,6 +59,7 @@ def rows_of_session(session_id: str, client: Client | None, archive: ArchiveChoi
             raise ConfigError("No archive is in use. Pass a DataFrame to orstats.view_session instead.")
         raise ConfigError(f"{UNARCHIVED} archive=, or a DataFrame to orstats.view_session.")
     keys = store.read(host, settled_only=False, columns=["session_id"])
+    warn_of_unreadable(unreadable_files(keys))
     ids = keys.filter(pc.equal(keys["session_id"], session_id))["id"].to_pylist()
     if not ids:
         advice = "Run orstats.fetch with its ids to add it."

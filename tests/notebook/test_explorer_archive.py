@@ -38,6 +38,15 @@ def test_opens_from_an_archive(sim, tmp_path, monkeypatch):
     assert len(explore().filtered) == 30
 
 
+def test_files_that_cannot_be_read_are_named(sim, tmp_path):
+    for first in (0, 2):
+        orstats.fetch(sim.ids[first : first + 2], client=sim.client(), archive=tmp_path, progress=False)
+    damaged = min(tmp_path.glob("*/*/*.parquet"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match=f"Unreadable archive files are excluded.*{damaged.name}"):
+        assert explore(client=sim.client(), archive=tmp_path).filtered.index.tolist() == sim.ids[2:4][::-1]
+
+
 def test_an_archive_without_records_is_an_error(sim, tmp_path):
     with pytest.raises(orstats.errors.ArchiveError, match="empty"):
         explore(archive=tmp_path)
