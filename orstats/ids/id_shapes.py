@@ -53,6 +53,7 @@ SHAPE = re.compile(
 
 _SEARCHED = re.compile(rf"(?<![A-Za-z0-9])(?:{SHAPE.pattern})(?![A-Za-z0-9])")
 _DECORATED = re.compile(rf"[\W_]*({SHAPE.pattern})[\W_]*")
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_:.~@-]*[A-Za-z0-9])?")
 _LITELLM: Final = "resp_bGl0ZWxsbT"  # LiteLLM's own response ids are "litellm:…response_id:gen-…" in base64
 # Numbers, times and UUIDs: keys and measures of other tables, never generation ids.
@@ -180,7 +181,7 @@ def invalid_id_kind(id: str) -> str | None:  # noqa: A002 - the public argument 
     """
     if "sk-" in id.lower() and _KEY.search(id):
         return API_KEY  # also when it is glued to an id
-    if id.startswith(("gen-", "gen_")) and _PLAIN.fullmatch(id):
+    if begins_like_id(id) and _WORD.fullmatch(id):
         return None
     reasons = (what for pattern, what in _NOT_IDS if pattern.search(id))
     kinds = (kind for prefix, kind in FOREIGN_KINDS.items() if id.startswith(prefix))

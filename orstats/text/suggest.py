@@ -24,11 +24,16 @@ def similar(value: str, options: Iterable[str], *, most: int = 3, cutoff: float 
 
     >>> similar("users", ["usage", "external_user"]), similar("modle", ["model", "usage"]), similar("ids", ["ids-from"])
     (['external_user', 'usage'], ['model'], ['ids-from'])
+    >>> similar("MODEL", ["model", "usage"])
+    ['model']
     """
-    names = list(options)
+    names = {name: name.lower() for name in options}
+    value = value.lower()
     words = {value, value.removesuffix("s")}
-    having = [name for name in names if not words.isdisjoint(name.replace("-", "_").split("_"))]
-    return [*dict.fromkeys([*having, *difflib.get_close_matches(value, names, most, cutoff)])][:most]
+    having = [name for name, lower in names.items() if not words.isdisjoint(lower.replace("-", "_").split("_"))]
+    close = difflib.get_close_matches(value, dict.fromkeys(names.values()), most, cutoff)
+    near = [name for one in close for name, lower in names.items() if lower == one]
+    return [*dict.fromkeys([*having, *near])][:most]
 
 
 def did_you_mean(names: Sequence[str]) -> str:

@@ -48,6 +48,8 @@ def test_ids_of_unknown_shapes_stay_as_they_are(text, caplog):
         (f"{A}\n{B}", "several ids"),
         (f"{A} and more", "spaces"),
         (f"id={A}", "more than an id"),
+        (f"{A}.json", "more than an id"),
+        (f"{A}:0", "more than an id"),
         (f"{LINK}{A},{B}", "several ids"),
         ("https://example.org/", "a URL"),
         ("ids.txt", "the name of a file"),
