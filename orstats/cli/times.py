@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from orstats.cli.errors import WrongUsage
 from orstats.errors import ConfigError
-
-if TYPE_CHECKING:
-    pass
 
 
 def time_option(option: str, text: str, *, now: datetime, tz: str = "UTC") -> datetime:

@@ -59,31 +59,43 @@ def formatted_columns(
     The amounts of a table have the same number of decimals, except means, prices and percentiles, which are smaller.
     The last line has the totals of `totals_of`, of which `frame` may be a part.
     """
+    totals = {} if totals_of is None else _totals(totals_of)
+    return _row_labels(frame, has_totals=totals_of is not None), _columns(frame, totals)
+
+
+def _row_labels(frame: pd.DataFrame, *, has_totals: bool) -> list[Column]:
+    """Return the levels of the index; the rows that fold other groups have one name only."""
     from orstats.text.table import Column  # noqa: PLC0415 - loads rich
 
+    if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None:
+        return []
     freq = frame.attrs.get("coverage", {}).get("freq")
     labels = []
     is_rest = np.zeros(len(frame), dtype=bool)
-    if not (isinstance(frame.index, pd.RangeIndex) and frame.index.name is None):
-        for level, name in enumerate(frame.index.names):
-            values = pd.Series(frame.index.get_level_values(level))
-            if name == "period" and freq is not None and isinstance(values.dtype, pd.DatetimeTZDtype):
-                cells = [label or _MISSING for label in period_labels(values, freq)]
-            elif values.dtype.kind == "M":
-                cells = _times(values)
-            else:
-                is_blank = is_rest & (values == "").fillna(value=False).to_numpy(dtype=bool)
-                cells = [
-                    "" if blank else display_text(value, MOST_CHARACTERS)
-                    for blank, value in zip(is_blank, values, strict=True)
-                ]
-                is_rest |= values.map(is_other_groups).to_numpy(dtype=bool)
-            footer = "total" if level == 0 and totals_of is not None else ""
-            labels.append(
-                Column(display_text(name), cells, "fixed" if values.dtype.kind == "M" else "label", footer=footer)
-            )
+    for level, name in enumerate(frame.index.names):
+        values = pd.Series(frame.index.get_level_values(level))
+        if name == "period" and freq is not None and isinstance(values.dtype, pd.DatetimeTZDtype):
+            cells = [label or _MISSING for label in period_labels(values, freq)]
+        elif values.dtype.kind == "M":
+            cells = _times(values)
+        else:
+            is_blank = is_rest & (values == "").fillna(value=False).to_numpy(dtype=bool)
+            cells = [
+                "" if blank else display_text(value, MOST_CHARACTERS)
+                for blank, value in zip(is_blank, values, strict=True)
+            ]
+            is_rest |= values.map(is_other_groups).to_numpy(dtype=bool)
+        footer = "total" if level == 0 and has_totals else ""
+        labels.append(
+            Column(display_text(name), cells, "fixed" if values.dtype.kind == "M" else "label", footer=footer)
+        )
+    return labels
+
+
+def _columns(frame: pd.DataFrame, totals: Mapping[str, Any]) -> list[Column]:
+    from orstats.text.table import Column  # noqa: PLC0415 - loads rich
+
     columns = []
-    totals = {} if totals_of is None else _totals(totals_of)
     amounts = {str(name): column for name, column in frame.items() if is_amount(str(name)) and column.dtype.kind == "f"}
     places = column_places(*amounts.values(), [totals[name] for name in amounts if name in totals])
     seconds = {_measure(name) for name, column in frame.items() if unit(str(name)) == "ms" and in_seconds(column)}
@@ -106,7 +118,7 @@ def formatted_columns(
                 display_text(name), cells, "number" if number else "prose" if name in _PROSE else "label", footer=footer
             )
         )
-    return labels, columns
+    return columns
 
 
 def _totals(frame: pd.DataFrame) -> dict[str, Any]:
