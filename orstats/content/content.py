@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 
 import orjson
 
-from orstats.content.dialects import read_content
+from orstats.content.conversation import read_content
 from orstats.content.messages import ImagePart, Message, TextPart, ToolCall, UnknownPart
 from orstats.content.parts import as_text
 from orstats.errors import ForbiddenError, NotFoundError
