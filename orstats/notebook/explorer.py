@@ -13,10 +13,7 @@ import pandas as pd
 import traitlets
 
 from orstats.api.client import Client
-from orstats.content.content import turns
 from orstats.content.generation import Generation
-from orstats.content.messages import all_text
-from orstats.content.record_facts import facts
 from orstats.errors import ConfigError
 from orstats.export.write_csv import write_csv
 from orstats.fetching.arguments import ArchiveChoice
@@ -29,6 +26,7 @@ from orstats.notebook.html.base import notice, style
 from orstats.notebook.html.explorer import empty, table, totals
 from orstats.notebook.stored_texts import StoredTexts
 from orstats.notebook.table import TableView
+from orstats.notebook.table_detail import TableDetail
 from orstats.notebook.table_model import Mask, TableModel
 from orstats.notebook.widgets import (
     HtmlView,
@@ -40,14 +38,11 @@ from orstats.notebook.widgets import (
     serialized,
 )
 from orstats.text.format import plural
-from orstats.text.sanitize import visible_text
 from orstats.text.time_zones import zone_of
 
 _STATIC_ROWS: Final = 10
 _HEIGHT_PX: Final = 700
 _HEIGHTS: Final = (200, 5000)
-#: Of a message in hosts that cannot show the card.
-_MOST_CHARACTERS: Final = 20_000
 
 
 class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -81,7 +76,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._client, self._archive, self._zone = client, archive, zone
         self._texts: StoredTexts | None = None
         self._reading = False
-        self._alone = False
+        self._detail: TableDetail | None = None
         self._compared: Comparison | None = None
         self.table = TableView(self._model, self, zone=zone, height=height, has_archive=archive is not False)
         self.panel = widgets.VBox()
@@ -107,7 +102,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _display_(self) -> TableView:
         """Show only the table in marimo, which has no other widgets of Jupyter; the table also shows the facts."""
-        self._alone = True
+        self._detail = TableDetail(self.table)
         self._show_card()
         return self.table
 
@@ -163,18 +158,18 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         card = self.panel.children[0]
         if self._compared is not None:
             self._compared.receive("load")
-        elif self._alone and self.table.selected is not None:
+        elif (detail := self._detail) is not None and self.table.selected is not None:
             generation = self._generation(self.table.selected)
-            self._show_detail(generation, loading=True)
-            in_thread(lambda: self._load_detail(generation))
+            detail.show(generation, loading=True)
+            in_thread(lambda: detail.load(generation))
         elif isinstance(card, Card):
             in_thread(card.load_content)
 
     def compare_rows(self, kept: int, selected: int) -> None:
         """Compare two rows, by their positions in the DataFrame."""
         both = self._generation(kept), self._generation(selected)
-        if self._alone:
-            self._compared = Comparison(*both, self._show_comparison, self._show_card)
+        if self._detail is not None:
+            self._compared = Comparison(*both, self._detail.show_comparison, self._show_card)
         else:
             self._show(lambda: self._comparison(*both))
             self._halves.add_class("orstats-comparing")
@@ -237,10 +232,6 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._compared = view.comparison
         return view
 
-    def _show_comparison(self, shown: dict[str, Any]) -> None:
-        detail: dict[str, Any] = {"title": "", "comparison": shown}
-        self.table.detail = detail
-
     def _show_card(self) -> None:
         selected = self.table.selected
         compared, self._compared = self._compared, None
@@ -249,8 +240,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._halves.remove_class("orstats-comparing")
         if selected is None:
             self._show(lambda: HtmlView(empty("Select a row to see its card.")))
-        elif self._alone:
-            self._show_detail(self._generation(selected))
+        elif self._detail is not None:
+            self._detail.show(self._generation(selected))
         else:
             self._show(lambda: self._card(self._generation(selected)))
 
@@ -260,23 +251,6 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _generation(self, position: int) -> Generation:
         row = self._model.df.iloc[position]
         return Generation.from_row(row, client=self._client, archive=self._archive).in_zone(self._zone)
-
-    def _show_detail(self, generation: Generation, **loaded: Any) -> None:
-        sections = [(title, list(pairs.items())) for title, pairs in facts(generation).items()]
-        shown: dict[str, Any] = {"title": visible_text(generation.id), "sections": sections}
-        self.table.detail = shown | {"turns": [], "problem": "", "loading": False, "loaded": False} | loaded
-
-    def _load_detail(self, generation: Generation) -> None:
-        try:
-            content = generation.content()
-            texts = [(turn.title, all_text(turn.message)) for turn in turns(content)]
-            if content.reasoning:
-                texts.append(("reasoning", content.reasoning))
-            shown = [(title, visible_text(text[:_MOST_CHARACTERS])) for title, text in texts]
-            problem = "" if content.status == "stored" else f"No content: {content.status}. {content.reason}"
-            self._show_detail(generation, turns=shown, loaded=True, problem=problem)
-        except Exception as error:  # noqa: BLE001 - shown, as nobody waits for this thread
-            self._show_detail(generation, problem=failure_text("load the content", error))
 
     def _show(self, make: Callable[[], widgets.Widget]) -> None:
         try:
