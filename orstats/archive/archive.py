@@ -526,6 +526,8 @@ class Archive:
             yield
         except OSError as error:
             where = f"{self.path}/{directory}".rstrip("/")
+            if error.filename is not None and os.path.isdir(error.filename):  # noqa: PTH112 - of any type
+                where = os.fsdecode(error.filename)
             reason = (error.strerror or redact(str(error))).rstrip(".")
             advice = "Free up disk space" if error.errno in FULL else "Make it accessible"
             without = ", or fetch without an archive (archive=False)" if action == "write" else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import operator
+import os
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -214,7 +215,7 @@ class Part:
         """Return the exception for a file that the system does not open: other files may still be readable."""
         if not is_refused(error):
             return error
-        reason = error.strerror or "access denied"
+        reason = os.strerror(error.errno) if error.errno else "access denied"  # without the path, which pyarrow adds
         return UnreadablePartError(self.path, f"It cannot be opened: {reason}. Make it readable for your user.")
 
     def _check_columns(self) -> None:

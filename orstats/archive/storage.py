@@ -98,13 +98,16 @@ class LocalStore:
                 yield Entry(item.name, status.st_size, status.st_mtime, stamp, is_file)
 
     def tree(self, directory: str) -> list[str]:
-        """Return the paths of all files in a directory and below it."""
-        return [
-            (Path(folder) / name).relative_to(self._root).as_posix()
-            for folder, _, names in os.walk(self._root / directory)
+        """Return the paths of all files in a directory and below it, and of directories that cannot be listed."""
+        refused: list[OSError] = []
+        found = [
+            Path(folder) / name
+            for folder, _, names in os.walk(self._root / directory, onerror=refused.append)
             for name in names
             if (Path(folder) / name).is_file()  # opening a pipe would wait for its writer
         ]
+        found += [Path(error.filename) for error in refused if not isinstance(error, FileNotFoundError)]
+        return [path.relative_to(self._root).as_posix() for path in found]
 
     def full(self, path: str) -> str:
         """Return the absolute path, for messages."""

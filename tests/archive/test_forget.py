@@ -1,5 +1,6 @@
 """Deleting generations: every copy of them is deleted, and nothing else."""
 
+import errno
 import logging
 import os
 import signal
@@ -304,3 +305,20 @@ def test_remaining_files_that_may_contain_contents_are_an_error(archive, name):
 def test_an_archive_that_does_not_exist_is_named(tmp_path):
     with pytest.warns(UserWarning, match="typo does not exist"):
         assert Archive(tmp_path / "typo").forget(user="alice").records == 0
+
+
+@pytest.mark.parametrize("place", ["generations copy", "generations/host=openrouter.ai/old"])
+def test_a_directory_that_cannot_be_listed_is_an_error(people, monkeypatch, place):
+    closed = Path(people.path, place)
+    closed.mkdir(parents=True)
+    listed = os.scandir
+
+    def scandir(path):
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(ArchiveError, match=place):
+        people.forget(user="alice")
+    assert b"gen-a" not in bytes_of(people)
