@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from orstats.sim.faults import RetryAfter, page_reply, wait_headers
+from orstats.sim.fault_replies import RetryAfter, page_reply, wait_headers
 from orstats.sim.http import Reply, error_reply
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from orstats.sim.dataset.random_streams import stream
-from orstats.sim.faults import page_reply
+from orstats.sim.fault_replies import page_reply
 from orstats.sim.http import Reply, Request, accepts_gzip, compressed, error_reply
 from orstats.sim.rate_limit import Limiter, RateLimit
 from orstats.sim.routes import ROUTES, Route

@@ -173,7 +173,7 @@ def _rate_limit(rate: float, status: int, retry_after: str) -> RateLimit:
     from typing import Literal, cast, get_args
 
     from orstats.sim import RateLimit
-    from orstats.sim.faults import RetryAfter
+    from orstats.sim.fault_replies import RetryAfter
 
     if status not in (429, 503):
         raise WrongUsage(f"--rate-status must be 429 or 503, got {status}.")
