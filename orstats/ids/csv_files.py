@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 from orstats.errors import IdSourceError
 from orstats.ids.collector import IdCollector
-from orstats.ids.id_column import BATCH_ROWS, SAMPLE_ROWS, Table, check_columns, name_columns, read_table
+from orstats.ids.id_column import BATCH_ROWS, SAMPLE_ROWS, Table, check_columns, is_value, name_columns, read_table
 from orstats.ids.id_shapes import ID_NAMES, looks_like_id, plain_name
 from orstats.ids.source import CHUNK, HEAD, as_stream
 
@@ -159,10 +159,16 @@ def _delimiter_of(text: str) -> str:
 
 
 def _header_finder(names: Sequence[str], delimiter: str) -> Callable[[bytes], int]:
-    """Return a function that finds the next line that repeats the header, in any order; -1 if there is none."""
-    named = [name for name in names if plain_name(name) in ID_NAMES] or [name for name in names if name][:1]
-    if not named:
-        return lambda _: -1
+    """Return a function that finds the next line that repeats the header, in any order; -1 if there is none.
+
+    Without a name for ids, a header may be a row of values, so it is only repeated if all names are words.
+    """
+    named = [name for name in names if plain_name(name) in ID_NAMES]
+    is_certain = bool(named)
+    if not is_certain:
+        named = [name for name in names if name]
+        if not named or any(map(is_value, names)):
+            return lambda _: -1
     name = re.escape(named[0].encode())
     edge = re.escape(delimiter.encode()) + rb'\r\n"'
     pattern = re.compile(rb"%s(?<![^%s]%s)(?=[%s]|\Z)" % (name, edge, name, edge))
@@ -174,7 +180,8 @@ def _header_finder(names: Sequence[str], delimiter: str) -> Callable[[bytes], in
             end = text.find(b"\n", match.end())
             line = text[start : end if end >= 0 else len(text)].decode("utf-8", "replace")
             cells = [cell.strip() for cell in next(csv.reader([line.rstrip("\r")], delimiter=delimiter), [])]
-            if len(known.intersection(cells)) * 2 >= len(cells) and not any(map(looks_like_id, cells)):
+            least = len(cells) / 2 if is_certain else len(known)
+            if len(known.intersection(cells)) >= least and not any(map(looks_like_id, cells)):
                 return start
         return -1
 

@@ -229,13 +229,20 @@ def _find_header(rows: Sequence[Sequence[object]], *, column: str | None) -> int
     """Find the row with the names of the columns, below titles; None when the first row already contains an id."""
     end = next((place for place, row in enumerate(rows) if any(map(looks_like_id, row))), len(rows))
     for place, row in enumerate(rows[:end]):
-        if any(cell == column or plain_name(cell) in ID_NAMES for cell in map(cell_text, row) if cell):
+        cells = [text for cell in row if (text := cell_text(cell))]
+        has_name = any(plain_name(cell) in ID_NAMES for cell in cells) and not any(map(is_value, cells))
+        if has_name or column in cells:
             return place
     if end == 0:
         return None
     filled = [place for place, row in enumerate(rows[:end]) if sum(bool(cell_text(cell)) for cell in row) > 1]
     as_wide = [place for place in filled if end < len(rows) and len(rows[place]) == len(rows[end])]
     return next(iter(as_wide + filled), 0 if end == len(rows) else end - 1)
+
+
+def is_value(text: str) -> bool:
+    """Tell whether a cell is a value, not the name of a column."""
+    return is_other_value(text) or is_null_mark(text)
 
 
 def check_columns(

@@ -130,6 +130,8 @@ CSV = {
     "links without a header": f"{LINK}{A},1\n{LINK}{B},2\n",
     "the delimiter of Hive": f"1\x01{A}\x012\n2\x01{B}\x013\n",
     "one line of ids": f"{A},{B}\n",
+    "the word id above late ids": "note,n,ref\n" + "id,1,-\n" * 300 + f"x,1,{A}\nid,2,{B}\n",
+    "late ids without a header": "2026-11-01,NULL,a\n" * 300 + f"2026-11-01,{A},a\n2026-11-02,{B},b\n",
     "names of files": f"n,id\n1,{A}.json\n2,{B}-retry1\n",
     "counts and comments below": f"id,cost\n--,----\n{A},1\n# resumed\n{B},2\n(2 rows affected)\n",
 }
