@@ -6,23 +6,21 @@ import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from orstats.api.client import Client
-from orstats.api.config import Settings
-from orstats.api.feedback import CATEGORIES
 from orstats.content.content import Content
 from orstats.content.generation import Generation, get_or_failed
 from orstats.content.html_card import static_card
-from orstats.errors import ConfigError, ConflictError, OrstatsError
+from orstats.errors import OrstatsError
 from orstats.fetching.arguments import ArchiveChoice
 from orstats.notebook.conversation import Conversation
+from orstats.notebook.feedback import Feedback
 from orstats.notebook.html.base import action, notice, spinner
 from orstats.notebook.html.card import details, head
 from orstats.notebook.html.content import (
-    feedback_form,
     folded,
     jumps,
     raw_json,
@@ -81,8 +79,7 @@ class Card(Pane):
         self.generation = generation if self._zone == "UTC" else generation.in_zone(self._zone)
         self.content: Content | None = None
         self._conversation: Conversation | None = None
-        self._feedback = Html("")
-        self._feedback_state: Literal["", "sending", "given"] = ""
+        self._feedback = Feedback(self.generation.id, self._client, self._refresh)
         self._offer_loading()
 
     def __repr__(self) -> str:
@@ -108,10 +105,8 @@ class Card(Pane):
             in_thread(self.load_content)
         elif action == "cancel":
             self.cancel()
-        elif action == "feedback" and value and not self._feedback_state:
-            comment = str(message.get("comment") or "")
-            self._show_feedback(self.generation, "sending", spinner("Sending…", elapsed_s=0.0))
-            in_thread(lambda: self._give_feedback(value, comment))
+        elif action == "feedback":
+            self._feedback.send(value, str(message.get("comment") or ""))
         elif self._conversation is not None and action in ("search", "page", "fold", "format"):
             if action == "page":
                 self._conversation.turn_page(-1 if value == "-1" else 1)
@@ -257,40 +252,7 @@ class Card(Pane):
         parts |= {"jumps": jumps(targets), "status": self._status} | texts
         parts["details"] = folded("Caller and ids", details(generation))
         parts["raw"] = folded("Raw JSON", raw_json(raw))
-        if self._can_give_feedback():
-            if self._feedback_state != "given":
-                parts["feedback"] = folded("Report a problem to OpenRouter", feedback_form(CATEGORIES))
-            parts["feedback result"] = self._feedback
-        return parts
-
-    def _can_give_feedback(self) -> bool:
-        try:
-            settings = Settings.resolve(None, None, None) if self._client is None else self._client.settings
-        except ConfigError:  # the environment has an invalid key: loading says so
-            return False
-        return settings.management_key is not None
-
-    def _give_feedback(self, category: str, comment: str) -> None:
-        """Send feedback, which the vendor takes once for each generation."""
-        generation = self.generation
-        try:
-            if self._client is None:
-                with Client() as client:
-                    client.feedback(generation.id, category, comment or None)
-            else:
-                self._client.feedback(generation.id, category, comment or None)
-        except ConflictError:
-            before = "Feedback was given for this generation before; nothing was changed."
-            self._show_feedback(generation, "given", notice(before, "warn"))
-        except Exception as error:  # noqa: BLE001 - the cell must survive, and shows the error
-            self._show_feedback(generation, "", failure("send the feedback", error))
-        else:
-            self._show_feedback(generation, "given", notice("Feedback sent. Thank you."))
-
-    def _show_feedback(self, generation: Generation, state: Literal["", "sending", "given"], shown: Html) -> None:
-        if self.generation is generation:  # no other one was opened meanwhile
-            self._feedback_state, self._feedback = state, shown
-            self._refresh()
+        return parts | self._feedback.parts()
 
 
 def view(
