@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
-import orjson
-
 from orstats.content.conversation import read_content
 from orstats.content.messages import ImagePart, Message, TextPart, ToolCall, UnknownPart
 from orstats.content.parts import as_text
@@ -16,6 +14,7 @@ from orstats.errors import ForbiddenError, NotFoundError
 from orstats.fetching.scheduler import call_ended_at, may_appear
 from orstats.frame import json_values
 from orstats.ids.id_shapes import id_created_at
+from orstats.text.json_text import parse_json
 
 ContentStatus = Literal[
     "stored",
@@ -176,7 +175,7 @@ class Content:
         ValueError
             The body is not valid JSON.
         """
-        data = orjson.loads(body)
+        data = parse_json(body)
         return cls.from_wire(generation_id, data if isinstance(data, dict) else {})
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from orstats.api.client import Client
 from orstats.archive.archive import Archive
+from orstats.content.archived_contents import archived_contents
 from orstats.content.content import Content, explain_missing
 from orstats.content.contents_frame import Rows, contents_frame
 from orstats.errors import ConfigError, ForbiddenError, NotFoundError
@@ -134,8 +135,8 @@ class _ContentBatch(Batch):
 
     def read_archive(self, archive: Archive) -> None:
         """Read the archived contents, and the records of the other ids."""
-        for generation_id, body in archive.read_contents(self.host, self.ids).items():
-            self._contents[generation_id] = Content.from_json(generation_id, body)
+        for generation_id, content in archived_contents(archive, self.host, self.ids).items():
+            self._contents[generation_id] = content
             self.outcomes[generation_id] = FetchOutcome("ok", None, 0, None)
         if len(self._contents) < len(self.ids):
             columns = ["id", "created_at", "generation_time", "data_region"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import orjson
 
 from orstats.api.client import Client
+from orstats.content.archived_contents import archived_contents
 from orstats.content.content import Content, explain_missing
 from orstats.content.html_card import static_card
 from orstats.content.record import ProviderAttempt, Record
@@ -246,9 +247,9 @@ def _content_loader(client: Client | None, archive: ArchiveChoice) -> Callable[[
         with ExitStack() as stack:
             sender = client or stack.enter_context(Client())
             store = choose_archive(archive, sender.settings)
-            bodies = {} if store is None else store.read_contents(sender.settings.host, [generation.id])
-            if generation.id in bodies:
-                return Content.from_json(generation.id, bodies[generation.id])
+            found = {} if store is None else archived_contents(store, sender.settings.host, [generation.id])
+            if generation.id in found:
+                return found[generation.id]
             try:
                 return Content.from_wire(generation.id, sender.content(generation.id))
             except (ForbiddenError, NotFoundError) as error:

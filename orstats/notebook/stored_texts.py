@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orstats.archive.archive import Archive
+from orstats.content.archived_contents import archived_contents
 from orstats.content.content import Content, turns
 from orstats.content.messages import all_text
 from orstats.notebook.table_model import Mask
@@ -43,8 +44,8 @@ class StoredTexts:
         texts: dict[str, str] = {}
         size = 0
         for start in range(0, len(ids), _BATCH):
-            for one, body in archive.read_contents(host, ids[start : start + _BATCH]).items():
-                texts[one] = _text(one, body)
+            for one, content in archived_contents(archive, host, ids[start : start + _BATCH]).items():
+                texts[one] = _text(content)
                 size += len(texts[one])
             if size > _MOST_BYTES:
                 break
@@ -58,7 +59,6 @@ class StoredTexts:
         return np.asarray(pc.fill_null(found, fill_value=False), dtype=np.bool_)
 
 
-def _text(generation_id: str, body: bytes) -> str:
-    content = Content.from_json(generation_id, body)
+def _text(content: Content) -> str:
     parts = [all_text(turn.message) for turn in turns(content)]
     return "\n".join([*parts, content.reasoning or "", content.error.message or "" if content.error else ""])

@@ -238,3 +238,18 @@ def test_a_server_that_only_fails_is_given_up():
         contents = orstats.fetch_contents(sim.ids, client=client, workers=1)
         assert sim.requests == 1
     assert list(contents["fetch_status"]) == ["server_error"] + ["not_attempted"] * 19
+
+
+@pytest.mark.parametrize("body", [b"", b'{"input": {"mess', b"\xff\xfe\x00", b"[" * 5_000])
+def test_an_archived_content_that_is_not_json_is_requested_again(sim, tmp_path, body):
+    client = sim.client()
+    damaged, whole = [one for one in sim.ids if sim.content_reason(one) == "stored"][:2]
+    bodies = [body, b'{"output": {"completion": "\\ud800 x", "reasoning": null, "extra": NaN}}']
+    orstats.Archive(tmp_path).append_contents(client.settings.host, [damaged, whole], bodies, [1.8e9] * 2)
+    with pytest.warns(UserWarning, match=f"Excluded 1 archived content .*{damaged}"):
+        contents = orstats.fetch_contents([damaged, whole], client=client, archive=tmp_path)
+    assert contents.fetch_status.tolist() == ["ok", "ok"]
+    assert contents.completion[whole] == "\ufffd x"
+    assert sim.requests == 1
+    with pytest.warns(UserWarning, match=damaged):
+        assert orstats.get(damaged, client=client, archive=tmp_path).content().status == "stored"
