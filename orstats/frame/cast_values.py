@@ -185,6 +185,11 @@ def _flag(value: Any) -> bool | None:
     return True if written in TRUE_WORDS else False if written in FALSE_WORDS else None
 
 
+_SWAPPED_MARKS: Final = str.maketrans(".,", ",.")
+#: India groups digits by two, except the last three.
+_THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{2,3})*,\d{3}")
+
+
 def _number(value: Any, mark: DecimalMark | None) -> float | None:
     if isinstance(value, bool | np.bool_):
         return None
@@ -193,12 +198,17 @@ def _number(value: Any, mark: DecimalMark | None) -> float | None:
         return found if math.isfinite(found) else None
     if not isinstance(value, str):
         return None
-    written = re.sub(r"[\s\u00a0\u202f'\u2019$€]", "", value)
+    written = re.sub(r"[\s\u00a0\u202f'\u2019$€]", "", value).replace("\u2212", "-")
     if mark is None and "," in written:
         return None  # 1,234 may be a thousand or one
     if mark == ",":
-        written = written.replace(".", "").replace(",", ".")
-    return json_values.number(written.replace(",", "").removeprefix("+"))
+        written = written.translate(_SWAPPED_MARKS)
+    whole, point, decimals = written.partition(".")
+    if "," in decimals or ("," in whole and not _THOUSANDS.fullmatch(whole)):
+        return None  # such as the version 1.2.3
+    whole = whole.replace(",", "").removeprefix("+")
+    whole += "0" if decimals and whole in ("", "-") else ""  # some databases write .5
+    return json_values.number(whole + point + decimals if decimals else whole)
 
 
 def _time(value: Any, day_first: bool | None) -> int | None:

@@ -40,7 +40,7 @@ def decimal_mark(texts: Iterable[str]) -> DecimalMark | None:
 
 
 def _mark_of(text: str) -> DecimalMark | None:
-    written = text.strip(_SIGNS)
+    written = text.strip(_SIGNS).replace("\u2212", "-")
     marks: list[DecimalMark] = ["." if mark == "." else "," for mark in written if mark in ".,"]
     if not marks or not _NUMBER.fullmatch(written):
         return None
