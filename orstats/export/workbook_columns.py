@@ -12,9 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orstats.errors import ColumnError
 from orstats.export.csv_cells import arrow_array, named_columns
 from orstats.frame import money
 from orstats.frame.build import USER_COLUMNS
+from orstats.frame.cast_columns import cast_columns
 from orstats.frame.column_units import COMMON_NAMES, Unit, heading, is_additive, unit, words
 from orstats.frame.display import ReportFrame
 from orstats.frame.schema import FIELDS
@@ -62,14 +64,18 @@ class SheetColumn:
 
 def sheet_columns(frame: pd.DataFrame, *, zone: str | None, freq: str | None, in_report: bool) -> list[SheetColumn]:
     """Return how each column of a DataFrame looks, the index first; ``zone`` and ``freq`` are those of its periods."""
-    named = [(name, _for_people(name, values, frame)) for name, values in named_columns(frame)]
     own = frame.attrs.get(USER_COLUMNS, ())
+    named = [
+        (name, _for_people(name, values if name in own else _typed(name, values), frame))
+        for name, values in named_columns(frame)
+    ]
     # What the user's own columns measure is unknown, whatever they are called.
     names = ["" if name in own else name for name, _ in named]
     headings = [name if name in own else _heading(name, frame, zone, in_report=in_report) for name, _ in named]
     # All amounts of a sheet have the same number of decimals.
     most = _MOST_REPORT_PLACES if isinstance(frame, ReportFrame) else money.PLACES
-    places = _usd_places([values for name, (_, values) in zip(names, named, strict=True) if unit(name) == "USD"], most)
+    amounts = [values for name, (_, values) in zip(names, named, strict=True) if unit(name) == "USD"]
+    places = _usd_places(list(filter(_is_number, amounts)), most)
     columns = []
     for name, (label, values), text in zip(names, named, headings, strict=True):
         title = text if headings.count(text) == 1 else label
@@ -93,6 +99,17 @@ def sheet_columns(frame: pd.DataFrame, *, zone: str | None, freq: str | None, in
             )
         )
     return columns
+
+
+def _typed(name: str, values: pd.Series[Any]) -> pd.Series[Any]:
+    """Cast text in a column of numbers, flags or times, as of a file read as text; other text stays."""
+    field = FIELDS.get(name)
+    if field is None or field.kind in ("text", "json") or values.dtype.kind in "biufM":
+        return values
+    try:
+        return cast_columns(values.to_frame(name), [name])[name]
+    except ColumnError:
+        return values
 
 
 def _for_people(name: str, values: pd.Series[Any], frame: pd.DataFrame) -> pd.Series[Any]:

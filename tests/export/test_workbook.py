@@ -262,6 +262,17 @@ def test_values_fit_into_excel_cells(values, expected):
     assert found + [None] * (len(expected) - len(found)) == expected
 
 
+def test_columns_of_text_have_the_types_of_their_fields():
+    frame = records({"total_cost": 0.25}, {"total_cost": 0.5})
+    text = pd.read_csv(io.StringIO(frame.to_csv()), dtype=str, keep_default_na=False)
+    cells, typed = (
+        [[cell.value for cell in row if cell.value != ""] for row in book_of(one).worksheets[0]["D":"Z"]]
+        for one in (text, frame)
+    )
+    assert [column[:2] for column in cells] == [column[:2] for column in typed]
+    assert "many" in {cell.value for cell in book_of(text.assign(cost_usd="many")).worksheets[0][2]}
+
+
 def test_times_name_their_zone():
     frame = pd.DataFrame({"when": pd.DatetimeIndex(["2026-10-25T02:30"]).tz_localize("Asia/Tokyo"), "created_at": 1})
     frame["naive"] = pd.Timestamp("2026-01-01")
