@@ -87,8 +87,9 @@ def plot_cost(
     tz : str
         Time zone in which days begin.
     ax : matplotlib.axes.Axes, optional
-        Axes to draw on. None makes a new figure of pyplot, as ``DataFrame.plot`` does: notebooks show it below the
-        cell, and scripts with ``plt.show()``. Many plots in a loop need ``plt.close()``.
+        Axes to draw on. A figure of the default size grows where its plots would be too small to read. None makes a new
+        figure of pyplot, as ``DataFrame.plot`` does: notebooks show it below the cell, and scripts with ``plt.show()``.
+        Many plots in a loop need ``plt.close()``.
 
     Returns
     -------
@@ -267,6 +268,7 @@ def plot_latency(
         return style.empty(axes, "latency")
     _draw_lines(axes, lines)
     _time_axis(axes, lines, freq, tz, "Open circles")
+    style.legend(axes, lines.names, style.colours(len(lines.names), folded=False))  # below the label of the axis
     which = "not streamed" if streamed.empty else "streamed"
     what_of = f"Latency per {lines.unit}" if by is None else f"Median latency per {lines.unit} by {_names(columns)}"
     style.title(axes, f"{what_of} ({which} generations)")
@@ -332,7 +334,6 @@ def _draw_lines(axes: Axes, lines: Timeline) -> None:
             fillstyle="none",
         )
     ticks.log_milliseconds(axes.yaxis, float(np.nanmin(lines.amounts)), float(np.nanmax(lines.amounts)))
-    style.legend(axes, lines.names, colours)
 
 
 def _draw_distributions(axes: Axes, groups: Sequence[Sequence[LatencyDistribution]]) -> None:

@@ -41,7 +41,7 @@ _BAR_INCHES: Final = 0.3
 _TEXT_SHARE: Final = 0.62
 _LEAST_POINTS: Final = 4.0
 #: From the axes down to a legend below them: the height of ticks and axis label.
-_BELOW_INCHES: Final = 0.5
+_BELOW_INCHES: Final = 0.45
 _LINE_INCHES: Final = 0.17
 #: Height of title, ticks, label and legend in given axes.
 _AROUND_INCHES: Final = 1.0
@@ -49,15 +49,22 @@ _TITLE_INCHES: Final = 0.45
 #: Largest share of the width of axes for the names of rows, or for a legend.
 _NAMES_SHARE: Final = 0.4
 _WIDTH_INCHES: Final = 8.0
+#: The smallest readable plots: their width, and their height with a legend below, or beside the data.
+_LEAST_WIDTH_INCHES, _LEAST_HEIGHT_INCHES, _LEAST_HEIGHT_WIDE_INCHES = 3.2, 3.4, 2.4
 
 
 def check_axes(ax: Axes | None) -> None:
-    """Refuse what is not one Axes with a plain x and y axis, such as all that ``plt.subplots`` returns."""
+    """Refuse what is not one Axes with a plain x and y axis, such as all that ``plt.subplots`` returns.
+
+    A figure of the default size is enlarged, if its plots are too many to be readable in it.
+    """
     if ax is not None and getattr(ax, "name", None) != "rectilinear":
         kind = getattr(ax, "name", None) or type(ax).__name__
         raise ConfigError(
             f"ax must be a Matplotlib Axes with a plain x and y axis, got {kind}. Of several axes, pass one at a time."
         )
+    if ax is not None:
+        _grow(ax)
 
 
 def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
@@ -71,8 +78,8 @@ def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
         figure, ax = plt.subplots(figsize=(_WIDTH_INCHES, height), layout="constrained")
         figure.patch.set_alpha(0.0)
         ax.patch.set_alpha(0.0)
-    elif (given := ax.get_figure(root=True)) is not None and given.get_layout_engine() is None:
-        given.set_layout_engine("constrained")  # else legends and names would overlap the neighbouring axes
+    elif _figure(ax).get_layout_engine() is None:
+        _figure(ax).set_layout_engine("constrained")  # else legends and names would overlap the neighbouring axes
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -81,6 +88,19 @@ def new_axes(ax: Axes | None, *, rows: float | None = None) -> Axes:
     ax.tick_params(axis="x", labelcolor=TICK_INK)
     ax.set_axisbelow(True)
     return ax
+
+
+def _grow(ax: Axes) -> None:
+    from matplotlib import rcParams  # noqa: PLC0415 - an extra
+
+    figure, place = _figure(ax), ax.get_subplotspec()
+    size = tuple(figure.get_size_inches())
+    if place is None or size != tuple(rcParams["figure.figsize"]):
+        return
+    grid = place.get_gridspec()
+    across = max(size[0], grid.ncols * _LEAST_WIDTH_INCHES)
+    least = _LEAST_HEIGHT_INCHES if across / grid.ncols < _NARROW_INCHES else _LEAST_HEIGHT_WIDE_INCHES
+    figure.set_size_inches(across, max(size[1], grid.nrows * least))
 
 
 def _figure(ax: Axes) -> Figure:
@@ -197,7 +217,7 @@ def _below(ax: Axes) -> Any:
     """Return coordinates that start below the ticks and the label of the x axis, whatever size the axes get."""
     from matplotlib.transforms import ScaledTranslation  # noqa: PLC0415 - an extra
 
-    inches = _BELOW_INCHES + _LINE_INCHES * ax.get_xlabel().count("\n")
+    inches = _BELOW_INCHES + _LINE_INCHES * ax.get_xlabel().count("\n") + ax.xaxis.labelpad / 72
     return ax.transAxes + ScaledTranslation(0.0, -inches, _figure(ax).dpi_scale_trans)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
-from orstats.plots.style import INK, inside, width
+from orstats.plots.style import INK, inside, is_narrow, width
 from orstats.text.format import count_tick, duration_tick, usd_tick
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ _TICK_INCHES: Final = 0.75
 #: How far a logarithmic axis goes beyond its data, as a factor, and the fewest ticks that show its scale.
 _LOG_MARGIN: Final = 1.3
 _FEWEST_TICKS: Final = 3
+#: Height of the text at the end of a time axis that completes its ticks, such as 2026-Nov.
+_OFFSET_POINTS: Final = 12
+#: More ticks than any axis needs.
+_MOST_TICKS: Final = 12
 _MINUTE_MS: Final = 60_000
 #: Milliseconds at the ticks of a logarithmic axis: of a wide range, of most ranges, and of a narrow one.
 _DECADES: Final = (0.1, 1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 36_000_000)
@@ -90,18 +94,27 @@ def dates(ax: Axes, tz: tzinfo | None, *, offsets: bool) -> None:
         ConciseDateFormatter,
     )
 
-    locator = AutoDateLocator(tz, minticks=2, maxticks=max(3, min(9, int(1.2 * width(ax)))))  # type: ignore[no-untyped-call]
-    for kind, step in (
-        (MONTHLY, 12),
-        (DAILY, 31),
-        (HOURLY, 24),
-        (MINUTELY, 60),
-        (SECONDLY, 60),
-    ):  # else few ticks are warned of
-        locator.intervald[kind] = [*locator.intervald[kind], step]
+    low, high = ax.get_xlim()
+    for most in range(max(3, min(9, int(1.2 * width(ax)))), _MOST_TICKS):
+        locator = AutoDateLocator(tz, minticks=2, maxticks=most)  # type: ignore[no-untyped-call]
+        for kind, step in (
+            (MONTHLY, 12),
+            (DAILY, 31),
+            (HOURLY, 24),
+            (MINUTELY, 60),
+            (SECONDLY, 60),
+        ):  # else few ticks are warned of
+            locator.intervald[kind] = [*locator.intervald[kind], step]
+        locator.set_axis(ax.xaxis)
+        ticks = [tick for tick in locator() if low <= tick <= high]
+        if len(ticks) > 1:  # from one tick alone, its kind cannot be told: it would be labelled 00:00
+            break
     formatter = ConciseDateFormatter(locator, tz)  # type: ignore[no-untyped-call]
     if offsets:
         formatter.formats[3:5] = ["%H:%M%z"] * 2
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(formatter)
     ax.xaxis.get_offset_text().set_color(INK)
+    formatter.format_ticks(ticks)  # type: ignore[no-untyped-call]
+    if is_narrow(ax) and formatter.get_offset():  # type: ignore[no-untyped-call]
+        ax.xaxis.labelpad += _OFFSET_POINTS  # where the label takes the width, the offset has a line of its own

@@ -1,6 +1,7 @@
 import builtins
 import io
 from datetime import UTC, datetime, timedelta
+from itertools import combinations, cycle
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -134,6 +135,24 @@ def test_neighbouring_plots_never_overlap(plot, freq, size):
     assert not one.overlaps(two)
     assert figure.bbox.x0 <= one.x0
     assert two.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize(("shape", "freq"), [((2, 2), None), ((2, 2), "M"), ((2, 3), "W"), ((4, 1), "M")])
+def test_many_plots_fit_into_a_figure_of_the_default_size(shape, freq):
+    df = frame([f"a-vendor-with-a-long-name/model-{at}-instruct-preview" for at in range(20)], streamed=[True] * 20)
+    df["created_at"] = pd.date_range("2025-10-12", periods=20, freq="20D", tz="UTC").as_unit("us")
+    figure, all_axes = plt.subplots(*shape)
+    for axes, plot in zip(all_axes.flat, cycle(PLOTS), strict=False):
+        plot(df, by="model", freq=freq, ax=axes)
+    figure.canvas.draw()
+    places = [boxes(axes)[0] for axes in all_axes.flat]
+    assert not [one for one, two in combinations(places, 2) if one.overlaps(two)]
+    for axes in all_axes.flat:
+        label = axes.xaxis.label.get_window_extent()
+        assert not label.overlaps(axes.xaxis.get_offset_text().get_window_extent())
+        legend = axes.get_legend()
+        assert legend is None or not label.overlaps(legend.get_window_extent())
+        assert freq is None or "00:00" not in [text.get_text() for text in axes.get_xticklabels()]
 
 
 @pytest.mark.parametrize("freq", [None, "D"])
