@@ -67,6 +67,7 @@ def harmless(html):
         assert tag in TAGS, tag
         for name, value in attrs.items():
             allowed = {
+                "align",
                 "class",
                 "dir",
                 "href",
@@ -406,3 +407,8 @@ def test_no_level_of_nested_markdown_is_lost(levels, opening):
     shown = re.sub(r'<pre class="orstats-source" hidden>.*', "", markdown(text), flags=re.DOTALL)
     assert f"level {min(levels, 80) - 1}" in shown
     assert "the end" in shown
+
+
+def test_columns_of_tables_keep_their_alignment():
+    shown = markdown("| a | b | c |\n|--:|:-:|---|\n| 1 | 2 | 3 |")
+    assert re.findall(r'<td[^>]* align="(\w+)"', shown) == ["right", "center"]

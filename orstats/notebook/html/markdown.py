@@ -73,6 +73,8 @@ def _converter() -> Callable[[str], str]:
     parser.add_render_rule("image", _image_link)
     parser.add_render_rule("list_item_open", _numbered_item)
     parser.add_render_rule("fence", _code_with_language)
+    for cell in ("th_open", "td_open"):
+        parser.add_render_rule(cell, _aligned_cell)
 
     def convert(text: str) -> str:
         env: dict[str, Any] = {}
@@ -82,7 +84,7 @@ def _converter() -> Callable[[str], str]:
         return nh3.clean(
             parser.renderer.render(tokens, parser.options, env),
             tags=set(_TAGS),
-            attributes={"a": {"href", "title"}, "ol": {"start"}, "li": {"value"}},
+            attributes={"a": {"href", "title"}, "ol": {"start"}, "li": {"value"}, "th": {"align"}, "td": {"align"}},
             attribute_filter=_filter_attribute,
             url_schemes={"http", "https", "mailto"},
             link_rel=LINK_REL,
@@ -116,6 +118,14 @@ def _numbered_item(renderer: Any, tokens: Sequence[Any], index: int, options: An
     token = tokens[index]
     if token.info.isdecimal():
         token.attrSet("value", str(int(token.info)))
+    return str(renderer.renderToken(tokens, index, options, env))
+
+
+def _aligned_cell(renderer: Any, tokens: Sequence[Any], index: int, options: Any, env: Any) -> str:
+    """Keep the alignment of a column as an attribute: styles are removed."""
+    style = tokens[index].attrs.pop("style", None)
+    if style is not None:
+        tokens[index].attrSet("align", str(style).rpartition(":")[2])
     return str(renderer.renderToken(tokens, index, options, env))
 
 
