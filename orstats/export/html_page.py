@@ -98,7 +98,7 @@ def write_html(
     ...     "<h1><bdi>November</bdi></h1>" in file.read_text("utf-8")
     True
     """
-    target = Target(os.fspath(path), _ENDINGS)
+    target = Target(path, _ENDINGS)
     text = page(df, title=title, tz=tz, freq=freq, compared=compared)
     target.replace(lambda file: file.write(text.encode("utf-8", "replace")))
 

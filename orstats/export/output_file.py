@@ -23,10 +23,14 @@ class TargetNameError(ExportError, ConfigError):
 class Target:
     """The file to write. Links are followed, so that the file they point to is replaced."""
 
-    def __init__(self, path: str, endings: Sequence[str]) -> None:
-        self.path = path
+    def __init__(self, path: str | os.PathLike[str], endings: Sequence[str]) -> None:
+        if not isinstance(path, str | os.PathLike):
+            raise ConfigError(f"path must be the name of a file, got {type(path).__name__}.")
+        self.path = path = os.fspath(path)
         if not path:
             raise TargetNameError("The name of the file to write is empty.", path=path)
+        if "\0" in path:
+            raise TargetNameError(f"{path!r}: the name of a file cannot contain a NUL.", path=path)
         if path == "-":
             raise TargetNameError("'-' is not a file name; leave -o out to write to standard output.", path=path)
         name = os.path.basename(path).lower()  # noqa: PTH119 - Path drops a final slash, which names a directory

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pyarrow import feather
 
 from orstats._warn import warn_caller
-from orstats.errors import ColumnError, IdSourceError, ReadError
+from orstats.errors import ColumnError, ConfigError, IdSourceError, ReadError
 from orstats.export.read_columns import KNOWN_FIELDS, Table, typed_frame
 from orstats.export.read_csv import read_csv
 from orstats.export.read_workbook import read_workbook
@@ -57,6 +57,8 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     Raises
     ------
+    ConfigError
+        `path` is not a name.
     ReadError
         The file is missing or broken, or does not contain generations; the message says what it looks like. Or its
         numbers cannot be trusted: those of a workbook whose other numbers are text with a decimal comma, because the
@@ -80,9 +82,13 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     ...     read(file)[["cost_usd", "app_name"]].to_dict("records")
     [{'cost_usd': 0.25, 'app_name': 'shop'}]
     """
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise ConfigError(f"path must be the name of a file, got {type(path).__name__}.")
     name = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - Path's own raises for a name that starts with ~
     if not name:
         raise ReadError("The name of the file is empty.", path=name)
+    if "\0" in name:
+        raise ReadError(f"{name!r}: no such file.", path=name)
     try:
         frames = [typed_frame(table, name) for table in _tables_of(name)]
     except FileNotFoundError as error:
@@ -107,7 +113,7 @@ def _tables_of(name: str) -> list[Table]:
         )
         if not files:
             raise ReadError(f"{name}: a directory without Parquet files. Pass the path of a file.", path=name)
-        return [_parquet(file, str(file)) for file in files]
+        return list(map(_parquet_at, files))
     seekable = name if Path(name).is_file() else None
     with open(name, "rb") as file, Source(iter(lambda: file.read(CHUNK), b""), name, path=seekable) as source:  # noqa: PTH123 - as in expanduser
         return _tables(source)
@@ -135,6 +141,11 @@ def _tables(source: Source) -> list[Table]:
     if "\n" not in text:
         text = text.replace("\r", "\n")  # as old programs for the Mac end lines
     return [_json(text, name) if text.lstrip()[:1] in ("{", "[") else read_csv(text, name)]
+
+
+def _parquet_at(path: Path) -> Table:
+    with path.open("rb") as file:  # Arrow cannot open a name that is not UTF-8
+        return _parquet(file, str(path))
 
 
 def _parquet(file: Any, name: str) -> Table:

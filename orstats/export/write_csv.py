@@ -107,7 +107,7 @@ def write_csv(
     if not isinstance(path, str | os.PathLike):
         _write_open(path, _csv_blocks(frame, form, safe=spreadsheet_safe))
         return
-    target = Target(os.fspath(path), ENDINGS)
+    target = Target(path, ENDINGS)
     if target.ending == ".xlsx":
         check_workbook(len(frame), target.path)
         target.replace(lambda file: write_workbook(frame, file, target.path))
@@ -152,7 +152,7 @@ def check_target(
     inputs: Iterable[str] = (),
 ) -> None:
     """Check that a file can be written and is not one of the `inputs`, before doing the work whose result it is for."""
-    target = Target(os.fspath(path), endings)
+    target = Target(path, endings)
     target.check_inputs(inputs)
     target.check()
     if target.ending == ".xlsx":

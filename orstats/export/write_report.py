@@ -85,7 +85,7 @@ def write_report(report: pd.DataFrame, path: str | os.PathLike[str], *, dialect:
     """
     require_pandas(report)
     report = check_duplicates(report)
-    target = Target(os.fspath(path), ENDINGS)
+    target = Target(path, ENDINGS)
     coverage: Mapping[str, Any] = report.attrs.get("coverage", {})
     if target.ending not in (".md", ".json"):
         write_csv(report if target.ending == ".xlsx" else _with_coverage(report, coverage), path, dialect=dialect)

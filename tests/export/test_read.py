@@ -6,9 +6,11 @@ import gzip
 import io
 import json
 import lzma
+import os
 import re
 import tarfile
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import duckdb
@@ -184,6 +186,14 @@ def test_line_ends_inside_of_texts_are_kept(df, tmp_path):
     assert orstats.read(tmp_path / "a.csv")["external_user"].to_list() == texts
 
 
+def test_a_directory_whose_name_is_not_utf8_is_read(df, tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    with (folder / "a.parquet").open("wb") as file:
+        df[:2].to_parquet(file)
+    assert list(orstats.read(folder).index) == list(df.index[:2])
+
+
 def test_zip_zstd_tar_and_directories_are_read(df, tmp_path):
     orstats.write_csv(df, tmp_path / "a.csv")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
@@ -308,6 +318,10 @@ def test_missing_files_and_empty_directories_are_refused(tmp_path):
         orstats.read(tmp_path / "nothing.csv")
     with pytest.raises(ReadError, match="without Parquet"):
         orstats.read(tmp_path)
+    with pytest.raises(ReadError, match="no such file"):
+        orstats.read("a\0b")
+    with pytest.raises(ConfigError, match="name of a file, got StringIO"):
+        orstats.read(io.StringIO())
 
 
 def test_rows_without_an_id_and_repeated_ids_are_warned_of(tmp_path):

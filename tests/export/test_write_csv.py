@@ -231,6 +231,10 @@ def test_unwritable_paths_have_distinct_errors(tmp_path):
 def test_no_name_is_no_directory():
     with pytest.raises(ExportError, match="name of the file to write is empty"):
         write_csv(empty_frame(), "")
+    with pytest.raises(ExportError, match="cannot contain a NUL"):
+        write_csv(empty_frame(), "a\0b.csv")
+    with pytest.raises(ConfigError, match="name of a file, got list"):
+        check_target(["a.csv"])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
