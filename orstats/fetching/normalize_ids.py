@@ -29,7 +29,7 @@ def normalize_ids(ids: Any) -> list[str]:
     if is_dataframe(ids):
         collector = IdCollector()
         read_dataframe(ids, collector, column=None, advice="use fetch(read_ids(df, column=…)).")
-        return collector.finish("the frame")
+        return collector.finish("the DataFrame")
     found, skipped = _texts(ids)
     other: list[str] = []
     for start in range(0, len(found), _CHUNK):

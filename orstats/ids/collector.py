@@ -23,6 +23,7 @@ from orstats.ids.id_shapes import (
     looks_like_id,
 )
 from orstats.ids.source import Source
+from orstats.text.format import plural
 
 T = TypeVar("T")
 
@@ -133,12 +134,13 @@ class IdCollector:
         ids = sorted(self.ids)
         malformed = [text for text in self.malformed if not _begins_one(text, ids)]
         if malformed:
+            tokens = plural(len(malformed), "id-like token")
             _warn(
-                f"{name}: skipped {len(malformed)} id-like tokens of unexpected length (first: {malformed[0]!r}). "
+                f"{name}: skipped {tokens} of unexpected length (first: {malformed[0]!r}). "
                 "If these ids are complete, pass them as a list."
             )
         if self.blanks:
-            _warn(f"{name}: {self.blanks} missing or empty values skipped")
+            _warn(f"{name}: skipped {plural(self.blanks, 'missing or empty value')}")
         for note in self.notes:
             _warn(note)
         if self.ids:

@@ -111,7 +111,7 @@ def read_ids(
         return _read_named(os.fspath(source), found, column, is_name=True)
     if is_dataframe(source):  # first, because a column may be called "read"
         read_dataframe(source, found, column=column)
-        return found.finish("the frame")
+        return found.finish("the DataFrame")
     if hasattr(source, "read") and not type(source).__module__.startswith("pandas"):
         file = cast("IO[bytes]", source)
         where = file.name if isinstance(getattr(file, "name", None), str) else "the file"

@@ -47,14 +47,14 @@ def read_dataframe(source: Any, found: IdCollector, *, column: str | None, advic
 
     frame = source if hasattr(source, "__arrow_c_stream__") else source.collect()  # a lazy frame of Polars
     table = pa.RecordBatchReader.from_stream(frame).read_all()
-    _read_arrow(table.schema, lambda names: table.select(names).to_batches(), found, column, "the frame", advice)
+    _read_arrow(table.schema, lambda names: table.select(names).to_batches(), found, column, "the DataFrame", advice)
 
 
 def _read_pandas(frame: pd.DataFrame, found: IdCollector, column: str | None, advice: str) -> None:
     if frame.index.nlevels > 1 or frame.index.name is not None or any(map(looks_like_id, frame.index[:SAMPLE_ROWS])):
         frame = frame.reset_index()
     table = Table(
-        "the frame",
+        "the DataFrame",
         [str(name) for name in frame.columns],
         frame.head(SAMPLE_ROWS).itertuples(index=False, name=None),
         lambda places: ({place: frame.iloc[:, place].tolist()} for place in places),

@@ -280,7 +280,7 @@ def test_warnings_about_a_source_of_ids_are_printed_once(online, orstats, tmp_pa
     (tmp_path / "x.csv").write_text(f"id,cost\n{online.ids[0]},1\nNULL,2\n")
     result = orstats("fetch", "--ids-from", "x.csv", "--quiet")
     assert result.exit_code == 0
-    assert result.stderr.count("1 missing or empty values skipped") == 1
+    assert result.stderr.count("skipped 1 missing or empty value") == 1
     assert "IdSourceWarning" not in result.stderr
     assert len(result.stdout.splitlines()) == 2
 

@@ -149,7 +149,7 @@ def test_totals_are_not_missing_ids_of_a_workbook_that_is_read_again(tmp_path):
     for row in ([ids[2]], [None, "lost"], [ids[3]]):  # of the user
         sheet.append(row)
     book.save(path)
-    with pytest.warns(IdSourceWarning, match="1 missing or empty values skipped"):
+    with pytest.warns(IdSourceWarning, match="skipped 1 missing or empty value"):
         assert orstats.read_ids(path) == ids
 
 

@@ -197,7 +197,7 @@ def test_series_and_iterables():
 
 def test_missing_values_are_skipped_and_counted(warned):
     assert read_ids(pd.Series([A, None, float("nan"), pd.NA, pd.NaT, "", B], dtype=object)) == [A, B]
-    assert "5 missing or empty values skipped" in warned()
+    assert "skipped 5 missing or empty values" in warned()
     assert read_ids(pd.Series([A, None], dtype="string")) == [A]
 
 

@@ -110,7 +110,7 @@ def test_marks_of_missing_values_are_skipped_and_counted(tmp_path, mark, name, w
             lines = [json.dumps({"generation_id": value}) for value in (A, mark, B)]
         (tmp_path / name).write_text("\n".join(lines) + "\n")
         assert read_ids(tmp_path / name, column=None if tab else "generation_id") == [A, B]
-    assert "1 missing or empty values skipped" in warned()
+    assert "skipped 1 missing or empty value" in warned()
 
 
 CSV = {
@@ -250,7 +250,7 @@ def test_ids_in_a_level_of_the_index():
 def test_responses_without_an_id_are_missing_values(warned):
     failed = types.SimpleNamespace(id=None, error="overloaded")
     assert read_ids([failed, {"id": None}, {"id": A}]) == [A]
-    assert "2 missing or empty values skipped" in warned()
+    assert "skipped 2 missing or empty values" in warned()
 
 
 def test_http_responses_have_the_id_in_their_header():

@@ -280,7 +280,7 @@ def test_frame():
     frame = pd.DataFrame({"read": [A, B], "n": [1, 2]})
     assert read_ids(frame) == [A, B]
     assert read_ids(frame.set_index("read").rename_axis("id")) == [A, B]
-    with pytest.raises(IdSourceError, match=r"the frame: Unknown column 'reads'. Did you mean 'read'"):
+    with pytest.raises(IdSourceError, match=r"the DataFrame: Unknown column 'reads'. Did you mean 'read'"):
         read_ids(frame, column="reads")
     with pytest.raises(TypeError, match="position 0: an id must be text, got int"):
         read_ids(frame, column="n")

@@ -80,7 +80,7 @@ def test_streamed_response():
 
 def test_a_cut_id_is_noticed(warned):
     assert read_ids(f"one {A} and\na cut one {B[:-8]}…\n") == [A]
-    assert f"skipped 1 id-like tokens of unexpected length (first: '{B[:-8]}')" in warned()
+    assert f"skipped 1 id-like token of unexpected length (first: '{B[:-8]}')" in warned()
 
 
 def test_a_plain_list_keeps_every_shape():
