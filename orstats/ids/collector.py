@@ -6,6 +6,7 @@ import logging
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -160,10 +161,11 @@ def id_of(response: Any) -> str | None:
     """Return the generation id of a response object or mapping of any client; None when it has no id."""
     # LangChain and LlamaIndex keep the id in the first of these parts; HTTP libraries have it as a header.
     names = ("response_metadata", "raw", "response", "data", "headers")
-    parts = [response, *(_get(response, name) for name in names)]
-    ids = [value for part in parts for name in _ID_FIELDS if isinstance(value := _get(part, name), str)]
-    if found := next(filter(looks_like_id, ids), None):
-        return found
+    ids: list[str] = []
+    for part in chain([response], (_get(response, name) for name in names)):
+        ids += [value for name in _ID_FIELDS if isinstance(value := _get(part, name), str)]
+        if found := next(filter(looks_like_id, ids), None):
+            return found
     if isinstance(response, Mapping):  # a row of a table, or a log entry, whose own key may be called id
         inside = set(filter(begins_like_id, ids_in(_json_text(response))))
         if len(inside) == 1:
