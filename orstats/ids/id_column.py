@@ -36,6 +36,8 @@ COLUMN_ADVICE: Final = "pass column=."
 #: How lines of logs begin, and what is longer than any name.
 _NOT_A_NAME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]|[{\[\x22]|.{100}")
 
+_NUMBERED: Final = re.compile(r"[0-9]{1,4}")
+
 
 class SeveralColumnsError(ColumnChoiceError):
     """More than one column contains ids, and the caller must choose."""
@@ -217,12 +219,21 @@ def name_columns(
 ) -> tuple[list[str], Sequence[Sequence[object]], int | None]:
     """Return the names of the columns (numbers without a header), the rows below, and the place of the header."""
     header = _find_header(rows, column=column) if rows else None
-    if header is None or (column is None and any(SHAPE.search(cell_text(cell)) for cell in rows[header])):
+    if header is None or (column is None and _is_record(list(map(cell_text, rows[header])))):
         return [str(number) for number in range(1, max(map(len, rows), default=0) + 1)], rows, None
     names, below = [cell_text(cell) for cell in rows[header]], rows[header + 1 :]
     if below and {len(row) for row in below if len(row) > 1} == {len(names) + 1}:
         names.insert(0, "")  # as R writes row names
     return names, below, header
+
+
+def _is_record(cells: Sequence[str]) -> bool:
+    """Tell whether a row that would be the header is one of the table: it has an id inside of a cell, or values."""
+    if any(map(SHAPE.search, cells)):
+        return True
+    is_named = any(plain_name(cell) in ID_NAMES for cell in cells)
+    # Small numbers are names of columns without names, as pandas writes them.
+    return not is_named and any(is_value(cell) and not _NUMBERED.fullmatch(cell) for cell in cells if cell)
 
 
 def _find_header(rows: Sequence[Sequence[object]], *, column: str | None) -> int | None:

@@ -90,6 +90,15 @@ def test_row_names_of_r(sim, df, tmp_path):
     assert joined[["", "run", "id"]].to_numpy().tolist() == [["1", "7", sim.ids[0]], ["2", "8", sim.ids[1]]]
 
 
+def test_a_first_row_of_values_is_not_a_header(sim, df, tmp_path):
+    (tmp_path / "runs.csv").write_text(f"2026-11-01,,a\n2026-11-02,{sim.ids[0]},b\n")
+    with pytest.warns(errors.IdSourceWarning, match="1 of 2 rows"):
+        joined = orstats.join(tmp_path / "runs.csv", df)
+    assert joined["1"].tolist() == ["2026-11-01", "2026-11-02"]
+    pd.DataFrame({0: ["a"], 1: [sim.ids[0]]}).to_csv(tmp_path / "numbered.csv", index=False)
+    assert orstats.join(tmp_path / "numbered.csv", df)[["0", "1"]].to_numpy().tolist() == [["a", sim.ids[0]]]
+
+
 def test_compressed_csv(sim, df, tmp_path):
     (tmp_path / "runs.csv.gz").write_bytes(gzip.compress(f"run,id\n007,{sim.ids[0]}\n".encode()))
     assert orstats.join(tmp_path / "runs.csv.gz", df).loc[0, "run"] == "007"
