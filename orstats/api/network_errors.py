@@ -46,7 +46,9 @@ def network_error(error: Exception, base_url: str, proxy: str | None) -> Network
     if found is not None:
         return found
     host = urlsplit(base_url).netloc
-    setup = _proxy_problem(error, host, proxy) or _tls_problem(error, host, proxy)
+    setup = (
+        _address_problem(error, host, proxy) or _proxy_problem(error, host, proxy) or _tls_problem(error, host, proxy)
+    )
     if setup is not None:
         return NetworkSetupError(setup)
     torn = _find(error, http.client.BadStatusLine)
@@ -75,6 +77,13 @@ def _not_http(sent: str, host: str, proxy: str | None) -> str:
         name = proxy_host(proxy)
         return f"the proxy {name} does not speak HTTP (it sent {sent!r}). Check scheme and port in HTTPS_PROXY"
     return f"{host} does not speak HTTP at this port (it sent {sent!r}). Check the port of the base URL"
+
+
+def _address_problem(error: Exception, host: str, proxy: str | None) -> str | None:
+    """Return which URL has a host that cannot exist, such as one with a space in it, or None."""
+    if _find(error, urllib3.exceptions.LocationValueError) is None:
+        return None
+    return invalid_proxy(proxy) if proxy else f"{quote(host)!r} is not a valid host. Check the base URL"
 
 
 def _proxy_problem(error: Exception, host: str, proxy: str | None) -> str | None:

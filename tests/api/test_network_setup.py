@@ -255,13 +255,21 @@ def test_temporary_failure_of_a_proxy_is_retried(monkeypatch, status):
 
 @pytest.mark.parametrize(
     "url",
-    ["proxy:port", "foo://x:1", "http://", "http://me:geheim@:3128", "http://[::1", "http://127.0.0.1:99999"],
+    [
+        *("proxy:port", "foo://x:1", "http://", "http://me:geheim@:3128", "http://[::1", "http://127.0.0.1:99999"),
+        *("PROXY proxy.example:8080", "http://me:geheim@proxy..example:8080"),
+    ],
 )
 def test_proxy_url_that_cannot_be_read_is_named_without_its_password(monkeypatch, url):
     monkeypatch.setenv("HTTPS_PROXY", url)
     message = setup_error("https://openrouter.ai")
     assert "HTTPS_PROXY (or ALL_PROXY) must look like http://host:port" in message
     assert "geheim" not in message
+
+
+def test_host_that_cannot_exist_is_a_wrong_base_url(monkeypatch):
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    assert "'a..b' is not a valid host. Check the base URL" in setup_error("https://a..b")
 
 
 def test_https_proxy_that_speaks_http_is_detected(monkeypatch):
