@@ -48,6 +48,11 @@ class FetchOutcome:
     error: str | None
 
 
+#: How rows without a request ended.
+_ARCHIVED: Final = FetchOutcome("ok", None, 0, None)
+_NOT_REQUESTED: Final = FetchOutcome("not_attempted", None, 0, "No request was sent for this id.")
+
+
 def build_frame(
     ids: Sequence[str] | pa.StringArray, tables: Sequence[pa.Table], outcomes: Mapping[str, FetchOutcome]
 ) -> pd.DataFrame:
@@ -143,26 +148,21 @@ def _fetch_columns(ids: pa.Array, has_record: pa.Array, outcomes: Mapping[str, F
     """Make the columns that say how each row was fetched, all but ``fetched_at``."""
     if not outcomes and not has_record.false_count:
         return _archived_columns(len(ids))
-    place = pc.index_in(ids, value_set=record_table.column(list(outcomes), "text")[0])
-    known = pc.is_valid(place)
-    not_requested = {
-        "fetch_status": pc.if_else(has_record, "ok", "not_attempted"),
-        "http_status": pa.scalar(None, pa.int64()),
-        "attempts": pa.scalar(0, pa.int64()),
-        "error": pc.if_else(has_record, pa.scalar(None, pa.string()), "No request was sent for this id."),
+    rows = [
+        outcomes.get(one) or (_ARCHIVED if is_stored else _NOT_REQUESTED)
+        for one, is_stored in zip(ids.to_pylist(), has_record.to_pylist(), strict=True)
+    ]
+    return {
+        name: record_table.column(list(map(operator.attrgetter(name), rows)), FIELDS[name].kind)[0]
+        for name in FetchOutcome.__slots__
     }
-    columns = {}
-    for name, otherwise in not_requested.items():
-        values = list(map(operator.attrgetter(name), outcomes.values()))
-        columns[name] = pc.if_else(known, record_table.column(values, FIELDS[name].kind)[0].take(place), otherwise)
-    return columns
 
 
 def _archived_columns(rows: int) -> dict[str, pa.Array]:
     """Make the columns that say how each row was fetched when all come from the archive."""
-    values = {"fetch_status": "ok", "http_status": None, "attempts": 0, "error": None}
     return {
-        name: pa.repeat(pa.scalar(value, record_table.TYPES[FIELDS[name].kind]), rows) for name, value in values.items()
+        name: pa.repeat(pa.scalar(getattr(_ARCHIVED, name), record_table.TYPES[FIELDS[name].kind]), rows)
+        for name in FetchOutcome.__slots__
     }
 
 
