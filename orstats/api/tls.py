@@ -29,6 +29,8 @@ _BUNDLES: Final = (
 #: The first one that is set wins; a directory of SSL_CERT_DIR is read as well as SSL_CERT_FILE.
 _BUNDLE_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _PROBE_S: Final = 1.0
+#: The first byte of an alert and of a handshake.
+_TLS_RECORDS: Final = (b"\x15", b"\x16")
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
@@ -154,14 +156,11 @@ def speaks_http(host: str, port: int) -> bool:
 
 def speaks_tls(host: str, port: int) -> bool:
     """Whether a server answers a TLS hello, with a handshake or an alert."""
-    context = create_urllib3_context(cert_reqs=ssl.CERT_NONE)
-    try:
-        with (
-            socket.create_connection((host, port), _PROBE_S) as connection,
-            context.wrap_socket(connection, server_hostname=host),
-        ):
-            return True
-    except ssl.SSLError as error:
-        return "ALERT" in (error.reason or "")
-    except OSError:
-        return False
+    received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+    hello = create_urllib3_context(cert_reqs=ssl.CERT_NONE).wrap_bio(received, to_send, server_hostname=host)
+    with suppress(ssl.SSLWantReadError):
+        hello.do_handshake()
+    with suppress(OSError), socket.create_connection((host, port), _PROBE_S) as connection:
+        connection.sendall(to_send.read())
+        return connection.recv(1) in _TLS_RECORDS
+    return False
