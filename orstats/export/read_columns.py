@@ -19,7 +19,7 @@ from orstats.frame.build import ABSENT_COLUMNS, pandas_array
 from orstats.frame.cast_values import cast
 from orstats.frame.decimal_mark import DecimalMark
 from orstats.frame.schema import COLUMNS, DERIVED, FIELDS, ID, WIRE, Field, Kind
-from orstats.ids.id_shapes import clean_id
+from orstats.ids.id_shapes import ID_STARTS, clean_id
 from orstats.text.format import plural
 
 #: Columns of the vendor's Activity export, and the fields that they are.
@@ -56,8 +56,6 @@ KNOWN_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
 #: A table with ids and one of these columns contains generations.
 GENERATION_COLUMNS: Final = frozenset({"fetch_status", "created_at", "model", "total_cost", "cost_usd", "cost_total"})
 _ALL_NAMES: Final = {ID.name, *KNOWN_FIELDS, *ACTIVITY_COLUMNS}
-#: How generation ids begin.
-_ID_STARTS: Final = ("gen-", "gen_")
 #: The column of a user's own keys that were called id.
 _ROW_KEY: Final = "row_id"
 #: So few names that look like known ones are columns of the user, such as ``User``.
@@ -145,15 +143,15 @@ def typed_frame(table: Table, name: str) -> pd.DataFrame:
 
 
 def _has_ids(values: Any) -> bool:
-    return any(str(one).startswith(_ID_STARTS) for one in values)
+    return any(str(one).startswith(ID_STARTS) for one in values)
 
 
 def _without_totals(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Skip rows such as ``Total``, which would be added up with what they sum, and warn."""
     ids = frame[ID.name]
-    if not ids.str.startswith(_ID_STARTS).any():
+    if not ids.str.startswith(ID_STARTS).any():
         return frame
-    is_word = ids.str.fullmatch(r"\D*\p{L}\D*") & ~ids.str.startswith(_ID_STARTS)
+    is_word = ids.str.fullmatch(r"\D*\p{L}\D*") & ~ids.str.startswith(ID_STARTS)
     if "fetch_status" in frame.columns:
         is_word &= frame["fetch_status"].isna()
     is_total = is_word.fillna(value=False).astype(bool)

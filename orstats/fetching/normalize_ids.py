@@ -104,7 +104,7 @@ def _text(item: Any, position: int) -> str | None:
 
 
 def _is_file(text: str) -> bool:
-    if text.startswith(("gen-", "gen_")) or "\0" in text:
+    if begins_like_id(text) or "\0" in text:
         return False
     # os.path: a text may be too long for the name of a file
     return bool((invalid_id_kind(text) or "").startswith(FILE_NAME) or (text and os.path.exists(text)))  # noqa: PTH110

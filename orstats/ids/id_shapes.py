@@ -88,6 +88,9 @@ _LATEST: Final = 4_133_980_800.0  # 2101-01-01
 _SHOWN_LENGTH: Final = 80
 _SHORTEST_ID: Final = 20
 
+ID_STARTS: Final = ("gen-", "gen_")
+"""How generation ids begin."""
+
 CERTAIN_NAMES: Final = ("generationid", "xgenerationid", "genid")
 """Column names that mean nothing but the generation id, as `plain_name` writes them."""
 
@@ -105,12 +108,12 @@ def looks_like_id(value: object) -> bool:
     if not isinstance(value, str) or "gen" not in value:
         return False
     text = clean_id(value)
-    return text.startswith(("gen-", "gen_")) and len(text) >= _SHORTEST_ID and not any(map(str.isspace, text))
+    return text.startswith(ID_STARTS) and len(text) >= _SHORTEST_ID and not any(map(str.isspace, text))
 
 
 def begins_like_id(text: str) -> bool:
     """Tell whether a text begins like a generation id, whatever its length."""
-    return text.startswith(("gen-", "gen_"))
+    return text.startswith(ID_STARTS)
 
 
 def is_generation_id(text: str) -> bool:

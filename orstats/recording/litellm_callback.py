@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from orstats.ids.id_shapes import ids_in, is_generation_id
+from orstats.ids.id_shapes import begins_like_id, ids_in, is_generation_id
 from orstats.recording.generation_log import GenerationLog, never_raising
 from orstats.recording.responses import HEADER
 
@@ -69,7 +69,7 @@ def litellm_callback(path: str | os.PathLike[str], /, **labels: str | float) -> 
 
 def _litellm_ids(kwargs: dict[str, Any], response: Any) -> Iterator[str]:
     generation_id = getattr(response, "id", None)
-    if isinstance(generation_id, str) and generation_id.startswith(("gen-", "gen_")):
+    if isinstance(generation_id, str) and begins_like_id(generation_id):
         yield generation_id
         return
     hidden = getattr(response, "_hidden_params", None) or {}
