@@ -29,7 +29,7 @@ log = logging.getLogger("orstats.fetch")
 _STORE_ROWS: Final = 4_000
 #: Without an archive they are only converted: in so many portions, of so many rows, while requests are on their way, so
 #: that little is left to do after the last one.
-_PORTIONS: Final = 40
+_PORTIONS: Final = 16
 _PORTION_ROWS: Final = (100, 1_000)
 #: Memory worth giving back before the frame needs as much again; for less it costs more than it brings.
 _LARGE_BYTES: Final = 256_000_000

@@ -156,7 +156,7 @@ def ours(at: Server, ids: list[str], workers: int) -> list[object]:
     """orstats, to a finished DataFrame; without the archive, which the others do not have."""
     with orstats.Client(at.key, base_url=at.base_url) as client:
         frame = orstats.fetch(ids, client=client, workers=workers, archive=False, progress=False)
-    return [None if status == "ok" else LookupError(status) for status in frame["fetch_status"]]
+    return [None if status == "ok" else LookupError(status) for status in frame["fetch_status"].to_list()]
 
 
 def bare_urllib3(at: Server, ids: list[str], workers: int) -> list[object]:
