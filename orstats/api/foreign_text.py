@@ -33,16 +33,20 @@ def as_utf8(headers: Mapping[str, str], body: bytes) -> bytes:
         name = "utf-32" if body.startswith(_BOMS[:2]) else "utf-16"
     if name in {"utf-8", "utf8"} or not _ENCODINGS.fullmatch(name):
         return body
-    try:
-        if not name.startswith(_WIDE):
-            body.decode()  # a declared default of the server is often wrong
-            return body
-    except UnicodeDecodeError:
-        pass
+    if not name.startswith(_WIDE) and _is_utf8(body):
+        return body  # a declared default of the server is often wrong
     try:
         return body.decode(name, "replace").encode()
     except LookupError:
         return body
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def page_title(page: str) -> tuple[str, bool]:

@@ -102,8 +102,8 @@ def _not_data(response: _Response, answer: Any, shape: type[dict[str, Any] | lis
     if answer is _INVALID_JSON:
         if _is_markup(response):
             return _not_api(response, answer, retryable=True)  # a challenge or an error page may disappear
-        said = "" if response.path == CONTENT else f": {quote(response.body, response.secret)!r}"
-        what = f"a body that is not valid JSON{said}" if response.body.strip() else "an empty body"
+        quoted = "" if response.path == CONTENT else f": {quote(response.body, response.secret)!r}"
+        what = f"a body that is not valid JSON{quoted}" if response.body.strip() else "an empty body"
         return _bad_response(response, f"HTTP {response.status} for {{name}} with {what}.", retryable=True)
     if not isinstance(answer, dict):
         return _not_api(response, answer)
@@ -179,8 +179,8 @@ def _failure(response: _Response, answer: Any) -> errors.ApiError:
     wait_s = wait_s if retryable else None
     if wait_s is not None and wait_s >= 1:
         advice = f"Try again in {wait_s:,.0f} s."
-    said = (_is_markup(response) and _title(response)[0]) or quote(_error_body(response, answer)[0], response.secret)
-    text = f"HTTP {status} for {_name(response)}{f': {said}' if said else ''}".rstrip(".")
+    quoted = (_is_markup(response) and _title(response)[0]) or quote(_error_body(response, answer)[0], response.secret)
+    text = f"HTTP {status} for {_name(response)}{f': {quoted}' if quoted else ''}".rstrip(".")
     return kind(f"{text}. {advice}".rstrip(), retryable=retryable, retry_after=wait_s, **_attributes(response, answer))
 
 
@@ -200,20 +200,20 @@ def _requested_wait(response: _Response, answer: Any) -> float | None:
 def _not_api(response: _Response, answer: Any, *, retryable: bool = False) -> errors.ApiError:
     """Return the error of a response from something other than the API: what it is, and of which server."""
     status, headers = response.status, response.headers
-    said = quote(response.body, response.secret)
+    quoted = quote(response.body, response.secret)
     kind: type[errors.ApiError] = errors.NotApiResponseError
     advice = "Check the base URL and the network (proxy, VPN, login page)."
     if 300 <= status < 400 and "Location" in headers:  # noqa: PLR2004 - the redirect statuses
         what = f"a redirect to {quote(headers['Location'], response.secret)}, which was not followed"
-    elif _HTTPS_PORT.search(said) or _HTTPS_PORT.search(_title(response)[0]):
+    elif _HTTPS_PORT.search(quoted) or _HTTPS_PORT.search(_title(response)[0]):
         kind, what, advice = errors.NetworkSetupError, "the port speaks https", "Use https:// in the base URL."
     elif _is_markup(response):
         title, is_heading = _title(response)
         what = f"a page{' titled' if is_heading else ':'} {title!r}" if title else "a page without a title"
-    elif response.path == CONTENT and said and status < _FIRST_ERROR_STATUS:
+    elif response.path == CONTENT and quoted and status < _FIRST_ERROR_STATUS:
         what = "a body without `data`"
-    elif said:
-        what = f"{'text' if answer is _INVALID_JSON else 'JSON'}: {said!r}"
+    elif quoted:
+        what = f"{'text' if answer is _INVALID_JSON else 'JSON'}: {quoted!r}"
     else:
         what = "an empty body"
     server = quote(headers.get("Server", ""), response.secret)

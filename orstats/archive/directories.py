@@ -62,7 +62,7 @@ def stored_hosts(store: Store, spec: PartSpec) -> list[str]:
 
 
 def misplaced_parts(store: Store, spec: PartSpec) -> list[str]:
-    """Return the Parquet files that are not in the directory of a host, but in, or beside as a copy, that of all hosts.
+    """Return the Parquet files that are in the directory of all hosts, or a copy of it, but not in that of a host.
 
     A copy of such a directory, an unpacked backup or a renamed host may contain what was to be deleted.
     """

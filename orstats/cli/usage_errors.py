@@ -142,7 +142,7 @@ def _options(command: Any) -> list[str]:
 
 
 def _elsewhere(group: Any, option: str) -> str:
-    """Name the commands beside this one that have an option, if there are few."""
+    """Name the other commands that have an option, if there are few."""
     commands = getattr(getattr(group, "command", None), "commands", {})
     having = [f"`{group.command_path} {name}`" for name, one in commands.items() if option in _options(one)]
     return f" It is an option of {' and '.join(having)}." if 1 <= len(having) <= _FEW_COMMANDS else ""

@@ -63,7 +63,7 @@ def read_csv(text: str, name: str) -> Table:
 def _all_text(
     body: str, names: Sequence[str], delimiter: str, name: str, *, missing: Sequence[str] = (), quoted: bool = False
 ) -> pa.Table:
-    """Read all cells as text; empty ones and the given words are missing, quoted ones only if so asked."""
+    """Read all cells as text; empty ones and the given words are missing, quoted ones only on request."""
     try:
         return arrow_csv.read_csv(
             io.BytesIO(body.encode("utf-8", "replace")),

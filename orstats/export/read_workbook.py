@@ -42,9 +42,9 @@ def _sheet(rows: Sequence[Sequence[Any]], name: str) -> Table | None:
     body, is_ours = rows[at:], is_for_people([clean_cell(cell) for cell in rows[at]])
     if is_ours:  # totals stand below an empty row
         body = list(takewhile(lambda row: any(cell is not None for cell in row), body))
-    whole = list(zip_longest(*body))  # rows of a sheet may have different lengths
-    names = column_names([column[0] for column in whole], name)
-    cells = [(_unescaped if is_ours else _unprotected)(column[1:]) for column in whole]
+    by_column = list(zip_longest(*body))  # rows of a sheet may have different lengths
+    names = column_names([column[0] for column in by_column], name)
+    cells = [(_unescaped if is_ours else _unprotected)(column[1:]) for column in by_column]
     columns = {
         one: column
         for one, column in zip(names, cells, strict=True)

@@ -33,7 +33,7 @@ TICK_INK: Final = "#808080"
 _SMALL_INCHES, _LABEL_INCHES, _BOLD_INCHES = 0.085, 0.09, 0.105
 #: Height of a row with its name.
 _ROW_INCHES: Final = 0.22
-#: In narrower axes a legend beside the data would leave too little room.
+#: In narrower axes a legend to the right of the data would leave too little room.
 _NARROW_INCHES: Final = 6.0
 _FEW_GROUPS: Final = 4
 _BAR_INCHES: Final = 0.3
@@ -49,7 +49,7 @@ _TITLE_INCHES: Final = 0.45
 #: Largest share of the width of axes for the names of rows, or for a legend.
 _NAMES_SHARE: Final = 0.4
 _WIDTH_INCHES: Final = 8.0
-#: The smallest readable plots: their width, and their height with a legend below, or beside the data.
+#: The smallest readable plots: their width, and their height with a legend below or to the right.
 _LEAST_WIDTH_INCHES, _LEAST_HEIGHT_INCHES, _LEAST_HEIGHT_WIDE_INCHES = 3.2, 3.4, 2.4
 
 

@@ -107,7 +107,7 @@ def dates(ax: Axes, tz: tzinfo | None, *, offsets: bool) -> None:
             locator.intervald[kind] = [*locator.intervald[kind], step]
         locator.set_axis(ax.xaxis)
         ticks = [tick for tick in locator() if low <= tick <= high]
-        if len(ticks) > 1:  # from one tick alone, its kind cannot be told: it would be labelled 00:00
+        if len(ticks) > 1:  # a single tick does not show its kind: it would be labelled 00:00
             break
     formatter = ConciseDateFormatter(locator, tz)  # type: ignore[no-untyped-call]
     if offsets:

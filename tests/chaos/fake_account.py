@@ -17,7 +17,7 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 class Sent(NamedTuple):
-    """One request: when it was sent and answered (simulated seconds), with what, and the wait that was told."""
+    """One request: when it was sent and answered (simulated seconds), with what, and the wait that it required."""
 
     at: float
     answered: float

@@ -28,7 +28,7 @@ def interrupted(function, opcode):
         return at_instruction
 
     if function is not None:
-        sys._getframe().f_trace_opcodes = True  # Python 3.12 traces instructions from the first only if asked before
+        sys._getframe().f_trace_opcodes = True  # Python 3.12 traces instructions from the first only if set before
         sys.settrace(at_call)
     try:
         yield

@@ -84,7 +84,7 @@ def test_unknown_key_is_named_with_similar_ones(orstats):
 
 
 def test_second_listing_uses_the_cache(managed, orstats, tmp_path):
-    # until yesterday: an hour that has only just passed may yet change, and is asked for again
+    # until yesterday: an hour that has only just passed may yet change, and is requested again
     since, until = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}" for days in (30, 1))
     for _ in range(2):
         managed.reset_stats()

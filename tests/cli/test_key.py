@@ -148,7 +148,7 @@ def test_key_warns_beyond_a_share_of_its_limit(online, orstats, monkeypatch, lef
         ({"limit": None}, {"total_credits": 5.0, "total_usage": 5.0}, "1", 3),
         ({"limit": None}, {"total_credits": 5.0, "total_usage": 4.9}, "0.8", 0),  # credits are bought again and again
         ({"limit": None}, {"total_credits": 0, "total_usage": 0}, "0.8", 0),
-        # The own limit counts beside budgets that do not include it.
+        # The own limit counts in addition to budgets that do not include it.
         (
             {
                 "limit": 10.0,

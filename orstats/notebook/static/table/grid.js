@@ -4,7 +4,7 @@ import { button, element } from "./dom.js";
 const TAIL = 6;
 /** Narrower than this, models are shown without their vendor. */
 const VENDOR_PX = 230;
-/** In a narrow pane, models have at least this width, in which they can be told apart. */
+/** In a narrow pane, models have at least this width, which distinguishes them. */
 const LEAST_GROWING_PX = 100;
 /** The left and right padding of a cell. */
 const PADDING_PX = 12;
